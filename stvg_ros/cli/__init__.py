@@ -1,0 +1,1 @@
+"""The `stvg-ros` command."""

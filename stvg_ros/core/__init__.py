@@ -1,0 +1,1 @@
+"""The method, ROS-free: one module a stage (arXiv 2509.15178, section 4)."""

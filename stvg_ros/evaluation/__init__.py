@@ -1,0 +1,1 @@
+"""Metrics, rendered scenes and rosbag reading."""

@@ -1,0 +1,1 @@
+"""Rendered scenes of people who act, with true tubes and queries."""

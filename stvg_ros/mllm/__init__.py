@@ -1,0 +1,1 @@
+"""Adapters from transformers video models to the `Mllm` protocol, one file a family."""

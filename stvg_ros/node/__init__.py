@@ -1,0 +1,1 @@
+"""The ROS 2 node: convert, call, publish. The only package that imports rclpy and messages."""

@@ -1,0 +1,1 @@
+"""Sources of candidate tubes behind the `Proposer` protocol."""

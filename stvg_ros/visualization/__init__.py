@@ -1,0 +1,1 @@
+"""Pictures of a grounding: annotated frames, heat maps, contact sheet, video."""
