@@ -1,0 +1,407 @@
+"""Every setting, once: name, default, unit, range, description.
+
+The node declares its parameters from here (`window.duration_s`, ...), the command line its
+options, the README its tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import Field, dataclass, field, fields
+from typing import Any
+
+from stvg_ros.errors import ConfigError
+
+Value = bool | int | float | str
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is known about one setting besides its value."""
+
+    name: str
+    default: Value
+    description: str
+    unit: str = ""
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[str, ...] = ()
+    dynamic: bool = False
+
+    def checked(self, value: object) -> Value:
+        """`value` in the setting's type.
+
+        Raises:
+            ConfigError: wrong type, outside the range, or not one of the choices.
+        """
+        kind = type(self.default)
+        if kind is float and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        if type(value) is not kind:
+            raise ConfigError(
+                f"{self.name}: expected {kind.__name__}, got {value!r} ({type(value).__name__})"
+            )
+        assert isinstance(value, (bool, int, float, str))
+        if self.choices and value not in self.choices:
+            raise ConfigError(
+                f"{self.name}: expected one of {', '.join(self.choices)}, got {value!r}"
+            )
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            low, high = self.minimum, self.maximum
+            # Written so that NaN fails too.
+            if not ((low is None or value >= low) and (high is None or value <= high)):
+                raise ConfigError(
+                    f"{self.name}: expected a value from {_bound(low)} to {_bound(high)}"
+                    f"{' ' + self.unit if self.unit else ''}, got {value!r}"
+                )
+        return value
+
+
+def _bound(value: float | None) -> str:
+    return "any" if value is None else f"{value:g}"
+
+
+def setting(
+    default: Value,
+    description: str,
+    *,
+    unit: str = "",
+    minimum: float | None = None,
+    maximum: float | None = None,
+    choices: tuple[str, ...] = (),
+    dynamic: bool = False,
+) -> Any:
+    """A dataclass field with its description; `dynamic` settings may change while running."""
+    return field(
+        default=default,
+        metadata={
+            "description": description,
+            "unit": unit,
+            "minimum": minimum,
+            "maximum": maximum,
+            "choices": choices,
+            "dynamic": dynamic,
+        },
+    )
+
+
+def _setting_of(group: str, item: Field[Any]) -> Setting:
+    return Setting(name=f"{group}.{item.name}", default=item.default, **item.metadata)
+
+
+class Group:
+    """Base of the setting groups: checks every value on construction."""
+
+    group_name: str
+
+    def __post_init__(self) -> None:
+        for item in fields(self):  # type: ignore[arg-type]
+            value = _setting_of(self.group_name, item).checked(getattr(self, item.name))
+            object.__setattr__(self, item.name, value)
+
+
+@dataclass(frozen=True)
+class ImageConfig(Group):
+    """How camera images come in (node only)."""
+
+    group_name = "image"
+    transport: str = setting(
+        "raw", "message type of ~/image: Image or CompressedImage", choices=("raw", "compressed")
+    )
+    qos: str = setting(
+        "sensor_data",
+        "QoS profile of the image subscription",
+        choices=("sensor_data", "reliable", "system_default"),
+    )
+    annotate: bool = setting(
+        True, "publish ~/annotated_image when somebody subscribes", dynamic=True
+    )
+
+
+@dataclass(frozen=True)
+class WindowConfig(Group):
+    """The sliding window of frames; the bounds hold together."""
+
+    group_name = "window"
+    duration_s: float = setting(
+        10.0, "how far back the window reaches", unit="s", minimum=0.1, maximum=3600.0, dynamic=True
+    )
+    max_bytes: int = setting(
+        512 * 1024 * 1024,
+        "memory for buffered images",
+        unit="bytes",
+        minimum=1,
+        maximum=2**40,
+        dynamic=True,
+    )
+    long_side_px: int = setting(
+        640,
+        "images are scaled down to this long side when stored; boxes are scaled back",
+        unit="px",
+        minimum=16,
+        maximum=16384,
+        dynamic=True,
+    )
+    max_rate_hz: float = setting(
+        15.0,
+        "frames are stored at most this often; 0 stores every frame",
+        unit="Hz",
+        minimum=0.0,
+        maximum=1000.0,
+        dynamic=True,
+    )
+
+
+@dataclass(frozen=True)
+class CommandConfig(Group):
+    """What happens to commands that come while another is being answered (node only)."""
+
+    group_name = "command"
+    policy: str = setting(
+        "queue",
+        "a new command waits its turn, or replaces the ones before it; all are answered",
+        choices=("queue", "replace"),
+        dynamic=True,
+    )
+    queue_size: int = setting(
+        8, "commands that may wait; one more is refused", minimum=1, maximum=1000, dynamic=True
+    )
+    deadline_s: float = setting(
+        0.0,
+        "deadline of commands that name none; 0 is none",
+        unit="s",
+        minimum=0.0,
+        maximum=3600.0,
+        dynamic=True,
+    )
+
+
+@dataclass(frozen=True)
+class ModelConfig(Group):
+    """The multimodal language model."""
+
+    group_name = "model"
+    path: str = setting(
+        "embedded", "a local folder, a hub id, or 'embedded' for the model in the package"
+    )
+    device: str = setting("auto", "'auto', 'cpu', 'cuda', 'cuda:1', ...")
+    dtype: str = setting(
+        "auto",
+        "precision of the weights; auto is bfloat16 on a GPU and float32 on a CPU",
+        choices=("auto", "float32", "bfloat16", "float16"),
+    )
+    quantization: str = setting(
+        "none", "weights in 4 or 8 bits (needs bitsandbytes)", choices=("none", "4bit", "8bit")
+    )
+    gradient_checkpointing: bool = setting(
+        False, "recompute activations in re-attention: slower, less memory"
+    )
+
+
+@dataclass(frozen=True)
+class SamplingConfig(Group):
+    """Which frames of the window the model sees."""
+
+    group_name = "sampling"
+    frames: int = setting(
+        0,
+        "T, uniformly sampled frames; 0 takes the model's own (20 in the paper)",
+        minimum=0,
+        maximum=512,
+        dynamic=True,
+    )
+
+
+@dataclass(frozen=True)
+class SplitConfig(Group):
+    """Decomposition of the query (paper, section 4.2)."""
+
+    group_name = "split"
+    method: str = setting(
+        "auto",
+        "who splits: the MLLM itself, an OpenAI-compatible endpoint, or rules; "
+        "auto is rules for the embedded model and the MLLM for others",
+        choices=("auto", "mllm", "endpoint", "rules"),
+    )
+    endpoint_url: str = setting("", "base URL of the endpoint, such as http://host:8000/v1")
+    endpoint_model: str = setting("", "model name sent to the endpoint")
+    endpoint_timeout_s: float = setting(
+        10.0, "time-out of the endpoint", unit="s", minimum=0.1, maximum=600.0
+    )
+
+
+@dataclass(frozen=True)
+class AttentionConfig(Group):
+    """Grounding token and relative attention (paper, section 4.1)."""
+
+    group_name = "attention"
+    first_layer: int = setting(
+        -1, "first layer of the averaged band; -1 is the model's own", minimum=-1, maximum=999
+    )
+    last_layer: int = setting(
+        -1, "last layer of the band, included; -1 is the model's own", minimum=-1, maximum=999
+    )
+    selection: str = setting(
+        "activation",
+        "the row used: the candidate of highest visual activation, the mean of all, or the "
+        "last one",
+        choices=("activation", "mean", "last"),
+        dynamic=True,
+    )
+    rank_relative: bool = setting(
+        True, "rank candidates by relative attention instead of raw", dynamic=True
+    )
+    relative: bool = setting(
+        True, "divide by the attention of the neutral prompt", dynamic=True
+    )
+
+
+@dataclass(frozen=True)
+class ReattentionConfig(Group):
+    """Logit-guided re-attention, LRA (paper, section 4.3)."""
+
+    group_name = "reattention"
+    spatial: bool = setting(True, "tune V_s on the attribute sub-query", dynamic=True)
+    temporal: bool = setting(True, "tune V_t on the action sub-query", dynamic=True)
+    loss: str = setting(
+        "paper",
+        "-exp(p_yes - p_no) of the paper, or the released code's contrast with the neutral prompt",
+        choices=("paper", "code"),
+        dynamic=True,
+    )
+    epochs: int = setting(1, "N_ep, gradient steps", minimum=1, maximum=100, dynamic=True)
+    step: str = setting(
+        "auto",
+        "plain: V - learning_rate * gradient (the paper's); rms: the strongest token moves by "
+        "learning_rate times the RMS of the visual tokens; auto is the model's own",
+        choices=("auto", "plain", "rms"),
+        dynamic=True,
+    )
+    learning_rate: float = setting(
+        0.0,
+        "step size; 0 is the model's own (8 with plain steps)",
+        minimum=0.0,
+        maximum=1e6,
+        dynamic=True,
+    )
+
+
+@dataclass(frozen=True)
+class AssemblingConfig(Group):
+    """Temporal-augmented assembling, TAS (paper, section 4.4)."""
+
+    group_name = "assembling"
+    enabled: bool = setting(
+        True, "average the spatial map with that of the reversed frame order", dynamic=True
+    )
+
+
+@dataclass(frozen=True)
+class SpanConfig(Group):
+    """From frame scores to a time span."""
+
+    group_name = "span"
+    method: str = setting(
+        "adaptive",
+        "adaptive: a threshold on S_frame; top_k: first to last of the K best (paper); "
+        "contiguous: grow from the peak to a fixed length (released code); window: all",
+        choices=("adaptive", "top_k", "contiguous", "window"),
+        dynamic=True,
+    )
+    top_k: int = setting(
+        7, "K of 20 frames for top_k, scaled to T", minimum=1, maximum=20, dynamic=True
+    )
+    length: int = setting(
+        11, "frames of 20 for contiguous, scaled to T", minimum=1, maximum=20, dynamic=True
+    )
+    threshold: float = setting(
+        0.5,
+        "adaptive: share of the way from the floor to the peak of S_frame",
+        minimum=0.0,
+        maximum=1.0,
+        dynamic=True,
+    )
+
+
+@dataclass(frozen=True)
+class PresenceConfig(Group):
+    """Whether the target is there at all."""
+
+    group_name = "presence"
+    enabled: bool = setting(True, "answer 'not found' when the evidence is thin", dynamic=True)
+    threshold: float = setting(
+        0.0,
+        "smallest log p(yes) - log p(no) before tuning that counts as present",
+        unit="nat",
+        minimum=-1000.0,
+        maximum=1000.0,
+        dynamic=True,
+    )
+
+
+@dataclass(frozen=True)
+class ProposalConfig(Group):
+    """Candidate tubes."""
+
+    group_name = "proposals"
+    source: str = setting(
+        "classical", "where candidate tubes come from", choices=("classical",)
+    )
+    min_frames: int = setting(
+        3, "shorter tracks are dropped", unit="frames", minimum=1, maximum=100000, dynamic=True
+    )
+    min_height: float = setting(
+        0.08, "smallest height of a person, as a share of the image", minimum=0.0, maximum=1.0,
+        dynamic=True,
+    )
+
+
+@dataclass(frozen=True)
+class Config:
+    """All groups together."""
+
+    image: ImageConfig = field(default_factory=ImageConfig)
+    window: WindowConfig = field(default_factory=WindowConfig)
+    command: CommandConfig = field(default_factory=CommandConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    split: SplitConfig = field(default_factory=SplitConfig)
+    attention: AttentionConfig = field(default_factory=AttentionConfig)
+    reattention: ReattentionConfig = field(default_factory=ReattentionConfig)
+    assembling: AssemblingConfig = field(default_factory=AssemblingConfig)
+    span: SpanConfig = field(default_factory=SpanConfig)
+    presence: PresenceConfig = field(default_factory=PresenceConfig)
+    proposals: ProposalConfig = field(default_factory=ProposalConfig)
+
+    @classmethod
+    def from_flat(cls, values: Mapping[str, Value]) -> Config:
+        """A configuration from `{"window.duration_s": 5.0, ...}`; absent names keep defaults.
+
+        Raises:
+            ConfigError: an unknown name, or a value that its setting refuses.
+        """
+        known = {item.name for item in settings()}
+        groups: dict[str, dict[str, Value]] = {}
+        for name, value in values.items():
+            if name not in known:
+                raise ConfigError(f"{name}: unknown setting; the README's tables list all of them")
+            group, _, key = name.partition(".")
+            groups.setdefault(group, {})[key] = value
+        kinds = {item.name: item.default_factory for item in fields(cls)}
+        return cls(**{group: kinds[group](**given) for group, given in groups.items()})  # type: ignore[operator, misc]
+
+    def flat(self) -> dict[str, Value]:
+        """`{"window.duration_s": 10.0, ...}` with every setting."""
+        return {
+            f"{group.name}.{item.name}": getattr(getattr(self, group.name), item.name)
+            for group in fields(self)
+            for item in fields(getattr(self, group.name))
+        }
+
+
+def settings() -> Iterator[Setting]:
+    """Every setting, in the order of the groups."""
+    for group in fields(Config):
+        kind = group.default_factory
+        for item in fields(kind):  # type: ignore[arg-type]
+            yield _setting_of(group.name, item)

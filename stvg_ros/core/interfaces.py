@@ -1,0 +1,160 @@
+"""The protocols between the stages; M = S * h * w visual tokens, S temporal slots of h x w."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from stvg_ros.types import CandidateTube, Clip, Grounding, Query, SplitQuery
+
+
+@dataclass(frozen=True, eq=False)
+class VisualTokens:
+    """T_v: the visual tokens of the sampled frames, before the language model.
+
+    Attributes:
+        features: `(M, D)`, slot by slot, row by row, column by column.
+        grid: `(S, h, w)`. A family that merges frame pairs has S = T / 2, others S = T.
+        slots: for each slot, the indices of the sampled frames that it covers.
+        deep: features that enter deeper layers (Qwen3-VL's deepstack), each `(M, D)`.
+    """
+
+    features: torch.Tensor
+    grid: tuple[int, int, int]
+    slots: tuple[tuple[int, ...], ...]
+    deep: tuple[torch.Tensor, ...] = ()
+
+    def __post_init__(self) -> None:
+        slots, rows, columns = self.grid
+        if self.features.ndim != 2 or len(self.features) != slots * rows * columns:
+            raise ValueError(
+                f"VisualTokens.features: expected ({slots * rows * columns}, D) for the grid "
+                f"{self.grid}, got {tuple(self.features.shape)}"
+            )
+        if len(self.slots) != slots:
+            raise ValueError(f"VisualTokens.slots: expected {slots}, got {len(self.slots)}")
+
+    def reversed(self) -> VisualTokens:
+        """The tokens in the reversed order of slots (paper, section 4.4); `slots` follow."""
+        return replace(
+            self,
+            features=reversed_slots(self.features, self.grid),
+            deep=tuple(reversed_slots(deep, self.grid) for deep in self.deep),
+            slots=self.slots[::-1],
+        )
+
+
+def reversed_slots(tokens: torch.Tensor, grid: tuple[int, int, int]) -> torch.Tensor:
+    """`(M, ...)` tokens with the order of their slots reversed, each slot's inside kept."""
+    return tokens.unflatten(0, (grid[0], grid[1] * grid[2])).flip(0).flatten(0, 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What one question reads from a prefilled video; no answer is generated.
+
+    Attributes:
+        rows: `(R, S, h, w)` float32, detached: attention of the R candidate tokens to the
+            visual tokens, averaged over heads and the layer band (method, section 1).
+        tokens: labels of the R candidates, in prompt order.
+        log_p_yes: 0-d float32, log-probability that the answer starts with a form of "yes".
+        log_p_no: the same for "no". Both carry gradients to the prefix's offset.
+    """
+
+    rows: torch.Tensor
+    tokens: tuple[str, ...]
+    log_p_yes: torch.Tensor
+    log_p_no: torch.Tensor
+
+    @property
+    def margin(self) -> torch.Tensor:
+        """log p(yes) - log p(no), 0-d float32."""
+        return self.log_p_yes - self.log_p_no
+
+
+class Prefix(Protocol):
+    """System tokens and visual tokens, run once through the language model (keys and values)."""
+
+    @property
+    def visual(self) -> VisualTokens: ...
+
+
+class Mllm(Protocol):
+    """A multimodal language model as the method needs it. One thread uses it at a time."""
+
+    @property
+    def name(self) -> str:
+        """What the tube message names as its model."""
+        ...
+
+    @property
+    def frame_count(self) -> int:
+        """How many frames T the model likes best; used when the setting is 0."""
+        ...
+
+    def encode(self, images: Sequence[NDArray[np.uint8]]) -> VisualTokens:
+        """Runs the vision tower over T `(h, w, 3)` RGB images. No gradient."""
+        ...
+
+    def prefill(self, visual: VisualTokens, offset: torch.Tensor | None = None) -> Prefix:
+        """One pass over system and visual tokens, T_v + `offset` `(M, D)`.
+
+        The gradient graph is kept when gradients are enabled and `offset` requires them.
+        """
+        ...
+
+    def ask(self, prefix: Prefix, questions: Sequence[str]) -> tuple[Reading, ...]:
+        """Reads each question on the shared prefix; the questions do not see one another."""
+        ...
+
+    def complete(self, system: str, prompt: str, max_new_tokens: int) -> str:
+        """Greedy text-only completion, for splitting the query."""
+        ...
+
+
+class Splitter(Protocol):
+    """Decomposes Q into attribute and action sub-queries (paper, section 4.2)."""
+
+    def split(self, text: str) -> SplitQuery: ...
+
+
+class Proposer(Protocol):
+    """A source of candidate tubes."""
+
+    @property
+    def name(self) -> str: ...
+
+    def propose(self, clip: Clip, query: SplitQuery) -> tuple[CandidateTube, ...]:
+        """Candidate tubes over every frame of the clip; empty when nothing is seen.
+
+        Raises:
+            ProposalError: the source itself failed.
+        """
+        ...
+
+
+class Checkpoint(Protocol):
+    """Called between stages, with the stage that begins and the share of work done, 0 to 1.
+
+    Raises:
+        CanceledError, DeadlineError, ReplacedError: the grounding is to stop here.
+    """
+
+    def __call__(self, stage: str, progress: float) -> None: ...
+
+
+class Grounder(Protocol):
+    """The boundary between a node, a bag or a data set and the method."""
+
+    def ground(self, clip: Clip, query: Query, checkpoint: Checkpoint) -> Grounding:
+        """Finds the tubes that the query describes; an absent target is an answer, no error.
+
+        Raises:
+            StvgError: with the error code that the answer is to carry.
+        """
+        ...

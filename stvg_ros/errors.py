@@ -1,0 +1,96 @@
+"""The one error family: a message names the value, what was expected, and the remedy."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import ClassVar
+
+
+class ErrorCode(IntEnum):
+    """Why a grounding failed; the values are those of `stvg_ros/msg/Tube.error_code`."""
+
+    NONE = 0
+    INVALID_COMMAND = 1
+    NO_IMAGES = 2
+    WINDOW_OUT_OF_RANGE = 3
+    MODEL = 4
+    PROPOSALS = 5
+    DEADLINE = 6
+    CANCELED = 7
+    REPLACED = 8
+    INVALID_IMAGE = 9
+    CONFIGURATION = 10
+    QUEUE_FULL = 11
+    INTERNAL = 99
+
+
+class StvgError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+    code: ClassVar[ErrorCode] = ErrorCode.INTERNAL
+
+
+class CommandError(StvgError):
+    """A command that cannot be understood: empty, too long, or with an impossible window."""
+
+    code = ErrorCode.INVALID_COMMAND
+
+
+class NoImagesError(StvgError):
+    """A command came before any camera image."""
+
+    code = ErrorCode.NO_IMAGES
+
+
+class WindowError(StvgError):
+    """The asked time window does not overlap the buffered frames."""
+
+    code = ErrorCode.WINDOW_OUT_OF_RANGE
+
+
+class ModelError(StvgError):
+    """A checkpoint that cannot be loaded or used."""
+
+    code = ErrorCode.MODEL
+
+
+class ProposalError(StvgError):
+    """A source of candidate tubes that failed."""
+
+    code = ErrorCode.PROPOSALS
+
+
+class DeadlineError(StvgError):
+    """The command's deadline passed before the tube was ready."""
+
+    code = ErrorCode.DEADLINE
+
+
+class CanceledError(StvgError):
+    """The client canceled, or the node is shutting down."""
+
+    code = ErrorCode.CANCELED
+
+
+class ReplacedError(StvgError):
+    """A newer command took this one's place."""
+
+    code = ErrorCode.REPLACED
+
+
+class QueueFullError(StvgError):
+    """As many commands wait as the queue holds."""
+
+    code = ErrorCode.QUEUE_FULL
+
+
+class ImageError(StvgError):
+    """An image whose encoding, size, step or stamp is not usable."""
+
+    code = ErrorCode.INVALID_IMAGE
+
+
+class ConfigError(StvgError):
+    """A setting of the wrong type, outside its range, or unknown."""
+
+    code = ErrorCode.CONFIGURATION

@@ -1,0 +1,268 @@
+"""The data that passes between the stages. Stamps are integer nanoseconds of the image headers,
+boxes are xyxy pixels of the original camera image, images are RGB uint8.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stvg_ros.boxes import Boxes, checked_boxes
+from stvg_ros.errors import CommandError, ErrorCode
+
+MAX_QUERY_CHARACTERS = 2000
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One camera image as the window keeps it.
+
+    Attributes:
+        stamp_ns: the image header's stamp.
+        image: `(h, w, 3)` RGB uint8, possibly smaller than what the camera sent.
+        source_width_px: width of the camera's own image; boxes are in its pixels.
+        source_height_px: height of the camera's own image.
+        frame_id: the header's coordinate frame.
+    """
+
+    stamp_ns: int
+    image: NDArray[np.uint8]
+    source_width_px: int
+    source_height_px: int
+    frame_id: str = ""
+
+    def __post_init__(self) -> None:
+        shape, dtype = self.image.shape, self.image.dtype
+        if len(shape) != 3 or shape[2] != 3 or 0 in shape or dtype != np.uint8:
+            raise ValueError(f"Frame.image: expected (h, w, 3) uint8 RGB, got {shape} {dtype}")
+        if self.source_width_px < 1 or self.source_height_px < 1:
+            raise ValueError(
+                f"Frame: expected a positive source size, got "
+                f"{self.source_width_px} x {self.source_height_px}"
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Clip:
+    """Frames in strict order of their stamps, all of one source size. An immutable snapshot."""
+
+    frames: tuple[Frame, ...]
+
+    def __post_init__(self) -> None:
+        if not self.frames:
+            raise ValueError("Clip: expected at least one frame, got none")
+        stamps = self.stamps_ns
+        if np.any(np.diff(stamps) <= 0):
+            at = int(np.argmax(np.diff(stamps) <= 0)) + 1
+            raise ValueError(f"Clip: stamps must increase; frame {at} is at {stamps[at]} ns")
+        if len({(f.source_width_px, f.source_height_px) for f in self.frames}) > 1:
+            raise ValueError("Clip: expected one source size, got several")
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    @property
+    def stamps_ns(self) -> NDArray[np.int64]:
+        """Header stamps, `(F,)`."""
+        return np.array([frame.stamp_ns for frame in self.frames], np.int64)
+
+    @property
+    def size_px(self) -> tuple[int, int]:
+        """Width and height of the camera's image."""
+        return self.frames[0].source_width_px, self.frames[0].source_height_px
+
+
+@dataclass(frozen=True)
+class Query:
+    """A language command.
+
+    Attributes:
+        text: what to find, 1 to `MAX_QUERY_CHARACTERS` characters after stripping.
+        id: the caller's name for the command; answers carry it.
+        start_ns: begin of the asked window, or None for the begin of the buffer.
+        end_ns: end of the asked window (included), or None for the newest frame.
+        deadline_s: seconds from receipt after which the answer is of no use, or None.
+        max_targets: how many tubes may be returned, best first.
+    """
+
+    text: str
+    id: str = ""
+    start_ns: int | None = None
+    end_ns: int | None = None
+    deadline_s: float | None = None
+    max_targets: int = 1
+
+    def __post_init__(self) -> None:
+        text = " ".join(self.text.split())
+        if not text:
+            raise CommandError(
+                f"the command is empty (got {self.text!r:.40}); say what to find, "
+                "for example 'find the person in red who waves'"
+            )
+        if len(text) > MAX_QUERY_CHARACTERS:
+            raise CommandError(
+                f"the command has {len(text)} characters; expected at most "
+                f"{MAX_QUERY_CHARACTERS}; shorten it to one description"
+            )
+        object.__setattr__(self, "text", text)
+        if self.start_ns is not None and self.end_ns is not None and self.end_ns < self.start_ns:
+            raise CommandError(
+                f"the window ends ({self.end_ns} ns) before it starts ({self.start_ns} ns); "
+                "swap them or leave them at 0 for the whole buffer"
+            )
+        if self.deadline_s is not None and not self.deadline_s > 0:
+            raise CommandError(f"deadline: expected more than 0 s, got {self.deadline_s} s")
+        if self.max_targets < 1:
+            raise CommandError(f"max_targets: expected 1 or more, got {self.max_targets}")
+
+
+@dataclass(frozen=True)
+class SplitQuery:
+    """A query and its two sub-queries (paper, section 4.2).
+
+    Attributes:
+        text: Q, without the words that only address the robot.
+        attribute: Q_s, the static part, a noun phrase such as "the man in purple clothes".
+        action: Q_t, what is done, such as "the man sits on the bench".
+        method: who split it: "mllm", "endpoint", "rules".
+        fallbacks: names of the parts ("attribute", "action") that had to fall back to Q.
+    """
+
+    text: str
+    attribute: str
+    action: str
+    method: str
+    fallbacks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class CandidateTube:
+    """One tracked object over all F frames of a clip.
+
+    Attributes:
+        track_id: unique within one answer of a proposer.
+        boxes_xyxy_px: `(F, 4)` float32; rows where `present` is false are meaningless.
+        present: `(F,)` bool, whether the object is in the frame.
+        interpolated: `(F,)` bool, whether the box was filled in between detections.
+        score: the source's confidence in the track, 0 to 1.
+    """
+
+    track_id: int
+    boxes_xyxy_px: Boxes
+    present: NDArray[np.bool_]
+    interpolated: NDArray[np.bool_]
+    score: float = 1.0
+
+    def __post_init__(self) -> None:
+        count = len(self.present)
+        object.__setattr__(self, "boxes_xyxy_px", checked_boxes(self.boxes_xyxy_px, count))
+        for name in ("present", "interpolated"):
+            array = getattr(self, name)
+            if array.shape != (count,) or array.dtype != np.bool_:
+                raise ValueError(
+                    f"CandidateTube.{name}: expected ({count},) bool, "
+                    f"got {array.shape} {array.dtype}"
+                )
+        if not self.present.any():
+            raise ValueError(f"CandidateTube {self.track_id}: expected a frame with the object")
+
+
+class Status(IntEnum):
+    """Outcome of a command; the values are those of `stvg_ros/msg/Tube.status`."""
+
+    FOUND = 0
+    NOT_FOUND = 1
+    FAILED = 2
+
+
+@dataclass(frozen=True)
+class TubeBox:
+    """One box of a tube. `score` is the attention inside it relative to the tube's peak, 0 to 1."""
+
+    stamp_ns: int
+    box_xyxy_px: tuple[float, float, float, float]
+    score: float
+    interpolated: bool = False
+
+
+@dataclass(frozen=True)
+class Tube:
+    """The answer to one command: where and when.
+
+    Attributes:
+        query: the command.
+        status: found, not found, or failed.
+        boxes: one per buffered frame inside the span, in order of stamps.
+        start_ns: stamp of the first frame of the span.
+        end_ns: stamp of the last frame of the span (included).
+        confidence: 0 to 1; how sure the model is that the target is there.
+        rank: 0 for the best tube, 1 for the next, ...
+        track_id: the candidate tube that was chosen.
+        consistency: S_cons of temporal-augmented assembling, -1 to 1; NaN when it did not run.
+        dropped_steps: re-attention steps dropped for a non-finite gradient.
+        timings_s: seconds per stage, in the order in which they ran.
+    """
+
+    query: Query
+    status: Status
+    split: SplitQuery | None = None
+    boxes: tuple[TubeBox, ...] = ()
+    start_ns: int = 0
+    end_ns: int = 0
+    confidence: float = 0.0
+    rank: int = 0
+    track_id: int = -1
+    consistency: float = float("nan")
+    dropped_steps: int = 0
+    width_px: int = 0
+    height_px: int = 0
+    frame_id: str = ""
+    stamp_ns: int = 0
+    model: str = ""
+    error_code: ErrorCode = ErrorCode.NONE
+    error: str = ""
+    timings_s: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """Why a tube was chosen: what the pictures show.
+
+    Attributes:
+        stamps_ns: `(T,)` stamps of the sampled frames.
+        slots: for each of the S temporal slots, the indices of the sampled frames in it.
+        spatial: `(S, h, w)` relative attention A_S, after assembling.
+        temporal: `(S, h, w)` relative attention A_T.
+        frame_scores: `(T,)` S_frame inside the chosen track; NaN without a track.
+        track_scores: S_obj for each candidate tube, by track id.
+        grounding_token: label of the prompt token whose row is A_S.
+    """
+
+    stamps_ns: NDArray[np.int64]
+    slots: tuple[tuple[int, ...], ...]
+    spatial: NDArray[np.float32]
+    temporal: NDArray[np.float32]
+    frame_scores: NDArray[np.float32]
+    track_scores: Mapping[int, float]
+    grounding_token: str
+
+
+@dataclass(frozen=True, eq=False)
+class Grounding:
+    """Everything that one call of a grounder returns: tubes best first (at least one), evidence."""
+
+    tubes: tuple[Tube, ...]
+    evidence: Evidence | None = None
+
+    def __post_init__(self) -> None:
+        if not self.tubes:
+            raise ValueError("Grounding: expected at least one tube, got none")
+
+    @property
+    def best(self) -> Tube:
+        """The tube of rank 0."""
+        return self.tubes[0]
