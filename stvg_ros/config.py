@@ -86,7 +86,8 @@ def setting(
 
 
 def _setting_of(group: str, item: Field[Any]) -> Setting:
-    return Setting(name=f"{group}.{item.name}", default=item.default, **item.metadata)
+    default: Any = item.default
+    return Setting(name=f"{group}.{item.name}", default=default, **item.metadata)
 
 
 class Group:
@@ -388,7 +389,7 @@ class Config:
             group, _, key = name.partition(".")
             groups.setdefault(group, {})[key] = value
         kinds = {item.name: item.default_factory for item in fields(cls)}
-        return cls(**{group: kinds[group](**given) for group, given in groups.items()})  # type: ignore[operator, misc]
+        return cls(**{group: kinds[group](**given) for group, given in groups.items()})  # type: ignore[operator]
 
     def flat(self) -> dict[str, Value]:
         """`{"window.duration_s": 10.0, ...}` with every setting."""

@@ -88,9 +88,7 @@ def command_line(module: ModuleType, **given: str) -> tuple[list[str], list[dict
     (node,) = module.grounding_node(context)
     node._perform_substitutions(context)
     words = [perform_substitutions(context, part) for part in node.cmd]
-    files = [
-        words[at + 1] for at, word in enumerate(words) if word == "--params-file"
-    ]
+    files = [words[at + 1] for at, word in enumerate(words) if word == "--params-file"]
     return words, [yaml.safe_load(Path(name).read_text(encoding="utf-8")) for name in files]
 
 

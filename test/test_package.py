@@ -163,8 +163,10 @@ def tracked_files() -> list[Path]:
 
 def test_no_file_names_a_machine_or_a_registry() -> None:
     # Written in pieces, so that this file passes its own test.
-    words = ["/wo" + "rk/", "/ro" + "ot/", "/opt/py" + "pi", "py" + "pi.org", "pythonho" + "sted",
-             "download.py" + "torch", "npm" + "js.org", "--ind" + "ex-url", "--extra-ind" + "ex"]  # fmt: skip
+    words = [
+        *("/wo" + "rk/", "/ro" + "ot/", "/opt/py" + "pi", "py" + "pi.org", "pythonho" + "sted"),
+        *("download.py" + "torch", "npm" + "js.org", "--ind" + "ex-url", "--extra-ind" + "ex"),
+    ]
     pattern = re.compile("|".join(map(re.escape, words)) + r"|/ho" + r"me/\w", re.IGNORECASE)
     found = []
     for path in tracked_files():

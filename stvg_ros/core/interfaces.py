@@ -51,7 +51,8 @@ class VisualTokens:
 
 def reversed_slots(tokens: torch.Tensor, grid: tuple[int, int, int]) -> torch.Tensor:
     """`(M, ...)` tokens with the order of their slots reversed, each slot's inside kept."""
-    return tokens.unflatten(0, (grid[0], grid[1] * grid[2])).flip(0).flatten(0, 1)
+    slots = tokens.reshape(grid[0], grid[1] * grid[2], *tokens.shape[1:])
+    return slots.flip(0).flatten(0, 1)
 
 
 @dataclass(frozen=True, eq=False)
