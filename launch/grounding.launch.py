@@ -63,7 +63,9 @@ def grounding_node(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         if value(name)
     }
     if value("use_sim_time"):
-        overrides["use_sim_time"] = ParameterValue(value("use_sim_time"), value_type=bool)
+        overrides["use_sim_time"] = ParameterValue(
+            LaunchConfiguration("use_sim_time"), value_type=bool
+        )
     params_file = value("params_file")
     return [
         Node(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import os
+import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
-import yaml
 
 from stvg_ros.config import settings
 
@@ -62,9 +64,10 @@ def test_readme_lists_the_arguments() -> None:
 
 
 @pytest.fixture
-def launch_file() -> ModuleType:
+def launch_file(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     pytest.importorskip("launch", reason="ROS launch is not among the wheels")
     pytest.importorskip("launch_ros", reason="ROS launch is not among the wheels")
+    monkeypatch.setenv("AMENT_PREFIX_PATH", os.environ.get("AMENT_PREFIX_PATH") or sys.prefix)
     spec = importlib.util.spec_from_file_location("grounding_launch", FILE)
     assert spec is not None
     assert spec.loader is not None
@@ -73,52 +76,60 @@ def launch_file() -> ModuleType:
     return module
 
 
-def command_line(module: ModuleType, **given: str) -> tuple[list[str], list[dict[str, object]]]:
-    """The node's command line and the parameter files on it, for given launch arguments."""
+def node_arguments(
+    module: ModuleType, monkeypatch: pytest.MonkeyPatch, **given: str
+) -> dict[str, Any]:
+    """What the launch file hands to launch_ros' Node, for given launch arguments."""
     from launch import LaunchContext
     from launch.actions import DeclareLaunchArgument
-    from launch.utilities import perform_substitutions
 
+    handed: dict[str, Any] = {}
+    monkeypatch.setattr(module, "Node", lambda **arguments: handed.update(arguments))
     context = LaunchContext()
     context.launch_configurations.update(given)
-    description = module.generate_launch_description()
-    for entity in description.entities:
+    for entity in module.generate_launch_description().entities:
         if isinstance(entity, DeclareLaunchArgument):
             entity.execute(context)
-    (node,) = module.grounding_node(context)
-    node._perform_substitutions(context)
-    words = [perform_substitutions(context, part) for part in node.cmd]
-    files = [words[at + 1] for at, word in enumerate(words) if word == "--params-file"]
-    return words, [yaml.safe_load(Path(name).read_text(encoding="utf-8")) for name in files]
+    module.grounding_node(context)
+    *files, overrides = handed.pop("parameters")
+    handed["files"] = files
+    handed["overrides"] = {name: value.evaluate(context) for name, value in overrides.items()}
+    return handed
 
 
 def test_every_argument_is_declared(launch_file: ModuleType) -> None:
     declared = launch_file.generate_launch_description().get_launch_arguments()
-    assert {item.name: item.description for item in declared} == arguments()
+    assert {item.name for item in declared} == set(arguments())
+    for item in declared:
+        # ROS launch adds the choices behind the text.
+        assert item.description.startswith(arguments()[item.name])
 
 
-def test_empty_arguments_override_nothing(launch_file: ModuleType) -> None:
-    words, files = command_line(launch_file)
-    assert not [word for word in words if word.startswith("~/")]
-    assert len(files) == 1
-    assert "__node:=grounding" in words
-    assert not [word for word in words if word.startswith("__ns")]
+def test_empty_arguments_override_nothing(
+    launch_file: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handed = node_arguments(launch_file, monkeypatch)
+    assert handed["remappings"] == []
+    assert handed["overrides"] == {}
+    assert handed["name"] == "grounding"
+    assert [Path(name).name for name in handed["files"]] == ["laptop_cpu.yaml"]
+    assert Path(handed["files"][0]).is_file()
+    assert node_arguments(launch_file, monkeypatch, params_file="")["files"] == []
 
 
-def test_arguments_reach_the_node(launch_file: ModuleType) -> None:
-    words, files = command_line(
+def test_arguments_reach_the_node(launch_file: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    handed = node_arguments(
         launch_file,
+        monkeypatch,
         image="/camera/image_raw",
         tube="/tube",
-        namespace="/robot",
+        namespace="robot",
         name="finder",
-        params_file="gpu_24gb.yaml",
+        params_file="/elsewhere/mine.yaml",
         device="0",
         use_sim_time="true",
     )
-    assert {"~/image:=/camera/image_raw", "~/tube:=/tube", "__ns:=/robot", "__node:=finder"} <= set(
-        words
-    )
-    assert files[0]["/**"]["ros__parameters"]["sampling.frames"] == 20
-    (overrides,) = (next(iter(content.values())) for content in files[1:])
-    assert overrides["ros__parameters"] == {"model.device": "0", "use_sim_time": True}
+    assert handed["remappings"] == [("~/image", "/camera/image_raw"), ("~/tube", "/tube")]
+    assert (handed["namespace"], handed["name"]) == ("robot", "finder")
+    assert handed["files"] == ["/elsewhere/mine.yaml"]
+    assert handed["overrides"] == {"model.device": "0", "use_sim_time": True}
