@@ -104,8 +104,13 @@ def pose_at(action: str, share: float, time_s: float, side: int) -> Pose:
         if carries:
             raised = reach + side * 30 * (1 - bend)
             arms = (raised, raised + side * 22, raised + side * 6, raised + side * 28)
-        return Pose(hip=0.5 - 0.1 * bend, lean=lean, arms=arms, carries=carries,
-                    knees=(side * 0.05 * bend, side * 0.06 * bend))
+        return Pose(
+            hip=0.5 - 0.1 * bend,
+            lean=lean,
+            arms=arms,
+            carries=carries,
+            knees=(side * 0.05 * bend, side * 0.06 * bend),
+        )
     return Pose(lean=1.6 * sway, arms=(-8 + 3 * sway, -4 + 4 * sway, 8 + 3 * sway, 4 + 4 * sway))
 
 
@@ -168,7 +173,12 @@ def figure_at(
         arms.append(limb([hand], 0.03, skin))
         hands.append(hand)
 
-    torso = [on_torso(0.35, -0.1), on_torso(0.35, 0.1), on_torso(0.0, 0.085), on_torso(-0.02, -0.085)]
+    torso = [
+        on_torso(0.35, -0.1),
+        on_torso(0.35, 0.1),
+        on_torso(0.0, 0.085),
+        on_torso(-0.02, -0.085),
+    ]
     neck, head = on_torso(0.38, 0), on_torso(0.44, 0)
     crown = on_torso(0.462, 0)
     props += arms[:3]
@@ -187,7 +197,12 @@ def _carton(pose: Pose, foot_px: Point, hands: list[Point], side: int, tall: flo
     x, y = foot_px[0] + side * 0.34 * tall, foot_px[1] - half
     if pose.carries:
         x, y = (hands[0][0] + hands[1][0]) / 2, (hands[0][1] + hands[1][1]) / 2
-    corners = [(x - half, y - half), (x + half, y - half), (x + half, y + half), (x - half, y + half)]
+    corners = [
+        (x - half, y - half),
+        (x + half, y - half),
+        (x + half, y + half),
+        (x - half, y + half),
+    ]
     return Prop(np.array(corners), 0.0, (176, 132, 84), body=False)
 
 

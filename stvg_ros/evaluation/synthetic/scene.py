@@ -305,7 +305,9 @@ def _acts(
         length = max(4, round(part * rng.uniform(low, high)))
         margin = max(1, frames // 40)
         first = round(part * index) + margin
-        start = int(rng.integers(first, max(first + 1, round(part * (index + 1)) - length - margin)))
+        start = int(
+            rng.integers(first, max(first + 1, round(part * (index + 1)) - length - margin))
+        )
         to_x_px = x_px
         if name.startswith("walk"):
             to_x_px = _walk_end(rng, name, x_px, others_px, width)
