@@ -89,8 +89,8 @@ class GroundingNode(Node):
         self._annotated = self.create_publisher(Image, "~/annotated_image", 1)
         kind = Image if config.image.transport == "raw" else CompressedImage
         self.create_subscription(kind, "~/image", self._on_image, _QOS[config.image.qos])
-        self.create_subscription(String, "~/command", self._on_command, 50)
-        self.create_subscription(msg.Query, "~/query", self._on_query, 50)
+        self.create_subscription(String, "~/command", self._on_command, 1000)
+        self.create_subscription(msg.Query, "~/query", self._on_query, 1000)
         self._convert = image_frame if kind is Image else compressed_frame
         self._action = ActionServer(
             self,
