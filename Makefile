@@ -106,15 +106,14 @@ $(STAMPS)/interfaces: $(INTERFACES) CMakeLists.txt package.xml cmake/executable.
 	@AMENT_PREFIX_PATH="$(VENV)" CMAKE_PREFIX_PATH="$(VENV)" PATH="$(BIN):$$PATH" sh -c '\
 	  cmake -S . -B "$(BUILD)" -DCMAKE_INSTALL_PREFIX="$(VENV)" -DCMAKE_BUILD_TYPE=Release \
 	    -DPython3_EXECUTABLE="$(BIN)/python" -DBUILD_TESTING=OFF && \
-	  cmake --build "$(BUILD)" --parallel 2 && \
-	  cmake --install "$(BUILD)"' > $(BUILD)/build.log 2>&1 \
+	  cmake --build "$(BUILD)" --parallel 2' > $(BUILD)/build.log 2>&1 \
 	  || { tail -n 40 $(BUILD)/build.log >&2; exit 1; }
 	@touch $@
 
 # Only copies files. What an earlier run installed goes first, so that a removed module is gone.
 $(STAMPS)/modules: $(MODULES) $(STAMPS)/interfaces
-	@manifest="$(BUILD)/install_manifest_modules.txt"; \
+	@manifest="$(BUILD)/install_manifest.txt"; \
 	  if [ -f "$$manifest" ]; then tr '\n' '\0' < "$$manifest" | xargs -0 rm -f; fi
-	@cmake --install "$(BUILD)" --component modules > $(BUILD)/install.log 2>&1 \
+	@cmake --install "$(BUILD)" > $(BUILD)/install.log 2>&1 \
 	  || { cat $(BUILD)/install.log >&2; exit 1; }
 	@touch $@
