@@ -1,1 +1,1 @@
-"""Zero-shot spatio-temporal video grounding for ROS 2: a sentence in, a tube of boxes and a time span out."""
+"""Zero-shot spatio-temporal video grounding for ROS 2: a sentence in, boxes and a time span out."""

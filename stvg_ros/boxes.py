@@ -1,4 +1,4 @@
-"""Axis-aligned boxes as `(..., 4)` float arrays `(x1, y1, x2, y2)` in pixels, x2 and y2 excluded."""
+"""Axis-aligned boxes as `(..., 4)` float arrays `(x1, y1, x2, y2)`, pixels, x2 and y2 excluded."""
 
 from __future__ import annotations
 

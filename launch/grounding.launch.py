@@ -1,0 +1,101 @@
+"""Starts the grounding node.
+
+    ros2 launch stvg_ros grounding.launch.py image:=/camera/image_raw command:=/command
+    ros2 launch stvg_ros grounding.launch.py --show-args
+
+An empty argument overrides nothing: the topic keeps its private name (`/grounding/tube`), the
+setting its value from the parameter file.
+"""
+
+from __future__ import annotations
+
+import os
+
+from ament_index_python.packages import get_package_share_directory
+from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
+
+# Argument, default, what it says under --show-args.
+TOPICS = (
+    ("image", "", "camera topic; for compressed images the whole name, as /camera/compressed"),
+    ("command", "", "topic of std_msgs/String commands"),
+    ("query", "", "topic of stvg_ros/Query commands, which carry options"),
+    ("tube", "", "topic of the answers, stvg_ros/Tube"),
+)
+# Argument, the node's setting, choices, what it says under --show-args.
+SETTINGS = (
+    ("model", "model.path", (), "local folder or hub id of the model, or 'embedded'"),
+    ("device", "model.device", (), "auto, cpu, cuda, cuda:1, ..."),
+    (
+        "image_transport",
+        "image.transport",
+        ("", "raw", "compressed"),
+        "raw for sensor_msgs/Image, compressed for sensor_msgs/CompressedImage",
+    ),
+)
+OTHERS = (
+    ("namespace", "", "namespace of the node"),
+    ("name", "grounding", "name of the node"),
+    ("params_file", "laptop_cpu.yaml", "parameter file: a path, or a preset of this package"),
+    ("use_sim_time", "", "true to take time from /clock, as with ros2 bag play --clock"),
+    ("log_level", "info", "debug, info, warn, error"),
+)
+
+
+def parameter_file(name: str) -> str:
+    """The path of a parameter file: of a preset of this package, or `name` itself."""
+    preset = os.path.join(get_package_share_directory("stvg_ros"), "config", name)
+    return preset if os.path.basename(name) == name and os.path.exists(preset) else name
+
+
+def grounding_node(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    """The node with those arguments that are not empty."""
+
+    def value(name: str) -> str:
+        return LaunchConfiguration(name).perform(context)
+
+    overrides = {
+        setting: ParameterValue(value(name), value_type=str)
+        for name, setting, _, _ in SETTINGS
+        if value(name)
+    }
+    if value("use_sim_time"):
+        overrides["use_sim_time"] = ParameterValue(
+            LaunchConfiguration("use_sim_time"), value_type=bool
+        )
+    params_file = value("params_file")
+    return [
+        Node(
+            package="stvg_ros",
+            executable="grounding_node",
+            namespace=value("namespace"),
+            name=value("name"),
+            parameters=([parameter_file(params_file)] if params_file else []) + [overrides],
+            remappings=[(f"~/{name}", value(name)) for name, _, _ in TOPICS if value(name)],
+            arguments=["--ros-args", "--log-level", value("log_level")],
+            output="screen",
+            emulate_tty=True,
+        )
+    ]
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Declares the arguments; `ros2 launch` calls this."""
+    described = [
+        DeclareLaunchArgument(name, default_value=default, description=description)
+        for name, default, description in TOPICS
+    ]
+    for name, _, choices, description in SETTINGS:
+        described.append(
+            DeclareLaunchArgument(
+                name, default_value="", description=description, choices=choices or None
+            )
+        )
+    for name, default, description in OTHERS:
+        described.append(
+            DeclareLaunchArgument(name, default_value=default, description=description)
+        )
+    return LaunchDescription([*described, OpaqueFunction(function=grounding_node)])

@@ -1,0 +1,31 @@
+"""`pip install .`: the library and the `stvg-ros` command, without ROS.
+
+The ROS package with its messages and node is built by CMakeLists.txt (colcon, or `make setup`).
+"""
+
+from setuptools import find_packages, setup
+
+setup(
+    name="stvg_ros",
+    version="0.1.0",
+    description="Zero-shot spatio-temporal video grounding with multimodal language models",
+    license="Apache-2.0",
+    author="stvg_ros developers",
+    author_email="stvg_ros@example.com",
+    python_requires=">=3.10",
+    packages=find_packages(include=["stvg_ros", "stvg_ros.*"]),
+    package_data={"stvg_ros": ["**/*.safetensors", "**/*.json", "**/*.txt", "**/*.yaml"]},
+    install_requires=[
+        "av>=14",
+        "numpy>=1.26",
+        "opencv-python-headless>=4.8,<5",
+        "rosbags>=0.10",
+        "rosbags-image>=0.10",
+        "safetensors>=0.4",
+        "scipy>=1.11",
+        "torch>=2.6",
+        "tqdm>=4.60",
+        "transformers>=5.0,<6",
+    ],
+    entry_points={"console_scripts": ["stvg-ros = stvg_ros.cli.main:main"]},
+)
