@@ -66,7 +66,12 @@ def test_plain_wordings() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "shirt", "act"),
-    [("poem", "red", None), ("attribute", None, None), ("action", None, None), ("combined", "red", None)],
+    [
+        ("poem", "red", None),
+        ("attribute", None, None),
+        ("action", None, None),
+        ("combined", "red", None),
+    ],
 )
 def test_wordings_without_their_parts_are_refused(
     kind: str, shirt: str | None, act: str | None
@@ -116,7 +121,8 @@ def test_true_tubes_follow_the_target_through_its_span() -> None:
     for query in scene_queries(scene):
         tube = true_tube(scene, query)
         count = query.end_frame - query.start_frame
-        assert tube.stamps_ns.shape == (count,) and tube.boxes_xyxy_px.shape == (count, 4)
+        assert tube.stamps_ns.shape == (count,)
+        assert tube.boxes_xyxy_px.shape == (count, 4)
         if query.target is not None:
             np.testing.assert_array_equal(
                 tube.boxes_xyxy_px[0], scene.boxes_xyxy_px[query.target, query.start_frame]

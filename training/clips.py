@@ -65,7 +65,8 @@ def covered(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
             boxes[:, low, None], edges[:-1]
         )
         parts.append(np.clip(overlap, 0, None) * count)
-    return (parts[1][:, :, None] * parts[0][:, None, :]).reshape(len(boxes), -1).astype(np.float32)
+    shares = parts[1][:, :, None] * parts[0][:, None, :]
+    return shares.reshape(len(boxes), ROWS * COLUMNS).astype(np.float32)
 
 
 def make_clip(scene: Scene, rng: np.random.Generator | None = None) -> Clip:

@@ -147,6 +147,7 @@ def target_map(question: Question, cover: Tensor, acts: Tensor) -> Tensor:
     """Where the prompt should look, `(S, h * w)` summing to 1; all zero without a target.
 
     Args:
+        question: who is meant and which action bounds the slots.
         cover: `(P, T, h * w)` shares of the tokens' areas.
         acts: `(P, T)` indices of actions.
     """
@@ -186,6 +187,7 @@ class Packer:
     def __call__(
         self, batch: list[list[Question]], rng: np.random.Generator | None = None
     ) -> Packed:
+        """B lists of Q questions each, as arrays."""
         flat = [question for questions in batch for question in questions]
         prompts = self._encoded([question.prompt for question in flat])
         answers = self._encoded([question.answer + "<|im_end|>" for question in flat])

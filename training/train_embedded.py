@@ -17,18 +17,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a plain script
 
-from training.card import model_card  # noqa: E402
-from training.clips import NOBODY, Pool  # noqa: E402
-from training.evaluate import Held, evaluate, held_out  # noqa: E402
-from training.model import ATTENTION_LAYERS, build_model, save_folder  # noqa: E402
-from training.packed import PAIR, encode, patches_of, run  # noqa: E402
-from training.questions import ACTS, COLOURS, Cast, Packer, make_questions, target_map  # noqa: E402
-from training.vocabulary import build_tokenizer  # noqa: E402
+from training.card import model_card
+from training.clips import NOBODY, Pool
+from training.evaluate import Held, evaluate, held_out
+from training.model import ATTENTION_LAYERS, build_model, save_folder
+from training.packed import PAIR, encode, patches_of, run
+from training.questions import ACTS, COLOURS, Cast, Packer, make_questions, target_map
+from training.vocabulary import build_tokenizer
 
 SLOTS = 8
 STAGE_A, STAGE_B = 0.05, 0.20  # shares of the time at which the stages end
@@ -125,7 +125,7 @@ class Trainer:
         batch = [make_questions(self.rng, cast) for cast in casts]
         packed = self.packer(batch, self.rng)
         output = run(self.model, visual, *self.prompt_ids, packed.ids, ATTENTION_LAYERS)
-        answer = F.cross_entropy(output.logits.flatten(0, 2), packed.labels.flatten())
+        answer = functional.cross_entropy(output.logits.flatten(0, 2), packed.labels.flatten())
         targets = torch.stack(
             [
                 torch.stack([target_map(q, cover[i], acts[i]).flatten() for q in questions])
@@ -230,7 +230,9 @@ def dense_labels(shirts: Tensor, acts: Tensor, cover: Tensor) -> Tensor:
 def dense_loss(logits: Tensor, truth: Tensor) -> Tensor:
     """Binary cross-entropy, the rare positives weighted up, summed over the labels."""
     weight = torch.tensor(4.0)
-    losses = F.binary_cross_entropy_with_logits(logits, truth, reduction="none", pos_weight=weight)
+    losses = functional.binary_cross_entropy_with_logits(
+        logits, truth, reduction="none", pos_weight=weight
+    )
     return losses.sum(-1).mean()
 
 
@@ -269,7 +271,7 @@ def main() -> None:
         train(trainer, options, held)
         figures = trainer.evaluated(held_out("test", options.test))
         trainer.save(options.out, figures, options.test, "test")
-        print("\n" + json.dumps(summary(figures)))
+        sys.stdout.write(f"\n{json.dumps(summary(figures))}\n")
     finally:
         pool.close()
 
@@ -287,18 +289,18 @@ def train(trainer: Trainer, options: argparse.Namespace, held: list[Held]) -> No
         if trainer.step % 20 == 0:
             bar = "#" * round(20 * trainer.share)
             losses = " ".join(f"{name} {value:.3f}" for name, value in means.items())
-            print(
-                f"[{bar:<20}] {trainer.elapsed_s / 60:5.1f} min, step {trainer.step}: {losses}",
-                end="\r" if sys.stdout.isatty() else "\n",
-                flush=True,
-            )
+            end = "\r" if sys.stdout.isatty() else "\n"
+            minutes = trainer.elapsed_s / 60
+            sys.stdout.write(f"[{bar:<20}] {minutes:5.1f} min, step {trainer.step}: {losses}{end}")
+            sys.stdout.flush()
         if trainer.elapsed_s >= next_save_s and trainer.share >= STAGE_A:
             next_save_s = trainer.elapsed_s + 60 * options.every_minutes
             figures = trainer.evaluated(held)
             shown = summary(figures)
             trainer.history.append({"minutes": round(trainer.elapsed_s / 60, 1), **shown})
             trainer.save(options.out, figures, len(held), "val")
-            print(f"\nheld out: {shown}", flush=True)
+            sys.stdout.write(f"\nheld out: {shown}\n")
+            sys.stdout.flush()
 
 
 if __name__ == "__main__":
