@@ -28,12 +28,15 @@ class PackedOutput:
         visual: `(B, M, D)` the visual tokens.
         middle: `(B, M, D)` hidden states of the visual tokens halfway through the layers.
         attention: `(layers, B, Q, L, M)` mean over heads, of each layer asked for.
+        words: `(B, Q, L, L)` a question's attention to its own tokens, mean over the heads of the
+            layer before the upper half.
     """
 
     logits: Tensor
     visual: Tensor
     middle: Tensor
     attention: Tensor
+    words: Tensor
 
 
 def patches_of(frames: Tensor) -> Tensor:
@@ -125,6 +128,7 @@ def run(
     rope_y = text.rotary_emb(x, question_at[:, None])
     future = torch.full((length, length), float("-inf")).triu(1)
     middle, maps = x, []
+    words = torch.empty(0)
     for index, layer in enumerate(text.layers):
         last = index == len(text.layers) - 1
         qx, kx, vx = _projected(layer, x, rope_x)
@@ -149,9 +153,11 @@ def run(
             x = x + attention.o_proj(seen.transpose(1, 2).reshape(clips, x.shape[1], -1))
             x = x + layer.mlp(layer.post_attention_layernorm(x))
         if index == len(text.layers) // 2 - 1:
-            middle = x
+            middle, words = x, weights[..., x.shape[1] :].mean(1)
     logits = model.lm_head(text.norm(y))
-    return PackedOutput(logits, visual, middle[:, before : before + tokens], torch.stack(maps))
+    return PackedOutput(
+        logits, visual, middle[:, before : before + tokens], torch.stack(maps), words
+    )
 
 
 def _projected(
