@@ -298,7 +298,7 @@ def main() -> None:
     parser.add_argument("--test", type=int, default=200, help="test scenes at the end")
     parser.add_argument("--pool", type=int, default=6000, help="clips kept in memory")
     options = parser.parse_args()
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)  # the renderer has the other core; two threads that wait cost more
     pool = Pool(options.pool, options.seed + (1000 if options.resume else 0))
     try:
         trainer = Trainer(options.seed, options.minutes, pool)
