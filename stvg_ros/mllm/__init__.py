@@ -1,1 +1,22 @@
 """Adapters from transformers video models to the `Mllm` protocol, one file a family."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from stvg_ros.config import AttentionConfig, ModelConfig
+    from stvg_ros.core.interfaces import Mllm
+
+
+def load_mllm(model: ModelConfig, attention: AttentionConfig) -> Mllm:
+    """Loads a checkpoint: frozen, on its device, ready to be asked.
+
+    Raises:
+        ModelError: the checkpoint is absent, incomplete, damaged, or of no known family.
+        ConfigError: a setting that does not fit the checkpoint or the machine.
+    """
+    from stvg_ros.mllm.hf_common import HfMllm
+    from stvg_ros.mllm.loading import load
+
+    return HfMllm(load(model), attention, model.gradient_checkpointing)
