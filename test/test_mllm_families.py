@@ -1,0 +1,170 @@
+"""Every family against its own library class, on the whole sequence with nothing shared."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from stvg_ros.config import AttentionConfig, ModelConfig
+from stvg_ros.core.interfaces import VisualTokens
+from stvg_ros.mllm import load_mllm
+from stvg_ros.mllm.families import FAMILIES, families_table
+from stvg_ros.mllm.hf_common import HfMllm
+from stvg_ros.mllm.rows import NAME, Recorder, recording
+import tiny_models
+
+torch.set_num_threads(1)
+QUESTIONS = ("Is there a man in red in this video?", "Describe this video in details.")
+
+
+@pytest.fixture(scope="module", params=list(FAMILIES))
+def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    kind = request.param
+    return tiny_models.save(kind, FAMILIES[kind].class_name, tmp_path_factory.mktemp(kind))
+
+
+@pytest.fixture(scope="module")
+def mllm(folder: Any) -> HfMllm:
+    loaded = load_mllm(ModelConfig(path=str(folder), device="cpu"), AttentionConfig())
+    assert isinstance(loaded, HfMllm)
+    return loaded
+
+
+def images(count: int, height: int = 16, width: int = 24) -> list[Any]:
+    random = np.random.default_rng(count)
+    return [random.integers(0, 256, (height, width, 3)).astype(np.uint8) for _ in range(count)]
+
+
+def reference(
+    mllm: HfMllm, visual: VisualTokens, question: str, offset: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Positions, rows, yes and no by the library's eager forward over the whole prompt."""
+    model, prompt = mllm._model, mllm._prompt
+    layout = mllm._checkpoint.family.layout(mllm._checkpoint.tokenizer, model, visual)
+    before, between, after = prompt.parts(layout.placeholder)
+    whole = before + layout.text + between + question + after
+    ids = torch.tensor([mllm._checkpoint.tokenizer(whole)["input_ids"]])
+    suffix = prompt.suffix(layout, question)
+    prefix_ids = prompt.prefix_ids(layout)
+    assert ids[0].tolist() == prefix_ids[0].tolist() + list(suffix.ids)
+
+    at = (ids[0] == layout.token_id).nonzero()[:, 0]
+    features = visual.features + offset
+    if layout.tail is not None:
+        features = torch.cat([features, layout.tail])
+    embedded = model.get_input_embeddings()(ids).index_copy(1, at, features[None])
+    named: dict[str, Any] = {}
+    if hasattr(model.model, "get_rope_index"):
+        slots, rows, columns = visual.grid
+        merge = model.config.vision_config.spatial_merge_size
+        named["position_ids"], _ = model.model.get_rope_index(
+            ids,
+            mm_token_type_ids=(ids == layout.token_id).int() * 2,
+            video_grid_thw=torch.tensor([[slots, rows * merge, columns * merge]]),
+        )
+    if visual.deep:
+        named["visual_pos_masks"] = ids == layout.token_id
+        named["deepstack_visual_embeds"] = list(visual.deep)
+    text = model.model.language_model
+    text.config._attn_implementation = "eager"
+    try:
+        out = text(inputs_embeds=embedded, output_attentions=True, use_cache=False, **named)
+    finally:
+        text.config._attn_implementation = NAME
+    maps = torch.stack(out.attentions).mean((0, 2))[0]  # (N, N)
+    asked = torch.tensor(suffix.candidates) + prefix_ids.shape[1]
+    rows_ = maps[asked][:, at[: len(visual.features)]]
+    log_p = model.lm_head(out.last_hidden_state[0, -1]).log_softmax(-1)
+    yes, no = mllm._answer_ids(layout)
+    positions = named.get("position_ids", torch.arange(ids.shape[1])[None])
+    return positions, rows_, log_p[yes].logsumexp(0), log_p[no].logsumexp(0)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_sharing_and_packing_change_nothing(mllm: HfMllm, count: int) -> None:
+    visual = mllm.encode(images(count))
+    offset = 0.01 * torch.randn(visual.features.shape, generator=torch.manual_seed(1))
+    offset.requires_grad_(True)
+    prefix = mllm.prefill(visual, offset)
+    readings = mllm.ask(prefix, QUESTIONS)
+    again = mllm.ask(prefix, QUESTIONS[:1])[0]
+    torch.testing.assert_close(again.rows, readings[0].rows, atol=1e-6, rtol=0)
+    for question, reading in zip(QUESTIONS, readings, strict=True):
+        positions, rows, yes, no = reference(mllm, visual, question, offset)
+        following = positions.flatten(0, -2)[:, len_of(prefix)]
+        assert following.unique().tolist() == [prefix.next_position]
+        assert reading.rows.shape == (len(reading.tokens), *visual.grid)
+        torch.testing.assert_close(reading.rows.flatten(1), rows.detach(), atol=1e-5, rtol=0)
+        torch.testing.assert_close(reading.log_p_yes, yes, atol=1e-4, rtol=1e-5)
+        ours, theirs = (
+            torch.autograd.grad(margin, offset, retain_graph=True)[0]
+            for margin in (reading.margin, yes - no)
+        )
+        assert theirs.abs().max() > 0
+        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-4)
+
+
+def len_of(prefix: Any) -> int:
+    return int(prefix.pairs[0][0].shape[2])
+
+
+def test_reversed_order_is_the_same_prompt_with_permuted_features(mllm: HfMllm) -> None:
+    visual = mllm.encode(images(5, 24, 16)).reversed()
+    offset = torch.zeros_like(visual.features)
+    reading = mllm.ask(mllm.prefill(visual), QUESTIONS[:1])[0]
+    _, rows, _, _ = reference(mllm, visual, QUESTIONS[0], offset)
+    torch.testing.assert_close(reading.rows.flatten(1), rows, atol=1e-5, rtol=0)
+
+
+def test_chunks_of_the_vision_tower_change_nothing(mllm: HfMllm) -> None:
+    frames = images(20)
+    whole, part = mllm.encode(frames), mllm.encode(frames[:2])
+    size = len(part.features)
+    assert whole.grid[1:] == part.grid[1:] or part.deep  # Qwen3-VL sizes by the whole video
+    if whole.grid[1:] == part.grid[1:]:
+        torch.testing.assert_close(whole.features[:size], part.features, atol=1e-5, rtol=0)
+    assert sorted(sum(whole.slots, ())) == list(range(20))
+
+
+def test_gradient_checkpointing_keeps_the_gradient(mllm: HfMllm, folder: Any) -> None:
+    recomputing = load_mllm(
+        ModelConfig(path=str(folder), device="cpu", gradient_checkpointing=True), AttentionConfig()
+    )
+    visual = mllm.encode(images(2))
+    found = []
+    for model in (mllm, recomputing):
+        offset = torch.zeros_like(visual.features, requires_grad=True)
+        model.ask(model.prefill(visual, offset), QUESTIONS)[0].margin.backward()
+        found.append(offset.grad)
+    torch.testing.assert_close(found[0], found[1], atol=1e-6, rtol=1e-5)
+
+
+def test_bfloat16_is_finite(folder: Any) -> None:
+    mllm = load_mllm(ModelConfig(path=str(folder), device="cpu", dtype="bfloat16"), AttentionConfig())
+    visual = mllm.encode(images(2))
+    offset = torch.zeros(visual.features.shape, requires_grad=True)
+    reading = mllm.ask(mllm.prefill(visual, offset), QUESTIONS[:1])[0]
+    reading.margin.backward()
+    assert reading.rows.dtype == torch.float32 and reading.margin.dtype == torch.float32
+    assert offset.grad is not None and offset.grad.isfinite().all() and reading.rows.isfinite().all()
+
+
+def test_held_attention_is_rows_by_keys(mllm: HfMllm) -> None:
+    prefix = mllm.prefill(mllm.encode(images(5)))
+    keys = mllm._text.config.num_attention_heads * len_of(prefix)
+    recorder = Recorder(torch.tensor([0, 1]), prefix.columns, 0, 2)
+    ids = mllm._prompt.prefix_ids(prefix.layout)
+    with recording(recorder):
+        mllm._text(inputs_embeds=mllm._text.get_input_embeddings()(ids), use_cache=False)
+    assert recorder.largest == 2 * keys and recorder.layers == 3
+
+
+def test_completion_is_text(mllm: HfMllm) -> None:
+    assert isinstance(mllm.complete("You are helpful.", "a man in red", 3), str)
+
+
+def test_table_has_a_row_for_each_family() -> None:
+    assert [row[1] for row in families_table()] == list(FAMILIES)
