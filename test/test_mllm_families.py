@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tiny_models
 import torch
 
 from stvg_ros.config import AttentionConfig, ModelConfig
@@ -14,7 +15,6 @@ from stvg_ros.mllm import load_mllm
 from stvg_ros.mllm.families import FAMILIES, families_table
 from stvg_ros.mllm.hf_common import HfMllm
 from stvg_ros.mllm.rows import NAME, Recorder, recording
-import tiny_models
 
 torch.set_num_threads(1)
 QUESTIONS = ("Is there a man in red in this video?", "Describe this video in details.")
@@ -78,9 +78,8 @@ def reference(
     asked = torch.tensor(suffix.candidates) + prefix_ids.shape[1]
     rows_ = maps[asked][:, at[: len(visual.features)]]
     log_p = model.lm_head(out.last_hidden_state[0, -1]).log_softmax(-1)
-    yes, no = mllm._answer_ids(layout)
     positions = named.get("position_ids", torch.arange(ids.shape[1])[None])
-    return positions, rows_, log_p[yes].logsumexp(0), log_p[no].logsumexp(0)
+    return positions, rows_, log_p[mllm._yes].logsumexp(0), log_p[mllm._no].logsumexp(0)
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])
@@ -143,13 +142,17 @@ def test_gradient_checkpointing_keeps_the_gradient(mllm: HfMllm, folder: Any) ->
 
 
 def test_bfloat16_is_finite(folder: Any) -> None:
-    mllm = load_mllm(ModelConfig(path=str(folder), device="cpu", dtype="bfloat16"), AttentionConfig())
+    mllm = load_mllm(
+        ModelConfig(path=str(folder), device="cpu", dtype="bfloat16"), AttentionConfig()
+    )
     visual = mllm.encode(images(2))
     offset = torch.zeros(visual.features.shape, requires_grad=True)
     reading = mllm.ask(mllm.prefill(visual, offset), QUESTIONS[:1])[0]
     reading.margin.backward()
     assert reading.rows.dtype == torch.float32 and reading.margin.dtype == torch.float32
-    assert offset.grad is not None and offset.grad.isfinite().all() and reading.rows.isfinite().all()
+    assert (
+        offset.grad is not None and offset.grad.isfinite().all() and reading.rows.isfinite().all()
+    )
 
 
 def test_held_attention_is_rows_by_keys(mllm: HfMllm) -> None:

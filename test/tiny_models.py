@@ -12,8 +12,8 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 
 HIDDEN, PATCH = 32, 4
 WORDS = (
-    "You are helpful . ? \n : system user assistant USER ASSISTANT Is there a man in red this video "
-    "Describe details Yes No yes no YES NO < > seconds Frame1 Frame2 Frame3 Frame4 Frame5 anything"
+    "You are helpful . ? \n : system user assistant USER ASSISTANT Is there a man in red this "
+    "video Describe details Yes No yes no YES NO < > seconds Frame1 Frame2 Frame3 Frame4 Frame5 anything"
 ).split(" ")
 SPECIAL = (
     "<|im_start|> <|im_end|> <|vision_start|> <|vision_end|> <|image_pad|> <|video_pad|> <image> "
@@ -65,8 +65,8 @@ def build_tokenizer(kind: str) -> Any:
     tokenizer.add_special_tokens({"additional_special_tokens": list(SPECIAL)} if not more else {})
     if more:
         tokenizer.add_tokens(list(SPECIAL), special_tokens=True)
-    tokenizer.chat_template = VICUNA if kind == "llava_next_video" else CHAT.replace(
-        "VIDEO", VIDEO[kind]
+    tokenizer.chat_template = (
+        VICUNA if kind == "llava_next_video" else CHAT.replace("VIDEO", VIDEO[kind])
     )
     return tokenizer
 
@@ -91,7 +91,9 @@ def config_of(kind: str, tokenizer: Any) -> Any:
     }
     if kind.startswith("qwen"):
         text["rope_parameters"] = {
-            "rope_type": "default", "rope_theta": 10000.0, "mrope_section": [2, 1, 1],
+            "rope_type": "default",
+            "rope_theta": 10000.0,
+            "mrope_section": [2, 1, 1],
         }
         ids = {
             "image_token_id": token("<|image_pad|>"),
@@ -100,7 +102,10 @@ def config_of(kind: str, tokenizer: Any) -> Any:
             "vision_end_token_id": token("<|vision_end|>"),
         }
         vision: dict[str, Any] = {
-            "depth": 2, "num_heads": 2, "patch_size": PATCH, "temporal_patch_size": 2,
+            "depth": 2,
+            "num_heads": 2,
+            "patch_size": PATCH,
+            "temporal_patch_size": 2,
             "spatial_merge_size": 2,
         }
         if kind == "qwen2_vl":
@@ -114,25 +119,33 @@ def config_of(kind: str, tokenizer: Any) -> Any:
         vision |= {"num_position_embeddings": 64, "deepstack_visual_indexes": [0, 1]}
         return transformers.Qwen3VLConfig(text_config=text, vision_config=vision, **ids)
     vision = {
-        "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2,
-        "num_attention_heads": 2, "patch_size": PATCH, "image_size": 24,
+        "hidden_size": 16,
+        "intermediate_size": 24,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "patch_size": PATCH,
+        "image_size": 24,
     }
     if kind == "internvl":
         vision |= {"image_size": [24, 24], "patch_size": [PATCH, PATCH]}
         return transformers.InternVLConfig(
-            text_config={"model_type": "qwen2", **text}, vision_config=vision,
-            image_token_id=token("<IMG_CONTEXT>"), image_seq_length=9,
+            text_config={"model_type": "qwen2", **text},
+            vision_config=vision,
+            image_token_id=token("<IMG_CONTEXT>"),
+            image_seq_length=9,
         )
     if kind == "llava_onevision":
         return transformers.LlavaOnevisionConfig(
             text_config={"model_type": "qwen2", **text},
             vision_config={"model_type": "siglip_vision_model", "vision_use_head": False, **vision},
-            image_token_index=token("<image>"), video_token_index=token("<video>"),
+            image_token_index=token("<image>"),
+            video_token_index=token("<video>"),
         )
     return transformers.LlavaNextVideoConfig(
         text_config={"model_type": "llama", **text},
         vision_config={"model_type": "clip_vision_model", "projection_dim": 16, **vision},
-        image_token_index=token("<image>"), video_token_index=token("<video>"),
+        image_token_index=token("<image>"),
+        video_token_index=token("<video>"),
     )
 
 

@@ -47,7 +47,8 @@ class _OneLayer:
 
 def pairs_of(cache: DynamicCache) -> Pairs:
     """The keys and values of a filled cache."""
-    return tuple((layer.keys, layer.values) for layer in cache.layers)
+    layers: list[Any] = list(cache.layers)
+    return tuple((layer.keys, layer.values) for layer in layers)
 
 
 def recompute_layers(language_model: Any) -> None:

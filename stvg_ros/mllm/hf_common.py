@@ -64,7 +64,13 @@ class HfMllm:
         self._text = checkpoint.model.model.language_model
         self._prompt = Prompt(checkpoint.tokenizer, checkpoint.path)
         self._band = _band(attention, checkpoint.settings, len(self._text.layers))
-        self._answers: dict[str, tuple[Tensor, Tensor]] = {}
+        self._yes, self._no = (
+            torch.tensor(ids, device=self._model.device)
+            for ids in (
+                answer_ids(checkpoint.tokenizer, self._prompt.answer_start, word, checkpoint.path)
+                for word in ("yes", "no")
+            )
+        )
         if gradient_checkpointing:
             recompute_layers(self._text)
 
@@ -146,15 +152,14 @@ class HfMllm:
             ).last_hidden_state
         logits = self._model.lm_head(hidden[0, packed.ends])
         log_p = logits.float().log_softmax(-1)
-        yes, no = self._answer_ids(prefix.layout)
         counts = [len(suffix.candidates) for suffix in suffixes]
-        rows = recorder.mean().split(counts)
+        rows = torch.split(recorder.mean(), counts)
         return tuple(
             Reading(
-                rows=rows[i].unflatten(1, prefix.visual.grid),
+                rows=rows[i].view(-1, *prefix.visual.grid),
                 tokens=suffix.labels,
-                log_p_yes=log_p[i, yes].logsumexp(0),
-                log_p_no=log_p[i, no].logsumexp(0),
+                log_p_yes=log_p[i, self._yes].logsumexp(0),
+                log_p_no=log_p[i, self._no].logsumexp(0),
             )
             for i, suffix in enumerate(suffixes)
         )
@@ -181,20 +186,6 @@ class HfMllm:
             written.append(token)
             ids = torch.tensor([[token]], device=self._model.device)
         return str(tokenizer.decode(written, skip_special_tokens=True)).strip()
-
-    def _answer_ids(self, layout: Layout) -> tuple[Tensor, Tensor]:
-        if layout.placeholder not in self._answers:
-            before = self._prompt.answer_start(layout)
-            yes, no = (
-                answer_ids(self._checkpoint.tokenizer, before, word, self._checkpoint.path)
-                for word in ("yes", "no")
-            )
-            device = self._model.device
-            self._answers[layout.placeholder] = (
-                torch.tensor(yes, device=device),
-                torch.tensor(no, device=device),
-            )
-        return self._answers[layout.placeholder]
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,9 +24,7 @@ def encode(model: Any, numbers: ImageNumbers, images: Images) -> VisualTokens:
     return VisualTokens(features, (len(images), side, side), slots_of(len(images), 1))
 
 
-def tower(
-    model: Any, numbers: ImageNumbers, images: Images, size: tuple[int, int]
-) -> list[Tensor]:
+def tower(model: Any, numbers: ImageNumbers, images: Images, size: tuple[int, int]) -> list[Tensor]:
     """What the model makes of each chunk of frames at `size` (height, width), `(n, D)`."""
     features = []
     for start in range(0, len(images), CHUNK):

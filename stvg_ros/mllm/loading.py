@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 import transformers
-from transformers.utils import cached_file
+from transformers.utils.hub import cached_file
 
 from stvg_ros.config import ModelConfig
 from stvg_ros.errors import ConfigError, ModelError
@@ -186,10 +186,10 @@ def _quantization(kind: str, dtype: torch.dtype, device: torch.device) -> dict[s
                 f"model.quantization: {kind!r} needs the package {package}, which is not "
                 "installed; install it or choose 'none'"
             )
-    if kind == "4bit":
-        bits: Any = transformers.BitsAndBytesConfig(
-            load_in_4bit=True, bnb_4bit_compute_dtype=dtype
-        )
-    else:
-        bits = transformers.BitsAndBytesConfig(load_in_8bit=True)
+    make: Any = transformers.BitsAndBytesConfig
+    bits = (
+        make(load_in_4bit=True, bnb_4bit_compute_dtype=dtype)
+        if kind == "4bit"
+        else make(load_in_8bit=True)
+    )
     return {"quantization_config": bits, "device_map": {"": device}}

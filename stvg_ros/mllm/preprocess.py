@@ -132,9 +132,7 @@ def fitted_size(
 
 def slots_of(frames: int, pair: int) -> tuple[tuple[int, ...], ...]:
     """Which frames each slot covers; the last one may cover fewer."""
-    return tuple(
-        tuple(range(start, min(start + pair, frames))) for start in range(0, frames, pair)
-    )
+    return tuple(tuple(range(start, min(start + pair, frames))) for start in range(0, frames, pair))
 
 
 def patches(pixels: NDArray[Any], numbers: ImageNumbers) -> NDArray[Any]:

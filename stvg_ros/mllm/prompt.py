@@ -89,9 +89,10 @@ class Prompt:
         special = not (bos and text.startswith(bos))
         return torch.tensor([self._tokenizer(text, add_special_tokens=special)["input_ids"]])
 
-    def answer_start(self, layout: Layout) -> str:
-        """The end of the prompt: what the answer follows."""
-        return SENTINEL + self.parts(layout.placeholder)[2]
+    @property
+    def answer_start(self) -> str:
+        """The end of the prompt, from the question on: what the answer follows."""
+        return SENTINEL + self._text.rpartition(SENTINEL)[2]
 
     def suffix(self, layout: Layout, question: str) -> Suffix:
         """What `question` adds after the visual tokens.

@@ -30,7 +30,8 @@ def encode(model: Any, numbers: ImageNumbers, images: Images) -> VisualTokens:
     factor = numbers.patch * numbers.merge
     most = MAX_FRAME_TOKENS * factor**2
     height, width = fitted_size(
-        *images[0].shape[:2],
+        images[0].shape[0],
+        images[0].shape[1],
         factor,
         min(numbers.size.get("shortest_edge", MIN_FRAME_TOKENS * factor**2), most),
         min(numbers.size.get("longest_edge", most), most),

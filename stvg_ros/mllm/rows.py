@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -39,7 +39,7 @@ class Recorder:
     last_layer: int
     total: Tensor | None = None
     layers: int = 0
-    largest: int = field(default=0)
+    largest: int = 0
 
     def mean(self) -> Tensor:
         """`(R, M)` mean over the layers of the band."""
