@@ -76,9 +76,7 @@ def test_gradient_equals_autograd_through_the_whole_model(mllm):
     for reading, question in ((first, QUESTIONS[0]), (second, QUESTIONS[1])):
         (fast,) = torch.autograd.grad(reading.margin, offset, retain_graph=True)
         slow_offset = torch.zeros_like(visual.features).requires_grad_(True)
-        (slow,) = torch.autograd.grad(
-            whole(mllm, visual, question, slow_offset)[1], slow_offset
-        )
+        (slow,) = torch.autograd.grad(whole(mllm, visual, question, slow_offset)[1], slow_offset)
         assert float(slow.abs().max()) > 1e-4
         torch.testing.assert_close(fast, slow, atol=1e-5, rtol=1e-4)
     assert all(p.grad is None and not p.requires_grad for p in mllm._model.parameters())

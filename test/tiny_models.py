@@ -19,14 +19,48 @@ from transformers import (
     Qwen2VLForConditionalGeneration,
 )
 
-WORDS = (
-    "Is there in this video the a person man red blue who waves jumps Describe details yes no "
-    "Yes No system user assistant \n . ? , the one"
-).split(" ")
-SPECIAL = (
-    "<unk> <|im_start|> <|im_end|> <|vision_start|> <|vision_end|> <|video_pad|> <|image_pad|> "
-    "<video> <image>"
-).split(" ")
+WORDS = [
+    "Is",
+    "there",
+    "in",
+    "this",
+    "video",
+    "the",
+    "a",
+    "person",
+    "man",
+    "red",
+    "blue",
+    "who",
+    "waves",
+    "jumps",
+    "Describe",
+    "details",
+    "yes",
+    "no",
+    "Yes",
+    "No",
+    "system",
+    "user",
+    "assistant",
+    "\n",
+    ".",
+    "?",
+    ",",
+    "the",
+    "one",
+]
+SPECIAL = [
+    "<unk>",
+    "<|im_start|>",
+    "<|im_end|>",
+    "<|vision_start|>",
+    "<|vision_end|>",
+    "<|video_pad|>",
+    "<|image_pad|>",
+    "<video>",
+    "<image>",
+]
 TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n"
     "{% for part in message['content'] %}{% if part['type'] == 'video' %}VIDEO"

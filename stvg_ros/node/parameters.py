@@ -73,6 +73,7 @@ def descriptor(item: Setting) -> ParameterDescriptor:
     choices = f" One of: {', '.join(item.choices)}." if item.choices else ""
     result = ParameterDescriptor(
         name=item.name,
+        type=Parameter.Type.from_parameter_value(item.default).value,
         description=item.description + unit,
         additional_constraints=choices.strip(),
         read_only=not item.dynamic,

@@ -155,7 +155,7 @@ class Worker:
         try:
             grounder = self._build()
             self._status("ready")
-        except Exception as error:  # noqa: BLE001 - a node without a model still answers
+        except Exception as error:
             broken = error if isinstance(error, StvgError) else _wrapped(error)
             self._status(f"failed: {broken}")
         while (job := self._next()) is not None:
@@ -197,7 +197,7 @@ class Worker:
         try:
             checkpoint("wait", 0.0)
             return grounder.ground(job.clip, job.query, checkpoint)
-        except Exception as error:  # noqa: BLE001 - answered as an internal error
+        except Exception as error:
             if not isinstance(error, StvgError):
                 _LOG.exception("grounding %s failed", job.query.id)
             return failed(job.query, error, job.clip)
@@ -211,5 +211,5 @@ def _wrapped(error: Exception) -> StvgError:
 def _answer(job: Job, grounding: Grounding) -> None:
     try:
         job.answer(grounding)
-    except Exception:  # noqa: BLE001 - the next command must be answered
+    except Exception:
         _LOG.exception("answering %s failed", job.query.id)

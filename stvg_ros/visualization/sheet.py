@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from stvg_ros.errors import RecordingError
 from stvg_ros.types import CandidateTube, Clip, Evidence, Frame, Status, Tube
 from stvg_ros.visualization.drawing import (
     CANDIDATE,
@@ -265,3 +267,16 @@ def _curve(
     cv2.polylines(sheet, [fixed], False, _TEXT, 2, cv2.LINE_AA, 4)
     for x, y in fixed:
         cv2.circle(sheet, (int(x), int(y)), 4 * 16, _TEXT, -1, cv2.LINE_AA, 4)
+
+
+def write_png(path: Path | str, image: Image) -> None:
+    """Writes an RGB image as PNG.
+
+    Raises:
+        RecordingError: the file cannot be written.
+    """
+    _, data = cv2.imencode(".png", image[..., ::-1])
+    try:
+        Path(path).write_bytes(data.tobytes())
+    except OSError as error:
+        raise RecordingError(f"{path}: cannot be written ({error})") from error
