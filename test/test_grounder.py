@@ -65,13 +65,13 @@ def slow_maps(rate: float, epochs: int) -> tuple[torch.Tensor, torch.Tensor, flo
     return (forward + restored) / 2, relative(plain, "the one who waves"), float(consistency)
 
 
-@pytest.mark.parametrize(("rate", "epochs"), [(8.0, 1), (0.5, 3)])
+@pytest.mark.parametrize(("rate", "epochs"), [(0.1, 1), (0.05, 3), (8.0, 1)])
 def test_maps_equal_an_unshared_version_with_explicit_reversal(rate: float, epochs: int) -> None:
     found = run(reattention__learning_rate=rate, reattention__epochs=epochs)
     spatial, temporal, consistency = slow_maps(rate, epochs)
     assert found.evidence is not None
-    np.testing.assert_allclose(found.evidence.spatial, spatial, rtol=2e-4)
-    np.testing.assert_allclose(found.evidence.temporal, temporal, rtol=2e-4)
+    np.testing.assert_allclose(found.evidence.spatial, spatial, rtol=2e-4, atol=1e-6)
+    np.testing.assert_allclose(found.evidence.temporal, temporal, rtol=2e-4, atol=1e-6)
     assert found.best.consistency == pytest.approx(consistency, abs=1e-4)
 
 
@@ -157,9 +157,11 @@ def test_tube_has_a_box_for_every_buffered_frame_of_the_span() -> None:
 
 def test_boxes_only_where_the_candidate_is_present() -> None:
     proposer = FixedProposer(LEFT, present=slice(2, 6))
-    tube = grounder(ToyMllm(), proposer, span__method="window").ground(
-        noise_clip(), Query(TEXT), no_checkpoint
-    ).best
+    tube = (
+        grounder(ToyMllm(), proposer, span__method="window")
+        .ground(noise_clip(), Query(TEXT), no_checkpoint)
+        .best
+    )
     assert [box.stamp_ns // 10**8 for box in tube.boxes] == [12, 13, 14, 15]
 
 
@@ -247,9 +249,9 @@ def test_fewer_frames_than_the_model_likes(frames: int) -> None:
 
 def test_window_is_cut_before_anything_else() -> None:
     query = Query(TEXT, start_ns=1_200_000_000, end_ns=1_500_000_000)
-    tube = grounder(ToyMllm(), span__method="window").ground(
-        noise_clip(), query, no_checkpoint
-    ).best
+    tube = (
+        grounder(ToyMllm(), span__method="window").ground(noise_clip(), query, no_checkpoint).best
+    )
     assert (tube.start_ns, tube.end_ns, len(tube.boxes)) == (1_200_000_000, 1_500_000_000, 4)
     with pytest.raises(WindowError, match=r"9\.000 s .* buffered are 1\.000 s to 1\.900 s"):
         grounder(ToyMllm()).ground(noise_clip(), Query(TEXT, start_ns=9 * 10**9), no_checkpoint)

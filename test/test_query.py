@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (the table)
 from __future__ import annotations
 
 import http.server
@@ -151,7 +152,7 @@ def endpoint(status: int, body: bytes, length: int | None = None) -> Iterator[tu
     asked: list[dict[str, object]] = []
 
     class Handler(http.server.BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # noqa: N802
+        def do_POST(self) -> None:
             size = int(self.headers["Content-Length"])
             asked.append({"path": self.path, **json.loads(self.rfile.read(size))})
             self.send_response(status)

@@ -26,7 +26,9 @@ def test_losses_by_hand() -> None:
 @pytest.mark.parametrize("margin", [-1.5, 0.0, 2.0])
 def test_paper_loss_has_the_derivative_of_minus_exp(margin: float) -> None:
     leaf = torch.tensor(margin, requires_grad=True)
-    grad = gradient(reattention_loss(at_margin(leaf), reading(ROWS), "paper"), leaf, keep_graph=False)
+    grad = gradient(
+        reattention_loss(at_margin(leaf), reading(ROWS), "paper"), leaf, keep_graph=False
+    )
     assert float(grad) == pytest.approx(-math.exp(margin))
 
 

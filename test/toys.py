@@ -34,7 +34,7 @@ class ToyMllm:
     name = "toy"
 
     def __init__(
-        self, settings: MllmSettings | None = None, poison: str = "", lift: float = 2.0
+        self, settings: MllmSettings | None = None, poison: str = "", lift: float = 5.0
     ) -> None:
         self.settings = settings or MllmSettings(split="rules", frame_count=5)
         self.poison, self.lift = poison, lift

@@ -78,9 +78,7 @@ class Reading:
 
     def detached(self) -> Reading:
         """The same reading without its graph, which would keep the pass in memory."""
-        return replace(
-            self, log_p_yes=self.log_p_yes.detach(), log_p_no=self.log_p_no.detach()
-        )
+        return replace(self, log_p_yes=self.log_p_yes.detach(), log_p_no=self.log_p_no.detach())
 
 
 @dataclass(frozen=True)

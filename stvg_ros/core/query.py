@@ -102,6 +102,7 @@ class RuleSplitter:
     """Splits by grammar: the noun phrase up to the first verb, and the verb phrase after it."""
 
     def split(self, text: str) -> SplitQuery:
+        """Q, Q_s and Q_t of a command; see `Splitter`."""
         query = without_address(text)
         attribute, action = _by_rules(query)
         return _checked(query, attribute, action, "rules")
@@ -144,6 +145,7 @@ class MllmSplitter:
         self._mllm = mllm
 
     def split(self, text: str) -> SplitQuery:
+        """Q, Q_s and Q_t of a command; see `Splitter`."""
         query = without_address(text)
         shown = "\n".join(
             f"Description: {q}\n{json.dumps({'attribute': s, 'action': t})}"
@@ -162,6 +164,7 @@ class EndpointSplitter:
         self._timeout_s = timeout_s
 
     def split(self, text: str) -> SplitQuery:
+        """Q, Q_s and Q_t of a command; see `Splitter`."""
         query = without_address(text)
         messages = [{"role": "system", "content": _SYSTEM}]
         for example, attribute, action in _EXAMPLES:
