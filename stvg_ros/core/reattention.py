@@ -78,6 +78,9 @@ def tuned(
     Args:
         offset: V before, zeros in the paper.
         first_gradient: dL/dV at `offset`; the first look at the video already gave it.
+        visual: T_v, which sets the length of "rms" steps.
+        step: how V moves.
+        epochs: N_ep.
         look: the loss at a V that requires gradients; called for steps 2 to N_ep.
     """
     dropped = 0
