@@ -23,6 +23,13 @@ endif
 unexport AMENT_PREFIX_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH PYTHONPATH PYTHONHOME
 unexport RMW_IMPLEMENTATION ROS_DISTRO ROS_VERSION ROS_PYTHON_VERSION
 
+ifeq ($(wildcard constraints/$(ROS_DISTRO).txt),)
+$(error ROS_DISTRO: expected one of $(basename $(notdir $(wildcard constraints/*.txt))), got '$(ROS_DISTRO)')
+endif
+ifneq ($(word 2,$(CURDIR)),)
+$(error The folder's path has a space, which the message build cannot take: $(CURDIR))
+endif
+
 override VENV := $(abspath $(VENV))
 BUILD := $(VENV)/build/stvg_ros
 STAMPS := $(VENV)/stamps
@@ -34,6 +41,7 @@ INTERFACES := $(wildcard msg/*.msg action/*.action)
 MODULES := $(shell find stvg_ros launch config rviz -not -path '*__pycache__*' 2>/dev/null)
 
 .DELETE_ON_ERROR:
+.NOTPARALLEL:
 .PHONY: help check setup test lint demo bench clean distclean
 
 help:  ## this list
@@ -43,13 +51,11 @@ help:  ## this list
 
 check:
 	@sh scripts/check_system.sh "$(PYTHON)"
-	@test -f "constraints/$(ROS_DISTRO).txt" || \
-	  { echo "ROS_DISTRO: expected jazzy or kilted, got '$(ROS_DISTRO)'" >&2; exit 1; }
 
 setup: $(STAMPS)/modules  ## create the environment and build the package (some minutes, once)
 
 test: setup  ## run the tests on the installed package; ARGS="-k window" for some
-	$(BIN)/pytest $(ARGS)
+	HF_HUB_OFFLINE=1 ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST $(BIN)/pytest $(ARGS)
 
 lint: setup  ## ruff and mypy, as CI does
 	$(BIN)/ruff check .
@@ -94,9 +100,8 @@ $(STAMPS)/torch: requirements/torch.txt $(STAMPS)/venv
 	@touch $@
 
 $(STAMPS)/libraries: requirements/library.txt requirements/development.txt $(STAMPS)/torch
-	@echo "[4/5] Python libraries"
-	@$(PIP) install --requirement $< --requirement requirements/torch.txt \
-	  | grep --line-buffered -v '^Requirement already satisfied'
+	@echo "[4/5] Python libraries (about a minute)"
+	@$(PIP) install --quiet --requirement $< --requirement requirements/torch.txt
 	@touch $@
 
 $(STAMPS)/interfaces: $(INTERFACES) CMakeLists.txt package.xml cmake/executable.in \
@@ -106,15 +111,14 @@ $(STAMPS)/interfaces: $(INTERFACES) CMakeLists.txt package.xml cmake/executable.
 	@AMENT_PREFIX_PATH="$(VENV)" CMAKE_PREFIX_PATH="$(VENV)" PATH="$(BIN):$$PATH" sh -c '\
 	  cmake -S . -B "$(BUILD)" -DCMAKE_INSTALL_PREFIX="$(VENV)" -DCMAKE_BUILD_TYPE=Release \
 	    -DPython3_EXECUTABLE="$(BIN)/python" -DBUILD_TESTING=OFF && \
-	  cmake --build "$(BUILD)" --parallel 2 && \
-	  cmake --install "$(BUILD)"' > $(BUILD)/build.log 2>&1 \
+	  cmake --build "$(BUILD)" --parallel $$(nproc)' > $(BUILD)/build.log 2>&1 \
 	  || { tail -n 40 $(BUILD)/build.log >&2; exit 1; }
 	@touch $@
 
 # Only copies files. What an earlier run installed goes first, so that a removed module is gone.
 $(STAMPS)/modules: $(MODULES) $(STAMPS)/interfaces
-	@manifest="$(BUILD)/install_manifest_modules.txt"; \
+	@manifest="$(BUILD)/install_manifest.txt"; \
 	  if [ -f "$$manifest" ]; then tr '\n' '\0' < "$$manifest" | xargs -0 rm -f; fi
-	@cmake --install "$(BUILD)" --component modules > $(BUILD)/install.log 2>&1 \
+	@cmake --install "$(BUILD)" > $(BUILD)/install.log 2>&1 \
 	  || { cat $(BUILD)/install.log >&2; exit 1; }
 	@touch $@

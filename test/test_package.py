@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import os
 import re
 import subprocess
 import sys
@@ -19,11 +20,11 @@ from stvg_ros.config import Config
 ROOT = Path(__file__).resolve().parent.parent
 # Keys of the rosdep database; python3-transformers and python3-av are not among them.
 ROSDEP_KEYS = {
-    "action_msgs", "ament_cmake", "ament_cmake_python", "builtin_interfaces", "cv_bridge",
-    "diagnostic_msgs", "launch", "launch_ros", "message_filters", "python3-numpy",
-    "python3-opencv", "python3-pytest", "python3-scipy", "python3-torch", "python3-tqdm",
-    "python3-transformers-pip", "rclpy", "rosidl_default_generators", "rosidl_default_runtime",
-    "sensor_msgs", "std_msgs", "std_srvs", "visualization_msgs",
+    "action_msgs", "ament_cmake", "ament_cmake_pytest", "ament_cmake_python", "builtin_interfaces",
+    "cv_bridge", "diagnostic_msgs", "launch", "launch_ros", "message_filters", "python3-numpy",
+    "python3-opencv", "python3-pytest", "python3-pytest-timeout", "python3-scipy", "python3-torch",
+    "python3-tqdm", "python3-transformers-pip", "rclpy", "rosidl_default_generators",
+    "rosidl_default_runtime", "sensor_msgs", "std_msgs", "std_srvs", "visualization_msgs",
 }  # fmt: skip
 
 
@@ -45,9 +46,11 @@ def setup_arguments() -> dict[str, object]:
 
 
 def test_the_installed_package_is_tested() -> None:
-    place = Path(str(stvg_ros.__file__)).resolve()
+    place = Path(str(stvg_ros.__file__)).absolute()
+    prefixes = [sys.prefix, *os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)]
     remedy = "run `make test`, or the environment's bin/pytest without PYTHONPATH"
-    assert place.is_relative_to(Path(sys.prefix).resolve()), f"{place} is tested; {remedy}"
+    installed = any(place.is_relative_to(Path(prefix)) for prefix in prefixes if prefix)
+    assert installed, f"{place} is tested; {remedy}"
     assert importlib.util.find_spec("stvg_ros.msg") is not None, remedy
 
 

@@ -80,8 +80,8 @@ class GroundingNode(Node):
         self._numbers = itertools.count(1)
         self._callback_s: list[float] = []
         self._image_errors = 0
-        self._parameters = Parameters(self, self._reconfigured)
-        config = self._parameters.config
+        self._settings = Parameters(self, self._reconfigured)
+        config = self._settings.config
         self._window = Window(config.window)
         self._tubes = self.create_publisher(msg.Tube, "~/tube", _LATCHED)
         self._evidence = self.create_publisher(msg.Evidence, "~/evidence", _LATCHED)
@@ -104,7 +104,7 @@ class GroundingNode(Node):
         self._goals_lock = threading.Lock()
 
         def built() -> Grounder:
-            self._grounder = build(self._parameters.config)
+            self._grounder = build(self._settings.config)
             return self._grounder
 
         self._worker = Worker(built, config.command, self._on_status)
@@ -143,7 +143,7 @@ class GroundingNode(Node):
         begin = time.perf_counter()
         try:
             if self._window.wanted(stamp_ns(message.header.stamp)):
-                long_side_px = self._parameters.config.window.long_side_px
+                long_side_px = self._settings.config.window.long_side_px
                 if self._window.add(self._convert(message, long_side_px)) is Added.RESTARTED:
                     self.get_logger().warning(
                         "the image stamps jumped back or the image size changed: window cleared"
@@ -188,7 +188,7 @@ class GroundingNode(Node):
         # The best tube goes last: it is the one that late subscribers get.
         for tube in reversed(grounding.tubes):
             self._tubes.publish(tube_message(tube))
-        wanted = self._parameters.config.image.annotate
+        wanted = self._settings.config.image.annotate
         if best.boxes and wanted and self._annotated.get_subscription_count():
             self._publish_annotated(grounding)
 
