@@ -6,6 +6,7 @@ P people at most, T frames a clip, h x w visual tokens a frame.
 from __future__ import annotations
 
 import multiprocessing
+import os
 from dataclasses import dataclass
 
 import cv2
@@ -64,16 +65,17 @@ def covered(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
             boxes[:, low, None], edges[:-1]
         )
         parts.append(np.clip(overlap, 0, None) * count)
-    return (parts[1][:, :, None] * parts[0][:, None, :]).reshape(len(boxes), -1).astype(np.float32)
+    shares = parts[1][:, :, None] * parts[0][:, None, :]
+    return shares.reshape(len(boxes), ROWS * COLUMNS).astype(np.float32)
 
 
 def make_clip(scene: Scene, rng: np.random.Generator | None = None) -> Clip:
     """Renders a clip. Without `rng`: evenly sampled, from full-size pictures, not disturbed."""
     chosen = sampled(scene, rng)
     draw = 1.0 if rng is None else rng.random()
-    if rng is None or draw < 0.04:
+    if rng is None or draw < 0.02:
         images = [_shrunk(render(scene, int(i)), rng) for i in chosen]
-    elif draw < 0.3:
+    elif draw < 0.12:
         images = [_shrunk(render(scene, int(i), 320, 240), rng) for i in chosen]
     else:
         images = [render(scene, int(i), WIDTH, HEIGHT) for i in chosen]
@@ -121,7 +123,7 @@ class Pool:
         arrays = (self.frames, self.shirts, self.acts, self.cover, self.count)
         for array in arrays:
             array.share_memory_()
-        context = multiprocessing.get_context("fork")
+        context = multiprocessing.get_context("spawn")
         self._process = context.Process(target=_fill, args=(arrays, size, seed), daemon=True)
         self._process.start()
 
@@ -141,6 +143,7 @@ class Pool:
 def _fill(arrays: tuple[torch.Tensor, ...], size: int, seed: int) -> None:
     frames, shirts, acts, cover, count = arrays
     torch.set_num_threads(1)
+    os.nice(5)  # the trainer comes first
     cv2.setNumThreads(1)
     rng = np.random.default_rng((seed, 77))
     index = 0

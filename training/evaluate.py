@@ -12,7 +12,7 @@ from transformers import Qwen2VLForConditionalGeneration
 
 from stvg_ros.evaluation.synthetic.queries import SceneQuery, scene_queries, split_seed
 from stvg_ros.evaluation.synthetic.scene import Scene
-from training.clips import FRAMES, Clip, make_clip, sampled
+from training.clips import FRAMES, Clip, make_clip
 from training.model import ATTENTION_LAYERS, LAYERS
 from training.packed import COLUMNS, PAIR, ROWS, encode, patches_of, run
 from training.questions import Packer, Question
@@ -129,8 +129,3 @@ def interval_iou(first: tuple[float, float], second: tuple[float, float]) -> flo
     inter = max(0.0, min(first[1], second[1]) - max(first[0], second[0]))
     union = first[1] - first[0] + second[1] - second[0] - inter
     return inter / union if union > 0 else 0.0
-
-
-def sampled_frames(scene: Scene) -> NDArray[np.int64]:
-    """The frames that held-out clips take."""
-    return sampled(scene, None)

@@ -89,7 +89,7 @@ def save_folder(
     report: dict[str, object],
     card: str,
 ) -> None:
-    """Writes a complete folder for `from_pretrained`; `weights` are saved instead of the model's."""
+    """Writes a complete folder for `from_pretrained`; `weights` are what is saved."""
     folder.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(folder, state_dict=weights)
     tokenizer.save_pretrained(folder)

@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
+from torch.nn import functional
 from transformers import Qwen2VLForConditionalGeneration
+from transformers.models.qwen2_vl.modeling_qwen2_vl import Qwen2VLDecoderLayer
 
 PATCH, PAIR, MERGE = 8, 2, 2
 ROWS, COLUMNS = 5, 6
@@ -27,12 +28,15 @@ class PackedOutput:
         visual: `(B, M, D)` the visual tokens.
         middle: `(B, M, D)` hidden states of the visual tokens halfway through the layers.
         attention: `(layers, B, Q, L, M)` mean over heads, of each layer asked for.
+        words: `(B, Q, L, L)` a question's attention to its own tokens, mean over the heads of the
+            layer before the upper half.
     """
 
     logits: Tensor
     visual: Tensor
     middle: Tensor
     attention: Tensor
+    words: Tensor
 
 
 def patches_of(frames: Tensor) -> Tensor:
@@ -58,7 +62,7 @@ def encode(model: Qwen2VLForConditionalGeneration, patches: Tensor) -> Tensor:
         heads = block.attn.num_heads
         q, k, v = block.attn.qkv(y).view(count, length, 3, heads, -1).permute(2, 0, 3, 1, 4)
         q, k = q * cos + _half_turned(q) * sin, k * cos + _half_turned(k) * sin
-        y = F.scaled_dot_product_attention(q, k, v)
+        y = functional.scaled_dot_product_attention(q, k, v)
         x = x + block.attn.proj(y.transpose(1, 2).reshape(count, length, -1))
         x = x + block.mlp(block.norm2(x))
     merged: Tensor = tower.merger(x.reshape(count * length, -1))
@@ -103,10 +107,12 @@ def run(
     """Runs B prefixes and Q questions on each; a question sees its prefix and itself.
 
     Args:
+        model: whose weights are used.
         visual: `(B, S, h * w, D)`.
         head_ids: prompt tokens before the video, `(n,)`.
         tail_ids: prompt tokens between the video and the question, `(n,)`.
         questions: `(B, Q, L)` ids, padded at the right (padding is seen by padding alone).
+        attention_layers: layers whose attention is returned, counted from 0.
     """
     text = model.model.language_model
     clips, slots = visual.shape[:2]
@@ -122,6 +128,7 @@ def run(
     rope_y = text.rotary_emb(x, question_at[:, None])
     future = torch.full((length, length), float("-inf")).triu(1)
     middle, maps = x, []
+    words = torch.empty(0)
     for index, layer in enumerate(text.layers):
         last = index == len(text.layers) - 1
         qx, kx, vx = _projected(layer, x, rope_x)
@@ -142,17 +149,19 @@ def run(
         y = y + attention.o_proj(mixed.reshape(clips, count, length, -1))
         y = y + layer.mlp(layer.post_attention_layernorm(y))
         if not last:
-            seen = F.scaled_dot_product_attention(qx, kx, vx, is_causal=True)
+            seen = functional.scaled_dot_product_attention(qx, kx, vx, is_causal=True)
             x = x + attention.o_proj(seen.transpose(1, 2).reshape(clips, x.shape[1], -1))
             x = x + layer.mlp(layer.post_attention_layernorm(x))
         if index == len(text.layers) // 2 - 1:
-            middle = x
+            middle, words = x, weights[..., x.shape[1] :].mean(1)
     logits = model.lm_head(text.norm(y))
-    return PackedOutput(logits, visual, middle[:, before : before + tokens], torch.stack(maps))
+    return PackedOutput(
+        logits, visual, middle[:, before : before + tokens], torch.stack(maps), words
+    )
 
 
 def _projected(
-    layer: nn.Module, x: Tensor, rope: tuple[Tensor, Tensor]
+    layer: Qwen2VLDecoderLayer, x: Tensor, rope: tuple[Tensor, Tensor]
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Rotated queries and keys, and values, each `(N, H, length, d)`."""
     attention = layer.self_attn

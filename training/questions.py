@@ -147,6 +147,7 @@ def target_map(question: Question, cover: Tensor, acts: Tensor) -> Tensor:
     """Where the prompt should look, `(S, h * w)` summing to 1; all zero without a target.
 
     Args:
+        question: who is meant and which action bounds the slots.
         cover: `(P, T, h * w)` shares of the tokens' areas.
         acts: `(P, T)` indices of actions.
     """
@@ -166,11 +167,19 @@ def target_map(question: Question, cover: Tensor, acts: Tensor) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Packed:
-    """Token arrays of B x Q questions, `(B, Q, L)`, and the rows that ground, `(B, Q, R)`."""
+    """Token arrays of B x Q questions.
+
+    Attributes:
+        ids: `(B, Q, L)`.
+        labels: `(B, Q, L)` the next token where it belongs to an answer, else `IGNORED`.
+        rows: `(B, Q, R)` positions of the question's last token and of the role tokens.
+        named: `(B, Q, L)` 1 where a token names a colour or an action.
+    """
 
     ids: Tensor
     labels: Tensor
     rows: Tensor
+    named: Tensor
 
 
 class Packer:
@@ -181,11 +190,19 @@ class Packer:
         self._unknown = int(tokenizer.convert_tokens_to_ids("[UNK]"))
         self._pad = int(tokenizer.convert_tokens_to_ids("<|endoftext|>"))
         plain = "the a person man woman guy someone wearing dressed clothes jacket with who that is"
+        naming = {
+            *COLOURS,
+            *(word for forms in VERBS.values() for f in forms for word in f[0].split()),
+        }
+        naming |= {word for forms in VERBS.values() for f in forms for word in f[1].split()}
+        naming -= {"a", "the", "his", "is", "and", "to", "into", "from"}
+        self._naming = torch.tensor(tokenizer.convert_tokens_to_ids(sorted(naming)))
         self._droppable = set(tokenizer.convert_tokens_to_ids(plain.split()))
 
     def __call__(
         self, batch: list[list[Question]], rng: np.random.Generator | None = None
     ) -> Packed:
+        """B lists of Q questions each, as arrays."""
         flat = [question for questions in batch for question in questions]
         prompts = self._encoded([question.prompt for question in flat])
         answers = self._encoded([question.answer + "<|im_end|>" for question in flat])
@@ -200,13 +217,18 @@ class Packer:
         length = max(len(sequence) for sequence in sequences)
         ids = torch.full((len(flat), length), self._pad)
         labels = torch.full((len(flat), length), IGNORED)
+        named = torch.zeros(len(flat), length)
         for i, sequence in enumerate(sequences):
             ids[i, : len(sequence)] = torch.tensor(sequence)
+            named[i, : rows[i][0]] = torch.isin(ids[i, : rows[i][0]], self._naming).float()
             # The token before an answer's token predicts it.
             labels[i, starts[i] - 1 : len(sequence) - 1] = ids[i, starts[i] : len(sequence)]
         shape = (len(batch), -1, length)
         return Packed(
-            ids.view(shape), labels.view(shape), torch.tensor(rows).view(len(batch), -1, 6)
+            ids.view(shape),
+            labels.view(shape),
+            torch.tensor(rows).view(len(batch), -1, ROLE_TOKENS + 1),
+            named.view(shape),
         )
 
     def _encoded(self, texts: list[str]) -> list[list[int]]:

@@ -17,23 +17,32 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a plain script
 
-from training.card import model_card  # noqa: E402
-from training.clips import NOBODY, Pool  # noqa: E402
-from training.evaluate import Held, evaluate, held_out  # noqa: E402
-from training.model import ATTENTION_LAYERS, build_model, save_folder  # noqa: E402
-from training.packed import PAIR, encode, patches_of, run  # noqa: E402
-from training.questions import ACTS, COLOURS, Cast, Packer, make_questions, target_map  # noqa: E402
-from training.vocabulary import build_tokenizer  # noqa: E402
+from training.card import model_card
+from training.clips import NOBODY, Pool
+from training.evaluate import Held, evaluate, held_out
+from training.model import ATTENTION_LAYERS, build_model, save_folder
+from training.packed import PAIR, encode, patches_of, run
+from training.questions import (
+    ACTS,
+    COLOURS,
+    IGNORED,
+    Cast,
+    Packer,
+    make_questions,
+    target_map,
+)
+from training.vocabulary import build_tokenizer
 
 SLOTS = 8
 STAGE_A, STAGE_B = 0.05, 0.20  # shares of the time at which the stages end
 PEAK_RATE, WARM_UP_STEPS, EMA = 1.5e-3, 150, 0.997
-ATTENTION_WEIGHT, DENSE_WEIGHT, MASS_WEIGHT = 0.6, 0.5, 0.05
+ATTENTION_WEIGHT, DENSE_WEIGHT, MASS_WEIGHT, WORDS_WEIGHT = 0.8, 0.3, 0.05, 0.2
+YES_NO_WEIGHT = 5.0  # of the one token that decides, against the other tokens of an answer
 
 
 @dataclass
@@ -59,7 +68,7 @@ class Trainer:
         decayed = [p for p in self._parameters() if p.ndim > 1]
         others = [p for p in self._parameters() if p.ndim <= 1]
         groups = [{"params": decayed, "weight_decay": 0.03}, {"params": others, "weight_decay": 0}]
-        self.optimizer = torch.optim.AdamW(groups, lr=PEAK_RATE, betas=(0.9, 0.98))
+        self.optimizer = torch.optim.AdamW(groups, lr=PEAK_RATE, betas=(0.9, 0.98), fused=True)
         self.average = {k: v.clone() for k, v in self.model.state_dict().items()}
         prompt = self.tokenizer.apply_chat_template(
             [{"role": "user", "content": [{"type": "video"}]}], tokenize=False
@@ -106,6 +115,7 @@ class Trainer:
             losses |= more
             total = DENSE_WEIGHT * (losses["dense"] + losses["middle"]) + losses["answer"]
             total = total + ATTENTION_WEIGHT * losses["attention"] + MASS_WEIGHT * losses["mass"]
+            total = total + WORDS_WEIGHT * losses["words"]
         self._update(total)
         return {name: float(loss.detach()) for name, loss in losses.items()}
 
@@ -125,7 +135,7 @@ class Trainer:
         batch = [make_questions(self.rng, cast) for cast in casts]
         packed = self.packer(batch, self.rng)
         output = run(self.model, visual, *self.prompt_ids, packed.ids, ATTENTION_LAYERS)
-        answer = F.cross_entropy(output.logits.flatten(0, 2), packed.labels.flatten())
+        answer = self._answer_loss(output.logits, packed.labels)
         targets = torch.stack(
             [
                 torch.stack([target_map(q, cover[i], acts[i]).flatten() for q in questions])
@@ -133,7 +143,12 @@ class Trainer:
             ]
         )  # (B, Q, M)
         attention = output.attention.mean(0)
-        rows = packed.rows[..., None].expand(-1, -1, -1, attention.shape[-1])
+        # The last naming word looks at the target too: the role tokens then need only copy it.
+        places = torch.arange(packed.ids.shape[-1])
+        last = (packed.named * places).argmax(-1, keepdim=True)
+        last = torch.where(packed.named.any(-1, keepdim=True), last, packed.rows[..., :1])
+        rows = torch.cat([last, packed.rows], dim=-1)
+        rows = rows[..., None].expand(-1, -1, -1, attention.shape[-1])
         looks = attention.gather(2, rows)  # (B, Q, R, M)
         mass = looks.sum(-1)
         shares = looks / mass[..., None].clamp_min(1e-6)
@@ -147,9 +162,19 @@ class Trainer:
         return {
             "answer": answer,
             "attention": (divergence.mean(-1) * weights).mean(),
+            "words": words_loss(output.words, packed.rows, packed.named),
             "mass": -mass[named].clamp_min(1e-4).log().mean(),
             "middle": dense_loss(self.heads[1](output.middle), truth),
         }
+
+    def _answer_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        losses = functional.cross_entropy(
+            logits.flatten(0, 2), labels.flatten(), reduction="none", ignore_index=IGNORED
+        )
+        flat = labels.flatten()
+        weights = (flat != IGNORED).float()
+        weights[(flat == self.answer_ids[0]) | (flat == self.answer_ids[1])] = YES_NO_WEIGHT
+        return (losses * weights).sum() / weights.sum()
 
     def _update(self, loss: Tensor) -> None:
         cosine = 0.5 * (1 + np.cos(np.pi * self.share))
@@ -163,8 +188,9 @@ class Trainer:
         self.step += 1
         decay = min(EMA, (self.step + 1) / (self.step + 10))
         with torch.no_grad():
-            for name, value in self.model.state_dict().items():
-                self.average[name].lerp_(value, 1 - decay)
+            current = self.model.state_dict()
+            averages = [self.average[name] for name in current]
+            torch._foreach_lerp_(averages, list(current.values()), 1 - decay)
 
     def evaluated(self, held: list[Held]) -> dict[str, float]:
         """Held-out figures of the averaged weights."""
@@ -227,10 +253,24 @@ def dense_labels(shirts: Tensor, acts: Tensor, cover: Tensor) -> Tensor:
     return hot.amax(1).view(clips, -1, PAIR, tokens, hot.shape[-1]).amax(2).flatten(1, 2)
 
 
+def words_loss(words: Tensor, rows: Tensor, named: Tensor) -> Tensor:
+    """How little the rows look at their question's naming words, just below the upper half.
+
+    The upper half can look for what was named only once the role tokens have read it.
+    """
+    shape = (-1, -1, -1, words.shape[-1])
+    own = words.gather(2, rows[..., None].expand(*shape))  # (B, Q, R, L)
+    mass = (own * named[:, :, None]).sum(-1)
+    asked = named.any(-1)
+    return -mass[asked].clamp_min(1e-4).log().mean()
+
+
 def dense_loss(logits: Tensor, truth: Tensor) -> Tensor:
     """Binary cross-entropy, the rare positives weighted up, summed over the labels."""
     weight = torch.tensor(4.0)
-    losses = F.binary_cross_entropy_with_logits(logits, truth, reduction="none", pos_weight=weight)
+    losses = functional.binary_cross_entropy_with_logits(
+        logits, truth, reduction="none", pos_weight=weight
+    )
     return losses.sum(-1).mean()
 
 
@@ -269,7 +309,7 @@ def main() -> None:
         train(trainer, options, held)
         figures = trainer.evaluated(held_out("test", options.test))
         trainer.save(options.out, figures, options.test, "test")
-        print("\n" + json.dumps(summary(figures)))
+        sys.stdout.write(f"\n{json.dumps(summary(figures))}\n")
     finally:
         pool.close()
 
@@ -287,18 +327,18 @@ def train(trainer: Trainer, options: argparse.Namespace, held: list[Held]) -> No
         if trainer.step % 20 == 0:
             bar = "#" * round(20 * trainer.share)
             losses = " ".join(f"{name} {value:.3f}" for name, value in means.items())
-            print(
-                f"[{bar:<20}] {trainer.elapsed_s / 60:5.1f} min, step {trainer.step}: {losses}",
-                end="\r" if sys.stdout.isatty() else "\n",
-                flush=True,
-            )
+            end = "\r" if sys.stdout.isatty() else "\n"
+            minutes = trainer.elapsed_s / 60
+            sys.stdout.write(f"[{bar:<20}] {minutes:5.1f} min, step {trainer.step}: {losses}{end}")
+            sys.stdout.flush()
         if trainer.elapsed_s >= next_save_s and trainer.share >= STAGE_A:
             next_save_s = trainer.elapsed_s + 60 * options.every_minutes
             figures = trainer.evaluated(held)
             shown = summary(figures)
             trainer.history.append({"minutes": round(trainer.elapsed_s / 60, 1), **shown})
             trainer.save(options.out, figures, len(held), "val")
-            print(f"\nheld out: {shown}", flush=True)
+            sys.stdout.write(f"\nheld out: {shown}\n")
+            sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -61,14 +61,14 @@ def pose_at(action: str, share: float, time_s: float, side: int) -> Pose:
     if action in ("walk_left", "walk_right"):
         way = -1 if action == "walk_left" else 1
         swing = sin(2 * pi * 1.3 * time_s)
-        lifts = (0.05 * max(0.0, cos(2 * pi * 1.3 * time_s)),)
+        step = 0.05 * cos(2 * pi * 1.3 * time_s)
         return Pose(
             hip=0.49,
             lean=way * 6.0,
             arms=(-32 * swing, -32 * swing + way * 18, 32 * swing, 32 * swing + way * 18),
             knees=(way * 0.03, way * 0.03),
             feet=(0.15 * swing, -0.15 * swing),
-            foot_lifts=(lifts[0], 0.05 * max(0.0, -cos(2 * pi * 1.3 * time_s))),
+            foot_lifts=(max(0.0, step), max(0.0, -step)),
         )
     if action == "wave":
         flap = 28 * sin(2 * pi * 1.6 * time_s)
@@ -104,13 +104,8 @@ def pose_at(action: str, share: float, time_s: float, side: int) -> Pose:
         if carries:
             raised = reach + side * 30 * (1 - bend)
             arms = (raised, raised + side * 22, raised + side * 6, raised + side * 28)
-        return Pose(
-            hip=0.5 - 0.1 * bend,
-            lean=lean,
-            arms=arms,
-            carries=carries,
-            knees=(side * 0.05 * bend, side * 0.06 * bend),
-        )
+        knees = (side * 0.05 * bend, side * 0.06 * bend)
+        return Pose(hip=0.5 - 0.1 * bend, lean=lean, arms=arms, knees=knees, carries=carries)
     return Pose(lean=1.6 * sway, arms=(-8 + 3 * sway, -4 + 4 * sway, 8 + 3 * sway, 4 + 4 * sway))
 
 
@@ -128,7 +123,12 @@ def figure_at(
     """The shapes of a person, back to front.
 
     Args:
+        action: one of the scene's actions, or "stand".
+        share: how much of the action is done, 0 to 1.
+        time_s: drives swinging and swaying.
+        side: -1 or 1, the arm that waves or the side of the carton.
         foot_px: the point on the ground between the feet.
+        height_px: of the standing person.
         colours: shirt, trousers, skin, hair.
         box_side: -1 or 1 to lay a carton on that side of the feet, 0 for none.
     """
@@ -173,12 +173,8 @@ def figure_at(
         arms.append(limb([hand], 0.03, skin))
         hands.append(hand)
 
-    torso = [
-        on_torso(0.35, -0.1),
-        on_torso(0.35, 0.1),
-        on_torso(0.0, 0.085),
-        on_torso(-0.02, -0.085),
-    ]
+    corners = ((0.35, -0.1), (0.35, 0.1), (0.0, 0.085), (-0.02, -0.085))
+    torso = [on_torso(along, sideways) for along, sideways in corners]
     neck, head = on_torso(0.38, 0), on_torso(0.44, 0)
     crown = on_torso(0.462, 0)
     props += arms[:3]
@@ -197,13 +193,8 @@ def _carton(pose: Pose, foot_px: Point, hands: list[Point], side: int, tall: flo
     x, y = foot_px[0] + side * 0.34 * tall, foot_px[1] - half
     if pose.carries:
         x, y = (hands[0][0] + hands[1][0]) / 2, (hands[0][1] + hands[1][1]) / 2
-    corners = [
-        (x - half, y - half),
-        (x + half, y - half),
-        (x + half, y + half),
-        (x - half, y + half),
-    ]
-    return Prop(np.array(corners), 0.0, (176, 132, 84), body=False)
+    square = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)])
+    return Prop((x, y) + half * square, 0.0, (176, 132, 84), body=False)
 
 
 def figure_box(props: tuple[Prop, ...]) -> NDArray[np.float64]:

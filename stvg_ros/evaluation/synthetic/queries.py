@@ -173,7 +173,12 @@ def phrased(
     verbs = VERBS[act]
     verb, ing = verbs[0 if rng is None else int(rng.integers(len(verbs)))]
     is_ing = verb if verb.startswith("is ") else f"is {ing}"
-    forms = ("{} who {verb}", "{} who {is_ing}", "{} {ing}", "{} that {is_ing}")
+    forms: tuple[str, ...] = (
+        "{} who {verb}",
+        "{} who {is_ing}",
+        "{} {ing}",
+        "{} that {is_ing}",
+    )
     if kind == "sentence":
         forms = ("{} {verb}", "{} stands, then {verb}", "{} {verb}, then stands", "{} {is_ing}")
         if act == STAND:
@@ -220,6 +225,7 @@ def scene_queries(scene: Scene, seed: int | None = None) -> tuple[SceneQuery, ..
     else does the action.
 
     Args:
+        scene: what the sentences are about.
         seed: draws the wordings; None takes the plainest ones.
     """
     rng = None if seed is None else np.random.default_rng((seed, scene.seed))

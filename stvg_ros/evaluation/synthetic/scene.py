@@ -174,6 +174,10 @@ class Scene:
         Args:
             seed: 0 or more.
             people: 1 to 4 people, or None to draw 2 to 4.
+            duration_s: length of the video.
+            fps: frames a second.
+            width: of the scene's images, pixels.
+            height: of the scene's images, pixels.
             difficulty: 0 for a clean picture and a still camera, 1 for the noisiest one.
 
         Raises:
@@ -305,9 +309,8 @@ def _acts(
         length = max(4, round(part * rng.uniform(low, high)))
         margin = max(1, frames // 40)
         first = round(part * index) + margin
-        start = int(
-            rng.integers(first, max(first + 1, round(part * (index + 1)) - length - margin))
-        )
+        latest = round(part * (index + 1)) - length - margin
+        start = int(rng.integers(first, max(first + 1, latest)))
         to_x_px = x_px
         if name.startswith("walk"):
             to_x_px = _walk_end(rng, name, x_px, others_px, width)
