@@ -46,7 +46,8 @@ LAYERS = {
     ),
     "visualization": layer("foundations core visualization", "numpy cv2 av"),
     "node": layer(
-        "foundations core build evaluation visualization node messages", f"numpy cv2 rosbags torch {ROS}"
+        "foundations core build evaluation visualization node messages",
+        f"numpy cv2 rosbags torch {ROS}",
     ),
     "cli": layer(
         "foundations core mllm proposals build evaluation visualization cli",
