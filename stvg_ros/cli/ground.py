@@ -63,7 +63,7 @@ def run(given: argparse.Namespace) -> int:
     if given.json:
         print(json.dumps(answer))
     else:
-        print("\n\n".join(table(tube) for tube in grounding.tubes))
+        print("\n\n".join(table(tube, clip.frames[0].stamp_ns) for tube in grounding.tubes))
     if given.out is not None:
         try:
             given.out.mkdir(parents=True, exist_ok=True)
