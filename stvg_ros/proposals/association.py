@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
+from scipy.optimize import linear_sum_assignment  # type: ignore[import-untyped,unused-ignore]
 
 from stvg_ros.boxes import iou_matrix
 from stvg_ros.proposals.detection import Detections

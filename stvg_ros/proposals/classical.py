@@ -16,8 +16,11 @@ from stvg_ros.proposals.detection import (
     Image,
     ShapeDetector,
     background_of,
+    looks_equal,
     merged,
     moving_regions,
+    standing,
+    standing_places,
     working_copies,
 )
 from stvg_ros.types import CandidateTube, Clip, SplitQuery
@@ -26,7 +29,6 @@ _SHAPE_EVERY = 4  # frames; the HOG detector costs more than all the rest
 _SHAPE_MARGIN_S = 1.5  # a track may be unseen for so long
 _LINK_S = 3.0
 _MIN_TRAVEL = 0.6  # heights; what is not shaped like a person has to move
-_HOLD_LEVEL = 14.0  # grey levels of mean difference up to which a place looks the same
 _SMOOTHING = 5  # frames
 
 
@@ -66,9 +68,11 @@ class ClassicalProposer:
         background = background_of(images)
         min_height_px = self._config.min_height * background.shape[0]
         shape_frames = {*range(0, len(images), _SHAPE_EVERY), len(images) - 1}
+        regions = [moving_regions(image, background, min_height_px) for image in images]
+        places = standing_places([ghosts for _, ghosts in regions])
         seen = []
-        for index, image in enumerate(images):
-            moving = moving_regions(image, background, min_height_px)
+        for index, (image, (moving, _)) in enumerate(zip(images, regions, strict=True)):
+            moving = np.concatenate([moving, standing(image, background, places)])
             shaped = None
             if index in shape_frames:
                 boxes, scores = self._shapes(sources[index])
@@ -110,9 +114,9 @@ def _filled(
     boxes = np.stack([np.interp(np.arange(count), frames, known[:, k]) for k in range(4)], axis=1)
     boxes[track.first : track.last + 1] = _smooth(boxes[track.first : track.last + 1])
     first, last = track.first, track.last
-    while first > 0 and _unchanged(images[track.first], images[first - 1], boxes[track.first]):
+    while first > 0 and looks_equal(images[track.first], images[first - 1], boxes[track.first]):
         first -= 1
-    while last < count - 1 and _unchanged(images[track.last], images[last + 1], boxes[track.last]):
+    while last < count - 1 and looks_equal(images[track.last], images[last + 1], boxes[track.last]):
         last += 1
     boxes[first : track.first] = boxes[track.first]
     boxes[track.last + 1 : last + 1] = boxes[track.last]
@@ -124,19 +128,6 @@ def _filled(
     source = ((boxes + np.tile(shake, 2)) * factor).astype(np.float32)
     score = float(np.mean(track.scores)) * min(1.0, 0.5 + track.shape_hits / 8)
     return clipped(source, *size_px), present, interpolated, score
-
-
-def _unchanged(first: Image, second: Image, box_xyxy_px: NDArray[np.float64]) -> bool:
-    """Whether the place of a box looks the same in two working images."""
-    height, width = first.shape[:2]
-    x1, x2 = np.clip(box_xyxy_px[[0, 2]], 0, width).astype(int)
-    y1, y2 = np.clip(box_xyxy_px[[1, 3]], 0, height).astype(int)
-    if x2 <= x1 or y2 <= y1:
-        return False
-    difference = cv2.absdiff(
-        np.ascontiguousarray(first[y1:y2, x1:x2]), np.ascontiguousarray(second[y1:y2, x1:x2])
-    )
-    return float(difference.max(axis=2).mean()) < _HOLD_LEVEL
 
 
 def _smooth(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
