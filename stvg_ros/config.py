@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields
-from typing import Any
+from typing import Any, cast
 
 from stvg_ros.errors import ConfigError
 
@@ -86,8 +86,7 @@ def setting(
 
 
 def _setting_of(group: str, item: Field[Any]) -> Setting:
-    default: Any = item.default
-    return Setting(name=f"{group}.{item.name}", default=default, **item.metadata)
+    return Setting(name=f"{group}.{item.name}", default=cast(Value, item.default), **item.metadata)
 
 
 class Group:
@@ -191,12 +190,6 @@ class ModelConfig(Group):
         "precision of the weights; auto is bfloat16 on a GPU and float32 on a CPU",
         choices=("auto", "float32", "bfloat16", "float16"),
     )
-    quantization: str = setting(
-        "none", "weights in 4 or 8 bits (needs bitsandbytes)", choices=("none", "4bit", "8bit")
-    )
-    gradient_checkpointing: bool = setting(
-        False, "recompute activations in re-attention: slower, less memory"
-    )
 
 
 @dataclass(frozen=True)
@@ -252,9 +245,7 @@ class AttentionConfig(Group):
     rank_relative: bool = setting(
         True, "rank candidates by relative attention instead of raw", dynamic=True
     )
-    relative: bool = setting(
-        True, "divide by the attention of the neutral prompt", dynamic=True
-    )
+    relative: bool = setting(True, "divide by the attention of the neutral prompt", dynamic=True)
 
 
 @dataclass(frozen=True)
@@ -345,14 +336,15 @@ class ProposalConfig(Group):
     """Candidate tubes."""
 
     group_name = "proposals"
-    source: str = setting(
-        "classical", "where candidate tubes come from", choices=("classical",)
-    )
+    source: str = setting("classical", "where candidate tubes come from", choices=("classical",))
     min_frames: int = setting(
         3, "shorter tracks are dropped", unit="frames", minimum=1, maximum=100000, dynamic=True
     )
     min_height: float = setting(
-        0.08, "smallest height of a person, as a share of the image", minimum=0.0, maximum=1.0,
+        0.08,
+        "smallest height of a person, as a share of the image",
+        minimum=0.0,
+        maximum=1.0,
         dynamic=True,
     )
 

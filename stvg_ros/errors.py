@@ -94,3 +94,9 @@ class ConfigError(StvgError):
     """A setting of the wrong type, outside its range, or unknown."""
 
     code = ErrorCode.CONFIGURATION
+
+
+class RecordingError(StvgError):
+    """A video or bag file that cannot be read or written."""
+
+    code = ErrorCode.NO_IMAGES

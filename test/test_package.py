@@ -152,7 +152,7 @@ def test_presets_are_valid(path: Path) -> None:
 
 def test_there_is_a_preset_for_each_kind_of_machine() -> None:
     names = {path.stem for path in (ROOT / "config").glob("*.yaml")}
-    assert {"laptop_cpu", "jetson_4bit", "gpu_24gb"} <= names
+    assert {"laptop_cpu", "gpu_24gb"} <= names
 
 
 def tracked_files() -> list[Path]:

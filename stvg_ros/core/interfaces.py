@@ -51,8 +51,7 @@ class VisualTokens:
 
 def reversed_slots(tokens: torch.Tensor, grid: tuple[int, int, int]) -> torch.Tensor:
     """`(M, ...)` tokens with the order of their slots reversed, each slot's inside kept."""
-    slots = tokens.reshape(grid[0], grid[1] * grid[2], *tokens.shape[1:])
-    return slots.flip(0).flatten(0, 1)
+    return tokens.reshape(grid[0], -1, *tokens.shape[1:]).flip(0).reshape(tokens.shape)
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +77,29 @@ class Reading:
         return self.log_p_yes - self.log_p_no
 
 
+@dataclass(frozen=True)
+class MllmSettings:
+    """What suits one model; used where the configuration says "auto", 0 or -1.
+
+    Attributes:
+        first_layer: first layer of the attention band; -1 is layer 0.
+        last_layer: last layer of the band, included; -1 is the top layer.
+        step: "plain" or "rms", see `ReattentionConfig.step`.
+        learning_rate: 8 in the paper, with plain steps.
+        split: who splits the query, "mllm" or "rules".
+        frame_count: how many frames T the model likes best.
+        presence_threshold: added to `PresenceConfig.threshold`, in nats.
+    """
+
+    first_layer: int = -1
+    last_layer: int = -1
+    step: str = "plain"
+    learning_rate: float = 8.0
+    split: str = "mllm"
+    frame_count: int = 20
+    presence_threshold: float = 0.0
+
+
 class Prefix(Protocol):
     """System tokens and visual tokens, run once through the language model (keys and values)."""
 
@@ -94,8 +116,8 @@ class Mllm(Protocol):
         ...
 
     @property
-    def frame_count(self) -> int:
-        """How many frames T the model likes best; used when the setting is 0."""
+    def settings(self) -> MllmSettings:
+        """What suits this model."""
         ...
 
     def encode(self, images: Sequence[NDArray[np.uint8]]) -> VisualTokens:

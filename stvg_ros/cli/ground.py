@@ -1,0 +1,83 @@
+"""`stvg-ros ground VIDEO QUERY`: one command on a file, without ROS."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from stvg_ros.cli.options import add_model_arguments, at_least, config_of
+from stvg_ros.errors import RecordingError
+from stvg_ros.types import Query, Status
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the command's arguments."""
+    parser.add_argument("video", type=Path, help="a video file, or the folder of a rosbag2 bag")
+    parser.add_argument("query", help="what to find: 'the person in red who waves'")
+    parser.add_argument(
+        "--start", type=at_least(0), help="from this second (default: the last window.duration_s)"
+    )
+    parser.add_argument("--end", type=at_least(0, above=True), help="up to this second")
+    parser.add_argument("--targets", type=int, default=1, help="tubes wanted, best first")
+    parser.add_argument("--out", type=Path, help="folder for --sheet, --video and tube.json")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("--sheet", action="store_true", help="write OUT/contact_sheet.png")
+    parser.add_argument("--video", action="store_true", dest="movie", help="write annotated.mp4")
+    add_model_arguments(parser)
+
+
+def run(given: argparse.Namespace) -> int:
+    """Grounds the query; 0 for an answer (found or not), 1 for a failure."""
+    config = config_of(given)
+    query = Query(given.query, max_targets=given.targets)
+    if (given.sheet or given.movie) and given.out is None:
+        given.out = Path("out")
+    from stvg_ros.build import build_grounder
+    from stvg_ros.evaluation.answers import evidence_to_json, table, tube_to_json
+    from stvg_ros.evaluation.clips import file_clip
+
+    window = config.window
+    clip = file_clip(
+        given.video, start_s=given.start or 0.0, end_s=given.end,
+        long_side_px=window.long_side_px, max_rate_hz=window.max_rate_hz,
+    )  # fmt: skip
+    if given.start is None and given.end is None:
+        # As a robot would be asked: about the most recent seconds.
+        oldest_ns = clip.frames[-1].stamp_ns - round(window.duration_s * 1e9)
+        clip = type(clip)(tuple(f for f in clip.frames if f.stamp_ns >= oldest_ns))
+    grounder = build_grounder(config)
+
+    def show(stage: str, share: float) -> None:
+        if sys.stderr.isatty():
+            print(f"\r{share:4.0%} {stage:<12}", end="", file=sys.stderr, flush=True)
+
+    grounding = grounder.ground(clip, query, show)
+    if sys.stderr.isatty():
+        print("\r" + " " * 20 + "\r", end="", file=sys.stderr)
+    answer = {
+        "tubes": [tube_to_json(tube) for tube in grounding.tubes],
+        "evidence": evidence_to_json(grounding.evidence) if grounding.evidence else None,
+    }
+    if given.json:
+        print(json.dumps(answer))
+    else:
+        print("\n\n".join(table(tube) for tube in grounding.tubes))
+    if given.out is not None:
+        try:
+            given.out.mkdir(parents=True, exist_ok=True)
+            (given.out / "tube.json").write_text(json.dumps(answer))
+        except OSError as error:
+            raise RecordingError(f"{given.out}: cannot be written ({error})") from error
+    if given.sheet:
+        from stvg_ros.visualization.sheet import contact_sheet, write_png
+
+        write_png(
+            given.out / "contact_sheet.png", contact_sheet(clip, grounding.best, grounding.evidence)
+        )
+    if given.movie:
+        from stvg_ros.visualization.movie import write_movie
+
+        write_movie(given.out / "annotated.mp4", clip, grounding.best)
+    return 1 if grounding.best.status == Status.FAILED else 0

@@ -1,0 +1,53 @@
+"""`stvg-ros`: ground a video, try the node, measure. Each command loads only what it needs."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from stvg_ros.errors import ConfigError, StvgError
+
+# Name, what it does, and the module with `add_arguments(parser)` and `run(given) -> int`.
+COMMANDS = (
+    ("ground", "find what a sentence describes in a video or a bag, without ROS"),
+    ("demo", "the whole loop on real ROS 2: bag, camera topic, node, command, tube"),
+)
+
+
+class _Parser(argparse.ArgumentParser):
+    """One line for a wrong argument, exit code 2."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line of every command."""
+    top = _Parser(
+        prog="stvg-ros", description="Where and when is what a sentence describes, in a video."
+    )
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, about in COMMANDS:
+        command = commands.add_parser(name, help=about, description=about[0].upper() + about[1:])
+        importlib.import_module(f"stvg_ros.cli.{name}").add_arguments(command)
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command; 0 for success, 1 for an error of the run, 2 for wrong arguments."""
+    given = parser().parse_args(arguments)
+    try:
+        code: int = importlib.import_module(f"stvg_ros.cli.{given.command}").run(given)
+        return code
+    except StvgError as error:
+        print(f"stvg-ros {given.command}: {error}", file=sys.stderr)
+        return 2 if isinstance(error, ConfigError) else 1
+    except KeyboardInterrupt:
+        print(f"stvg-ros {given.command}: interrupted", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,87 @@
+"""Logit-guided re-attention, LRA (paper, section 4.3). V and T_v are `(M, D)`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from stvg_ros.core.interfaces import Reading
+
+_MOST = 60.0  # nats; exp(60) is far below float32's largest value
+
+
+@dataclass(frozen=True)
+class Step:
+    """How V moves.
+
+    Attributes:
+        loss: "paper" or "code".
+        rule: "plain" is V - rate * gradient; "rms" scales the gradient so that the token that
+            moves most moves by `rate` times the RMS of the visual tokens.
+        rate: the step size.
+    """
+
+    loss: str
+    rule: str
+    rate: float
+
+
+def reattention_loss(question: Reading, neutral: Reading, kind: str) -> torch.Tensor:
+    """The loss to be lowered, 0-d float32, never infinite.
+
+    "paper": -exp(p_yes - p_no) of log-probabilities. "code", as released:
+    1 - [(yes - no) of the question - (yes - no) of the neutral prompt]; log-probabilities differ
+    from logits by the same constant for both answers, so the margins are equal.
+    """
+    if kind == "paper":
+        return -torch.exp(question.margin.clamp(max=_MOST))
+    return 1 - (question.margin - neutral.margin)
+
+
+def gradient(loss: torch.Tensor, offset: torch.Tensor, *, keep_graph: bool) -> torch.Tensor:
+    """dL/dV, `(M, D)`; nothing else receives a gradient."""
+    (result,) = torch.autograd.grad(loss, offset, retain_graph=keep_graph)
+    return result
+
+
+def moved(
+    offset: torch.Tensor, grad: torch.Tensor, visual: torch.Tensor, step: Step
+) -> tuple[torch.Tensor, bool]:
+    """V after one step, and whether the step was taken: a non-finite gradient drops it."""
+    if not bool(torch.isfinite(grad).all()):
+        return offset.detach(), False
+    scale = step.rate
+    if step.rule == "rms":
+        longest = grad.float().norm(dim=1).amax()
+        length = visual.float().norm(dim=1).square().mean().sqrt()
+        scale = float(step.rate * length / longest) if float(longest) > 0 else 0.0
+    result = offset.detach() - scale * grad
+    return (result, True) if bool(torch.isfinite(result).all()) else (offset.detach(), False)
+
+
+def tuned(
+    offset: torch.Tensor,
+    first_gradient: torch.Tensor,
+    visual: torch.Tensor,
+    step: Step,
+    epochs: int,
+    look: Callable[[torch.Tensor], torch.Tensor],
+) -> tuple[torch.Tensor, int]:
+    """V after N_ep steps, and how many were dropped.
+
+    Args:
+        offset: V before, zeros in the paper.
+        first_gradient: dL/dV at `offset`; the first look at the video already gave it.
+        look: the loss at a V that requires gradients; called for steps 2 to N_ep.
+    """
+    dropped = 0
+    for epoch in range(epochs):
+        grad = first_gradient
+        if epoch > 0:
+            offset = offset.requires_grad_(True)
+            grad = gradient(look(offset), offset, keep_graph=False)
+        offset, taken = moved(offset, grad, visual, step)
+        dropped += not taken
+    return offset, dropped

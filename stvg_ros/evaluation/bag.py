@@ -1,0 +1,190 @@
+"""Camera images in rosbag2 recordings, read and written without a ROS installation."""
+
+from __future__ import annotations
+
+import sqlite3
+import struct
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from rosbags.image import ImageError as RosbagsImageError
+from rosbags.image import message_to_cvimage
+from rosbags.interfaces import Connection
+from rosbags.rosbag2 import Reader, ReaderError, StoragePlugin, Writer, WriterError
+from rosbags.typesys import Stores, get_typestore
+
+from stvg_ros.errors import RecordingError
+from stvg_ros.types import Frame
+
+IMAGE = "sensor_msgs/msg/Image"
+COMPRESSED = "sensor_msgs/msg/CompressedImage"
+STORAGES = {"sqlite3": StoragePlugin.SQLITE3, "mcap": StoragePlugin.MCAP}
+
+
+@dataclass(frozen=True)
+class ImageTopic:
+    """An image topic of a recording: its name, message type and number of messages."""
+
+    name: str
+    type: str
+    count: int
+
+
+@dataclass(frozen=True)
+class RawMessage:
+    """A message as it lies in the recording: when it was recorded, and its CDR bytes."""
+
+    recorded_ns: int
+    data: bytes
+
+
+def write_bag(
+    path: Path | str,
+    frames: Iterable[Frame],
+    *,
+    topic: str = "/camera/image",
+    storage: str = "mcap",
+    compressed: bool = False,
+) -> int:
+    """Writes frames as `sensor_msgs/Image` (or JPEG `CompressedImage`) at their stamps.
+
+    Args:
+        path: the recording's folder; must not exist.
+        frames: in order of stamps; each message's header carries its frame's stamp.
+        topic: name of the image topic.
+        storage: "mcap" or "sqlite3".
+        compressed: whether to write JPEG images.
+
+    Returns:
+        The number of messages written.
+
+    Raises:
+        RecordingError: the folder exists, the storage is unknown, or it cannot be written.
+    """
+    if storage not in STORAGES:
+        raise RecordingError(f"storage: expected one of {', '.join(STORAGES)}, got {storage!r}")
+    store = get_typestore(Stores.ROS2_JAZZY)
+    kind = COMPRESSED if compressed else IMAGE
+    count = 0
+    try:
+        with Writer(Path(path), version=9, storage_plugin=STORAGES[storage]) as writer:
+            connection = writer.add_connection(topic, kind, typestore=store)
+            for frame in frames:
+                message = _message(store.types, frame, compressed)
+                writer.write(connection, frame.stamp_ns, store.serialize_cdr(message, kind))
+                count += 1
+    except (WriterError, OSError, sqlite3.Error) as error:
+        raise RecordingError(
+            f"{path}: cannot write a recording ({error}); choose a folder that does not exist yet"
+        ) from error
+    return count
+
+
+def _message(types: Any, frame: Frame, compressed: bool) -> Any:
+    """The frame as a message of the typestore."""
+    seconds, nanoseconds = divmod(frame.stamp_ns, 1_000_000_000)
+    stamp = types["builtin_interfaces/msg/Time"](sec=seconds, nanosec=nanoseconds)
+    header = types["std_msgs/msg/Header"](stamp=stamp, frame_id=frame.frame_id or "camera")
+    if compressed:
+        done, data = cv2.imencode(".jpg", frame.image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])
+        if not done:
+            raise RecordingError(f"the image at {frame.stamp_ns} ns cannot be written as JPEG")
+        return types[COMPRESSED](header=header, format="jpeg", data=data.ravel())
+    height, width = frame.image.shape[:2]
+    return types[IMAGE](
+        header=header,
+        height=height,
+        width=width,
+        encoding="rgb8",
+        is_bigendian=0,
+        step=3 * width,
+        data=np.ascontiguousarray(frame.image).ravel(),
+    )
+
+
+@contextmanager
+def _opened(path: Path | str) -> Iterator[Reader]:
+    """An open reader; everything that a broken file raises becomes a `RecordingError`."""
+    if not Path(path).exists():
+        raise RecordingError(f"{path}: no such recording; expected a rosbag2 folder")
+    try:
+        with Reader(Path(path)) as reader:
+            yield reader
+    except (
+        ReaderError, sqlite3.Error, OSError, EOFError, struct.error, ValueError, AssertionError,
+        KeyError, IndexError,
+    ) as error:  # fmt: skip
+        detail = str(error) or type(error).__name__
+        raise RecordingError(
+            f"{path}: cannot be read as a rosbag2 recording ({detail}); "
+            "was it cut short? 'ros2 bag reindex' may repair it"
+        ) from error
+
+
+def _image_connection(reader: Reader, path: Path | str, topic: str | None) -> Connection:
+    """The connection of the image topic that was asked for, or of the only one."""
+    kinds = (IMAGE, COMPRESSED)
+    images = [item for item in reader.connections if item.msgtype in kinds and item.msgcount]
+    names = ", ".join(sorted(item.topic for item in images)) or "none"
+    if topic is not None:
+        images = [item for item in images if item.topic == topic]
+        if not images:
+            raise RecordingError(f"{path}: no image topic {topic!r}; image topics in it: {names}")
+    if not images:
+        every = ", ".join(sorted(f"{c.topic} ({c.msgtype})" for c in reader.connections)) or "none"
+        raise RecordingError(f"{path}: expected an image topic with messages; topics: {every}")
+    if len(images) > 1:
+        raise RecordingError(f"{path}: has several image topics ({names}); name one of them")
+    return images[0]
+
+
+def find_image_topic(path: Path | str, topic: str | None = None) -> ImageTopic:
+    """The image topic of a recording; `topic` chooses where there are several.
+
+    Raises:
+        RecordingError: the recording is broken, has no such topic, or has several and none named.
+    """
+    with _opened(path) as reader:
+        found = _image_connection(reader, path, topic)
+        return ImageTopic(found.topic, found.msgtype, found.msgcount)
+
+
+def read_raw(path: Path | str, topic: str | None = None) -> Iterator[RawMessage]:
+    """The image messages as they lie in the recording, one at a time. Raises: RecordingError."""
+    with _opened(path) as reader:
+        connection = _image_connection(reader, path, topic)
+        for _, recorded_ns, data in reader.messages(connections=[connection]):
+            yield RawMessage(recorded_ns, bytes(data))
+
+
+def read_frames(path: Path | str, topic: str | None = None) -> Iterator[Frame]:
+    """The images of a recording as frames with their header stamps, one at a time.
+
+    Raises:
+        RecordingError: the recording is broken, or has no such image topic.
+    """
+    store = get_typestore(Stores.ROS2_JAZZY)
+    with _opened(path) as reader:
+        connection = _image_connection(reader, path, topic)
+        for _, recorded_ns, data in reader.messages(connections=[connection]):
+            message: Any = store.deserialize_cdr(data, connection.msgtype)
+            try:
+                image = np.asarray(message_to_cvimage(message, "rgb8"), np.uint8)
+            except RosbagsImageError as error:
+                raise RecordingError(
+                    f"{path}: the image recorded at {recorded_ns} ns on {connection.topic} "
+                    f"cannot be converted to rgb8 ({error})"
+                ) from error
+            stamp = message.header.stamp
+            yield Frame(
+                stamp_ns=stamp.sec * 1_000_000_000 + stamp.nanosec,
+                image=image,
+                source_width_px=image.shape[1],
+                source_height_px=image.shape[0],
+                frame_id=message.header.frame_id,
+            )

@@ -1,0 +1,97 @@
+"""Clips to ground: rendered scenes, parts of videos, recordings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from stvg_ros.errors import RecordingError
+from stvg_ros.evaluation.bag import read_frames
+from stvg_ros.evaluation.metrics import FrameTube
+from stvg_ros.evaluation.synthetic.queries import SceneQuery
+from stvg_ros.evaluation.synthetic.render import render
+from stvg_ros.evaluation.synthetic.scene import Scene
+from stvg_ros.types import Clip, Frame
+from stvg_ros.video import read_video
+
+
+def scene_frames(scene: Scene, start_ns: int = 0) -> Iterator[Frame]:
+    """The scene's frames at its own size, its first at `start_ns`."""
+    for index, stamp_ns in enumerate(scene.stamps_ns):
+        yield Frame(
+            start_ns + int(stamp_ns), render(scene, index), scene.width, scene.height, "camera"
+        )
+
+
+def scene_truth(scene: Scene, query: SceneQuery) -> FrameTube:
+    """The true tube on the scene's frames; the target's boxes also outside the span."""
+    count = scene.frame_count
+    if query.target is None:
+        return FrameTube.nothing(count)
+    span = np.zeros(count, np.bool_)
+    span[query.start_frame : query.end_frame] = True
+    return FrameTube(scene.boxes_xyxy_px[query.target], np.ones(count, np.bool_), span)
+
+
+def thinned(frames: Iterable[Frame], max_rate_hz: float) -> Iterator[Frame]:
+    """Frames that follow one another at `max_rate_hz` at most."""
+    due_ns = -1.0
+    for frame in frames:
+        if frame.stamp_ns >= due_ns:
+            # A tenth of a period of tolerance keeps every second frame of 30 Hz at 15 Hz.
+            due_ns = frame.stamp_ns + 0.9e9 / max_rate_hz
+            yield frame
+
+
+def shrunk(frame: Frame, long_side_px: int) -> Frame:
+    """The frame with its image scaled down to a long side; the source size stays."""
+    height, width = frame.image.shape[:2]
+    factor = long_side_px / max(height, width)
+    if factor >= 1:
+        return frame
+    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    image = cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA)
+    return replace(frame, image=np.asarray(image, np.uint8))
+
+
+def file_clip(
+    path: Path, *, start_s: float, end_s: float | None, long_side_px: int, max_rate_hz: float
+) -> Clip:
+    """A part of a video file or of a recording's image topic as a clip.
+
+    Args:
+        path: a video file, or the folder of a rosbag2 recording.
+        start_s: from this time on, counted from the first frame.
+        end_s: before this time; None takes all.
+        long_side_px: images are scaled down to this when kept.
+        max_rate_hz: frames are kept at most this often; 0 keeps all.
+
+    Raises:
+        RecordingError: the file cannot be read, or the part holds no frames.
+    """
+    if path.is_dir():
+        frames = _part(read_frames(path), start_s, end_s)
+    else:
+        frames = read_video(path, start_s, end_s)
+    if max_rate_hz > 0:
+        frames = thinned(frames, max_rate_hz)
+    kept = tuple(shrunk(frame, long_side_px) for frame in frames)
+    if not kept:
+        end = "its end" if end_s is None else f"{end_s:g} s"
+        raise RecordingError(f"{path}: no frames from {start_s:g} s to {end}; choose another part")
+    return Clip(kept)
+
+
+def _part(frames: Iterable[Frame], start_s: float, end_s: float | None) -> Iterator[Frame]:
+    first_ns = None
+    for frame in frames:
+        first_ns = frame.stamp_ns if first_ns is None else first_ns
+        time_s = (frame.stamp_ns - first_ns) / 1e9
+        if end_s is not None and time_s >= end_s:
+            return
+        if time_s >= start_s:
+            yield frame

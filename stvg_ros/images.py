@@ -1,0 +1,21 @@
+"""Image arithmetic at the edges (OpenCV)."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+
+def reduced_size(width: int, height: int, long_side_px: int) -> tuple[int, int]:
+    """Width and height scaled down so that the long side is at most `long_side_px`."""
+    share = min(1.0, long_side_px / max(width, height))
+    return max(1, round(width * share)), max(1, round(height * share))
+
+
+def reduced(image: NDArray[np.uint8], long_side_px: int) -> NDArray[np.uint8]:
+    """The image `(h, w, ...)` scaled down by area; itself when it is small enough."""
+    size = reduced_size(image.shape[1], image.shape[0], long_side_px)
+    if size == (image.shape[1], image.shape[0]):
+        return image
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)

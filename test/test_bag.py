@@ -1,0 +1,79 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stvg_ros.errors import RecordingError
+from stvg_ros.evaluation.bag import (
+    COMPRESSED,
+    IMAGE,
+    find_image_topic,
+    read_frames,
+    read_raw,
+    write_bag,
+)
+from stvg_ros.types import Frame
+
+STAMPS = (1_700_000_000_123_456_789, 1_700_000_000_223_456_789, 1_700_000_000_323_456_789)
+
+
+def frames() -> list[Frame]:
+    rng = np.random.default_rng(0)
+    coarse = rng.integers(0, 255, (len(STAMPS), 4, 6, 3), np.uint8)
+    images = coarse.repeat(8, 1).repeat(8, 2)
+    return [Frame(s, i, 48, 32, "cam") for s, i in zip(STAMPS, images, strict=True)]
+
+
+@pytest.mark.parametrize("storage", ["sqlite3", "mcap"])
+def test_raw_images_come_back_exactly(tmp_path: Path, storage: str) -> None:
+    path = tmp_path / "bag"
+    assert write_bag(path, frames(), topic="/cam", storage=storage) == 3
+    found = find_image_topic(path)
+    assert (found.name, found.type, found.count) == ("/cam", IMAGE, 3)
+    back = list(read_frames(path))
+    assert tuple(f.stamp_ns for f in back) == STAMPS
+    assert all(np.array_equal(a.image, b.image) for a, b in zip(back, frames(), strict=True))
+    assert back[0].frame_id == "cam" and back[0].source_width_px == 48
+    assert [m.recorded_ns for m in read_raw(path)] == list(STAMPS)
+
+
+@pytest.mark.parametrize("storage", ["sqlite3", "mcap"])
+def test_compressed_images_come_back_in_rgb(tmp_path: Path, storage: str) -> None:
+    path = tmp_path / "bag"
+    image = np.zeros((32, 48, 3), np.uint8)
+    image[..., 0] = 220
+    write_bag(path, [Frame(5, image, 48, 32)], storage=storage, compressed=True)
+    assert find_image_topic(path).type == COMPRESSED
+    (back,) = read_frames(path)
+    assert np.abs(back.image.astype(int) - image).max() < 12
+
+
+def test_missing_and_wrong_topics(tmp_path: Path) -> None:
+    with pytest.raises(RecordingError, match="no such recording"):
+        find_image_topic(tmp_path / "none")
+    write_bag(tmp_path / "bag", frames(), topic="/cam")
+    with pytest.raises(RecordingError, match="no image topic '/other'; image topics in it: /cam"):
+        next(read_frames(tmp_path / "bag", "/other"))
+    write_bag(tmp_path / "empty", [])
+    with pytest.raises(RecordingError, match="expected an image topic with messages"):
+        find_image_topic(tmp_path / "empty")
+
+
+@pytest.mark.parametrize("storage", ["sqlite3", "mcap"])
+@pytest.mark.parametrize("kept", [0.0, 0.1, 0.6])
+def test_truncated_recordings_say_so(tmp_path: Path, storage: str, kept: float) -> None:
+    path = tmp_path / "bag"
+    write_bag(path, frames(), storage=storage)
+    (data,) = (p for p in path.iterdir() if p.suffix != ".yaml")
+    whole = data.read_bytes()
+    data.write_bytes(whole[: int(len(whole) * kept)])
+    with pytest.raises(RecordingError, match="cannot be read as a rosbag2 recording"):
+        list(read_frames(path))
+
+
+def test_refuses_to_overwrite_and_unknown_storage(tmp_path: Path) -> None:
+    write_bag(tmp_path / "bag", frames())
+    with pytest.raises(RecordingError, match="does not exist yet"):
+        write_bag(tmp_path / "bag", frames())
+    with pytest.raises(RecordingError, match="storage: expected one of sqlite3, mcap, got 'zip'"):
+        write_bag(tmp_path / "other", frames(), storage="zip")

@@ -1,0 +1,1 @@
+"""Trains the embedded checkpoint on rendered scenes; not part of the installed package."""

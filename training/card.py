@@ -1,0 +1,75 @@
+"""The model card, written from the report that training measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+KINDS = ("attribute", "action", "combined", "sentence")
+
+
+def model_card(report: Mapping[str, Any]) -> str:
+    """`README.md` of the checkpoint's folder."""
+    figures: Mapping[str, float] = report["figures"]
+
+    def row(title: str, key: str) -> str:
+        cells = [figures.get(key.format(kind=kind)) for kind in KINDS]
+        shown = ["-" if cell is None else f"{cell:.2f}" for cell in cells]
+        return f"| {title} | " + " | ".join(shown) + " |"
+
+    table = "\n".join(
+        (
+            row("yes/no, target present", "yes_no/{kind}/present"),
+            row("yes/no, target absent", "yes_no/{kind}/absent"),
+            row("right person, mean of the role rows", "person/mean row/{kind}"),
+            row("right person, strongest role row", "person/strongest row/{kind}"),
+            row("right person, mean row, all layers", "person/all layers mean row/{kind}"),
+            row("right person, chance", "chance/{kind}"),
+            row("tIoU of the half-peak span, mean row", "tiou/mean row/{kind}"),
+            row("tIoU of the half-peak span, strongest row", "tiou/strongest row/{kind}"),
+            row("tIoU of the whole window (floor)", "tiou/whole window/{kind}"),
+        )
+    )
+    layers = " and ".join(str(layer) for layer in report["attention_layers"])
+    return f"""# Embedded model
+
+A `Qwen2VLForConditionalGeneration` of {report["parameters"] / 1e6:.2f} M parameters, trained from
+nothing by `training/train_embedded.py` on rendered scenes (`stvg_ros.evaluation.synthetic`). It is
+there so that tests and the demonstration run the whole path, weights, gradients and attention
+included, on a CPU in seconds.
+
+## Training
+Seed {report["seed"]}, {report["minutes"]} minutes, {report["steps"]} steps on two CPU cores,
+{report["clips_rendered"]} clips of 2 to 4 people with 8 shirt colours and 7 actions (standing
+included). 16 frames of 96 x 80 pixels make 8 slots of 5 x 6 visual tokens. The losses:
+
+- the answers to yes/no questions ("Is there ... in this video?"), of which half are absent targets
+  and most of those are swapped colours and actions of the same scene; to "what" and "colour"
+  questions; and a caption that lists the colours;
+- colour and action of every visual token, from linear heads that are thrown away afterwards;
+- **the attention itself.** The rows of the question's last token and of the role tokens after it
+  are taught, in the mean over the heads of layers {layers} (counted from 0), to look at the visual
+  tokens that the named person covers: in all slots for looks, in the slots of the action for an
+  action. The neutral prompt is taught to look at everybody, over an even floor. Large models do
+  this unasked, which is what the method builds on; this small one was made to. Its grounding
+  is therefore no evidence for the method, only a means of running it.
+
+## Held-out figures
+Measured by the training script on {report["held_out_scenes"]} scenes of the
+{report["held_out_split"]} split (seeds never trained on), rendered at 640 x 480 and resized.
+
+| | attribute | action | combined | sentence |
+|---|---|---|---|---|
+{table}
+
+"Right person": the relative attention (role rows divided by those of the neutral prompt), layers
+{layers} unless the row says otherwise; the person with the highest value inside the true boxes.
+"tIoU": the run of slots around the peak, inside the true target's box, that stays above half of it.
+Each slot is an eighth of the window, so a span is never finer than that.
+
+## Limits
+The rendered world only: flat figures, eight colours, seven actions, one grid. An unknown word is
+`[UNK]`. It says nothing about larger models or real video, writes no free text, and cannot split a
+query. The image rule of Qwen2-VL sends 640 x 480 to 96 x 80; other shapes give grids that it was
+not trained on.
+"""
