@@ -19,6 +19,7 @@ setup(
         "av>=14",
         "numpy>=1.26",
         "opencv-python-headless>=4.8,<5",
+        "pillow>=10",
         "rosbags>=0.10",
         "rosbags-image>=0.10",
         "safetensors>=0.4",
