@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from stvg_ros.config import settings
-from stvg_ros.mllm.loading import families_table
+from stvg_ros.mllm.families import families_table
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 

@@ -190,6 +190,12 @@ class ModelConfig(Group):
         "precision of the weights; auto is bfloat16 on a GPU and float32 on a CPU",
         choices=("auto", "float32", "bfloat16", "float16"),
     )
+    quantization: str = setting(
+        "none", "weights in 4 or 8 bits (needs bitsandbytes)", choices=("none", "4bit", "8bit")
+    )
+    gradient_checkpointing: bool = setting(
+        False, "recompute activations in re-attention: slower, less memory"
+    )
 
 
 @dataclass(frozen=True)

@@ -1,155 +1,173 @@
-"""Each family on a tiny random model of the real class, against the library's own forward."""
+"""Every family against its own library class, on the whole sequence with nothing shared."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
+import tiny_models
 import torch
-from tiny_models import FAMILIES, write
 
 from stvg_ros.config import AttentionConfig, ModelConfig
 from stvg_ros.core.interfaces import VisualTokens
 from stvg_ros.mllm import load_mllm
+from stvg_ros.mllm.families import FAMILIES, families_table
+from stvg_ros.mllm.hf_common import HfMllm
+from stvg_ros.mllm.rows import NAME, Recorder, recording
 
-QUESTIONS = ["Is there the person who waves in this video?", "Describe this video in details."]
+torch.set_num_threads(1)
+QUESTIONS = ("Is there a man in red in this video?", "Describe this video in details.")
 
 
-@pytest.fixture(scope="module", params=FAMILIES)
-def folder(request, tmp_path_factory):
-    return write(tmp_path_factory.mktemp(request.param), request.param)
+@pytest.fixture(scope="module", params=list(FAMILIES))
+def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    kind = request.param
+    return tiny_models.save(kind, FAMILIES[kind].class_name, tmp_path_factory.mktemp(kind))
 
 
 @pytest.fixture(scope="module")
-def mllm(folder):
-    return load_mllm(ModelConfig(path=str(folder), device="cpu"), AttentionConfig())
+def mllm(folder: Any) -> HfMllm:
+    loaded = load_mllm(ModelConfig(path=str(folder), device="cpu"), AttentionConfig())
+    assert isinstance(loaded, HfMllm)
+    return loaded
 
 
-def images(count: int, height: int = 24, width: int = 40) -> list[np.ndarray]:
-    rng = np.random.default_rng(count)
-    return [rng.integers(0, 256, (height, width, 3), np.uint8) for _ in range(count)]
+def images(count: int, height: int = 16, width: int = 24) -> list[Any]:
+    random = np.random.default_rng(count)
+    return [random.integers(0, 256, (height, width, 3)).astype(np.uint8) for _ in range(count)]
 
 
-def whole(mllm, visual: VisualTokens, question: str, offset: torch.Tensor | None = None):
-    """The slow version: one unshared sequence, eager attention, every map, every logit."""
-    family, prompter, model = mllm._family, mllm._prompter, mllm._model
-    text = family.video_text(visual.grid)
-    suffix = prompter.suffix(question, text, family.visual_id)
-    prefix = prompter.prefix(text, family.visual_id)
-    ids = torch.tensor([[*prefix, *suffix.ids]])
-    features = visual.features if offset is None else visual.features + offset
-    embeds = family.scattered(ids, model.get_input_embeddings()(ids), features)
-    positions = family.positions(ids, visual.grid)
-    extra = {}
-    if len(positions) == 1:
-        positions = positions[0]
-    else:
-        extra["mm_token_type_ids"] = (ids == family.visual_id).int() * 2
-    family.language_model.set_attn_implementation("eager")
-    try:
-        output = model(
-            inputs_embeds=embeds, position_ids=positions, output_attentions=True, **extra
+def reference(
+    mllm: HfMllm, visual: VisualTokens, question: str, offset: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Positions, rows, yes and no by the library's eager forward over the whole prompt."""
+    model, prompt = mllm._model, mllm._prompt
+    layout = mllm._checkpoint.family.layout(mllm._checkpoint.tokenizer, model, visual)
+    before, between, after = prompt.parts(layout.placeholder)
+    whole = before + layout.text + between + question + after
+    ids = torch.tensor([mllm._checkpoint.tokenizer(whole)["input_ids"]])
+    suffix = prompt.suffix(layout, question)
+    prefix_ids = prompt.prefix_ids(layout)
+    assert ids[0].tolist() == prefix_ids[0].tolist() + list(suffix.ids)
+
+    at = (ids[0] == layout.token_id).nonzero()[:, 0]
+    features = visual.features + offset
+    if layout.tail is not None:
+        features = torch.cat([features, layout.tail])
+    embedded = model.get_input_embeddings()(ids).index_copy(1, at, features[None])
+    named: dict[str, Any] = {}
+    if hasattr(model.model, "get_rope_index"):
+        slots, rows, columns = visual.grid
+        merge = model.config.vision_config.spatial_merge_size
+        named["position_ids"], _ = model.model.get_rope_index(
+            ids,
+            mm_token_type_ids=(ids == layout.token_id).int() * 2,
+            video_grid_thw=torch.tensor([[slots, rows * merge, columns * merge]]),
         )
+    if visual.deep:
+        named["visual_pos_masks"] = ids == layout.token_id
+        named["deepstack_visual_embeds"] = list(visual.deep)
+    text = model.model.language_model
+    text.config._attn_implementation = "eager"
+    try:
+        out = text(inputs_embeds=embedded, output_attentions=True, use_cache=False, **named)
     finally:
-        family.language_model.set_attn_implementation("stvg_rows")
-    columns = (ids[0] == family.visual_id).nonzero()[:, 0][: len(features)]
-    rows = torch.tensor(suffix.rows) + len(prefix)
-    maps = torch.stack(output.attentions).mean((0, 2))[0][rows][:, columns]
-    log_p = output.logits[0, -1].log_softmax(-1)
-    margin = log_p[mllm._yes].logsumexp(0) - log_p[mllm._no].logsumexp(0)
-    return maps.reshape(-1, *visual.grid), margin, ids
+        text.config._attn_implementation = NAME
+    maps = torch.stack(out.attentions).mean((0, 2))[0]  # (N, N)
+    asked = torch.tensor(suffix.candidates) + prefix_ids.shape[1]
+    rows_ = maps[asked][:, at[: len(visual.features)]]
+    log_p = model.lm_head(out.last_hidden_state[0, -1]).log_softmax(-1)
+    positions = named.get("position_ids", torch.arange(ids.shape[1])[None])
+    return positions, rows_, log_p[mllm._yes].logsumexp(0), log_p[mllm._no].logsumexp(0)
 
 
-@pytest.mark.parametrize("count", [1, 2, 5, 20])
-def test_rows_and_answers_equal_eager_attention_on_the_unshared_sequence(mllm, count):
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_sharing_and_packing_change_nothing(mllm: HfMllm, count: int) -> None:
     visual = mllm.encode(images(count))
-    readings = mllm.ask(mllm.prefill(visual), QUESTIONS)
-    for reading, question in zip(readings, QUESTIONS, strict=True):
-        maps, margin, _ = whole(mllm, visual, question)
-        torch.testing.assert_close(reading.rows, maps, atol=1e-5, rtol=1e-5)
-        torch.testing.assert_close(reading.margin, margin, atol=1e-5, rtol=1e-5)
+    offset = 0.01 * torch.randn(visual.features.shape, generator=torch.manual_seed(1))
+    offset.requires_grad_(True)
+    prefix = mllm.prefill(visual, offset)
+    readings = mllm.ask(prefix, QUESTIONS)
+    again = mllm.ask(prefix, QUESTIONS[:1])[0]
+    torch.testing.assert_close(again.rows, readings[0].rows, atol=1e-6, rtol=0)
+    for question, reading in zip(QUESTIONS, readings, strict=True):
+        positions, rows, yes, no = reference(mllm, visual, question, offset)
+        following = positions.flatten(0, -2)[:, len_of(prefix)]
+        assert following.unique().tolist() == [prefix.next_position]
+        assert reading.rows.shape == (len(reading.tokens), *visual.grid)
+        torch.testing.assert_close(reading.rows.flatten(1), rows.detach(), atol=1e-5, rtol=0)
+        torch.testing.assert_close(reading.log_p_yes, yes, atol=1e-4, rtol=1e-5)
+        ours, theirs = (
+            torch.autograd.grad(margin, offset, retain_graph=True)[0]
+            for margin in (reading.margin, yes - no)
+        )
+        assert theirs.abs().max() > 0
+        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-4)
 
 
-def test_gradient_equals_autograd_through_the_whole_model(mllm):
-    visual = mllm.encode(images(4))
-    offset = torch.zeros_like(visual.features).requires_grad_(True)
-    first, second = mllm.ask(mllm.prefill(visual, offset), QUESTIONS)
-    for reading, question in ((first, QUESTIONS[0]), (second, QUESTIONS[1])):
-        (fast,) = torch.autograd.grad(reading.margin, offset, retain_graph=True)
-        slow_offset = torch.zeros_like(visual.features).requires_grad_(True)
-        (slow,) = torch.autograd.grad(whole(mllm, visual, question, slow_offset)[1], slow_offset)
-        assert float(slow.abs().max()) > 1e-4
-        torch.testing.assert_close(fast, slow, atol=1e-5, rtol=1e-4)
-    assert all(p.grad is None and not p.requires_grad for p in mllm._model.parameters())
+def len_of(prefix: Any) -> int:
+    return int(prefix.pairs[0][0].shape[2])
 
 
-def test_a_prefix_may_be_asked_twice_and_questions_do_not_see_one_another(mllm):
-    prefix = mllm.prefill(mllm.encode(images(2)))
-    together = mllm.ask(prefix, QUESTIONS)
-    alone = [mllm.ask(prefix, [question])[0] for question in QUESTIONS]
-    for first, second in zip(together, alone, strict=True):
-        torch.testing.assert_close(first.rows, second.rows, atol=1e-6, rtol=1e-5)
-        torch.testing.assert_close(first.margin, second.margin, atol=1e-5, rtol=1e-5)
-        assert first.tokens == second.tokens
+def test_reversed_order_is_the_same_prompt_with_permuted_features(mllm: HfMllm) -> None:
+    visual = mllm.encode(images(5, 24, 16)).reversed()
+    offset = torch.zeros_like(visual.features)
+    reading = mllm.ask(mllm.prefill(visual), QUESTIONS[:1])[0]
+    _, rows, _, _ = reference(mllm, visual, QUESTIONS[0], offset)
+    torch.testing.assert_close(reading.rows.flatten(1), rows, atol=1e-5, rtol=0)
 
 
-def test_prefix_and_suffix_are_the_whole_prompt(mllm):
-    family, prompter = mllm._family, mllm._prompter
-    text = family.video_text((2, 2, 3))
-    content = [{"type": "video"}, {"type": "text", "text": QUESTIONS[0]}]
-    prompt = mllm._tokenizer.apply_chat_template(
-        [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
-    ).replace(family.placeholder, text)
-    suffix = prompter.suffix(QUESTIONS[0], family.video_text((1, 1, 1)), family.visual_id)
-    prefix = prompter.prefix(text, family.visual_id)
-    assert [*prefix, *suffix.ids] == mllm._tokenizer(prompt)["input_ids"]
-    assert suffix.labels == ("?", "<|im_end|>", "\n", "<|im_start|>", "assistant", "\n")
+def test_chunks_of_the_vision_tower_change_nothing(mllm: HfMllm) -> None:
+    frames = images(20)
+    whole, part = mllm.encode(frames), mllm.encode(frames[:2])
+    size = len(part.features)
+    assert whole.grid[1:] == part.grid[1:] or part.deep  # Qwen3-VL sizes by the whole video
+    if whole.grid[1:] == part.grid[1:]:
+        torch.testing.assert_close(whole.features[:size], part.features, atol=1e-5, rtol=0)
+    assert sorted(sum(whole.slots, ())) == list(range(20))
 
 
-def test_reversed_order_moves_the_features_and_keeps_the_positions(mllm):
-    visual = mllm.encode(images(6))
-    backward = visual.reversed()
-    by_slot = visual.features.reshape(visual.grid[0], -1, visual.features.shape[1])
-    assert torch.equal(backward.features, torch.cat(list(reversed(list(by_slot)))))
-    assert backward.slots == visual.slots[::-1]
-    reading = mllm.ask(mllm.prefill(backward), QUESTIONS[:1])[0]
-    maps, margin, _ = whole(mllm, backward, QUESTIONS[0])
-    torch.testing.assert_close(reading.rows, maps, atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(reading.margin, margin, atol=1e-5, rtol=1e-5)
+def test_gradient_checkpointing_keeps_the_gradient(mllm: HfMllm, folder: Any) -> None:
+    recomputing = load_mllm(
+        ModelConfig(path=str(folder), device="cpu", gradient_checkpointing=True), AttentionConfig()
+    )
+    visual = mllm.encode(images(2))
+    found = []
+    for model in (mllm, recomputing):
+        offset = torch.zeros_like(visual.features, requires_grad=True)
+        model.ask(model.prefill(visual, offset), QUESTIONS)[0].margin.backward()
+        found.append(offset.grad)
+    torch.testing.assert_close(found[0], found[1], atol=1e-6, rtol=1e-5)
 
 
-def test_slots_cover_every_frame_once(mllm):
-    visual = mllm.encode(images(5, height=40, width=24))
-    assert sorted(frame for slot in visual.slots for frame in slot) == [0, 1, 2, 3, 4]
-    assert len(visual.slots) == visual.grid[0]
-
-
-def test_half_precision_gives_finite_float32_answers(folder):
+def test_bfloat16_is_finite(folder: Any) -> None:
     mllm = load_mllm(
         ModelConfig(path=str(folder), device="cpu", dtype="bfloat16"), AttentionConfig()
     )
     visual = mllm.encode(images(2))
     offset = torch.zeros(visual.features.shape, requires_grad=True)
-    (reading,) = mllm.ask(mllm.prefill(visual, offset), QUESTIONS[:1])
-    (grad,) = torch.autograd.grad(reading.margin, offset)
-    assert reading.rows.dtype == reading.log_p_yes.dtype == grad.dtype == torch.float32
-    assert torch.isfinite(grad).all() and torch.isfinite(reading.rows).all()
+    reading = mllm.ask(mllm.prefill(visual, offset), QUESTIONS[:1])[0]
+    reading.margin.backward()
+    assert reading.rows.dtype == torch.float32 and reading.margin.dtype == torch.float32
+    assert (
+        offset.grad is not None and offset.grad.isfinite().all() and reading.rows.isfinite().all()
+    )
 
 
-def test_layer_band_is_averaged_alone(folder, mllm):
-    visual = mllm.encode(images(2))
-    bands = [
-        load_mllm(
-            ModelConfig(path=str(folder), device="cpu"),
-            AttentionConfig(first_layer=layer, last_layer=layer),
-        )
-        for layer in range(3)
-    ]
-    each = [band.ask(band.prefill(visual), QUESTIONS[:1])[0].rows for band in bands]
-    mean = mllm.ask(mllm.prefill(visual), QUESTIONS[:1])[0].rows
-    torch.testing.assert_close(torch.stack(each).mean(0), mean)
-    assert not torch.allclose(each[0], each[2])
+def test_held_attention_is_rows_by_keys(mllm: HfMllm) -> None:
+    prefix = mllm.prefill(mllm.encode(images(5)))
+    keys = mllm._text.config.num_attention_heads * len_of(prefix)
+    recorder = Recorder(torch.tensor([0, 1]), prefix.columns, 0, 2)
+    ids = mllm._prompt.prefix_ids(prefix.layout)
+    with recording(recorder):
+        mllm._text(inputs_embeds=mllm._text.get_input_embeddings()(ids), use_cache=False)
+    assert recorder.largest == 2 * keys and recorder.layers == 3
 
 
-def test_completion_is_greedy_and_bounded(mllm):
-    assert isinstance(mllm.complete("system", "the person", 3), str)
-    assert mllm.complete("system", "the person", 0) == ""
+def test_completion_is_text(mllm: HfMllm) -> None:
+    assert isinstance(mllm.complete("You are helpful.", "a man in red", 3), str)
+
+
+def test_table_has_a_row_for_each_family() -> None:
+    assert [row[1] for row in families_table()] == list(FAMILIES)

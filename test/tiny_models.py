@@ -1,166 +1,174 @@
-"""Tiny random checkpoints of the real transformers classes, written to a folder."""
+"""Random checkpoints of every family's real class, small enough for a test."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
-from tokenizers import Regex, Tokenizer
-from tokenizers.models import WordLevel
-from tokenizers.pre_tokenizers import Split
-from transformers import (
-    LlavaOnevisionConfig,
-    LlavaOnevisionForConditionalGeneration,
-    PreTrainedTokenizerFast,
-    Qwen2_5_VLConfig,
-    Qwen2_5_VLForConditionalGeneration,
-    Qwen2VLConfig,
-    Qwen2VLForConditionalGeneration,
-)
+import transformers
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 
-WORDS = [
-    "Is",
-    "there",
-    "in",
-    "this",
-    "video",
-    "the",
-    "a",
-    "person",
-    "man",
-    "red",
-    "blue",
-    "who",
-    "waves",
-    "jumps",
-    "Describe",
-    "details",
-    "yes",
-    "no",
-    "Yes",
-    "No",
-    "system",
-    "user",
-    "assistant",
-    "\n",
-    ".",
-    "?",
-    ",",
-    "the",
-    "one",
-]
-SPECIAL = [
-    "<unk>",
-    "<|im_start|>",
-    "<|im_end|>",
-    "<|vision_start|>",
-    "<|vision_end|>",
-    "<|video_pad|>",
-    "<|image_pad|>",
-    "<video>",
-    "<image>",
-]
-TEMPLATE = (
-    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n"
-    "{% for part in message['content'] %}{% if part['type'] == 'video' %}VIDEO"
-    "{% else %}{{ part['text'] }}{% endif %}{% endfor %}<|im_end|>\n{% endfor %}"
+HIDDEN, PATCH = 32, 4
+WORDS = (
+    "You are helpful . ? \n : system user assistant USER ASSISTANT Is there a man in red this "
+    "video Describe details Yes No yes no YES NO < > seconds "
+    "Frame1 Frame2 Frame3 Frame4 Frame5 anything"
+).split(" ")
+SPECIAL = (
+    "<|im_start|> <|im_end|> <|vision_start|> <|vision_end|> <|image_pad|> <|video_pad|> <image> "
+    "<video> <img> </img> <IMG_CONTEXT> <s>"
+).split(" ")
+CHAT = (
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n"
+    "{% for c in m['content'] %}{% if c['type'] == 'video' %}VIDEO"
+    "{% else %}{{ c['text'] }}{% endif %}{% endfor %}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
-FAMILIES = ("qwen2_vl", "qwen2_5_vl", "llava_onevision")
-_TEXT = {
-    "hidden_size": 32,
-    "intermediate_size": 48,
-    "num_hidden_layers": 3,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "max_position_embeddings": 4096,
-    "tie_word_embeddings": False,
+VICUNA = (
+    "{% for m in messages %}{{ m['role'].upper() }}: {% for c in m['content'] %}"
+    "{% if c['type'] == 'video' %}<video>\n{% else %}{{ c['text'] }}{% endif %}{% endfor %} "
+    "{% endfor %}{% if add_generation_prompt %}ASSISTANT:{% endif %}"
+)
+VIDEO = {
+    "qwen2_vl": "<|vision_start|><|video_pad|><|vision_end|>",
+    "qwen2_5_vl": "<|vision_start|><|video_pad|><|vision_end|>",
+    "qwen3_vl": "<|vision_start|><|video_pad|><|vision_end|>",
+    "llava_onevision": "<video>",
+    "internvl": "<video>\\n",
 }
 
 
-def tokenizer(video: str, words: list[str] = WORDS) -> PreTrainedTokenizerFast:
-    """A word-level tokenizer with a chat template that shows the video before the question."""
-    vocabulary = {word: i for i, word in enumerate(dict.fromkeys([*SPECIAL, *words]))}
-    inner = Tokenizer(WordLevel(vocabulary, unk_token="<unk>"))
-    inner.pre_tokenizer = Split(Regex(r" +"), "removed")
-    inner.pre_tokenizer = Split(Regex(r"\n|\w+|[^\w\s]"), "removed", invert=True)
-    result = PreTrainedTokenizerFast(
-        tokenizer_object=inner,
-        unk_token="<unk>",
-        eos_token="<|im_end|>",
-        additional_special_tokens=SPECIAL[1:],
+def build_tokenizer(kind: str) -> Any:
+    """One token a word; digits and strangers are [UNK]."""
+    vocabulary = {word: i for i, word in enumerate(dict.fromkeys(["[UNK]", *SPECIAL, *WORDS]))}
+    core = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    core.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(r"\n"), "isolated"),
+            pre_tokenizers.Split(Regex(r"[^\S\n]+"), "removed"),
+            pre_tokenizers.Split(Regex(r"[^\w\s]"), "isolated"),
+        ]
     )
-    result.chat_template = TEMPLATE.replace("VIDEO", video)
-    return result
+    core.decoder = decoders.Fuse()
+    more = {}
+    if kind == "internvl":
+        more["extra_special_tokens"] = {
+            "start_image_token": "<img>",
+            "end_image_token": "</img>",
+            "context_image_token": "<IMG_CONTEXT>",
+            "video_token": "<video>",
+        }
+    tokenizer = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=core, unk_token="[UNK]", eos_token="<|im_end|>", **more
+    )
+    tokenizer.add_special_tokens({"additional_special_tokens": list(SPECIAL)} if not more else {})
+    if more:
+        tokenizer.add_tokens(list(SPECIAL), special_tokens=True)
+    tokenizer.chat_template = (
+        VICUNA if kind == "llava_next_video" else CHAT.replace("VIDEO", VIDEO[kind])
+    )
+    return tokenizer
 
 
-def write(folder: Path, family: str, *, words: list[str] = WORDS) -> Path:
-    """Writes a checkpoint of `family` with fixed random weights; returns the folder."""
-    torch.manual_seed(0)
-    if family == "llava_onevision":
-        tok = tokenizer("<video>\n", words)
-        config = LlavaOnevisionConfig(
-            text_config={"model_type": "qwen2", "vocab_size": len(tok), **_TEXT},
-            vision_config={
-                "model_type": "siglip_vision_model",
-                "hidden_size": 16,
-                "intermediate_size": 24,
-                "num_hidden_layers": 2,
-                "num_attention_heads": 2,
-                "image_size": 32,
-                "patch_size": 8,
-                "vision_use_head": False,
-            },
-            video_token_index=tok.convert_tokens_to_ids("<video>"),
-            image_token_index=tok.convert_tokens_to_ids("<image>"),
-            vision_feature_layer=-1,
-        )
-        model = LlavaOnevisionForConditionalGeneration(config)
-        preprocessor = {"size": {"height": 32, "width": 32}}
-    else:
-        tok = tokenizer("<|vision_start|><|video_pad|><|vision_end|>", words)
+def config_of(kind: str, tokenizer: Any) -> Any:
+    """The family's own configuration class with small numbers."""
+
+    def token(name: str) -> int:
+        return int(tokenizer.convert_tokens_to_ids(name))
+
+    text: dict[str, Any] = {
+        "vocab_size": len(tokenizer),
+        "hidden_size": HIDDEN,
+        "intermediate_size": 48,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": 4096,
+        "pad_token_id": 0,
+        "bos_token_id": None,
+        "eos_token_id": token("<|im_end|>"),
+    }
+    if kind.startswith("qwen"):
+        text["rope_parameters"] = {
+            "rope_type": "default",
+            "rope_theta": 10000.0,
+            "mrope_section": [2, 1, 1],
+        }
         ids = {
-            f"{name}_token_id": tok.convert_tokens_to_ids(f"<|{token}|>")
-            for name, token in (
-                ("video", "video_pad"),
-                ("image", "image_pad"),
-                ("vision_start", "vision_start"),
-                ("vision_end", "vision_end"),
-            )
+            "image_token_id": token("<|image_pad|>"),
+            "video_token_id": token("<|video_pad|>"),
+            "vision_start_token_id": token("<|vision_start|>"),
+            "vision_end_token_id": token("<|vision_end|>"),
         }
-        rope = {"rope_type": "default", "mrope_section": [1, 1, 2], "rope_theta": 10000.0}
-        text = {"vocab_size": len(tok), **_TEXT, "rope_parameters": rope}
-        shared = {"depth": 2, "num_heads": 2, "patch_size": 4, "temporal_patch_size": 2}
-        if family == "qwen2_vl":
-            vision = {**shared, "embed_dim": 16, "hidden_size": 32, "mlp_ratio": 2}
-            config = Qwen2VLConfig(text_config=text, vision_config=vision, **ids)
-            model = Qwen2VLForConditionalGeneration(config)
-        else:
-            vision = {
-                **shared,
-                "hidden_size": 16,
-                "out_hidden_size": 32,
-                "intermediate_size": 24,
-                "fullatt_block_indexes": [1],
-                "window_size": 16,
-                "tokens_per_second": 2,
-            }
-            config = Qwen2_5_VLConfig(text_config=text, vision_config=vision, **ids)
-            model = Qwen2_5_VLForConditionalGeneration(config)
-        preprocessor = {
-            "patch_size": 4,
-            "merge_size": 2,
+        vision: dict[str, Any] = {
+            "depth": 2,
+            "num_heads": 2,
+            "patch_size": PATCH,
             "temporal_patch_size": 2,
-            "min_pixels": 384,
-            "max_pixels": 800,
+            "spatial_merge_size": 2,
         }
-    with torch.no_grad():
-        for parameter in model.parameters():
-            # Large enough that attention is far from uniform and answers are not all alike.
-            parameter.add_(0.15 * torch.randn_like(parameter))
+        if kind == "qwen2_vl":
+            vision |= {"embed_dim": 16, "hidden_size": HIDDEN, "mlp_ratio": 2}
+            return transformers.Qwen2VLConfig(text_config=text, vision_config=vision, **ids)
+        vision |= {"hidden_size": 16, "intermediate_size": 24, "out_hidden_size": HIDDEN}
+        if kind == "qwen2_5_vl":
+            vision |= {"window_size": 16, "fullatt_block_indexes": [1], "tokens_per_second": 2}
+            return transformers.Qwen2_5_VLConfig(text_config=text, vision_config=vision, **ids)
+        text["head_dim"] = 8
+        vision |= {"num_position_embeddings": 64, "deepstack_visual_indexes": [0, 1]}
+        return transformers.Qwen3VLConfig(text_config=text, vision_config=vision, **ids)
+    vision = {
+        "hidden_size": 16,
+        "intermediate_size": 24,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "patch_size": PATCH,
+        "image_size": 24,
+    }
+    if kind == "internvl":
+        vision |= {"image_size": [24, 24], "patch_size": [PATCH, PATCH]}
+        return transformers.InternVLConfig(
+            text_config={"model_type": "qwen2", **text},
+            vision_config=vision,
+            image_token_id=token("<IMG_CONTEXT>"),
+            image_seq_length=9,
+        )
+    if kind == "llava_onevision":
+        return transformers.LlavaOnevisionConfig(
+            text_config={"model_type": "qwen2", **text},
+            vision_config={"model_type": "siglip_vision_model", "vision_use_head": False, **vision},
+            image_token_index=token("<image>"),
+            video_token_index=token("<video>"),
+        )
+    return transformers.LlavaNextVideoConfig(
+        text_config={"model_type": "llama", **text},
+        vision_config={"model_type": "clip_vision_model", "projection_dim": 16, **vision},
+        image_token_index=token("<image>"),
+        video_token_index=token("<video>"),
+    )
+
+
+def save(kind: str, class_name: str, folder: Path) -> Path:
+    """A whole checkpoint in `folder`."""
+    torch.manual_seed(0)
+    tokenizer = build_tokenizer(kind)
+    model = getattr(transformers, class_name)(config_of(kind, tokenizer))
+    with torch.no_grad():  # the default weights are too small for attention to differ
+        for parameter in model.model.language_model.parameters():
+            if parameter.ndim > 1:
+                parameter.mul_(8)
     model.save_pretrained(folder)
-    tok.save_pretrained(folder)
-    preprocessor |= {"image_mean": [0.5, 0.4, 0.3], "image_std": [0.2, 0.3, 0.25], "resample": 3}
-    (folder / "preprocessor_config.json").write_text(json.dumps(preprocessor), encoding="utf-8")
+    tokenizer.save_pretrained(folder)
+    numbers: dict[str, Any] = {"patch_size": PATCH, "merge_size": 2, "temporal_patch_size": 2}
+    if kind.startswith("qwen"):
+        total = 6 if kind == "qwen3_vl" else 1
+        numbers["size"] = {"shortest_edge": 256 * total, "longest_edge": 400 * total}
+    elif kind == "llava_next_video":
+        numbers |= {"size": {"shortest_edge": 24}, "crop_size": {"height": 24, "width": 24}}
+        numbers["do_center_crop"] = True
+    else:
+        numbers["size"] = {"height": 24, "width": 24}
+    (folder / "preprocessor_config.json").write_text(json.dumps(numbers))
     return folder

@@ -50,9 +50,11 @@ included). 16 frames of 96 x 80 pixels make 8 slots of 5 x 6 visual tokens. The 
 - **the attention itself.** The rows of the question's last token and of the role tokens after it
   are taught, in the mean over the heads of layers {layers} (counted from 0), to look at the visual
   tokens that the named person covers: in all slots for looks, in the slots of the action for an
-  action. The neutral prompt is taught to look at everybody, over an even floor. Large models do
-  this unasked, which is what the method builds on; this small one was made to. Its grounding
-  is therefore no evidence for the method, only a means of running it.
+  action. So is the last word that names a colour or an action. One layer below, the same rows are
+  taught to look at the question's naming words. The neutral prompt is taught to look at everybody,
+  over an even floor. Large models do this unasked, which is what the method builds on; this small
+  one was made to. Its grounding is therefore no evidence for the method, only a means of running
+  it.
 
 ## Held-out figures
 Measured by the training script on {report["held_out_scenes"]} scenes of the

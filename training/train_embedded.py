@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import time
 from dataclasses import dataclass, field
@@ -177,7 +178,7 @@ class Trainer:
         return (losses * weights).sum() / weights.sum()
 
     def _update(self, loss: Tensor) -> None:
-        cosine = 0.5 * (1 + np.cos(np.pi * self.share))
+        cosine = 0.5 * (1 + math.cos(math.pi * self.share))
         rate = PEAK_RATE * max(0.02, cosine) * min(1.0, (self.step + 1) / WARM_UP_STEPS)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
@@ -297,7 +298,7 @@ def main() -> None:
     parser.add_argument("--test", type=int, default=200, help="test scenes at the end")
     parser.add_argument("--pool", type=int, default=6000, help="clips kept in memory")
     options = parser.parse_args()
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)  # the renderer has the other core; two threads that wait cost more
     pool = Pool(options.pool, options.seed + (1000 if options.resume else 0))
     try:
         trainer = Trainer(options.seed, options.minutes, pool)

@@ -17,7 +17,9 @@ def assembled(forward: torch.Tensor, backward: torch.Tensor) -> tuple[torch.Tens
         0 where one of them is constant.
     """
     restored = backward.flip(0)
-    first, second = forward.flatten() - forward.mean(), restored.flatten() - restored.mean()
-    scale = first.norm() * second.norm()
-    consistency = float(first @ second / scale) if float(scale) > 0 else 0.0
-    return (forward + restored) / 2, consistency
+    # In float64 the mean of a constant float32 map is that constant, so nothing correlates with it.
+    first, second = (heat.cpu().double().flatten() for heat in (forward, restored))
+    first, second = first - first.mean(), second - second.mean()
+    scale = float(first.norm() * second.norm())
+    consistency = float(first @ second) / scale if scale > 0 else 0.0
+    return (forward + restored) / 2, max(-1.0, min(1.0, consistency))

@@ -163,7 +163,8 @@ class LocalGrounder:
                 loss = reattention_loss(action, neutral, kind)
                 g_t = gradient(loss, offset, keep_graph=False)
         margins = tuple(float(reading.margin.detach()) for reading in (whole, attribute, action))
-        return FirstLook(whole, neutral, margins, g_s, g_t)
+        # Detached, so that the graph of the pass goes before the next pass begins.
+        return FirstLook(whole.detached(), neutral.detached(), margins, g_s, g_t)
 
     def _tuned(
         self, visual: VisualTokens, text: str, first: torch.Tensor | None, config: Config
@@ -232,7 +233,7 @@ class LocalGrounder:
             if spatial:
                 loss = reattention_loss(attribute, neutral, config.reattention.loss)
                 first = gradient(loss, offset, keep_graph=False)
-        look = FirstLook(whole, neutral, (), first, None)
+        look = FirstLook(whole.detached(), neutral.detached(), (), first, None)
         v_s, dropped = self._tuned(backward, split.attribute, first, config)
         return self._map(backward, v_s, split, look, config)[0], dropped
 

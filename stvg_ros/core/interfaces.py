@@ -76,6 +76,10 @@ class Reading:
         """log p(yes) - log p(no), 0-d float32."""
         return self.log_p_yes - self.log_p_no
 
+    def detached(self) -> Reading:
+        """The same reading without its graph, which would keep the pass in memory."""
+        return replace(self, log_p_yes=self.log_p_yes.detach(), log_p_no=self.log_p_no.detach())
+
 
 @dataclass(frozen=True)
 class MllmSettings:

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import re
-import urllib.error
 import urllib.request
 
 from stvg_ros.core.interfaces import Mllm
 from stvg_ros.types import SplitQuery
 
 NEUTRAL = "Describe this video in details."
+
+_MOST_BYTES = 2**20  # of an endpoint's answer
+_BAD_ANSWERS = (
+    OSError,  # time-outs, refused connections, error statuses
+    http.client.HTTPException,
+    ValueError,  # no JSON, no URL
+    KeyError,
+    IndexError,
+    TypeError,
+    RecursionError,
+)
 
 _ADDRESS = re.compile(
     r"^(?:(?:hey|hi|ok|okay|hello|please|now|robot|and|then|can|could|would|will|you|kindly|"
@@ -72,7 +83,9 @@ def without_address(text: str) -> str:
     """The description alone: "Robot, please find the man in red." gives "the man in red"."""
     result = " ".join(text.split())
     result = _POLITE_END.sub("", result.rstrip(" .!?"))
-    result = _ADDRESS.sub("", result).strip(" ,.!?")
+    asked = re.match(r".*\bwhere\s+(?!is\b|are\b)(.+?)\s+(?:is|are)$", result, re.IGNORECASE)
+    result = asked.group(1) if asked else _ADDRESS.sub("", result)
+    result = result.strip(" ,.!?")
     return result or " ".join(text.split())
 
 
@@ -89,6 +102,7 @@ class RuleSplitter:
     """Splits by grammar: the noun phrase up to the first verb, and the verb phrase after it."""
 
     def split(self, text: str) -> SplitQuery:
+        """Q, Q_s and Q_t of a command; see `Splitter`."""
         query = without_address(text)
         attribute, action = _by_rules(query)
         return _checked(query, attribute, action, "rules")
@@ -120,7 +134,7 @@ def _by_rules(query: str) -> tuple[str, str]:
     words = kind.split()
     short = f"{words[0]} {words[-1]}" if len(words) > 1 else words[0]
     tail = f". {rest}" if rest else ""
-    bare = subject.lower() in {short.lower(), kind.lower()} and len(words) <= 2
+    bare = subject.lower() in {short.lower(), kind.lower(), "whoever"} and len(words) <= 2
     return ("" if bare else subject), f"{short} {relative}{tail}"
 
 
@@ -131,6 +145,7 @@ class MllmSplitter:
         self._mllm = mllm
 
     def split(self, text: str) -> SplitQuery:
+        """Q, Q_s and Q_t of a command; see `Splitter`."""
         query = without_address(text)
         shown = "\n".join(
             f"Description: {q}\n{json.dumps({'attribute': s, 'action': t})}"
@@ -149,6 +164,7 @@ class EndpointSplitter:
         self._timeout_s = timeout_s
 
     def split(self, text: str) -> SplitQuery:
+        """Q, Q_s and Q_t of a command; see `Splitter`."""
         query = without_address(text)
         messages = [{"role": "system", "content": _SYSTEM}]
         for example, attribute, action in _EXAMPLES:
@@ -159,13 +175,13 @@ class EndpointSplitter:
             ]
         messages.append({"role": "user", "content": query})
         body = json.dumps({"model": self._model, "messages": messages, "temperature": 0})
-        request = urllib.request.Request(
-            self._url, body.encode(), {"Content-Type": "application/json"}
-        )
         try:
+            request = urllib.request.Request(
+                self._url, body.encode(), {"Content-Type": "application/json"}
+            )
             with urllib.request.urlopen(request, timeout=self._timeout_s) as response:
-                reply = json.load(response)["choices"][0]["message"]["content"]
-        except (OSError, ValueError, KeyError, IndexError, TypeError):
+                reply = json.loads(response.read(_MOST_BYTES))["choices"][0]["message"]["content"]
+        except _BAD_ANSWERS:
             reply = ""
         return _checked(query, *_from_json(str(reply)), "endpoint")
 
@@ -177,7 +193,7 @@ def _from_json(reply: str) -> tuple[str, str]:
         return "", ""
     try:
         value, _ = json.JSONDecoder().raw_decode(reply[start:])
-    except ValueError:
+    except (ValueError, RecursionError):
         return "", ""
     parts = (value.get("attribute"), value.get("action"))
     attribute, action = (part if isinstance(part, str) else "" for part in parts)

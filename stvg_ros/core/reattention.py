@@ -9,7 +9,7 @@ import torch
 
 from stvg_ros.core.interfaces import Reading
 
-_MOST = 60.0  # nats; exp(60) is far below float32's largest value
+_MOST = 30.0  # nats; gradients of this weight, and their squares, are normal float32 numbers
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,16 @@ class Step:
 def reattention_loss(question: Reading, neutral: Reading, kind: str) -> torch.Tensor:
     """The loss to be lowered, 0-d float32, never infinite.
 
-    "paper": -exp(p_yes - p_no) of log-probabilities. "code", as released:
+    "paper": -exp(p_yes - p_no) of log-probabilities. Its weight exp(p_yes - p_no) is clipped to
+    exp(-30) .. exp(30), in the gradient too, so that a confident model keeps a direction. "code",
+    as released:
     1 - [(yes - no) of the question - (yes - no) of the neutral prompt]; log-probabilities differ
     from logits by the same constant for both answers, so the margins are equal.
     """
     if kind == "paper":
-        return -torch.exp(question.margin.clamp(max=_MOST))
+        value = question.margin.detach()
+        # The derivative is weight * d margin also where the clip holds; clamp's own would be 0.
+        return -value.clamp(-_MOST, _MOST).exp() * (1 + question.margin - value)
     return 1 - (question.margin - neutral.margin)
 
 
@@ -74,6 +78,9 @@ def tuned(
     Args:
         offset: V before, zeros in the paper.
         first_gradient: dL/dV at `offset`; the first look at the video already gave it.
+        visual: T_v, which sets the length of "rms" steps.
+        step: how V moves.
+        epochs: N_ep.
         look: the loss at a V that requires gradients; called for steps 2 to N_ep.
     """
     dropped = 0

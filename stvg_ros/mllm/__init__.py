@@ -10,7 +10,13 @@ if TYPE_CHECKING:
 
 
 def load_mllm(model: ModelConfig, attention: AttentionConfig) -> Mllm:
-    """See `stvg_ros.mllm.loading.load_mllm`; transformers is imported here, not before."""
-    from stvg_ros.mllm.loading import load_mllm as load
+    """Loads a checkpoint: frozen, on its device, ready to be asked.
 
-    return load(model, attention)
+    Raises:
+        ModelError: the checkpoint is absent, incomplete, damaged, or of no known family.
+        ConfigError: a setting that does not fit the checkpoint or the machine.
+    """
+    from stvg_ros.mllm.hf_common import HfMllm
+    from stvg_ros.mllm.loading import load
+
+    return HfMllm(load(model), attention, model.gradient_checkpointing)

@@ -1,224 +1,243 @@
-"""What every transformers family shares: prefill once, ask many, read rows and answers.
+"""The machinery that all families share: one prefill, then short questions on its keys.
 
-N prefix tokens with M visual ones among them; K packed question tokens; D the hidden size.
+Dimensions: N prefix tokens, M visual tokens, D hidden size, S packed question tokens, R rows.
 """
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
+from transformers import DynamicCache
 
+from stvg_ros.config import AttentionConfig
 from stvg_ros.core.interfaces import MllmSettings, Prefix, Reading, VisualTokens
-from stvg_ros.mllm.prompts import Prompter, Suffix
+from stvg_ros.errors import ConfigError, ModelError
+from stvg_ros.mllm.answers import answer_ids
+from stvg_ros.mllm.caching import Pairs, SharedKeys, pairs_of, recompute_layers
+from stvg_ros.mllm.family import Checkpoint, Layout
+from stvg_ros.mllm.prompt import Prompt, Suffix
 from stvg_ros.mllm.rows import Recorder, recording
-
-
-class Family(Protocol):
-    """What differs between families."""
-
-    @property
-    def placeholder(self) -> str:
-        """What the chat template writes where the video goes."""
-        ...
-
-    @property
-    def visual_id(self) -> int:
-        """Token id of a visual token; the last one ends the prefix."""
-        ...
-
-    @property
-    def language_model(self) -> Any:
-        """The decoder without its head."""
-        ...
-
-    def encode(self, images: Sequence[NDArray[np.uint8]]) -> VisualTokens:
-        """Preprocessing and the vision tower."""
-        ...
-
-    def video_text(self, grid: tuple[int, int, int]) -> str:
-        """The text that the processor puts in the placeholder's place."""
-        ...
-
-    def scattered(
-        self, ids: torch.Tensor, embeds: torch.Tensor, features: torch.Tensor
-    ) -> torch.Tensor:
-        """`(1, N, D)` embeddings with the visual features at their places."""
-        ...
-
-    def positions(self, ids: torch.Tensor, grid: tuple[int, int, int]) -> torch.Tensor:
-        """Position ids `(P, 1, N)` of a prefix; P is 1, or 3 for multi-axis rotary."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
 class HfPrefix:
-    """Keys and values of one prefix. `columns` `(M,)` are the visual tokens' positions."""
+    """Keys and values of system and visual tokens.
+
+    Attributes:
+        visual: what went in, without the offset.
+        layout: how it stands in the prompt.
+        pairs: keys and values of each layer; they carry the graph to the offset.
+        columns: `(M,)` positions of the visual tokens in the prefix.
+        next_position: position of the first token after the prefix.
+    """
 
     visual: VisualTokens
-    cache: Any
-    length: int
-    columns: torch.Tensor
+    layout: Layout
+    pairs: Pairs
+    columns: Tensor
     next_position: int
-    axes: int
 
 
 class HfMllm:
-    """An `Mllm` on a transformers model. One thread uses it at a time."""
+    """A transformers video model as an `Mllm`. One thread uses it at a time."""
 
     def __init__(
-        self, name: str, model: Any, tokenizer: Any, family: Family, settings: MllmSettings
+        self,
+        checkpoint: Checkpoint,
+        attention: AttentionConfig,
+        gradient_checkpointing: bool = False,
     ) -> None:
-        self._name = name
-        self._model = model
-        self._tokenizer = tokenizer
-        self._family = family
-        self._settings = settings
-        self._prompter = Prompter(tokenizer, family.placeholder, name)
-        yes, no = self._prompter.answer_ids(name)
-        device = model.get_input_embeddings().weight.device
-        self._yes = torch.tensor(yes, device=device)
-        self._no = torch.tensor(no, device=device)
-        layers = family.language_model.config.num_hidden_layers
-        self._first = max(settings.first_layer, 0)
-        self._last = layers - 1 if settings.last_layer < 0 else min(settings.last_layer, layers - 1)
+        """Prepares a loaded checkpoint.
+
+        Raises:
+            ModelError: no chat template, or no token for yes or no.
+            ConfigError: a layer band that the model does not have.
+        """
+        self._checkpoint = checkpoint
+        self._model = checkpoint.model
+        self._text = checkpoint.model.model.language_model
+        self._prompt = Prompt(checkpoint.tokenizer, checkpoint.path)
+        self._band = _band(attention, checkpoint.settings, len(self._text.layers))
+        self._yes, self._no = (
+            torch.tensor(ids, device=self._model.device)
+            for ids in (
+                answer_ids(checkpoint.tokenizer, self._prompt.answer_start, word, checkpoint.path)
+                for word in ("yes", "no")
+            )
+        )
+        if gradient_checkpointing:
+            recompute_layers(self._text)
 
     @property
     def name(self) -> str:
-        """The checkpoint's folder name or hub id."""
-        return self._name
+        """What the tube message names as its model."""
+        return self._checkpoint.name
 
     @property
     def settings(self) -> MllmSettings:
         """What suits this model."""
-        return self._settings
+        return self._checkpoint.settings
 
-    @torch.no_grad()
     def encode(self, images: Sequence[NDArray[np.uint8]]) -> VisualTokens:
-        """Runs the vision tower; see `Mllm.encode`.
+        """Runs the vision tower over T `(h, w, 3)` RGB images of one size. No gradient.
 
         Raises:
-            ValueError: no image.
+            ModelError: no image, or images of different sizes.
         """
-        if not images:
-            raise ValueError("encode: expected one image or more, got none")
-        return self._family.encode(images)
+        sizes = {image.shape for image in images}
+        if len(sizes) != 1:
+            raise ModelError(f"encode: expected T >= 1 images of one shape, got {sorted(sizes)}")
+        with torch.no_grad():
+            return self._checkpoint.family.encode(self._model, self._checkpoint.numbers, images)
 
-    def prefill(self, visual: VisualTokens, offset: torch.Tensor | None = None) -> HfPrefix:
-        """Runs system and visual tokens once; see `Mllm.prefill`."""
+    def prefill(self, visual: VisualTokens, offset: Tensor | None = None) -> HfPrefix:
+        """One pass over system and visual tokens, T_v + `offset` `(M, D)`."""
+        family = self._checkpoint.family
+        layout = family.layout(self._checkpoint.tokenizer, self._model, visual)
+        device = self._model.device
+        ids = self._prompt.prefix_ids(layout).to(device)
+        at = (ids[0] == layout.token_id).nonzero()[:, 0]
+        count = len(visual.features) + (0 if layout.tail is None else len(layout.tail))
+        if len(at) != count:
+            raise ModelError(
+                f"{self._checkpoint.path}: {len(at)} visual tokens in the prompt, expected "
+                f"{count}; the tokenizer must know the visual token as one special token"
+            )
         features = visual.features
         if offset is not None:
-            features = (features.float() + offset).to(features.dtype)
-        text = self._family.video_text(visual.grid)
-        ids = self._tensor(self._prompter.prefix(text, self._family.visual_id))
-        embeds = self._family.scattered(ids, self._model.get_input_embeddings()(ids), features)
-        # One text token more tells where the questions begin: after a video that is not the
-        # largest position plus one.
-        more = torch.cat([ids, torch.zeros_like(ids[:, :1])], 1)
-        positions = self._family.positions(more, visual.grid)
-        output = self._family.language_model(
-            inputs_embeds=embeds, position_ids=_squeezed(positions[..., :-1]), use_cache=True
+            features = (features.float() + offset.to(features.device).float()).to(features.dtype)
+        if layout.tail is not None:
+            features = torch.cat([features, layout.tail.to(features)])
+        embedded = self._text.get_input_embeddings()(ids)
+        embedded = embedded.index_copy(1, at, features[None].to(embedded))
+        positions, following = family.positions(self._model, ids, visual)
+        extra: dict[str, Any] = {}
+        if family.deep:
+            extra["visual_pos_masks"] = ids == layout.token_id
+            extra["deepstack_visual_embeds"] = list(visual.deep)
+        cache = DynamicCache()
+        self._text(
+            inputs_embeds=embedded,
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=True,
+            **extra,
         )
-        columns = (ids[0] == self._family.visual_id).nonzero()[:, 0][: len(features)]
-        return HfPrefix(
-            visual=visual,
-            cache=output.past_key_values,
-            length=ids.shape[1],
-            columns=columns,
-            next_position=int(positions[0, 0, -1]),
-            axes=len(positions),
-        )
+        columns = at[: len(visual.features)]
+        return HfPrefix(visual, layout, pairs_of(cache), columns, following)
 
     def ask(self, prefix: Prefix, questions: Sequence[str]) -> tuple[Reading, ...]:
-        """Reads every question in one packed row on the shared prefix; see `Mllm.ask`."""
-        assert isinstance(prefix, HfPrefix)
-        short = self._family.video_text((1, 1, 1))
-        suffixes = [
-            self._prompter.suffix(text, short, self._family.visual_id) for text in questions
-        ]
-        starts = np.cumsum([0] + [len(suffix.ids) for suffix in suffixes])
-        ids = self._tensor([token for suffix in suffixes for token in suffix.ids])
-        steps = torch.cat([torch.arange(len(suffix.ids)) for suffix in suffixes])
-        positions = (steps + prefix.next_position).to(ids.device).expand(prefix.axes, 1, -1)
-        rows = [
-            int(start) + row
-            for start, suffix in zip(starts, suffixes, strict=False)
-            for row in suffix.rows
-        ]
-        recorder = Recorder(
-            torch.tensor(rows, device=ids.device), prefix.columns, self._first, self._last
-        )
+        """Reads each question on the shared prefix; the questions do not see one another."""
+        if not isinstance(prefix, HfPrefix):
+            raise TypeError(f"expected a prefix of this model, got {type(prefix).__name__}")
+        if not questions:
+            return ()
+        device = self._model.device
+        suffixes = [self._prompt.suffix(prefix.layout, question) for question in questions]
+        packed = _Packed.of(suffixes, prefix, device)
+        recorder = Recorder(packed.rows, prefix.columns, *self._band)
         with recording(recorder):
-            output = self._family.language_model(
-                inputs_embeds=self._model.get_input_embeddings()(ids),
-                attention_mask=_packed_mask(suffixes, prefix.length).to(ids.device),
-                position_ids=_squeezed(positions),
-                past_key_values=_forked(prefix.cache),
+            hidden = self._text(
+                inputs_embeds=self._text.get_input_embeddings()(packed.ids),
+                position_ids=packed.positions,
+                attention_mask=packed.mask,
+                past_key_values=SharedKeys(prefix.pairs),
                 use_cache=True,
-            )
-        last = torch.as_tensor(starts[1:] - 1, device=ids.device)
-        logits = self._model.get_output_embeddings()(output.last_hidden_state[0, last])
+            ).last_hidden_state
+        logits = self._model.lm_head(hidden[0, packed.ends])
         log_p = logits.float().log_softmax(-1)
-        maps = recorder.mean().reshape(-1, *prefix.visual.grid)
-        readings, row = [], 0
-        for number, suffix in enumerate(suffixes):
-            readings.append(
-                Reading(
-                    rows=maps[row : row + len(suffix.rows)],
-                    tokens=suffix.labels,
-                    log_p_yes=log_p[number, self._yes].logsumexp(0),
-                    log_p_no=log_p[number, self._no].logsumexp(0),
-                )
+        counts = [len(suffix.candidates) for suffix in suffixes]
+        rows = torch.split(recorder.mean(), counts)
+        return tuple(
+            Reading(
+                rows=rows[i].view(-1, *prefix.visual.grid),
+                tokens=suffix.labels,
+                log_p_yes=log_p[i, self._yes].logsumexp(0),
+                log_p_no=log_p[i, self._no].logsumexp(0),
             )
-            row += len(suffix.rows)
-        return tuple(readings)
+            for i, suffix in enumerate(suffixes)
+        )
 
     @torch.no_grad()
     def complete(self, system: str, prompt: str, max_new_tokens: int) -> str:
-        """Greedy completion of a text-only prompt; see `Mllm.complete`."""
-        ids = self._tensor(self._prompter.chat(system, prompt))
-        stop = {self._tokenizer.eos_token_id}
-        configured = self._model.generation_config.eos_token_id
-        stop.update(configured if isinstance(configured, list) else [configured])
-        cache, written = None, []
-        for _ in range(max_new_tokens):
-            output = self._family.language_model(
-                inputs_embeds=self._model.get_input_embeddings()(ids),
+        """Greedy text-only completion, for splitting the query."""
+        tokenizer = self._checkpoint.tokenizer
+        generation = getattr(self._model.generation_config, "eos_token_id", None)
+        stops = set(generation if isinstance(generation, list) else [generation])
+        stops.add(tokenizer.eos_token_id)
+        ids = self._prompt.chat(system, prompt).to(self._model.device)
+        cache = DynamicCache()
+        written: list[int] = []
+        while len(written) < max_new_tokens:
+            hidden = self._text(
+                inputs_embeds=self._text.get_input_embeddings()(ids),
                 past_key_values=cache,
                 use_cache=True,
-            )
-            cache = output.past_key_values
-            logits = self._model.get_output_embeddings()(output.last_hidden_state[:, -1])
-            token = int(logits.argmax())
-            if token in stop:
+            ).last_hidden_state
+            token = int(self._model.lm_head(hidden[0, -1]).argmax())
+            if token in stops:
                 break
             written.append(token)
-            ids = self._tensor([token])
-        return str(self._tokenizer.decode(written, skip_special_tokens=True))
-
-    def _tensor(self, ids: Sequence[int]) -> torch.Tensor:
-        return torch.tensor([list(ids)], device=self._yes.device)
+            ids = torch.tensor([[token]], device=self._model.device)
+        return str(tokenizer.decode(written, skip_special_tokens=True)).strip()
 
 
-def _packed_mask(suffixes: Sequence[Suffix], past: int) -> torch.Tensor:
-    """`(1, 1, K, past + K)` bool: each question sees the prefix and, causally, itself."""
-    owner = torch.cat([torch.full((len(s.ids),), i) for i, s in enumerate(suffixes)])
-    own = (owner[:, None] == owner[None, :]).tril()
-    return torch.cat([torch.ones(len(owner), past, dtype=torch.bool), own], 1)[None, None]
+@dataclass(frozen=True, eq=False)
+class _Packed:
+    """Q questions in one row.
+
+    Attributes:
+        ids: `(1, S)`.
+        positions: `(A, 1, S)` or `(1, S)`, each question continues from the prefix.
+        mask: `(1, 1, S, N + S)` bool; a question sees the prefix and itself, causally.
+        rows: `(R,)` candidate positions, question by question.
+        ends: `(Q,)` last position of each question.
+    """
+
+    ids: Tensor
+    positions: Tensor
+    mask: Tensor
+    rows: Tensor
+    ends: Tensor
+
+    @classmethod
+    def of(cls, suffixes: Sequence[Suffix], prefix: HfPrefix, device: torch.device) -> _Packed:
+        lengths = torch.tensor([len(suffix.ids) for suffix in suffixes])
+        starts = lengths.cumsum(0) - lengths
+        owner = torch.arange(len(suffixes)).repeat_interleave(lengths)
+        within = torch.arange(len(owner)) - starts[owner]
+        own = (owner[:, None] == owner) & (within[:, None] >= within)
+        known = prefix.pairs[0][0].shape[2]
+        mask = torch.cat([own.new_ones(len(owner), known), own], dim=1)
+        rows = [
+            int(start) + candidate
+            for start, suffix in zip(starts, suffixes, strict=True)
+            for candidate in suffix.candidates
+        ]
+        ids = [token for suffix in suffixes for token in suffix.ids]
+        return cls(
+            ids=torch.tensor([ids], device=device),
+            positions=(within + prefix.next_position)[None].to(device),
+            mask=mask[None, None].to(device),
+            rows=torch.tensor(rows, device=device),
+            ends=(starts + lengths - 1).to(device),
+        )
 
 
-def _forked(cache: Any) -> Any:
-    """A cache that grows on its own; the prefix's tensors are shared, not copied."""
-    fork = copy.copy(cache)
-    fork.layers = [copy.copy(layer) for layer in cache.layers]
-    return fork
-
-
-def _squeezed(positions: torch.Tensor) -> torch.Tensor:
-    """`(1, N)` for one axis, `(3, 1, N)` for three, as the decoders take them."""
-    return positions[0] if len(positions) == 1 else positions
+def _band(attention: AttentionConfig, own: MllmSettings, layers: int) -> tuple[int, int]:
+    """First and last layer of the band, both included."""
+    first = attention.first_layer if attention.first_layer >= 0 else max(own.first_layer, 0)
+    last = attention.last_layer if attention.last_layer >= 0 else own.last_layer
+    last = last if last >= 0 else layers - 1
+    if not first <= last < layers:
+        raise ConfigError(
+            f"attention.first_layer {first}, attention.last_layer {last}: expected "
+            f"0 <= first <= last <= {layers - 1} for a model of {layers} layers"
+        )
+    return first, last

@@ -1,175 +1,195 @@
-"""Checkpoints to `Mllm`s: families, paths, precision, and one clear error for each failure."""
+"""A checkpoint from a folder or the hub, checked and frozen."""
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import json
-from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from stvg_ros.config import AttentionConfig, ModelConfig
-from stvg_ros.core.interfaces import MllmSettings
-from stvg_ros.errors import ModelError
-from stvg_ros.mllm.hf_common import HfMllm
-from stvg_ros.mllm.rows import NAME, register
+import torch
+import transformers
+from transformers.utils.hub import cached_file
 
-EMBEDDED = Path(__file__).resolve().parent / "embedded"
-_OWN_SETTINGS = "stvg.json"
+from stvg_ros.config import ModelConfig
+from stvg_ros.errors import ConfigError, ModelError
+from stvg_ros.mllm.embedded import FOLDER, SETTINGS_FILE, read_settings
+from stvg_ros.mllm.families import FAMILIES
+from stvg_ros.mllm.family import Checkpoint
+from stvg_ros.mllm.preprocess import ImageNumbers
+from stvg_ros.mllm.rows import NAME
 
-
-@dataclass(frozen=True)
-class FamilyEntry:
-    """One line of the table of families."""
-
-    title: str
-    model_class: str
-    module: str
-    adapter: str
-    tokens: str
+PREPROCESSORS = ("video_preprocessor_config.json", "preprocessor_config.json")
 
 
-FAMILIES: dict[str, FamilyEntry] = {
-    "qwen2_vl": FamilyEntry(
-        "Qwen2-VL", "Qwen2VLForConditionalGeneration", "qwen_vl", "QwenVl", "per pair of frames"
-    ),
-    "qwen2_5_vl": FamilyEntry(
-        "Qwen2.5-VL",
-        "Qwen2_5_VLForConditionalGeneration",
-        "qwen_vl",
-        "QwenVl",
-        "per pair of frames",
-    ),
-    "llava_onevision": FamilyEntry(
-        "LLaVA-OneVision",
-        "LlavaOnevisionForConditionalGeneration",
-        "llava_onevision",
-        "LlavaOnevision",
-        "per frame, 14 x 14",
-    ),
-}
-
-
-def load_mllm(model: ModelConfig, attention: AttentionConfig) -> HfMllm:
-    """Loads a checkpoint from a folder, a hub id, or the package ("embedded").
+def load(config: ModelConfig) -> Checkpoint:
+    """Loads `config.path`; no code of the checkpoint is run, and no pickle is read.
 
     Raises:
-        ModelError: says what the checkpoint lacks and what to do.
+        ModelError: the checkpoint is absent, incomplete, damaged, or of no known family.
+        ConfigError: a device or quantization that this machine lacks.
     """
-    import transformers
-
-    path = str(EMBEDDED) if model.path == "embedded" else model.path
-    folder = _folder(path)
-    entry = FAMILIES[_family(folder)]
-    register()
-    loaded, tokenizer = _loaded(getattr(transformers, entry.model_class), folder, model)
-    module = importlib.import_module(f"stvg_ros.mllm.{entry.module}")
-    family = getattr(module, entry.adapter)(loaded, folder)
-    family.language_model.set_attn_implementation(NAME)
-    settings = _settings(folder)
-    for name in ("first_layer", "last_layer"):
-        if getattr(attention, name) >= 0:
-            settings = replace(settings, **{name: getattr(attention, name)})
-    return HfMllm(model.path, loaded, tokenizer, family, settings)
-
-
-def _folder(path: str) -> Path:
-    """The local folder of a checkpoint; a hub id is looked up in the cache or fetched."""
-    folder = Path(path).expanduser()
-    looks_local = path.startswith((".", "/", "~")) or path.count("/") != 1
-    if not folder.is_dir() and looks_local:
+    path = str(FOLDER) if config.path == "embedded" else str(Path(config.path).expanduser())
+    local = Path(path).is_dir()
+    if not local and (config.path == "embedded" or not _hub_id(config.path)):
         raise ModelError(
-            f"model.path: no folder {path!r}; give the folder of a checkpoint, a hub id such as "
-            "'Qwen/Qwen2.5-VL-3B-Instruct', or 'embedded'"
+            f"model.path {config.path!r}: no such folder ({path}); expected a folder with "
+            "config.json, a hub id such as 'Qwen/Qwen2-VL-7B-Instruct', or 'embedded'"
         )
-    if not folder.is_dir():
-        from huggingface_hub import snapshot_download
-
-        try:
-            wanted = ["*.json", "*.safetensors", "*.txt", "*.jinja", "*.model"]
-            folder = Path(snapshot_download(path, allow_patterns=wanted))
-        except Exception as error:
-            raise ModelError(
-                f"model.path: {path!r} is no folder and could not be fetched from the hub "
-                f"({type(error).__name__}: {error}); give a local folder"
-            ) from error
-    if not (folder / "config.json").is_file():
-        raise ModelError(f"{folder}: expected a config.json; give a transformers checkpoint")
-    return folder
-
-
-def _family(folder: Path) -> str:
-    try:
-        kind = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
-    except ValueError as error:
-        raise ModelError(f"{folder / 'config.json'}: not valid JSON ({error})") from error
+    path = path if local else config.path
+    values = _json(path, "config.json", local)
+    if values is None:
+        raise ModelError(
+            f"{path}: no config.json; expected a transformers checkpoint; check model.path"
+        )
+    kind = str(values.get("model_type"))
     if kind not in FAMILIES:
         raise ModelError(
-            f"{folder}: model_type {kind!r} is not supported; expected one of {', '.join(FAMILIES)}"
+            f"{path}: unknown model_type {kind!r}; expected one of {', '.join(sorted(FAMILIES))}"
         )
-    return str(kind)
+    row = FAMILIES[kind]
+    family = importlib.import_module(f"stvg_ros.mllm.{row.module}").FAMILY
+    tokenizer = _tokenizer(path, local)
+    numbers = _numbers(path, local)
+    settings_file = _file(path, SETTINGS_FILE, local)
+    settings = read_settings(Path(settings_file) if settings_file else None)
+    model = _weights(path, local, row.class_name, config)
+    name = f"{row.title} (embedded)" if config.path == "embedded" else Path(path).name
+    return Checkpoint(name, path, model, tokenizer, numbers, family, settings)
 
 
-def _loaded(model_class: Any, folder: Path, config: ModelConfig) -> tuple[Any, Any]:
-    """The frozen model in evaluation mode, and its tokenizer."""
-    import torch
-    from transformers import AutoTokenizer
+def device_of(name: str) -> torch.device:
+    """The device of `model.device`.
 
-    device = config.device
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    dtype = config.dtype
-    if dtype == "auto":
-        dtype = "float32" if device == "cpu" else "bfloat16"
+    Raises:
+        ConfigError: not a device, or not on this machine.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        model, info = model_class.from_pretrained(
-            folder,
-            dtype=getattr(torch, dtype),
-            attn_implementation="sdpa",
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(
+            f"model.device: {name!r} cannot be used here ({error}); expected 'auto', 'cpu' or a "
+            "device of this machine such as 'cuda:0'"
+        ) from error
+    return device
+
+
+def _hub_id(name: str) -> bool:
+    parts = name.split("/")
+    return len(parts) == 2 and all(parts) and not name.startswith((".", "~"))
+
+
+def _file(path: str, name: str, local: bool) -> str | None:
+    if local:
+        file = Path(path) / name
+        return str(file) if file.is_file() else None
+    try:
+        found = cached_file(path, name, _raise_exceptions_for_missing_entries=False)
+    except OSError as error:
+        raise ModelError(
+            f"{path}: cannot be fetched ({error}); expected a folder or a hub id that can be "
+            "reached; check model.path and the network"
+        ) from error
+    return None if found is None else str(found)
+
+
+def _json(path: str, name: str, local: bool) -> dict[str, Any] | None:
+    file = _file(path, name, local)
+    if file is None:
+        return None
+    try:
+        values = json.loads(Path(file).read_text())
+    except ValueError as error:
+        raise ModelError(f"{file}: no valid JSON ({error}); download the file again") from error
+    if not isinstance(values, dict):
+        raise ModelError(f"{file}: expected a JSON object, got {type(values).__name__}")
+    return values
+
+
+def _numbers(path: str, local: bool) -> ImageNumbers:
+    for name in PREPROCESSORS:
+        values = _json(path, name, local)
+        if values is not None:
+            return ImageNumbers.from_json(values, f"{path}/{name}")
+    both = _json(path, "processor_config.json", local) or {}
+    values = both.get("video_processor") or both.get("image_processor")
+    if values is None:
+        raise ModelError(
+            f"{path}: no {' and no '.join(PREPROCESSORS)}; expected the image processor's "
+            "numbers; download the checkpoint's file"
+        )
+    return ImageNumbers.from_json(values, f"{path}/processor_config.json")
+
+
+def _tokenizer(path: str, local: bool) -> Any:
+    try:
+        tokenizer: Any = transformers.AutoTokenizer.from_pretrained(path, local_files_only=local)
+    except Exception as error:  # the library raises errors of many kinds
+        raise ModelError(
+            f"{path}: the tokenizer cannot be loaded ({error}); expected tokenizer.json and "
+            "tokenizer_config.json; download the checkpoint's files again"
+        ) from error
+    if not tokenizer.chat_template:
+        tokenizer.chat_template = (_json(path, "chat_template.json", local) or {}).get(
+            "chat_template"
+        )
+    return tokenizer
+
+
+def _weights(path: str, local: bool, class_name: str, config: ModelConfig) -> Any:
+    device = device_of(config.device)
+    dtype = {
+        "auto": torch.bfloat16 if device.type == "cuda" else torch.float32,
+        "float32": torch.float32,
+        "bfloat16": torch.bfloat16,
+        "float16": torch.float16,
+    }[config.dtype]
+    quantized = _quantization(config.quantization, dtype, device)
+    try:
+        model, report = getattr(transformers, class_name).from_pretrained(
+            path,
+            dtype=dtype,
             use_safetensors=True,
-            local_files_only=True,
+            local_files_only=local,
+            attn_implementation="sdpa",
             output_loading_info=True,
+            **quantized,
         )
+    except Exception as error:  # the library raises errors of many kinds
+        raise ModelError(
+            f"{path}: the weights cannot be loaded ({error}); expected safetensors files that "
+            f"fit {class_name}; download them again"
+        ) from error
+    absent = sorted(map(str, [*report["missing_keys"], *report["mismatched_keys"]]))
+    if absent:
+        raise ModelError(
+            f"{path}: {len(absent)} weights are missing or of another shape, such as "
+            f"{absent[0]}; expected all of {class_name}; download the weights again"
+        )
+    if not quantized:
         model.to(device)
-    except Exception as error:
-        raise ModelError(
-            f"{folder}: cannot be loaded on {device} as {dtype} "
-            f"({type(error).__name__}: {error}); check model.device, and fetch the files again"
-        ) from error
-    if info["missing_keys"] or info.get("mismatched_keys"):
-        missing = sorted(map(str, info["missing_keys"] or info["mismatched_keys"]))
-        raise ModelError(
-            f"{folder}: {len(missing)} weights are missing or of another shape, such as "
-            f"{missing[0]}; the weights do not belong to this config.json"
-        )
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    except Exception as error:
-        raise ModelError(
-            f"{folder}: the tokenizer cannot be loaded ({type(error).__name__}: {error}); copy "
-            "the checkpoint's whole folder"
-        ) from error
-    model.requires_grad_(False)
-    return model.eval(), tokenizer
+    # Only the language model's attention is read; the vision tower keeps plain fused attention.
+    model.model.language_model.config._attn_implementation = NAME
+    return model.eval().requires_grad_(False)
 
 
-def _settings(folder: Path) -> MllmSettings:
-    """The model's own settings from stvg.json, else the paper's."""
-    path = folder / _OWN_SETTINGS
-    if not path.is_file():
-        return MllmSettings()
-    known = {item.name for item in fields(MllmSettings)}
-    values = json.loads(path.read_text(encoding="utf-8"))
-    unknown = sorted(set(values) - known)
-    if unknown:
-        raise ModelError(f"{path}: unknown keys {unknown}; expected some of {sorted(known)}")
-    return MllmSettings(**values)
-
-
-def families_table() -> list[list[str]]:
-    """Header and rows for the README."""
-    header = ["family", "`model_type`", "transformers class", "visual tokens"]
-    return [
-        header,
-        *([e.title, f"`{kind}`", f"`{e.model_class}`", e.tokens] for kind, e in FAMILIES.items()),
-    ]
+def _quantization(kind: str, dtype: torch.dtype, device: torch.device) -> dict[str, Any]:
+    if kind == "none":
+        return {}
+    for package in ("bitsandbytes", "accelerate"):
+        if importlib.util.find_spec(package) is None:
+            raise ConfigError(
+                f"model.quantization: {kind!r} needs the package {package}, which is not "
+                "installed; install it or choose 'none'"
+            )
+    make: Any = transformers.BitsAndBytesConfig
+    bits = (
+        make(load_in_4bit=True, bnb_4bit_compute_dtype=dtype)
+        if kind == "4bit"
+        else make(load_in_8bit=True)
+    )
+    return {"quantization_config": bits, "device_map": {"": device}}

@@ -1,144 +1,152 @@
-"""Images to model inputs, by the numbers of a checkpoint's own preprocessor configuration.
+"""Camera images to what the vision towers take, by the numbers of preprocessor_config.json.
 
-transformers' video processors need torchvision; this is the same arithmetic in PIL and NumPy.
+Dimensions: T frames, S slots of P frames, patches of p x p pixels, m x m patches to a token.
 """
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 
 from stvg_ros.errors import ModelError
 
-_FILES = ("video_preprocessor_config.json", "preprocessor_config.json")
-_BICUBIC = 3  # PIL's number, as checkpoints write it
+Images = Sequence[NDArray[np.uint8]]
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
 
 @dataclass(frozen=True)
-class Pixels:
-    """How pixels become numbers: resample (PIL's number), rescale, mean and deviation."""
-
-    resample: int
-    rescale: float
-    mean: tuple[float, ...]
-    deviation: tuple[float, ...]
-
-    def scaled(self, image: NDArray[np.uint8], width: int, height: int) -> NDArray[np.float32]:
-        """One `(h, w, 3)` uint8 image resized and normalised, `(3, height, width)` float32."""
-        resized = Image.fromarray(image).resize(
-            (width, height), resample=Image.Resampling(self.resample)
-        )
-        array = np.asarray(resized, np.float32) * np.float32(self.rescale)
-        mean, deviation = np.array([self.mean, self.deviation], np.float32)
-        array = (array - mean) / deviation
-        return np.ascontiguousarray(array.transpose(2, 0, 1), dtype=np.float32)
-
-
-def read_config(folder: Path) -> dict[str, Any]:
-    """The checkpoint's preprocessor configuration; the video one where there is one.
-
-    Raises:
-        ModelError: none there, or not JSON.
-    """
-    for name in _FILES:
-        path = folder / name
-        if path.is_file():
-            try:
-                config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            except ValueError as error:
-                raise ModelError(f"{path}: not valid JSON ({error}); fetch it again") from error
-            return config
-    raise ModelError(
-        f"{folder}: expected one of {', '.join(_FILES)}; copy the checkpoint's whole folder"
-    )
-
-
-def pixels(config: dict[str, Any]) -> Pixels:
-    """The pixel arithmetic of a preprocessor configuration."""
-    rescale = config.get("rescale_factor", 1 / 255) if config.get("do_rescale", True) else 1.0
-    normalize = config.get("do_normalize", True)
-    return Pixels(
-        resample=int(config.get("resample", _BICUBIC)),
-        rescale=float(rescale),
-        mean=tuple(config["image_mean"]) if normalize else (0.0, 0.0, 0.0),
-        deviation=tuple(config["image_std"]) if normalize else (1.0, 1.0, 1.0),
-    )
-
-
-def smart_size(
-    width: int, height: int, factor: int, min_pixels: int, max_pixels: int
-) -> tuple[int, int]:
-    """Qwen2-VL's rule: multiples of `factor`, area within bounds, aspect about kept."""
-    new_w, new_h = round(width / factor) * factor, round(height / factor) * factor
-    if new_w * new_h > max_pixels:
-        shrink = math.sqrt(width * height / max_pixels)
-        new_w = max(factor, math.floor(width / shrink / factor) * factor)
-        new_h = max(factor, math.floor(height / shrink / factor) * factor)
-    elif new_w * new_h < min_pixels:
-        grow = math.sqrt(min_pixels / (width * height))
-        new_w = math.ceil(width * grow / factor) * factor
-        new_h = math.ceil(height * grow / factor) * factor
-    return new_w, new_h
-
-
-@dataclass(frozen=True)
-class PatchVideo:
-    """Qwen-VL's layout of a video: flat patches of frame groups.
+class ImageNumbers:
+    """Resizing and normalising.
 
     Attributes:
-        patch: side of a patch in pixels.
-        merge: patches that become one token, along each side.
-        group: frames that share a token (temporal patch size).
+        size: as in the file: `height` and `width`, or `shortest_edge` and `longest_edge`.
+        crop: `(height, width)` of the centre crop, if the file asks for one.
+        patch, merge, pair: p, m, P of the families that cut patches themselves.
+        resample: PIL's number of the filter.
     """
 
-    pixels: Pixels
+    size: Mapping[str, int]
+    crop: tuple[int, int] | None
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    rescale: float
+    resample: int
     patch: int
     merge: int
-    group: int
-    min_pixels: int
-    max_pixels: int
+    pair: int
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> PatchVideo:
-        """Reads the layout from a preprocessor configuration."""
-        size = config.get("size") or {}
-        return cls(
-            pixels=pixels(config),
-            patch=int(config["patch_size"]),
-            merge=int(config["merge_size"]),
-            group=int(config["temporal_patch_size"]),
-            min_pixels=int(config.get("min_pixels") or size["shortest_edge"]),
-            max_pixels=int(config.get("max_pixels") or size["longest_edge"]),
-        )
+    def from_json(cls, values: Mapping[str, Any], source: str) -> ImageNumbers:
+        """Reads a preprocessor_config.json.
 
-    def patches(
-        self, images: Sequence[NDArray[np.uint8]]
-    ) -> tuple[torch.Tensor, tuple[int, int, int], tuple[tuple[int, ...], ...]]:
-        """Flat patches `(P, 3 * group * patch^2)`, the patch grid (groups, rows, columns), slots.
-
-        A last group that lacks frames repeats its last one, as the library does.
+        Raises:
+            ModelError: a number of the wrong kind.
         """
-        height, width = images[0].shape[:2]
-        w, h = smart_size(width, height, self.patch * self.merge, self.min_pixels, self.max_pixels)
-        frames = [self.pixels.scaled(image, w, h) for image in images]
-        slots = tuple(
-            tuple(range(i, min(i + self.group, len(frames))))
-            for i in range(0, len(frames), self.group)
+        try:
+            size = values.get("size") or {}
+            size = {"shortest_edge": size} if isinstance(size, int) else dict(size)
+            for key, name in (("min_pixels", "shortest_edge"), ("max_pixels", "longest_edge")):
+                if values.get(key):
+                    size[name] = values[key]
+            crop = values.get("crop_size") if values.get("do_center_crop") else None
+            if isinstance(crop, int):
+                crop = {"height": crop, "width": crop}
+            return cls(
+                size={name: int(number) for name, number in size.items() if number is not None},
+                crop=(int(crop["height"]), int(crop["width"])) if crop else None,
+                mean=tuple(float(x) for x in values.get("image_mean") or CLIP_MEAN),
+                std=tuple(float(x) for x in values.get("image_std") or CLIP_STD),
+                rescale=float(values.get("rescale_factor") or 1 / 255),
+                resample=int(values.get("resample", Image.Resampling.BICUBIC)),
+                patch=int(values.get("patch_size", 14)),
+                merge=int(values.get("merge_size", 2)),
+                pair=int(values.get("temporal_patch_size", 2)),
+            )
+        except (TypeError, ValueError, KeyError) as error:
+            raise ModelError(
+                f"{source}: expected the numbers of an image processor, got {error!r}; "
+                "download the checkpoint's file again"
+            ) from error
+
+
+def normalised(images: Images, height: int, width: int, numbers: ImageNumbers) -> NDArray[Any]:
+    """`(T, 3, height, width)` float32; the whole image is stretched to that size."""
+    mean = np.array(numbers.mean, np.float32)
+    std = np.array(numbers.std, np.float32)
+    out = np.empty((len(images), 3, height, width), np.float32)
+    for index, image in enumerate(images):
+        if image.shape[:2] != (height, width):
+            resample = Image.Resampling(numbers.resample)
+            image = np.asarray(Image.fromarray(image).resize((width, height), resample))
+        scaled = image.astype(np.float32) * np.float32(numbers.rescale)
+        out[index] = ((scaled - mean) / std).transpose(2, 0, 1)
+    return out
+
+
+def square_size(numbers: ImageNumbers, default: int) -> tuple[int, int]:
+    """`(height, width)` in pixels for towers that take one size.
+
+    Where the file asks for a centre crop, the whole image is stretched to the crop's size
+    instead: a crop would hide what stands at the sides, and boxes could not be mapped.
+    """
+    if numbers.crop:
+        return numbers.crop
+    edge = numbers.size.get("shortest_edge", default)
+    return numbers.size.get("height", edge), numbers.size.get("width", edge)
+
+
+def fitted_size(
+    height: int, width: int, factor: int, min_pixels: int, max_pixels: int, frames: int = 1
+) -> tuple[int, int]:
+    """The size nearest to the image's whose sides are multiples of `factor`.
+
+    Args:
+        min_pixels, max_pixels: bounds on `frames` x height x width.
+        frames: 1 when the bounds are for one image.
+
+    Raises:
+        ModelError: an image more than 200 times longer than wide.
+    """
+    if max(height, width) > 200 * min(height, width):
+        raise ModelError(
+            f"image of {width} x {height} px: expected sides of a ratio below 200; crop the image"
         )
-        frames += [frames[-1]] * (-len(frames) % self.group)
-        rows, columns, m, p = h // self.patch, w // self.patch, self.merge, self.patch
-        # (slot, group, channel, row block, merge row, y, column block, merge column, x)
-        video = np.stack(frames).reshape(
-            len(slots), self.group, 3, rows // m, m, p, columns // m, m, p
-        )
-        flat = video.transpose(0, 3, 6, 4, 7, 2, 1, 5, 8).reshape(len(slots) * rows * columns, -1)
-        return torch.from_numpy(np.ascontiguousarray(flat)), (len(slots), rows, columns), slots
+    rows, columns = round(height / factor) * factor, round(width / factor) * factor
+    if frames * rows * columns > max_pixels:
+        shrink = math.sqrt(frames * height * width / max_pixels)
+        rows = max(factor, math.floor(height / shrink / factor) * factor)
+        columns = max(factor, math.floor(width / shrink / factor) * factor)
+    elif frames * rows * columns < min_pixels:
+        grow = math.sqrt(min_pixels / (frames * height * width))
+        rows = math.ceil(height * grow / factor) * factor
+        columns = math.ceil(width * grow / factor) * factor
+    return rows, columns
+
+
+def slots_of(frames: int, pair: int) -> tuple[tuple[int, ...], ...]:
+    """Which frames each slot covers; the last one may cover fewer."""
+    return tuple(tuple(range(start, min(start + pair, frames))) for start in range(0, frames, pair))
+
+
+def patches(pixels: NDArray[Any], numbers: ImageNumbers) -> NDArray[Any]:
+    """`(T, 3, H, W)` to `(S * H/p * W/p, 3 * P * p * p)`, the m x m patches of a token together.
+
+    A last slot that lacks frames repeats the last one.
+    """
+    p, m, pair = numbers.patch, numbers.merge, numbers.pair
+    lacking = -len(pixels) % pair
+    if lacking:
+        pixels = np.concatenate([pixels, np.repeat(pixels[-1:], lacking, axis=0)])
+    frames, channels, height, width = pixels.shape
+    slots, rows, columns = frames // pair, height // (p * m), width // (p * m)
+    cut = pixels.reshape(slots, pair, channels, rows, m, p, columns, m, p)
+    return cut.transpose(0, 3, 6, 4, 7, 2, 1, 5, 8).reshape(
+        slots * rows * columns * m * m, channels * pair * p * p
+    )

@@ -1,0 +1,224 @@
+"""Sampling, attention, assembling, scoring, span and presence, on numbers worked by hand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from toys import noise_clip, reading
+
+from stvg_ros.config import AttentionConfig, SpanConfig
+from stvg_ros.core.assembling import assembled
+from stvg_ros.core.attention import grounding_map, relative
+from stvg_ros.core.interfaces import VisualTokens
+from stvg_ros.core.presence import confidence
+from stvg_ros.core.sampling import cut, uniform_indices
+from stvg_ros.core.scoring import box_scores, cells_inside, slot_of_frames
+from stvg_ros.core.span import adaptive, contiguous, find_span, span_ns, top_k
+from stvg_ros.errors import WindowError
+
+
+def floats(*values: float) -> np.ndarray:
+    return np.array(values, np.float32)
+
+
+# Sampling
+
+
+@pytest.mark.parametrize(
+    ("count", "wanted", "expected"),
+    [
+        (1, 1, [0]),
+        (3, 20, [0, 1, 2]),
+        (10, 5, [1, 3, 5, 7, 9]),
+        (10, 1, [5]),
+        (7, 3, [1, 3, 5]),
+    ],
+)
+def test_uniform_indices(count: int, wanted: int, expected: list[int]) -> None:
+    assert uniform_indices(count, wanted).tolist() == expected
+
+
+def test_uniform_indices_of_nothing() -> None:
+    with pytest.raises(ValueError, match="count=0"):
+        uniform_indices(0, 5)
+
+
+def test_cut_includes_both_ends() -> None:
+    clip = noise_clip(10)
+    assert cut(clip, None, None).frames == clip.frames
+    part = cut(clip, 1_200_000_000, 1_400_000_000)
+    assert (part.stamps_ns // 10**8).tolist() == [12, 13, 14]
+    assert len(cut(clip, 0, 1_000_000_000)) == 1
+
+
+def test_cut_outside_names_both_windows() -> None:
+    with pytest.raises(WindowError, match=r"0\.000 s to 0\.500 s .* 1\.000 s to 1\.900 s"):
+        cut(noise_clip(10), 0, 500_000_000)
+
+
+# Attention
+
+ROWS = torch.tensor([[[[0.2, 0.1]]], [[[0.3, 0.4]]]])
+NEUTRAL_ROWS = torch.tensor([[[[0.01, 0.1]]], [[[0.3, 0.4]]]])
+
+
+def test_relative_attention_by_hand() -> None:
+    result = relative(torch.tensor([[[[0.2]]]]), torch.tensor([[[[0.0399]]]]))
+    assert float(result) == pytest.approx(5.0)
+
+
+def test_relative_attention_of_unlike_prompts() -> None:
+    with pytest.raises(ValueError, match=r"\(2, 1, 1, 2\).*\(1, 1, 1, 2\)"):
+        relative(ROWS, NEUTRAL_ROWS[:1])
+
+
+@pytest.mark.parametrize(
+    ("options", "token"),
+    [
+        ({}, "a"),
+        ({"rank_relative": False}, "b"),
+        ({"selection": "last"}, "b"),
+        ({"selection": "mean"}, "mean"),
+        ({"relative": False, "rank_relative": False}, "b"),
+    ],
+)
+def test_grounding_token(options: dict[str, bool | str], token: str) -> None:
+    config = AttentionConfig(**options)  # type: ignore[arg-type]
+    asked, neutral = reading(ROWS, ("a", "b")), reading(NEUTRAL_ROWS, ("a", "b"))
+    heat, label = grounding_map(asked, neutral, config)
+    rows = ROWS / (NEUTRAL_ROWS + 1e-4) if config.relative else ROWS
+    expected = {"a": rows[0], "b": rows[1], "mean": rows.mean(0)}[token]
+    assert label == token
+    torch.testing.assert_close(heat, expected)
+
+
+# Reversal and assembling
+
+
+def test_reversed_tokens_keep_the_inside_of_slots() -> None:
+    tokens = VisualTokens(torch.arange(4.0)[:, None], (2, 1, 2), ((0,), (1,)))
+    back = tokens.reversed()
+    assert back.features.flatten().tolist() == [2, 3, 0, 1]
+    assert back.slots == ((1,), (0,))
+    assert back.reversed().features.tolist() == tokens.features.tolist()
+
+
+def test_assembled_flips_and_averages() -> None:
+    forward = torch.tensor([[[1.0]], [[2.0]], [[3.0]]])
+    heat, agreement = assembled(forward, torch.tensor([[[6.0]], [[4.0]], [[2.0]]]))
+    assert heat.flatten().tolist() == [1.5, 3.0, 4.5]
+    assert agreement == pytest.approx(1)
+    assert assembled(forward, forward)[1] == pytest.approx(-1)
+    # Centred (-1, 0, 1) and (-4/3, 5/3, -1/3): 1 / sqrt(2 * 42/9).
+    _, agreement = assembled(forward, torch.tensor([[[1.0]], [[3.0]], [[0.0]]]))
+    assert agreement == pytest.approx(1 / math.sqrt(2 * 42 / 9))
+
+
+def test_a_constant_map_agrees_with_nothing() -> None:
+    flat = torch.full((7, 3, 3), 0.1)
+    assert assembled(flat, flat)[1] == 0.0
+
+
+# Scoring
+
+
+def test_cells_whose_centre_is_inside() -> None:
+    inside = cells_inside(floats(0, 0, 60, 41), (120, 80), (2, 4))
+    assert inside.astype(int).tolist() == [[1, 1, 0, 0], [0, 0, 0, 0]]
+    inside = cells_inside(floats(20, 10, 120, 80), (120, 80), (2, 4))
+    assert inside.astype(int).tolist() == [[0, 1, 1, 1], [0, 1, 1, 1]]
+
+
+def test_a_small_box_counts_its_own_cell() -> None:
+    inside = cells_inside(floats(91, 41, 93, 43), (120, 80), (2, 4))
+    assert inside.astype(int).tolist() == [[0, 0, 0, 0], [0, 0, 0, 1]]
+    outside = cells_inside(floats(200, 200, 210, 210), (120, 80), (2, 4))
+    assert outside[1, 3]
+    assert outside.sum() == 1
+
+
+def test_box_scores_by_hand() -> None:
+    heat = np.arange(8, dtype=np.float32).reshape(2, 2, 2)
+    boxes = np.array([[0, 0, 50, 100], [50, 0, 100, 50], [0, 0, 100, 100]], np.float32)
+    present = np.array([True, True, False])
+    scores = box_scores(heat, boxes, present, np.array([0, 1, 1]), (100, 100))
+    np.testing.assert_array_equal(scores, floats(2, 5, np.nan))
+
+
+def test_slot_of_frames_of_pairs_with_a_padded_frame() -> None:
+    assert slot_of_frames(((0, 1), (2, 3)), 3).tolist() == [0, 0, 1]
+
+
+# Span
+
+
+def test_top_k_spans_first_to_last_of_the_best() -> None:
+    scores = np.array([0.0, 5, 1, 1, 4, 3, 0])
+    assert top_k(scores, 1) == (1, 1)
+    assert top_k(scores, 3) == (1, 5)
+
+
+def test_contiguous_grows_towards_the_larger_neighbour() -> None:
+    scores = np.array([0.0, 2, 3, 9, 1, 4, 0])
+    assert contiguous(scores, 1) == (3, 3)
+    assert contiguous(scores, 3) == (1, 3)
+    assert contiguous(scores, 5) == (1, 5)
+    assert contiguous(np.array([9.0, 1, 1]), 2) == (0, 1)
+
+
+def test_adaptive_by_hand() -> None:
+    # Floor (lower quartile) 1, peak 9, threshold at 5.
+    assert adaptive(np.array([1.0, 1, 1, 6, 9, 7, 1, 1]), 0.5) == (3, 5)
+    # A dip of one frame is bridged, one of two frames is not.
+    assert adaptive(np.array([1.0, 1, 6, 1, 9, 1, 1, 7]), 0.5) == (2, 4)
+    assert adaptive(np.array([1.0, 1.05, 1, 1.02]), 0.5) == (0, 3)
+    assert adaptive(np.array([2.0]), 0.5) == (0, 0)
+    assert adaptive(np.zeros(3), 0.5) == (0, 2)
+
+
+@pytest.mark.parametrize("method", ["adaptive", "top_k", "contiguous", "window"])
+def test_find_span_of_one_frame_and_of_an_invisible_target(method: str) -> None:
+    config = SpanConfig(method=method)
+    assert find_span(floats(3.0), config) == (0, 0)
+    first, last = find_span(floats(np.nan, np.nan), config)
+    assert 0 <= first <= last <= 1
+    with pytest.raises(ValueError, match="one score or more"):
+        find_span(floats(), config)
+
+
+def test_fixed_lengths_are_scaled_from_twenty() -> None:
+    scores = np.linspace(0, 1, 10, dtype=np.float32)
+    assert find_span(scores, SpanConfig(method="top_k", top_k=8)) == (6, 9)
+    assert find_span(scores, SpanConfig(method="contiguous", length=10)) == (5, 9)
+    assert find_span(scores, SpanConfig(method="window")) == (0, 9)
+
+
+def test_frames_without_the_target_are_lowest() -> None:
+    scores = floats(np.nan, 1, 5, 1, np.nan)
+    assert find_span(scores, SpanConfig(method="contiguous", length=4)) == (2, 2)
+    assert find_span(scores, SpanConfig(method="adaptive")) == (2, 2)
+
+
+def test_span_ns_takes_half_a_sampling_interval_more() -> None:
+    clip_ns = np.arange(0, 100, 10)
+    sampled = clip_ns[[1, 3, 5, 7, 9]]
+    assert span_ns(1, 2, sampled, clip_ns) == (20, 60)
+    assert span_ns(0, 4, sampled, clip_ns) == (0, 90)
+    assert span_ns(0, 0, clip_ns[:1], clip_ns[:1]) == (0, 0)
+
+
+# Presence
+
+
+def test_confidence_of_the_smallest_margin() -> None:
+    assert confidence([2.0, 0.0, 5.0], 0.0) == pytest.approx(0.5)
+    assert confidence([2.0, 1.0], 0.0) == pytest.approx(1 / (1 + math.exp(-1)))
+    assert confidence([2.0], 3.0) < 0.5
+
+
+@pytest.mark.parametrize("margins", [[], [math.nan, 3.0], [-1e9]])
+def test_no_evidence_no_confidence(margins: list[float]) -> None:
+    assert confidence(margins, 0.0) == 0.0
