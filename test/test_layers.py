@@ -35,7 +35,7 @@ LAYERS = {
     "core": layer("foundations core", "numpy torch"),
     "mllm": layer(
         "foundations core mllm",
-        "numpy torch transformers safetensors tokenizers huggingface_hub accelerate bitsandbytes PIL",
+        "numpy torch transformers safetensors tokenizers huggingface_hub accelerate PIL",
     ),
     "proposals": layer(
         "foundations core proposals", "numpy cv2 scipy torch transformers safetensors"
@@ -46,7 +46,8 @@ LAYERS = {
     ),
     "visualization": layer("foundations core visualization", "numpy cv2 av"),
     "node": layer(
-        "foundations core build visualization node messages", f"numpy cv2 rosbags torch {ROS}"
+        "foundations core build evaluation visualization node messages",
+        f"numpy cv2 rosbags torch {ROS}",
     ),
     "cli": layer(
         "foundations core mllm proposals build evaluation visualization cli",

@@ -107,4 +107,4 @@ def _smooth(track: Track) -> np.ndarray:
     if len(boxes) < 3:
         return boxes
     padded = np.concatenate([boxes[:1], boxes, boxes[-1:]])
-    return (padded[:-2] + 2 * padded[1:-1] + padded[2:]) / 4
+    return np.asarray((padded[:-2] + 2 * padded[1:-1] + padded[2:]) / 4, np.float32)
