@@ -45,8 +45,8 @@ def parameters() -> str:
 
 def families() -> str:
     """The model families."""
-    header, *rows = families_table()
-    return markdown(header, rows)
+    header = ["family", "`model_type`", "transformers class", "visual tokens", "frames a slot"]
+    return markdown(header, families_table())
 
 
 TABLES: dict[str, Callable[[], str]] = {"parameters": parameters, "families": families}
@@ -67,7 +67,7 @@ def main() -> int:
     wanted = filled(text)
     if "--check" in sys.argv[1:]:
         if text != wanted:
-            print("README.md: the tables are out of date; run `make tables`", file=sys.stderr)
+            sys.stderr.write("README.md: the tables are out of date; run docs/tables.py\n")
             return 1
         return 0
     README.write_text(wanted, encoding="utf-8")

@@ -28,12 +28,15 @@ def test_tube_there_and_back() -> None:
         {"look": 0.5},
     )
     text = table(back, 1_000_000_000)
-    assert "0.50 s to 0.60 s, 1 boxes" in text and "0.50 s in all" in text
+    assert "0.50 s to 0.60 s, 1 boxes" in text
+    assert "0.50 s in all" in text
 
 
 def test_failed_tube_shows_its_reason() -> None:
     text = table(Tube(Query("x"), Status.FAILED, error="no images yet"))
-    assert "outcome     failed" in text and "no images yet" in text and "span" not in text
+    assert "outcome     failed" in text
+    assert "no images yet" in text
+    assert "span" not in text
 
 
 def test_evidence_there_and_back() -> None:
@@ -43,6 +46,8 @@ def test_evidence_there_and_back() -> None:
         np.array([1, 2]), ((0,), (1,)), maps, maps + 1, scores, {3: 0.25}, "assistant"
     )
     back = evidence_from_json(json.loads(json.dumps(evidence_to_json(evidence), allow_nan=False)))
-    assert np.array_equal(back.spatial, maps) and np.array_equal(back.temporal, maps + 1)
+    assert np.array_equal(back.spatial, maps)
+    assert np.array_equal(back.temporal, maps + 1)
     assert np.array_equal(back.frame_scores, scores, equal_nan=True)
-    assert back.slots == ((0,), (1,)) and back.track_scores == {3: 0.25}
+    assert back.slots == ((0,), (1,))
+    assert back.track_scores == {3: 0.25}

@@ -27,7 +27,9 @@ def test_wrong_arguments_give_one_line_and_code_2(
     with pytest.raises(SystemExit) as stop:
         main(arguments)
     error = capsys.readouterr().err
-    assert stop.value.code == 2 and said in error and error.count("\n") == 1
+    assert stop.value.code == 2
+    assert said in error
+    assert error.count("\n") == 1
 
 
 def test_errors_of_the_run_give_one_line(

@@ -45,8 +45,10 @@ def example(seed: int = 7) -> tuple[Clip, Tube, Evidence, tuple[np.ndarray, np.n
 def test_box_is_drawn_on_its_border_only() -> None:
     image = np.zeros((100, 100, 3), np.uint8)
     draw_box(image, (20, 30, 60, 80), color=PREDICTED, thickness_px=1)
-    assert image[30, 40].tolist() == list(PREDICTED) and image[50, 20].tolist() == list(PREDICTED)
-    assert not image[50, 40].any() and not image[90, 90].any()
+    assert image[30, 40].tolist() == list(PREDICTED)
+    assert image[50, 20].tolist() == list(PREDICTED)
+    assert not image[50, 40].any()
+    assert not image[90, 90].any()
 
 
 def test_boxes_at_the_border_and_labels_do_not_fail() -> None:
@@ -76,7 +78,8 @@ def test_heat_is_clear_where_low_and_warm_where_high() -> None:
 def test_sheet_has_a_fixed_width_and_equal_calls_give_equal_pictures() -> None:
     clip, tube, evidence, truth = example()
     first = contact_sheet(clip, tube, evidence, truth=truth)
-    assert first.shape[1:] == (WIDTH_PX, 3) and first.dtype == np.uint8
+    assert first.shape[1:] == (WIDTH_PX, 3)
+    assert first.dtype == np.uint8
     assert np.array_equal(first, contact_sheet(clip, tube, evidence, truth=truth))
     assert not np.array_equal(first, contact_sheet(clip, tube, evidence))
 

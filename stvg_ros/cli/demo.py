@@ -148,8 +148,16 @@ def _bag(out: Path, material: Material) -> Path:
 
 
 def _parameters(values: dict[str, Value], duration_s: float) -> list[str]:
-    """The node's parameters as ROS arguments; the window holds the whole recording."""
-    wanted: dict[str, Value] = {"window.duration_s": round(duration_s + 2.0, 3), **values}
+    """The node's parameters as ROS arguments; the window holds the whole recording.
+
+    Images of a megabyte travel in fragments: on a busy machine best effort loses most of them,
+    so the demo asks for reliable ones.
+    """
+    wanted: dict[str, Value] = {
+        "window.duration_s": round(duration_s + 2.0, 3),
+        "image.qos": "reliable",
+        **values,
+    }
     pairs = []
     for name, value in wanted.items():
         text = str(value).lower() if isinstance(value, bool) else str(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import signal
@@ -131,7 +132,5 @@ class Child:
         self._reader.join(timeout=1.0)
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None and not (pipe is self._process.stdout and self._reader.is_alive()):
-                try:
+                with contextlib.suppress(BrokenPipeError):
                     pipe.close()
-                except BrokenPipeError:
-                    pass

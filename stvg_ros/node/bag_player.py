@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 
 import rclpy
+from rclpy.duration import Duration
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -46,9 +47,7 @@ def play(
         publisher.publish(message.data)
         count += 1
     # Leaving at once would drop what the middleware has not delivered yet.
-    end_s = time.monotonic() + 0.5
-    while time.monotonic() < end_s and rclpy.ok():
-        rclpy.spin_once(node, timeout_sec=0.05)
+    publisher.wait_for_all_acked(Duration(seconds=5.0))
     return count
 
 

@@ -1,7 +1,7 @@
 """Sends one command to the grounding node and writes the answer as JSON.
 
 Prints "ready" when the node is, sends the command at a line on standard input, prints "sent",
-and then "answered".
+and then "answered". Ends with exit code 1 when the node reports that it failed.
 """
 
 from __future__ import annotations
@@ -97,6 +97,7 @@ class DemoClient(Node):
         )  # fmt: skip
         self.ready = False
         self.sent = False
+        self.failure = ""
         self.tube: Tube | None = None
         self.evidence: Evidence | None = None
         self._commands = self.create_publisher(String, f"{target}/command", 10)
@@ -109,6 +110,8 @@ class DemoClient(Node):
         if message.data.startswith("ready") and not self.ready:
             self.ready = True
             print("ready", flush=True)
+        if message.data.startswith("failed"):
+            self.failure = message.data
 
     def _on_tube(self, message: Any) -> None:
         if self.sent and self.tube is None:
@@ -152,6 +155,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         while client.tube is None or (client.evidence is None and clock.now().nanoseconds < late):
             rclpy.spin_once(client, timeout_sec=0.05)
+            if client.failure:
+                print(f"the node reports: {client.failure}", flush=True)
+                return 1
             if go.is_set() and client.heard and not client.sent:
                 client.send(given.query)
             if client.tube is not None and late == math.inf:

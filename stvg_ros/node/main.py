@@ -22,7 +22,7 @@ def serve(args: Sequence[str] | None = None) -> int:
     try:
         node = GroundingNode()
     except ConfigError as error:
-        print(f"grounding_node: {error}", file=sys.stderr)
+        sys.stderr.write(f"grounding_node: {error}\n")
         rclpy.shutdown()
         return 2
     executor = SingleThreadedExecutor()
