@@ -23,7 +23,6 @@ setup(
         "rosbags>=0.10",
         "rosbags-image>=0.10",
         "safetensors>=0.4",
-        "pillow>=10.0",
         "scipy>=1.11",
         "torch>=2.6",
         "tqdm>=4.60",
