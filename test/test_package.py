@@ -22,10 +22,10 @@ ROOT = Path(__file__).resolve().parent.parent
 ROSDEP_KEYS = {
     "action_msgs", "ament_cmake", "ament_cmake_pytest", "ament_cmake_python", "builtin_interfaces",
     "cv_bridge", "diagnostic_msgs", "launch", "launch_ros", "message_filters", "python3-numpy",
-    "python3-pil",
-    "python3-opencv", "python3-pytest", "python3-pytest-timeout", "python3-scipy", "python3-torch",
-    "python3-tqdm", "python3-transformers-pip", "rcl_interfaces", "rclpy", "rosidl_default_generators",
-    "rosidl_default_runtime", "sensor_msgs", "std_msgs", "std_srvs", "visualization_msgs",
+    "python3-opencv", "python3-pil", "python3-pytest", "python3-pytest-timeout", "python3-scipy",
+    "python3-torch", "python3-tqdm", "python3-transformers-pip", "rcl_interfaces", "rclpy",
+    "rosidl_default_generators", "rosidl_default_runtime", "sensor_msgs", "std_msgs", "std_srvs",
+    "visualization_msgs",
 }  # fmt: skip
 
 
