@@ -83,7 +83,9 @@ class Client(Node):
         self.commands = self.create_publisher(String, f"{node}/command", 1000)
         self.queries = self.create_publisher(msg.Query, f"{node}/query", 10)
         latched = QoSProfile(depth=300, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-        self.create_subscription(msg.Tube, f"{node}/tube", self.tubes.append, QoSProfile(depth=999))
+        self.create_subscription(
+            msg.Tube, f"{node}/tube", self.tubes.append, QoSProfile(depth=1000)
+        )
         self.create_subscription(
             String, f"{node}/status", lambda m: self.states.append(m.data), latched
         )

@@ -33,7 +33,8 @@ def test_raw_images_come_back_exactly(tmp_path: Path, storage: str) -> None:
     back = list(read_frames(path))
     assert tuple(f.stamp_ns for f in back) == STAMPS
     assert all(np.array_equal(a.image, b.image) for a, b in zip(back, frames(), strict=True))
-    assert back[0].frame_id == "cam" and back[0].source_width_px == 48
+    assert back[0].frame_id == "cam"
+    assert back[0].source_width_px == 48
     assert [m.recorded_ns for m in read_raw(path)] == list(STAMPS)
 
 

@@ -49,9 +49,9 @@ def run(given: argparse.Namespace) -> int:
         clip = type(clip)(tuple(f for f in clip.frames if f.stamp_ns >= oldest_ns))
     grounder = build_grounder(config)
 
-    def show(stage: str, share: float) -> None:
+    def show(stage: str, progress: float) -> None:
         if sys.stderr.isatty():
-            print(f"\r{share:4.0%} {stage:<12}", end="", file=sys.stderr, flush=True)
+            print(f"\r{progress:4.0%} {stage:<12}", end="", file=sys.stderr, flush=True)
 
     grounding = grounder.ground(clip, query, show)
     if sys.stderr.isatty():
@@ -63,7 +63,7 @@ def run(given: argparse.Namespace) -> int:
     if given.json:
         print(json.dumps(answer))
     else:
-        print("\n\n".join(table(tube) for tube in grounding.tubes))
+        print("\n\n".join(table(tube, clip.frames[0].stamp_ns) for tube in grounding.tubes))
     if given.out is not None:
         try:
             given.out.mkdir(parents=True, exist_ok=True)

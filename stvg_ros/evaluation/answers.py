@@ -124,6 +124,7 @@ def table(tube: Tube, origin_ns: int = 0, rows: int = 10) -> str:
     """The tube for reading: what was understood, the outcome, boxes and times.
 
     Args:
+        tube: the answer.
         origin_ns: the stamp that counts as 0 s.
         rows: at most this many boxes are listed, spread evenly.
     """

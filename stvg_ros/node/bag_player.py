@@ -1,3 +1,4 @@
+# ruff: noqa: T201 - a program of its own, which talks through standard output
 """Plays the images of a recording onto a topic at the recorded pace; stamps stay as they are."""
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ def play(
     """Publishes every image of the recording and returns how many there were.
 
     Args:
+        node: publishes.
+        bag: the folder of the recording.
         source: the image topic in the recording, or None for its only one.
         topic: where to publish.
         rate: how many times faster than recorded.

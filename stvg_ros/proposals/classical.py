@@ -1,110 +1,161 @@
-"""Candidate tubes without a learned detector: motion and OpenCV's people detector, linked."""
+"""Candidate tubes without a learned network: difference, HOG, Kalman tracks, then filling in."""
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
 
-from stvg_ros.boxes import clipped, scaled
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from stvg_ros.boxes import Boxes, clipped, paired_iou
 from stvg_ros.config import ProposalConfig
 from stvg_ros.errors import ProposalError
-from stvg_ros.proposals.detection import Detections, MotionDetector, PeopleDetector, distinct
-from stvg_ros.proposals.tracking import HIGH_SCORE, Track, Tracker
+from stvg_ros.proposals.association import Track, linked, tracked
+from stvg_ros.proposals.detection import (
+    Image,
+    ShapeDetector,
+    background_of,
+    looks_equal,
+    merged,
+    moving_regions,
+    standing,
+    standing_places,
+    working_copies,
+)
 from stvg_ros.types import CandidateTube, Clip, SplitQuery
 
-_EVERY_S = 0.2  # between detections; the boxes between them are interpolated
-_MAX_GAP_S = 2.0
-_HOLD_S = 1.0  # how long a person is held before the first and after the last detection
+_SHAPE_EVERY = 4  # frames; the HOG detector costs more than all the rest
+_SHAPE_MARGIN_S = 1.5  # a track may be unseen for so long
+_LINK_S = 3.0
+_MIN_TRAVEL = 0.6  # heights; what is not shaped like a person has to move
+_SMOOTHING = 5  # frames
 
 
 class ClassicalProposer:
-    """People and moving things of the whole window, for machines without a GPU."""
+    """People who move or are shaped like people, for cameras that stand (nearly) still.
 
-    name = "classical"
+    The whole clip is at hand, so the background is its median and tracks are filled in both
+    directions of time. The query is not used. One thread uses an instance at a time.
+    """
 
     def __init__(self, config: ProposalConfig) -> None:
         self._config = config
-        self._people = PeopleDetector(config.min_height)
+        self._shapes = ShapeDetector()
+
+    @property
+    def name(self) -> str:
+        """What logs and reports call this source."""
+        return "classical"
 
     def propose(self, clip: Clip, query: SplitQuery) -> tuple[CandidateTube, ...]:
-        """Tubes over every frame of the clip; the query does not matter here.
+        """Candidate tubes over every frame of the clip, best first; empty when nothing is seen.
 
         Raises:
-            ProposalError: OpenCV failed.
+            ProposalError: OpenCV refused an image.
         """
         try:
-            tracks = self._tracks(clip)
-        except Exception as error:
+            return self._propose(clip)
+        except cv2.error as error:
             raise ProposalError(
-                f"the classical source failed ({type(error).__name__}: {error}); "
-                "the images of the window may be damaged"
+                f"the classical tubes failed on a clip of {len(clip)} images, the first "
+                f"{clip.frames[0].image.shape}: {error}; check the camera's image size"
             ) from error
-        tubes = [self._tube(number, track, clip) for number, track in enumerate(tracks)]
-        return tuple(tubes)
 
-    def _tracks(self, clip: Clip) -> list[Track]:
-        images = [frame.image for frame in clip.frames]
-        stamps_s = clip.stamps_ns / 1e9
-        period_s = float(np.median(np.diff(stamps_s))) if len(clip) > 1 else 1.0
-        tracker = Tracker(max(1, round(_MAX_GAP_S / period_s)))
-        motion = MotionDetector(images, self._config.min_height)
-        due_s = -np.inf
-        for index, (image, now_s) in enumerate(zip(images, stamps_s, strict=True)):
-            if now_s < due_s - 0.5 * period_s:
-                continue
-            due_s = now_s + _EVERY_S
-            people, moving = self._people(image), motion(image)
-            both = Detections(
-                np.concatenate([people.boxes_xyxy_px, moving.boxes_xyxy_px]),
-                np.concatenate([people.scores, moving.scores]),
-            )
-            tracker.update(index, image, distinct(both))
-        return [track for track in tracker.tracks if self._is_person(track)]
-
-    def _is_person(self, track: Track) -> bool:
-        """Seen by the people detector more than once, or it moved for long enough."""
-        people = sum(score > HIGH_SCORE for score in track.scores)
-        width = float(np.median([box[2] - box[0] for box in track.boxes]))
-        long_enough = track.frames[-1] - track.frames[0] + 1 >= self._config.min_frames
-        moved = len(track.frames) >= 5 and track.moved_px > width
-        return (long_enough or len(track.frames) == 1) and (people >= 2 or moved or _only(track))
-
-    def _tube(self, number: int, track: Track, clip: Clip) -> CandidateTube:
-        """Boxes for every frame: interpolated between detections, held a little at the ends."""
-        count, stamps_ns = len(clip), clip.stamps_ns
-        at = np.arange(count)
-        boxes = np.stack(
-            [np.interp(at, track.frames, edge) for edge in _smooth(track).T], axis=1
-        ).astype(np.float32)
-        hold_ns = int(_HOLD_S * 1e9)
-        present = (stamps_ns >= stamps_ns[track.frames[0]] - hold_ns) & (
-            stamps_ns <= stamps_ns[track.frames[-1]] + hold_ns
-        )
-        interpolated = np.ones(count, np.bool_)
-        interpolated[track.frames] = False
-        frame = clip.frames[0]
-        boxes = scaled(
-            boxes,
-            frame.source_width_px / frame.image.shape[1],
-            frame.source_height_px / frame.image.shape[0],
-        )
-        return CandidateTube(
-            track_id=number,
-            boxes_xyxy_px=clipped(boxes, *clip.size_px),
-            present=present,
-            interpolated=interpolated,
-            score=float(np.mean(track.scores)),
+    def _propose(self, clip: Clip) -> tuple[CandidateTube, ...]:
+        sources = [frame.image for frame in clip.frames]
+        images, shake = working_copies(sources)
+        background = background_of(images)
+        min_height_px = self._config.min_height * background.shape[0]
+        shape_frames = {*range(0, len(images), _SHAPE_EVERY), len(images) - 1}
+        regions = [moving_regions(image, background, min_height_px) for image in images]
+        places = standing_places([ghosts for _, ghosts in regions])
+        seen = []
+        for index, (image, (moving, _)) in enumerate(zip(images, regions, strict=True)):
+            moving = np.concatenate([moving, standing(image, background, places)])
+            shaped = None
+            if index in shape_frames:
+                boxes, scores = self._shapes(sources[index])
+                boxes = boxes * (image.shape[1] / sources[index].shape[1])
+                boxes = boxes - np.tile(shake[index], 2)
+                tall = boxes[:, 3] - boxes[:, 1] >= min_height_px
+                shaped = (boxes[tall].astype(np.float32), scores[tall])
+            seen.append(merged(image, moving, shaped))
+        rate_hz = _rate_hz(clip)
+        tracks = tracked(seen, max_lost=max(_SHAPE_EVERY + 1, round(_SHAPE_MARGIN_S * rate_hz)))
+        tracks = linked(tracks, max_gap=round(_LINK_S * rate_hz))
+        kept = [t for t in tracks if self._is_object(t, len(images))]
+        tubes = [_filled(track, images, shake, clip.size_px) for track in kept]
+        return tuple(
+            CandidateTube(number, boxes, present, interpolated, score)
+            for number, (boxes, present, interpolated, score) in enumerate(_distinct(tubes))
         )
 
+    def _is_object(self, track: Track, frame_count: int) -> bool:
+        """Long enough, and either shaped like a person more than once or on the move."""
+        if frame_count >= self._config.min_frames and (
+            track.last - track.first + 1 < self._config.min_frames
+        ):
+            return False
+        wanted = 1 if frame_count <= _SHAPE_EVERY else 2
+        return track.shape_hits >= wanted or track.travel >= _MIN_TRAVEL
 
-def _only(track: Track) -> bool:
-    """A single frame, as in a clip of one image, counts when the people detector saw it."""
-    return len(track.frames) == 1 and track.frames[0] == 0 and track.scores[0] > HIGH_SCORE
+
+_Filled = tuple[Boxes, NDArray[np.bool_], NDArray[np.bool_], float]
 
 
-def _smooth(track: Track) -> np.ndarray:
-    """The detected boxes `(K, 4)` with the jitter of their size averaged over neighbours."""
-    boxes = np.array(track.boxes, np.float32)
-    if len(boxes) < 3:
-        return boxes
-    padded = np.concatenate([boxes[:1], boxes, boxes[-1:]])
-    return np.asarray((padded[:-2] + 2 * padded[1:-1] + padded[2:]) / 4, np.float32)
+def _filled(
+    track: Track, images: Sequence[Image], shake: NDArray[np.float32], size_px: tuple[int, int]
+) -> _Filled:
+    """Boxes in source pixels for all frames: interpolated in gaps, held where nothing changes."""
+    count = len(images)
+    frames = np.array(sorted(track.boxes))
+    known = np.stack([track.boxes[int(i)] for i in frames])
+    boxes = np.stack([np.interp(np.arange(count), frames, known[:, k]) for k in range(4)], axis=1)
+    boxes[track.first : track.last + 1] = _smooth(boxes[track.first : track.last + 1])
+    first, last = track.first, track.last
+    while first > 0 and looks_equal(images[track.first], images[first - 1], boxes[track.first]):
+        first -= 1
+    while last < count - 1 and looks_equal(images[track.last], images[last + 1], boxes[track.last]):
+        last += 1
+    boxes[first : track.first] = boxes[track.first]
+    boxes[track.last + 1 : last + 1] = boxes[track.last]
+    present = np.zeros(count, np.bool_)
+    present[first : last + 1] = True
+    interpolated = present.copy()
+    interpolated[frames] = False
+    factor = np.array([size_px[0] / images[0].shape[1], size_px[1] / images[0].shape[0]] * 2)
+    source = ((boxes + np.tile(shake, 2)) * factor).astype(np.float32)
+    score = float(np.mean(track.scores)) * min(1.0, 0.5 + track.shape_hits / 8)
+    return clipped(source, *size_px), present, interpolated, score
+
+
+def _smooth(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Median, then mean over a few frames; a short track is averaged over what there is."""
+    half = min(_SMOOTHING, len(boxes)) // 2
+    for reduce in (np.median, np.mean):
+        padded = np.pad(boxes, ((half, half), (0, 0)), mode="edge")
+        windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1, axis=0)
+        boxes = reduce(windows, axis=-1)
+    return boxes
+
+
+def _distinct(tubes: Sequence[_Filled]) -> list[_Filled]:
+    """Best first, without those that lie on a better one for most of their time."""
+    kept: list[_Filled] = []
+    for tube in sorted(tubes, key=lambda t: -t[3] * float(t[1].mean())):
+        own = tube[1]
+        if all(
+            float(np.where(own & other[1], paired_iou(tube[0], other[0]), 0).sum())
+            < 0.5 * own.sum()
+            for other in kept
+        ):
+            kept.append(tube)
+    return kept
+
+
+def _rate_hz(clip: Clip) -> float:
+    stamps_ns = clip.stamps_ns
+    if len(stamps_ns) < 2:
+        return 10.0
+    return float(np.clip(1e9 / np.median(np.diff(stamps_ns)), 1, 60))

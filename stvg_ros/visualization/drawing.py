@@ -84,7 +84,7 @@ def draw_box(
 
 def annotate_frame(frame: Frame, tube: Tube, box: TubeBox | None) -> Image:
     """A copy of the frame's stored image with the box of the tube, if it has one here."""
-    image: Image = np.ascontiguousarray(frame.image).copy()
+    image: Image = np.array(frame.image, np.uint8, order="C")
     height, width = image.shape[:2]
     if box is not None:
         x_scale, y_scale = width / frame.source_width_px, height / frame.source_height_px

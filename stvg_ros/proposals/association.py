@@ -1,0 +1,147 @@
+"""Detections of many frames become tracks: ByteTrack's two rounds, then linking across gaps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment  # type: ignore[import-untyped,unused-ignore]
+
+from stvg_ros.boxes import iou_matrix
+from stvg_ros.proposals.detection import Detections
+from stvg_ros.proposals.kalman import BoxState, corrected, predicted, started
+
+HIGH_SCORE = 0.35
+_COLOUR_WEIGHT = 0.5
+_MAX_COST = 1.0
+_NEVER = 1e6
+
+
+@dataclass(eq=False)
+class Track:
+    """One object while it is followed.
+
+    Attributes:
+        boxes: detected boxes `(4,)` by frame.
+        scores: of the detections.
+        shape_hits: how many detections were recognised as a person.
+        colour: running mean of the colour histograms.
+    """
+
+    state: BoxState
+    colour: NDArray[np.float32]
+    boxes: dict[int, NDArray[np.float32]] = field(default_factory=dict)
+    scores: list[float] = field(default_factory=list)
+    shape_hits: int = 0
+
+    @property
+    def first(self) -> int:
+        """The first frame with a detection."""
+        return min(self.boxes)
+
+    @property
+    def last(self) -> int:
+        """The last frame with a detection."""
+        return max(self.boxes)
+
+    @property
+    def travel(self) -> float:
+        """The way between the farthest places of the centre, in heights of the box."""
+        boxes = np.array([self.boxes[i] for i in sorted(self.boxes)])
+        centres = (boxes[:, :2] + boxes[:, 2:]) / 2
+        height = max(float(np.median(boxes[:, 3] - boxes[:, 1])), 1.0)
+        return float(np.hypot(*np.ptp(centres, axis=0)) / height)
+
+    def add(self, frame: int, seen: Detections, index: int) -> None:
+        """Takes one detection of a frame."""
+        box = seen.boxes_xyxy_px[index]
+        self.state = corrected(self.state, box)
+        self.colour = np.asarray(0.9 * self.colour + 0.1 * seen.colours[index], np.float32)
+        self.boxes[frame] = box
+        self.scores.append(float(seen.scores[index]))
+        self.shape_hits += int(seen.is_person[index])
+
+
+def tracked(frames: Sequence[Detections], max_lost: int) -> list[Track]:
+    """Follows every object through the frames, in order of their first detection.
+
+    Strong detections choose their tracks first, weak ones serve the tracks that are left and
+    never start one (the idea of ByteTrack). A track that misses `max_lost` frames has ended.
+    """
+    tracks: list[Track] = []
+    for frame, seen in enumerate(frames):
+        alive = [track for track in tracks if frame - track.last <= max_lost]
+        for track in alive:
+            track.state = predicted(track.state)
+            if frame - track.last > 5:  # a person unseen for long does not walk on for ever
+                track.state.mean[4:] *= 0.8
+        strong = np.flatnonzero(seen.scores >= HIGH_SCORE)
+        weak = np.flatnonzero(seen.scores < HIGH_SCORE)
+        free, alive = _matched(alive, seen, strong, frame)
+        _matched(alive, seen, weak, frame)
+        for index in free:
+            track = Track(started(seen.boxes_xyxy_px[index]), seen.colours[index])
+            track.add(frame, seen, int(index))
+            tracks.append(track)
+    return tracks
+
+
+def linked(tracks: Sequence[Track], max_gap: int) -> list[Track]:
+    """Joins a track that ends with one that starts later, where place, size and colour agree."""
+    result = sorted(tracks, key=lambda track: (track.first, track.last))
+    while True:
+        costs = {
+            (i, j): cost
+            for i, first in enumerate(result)
+            for j, second in enumerate(result)
+            if i != j and (cost := _link_cost(first, second, max_gap)) < 1
+        }
+        if not costs:
+            return result
+        i, j = min(costs, key=lambda pair: (costs[pair], pair))
+        first, second = result[i], result[j]
+        first.boxes.update(second.boxes)
+        first.scores.extend(second.scores)
+        first.shape_hits += second.shape_hits
+        first.state = second.state
+        del result[j]
+
+
+def _matched(
+    tracks: list[Track], seen: Detections, chosen: NDArray[np.intp], frame: int
+) -> tuple[list[int], list[Track]]:
+    """Assigns the chosen detections; returns the detections and the tracks that are left."""
+    if not tracks or not len(chosen):
+        return chosen.tolist(), tracks
+    places = np.stack([track.state.box_xyxy_px for track in tracks])
+    overlap = iou_matrix(places, seen.boxes_xyxy_px[chosen])
+    colours = np.stack([track.colour for track in tracks])
+    alike = np.sqrt(colours[:, None] * seen.colours[chosen][None]).sum(axis=-1)
+    cost = 1 - overlap + _COLOUR_WEIGHT * (1 - alike)
+    cost = np.where((overlap > 0.15) & (cost < _MAX_COST), cost, _NEVER)
+    rows, columns = linear_sum_assignment(cost)
+    taken_rows, taken = set(), set()
+    for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
+        if cost[row, column] < _NEVER:
+            tracks[row].add(frame, seen, int(chosen[column]))
+            taken_rows.add(row)
+            taken.add(column)
+    free = [int(index) for at, index in enumerate(chosen) if at not in taken]
+    return free, [track for row, track in enumerate(tracks) if row not in taken_rows]
+
+
+def _link_cost(first: Track, second: Track, max_gap: int) -> float:
+    """0 for a sure continuation, 1 or more for none."""
+    gap = second.first - first.last
+    if not 0 < gap <= max_gap:
+        return _NEVER
+    end, start = first.boxes[first.last], second.boxes[second.first]
+    heights = float(end[3] - end[1]), float(start[3] - start[1])
+    tall = max(*heights, 1.0)
+    if min(heights) < 0.6 * tall:
+        return _NEVER
+    way = float(np.hypot(*((start[:2] + start[2:] - end[:2] - end[2:]) / 2))) / tall
+    alike = float(np.sqrt(first.colour * second.colour).sum())
+    return way / (0.5 + 0.12 * gap) + 1.2 * (1 - alike)

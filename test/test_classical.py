@@ -1,0 +1,151 @@
+"""Tubes from small drawn scenes: simple figures of a head, a coat and trousers in a still room."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from stvg_ros.boxes import paired_iou
+from stvg_ros.config import ProposalConfig
+from stvg_ros.proposals.classical import ClassicalProposer
+from stvg_ros.proposals.detection import background_of
+from stvg_ros.types import CandidateTube, Clip, Frame, SplitQuery
+
+QUERY = SplitQuery("the person", "the person", "walks", "rules")
+WIDTH, HEIGHT = 320, 240
+TALL, WIDE, TOP = 80, 28, 120
+RED, BLUE = (200, 30, 30), (30, 60, 210)
+VIDEO = Path("/usr/share/doc/opencv-doc/examples/data/vtest.avi")
+
+
+def room() -> np.ndarray:
+    image = np.full((HEIGHT, WIDTH, 3), (150, 150, 140), np.uint8)
+    image[170:] = (100, 110, 100)
+    cv2.rectangle(image, (30, 20), (90, 70), (60, 60, 90), -1)
+    return image
+
+
+def draw(image: np.ndarray, x: float, rgb: tuple[int, int, int]) -> tuple[float, ...]:
+    left = round(x)
+    cv2.rectangle(image, (left, TOP + 16), (left + WIDE - 1, TOP + 46), rgb, -1)
+    cv2.rectangle(image, (left + 4, TOP + 44), (left + WIDE - 5, TOP + TALL - 1), (30, 30, 40), -1)
+    cv2.circle(image, (left + WIDE // 2, TOP + 9), 9, (220, 170, 140), -1)
+    return (left, TOP, left + WIDE, TOP + TALL)
+
+
+def scene(
+    *paths: tuple[list[float], tuple[int, int, int]], count: int = 40
+) -> tuple[Clip, np.ndarray]:
+    """A clip at 10 Hz and the true boxes `(P, F, 4)`."""
+    boxes = np.zeros((len(paths), count, 4), np.float32)
+    frames = []
+    for index in range(count):
+        image = room()
+        for who, (path, rgb) in enumerate(paths):
+            boxes[who, index] = draw(image, path[index], rgb)
+        frames.append(Frame(index * 100_000_000, image, WIDTH, HEIGHT))
+    return Clip(tuple(frames)), boxes
+
+
+def walk(start: float, end: float, count: int = 40) -> list[float]:
+    return np.linspace(start, end, count).tolist()
+
+
+def tubes_of(clip: Clip) -> tuple[CandidateTube, ...]:
+    return ClassicalProposer(ProposalConfig()).propose(clip, QUERY)
+
+
+def viou(tube: CandidateTube, boxes: np.ndarray) -> float:
+    return float(np.where(tube.present, paired_iou(tube.boxes_xyxy_px, boxes), 0).mean())
+
+
+def test_an_empty_room_has_no_tubes() -> None:
+    assert tubes_of(scene()[0]) == ()
+
+
+def test_a_walker_is_one_tube() -> None:
+    clip, boxes = scene((walk(20, 270), RED))
+    (tube,) = tubes_of(clip)
+    assert viou(tube, boxes[0]) > 0.7
+    assert 0 <= tube.score <= 1
+
+
+def test_two_who_cross_keep_their_identities() -> None:
+    clip, boxes = scene((walk(20, 270), RED), (walk(270, 20), BLUE))
+    tubes = tubes_of(clip)
+    for person in boxes:
+        best = max(tubes, key=lambda tube: viou(tube, person))
+        assert viou(best, person) > 0.5
+        ends = [0, -1]
+        assert (paired_iou(best.boxes_xyxy_px[ends], person[ends]) > 0.4).all()
+
+
+@pytest.mark.parametrize("still", [14, 26])  # the second one is part of the median background
+def test_who_stands_and_then_walks_is_one_tube(still: int) -> None:
+    clip, boxes = scene(([40.0] * still + walk(40, 250, 40 - still), RED))
+    tubes = tubes_of(clip)
+    best = max(tubes, key=lambda tube: viou(tube, boxes[0]))
+    assert best.present.all()
+    assert viou(best, boxes[0]) > 0.6
+    assert len(tubes) == 1
+
+
+def test_a_clip_of_one_frame_is_served() -> None:
+    clip, _ = scene((walk(40, 40, 1), RED), count=1)
+    for tube in tubes_of(clip):
+        assert tube.boxes_xyxy_px.shape == (1, 4)
+
+
+def test_boxes_are_pixels_of_the_camera_and_inside_it() -> None:
+    clip, boxes = scene((walk(-10, 300), RED))
+    wide = Clip(tuple(Frame(f.stamp_ns, f.image, 4 * WIDTH, 3 * HEIGHT) for f in clip.frames))
+    (tube,) = tubes_of(wide)
+    assert viou(tube, boxes[0] * np.array([4, 3, 4, 3], np.float32)) > 0.6
+    assert tube.boxes_xyxy_px.min() >= 0
+    assert tube.boxes_xyxy_px[:, 2].max() <= 4 * WIDTH
+    assert tube.boxes_xyxy_px[:, 3].max() <= 3 * HEIGHT
+
+
+def test_a_light_shake_of_the_camera_is_no_motion() -> None:
+    clip, boxes = scene((walk(20, 270), RED))
+    steps = np.random.default_rng(0).integers(-2, 3, (len(clip), 2))
+    frames = [
+        Frame(f.stamp_ns, np.roll(f.image, tuple(s[::-1]), (0, 1)), WIDTH, HEIGHT)
+        for f, s in zip(clip.frames, steps, strict=True)
+    ]
+    (tube,) = tubes_of(Clip(tuple(frames)))
+    assert viou(tube, boxes[0] + np.tile(steps, 2).astype(np.float32)) > 0.6
+
+
+def test_equal_clips_give_equal_tubes() -> None:
+    clip, _ = scene((walk(20, 270), RED), (walk(270, 20), BLUE))
+    for first, second in zip(tubes_of(clip), tubes_of(clip), strict=True):
+        assert np.array_equal(first.boxes_xyxy_px, second.boxes_xyxy_px)
+        assert np.array_equal(first.present, second.present)
+        assert first.score == second.score
+
+
+def test_short_tracks_are_dropped() -> None:
+    clip, _ = scene((walk(20, 270), RED))
+    assert ClassicalProposer(ProposalConfig(min_frames=100)).propose(
+        Clip(clip.frames * 1), QUERY
+    ) != ()  # a clip that is shorter than the limit is not emptied by it
+    hidden = [-100.0] * 19 + [100.0, 120.0] + [-100.0] * 19
+    assert tubes_of(scene((hidden, RED))[0]) == ()
+
+
+def test_the_background_stays_in_bytes_whatever_the_length() -> None:
+    images = [np.full((4, 4, 3), value, np.uint8) for value in (9, 9, 9, 200, 9)] * 100
+    background = background_of(images)
+    assert background.dtype == np.uint8 and (background == 9).all()
+
+
+@pytest.mark.skipif(not VIDEO.exists(), reason="needs vtest.avi of Debian's package opencv-doc")
+def test_people_of_a_real_video_become_tubes() -> None:
+    capture = cv2.VideoCapture(str(VIDEO))
+    frames = []
+    for index in range(40):
+        image = np.ascontiguousarray(capture.read()[1][..., ::-1])
+        frames.append(Frame(index * 100_000_000, image, image.shape[1], image.shape[0]))
+    assert 3 <= len(tubes_of(Clip(tuple(frames)))) <= 10
