@@ -1,4 +1,3 @@
-# ruff: noqa: T201 - a program of its own, which talks through standard output
 """Sends one command to the grounding node and writes the answer as JSON.
 
 Prints "ready" when the node is, sends the command at a line on standard input, prints "sent",
