@@ -48,7 +48,8 @@ def parameters() -> str:
 def families() -> str:
     """The model families."""
     header = ["family", "`model_type`", "transformers class", "visual tokens", "frames a slot"]
-    return markdown(header, families_table())
+    rows = [(name, f"`{kind}`", f"`{cls}`", *rest) for name, kind, cls, *rest in families_table()]
+    return markdown(header, rows)
 
 
 def launch() -> str:
