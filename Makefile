@@ -66,7 +66,7 @@ demo: setup  ## ground a sentence: SEED=7, or VIDEO=file QUERY="the person who w
 	$(BIN)/stvg-ros demo --seed "$(SEED)" $(if $(VIDEO),--video "$(VIDEO)") \
 	  $(if $(QUERY),--query "$(QUERY)") $(ARGS)
 
-bench: setup  ## accuracy and time on rendered scenes
+bench: setup  ## seconds per stage of a grounding on this machine
 	$(BIN)/stvg-ros bench $(ARGS)
 
 clean:  ## remove what was built; the environments stay

@@ -5,6 +5,7 @@ A table stands between `<!-- table: NAME -->` and `<!-- end -->`.
 
 from __future__ import annotations
 
+import ast
 import re
 import sys
 from collections.abc import Callable, Iterable
@@ -13,7 +14,8 @@ from pathlib import Path
 from stvg_ros.config import settings
 from stvg_ros.mllm.families import families_table
 
-README = Path(__file__).resolve().parent.parent / "README.md"
+ROOT = Path(__file__).resolve().parent.parent
+README = ROOT / "README.md"
 
 
 def markdown(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
@@ -50,7 +52,25 @@ def families() -> str:
     return markdown(header, rows)
 
 
-TABLES: dict[str, Callable[[], str]] = {"parameters": parameters, "families": families}
+def launch() -> str:
+    """The arguments of the launch file, read without ROS launch."""
+    tree = ast.parse((ROOT / "launch" / "grounding.launch.py").read_text(encoding="utf-8"))
+    rows = []
+    for node in tree.body:
+        if isinstance(node, ast.Assign):
+            for name, second, *choices, description in ast.literal_eval(node.value):
+                # Rows with choices name the setting that they override, the others a default.
+                sets = f"`{second}`" if choices else ""
+                default = f"`{second}`" if second and not choices else ""
+                rows.append([f"`{name}`", default, sets, description])
+    return markdown(["launch argument", "default", "overrides", "what it is"], rows)
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "parameters": parameters,
+    "families": families,
+    "launch": launch,
+}
 
 
 def filled(text: str) -> str:

@@ -128,9 +128,10 @@ def test_equal_clips_give_equal_tubes() -> None:
 
 def test_short_tracks_are_dropped() -> None:
     clip, _ = scene((walk(20, 270), RED))
-    assert ClassicalProposer(ProposalConfig(min_frames=100)).propose(
-        Clip(clip.frames * 1), QUERY
-    ) != ()  # a clip that is shorter than the limit is not emptied by it
+    assert (
+        ClassicalProposer(ProposalConfig(min_frames=100)).propose(Clip(clip.frames * 1), QUERY)
+        != ()
+    )  # a clip that is shorter than the limit is not emptied by it
     hidden = [-100.0] * 19 + [100.0, 120.0] + [-100.0] * 19
     assert tubes_of(scene((hidden, RED))[0]) == ()
 

@@ -35,7 +35,7 @@ LAYERS = {
     "core": layer("foundations core", "numpy torch"),
     "mllm": layer(
         "foundations core mllm",
-        "numpy torch transformers safetensors tokenizers huggingface_hub accelerate bitsandbytes PIL",
+        "numpy torch transformers safetensors tokenizers huggingface_hub accelerate PIL",
     ),
     "proposals": layer(
         "foundations core proposals", "numpy cv2 scipy torch transformers safetensors"

@@ -22,10 +22,10 @@ ROOT = Path(__file__).resolve().parent.parent
 ROSDEP_KEYS = {
     "action_msgs", "ament_cmake", "ament_cmake_pytest", "ament_cmake_python", "builtin_interfaces",
     "cv_bridge", "diagnostic_msgs", "launch", "launch_ros", "message_filters", "python3-numpy",
-    "python3-pil",
-    "python3-opencv", "python3-pytest", "python3-pytest-timeout", "python3-scipy", "python3-torch",
-    "python3-tqdm", "python3-transformers-pip", "rclpy", "rosidl_default_generators",
-    "rosidl_default_runtime", "sensor_msgs", "std_msgs", "std_srvs", "visualization_msgs",
+    "python3-opencv", "python3-pil", "python3-pytest", "python3-pytest-timeout", "python3-scipy",
+    "python3-torch", "python3-tqdm", "python3-transformers-pip", "rcl_interfaces", "rclpy",
+    "rosidl_default_generators", "rosidl_default_runtime", "sensor_msgs", "std_msgs", "std_srvs",
+    "visualization_msgs",
 }  # fmt: skip
 
 
@@ -94,14 +94,16 @@ def test_manifest_is_of_format_3_and_an_interface_package(manifest: ElementTree.
 
 
 def test_manifest_uses_keys_that_rosdep_knows(manifest: ElementTree.Element) -> None:
-    used = {str(item.text) for item in manifest if item.tag.endswith("depend")}
+    listed = [(item.tag, item.text) for item in manifest if item.tag.endswith("depend")]
+    assert len(listed) == len(set(listed))
+    used = {str(key) for _, key in listed}
     assert used - ROSDEP_KEYS == set()
     assert {"rclpy", "python3-torch", "python3-transformers-pip", "std_msgs"} <= used
 
 
 def test_ros_packages_that_the_node_imports_are_declared(manifest: ElementTree.Element) -> None:
     used = {str(item.text) for item in manifest if item.tag.endswith("depend")}
-    pattern = re.compile(r"^\s*(?:from|import) (rclpy|\w+_msgs|builtin_interfaces)\b", re.MULTILINE)
+    pattern = re.compile(r"^\s*(?:from|import) (rclpy|\w+_msgs|\w+_interfaces)\b", re.MULTILINE)
     for path in (ROOT / "stvg_ros" / "node").rglob("*.py"):
         imported = set(pattern.findall(path.read_text(encoding="utf-8")))
         missing = imported - used - {"lifecycle_msgs"}  # a dependency of rclpy itself

@@ -11,8 +11,59 @@ import transformers
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 
 HIDDEN, PATCH = 32, 4
-WORDS = ["You", "are", "helpful", ".", "?", "\n", ":", "system", "user", "assistant", "USER", "ASSISTANT", "Is", "there", "a", "man", "in", "red", "this", "video", "Describe", "details", "Yes", "No", "yes", "no", "YES", "NO", "<", ">", "seconds", "Frame1", "Frame2", "Frame3", "Frame4", "Frame5", "anything"]
-SPECIAL = ["<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>", "<image>", "<video>", "<img>", "</img>", "<IMG_CONTEXT>", "<s>"]
+WORDS = [
+    "You",
+    "are",
+    "helpful",
+    ".",
+    "?",
+    "\n",
+    ":",
+    "system",
+    "user",
+    "assistant",
+    "USER",
+    "ASSISTANT",
+    "Is",
+    "there",
+    "a",
+    "man",
+    "in",
+    "red",
+    "this",
+    "video",
+    "Describe",
+    "details",
+    "Yes",
+    "No",
+    "yes",
+    "no",
+    "YES",
+    "NO",
+    "<",
+    ">",
+    "seconds",
+    "Frame1",
+    "Frame2",
+    "Frame3",
+    "Frame4",
+    "Frame5",
+    "anything",
+]
+SPECIAL = [
+    "<|im_start|>",
+    "<|im_end|>",
+    "<|vision_start|>",
+    "<|vision_end|>",
+    "<|image_pad|>",
+    "<|video_pad|>",
+    "<image>",
+    "<video>",
+    "<img>",
+    "</img>",
+    "<IMG_CONTEXT>",
+    "<s>",
+]
 CHAT = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n"
     "{% for c in m['content'] %}{% if c['type'] == 'video' %}VIDEO"

@@ -1,4 +1,4 @@
-"""Grounding tokens, relative attention (paper, section 4.1). R candidate rows, S x h x w cells."""
+"""Grounding tokens, relative attention (paper, section 4.1). R rows, S x h x w cells."""
 
 from __future__ import annotations
 

@@ -172,7 +172,7 @@ class Checkpoint(Protocol):
         CanceledError, DeadlineError, ReplacedError: the grounding is to stop here.
     """
 
-    def __call__(self, stage: str, progress: float) -> None: ...
+    def __call__(self, stage: str, progress: float, /) -> None: ...
 
 
 class Grounder(Protocol):

@@ -147,6 +147,7 @@ def patches(pixels: NDArray[Any], numbers: ImageNumbers) -> NDArray[Any]:
     frames, channels, height, width = pixels.shape
     slots, rows, columns = frames // pair, height // (p * m), width // (p * m)
     cut = pixels.reshape(slots, pair, channels, rows, m, p, columns, m, p)
-    return cut.transpose(0, 3, 6, 4, 7, 2, 1, 5, 8).reshape(
+    flat: NDArray[Any] = cut.transpose(0, 3, 6, 4, 7, 2, 1, 5, 8).reshape(
         slots * rows * columns * m * m, channels * pair * p * p
     )
+    return flat

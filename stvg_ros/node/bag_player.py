@@ -1,4 +1,3 @@
-# ruff: noqa: T201 - a program of its own, which talks through standard output
 """Plays the images of a recording onto a topic at the recorded pace; stamps stay as they are."""
 
 from __future__ import annotations

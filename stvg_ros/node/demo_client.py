@@ -1,4 +1,3 @@
-# ruff: noqa: T201 - a program of its own, which talks through standard output
 """Sends one command to the grounding node and writes the answer as JSON.
 
 Prints "ready" when the node is, sends the command at a line on standard input, prints "sent",
@@ -87,7 +86,7 @@ def evidence_of(message: Any) -> Evidence:
     )
 
 
-class DemoClient(Node):  # type: ignore[misc]
+class DemoClient(Node):
     """Waits for the node, sends the command, keeps the answer. Used by the spinning thread."""
 
     def __init__(self, target: str) -> None:
@@ -145,7 +144,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rclpy.init(args=asked)
     client = DemoClient(given.node)
     go = threading.Event()
-    threading.Thread(target=lambda: (sys.stdin.readline(), go.set()), daemon=True).start()
+
+    def wait_for_a_line() -> None:
+        sys.stdin.readline()
+        go.set()
+
+    threading.Thread(target=wait_for_a_line, daemon=True).start()
     late = math.inf
     clock = client.get_clock()
     try:

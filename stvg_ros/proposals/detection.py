@@ -76,9 +76,7 @@ def background_of(images: Sequence[Image]) -> Image:
     return np.asarray(stack[len(stack) // 2], np.uint8)
 
 
-def moving_regions(
-    image: Image, background: Image, min_height_px: float
-) -> tuple[Boxes, Boxes]:
+def moving_regions(image: Image, background: Image, min_height_px: float) -> tuple[Boxes, Boxes]:
     """Boxes `(N, 4)` of upright regions that differ from the background, then the ghosts.
 
     A person who leaves a place that belongs to the median leaves a ghost: its outline is an edge
@@ -158,7 +156,9 @@ class ShapeDetector:
         factor = _HOG_HEIGHT_PX / image.shape[0]
         found, weights = self._hog.detectMultiScale(
             _resized(image, max(64, round(image.shape[1] * factor)), _HOG_HEIGHT_PX),
-            hitThreshold=_HOG_THRESHOLD, winStride=(8, 8), scale=1.08,
+            hitThreshold=_HOG_THRESHOLD,
+            winStride=(8, 8),
+            scale=1.08,
         )
         if len(found) == 0:
             return np.zeros((0, 4), np.float32), np.zeros(0, np.float32)

@@ -50,9 +50,7 @@ def predicted(state: BoxState) -> BoxState:
     """The belief one frame later."""
     height = max(float(state.mean[3]), 1.0)
     noise = np.repeat([_POSITION_NOISE, _VELOCITY_NOISE], 4) * height
-    return BoxState(
-        _MOVE @ state.mean, _MOVE @ state.covariance @ _MOVE.T + np.diag(noise**2)
-    )
+    return BoxState(_MOVE @ state.mean, _MOVE @ state.covariance @ _MOVE.T + np.diag(noise**2))
 
 
 def corrected(state: BoxState, box_xyxy_px: NDArray[np.float32]) -> BoxState:
