@@ -87,6 +87,7 @@ class Query:
         end_ns: end of the asked window (included), or None for the newest frame.
         deadline_s: seconds from receipt after which the answer is of no use, or None.
         max_targets: how many tubes may be returned, best first.
+        camera: which of several cameras is meant, or "" for all; only the node reads it.
     """
 
     text: str
@@ -95,6 +96,7 @@ class Query:
     end_ns: int | None = None
     deadline_s: float | None = None
     max_targets: int = 1
+    camera: str = ""
 
     def __post_init__(self) -> None:
         text = " ".join(self.text.split())
@@ -181,12 +183,20 @@ class Status(IntEnum):
 
 @dataclass(frozen=True)
 class TubeBox:
-    """One box of a tube. `score` is the attention inside it relative to the tube's peak, 0 to 1."""
+    """One box of a tube.
+
+    Attributes:
+        score: the attention inside it relative to the tube's peak, 0 to 1.
+        position_m: x, y, z in the camera's frame, where depth was there.
+        target_position_m: the same in the tube's `target_frame`.
+    """
 
     stamp_ns: int
     box_xyxy_px: tuple[float, float, float, float]
     score: float
     interpolated: bool = False
+    position_m: tuple[float, float, float] | None = None
+    target_position_m: tuple[float, float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -205,6 +215,8 @@ class Tube:
         consistency: S_cons of temporal-augmented assembling, -1 to 1; NaN when it did not run.
         dropped_steps: re-attention steps dropped for a non-finite gradient.
         timings_s: seconds per stage, in the order in which they ran.
+        camera: which of several cameras saw it.
+        target_frame: the coordinate frame of the boxes' `target_position_m`.
     """
 
     query: Query
@@ -226,6 +238,8 @@ class Tube:
     error_code: ErrorCode = ErrorCode.NONE
     error: str = ""
     timings_s: Mapping[str, float] = field(default_factory=dict)
+    camera: str = ""
+    target_frame: str = ""
 
 
 @dataclass(frozen=True, eq=False)

@@ -84,6 +84,11 @@ class Window:
             )
         return Clip(frames)
 
+    def frame(self, stamp_ns: int) -> Frame | None:
+        """The frame of exactly this stamp, if it is still there."""
+        with self._lock:
+            return next((f for f in reversed(self._frames) if f.stamp_ns == stamp_ns), None)
+
     def clear(self) -> None:
         """Forgets all frames."""
         with self._lock:

@@ -12,14 +12,8 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from stvg_ros import msg
 from stvg_ros.errors import ImageError
-from stvg_ros.node.conversions import (
-    compressed_frame,
-    image_frame,
-    image_message,
-    query_of,
-    stamp_ns,
-    time_message,
-)
+from stvg_ros.node.conversions import query_of, stamp_ns, time_message
+from stvg_ros.node.image_conversions import compressed_frame, image_frame, image_message
 
 RED = np.tile(np.array([200, 30, 10], np.uint8), (4, 6, 1))
 

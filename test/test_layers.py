@@ -62,7 +62,7 @@ def layer_of(parts: tuple[str, ...]) -> str:
     """The layer of a module given by its name's parts after `stvg_ros`."""
     if not parts:
         return "foundations"
-    if parts[0] in ("msg", "action"):
+    if parts[0] in ("msg", "srv", "action"):
         return "messages"
     return parts[0] if parts[0] in LAYERS else "foundations"
 
@@ -130,4 +130,4 @@ def test_the_rule_itself(source: str, module: str, wrong: int) -> None:
 
 def test_every_folder_has_its_row() -> None:
     folders = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
-    assert folders - {"msg", "action"} <= set(LAYERS)
+    assert folders - {"msg", "srv", "action"} <= set(LAYERS)
