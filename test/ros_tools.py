@@ -131,7 +131,7 @@ class Loop:
 class Setup:
     """The node with a toy grounder, and a client, each spun by a thread."""
 
-    def __init__(self, build=None, ready="ready", **parameters):
+    def __init__(self, build=None, ready="ready", connect=True, **parameters):
         self.toy = ToyGrounder()
         overrides = [Parameter(name, value=value) for name, value in parameters.items()]
         self.node = GroundingNode(build or (lambda config: self.toy), parameter_overrides=overrides)
@@ -141,7 +141,7 @@ class Setup:
         self.loop = Loop(self.client)
         self.until = self.loop.until
         self.until(lambda: any(text.startswith(ready) for text in self.client.states))
-        if ready == "ready":
+        if ready == "ready" and connect:
             self.until(self.client.connected)
 
     @property

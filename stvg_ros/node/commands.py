@@ -1,4 +1,4 @@
-"""Commands in: sentences and queries from topics and a service, to the worker."""
+"""Commands in: sentences and queries from topics and a service."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from stvg_ros.errors import StvgError
 from stvg_ros.node.cameras import Cameras
 from stvg_ros.node.conversions import query_of, tube_message
 from stvg_ros.node.qos import COMMANDS
-from stvg_ros.node.worker import Job, Worker, failed
+from stvg_ros.node.standing import StandingQueries
+from stvg_ros.node.worker import Answer, Job, Worker, failed
 from stvg_ros.srv import GroundQuery
 from stvg_ros.types import Grounding, Query
 
-Answer = Callable[[Grounding], None]
 Parse = Callable[[str], Query]
 
 
@@ -40,24 +40,38 @@ class Intake:
         self._worker = worker
         self._numbers = itertools.count(1)
 
-    def take(
-        self, parse: Parse, query_id: str, text: str, answer: Answer, **options: Any
-    ) -> Job | None:
-        """Submits a command.
+    def parsed(self, parse: Parse, query_id: str, text: str, answer: Answer) -> Query | None:
+        """A query, or None when it was answered at once with what is wrong with it.
 
         Args:
             parse: makes the query, given its id; may raise StvgError.
             query_id: the caller's name for the command, or "" for one of ours.
             text: as it came, for the answer when it cannot be parsed.
+            answer: is called when it cannot.
+        """
+        query_id = query_id or f"q-{next(self._numbers):06d}"
+        try:
+            return parse(query_id)
+        except StvgError as error:
+            answer(failed(Query(_shown(text), query_id), error))
+            return None
+
+    def take(
+        self, parse: Parse, query_id: str, text: str, answer: Answer, **options: Any
+    ) -> Job | None:
+        """Submits a command; arguments as of `parsed`.
+
+        Args:
             answer: is called exactly once, maybe before this returns.
             options: of the `Job`.
 
         Returns:
             The job, or None when it was answered at once.
         """
-        query = Query(_shown(text), query_id or f"q-{next(self._numbers):06d}")
+        query = self.parsed(parse, query_id, text, answer)
+        if query is None:
+            return None
         try:
-            query = parse(query.id)
             worker = self._worker()
             job = Job(query, self._cameras.clips(query.camera), answer, **options)
             worker.submit(job)
@@ -73,9 +87,12 @@ class Commands:
     Thread contract: the executor's thread.
     """
 
-    def __init__(self, node: Node, intake: Intake, publish: Answer) -> None:
+    def __init__(
+        self, node: Node, intake: Intake, standing: StandingQueries, publish: Answer
+    ) -> None:
         self._node = node
         self._intake = intake
+        self._standing = standing
         self._publish = publish
         self._subscriptions = [
             node.create_subscription(String, "~/command", self._on_command, COMMANDS),
@@ -95,9 +112,27 @@ class Commands:
         )
 
     def _on_query(self, message: msg.Query) -> None:
-        self._intake.take(
-            lambda query_id: query_of(message, query_id), message.id, message.text, self._publish
+        what: tuple[Parse, str, str, Answer] = (
+            lambda query_id: query_of(message, query_id),
+            message.id,
+            message.text,
+            self._publish,
         )
+        if message.stop:
+            self._stop(message.id)
+        elif message.standing_rate_hz == 0:
+            self._intake.take(*what)
+        elif (query := self._intake.parsed(*what)) is not None:
+            try:
+                self._standing.start(query, message.standing_rate_hz)
+            except StvgError as error:
+                self._publish(failed(query, error))
+
+    def _stop(self, query_id: str) -> None:
+        try:
+            self._standing.stop(query_id)
+        except StvgError as error:
+            self._publish(failed(Query("(stop)", query_id), error))
 
     async def _on_request(
         self, request: GroundQuery.Request, response: GroundQuery.Response

@@ -8,9 +8,9 @@ from rclpy.node import Node
 from rclpy.task import Future
 
 from stvg_ros.action import Ground
-from stvg_ros.node.commands import Answer, Intake
+from stvg_ros.node.commands import Intake
 from stvg_ros.node.conversions import duration_message, query_of, tube_message
-from stvg_ros.node.worker import Job
+from stvg_ros.node.worker import Answer, Job
 from stvg_ros.types import Grounding, Status
 
 

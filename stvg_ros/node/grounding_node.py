@@ -23,6 +23,7 @@ from stvg_ros.node.goals import Goals
 from stvg_ros.node.memory import release_memory
 from stvg_ros.node.parameters import Parameters
 from stvg_ros.node.qos import LATCHED
+from stvg_ros.node.standing import StandingQueries
 from stvg_ros.node.worker import Worker
 from stvg_ros.window import Window
 
@@ -36,6 +37,7 @@ class Parts:
 
     cameras: Cameras
     answers: Answers
+    standing: StandingQueries
     commands: Commands
     goals: Goals
 
@@ -44,6 +46,7 @@ class Parts:
         self.cameras.stop()
         self.goals.close()
         self.commands.close()
+        self.standing.close()
         self.answers.close()
 
 
@@ -94,6 +97,12 @@ class GroundingNode(LifecycleNode):
         """The cameras; there are some while the node is configured."""
         assert self._parts is not None, "the node is not configured"
         return self._parts.cameras
+
+    @property
+    def standing(self) -> StandingQueries:
+        """The standing queries; there are some while the node is configured."""
+        assert self._parts is not None, "the node is not configured"
+        return self._parts.standing
 
     @property
     def window(self) -> Window:
@@ -159,12 +168,15 @@ class GroundingNode(LifecycleNode):
         self._settings.check()
         cameras = Cameras(self, self._current)
         answers = Answers(self, cameras, self._current)
+        publish = answers.publish
         intake = Intake(cameras, self._active_worker)
+        standing = StandingQueries(self, cameras.clips, self._active_worker, publish)
         self._parts = Parts(
             cameras,
             answers,
-            Commands(self, intake, answers.publish),
-            Goals(self, intake, answers.publish),
+            standing,
+            Commands(self, intake, standing, publish),
+            Goals(self, intake, publish),
         )
         self._say("inactive")
 

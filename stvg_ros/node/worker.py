@@ -23,6 +23,8 @@ from stvg_ros.errors import (
 )
 from stvg_ros.types import Clip, Grounding, Query, Status, Tube
 
+Answer = Callable[[Grounding], None]
+
 _LOG = logging.getLogger(__name__)
 _STOPPED = "the node was deactivated or is shutting down"
 
@@ -42,7 +44,7 @@ class Job:
 
     query: Query
     clips: Mapping[str, Clip]
-    answer: Callable[[Grounding], None]
+    answer: Answer
     feedback: Callable[[str, float, float], None] = lambda stage, progress, elapsed_s: None
     received: float = field(default_factory=time.monotonic)
     stop: StvgError | None = None
