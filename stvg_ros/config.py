@@ -153,6 +153,29 @@ class ImageConfig(Group):
 
 
 @dataclass(frozen=True)
+class DepthConfig(Group):
+    """Aligned depth, for positions in space (node only)."""
+
+    group_name = "depth"
+    enabled: bool = setting(
+        False, "take ~/depth (16UC1 in mm or 32FC1 in m, aligned to ~/image) and ~/camera_info"
+    )
+    slop_s: float = setting(
+        0.05,
+        "stamps of image, depth and camera_info that differ by less belong together",
+        unit="s",
+        minimum=0.0001,
+        maximum=10.0,
+    )
+    queue_size: int = setting(
+        10, "messages of each topic that wait for their fellows", minimum=1, maximum=1000
+    )
+    target_frame: str = setting(
+        "", "frame in which positions are told too, such as map (needs tf2); '' is none"
+    )
+
+
+@dataclass(frozen=True)
 class WindowConfig(Group):
     """The sliding window of frames; the bounds hold together."""
 
@@ -395,6 +418,7 @@ class Config:
 
     node: NodeConfig = field(default_factory=NodeConfig)
     image: ImageConfig = field(default_factory=ImageConfig)
+    depth: DepthConfig = field(default_factory=DepthConfig)
     window: WindowConfig = field(default_factory=WindowConfig)
     command: CommandConfig = field(default_factory=CommandConfig)
     model: ModelConfig = field(default_factory=ModelConfig)

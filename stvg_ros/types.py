@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stvg_ros.boxes import Boxes, checked_boxes
+from stvg_ros.depth import Depth
 from stvg_ros.errors import CommandError, ErrorCode
 
 MAX_QUERY_CHARACTERS = 2000
@@ -27,6 +28,7 @@ class Frame:
         source_width_px: width of the camera's own image; boxes are in its pixels.
         source_height_px: height of the camera's own image.
         frame_id: the header's coordinate frame.
+        depth: the aligned depth image of the same moment, where there is one.
     """
 
     stamp_ns: int
@@ -34,6 +36,7 @@ class Frame:
     source_width_px: int
     source_height_px: int
     frame_id: str = ""
+    depth: Depth | None = None
 
     def __post_init__(self) -> None:
         shape, dtype = self.image.shape, self.image.dtype
@@ -44,6 +47,11 @@ class Frame:
                 f"Frame: expected a positive source size, got "
                 f"{self.source_width_px} x {self.source_height_px}"
             )
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the pixels."""
+        return self.image.nbytes + (self.depth.metres.nbytes if self.depth else 0)
 
 
 @dataclass(frozen=True, eq=False)

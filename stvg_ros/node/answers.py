@@ -1,9 +1,10 @@
-"""Answers out: tube, evidence, annotated image."""
+"""Answers out: tube, evidence, pose of the target, annotated image."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from geometry_msgs.msg import PoseStamped
 from rclpy.node import Node
 from sensor_msgs.msg import Image
 
@@ -12,6 +13,7 @@ from stvg_ros.config import Config
 from stvg_ros.node.cameras import Camera, Cameras, topic
 from stvg_ros.node.conversions import evidence_message, tube_message
 from stvg_ros.node.image_conversions import image_message
+from stvg_ros.node.positions import target_pose
 from stvg_ros.node.qos import LATCHED
 from stvg_ros.types import Grounding, Status, Tube
 from stvg_ros.visualization.drawing import annotate_frame
@@ -29,6 +31,7 @@ class Answers:
         self._config = config
         self._tubes = node.create_publisher(msg.Tube, "~/tube", LATCHED)
         self._evidence = node.create_publisher(msg.Evidence, "~/evidence", LATCHED)
+        self._poses = node.create_publisher(PoseStamped, "~/target_pose", LATCHED)
         self._annotated = {
             camera.name: node.create_publisher(Image, topic(camera.name, "annotated_image"), 1)
             for camera in cameras
@@ -44,6 +47,9 @@ class Answers:
         # The best tube goes last: it is the one that late subscribers get.
         for tube in reversed(grounding.tubes):
             self._tubes.publish(tube_message(tube))
+        pose = target_pose(best)
+        if pose is not None:
+            self._poses.publish(pose)
         if best.boxes and self._config().image.annotate:
             self._annotate(best, self._cameras[best.camera])
 
@@ -59,5 +65,5 @@ class Answers:
 
     def close(self) -> None:
         """Withdraws the topics."""
-        for publisher in (self._tubes, self._evidence, *self._annotated.values()):
+        for publisher in (self._tubes, self._evidence, self._poses, *self._annotated.values()):
             self._node.destroy_publisher(publisher)

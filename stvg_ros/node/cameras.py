@@ -13,6 +13,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from stvg_ros.config import Config
 from stvg_ros.errors import CommandError, NoImagesError, StvgError
 from stvg_ros.node.conversions import stamp_ns
+from stvg_ros.node.depth_feed import DepthFeed
 from stvg_ros.node.image_conversions import compressed_frame, image_frame
 from stvg_ros.node.qos import CAMERA
 from stvg_ros.types import Clip
@@ -47,9 +48,14 @@ class Camera:
         self.errors = 0
         self.last_error = ""
         self.callback_times_s: deque[float] = deque(maxlen=10_000)
+        self.depth: DepthFeed | None = None
+        if config().depth.enabled:
+            self.depth = DepthFeed(node, topic(name, ""), config(), self.window)
 
     def start(self) -> None:
         """Takes images from now on."""
+        if self.depth is not None:
+            self.depth.start()
         self._subscription = self._node.create_subscription(
             Image if self._raw else CompressedImage,
             topic(self.name, "image"),
@@ -62,6 +68,8 @@ class Camera:
         if self._subscription is not None:
             self._node.destroy_subscription(self._subscription)
             self._subscription = None
+        if self.depth is not None:
+            self.depth.stop()
         self.window.clear()
 
     def _on_image(self, message: Any) -> None:
@@ -81,11 +89,17 @@ class Camera:
             return
         long_side_px = self._config().window.long_side_px
         convert = image_frame if self._raw else compressed_frame
-        if self.window.add(convert(message, long_side_px)) is Added.RESTARTED:
+        frame = convert(message, long_side_px)
+        outcome = self.window.add(frame)
+        if outcome is Added.RESTARTED:
             self._node.get_logger().warning(
                 f"{self.name or 'camera'}: the image stamps jumped back or the image size "
                 "changed: window cleared"
             )
+        if self.depth is not None:
+            if outcome is Added.RESTARTED:
+                self.depth.restart()
+            self.depth.image_stored(message, frame.source_width_px, frame.source_height_px)
 
 
 class Cameras:

@@ -101,13 +101,14 @@ def _box_message(box: TubeBox) -> msg.TubeBox:
         score=box.score,
         interpolated=box.interpolated,
         has_position=box.position_m is not None,
-        position=_point(box.position_m),
+        position=point_message(box.position_m),
         has_target_position=box.target_position_m is not None,
-        target_position=_point(box.target_position_m),
+        target_position=point_message(box.target_position_m),
     )
 
 
-def _point(position_m: tuple[float, float, float] | None) -> Point:
+def point_message(position_m: tuple[float, float, float] | None) -> Point:
+    """A `geometry_msgs/Point`; the origin for None."""
     x, y, z = position_m or (0.0, 0.0, 0.0)
     return Point(x=x, y=y, z=z)
 

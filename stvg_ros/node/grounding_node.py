@@ -22,6 +22,7 @@ from stvg_ros.node.commands import Commands, Intake
 from stvg_ros.node.goals import Goals
 from stvg_ros.node.memory import release_memory
 from stvg_ros.node.parameters import Parameters
+from stvg_ros.node.positions import Locator
 from stvg_ros.node.qos import LATCHED
 from stvg_ros.node.standing import StandingQueries
 from stvg_ros.node.worker import Worker
@@ -36,6 +37,7 @@ class Parts:
     """What the node has between configure and cleanup."""
 
     cameras: Cameras
+    locator: Locator
     answers: Answers
     standing: StandingQueries
     commands: Commands
@@ -48,6 +50,7 @@ class Parts:
         self.commands.close()
         self.standing.close()
         self.answers.close()
+        self.locator.close()
 
 
 class GroundingNode(LifecycleNode):
@@ -173,6 +176,7 @@ class GroundingNode(LifecycleNode):
         standing = StandingQueries(self, cameras.clips, self._active_worker, publish)
         self._parts = Parts(
             cameras,
+            Locator(self, self._settings.config.depth),
             answers,
             standing,
             Commands(self, intake, standing, publish),
@@ -183,7 +187,10 @@ class GroundingNode(LifecycleNode):
     def _activate(self) -> None:
         config = self._settings.config
         self._say("loading the model")
-        worker = Worker(lambda: self._build(config), config.command, self._say)
+        assert self._parts is not None
+        worker = Worker(
+            lambda: self._build(config), config.command, self._say, self._parts.locator.finish
+        )
         try:
             self._wait_loaded(worker)
         except StvgError:
