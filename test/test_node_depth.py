@@ -147,7 +147,7 @@ def test_depth_after_a_bag_loop_belongs_to_the_new_images(start):
 class Tf2(ModuleType):
     """What the node uses of tf2_ros, with one transform at one moment."""
 
-    class TransformException(Exception):
+    class TransformException(Exception):  # noqa: N818
         pass
 
     class Buffer:
