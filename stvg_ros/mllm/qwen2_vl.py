@@ -40,7 +40,7 @@ def frame_size(numbers: ImageNumbers, height: int, width: int, total: int) -> tu
 
 def encode(model: Any, numbers: ImageNumbers, images: Images, total: int) -> VisualTokens:
     """T frames to `ceil(T / 2)` slots."""
-    height, width = frame_size(numbers, *images[0].shape[:2], total)
+    height, width = frame_size(numbers, images[0].shape[0], images[0].shape[1], total)
     features, _ = tower(model, numbers, images, height, width)
     slots = slots_of(len(images), numbers.pair)
     factor = numbers.patch * numbers.merge
