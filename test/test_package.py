@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ROSDEP_KEYS = {
     "action_msgs", "ament_cmake", "ament_cmake_pytest", "ament_cmake_python", "builtin_interfaces",
     "cv_bridge", "diagnostic_msgs", "geometry_msgs", "launch", "launch_ros", "lifecycle_msgs",
-    "message_filters", "python3-numpy",
+    "message_filters", "python3-msgpack", "python3-numpy",
     "python3-opencv", "python3-pil", "python3-pytest", "python3-pytest-timeout", "python3-scipy",
     "python3-torch", "python3-tqdm", "python3-transformers-pip", "rcl_interfaces", "rclpy",
     "rosidl_default_generators", "rosidl_default_runtime", "sensor_msgs", "std_msgs", "std_srvs",
