@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from stvg_ros.cli.main import main
-from stvg_ros.errors import AnnotationError, RecordingError
+from stvg_ros.errors import AnnotationError, ImageError, RecordingError
 from stvg_ros.evaluation.annotations import (
     Annotations,
     Entry,
@@ -94,6 +94,27 @@ def test_bag_with_unsorted_and_repeated_stamps(tmp_path: Path) -> None:
     assert recording.stamps_ns.tolist() == [frame.stamp_ns for frame in kept]
     assert recording.notes == ("1 of 5 images have the stamp of an earlier one and are left out.",)
     assert [number_of(dict(recording.pictures(index))[index]) for index in range(4)] == [0, 1, 2, 3]
+
+
+def test_damaged_images_of_a_bag_are_named(tmp_path: Path, monkeypatch: Any) -> None:
+    broken = iter([b"no JPEG"])
+
+    def imencode(kind: str, image: np.ndarray, options: list[int]) -> tuple[bool, np.ndarray]:
+        data = next(broken, None)
+        if data is None:
+            return original(kind, image, options)
+        return True, np.frombuffer(data, np.uint8)
+
+    original = cv2.imencode
+    with monkeypatch.context() as change:
+        change.setattr(cv2, "imencode", imencode)
+        write_bag(tmp_path / "bag", frames(3), compressed=True)
+    source = JpegFrames(lambda: open_recording(tmp_path / "bag"))
+    assert source.recording.size_px == (64, 48)
+    with pytest.raises(ImageError, match="cannot be converted to rgb8"):
+        source.jpeg(0)
+    assert source.jpeg(1)
+    source.close()
 
 
 def test_what_is_no_recording(tmp_path: Path, video: Path) -> None:

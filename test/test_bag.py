@@ -11,6 +11,7 @@ from stvg_ros.evaluation.bag import (
     RawMessage,
     find_image_topic,
     read_frames,
+    read_images,
     read_raw,
     write_bag,
 )
@@ -39,7 +40,7 @@ def test_raw_images_come_back_exactly(tmp_path: Path, storage: str) -> None:
     assert back[0].source_width_px == 48
     assert [m.recorded_ns for m in read_raw(path)] == list(STAMPS)
     assert [m.stamp_ns for m in read_raw(path)] == list(STAMPS)
-    (middle,) = read_frames(path, recorded_ns=STAMPS[1])
+    (middle,) = read_images(path, recorded_ns=STAMPS[1])
     assert middle.stamp_ns == STAMPS[1]
 
 

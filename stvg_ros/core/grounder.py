@@ -142,7 +142,7 @@ class LocalGrounder:
                 scored.tube(candidate, replace(answer, rank=rank))
                 for rank, candidate in enumerate(ranked[: query.max_targets])
             )
-        return Grounding(tubes, scored.evidence(ranked, token))
+        return Grounding(tubes, scored.evidence(ranked, token), candidates)
 
     def _first_look(self, visual: VisualTokens, split: SplitQuery, config: Config) -> FirstLook:
         """One pass over T_v serves Q, Q_s, Q_t, the neutral prompt, and both first gradients."""

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from stvg_ros.errors import RecordingError
+from stvg_ros.errors import ImageError, RecordingError
 from stvg_ros.evaluation.annotator.recording import Picture
-from stvg_ros.evaluation.bag import find_image_topic, read_frames, read_raw
+from stvg_ros.evaluation.bag import find_image_topic, read_images, read_raw
 
 
 class BagFrames:
@@ -40,15 +40,26 @@ class BagFrames:
             if twice
             else ()
         )
-        ((_, first),) = self.pictures(0)
-        self.size_px = (first.shape[1], first.shape[0])
+        self.size_px = self._size()
+
+    def _size(self) -> tuple[int, int]:
+        """Width and height of the first image that decodes."""
+        reason = ""
+        for index in range(len(self.stamps_ns)):
+            try:
+                ((_, first),) = self.pictures(index)
+            except ImageError as error:
+                reason = reason or str(error)
+                continue
+            return first.shape[1], first.shape[0]
+        raise RecordingError(f"{self._path}: none of its images decodes: {reason}")
 
     def pictures(self, index: int) -> Iterator[tuple[int, Picture]]:
         """The one frame."""
         recorded_ns, stamp_ns = self._recorded_ns[index], int(self.stamps_ns[index])
-        for frame in read_frames(self._path, self.topic, recorded_ns=recorded_ns):
-            if frame.stamp_ns == stamp_ns:
-                yield index, frame.image
+        for image in read_images(self._path, self.topic, recorded_ns=recorded_ns):
+            if image.stamp_ns == stamp_ns:
+                yield index, image.frame().image
                 return
         raise RecordingError(
             f"{self._path}: the image of stamp {stamp_ns} ns is no longer there; was it changed?"

@@ -11,6 +11,7 @@ from stvg_ros.errors import RecordingError
 from stvg_ros.evaluation.annotator.bag_frames import BagFrames
 from stvg_ros.evaluation.annotator.recording import Recording
 from stvg_ros.evaluation.annotator.video_frames import VideoFrames
+from stvg_ros.evaluation.sources import is_bag
 from stvg_ros.images import jpeg_bytes
 
 LONG_SIDE_PX = 1280
@@ -22,7 +23,7 @@ def open_recording(path: Path, topic: str | None = None) -> Recording:
     Raises:
         RecordingError: it cannot be read, or has no images.
     """
-    if path.is_dir() or path.suffix in (".mcap", ".db3"):
+    if is_bag(path):
         return BagFrames(path, topic)
     if topic is not None:
         raise RecordingError(f"{path}: is a video, which has no topic {topic!r}; leave it out")
