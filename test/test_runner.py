@@ -20,14 +20,13 @@ from stvg_ros.config import WindowConfig
 from stvg_ros.errors import AnnotationError
 from stvg_ros.evaluation.annotations import Entry
 from stvg_ros.evaluation.bag import write_bag
-from stvg_ros.evaluation.conventions import convention
 from stvg_ros.evaluation.metrics import Score
 from stvg_ros.evaluation.records import Source
 from stvg_ros.evaluation.runner import Job, evaluate
 from stvg_ros.evaluation.samples import Sample, annotated_samples, numbered_truth
 from stvg_ros.video import write_video
 
-JOB = Job(WindowConfig(duration_s=2.0, max_rate_hz=0.0), convention("frames"))
+JOB = Job(WindowConfig(duration_s=2.0, max_rate_hz=0.0))
 ZERO = Score(0.0, 0.0, 0.0)
 
 

@@ -12,6 +12,7 @@ from stvg_ros.errors import ConfigError, StvgError
 # Name, what it does, and the module with `add_arguments(parser)` and `run(given) -> int`.
 COMMANDS = (
     ("ground", "find what a sentence describes in a video or a bag, without ROS"),
+    ("evaluate", "accuracy on data sets, bags and videos; stopped runs go on"),
     ("demo", "the whole loop on real ROS 2: bag, camera topic, node, command, tube"),
     ("annotate", "mark queries, spans and boxes on a video or a bag, in a local web page"),
     ("ablate", "accuracy on rendered scenes, the parts of the method added one by one"),

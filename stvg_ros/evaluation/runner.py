@@ -14,7 +14,7 @@ from stvg_ros.config import WindowConfig
 from stvg_ros.core.interfaces import Grounder
 from stvg_ros.core.sampling import cut
 from stvg_ros.errors import AnnotationError, ErrorCode, StvgError
-from stvg_ros.evaluation.conventions import Convention, scored
+from stvg_ros.evaluation.conventions import CONVENTIONS, convention, scored
 from stvg_ros.evaluation.metrics import FrameTube, Score, on_clip, spread
 from stvg_ros.evaluation.records import Result
 from stvg_ros.evaluation.references import references
@@ -32,12 +32,13 @@ class Job:
 
     Attributes:
         window: of the node that is stood in for.
-        how: the convention of the scores.
+        convention: name of the convention of the scores; the answer is scored under the others
+            too, as "answer@NAME".
         keep_evidence: whether results carry the evidence.
     """
 
     window: WindowConfig
-    how: Convention
+    convention: str = "frames"
     keep_evidence: bool = False
 
 
@@ -189,7 +190,7 @@ def judged(
     scores: dict[str, Score] = {}
     if truth is not None:
         truth = FrameTube(truth.boxes_xyxy_px[shown], truth.present[shown], truth.span[shown])
-        scores = _scores(grounding, truth, stored_ns, stamps_ns, asked, job.how)
+        scores = _scores(grounding, truth, stored_ns, stamps_ns, asked, job)
     return Result(
         id=sample.id,
         group=sample.group,
@@ -211,7 +212,7 @@ def _scores(
     stored_ns: NDArray[np.int64],
     stamps_ns: NDArray[np.int64],
     asked: NDArray[np.bool_],
-    how: Convention,
+    job: Job,
 ) -> dict[str, Score]:
     best, frames_hz = grounding.best, rate_hz(stamps_ns)
 
@@ -220,13 +221,17 @@ def _scores(
         return FrameTube(found.boxes_xyxy_px, found.present & asked, found.span & asked)
 
     def score(found: FrameTube) -> Score:
-        return scored(found, truth, how, rate_hz=frames_hz)
+        return scored(found, truth, convention(job.convention), rate_hz=frames_hz)
 
     answer = carried(on_clip(best, stored_ns))
     beside = references(
         answer, best.track_id, grounding.candidates, truth, asked, carried=carried, score=score
     )
-    return {"answer": score(answer), **beside}
+    others = {
+        f"answer@{name}": scored(answer, truth, how, rate_hz=frames_hz)
+        for name, how in CONVENTIONS.items()
+    }
+    return {"answer": score(answer), **beside, **others}
 
 
 def rate_hz(stamps_ns: NDArray[np.int64]) -> float:
