@@ -15,6 +15,7 @@ COMMANDS = (
     ("evaluate", "accuracy on data sets, bags and videos; stopped runs go on"),
     ("demo", "the whole loop on real ROS 2: bag, camera topic, node, command, tube"),
     ("annotate", "mark queries, spans and boxes on a video or a bag, in a local web page"),
+    ("report", "what an evaluation run gave, as an HTML page, JSON and CSV"),
     ("ablate", "accuracy on rendered scenes, the parts of the method added one by one"),
     ("bench", "seconds per stage of a grounding on this machine"),
 )

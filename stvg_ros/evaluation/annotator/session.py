@@ -82,7 +82,7 @@ class Session:
             "out": self.out.name,
             "exists": self.out.exists(),
             "size_px": list(self._recording.size_px),
-            "times_s": ((stamps_ns - stamps_ns[0]) / 1e9).round(6).tolist(),
+            "times_s": ((stamps_ns - stamps_ns[0]) / 1e9).tolist(),
             "notes": self._notes,
             "queries": [self._query_json(entry) for entry in self._loaded.values()],
         }
