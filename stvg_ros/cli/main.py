@@ -13,6 +13,8 @@ from stvg_ros.errors import ConfigError, StvgError
 COMMANDS = (
     ("ground", "find what a sentence describes in a video or a bag, without ROS"),
     ("evaluate", "accuracy on data sets, bags and videos; stopped runs go on"),
+    ("convert", "a data set as bags, or annotated bags and videos as a data set"),
+    ("compare", "two runs of evaluate side by side, with a paired test"),
     ("demo", "the whole loop on real ROS 2: bag, camera topic, node, command, tube"),
     ("annotate", "mark queries, spans and boxes on a video or a bag, in a local web page"),
     ("report", "what an evaluation run gave, as an HTML page, JSON and CSV"),

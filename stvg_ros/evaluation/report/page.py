@@ -231,8 +231,9 @@ def _sample(place: int, result: Result, drawn: Sequence[Picture], reason: str) -
     if "ground" in result.timings_s:
         about.append(f"{result.timings_s['ground']:.2f} s")
     wrong = result.outcome == "failed" or (not result.scores and result.outcome == "found")
+    kind = "wrong" if wrong else "answered"
     parts = [
-        f'<li id="{escape(result.id)}"{' class="wrong"' if wrong else ""}>',
+        f'<li id="{escape(result.id)}" class="{kind}">',
         f'<div class="title"><span class="place">{place}</span>'
         f"<h3>{escape(result.query)}</h3></div>",
         f'<dl class="scores">{numbers}</dl>',
