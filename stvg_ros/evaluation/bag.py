@@ -170,11 +170,13 @@ class BagImage:
 
     Attributes:
         stamp_ns: the header's stamp; -1 for an impossible one, whose frame is refused.
+        raw: the message as it lies in the recording.
         message: `sensor_msgs/Image` or `CompressedImage`.
         name: what errors call it.
     """
 
     stamp_ns: int
+    raw: RawMessage
     message: Any
     name: str
 
@@ -210,10 +212,11 @@ def read_images(path: Path | str, topic: str | None = None) -> Iterator[BagImage
         for _, recorded_ns, data in reader.messages(connections=[connection]):
             message: Any = store.deserialize_cdr(data, connection.msgtype)
             name = f"{path}: the image recorded at {recorded_ns} ns on {connection.topic}"
+            raw = RawMessage(recorded_ns, bytes(data))
             try:
-                yield BagImage(stamp_ns(message.header.stamp), message, name)
+                yield BagImage(stamp_ns(message.header.stamp), raw, message, name)
             except ImageError:
-                yield BagImage(-1, message, name)
+                yield BagImage(-1, raw, message, name)
 
 
 def read_frames(path: Path | str, topic: str | None = None) -> Iterator[Frame]:
