@@ -202,8 +202,11 @@ class Tube:
         confidence: 0 to 1; how sure the model is that the target is there.
         rank: 0 for the best tube, 1 for the next, ...
         track_id: the candidate tube that was chosen.
+        score: S_obj, the highest attention inside the tube relative to the neutral prompt; tubes
+            are ranked by it. NaN without a tube.
         consistency: S_cons of temporal-augmented assembling, -1 to 1; NaN when it did not run.
         dropped_steps: re-attention steps dropped for a non-finite gradient.
+        preliminary: the answer before tuning; the final one follows.
         timings_s: seconds per stage, in the order in which they ran.
     """
 
@@ -216,8 +219,10 @@ class Tube:
     confidence: float = 0.0
     rank: int = 0
     track_id: int = -1
+    score: float = float("nan")
     consistency: float = float("nan")
     dropped_steps: int = 0
+    preliminary: bool = False
     width_px: int = 0
     height_px: int = 0
     frame_id: str = ""
@@ -240,6 +245,7 @@ class Evidence:
         frame_scores: `(T,)` S_frame inside the chosen track; NaN without a track.
         track_scores: S_obj for each candidate tube, by track id.
         grounding_token: label of the prompt token whose row is A_S.
+        margins: log p(yes) - log p(no) of Q, Q_s and Q_t before tuning, in nats.
     """
 
     stamps_ns: NDArray[np.int64]
@@ -249,6 +255,7 @@ class Evidence:
     frame_scores: NDArray[np.float32]
     track_scores: Mapping[int, float]
     grounding_token: str
+    margins: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,7 +25,7 @@ MIN_FRAME_TOKENS = 128
 CHUNK = 8  # slots that go through the vision tower at a time
 
 
-def encode(model: Any, numbers: ImageNumbers, images: Images) -> VisualTokens:
+def encode(model: Any, numbers: ImageNumbers, images: Images, total: int) -> VisualTokens:
     """T frames to `ceil(T / 2)` slots."""
     factor = numbers.patch * numbers.merge
     most = MAX_FRAME_TOKENS * factor**2
@@ -84,4 +84,4 @@ def positions(model: Any, ids: Tensor, visual: VisualTokens) -> tuple[Tensor, in
     return at[..., :-1], int(at[0, 0, -1])
 
 
-FAMILY = Family(encode, layout, positions)
+FAMILY = Family(encode, layout, positions, pairs=True)

@@ -14,7 +14,7 @@ FRAMES_PER_SECOND = 2.0
 MIN_TOKENS, MAX_TOKENS = 128, 768
 
 
-def encode(model: Any, numbers: ImageNumbers, images: Images) -> VisualTokens:
+def encode(model: Any, numbers: ImageNumbers, images: Images, total: int) -> VisualTokens:
     """T frames to `ceil(T / 2)` slots; the bounds on the size hold for the whole video."""
     factor = numbers.patch * numbers.merge
     height, width = images[0].shape[:2]
@@ -28,7 +28,7 @@ def encode(model: Any, numbers: ImageNumbers, images: Images) -> VisualTokens:
         factor,
         numbers.size.get("shortest_edge", MIN_TOKENS * factor**2),
         numbers.size.get("longest_edge", MAX_TOKENS * factor**2),
-        frames=len(slots) * numbers.pair,
+        frames=len(slots_of(total, numbers.pair)) * numbers.pair,
     )
     features, deep = tower(model, numbers, images, height, width)
     return VisualTokens(features, (len(slots), height // factor, width // factor), slots, deep)
@@ -49,4 +49,4 @@ def layout(tokenizer: Any, model: Any, visual: VisualTokens) -> Layout:
     return Layout(start + video + end, text, config.video_token_id)
 
 
-FAMILY = Family(encode, layout, positions, deep=True)
+FAMILY = Family(encode, layout, positions, deep=True, pairs=True)
