@@ -15,6 +15,10 @@ from numpy.typing import NDArray
 from stvg_ros.boxes import Boxes, checked_boxes, paired_iou
 from stvg_ros.types import Status, Tube
 
+# Answers beside the grounder's own that put its scores into proportion: its track all the time; of
+# its candidate tubes the best one (an oracle), all the time; and the best one in the true span.
+REFERENCES = ("whole_window", "best_track", "best_track_true_span")
+
 
 @dataclass(frozen=True, eq=False)
 class FrameTube:
