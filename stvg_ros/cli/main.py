@@ -13,6 +13,7 @@ from stvg_ros.errors import ConfigError, StvgError
 COMMANDS = (
     ("ground", "find what a sentence describes in a video or a bag, without ROS"),
     ("demo", "the whole loop on real ROS 2: bag, camera topic, node, command, tube"),
+    ("synthesize", "rendered scenes as a data set: videos or bags, with true tubes"),
     ("ablate", "accuracy on rendered scenes, the parts of the method added one by one"),
     ("bench", "seconds per stage of a grounding on this machine"),
 )
