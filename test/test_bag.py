@@ -2,11 +2,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, Writer
+from rosbags.typesys import Stores, get_typestore
 
 from stvg_ros.errors import RecordingError
 from stvg_ros.evaluation.bag import (
     COMPRESSED,
     IMAGE,
+    STORAGES,
     find_image_topic,
     read_frames,
     read_raw,
@@ -78,3 +81,25 @@ def test_refuses_to_overwrite_and_unknown_storage(tmp_path: Path) -> None:
         write_bag(tmp_path / "bag", frames())
     with pytest.raises(RecordingError, match="storage: expected one of sqlite3, mcap, got 'zip'"):
         write_bag(tmp_path / "other", frames(), storage="zip")
+
+
+@pytest.mark.parametrize(
+    ("storage", "mode"),
+    [("sqlite3", "MESSAGE"), ("sqlite3", "FILE"), ("mcap", "FILE"), ("mcap", "STORAGE")],
+)
+def test_zstd_compression_of_every_kind_is_read(tmp_path: Path, storage: str, mode: str) -> None:
+    write_bag(tmp_path / "plain", frames(), topic="/cam")
+    writer = Writer(tmp_path / "zstd", version=9, storage_plugin=STORAGES[storage])
+    writer.set_compression(CompressionMode[mode], CompressionFormat.ZSTD)
+    store = get_typestore(Stores.ROS2_JAZZY)
+    with writer:
+        connection = writer.add_connection("/cam", IMAGE, typestore=store)
+        for message in read_raw(tmp_path / "plain"):
+            writer.write(connection, message.recorded_ns, message.data)
+    back = list(read_frames(tmp_path / "zstd"))
+    assert all(np.array_equal(a.image, b.image) for a, b in zip(back, frames(), strict=True))
+    (data,) = (p for p in (tmp_path / "zstd").iterdir() if p.suffix != ".yaml")
+    assert b"\x28\xb5\x2f\xfd" in data.read_bytes()  # zstd
+    data.write_bytes(data.read_bytes()[: data.stat().st_size // 2])
+    with pytest.raises(RecordingError, match="cannot be read as a rosbag2 recording"):
+        list(read_frames(tmp_path / "zstd"))

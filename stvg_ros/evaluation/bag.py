@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import struct
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,10 +14,11 @@ import numpy as np
 from rosbags.image import ImageError as RosbagsImageError
 from rosbags.image import message_to_cvimage
 from rosbags.interfaces import Connection
-from rosbags.rosbag2 import Reader, ReaderError, StoragePlugin, Writer, WriterError
+from rosbags.rosbag2 import Reader, StoragePlugin, Writer, WriterError
 from rosbags.typesys import Stores, get_typestore
 
-from stvg_ros.errors import RecordingError
+from stvg_ros.errors import ImageError, RecordingError, StvgError
+from stvg_ros.images import reduced
 from stvg_ros.types import Frame
 
 IMAGE = "sensor_msgs/msg/Image"
@@ -111,14 +111,15 @@ def _message(types: Any, frame: Frame, compressed: bool) -> Any:
 def _opened(path: Path | str) -> Iterator[Reader]:
     """An open reader; everything that a broken file raises becomes a `RecordingError`."""
     if not Path(path).exists():
-        raise RecordingError(f"{path}: no such recording; expected a rosbag2 folder")
+        raise RecordingError(
+            f"{path}: no such recording; expected a rosbag2 folder or one of its files"
+        )
     try:
         with Reader(Path(path)) as reader:
             yield reader
-    except (
-        ReaderError, sqlite3.Error, OSError, EOFError, struct.error, ValueError, AssertionError,
-        KeyError, IndexError,
-    ) as error:  # fmt: skip
+    except StvgError:
+        raise
+    except Exception as error:  # broken bytes raise whatever the first reader of them raises
         detail = str(error) or type(error).__name__
         raise RecordingError(
             f"{path}: cannot be read as a rosbag2 recording ({detail}); "
@@ -162,8 +163,39 @@ def read_raw(path: Path | str, topic: str | None = None) -> Iterator[RawMessage]
             yield RawMessage(recorded_ns, bytes(data))
 
 
-def read_frames(path: Path | str, topic: str | None = None) -> Iterator[Frame]:
-    """The images of a recording as frames with their header stamps, one at a time.
+@dataclass(frozen=True, eq=False)
+class BagImage:
+    """An image message whose pixels are not converted yet.
+
+    Attributes:
+        stamp_ns: the header's stamp.
+        message: `sensor_msgs/Image` or `CompressedImage`.
+        name: what errors call it.
+    """
+
+    stamp_ns: int
+    message: Any
+    name: str
+
+    def frame(self, long_side_px: int | None = None) -> Frame:
+        """The image in RGB, scaled down to a long side where one is given.
+
+        Raises:
+            ImageError: an encoding that is not known, or bytes that do not decode.
+        """
+        try:
+            image = np.asarray(message_to_cvimage(self.message, "rgb8"), np.uint8)
+        except (RosbagsImageError, ValueError, TypeError, AssertionError, cv2.error) as error:
+            raise ImageError(f"{self.name}: cannot be converted to rgb8 ({error})") from error
+        if image.ndim != 3 or 0 in image.shape:
+            raise ImageError(f"{self.name}: expected pixels, got an empty image")
+        small = image if long_side_px is None else reduced(image, long_side_px)
+        frame_id = self.message.header.frame_id
+        return Frame(self.stamp_ns, small, image.shape[1], image.shape[0], frame_id)
+
+
+def read_images(path: Path | str, topic: str | None = None) -> Iterator[BagImage]:
+    """The images of a recording in the order in which they were recorded, one at a time.
 
     Raises:
         RecordingError: the recording is broken, or has no such image topic.
@@ -173,18 +205,22 @@ def read_frames(path: Path | str, topic: str | None = None) -> Iterator[Frame]:
         connection = _image_connection(reader, path, topic)
         for _, recorded_ns, data in reader.messages(connections=[connection]):
             message: Any = store.deserialize_cdr(data, connection.msgtype)
-            try:
-                image = np.asarray(message_to_cvimage(message, "rgb8"), np.uint8)
-            except RosbagsImageError as error:
-                raise RecordingError(
-                    f"{path}: the image recorded at {recorded_ns} ns on {connection.topic} "
-                    f"cannot be converted to rgb8 ({error})"
-                ) from error
             stamp = message.header.stamp
-            yield Frame(
-                stamp_ns=stamp.sec * 1_000_000_000 + stamp.nanosec,
-                image=image,
-                source_width_px=image.shape[1],
-                source_height_px=image.shape[0],
-                frame_id=message.header.frame_id,
+            yield BagImage(
+                stamp.sec * 1_000_000_000 + stamp.nanosec,
+                message,
+                f"{path}: the image recorded at {recorded_ns} ns on {connection.topic}",
             )
+
+
+def read_frames(path: Path | str, topic: str | None = None) -> Iterator[Frame]:
+    """The images of a recording as frames with their header stamps, one at a time.
+
+    Raises:
+        RecordingError: the recording is broken, or has no such image topic.
+    """
+    for image in read_images(path, topic):
+        try:
+            yield image.frame()
+        except ImageError as error:
+            raise RecordingError(str(error)) from error

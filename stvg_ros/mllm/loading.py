@@ -61,6 +61,21 @@ def load(config: ModelConfig) -> Checkpoint:
     return Checkpoint(name, path, model, tokenizer, numbers, family, settings)
 
 
+def checkpoint_folder(path: str) -> Path:
+    """The local folder of a model's files; those of a hub id must have been fetched.
+
+    Raises:
+        ModelError: there are none.
+    """
+    if path == "embedded":
+        return FOLDER
+    local = Path(path).expanduser().is_dir()
+    file = _file(str(Path(path).expanduser()) if local else path, "config.json", local)
+    if file is None:
+        raise ModelError(f"{path}: no config.json; expected a transformers checkpoint")
+    return Path(file).parent
+
+
 def device_of(name: str) -> torch.device:
     """The device of `model.device`.
 
