@@ -101,7 +101,8 @@ $(STAMPS)/torch: requirements/torch.txt $(STAMPS)/venv
 
 $(STAMPS)/libraries: requirements/library.txt requirements/development.txt $(STAMPS)/torch
 	@echo "[4/5] Python libraries (about a minute)"
-	@$(PIP) install --quiet --requirement $< --requirement requirements/torch.txt
+	@$(PIP) install --quiet --requirement $< --requirement requirements/torch.txt \
+	  --requirement requirements/development.txt
 	@touch $@
 
 $(STAMPS)/interfaces: $(INTERFACES) CMakeLists.txt package.xml cmake/executable.in \
