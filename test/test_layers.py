@@ -42,7 +42,7 @@ LAYERS = {
     ),
     "build": layer("foundations core mllm proposals build", "numpy torch"),
     "evaluation": layer(
-        "foundations core evaluation visualization", "numpy cv2 scipy av rosbags tqdm"
+        "foundations core evaluation visualization", "numpy torch cv2 scipy av rosbags tqdm"
     ),
     "visualization": layer("foundations core visualization", "numpy cv2 av"),
     "node": layer(

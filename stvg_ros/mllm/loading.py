@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,18 @@ def checkpoint_folder(path: str) -> Path:
     if file is None:
         raise ModelError(f"{path}: no config.json; expected a transformers checkpoint")
     return Path(file).parent
+
+
+def untrained(checkpoint: Checkpoint, seed: int) -> Checkpoint:
+    """The same model at the random weights from which a training begins: a control."""
+    model = checkpoint.model
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        fresh = type(model)(model.config)
+    fresh = fresh.to(device=model.device, dtype=model.dtype)
+    fresh.model.language_model.config._attn_implementation = NAME
+    name = f"{checkpoint.name}, untrained"
+    return replace(checkpoint, name=name, model=fresh.eval().requires_grad_(False))
 
 
 def device_of(name: str) -> torch.device:
