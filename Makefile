@@ -36,7 +36,7 @@ STAMPS := $(VENV)/stamps
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-INTERFACES := $(wildcard msg/*.msg action/*.action)
+INTERFACES := $(wildcard msg/*.msg srv/*.srv action/*.action)
 # Folders too: their time changes when a file is removed.
 MODULES := $(shell find stvg_ros launch config rviz -not -path '*__pycache__*' 2>/dev/null)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from pathlib import Path
@@ -72,6 +73,20 @@ def test_pickled_weights_are_not_read(folder: Path) -> None:
     (folder / "model.safetensors").unlink()
     with pytest.raises(ModelError, match="safetensors"):
         load(folder)
+
+
+def test_code_of_the_checkpoint_does_not_run(folder: Path) -> None:
+    trace = folder / "ran"
+    (folder / "own.py").write_text(f"import pathlib\npathlib.Path({str(trace)!r}).touch()\n")
+    for name, kind in (("tokenizer_config.json", "AutoTokenizer"), ("config.json", "AutoModel")):
+        values = json.loads((folder / name).read_text())
+        values["auto_map"] = {kind: ["own.Own", None] if kind == "AutoTokenizer" else "own.Own"}
+        if kind == "AutoTokenizer":
+            values["tokenizer_class"] = "Own"
+        (folder / name).write_text(json.dumps(values))
+    with contextlib.suppress(ModelError):  # refused or loaded without it
+        load(folder)
+    assert not trace.exists()
 
 
 def test_no_chat_template(folder: Path) -> None:

@@ -19,4 +19,4 @@ def load_mllm(model: ModelConfig, attention: AttentionConfig) -> Mllm:
     from stvg_ros.mllm.hf_common import HfMllm
     from stvg_ros.mllm.loading import load
 
-    return HfMllm(load(model), attention, model.gradient_checkpointing)
+    return HfMllm(load(model), attention, model.gradient_checkpointing, model.batch_passes)

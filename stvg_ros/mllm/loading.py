@@ -20,6 +20,8 @@ from stvg_ros.mllm.family import Checkpoint
 from stvg_ros.mllm.preprocess import ImageNumbers
 from stvg_ros.mllm.rows import NAME
 
+# Small beside the language model, and what they lose every later step would see.
+KEPT_WHOLE = ["lm_head", "model.visual", "model.vision_tower", "model.multi_modal_projector"]
 PREPROCESSORS = ("video_preprocessor_config.json", "preprocessor_config.json")
 
 
@@ -127,7 +129,9 @@ def _numbers(path: str, local: bool) -> ImageNumbers:
 
 def _tokenizer(path: str, local: bool) -> Any:
     try:
-        tokenizer: Any = transformers.AutoTokenizer.from_pretrained(path, local_files_only=local)
+        tokenizer: Any = transformers.AutoTokenizer.from_pretrained(
+            path, local_files_only=local, trust_remote_code=False
+        )
     except Exception as error:  # the library raises errors of many kinds
         raise ModelError(
             f"{path}: the tokenizer cannot be loaded ({error}); expected tokenizer.json and "
@@ -170,7 +174,9 @@ def _weights(path: str, local: bool, class_name: str, config: ModelConfig) -> An
             f"{path}: {len(absent)} weights are missing or of another shape, such as "
             f"{absent[0]}; expected all of {class_name}; download the weights again"
         )
-    if not quantized:
+    if quantized:
+        _keep_plain_layout(model)
+    else:
         model.to(device)
     # Only the language model's attention is read; the vision tower keeps plain fused attention.
     model.model.language_model.config._attn_implementation = NAME
@@ -187,9 +193,14 @@ def _quantization(kind: str, dtype: torch.dtype, device: torch.device) -> dict[s
                 "installed; install it or choose 'none'"
             )
     make: Any = transformers.BitsAndBytesConfig
-    bits = (
-        make(load_in_4bit=True, bnb_4bit_compute_dtype=dtype)
-        if kind == "4bit"
-        else make(load_in_8bit=True)
-    )
-    return {"quantization_config": bits, "device_map": {"": device}}
+    four = {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "bnb_4bit_compute_dtype": dtype}
+    bits = four if kind == "4bit" else {"load_in_8bit": True}
+    made = make(**bits, llm_int8_skip_modules=KEPT_WHOLE)
+    return {"quantization_config": made, "device_map": {"": device}}
+
+
+def _keep_plain_layout(model: Any) -> None:
+    """On some CPUs bitsandbytes repacks 4-bit weights in a way that has no backward pass."""
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
