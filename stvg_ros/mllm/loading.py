@@ -62,6 +62,21 @@ def load(config: ModelConfig) -> Checkpoint:
     return Checkpoint(name, path, model, tokenizer, numbers, family, settings)
 
 
+def checkpoint_folder(path: str) -> Path:
+    """The local folder of a model's files; those of a hub id must have been fetched.
+
+    Raises:
+        ModelError: there are none.
+    """
+    if path == "embedded":
+        return FOLDER
+    local = Path(path).expanduser().is_dir()
+    file = _file(str(Path(path).expanduser()) if local else path, "config.json", local)
+    if file is None:
+        raise ModelError(f"{path}: no config.json; expected a transformers checkpoint")
+    return Path(file).parent
+
+
 def untrained(checkpoint: Checkpoint, seed: int) -> Checkpoint:
     """The same model at the random weights from which a training begins: a control."""
     model = checkpoint.model
@@ -91,6 +106,14 @@ def device_of(name: str) -> torch.device:
             "device of this machine such as 'cuda:0'"
         ) from error
     return device
+
+
+def dtype_of(name: str, device: torch.device) -> torch.dtype:
+    """The precision of `model.dtype`."""
+    if name == "auto":
+        return torch.bfloat16 if device.type == "cuda" else torch.float32
+    kind: torch.dtype = getattr(torch, name)
+    return kind
 
 
 def _hub_id(name: str) -> bool:
@@ -159,12 +182,7 @@ def _tokenizer(path: str, local: bool) -> Any:
 
 def _weights(path: str, local: bool, class_name: str, config: ModelConfig) -> Any:
     device = device_of(config.device)
-    dtype = {
-        "auto": torch.bfloat16 if device.type == "cuda" else torch.float32,
-        "float32": torch.float32,
-        "bfloat16": torch.bfloat16,
-        "float16": torch.float16,
-    }[config.dtype]
+    dtype = dtype_of(config.dtype, device)
     quantized = _quantization(config.quantization, dtype, device)
     try:
         model, report = getattr(transformers, class_name).from_pretrained(
@@ -191,6 +209,11 @@ def _weights(path: str, local: bool, class_name: str, config: ModelConfig) -> An
         _keep_plain_layout(model)
     else:
         model.to(device)
+    return frozen(model)
+
+
+def frozen(model: Any) -> Any:
+    """The model, for asking only: its attention can be read, its weights get no gradient."""
     # Only the language model's attention is read; the vision tower keeps plain fused attention.
     model.model.language_model.config._attn_implementation = NAME
     return model.eval().requires_grad_(False)
