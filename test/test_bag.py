@@ -1,3 +1,4 @@
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,10 @@ from stvg_ros.evaluation.bag import (
     COMPRESSED,
     IMAGE,
     STORAGES,
+    RawMessage,
     find_image_topic,
     read_frames,
+    read_images,
     read_raw,
     write_bag,
 )
@@ -39,6 +42,16 @@ def test_raw_images_come_back_exactly(tmp_path: Path, storage: str) -> None:
     assert back[0].frame_id == "cam"
     assert back[0].source_width_px == 48
     assert [m.recorded_ns for m in read_raw(path)] == list(STAMPS)
+    assert [m.stamp_ns for m in read_raw(path)] == list(STAMPS)
+    (middle,) = read_images(path, recorded_ns=STAMPS[1])
+    assert middle.stamp_ns == STAMPS[1]
+
+
+def test_the_stamp_of_a_message_in_either_order_of_bytes() -> None:
+    fields = (1_700_000_000, 5)
+    for order, mark in (("<", 1), (">", 0)):
+        message = RawMessage(0, bytes([0, mark, 0, 0]) + struct.pack(f"{order}iI", *fields))
+        assert message.stamp_ns == 1_700_000_000_000_000_005
 
 
 @pytest.mark.parametrize("storage", ["sqlite3", "mcap"])

@@ -56,6 +56,7 @@ def test_a_bag(tmp_path: Path, toy: SquareGrounder, capsys: pytest.CaptureFixtur
     assert "whole window" in said and "best track true span" in said
     assert {item.name for item in out.iterdir()} == {
         "config.json", "environment.json", "results.jsonl", "summary.json",
+        "report.html", "report.json", "report.csv",
     }  # fmt: skip
     config = json.loads((out / "config.json").read_text())
     assert (config["kind"], config["convention"]) == ("bag", "frames")

@@ -45,7 +45,7 @@ def reference(
     mllm: HfMllm, visual: VisualTokens, question: str, offset: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     """Positions, rows, yes and no by the library's eager forward over the whole prompt."""
-    model, prompt = mllm._model, mllm._prompt
+    model, prompt = mllm._model, mllm.prompt
     layout = mllm._checkpoint.family.layout(mllm._checkpoint.tokenizer, model, visual)
     before, between, after = prompt.parts(layout.placeholder)
     whole = before + layout.text + between + question + after
@@ -259,7 +259,7 @@ def test_held_attention_is_rows_by_keys(mllm: HfMllm) -> None:
     prefix = mllm.prefill(mllm.encode(images(5)))
     keys = mllm._text.config.num_attention_heads * len_of(prefix)
     recorder = Recorder(torch.tensor([0, 1]), prefix.columns, 0, 2)
-    ids = mllm._prompt.prefix_ids(prefix.layout)
+    ids = mllm.prompt.prefix_ids(prefix.layout)
     with recording(recorder):
         mllm._text(inputs_embeds=mllm._text.get_input_embeddings()(ids), use_cache=False)
     assert recorder.largest == 2 * keys and recorder.layers == 3

@@ -63,6 +63,7 @@ def run(given: argparse.Namespace) -> int:
     """Runs what is left of the run and prints its table; 1 when every sample failed."""
     config = config_of(given)
     samples, described, usual = chosen_samples(given)
+    from stvg_ros.evaluation.report import write_report
     from stvg_ros.evaluation.runner import Job
     from stvg_ros.evaluation.runs import Run, RunConfig, part_of
     from stvg_ros.evaluation.summary import table
@@ -81,6 +82,8 @@ def run(given: argparse.Namespace) -> int:
         _work(folder, left, len(ours), config, job)
     values = folder.finish(planned)
     print(table(values))
+    if values["done"]:
+        print(f"report: {write_report(given.out, given.out / 'report.html')[0]}")
     print(f"written to {given.out}")
     return 1 if len(values["failures"]) == values["done"] else 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import struct
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -42,6 +43,13 @@ class RawMessage:
 
     recorded_ns: int
     data: bytes
+
+    @property
+    def stamp_ns(self) -> int:
+        """The stamp of its header, which is its first field. Raises: struct.error."""
+        # Four bytes of encapsulation, the second of which tells the order of the bytes.
+        seconds, nanoseconds = struct.unpack_from("<iI" if self.data[1] else ">iI", self.data, 4)
+        return int(seconds) * 1_000_000_000 + int(nanoseconds)
 
 
 def write_bag(
@@ -200,16 +208,24 @@ def _library_rgb(message: Any, rows: NDArray[np.uint8], encoding: str) -> NDArra
     return np.asarray(message_to_cvimage(packed, "rgb8"), np.uint8)
 
 
-def read_images(path: Path | str, topic: str | None = None) -> Iterator[BagImage]:
+def read_images(
+    path: Path | str, topic: str | None = None, *, recorded_ns: int | None = None
+) -> Iterator[BagImage]:
     """The images of a recording in the order in which they were recorded, one at a time.
+
+    Args:
+        path: the recording.
+        topic: chooses the image topic where there are several.
+        recorded_ns: only those recorded at this time, found without reading the others.
 
     Raises:
         RecordingError: the recording is broken, or has no such image topic.
     """
     store = get_typestore(Stores.ROS2_JAZZY)
+    start, stop = (None, None) if recorded_ns is None else (recorded_ns, recorded_ns + 1)
     with _opened(path) as reader:
         connection = _image_connection(reader, path, topic)
-        for _, recorded_ns, data in reader.messages(connections=[connection]):
+        for _, recorded_ns, data in reader.messages([connection], start, stop):
             message: Any = store.deserialize_cdr(data, connection.msgtype)
             name = f"{path}: the image recorded at {recorded_ns} ns on {connection.topic}"
             raw = RawMessage(recorded_ns, bytes(data))
