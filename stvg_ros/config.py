@@ -263,6 +263,13 @@ class ModelConfig(Group):
     gradient_checkpointing: bool = setting(
         False, "recompute activations in re-attention: slower, less memory"
     )
+    batch_passes: int = setting(
+        0,
+        "passes over the video that share a batch after tuning; 0 takes as many as a GPU's free "
+        "memory allows, and one at a time on a CPU",
+        minimum=0,
+        maximum=16,
+    )
 
 
 @dataclass(frozen=True)
@@ -275,6 +282,12 @@ class SamplingConfig(Group):
         "T, uniformly sampled frames; 0 takes the model's own (20 in the paper)",
         minimum=0,
         maximum=512,
+        dynamic=True,
+    )
+    ahead: bool = setting(
+        False,
+        "encode frames as they come, in idle time: commands for the whole window are answered "
+        "sooner, on frames of a fixed time grid of window.duration_s / T",
         dynamic=True,
     )
 
@@ -335,6 +348,9 @@ class ReattentionConfig(Group):
         dynamic=True,
     )
     epochs: int = setting(1, "N_ep, gradient steps", minimum=1, maximum=100, dynamic=True)
+    temporal_epochs: int = setting(
+        0, "N_ep of V_t; 0 is the same as epochs", minimum=0, maximum=100, dynamic=True
+    )
     step: str = setting(
         "auto",
         "plain: V - learning_rate * gradient (the paper's); rms: the strongest token moves by "
@@ -345,6 +361,13 @@ class ReattentionConfig(Group):
     learning_rate: float = setting(
         0.0,
         "step size; 0 is the model's own (8 with plain steps)",
+        minimum=0.0,
+        maximum=1e6,
+        dynamic=True,
+    )
+    temporal_learning_rate: float = setting(
+        0.0,
+        "step size of V_t; 0 is the same as learning_rate",
         minimum=0.0,
         maximum=1e6,
         dynamic=True,
@@ -368,9 +391,10 @@ class SpanConfig(Group):
     group_name = "span"
     method: str = setting(
         "adaptive",
-        "adaptive: a threshold on S_frame; top_k: first to last of the K best (paper); "
-        "contiguous: grow from the peak to a fixed length (released code); window: all",
-        choices=("adaptive", "top_k", "contiguous", "window"),
+        "adaptive: a threshold on S_frame; change_points: the run that differs most from the "
+        "rest; top_k: first to last of the K best (paper); contiguous: grow from the peak to a "
+        "fixed length (released code); window: all",
+        choices=("adaptive", "change_points", "top_k", "contiguous", "window"),
         dynamic=True,
     )
     top_k: int = setting(
@@ -396,9 +420,17 @@ class PresenceConfig(Group):
     enabled: bool = setting(True, "answer 'not found' when the evidence is thin", dynamic=True)
     threshold: float = setting(
         0.0,
-        "smallest log p(yes) - log p(no) before tuning that counts as present",
+        "smallest evidence that counts as present: log p(yes) - log p(no) before tuning, and "
+        "track_weight times the logarithm of the best track's score; on top of the model's own",
         unit="nat",
         minimum=-1000.0,
+        maximum=1000.0,
+        dynamic=True,
+    )
+    track_weight: float = setting(
+        -1.0,
+        "how much the best track's score counts; -1 is the model's own, found by calibration",
+        minimum=-1.0,
         maximum=1000.0,
         dynamic=True,
     )

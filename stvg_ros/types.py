@@ -220,8 +220,11 @@ class Tube:
         confidence: 0 to 1; how sure the model is that the target is there.
         rank: 0 for the best tube, 1 for the next, ...
         track_id: the candidate tube that was chosen.
+        score: S_obj, the highest attention inside the tube relative to the neutral prompt; tubes
+            are ranked by it. NaN without a tube.
         consistency: S_cons of temporal-augmented assembling, -1 to 1; NaN when it did not run.
         dropped_steps: re-attention steps dropped for a non-finite gradient.
+        preliminary: the answer before tuning; the final one follows.
         timings_s: seconds per stage, in the order in which they ran.
         camera: which of several cameras saw it.
         target_frame: the coordinate frame of the boxes' `target_position_m`.
@@ -236,8 +239,10 @@ class Tube:
     confidence: float = 0.0
     rank: int = 0
     track_id: int = -1
+    score: float = float("nan")
     consistency: float = float("nan")
     dropped_steps: int = 0
+    preliminary: bool = False
     width_px: int = 0
     height_px: int = 0
     frame_id: str = ""
@@ -262,6 +267,7 @@ class Evidence:
         frame_scores: `(T,)` S_frame inside the chosen track; NaN without a track.
         track_scores: S_obj for each candidate tube, by track id.
         grounding_token: label of the prompt token whose row is A_S.
+        margins: log p(yes) - log p(no) of Q, Q_s and Q_t before tuning, in nats.
     """
 
     stamps_ns: NDArray[np.int64]
@@ -271,14 +277,23 @@ class Evidence:
     frame_scores: NDArray[np.float32]
     track_scores: Mapping[int, float]
     grounding_token: str
+    margins: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class Grounding:
-    """Everything that one call of a grounder returns: tubes best first (at least one), evidence."""
+    """Everything that one call of a grounder returns.
+
+    Attributes:
+        tubes: best first, at least one.
+        evidence: what the pictures show.
+        candidates: the tubes that it chose from, on the frames of the asked window; empty when
+            they are not at hand.
+    """
 
     tubes: tuple[Tube, ...]
     evidence: Evidence | None = None
+    candidates: tuple[CandidateTube, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.tubes:
