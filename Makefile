@@ -36,9 +36,9 @@ STAMPS := $(VENV)/stamps
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-INTERFACES := $(wildcard msg/*.msg action/*.action)
+INTERFACES := $(wildcard msg/*.msg srv/*.srv action/*.action)
 # Folders too: their time changes when a file is removed.
-MODULES := $(shell find stvg_ros launch config rviz -not -path '*__pycache__*' 2>/dev/null)
+MODULES := $(shell find stvg_ros launch config rviz foxglove -not -path '*__pycache__*' 2>/dev/null)
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
@@ -66,7 +66,7 @@ demo: setup  ## ground a sentence: SEED=7, or VIDEO=file QUERY="the person who w
 	$(BIN)/stvg-ros demo --seed "$(SEED)" $(if $(VIDEO),--video "$(VIDEO)") \
 	  $(if $(QUERY),--query "$(QUERY)") $(ARGS)
 
-bench: setup  ## seconds per stage of a grounding on this machine
+bench: setup  ## what a grounding costs here: ARGS="--shape 0.5b --scaling" for more
 	$(BIN)/stvg-ros bench $(ARGS)
 
 clean:  ## remove what was built; the environments stay

@@ -21,6 +21,7 @@ class ErrorCode(IntEnum):
     INVALID_IMAGE = 9
     CONFIGURATION = 10
     QUEUE_FULL = 11
+    INACTIVE = 12
     INTERNAL = 99
 
 
@@ -82,6 +83,12 @@ class QueueFullError(StvgError):
     """As many commands wait as the queue holds."""
 
     code = ErrorCode.QUEUE_FULL
+
+
+class InactiveError(StvgError):
+    """The node is not active."""
+
+    code = ErrorCode.INACTIVE
 
 
 class ImageError(StvgError):

@@ -84,6 +84,7 @@ def test_maps_equal_an_unshared_version_with_explicit_reversal(rate: float, epoc
         ({"reattention__spatial": False}, 3, 1),
         ({"reattention__spatial": False, "reattention__temporal": False}, 2, 0),
         ({"reattention__epochs": 2}, 8, 6),
+        ({"reattention__temporal_epochs": 3}, 7, 5),
     ],
 )
 def test_passes_are_counted(
@@ -129,7 +130,10 @@ def changed(one: Grounding, other: Grounding) -> set[str]:
         ({"attention__relative": False}, {"spatial", "temporal"}),
         ({"reattention__step": "rms"}, {"spatial", "temporal"}),
         ({"reattention__loss": "code"}, {"spatial", "temporal"}),
+        ({"reattention__temporal_learning_rate": 1.0}, {"temporal"}),
+        ({"reattention__temporal_epochs": 2}, {"temporal"}),
         ({"presence__threshold": 0.5}, {"confidence"}),
+        ({"presence__track_weight": 0.5}, {"confidence"}),
         ({"presence__enabled": False}, set()),
     ],
 )
@@ -174,10 +178,23 @@ def test_the_track_is_the_one_with_the_highest_spatial_attention() -> None:
     assert found.best.track_id == max(scores, key=lambda track: scores[track])
 
 
-def test_max_targets_gives_ranked_tubes() -> None:
+def test_max_targets_gives_ranked_tubes_with_their_scores() -> None:
     found = grounder(ToyMllm()).ground(noise_clip(), Query(TEXT, max_targets=5), no_checkpoint)
     assert [tube.rank for tube in found.tubes] == [0, 1]
     assert {tube.track_id for tube in found.tubes} == {0, 1}
+    assert found.evidence is not None
+    assert {tube.track_id: tube.score for tube in found.tubes} == found.evidence.track_scores
+    assert found.tubes[0].score > found.tubes[1].score
+    one = grounder(ToyMllm()).ground(noise_clip(), Query(TEXT), no_checkpoint)
+    assert [tube.boxes for tube in one.tubes] == [found.tubes[0].boxes]
+
+
+def test_one_candidate() -> None:
+    found = grounder(ToyMllm(), FixedProposer(LEFT)).ground(
+        noise_clip(), Query(TEXT), no_checkpoint
+    )
+    assert found.best.status is Status.FOUND
+    assert found.best.track_id == 0
 
 
 def test_no_candidates_is_an_answer() -> None:
@@ -193,6 +210,90 @@ def test_absent_target_is_not_found_unless_presence_is_off() -> None:
     assert run(ToyMllm(lift=-20)).best.status is Status.NOT_FOUND
     assert run(ToyMllm(lift=-20)).best.confidence < 0.01
     assert run(ToyMllm(lift=-20), presence__enabled=False).best.status is Status.FOUND
+
+
+def test_the_query_of_another_video_is_not_found() -> None:
+    """Each of two videos shows one of two targets: the query of the other one finds nobody."""
+
+    def status(absent: str, asked: str, **flat: Value) -> tuple[Status, float]:
+        splitter = FixedSplitter(f"the {asked} one", "the one who waves")
+        local = LocalGrounder(
+            ToyMllm(absent=absent), splitter, FixedProposer(LEFT), Config.from_flat(flat)
+        )
+        best = local.ground(noise_clip(), Query(f"the {asked} one waves"), no_checkpoint).best
+        return best.status, best.confidence
+
+    for present, absent in (("red", "blue"), ("blue", "red")):
+        assert status(absent, present)[0] is Status.FOUND
+        assert status(absent, absent)[0] is Status.NOT_FOUND
+        assert status(absent, absent)[1] < 0.5 < status(absent, present)[1]
+        assert status(absent, absent, **{"presence.threshold": -50.0})[0] is Status.FOUND
+
+
+def test_a_track_that_stands_out_raises_the_confidence() -> None:
+    plain, counted = run(presence__track_weight=0.0), run(presence__track_weight=2.0)
+    assert counted.evidence is not None
+    score = max(counted.evidence.track_scores.values())
+    assert score == counted.best.score
+    logit = [
+        np.log(found.best.confidence / (1 - found.best.confidence)) for found in (plain, counted)
+    ]
+    assert logit[1] - logit[0] == pytest.approx(2 * np.log(score), rel=1e-3)
+    own = MllmSettings(split="rules", frame_count=5, presence_track_weight=2.0)
+    assert run(ToyMllm(own)).best.confidence == counted.best.confidence
+
+
+def test_preliminary_answer_is_the_one_without_tuning() -> None:
+    early: list[Grounding] = []
+    seen: list[str] = []
+    mllm = ToyMllm()
+
+    def keep(grounding: Grounding) -> None:
+        early.append(grounding)
+        seen.append(f"preliminary after {mllm.prefills} pass")
+
+    final = grounder(mllm).ground(
+        noise_clip(), Query(TEXT), lambda stage, share: seen.append(stage), keep
+    )
+    untuned = {"reattention__spatial": False, "reattention__temporal": False}
+    plain = run(assembling__enabled=False, **untuned)
+    (first,) = early
+    assert changed(first, plain) == set()
+    assert first.best.boxes == plain.best.boxes
+    assert (first.best.preliminary, final.best.preliminary) == (True, False)
+    assert list(first.best.timings_s) == ["split", "propose", "encode", "look"]
+    assert seen[3:6] == ["look", "preliminary after 1 pass", "look back"]
+    assert changed(final, run()) == set()
+
+
+def test_encoding_ahead_changes_nothing_but_when() -> None:
+    flat: dict[str, Value] = {"sampling__ahead": True, "window__duration_s": 1.0}
+    mllm, clip = ToyMllm(), noise_clip(11)
+    local = grounder(mllm, **flat)
+    assert [local.prepare(clip) for _ in range(6)] == [True] * 5 + [False]
+    assert mllm.encoded == 5
+    found = local.ground(clip, Query(TEXT), no_checkpoint)
+    assert mllm.encoded == 5
+    late = grounder(ToyMllm(), **flat).ground(clip, Query(TEXT), no_checkpoint)
+    assert changed(found, late) == set()
+    assert found.evidence is not None
+    assert (found.evidence.stamps_ns // 10**8).tolist() == [12, 14, 16, 18, 20]
+    # Part of the window is sampled as ever, and nothing is done ahead when it is not asked for.
+    part = Query(TEXT, start_ns=1_200_000_000, end_ns=1_500_000_000)
+    assert local.ground(clip, part, no_checkpoint).evidence.stamps_ns.size == 4  # type: ignore[union-attr]
+    assert not grounder(ToyMllm()).prepare(clip)
+
+
+def test_another_direction_of_the_step_is_used() -> None:
+    config = Config.from_flat({"span.method": "window"})
+    parts = (ToyMllm(), FixedSplitter(), FixedProposer(LEFT, RIGHT), config)
+    plain = LocalGrounder(*parts).ground(noise_clip(), Query(TEXT), no_checkpoint)
+    turned = LocalGrounder(*parts, direction=torch.zeros_like).ground(
+        noise_clip(), Query(TEXT), no_checkpoint
+    )
+    untuned = run(span__method="window", reattention__spatial=False, reattention__temporal=False)
+    assert changed(plain, turned) == {"spatial", "temporal"}
+    assert changed(turned, untuned) == set()
 
 
 def test_non_finite_gradients_are_dropped_and_counted() -> None:

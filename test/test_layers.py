@@ -28,7 +28,7 @@ def layer(ours: str, others: str) -> Layer:
 ROS = (
     "rclpy rcl_interfaces lifecycle_msgs builtin_interfaces std_msgs std_srvs sensor_msgs "
     "geometry_msgs visualization_msgs diagnostic_msgs action_msgs cv_bridge message_filters "
-    "ament_index_python"
+    "ament_index_python tf2_ros foxglove_msgs"
 )
 LAYERS = {
     "foundations": layer("foundations", "numpy"),
@@ -41,8 +41,9 @@ LAYERS = {
         "foundations core proposals", "numpy cv2 scipy torch transformers safetensors"
     ),
     "build": layer("foundations core mllm proposals build", "numpy torch"),
+    "benchmark": layer("foundations core mllm benchmark", "numpy torch transformers cv2"),
     "evaluation": layer(
-        "foundations core evaluation visualization", "numpy cv2 scipy av rosbags tqdm"
+        "foundations core evaluation visualization", "numpy torch cv2 scipy av rosbags tqdm"
     ),
     "visualization": layer("foundations core visualization", "numpy cv2 av"),
     "node": layer(
@@ -50,19 +51,19 @@ LAYERS = {
         f"numpy cv2 rosbags torch {ROS}",
     ),
     "cli": layer(
-        "foundations core mllm proposals build evaluation visualization cli",
+        "foundations core mllm proposals build benchmark evaluation visualization cli",
         "numpy cv2 torch tqdm rosbags av",
     ),
 }
 # Foundations with one library more: they read and write pictures.
-EXTRA = {"images": {"cv2"}, "video": {"cv2", "av"}}
+EXTRA = {"camera_images": {"cv2"}, "images": {"cv2"}, "video": {"cv2", "av"}}
 
 
 def layer_of(parts: tuple[str, ...]) -> str:
     """The layer of a module given by its name's parts after `stvg_ros`."""
     if not parts:
         return "foundations"
-    if parts[0] in ("msg", "action"):
+    if parts[0] in ("msg", "srv", "action"):
         return "messages"
     return parts[0] if parts[0] in LAYERS else "foundations"
 
@@ -130,4 +131,4 @@ def test_the_rule_itself(source: str, module: str, wrong: int) -> None:
 
 def test_every_folder_has_its_row() -> None:
     folders = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
-    assert folders - {"msg", "action"} <= set(LAYERS)
+    assert folders - {"msg", "srv", "action"} <= set(LAYERS)

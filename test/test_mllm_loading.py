@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from pathlib import Path
@@ -16,7 +17,7 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 from stvg_ros.config import AttentionConfig, ModelConfig
 from stvg_ros.core.interfaces import Mllm
 from stvg_ros.errors import ConfigError, ModelError
-from stvg_ros.mllm import load_mllm
+from stvg_ros.mllm import load_mllm, load_untrained
 from stvg_ros.mllm.preprocess import ImageNumbers, fitted_size, normalised, patches, slots_of
 
 
@@ -72,6 +73,20 @@ def test_pickled_weights_are_not_read(folder: Path) -> None:
     (folder / "model.safetensors").unlink()
     with pytest.raises(ModelError, match="safetensors"):
         load(folder)
+
+
+def test_code_of_the_checkpoint_does_not_run(folder: Path) -> None:
+    trace = folder / "ran"
+    (folder / "own.py").write_text(f"import pathlib\npathlib.Path({str(trace)!r}).touch()\n")
+    for name, kind in (("tokenizer_config.json", "AutoTokenizer"), ("config.json", "AutoModel")):
+        values = json.loads((folder / name).read_text())
+        values["auto_map"] = {kind: ["own.Own", None] if kind == "AutoTokenizer" else "own.Own"}
+        if kind == "AutoTokenizer":
+            values["tokenizer_class"] = "Own"
+        (folder / name).write_text(json.dumps(values))
+    with contextlib.suppress(ModelError):  # refused or loaded without it
+        load(folder)
+    assert not trace.exists()
 
 
 def test_no_chat_template(folder: Path) -> None:
@@ -144,3 +159,20 @@ def test_slots() -> None:
     assert slots_of(1, 2) == ((0,),)
     assert slots_of(5, 2) == ((0, 1), (2, 3), (4,))
     assert slots_of(2, 1) == ((0,), (1,))
+
+
+def test_an_untrained_model_has_other_weights_of_the_same_shape(folder: Path) -> None:
+    model = ModelConfig(path=str(folder), device="cpu")
+    trained = load_mllm(model, AttentionConfig())
+    before = torch.random.get_rng_state()
+    one, again, other = (load_untrained(model, AttentionConfig(), seed) for seed in (1, 1, 2))
+    assert torch.equal(torch.random.get_rng_state(), before)
+    images = [np.full((32, 32, 3), 40 * index, np.uint8) for index in range(4)]
+    features = [mllm.encode(images).features for mllm in (trained, one, again, other)]
+    assert {value.shape for value in features} == {features[0].shape}
+    assert torch.equal(features[1], features[2])
+    assert not torch.allclose(features[1], features[0])
+    assert not torch.allclose(features[1], features[3])
+    (reading,) = one.ask(one.prefill(one.encode(images)), ["Is there a man in this video?"])
+    assert torch.isfinite(reading.margin)
+    assert one.name.endswith(", untrained")

@@ -6,8 +6,17 @@ import pytest
 import torch
 from toys import reading
 
-from stvg_ros.core.interfaces import Reading
-from stvg_ros.core.reattention import Step, gradient, moved, reattention_loss, tuned
+from stvg_ros.config import ReattentionConfig
+from stvg_ros.core.interfaces import MllmSettings, Reading
+from stvg_ros.core.reattention import (
+    Step,
+    gradient,
+    moved,
+    reattention_loss,
+    spatial_step,
+    temporal_step,
+    tuned,
+)
 
 ROWS = torch.zeros(1, 1, 1, 1)
 PLAIN = Step("paper", "plain", 8.0)
@@ -74,17 +83,33 @@ def test_non_finite_gradient_is_dropped(bad: float) -> None:
     torch.testing.assert_close(result, before)
 
 
+def square(offset: torch.Tensor) -> torch.Tensor:
+    return ((offset - 1) ** 2).sum()
+
+
 def test_epochs_descend_and_count_drops() -> None:
-    step = Step("paper", "plain", 0.25)
-
-    def look(offset: torch.Tensor) -> torch.Tensor:
-        return ((offset - 1) ** 2).sum()
-
-    first = torch.full((1, 1), -2.0)  # of look at 0
-    result, dropped = tuned(torch.zeros(1, 1), first, torch.ones(1, 1), step, 3, look)
+    step = Step("paper", "plain", 0.25, epochs=3)
+    first = torch.full((1, 1), -2.0)  # of the square at 0
+    result, dropped = tuned(first, torch.ones(1, 1), step, square)
     assert dropped == 0
     assert float(result) == pytest.approx(0.875)  # 0.5, 0.75, 0.875
     bad = torch.full((1, 1), math.nan)
-    result, dropped = tuned(torch.zeros(1, 1), bad, torch.ones(1, 1), step, 2, look)
+    result, dropped = tuned(bad, torch.ones(1, 1), Step("paper", "plain", 0.25, 2), square)
     assert dropped == 1
     assert float(result) == pytest.approx(0.5)
+
+
+def test_another_direction_takes_the_gradients_place() -> None:
+    step = Step("paper", "plain", 0.25, epochs=2)
+    first = torch.full((1, 1), -2.0)
+    result, _ = tuned(first, torch.ones(1, 1), step, square, lambda grad: -grad)
+    assert float(result) == pytest.approx(-1.25)  # -0.5, then a slope of -3 upwards
+
+
+def test_branches_step_apart_where_asked() -> None:
+    own = MllmSettings(step="rms", learning_rate=0.5)
+    config = ReattentionConfig(epochs=2, temporal_epochs=3, temporal_learning_rate=1.5)
+    assert spatial_step(config, own) == Step("paper", "rms", 0.5, 2)
+    assert temporal_step(config, own) == Step("paper", "rms", 1.5, 3)
+    same = ReattentionConfig(epochs=2, learning_rate=4.0, step="plain", loss="code")
+    assert temporal_step(same, own) == spatial_step(same, own) == Step("code", "plain", 4.0, 2)

@@ -13,10 +13,10 @@ from stvg_ros.config import AttentionConfig, SpanConfig
 from stvg_ros.core.assembling import assembled
 from stvg_ros.core.attention import grounding_map, relative
 from stvg_ros.core.interfaces import VisualTokens
-from stvg_ros.core.presence import confidence
-from stvg_ros.core.sampling import cut, uniform_indices
+from stvg_ros.core.presence import confidence, evidence
+from stvg_ros.core.sampling import cut, grid_indices, uniform_indices
 from stvg_ros.core.scoring import box_scores, cells_inside, slot_of_frames
-from stvg_ros.core.span import adaptive, contiguous, find_span, span_ns, top_k
+from stvg_ros.core.span import adaptive, change_points, contiguous, find_span, span_ns, top_k
 from stvg_ros.errors import WindowError
 
 
@@ -44,6 +44,36 @@ def test_uniform_indices(count: int, wanted: int, expected: list[int]) -> None:
 def test_uniform_indices_of_nothing() -> None:
     with pytest.raises(ValueError, match="count=0"):
         uniform_indices(0, 5)
+
+
+TENTH = 10**8
+
+
+def test_grid_takes_the_first_frame_of_each_cell_that_began() -> None:
+    stamps = np.arange(3, 24) * TENTH  # cells of 0.5 s begin at 0.5, 1.0, 1.5 and 2.0 s
+    taken = grid_indices(stamps, 5 * TENTH, 4, 1)
+    assert taken is not None
+    assert (stamps[taken] // TENTH).tolist() == [5, 10, 15, 20]
+    later = np.arange(4, 25) * TENTH  # the same frames, though the window moved on
+    again = grid_indices(later, 5 * TENTH, 4, 1)
+    assert again is not None
+    assert later[again].tolist() == stamps[taken].tolist()
+
+
+def test_grid_of_pairs_begins_with_a_whole_pair() -> None:
+    stamps = np.arange(3, 28) * TENTH
+    taken = grid_indices(stamps, 5 * TENTH, 4, 2)
+    assert taken is not None
+    assert (stamps[taken] // TENTH).tolist() == [10, 15, 20, 25]
+    longer = np.arange(3, 33) * TENTH  # a fifth cell: the oldest pair goes, not half of it
+    taken = grid_indices(longer, 5 * TENTH, 4, 2)
+    assert taken is not None
+    assert (longer[taken] // TENTH).tolist() == [20, 25, 30]
+
+
+@pytest.mark.parametrize("frames", [1, 2, 12, 80])
+def test_no_grid_for_a_clip_of_another_length(frames: int) -> None:
+    assert grid_indices(np.arange(frames) * TENTH, 5 * TENTH, 4, 1) is None
 
 
 def test_cut_includes_both_ends() -> None:
@@ -179,7 +209,7 @@ def test_adaptive_by_hand() -> None:
     assert adaptive(np.zeros(3), 0.5) == (0, 2)
 
 
-@pytest.mark.parametrize("method", ["adaptive", "top_k", "contiguous", "window"])
+@pytest.mark.parametrize("method", ["adaptive", "change_points", "top_k", "contiguous", "window"])
 def test_find_span_of_one_frame_and_of_an_invisible_target(method: str) -> None:
     config = SpanConfig(method=method)
     assert find_span(floats(3.0), config) == (0, 0)
@@ -210,15 +240,49 @@ def test_span_ns_takes_half_a_sampling_interval_more() -> None:
     assert span_ns(0, 0, clip_ns[:1], clip_ns[:1]) == (0, 0)
 
 
+def test_change_points_by_hand() -> None:
+    assert change_points(np.array([1.0, 1.1, 0.9, 3, 3.2, 2.9, 1, 1.1])) == (3, 5)
+    assert change_points(np.array([1.0, 1.1, 0.9, 1, 1.1, 2.9, 3, 3.1])) == (5, 7)
+    # One frame that stands far out is a run of one; a dip inside a run does not end it.
+    assert change_points(np.array([1.0, 1, 1.1, 9, 1, 1, 1.1, 1])) == (3, 3)
+    assert change_points(np.array([1.0, 1, 3, 3.1, 1.9, 3.2, 3, 1, 1.1, 1])) == (2, 6)
+
+
+@pytest.mark.parametrize(
+    "scores",
+    [[2.0], [1.0, 9.0], [0.0] * 6, [1.0] * 20, [1.0, 1.001] * 5],
+)
+def test_change_points_without_two_levels_is_the_whole_window(scores: list[float]) -> None:
+    assert change_points(np.array(scores)) == (0, len(scores) - 1)
+
+
+def test_change_points_seldom_finds_a_run_in_noise() -> None:
+    draw = np.random.default_rng(0)
+    noise = np.exp(0.2 * draw.standard_normal((100, 20)))
+    found = sum(change_points(row) == (0, 19) for row in noise)
+    assert found > 90
+    noise[:, 6:13] *= 3
+    assert sum(change_points(row) == (6, 12) for row in noise) > 95
+
+
 # Presence
 
 
-def test_confidence_of_the_smallest_margin() -> None:
-    assert confidence([2.0, 0.0, 5.0], 0.0) == pytest.approx(0.5)
-    assert confidence([2.0, 1.0], 0.0) == pytest.approx(1 / (1 + math.exp(-1)))
-    assert confidence([2.0], 3.0) < 0.5
+def test_evidence_is_the_smallest_margin_and_the_track_that_stands_out() -> None:
+    assert evidence([2.0, 0.5, 5.0], 4.0, 0.0) == 0.5
+    assert evidence([2.0, 0.5, 5.0], math.e**2, 0.5) == pytest.approx(1.5)
+    assert evidence([2.0], 0.0, 1.0) == pytest.approx(2 + math.log(1e-6))
+    assert evidence([2.0], -math.inf, 1.0) == 2.0
 
 
-@pytest.mark.parametrize("margins", [[], [math.nan, 3.0], [-1e9]])
-def test_no_evidence_no_confidence(margins: list[float]) -> None:
-    assert confidence(margins, 0.0) == 0.0
+@pytest.mark.parametrize("margins", [[], [math.nan, 3.0]])
+def test_no_margin_no_evidence(margins: list[float]) -> None:
+    assert confidence(evidence(margins, 5.0, 1.0), 0.0) == 0.0
+
+
+def test_confidence_is_half_at_the_threshold() -> None:
+    assert confidence(0.0, 0.0) == pytest.approx(0.5)
+    assert confidence(1.0, 0.0) == pytest.approx(1 / (1 + math.exp(-1)))
+    assert confidence(2.0, 3.0) < 0.5
+    assert confidence(-1e9, 0.0) == 0.0
+    assert confidence(1e9, 0.0) == 1.0

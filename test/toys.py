@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from stvg_ros.core.interfaces import MllmSettings, Reading, VisualTokens
+from stvg_ros.core.interfaces import MllmSettings, Pass, Reading, Rows, VisualTokens
 from stvg_ros.types import CandidateTube, Clip, Frame, SplitQuery
 
 WIDTH = 6
@@ -29,16 +29,22 @@ class ToyMllm:
     Args:
         poison: a question that holds this text has NaN gradients.
         lift: added to every margin, to make targets present.
+        absent: a question with this word has a margin 20 lower.
     """
 
     name = "toy"
+    frames_per_slot = 1
 
     def __init__(
-        self, settings: MllmSettings | None = None, poison: str = "", lift: float = 5.0
+        self,
+        settings: MllmSettings | None = None,
+        poison: str = "",
+        lift: float = 5.0,
+        absent: str = "",
     ) -> None:
         self.settings = settings or MllmSettings(split="rules", frame_count=5)
-        self.poison, self.lift = poison, lift
-        self.prefills = 0
+        self.poison, self.lift, self.absent = poison, lift, absent
+        self.prefills = self.encoded = 0
         self.questions: list[str] = []
         self.reply = ""
         draw = torch.Generator().manual_seed(7)
@@ -47,7 +53,8 @@ class ToyMllm:
         self.heads = torch.randn(3, WIDTH, WIDTH, generator=draw)
         self.answers = torch.randn(WIDTH, 4, generator=draw) * 0.1
 
-    def encode(self, images: Sequence[NDArray[np.uint8]]) -> VisualTokens:
+    def encode(self, images: Sequence[NDArray[np.uint8]], total: int = 0) -> VisualTokens:
+        self.encoded += len(images)
         cells = []
         for image in images:
             for band in np.array_split(image, ROWS, axis=0):
@@ -68,6 +75,10 @@ class ToyMllm:
         self.questions += questions
         return tuple(self._reading(prefix, text) for text in questions)
 
+    def look(self, passes: Sequence[Pass], question: str) -> tuple[Rows, ...]:
+        with torch.no_grad():
+            return tuple(self.ask(self.prefill(*each), [question])[0].looks() for each in passes)
+
     def _reading(self, prefix: ToyPrefix, text: str) -> Reading:
         asked = torch.zeros(WIDTH)
         for word in text.lower().split():
@@ -75,7 +86,8 @@ class ToyMllm:
             asked = asked + torch.randn(WIDTH, generator=draw) / 3
         rows = (prefix.states @ (self.heads @ asked).T).T.softmax(1) * 0.8  # (R, M)
         logits = (rows @ prefix.states).sum(0) @ self.answers
-        log_p = (logits + torch.tensor([self.lift, 0, 0, 0])).log_softmax(0)
+        lift = self.lift - (20 if self.absent and self.absent in text.split() else 0)
+        log_p = (logits + torch.tensor([lift, 0, 0, 0])).log_softmax(0)
         yes = log_p[0]
         if self.poison and self.poison in text:
             yes = yes + (prefix.states.sum() * 0).sqrt()

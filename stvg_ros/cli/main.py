@@ -18,6 +18,7 @@ COMMANDS = (
     ("demo", "the whole loop on real ROS 2: bag, camera topic, node, command, tube"),
     ("annotate", "mark queries, spans and boxes on a video or a bag, in a local web page"),
     ("report", "what an evaluation run gave, as an HTML page, JSON and CSV"),
+    ("synthesize", "rendered scenes as a data set: videos or bags, with true tubes"),
     ("ablate", "accuracy on rendered scenes, the parts of the method added one by one"),
     ("bench", "seconds per stage of a grounding on this machine"),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from stvg_ros.config import AttentionConfig
-from stvg_ros.core.interfaces import Reading
+from stvg_ros.core.interfaces import Rows
 
 EPSILON = 1e-4  # the paper's, against division by a vanishing neutral attention
 
@@ -25,7 +25,7 @@ def relative(rows: torch.Tensor, neutral: torch.Tensor) -> torch.Tensor:
 
 
 def grounding_map(
-    question: Reading, neutral: Reading, config: AttentionConfig
+    question: Rows, neutral: Rows, config: AttentionConfig
 ) -> tuple[torch.Tensor, str]:
     """The attention map of a question `(S, h, w)`, and the label of the row that gave it.
 

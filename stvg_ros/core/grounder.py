@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -14,37 +14,44 @@ from numpy.typing import NDArray
 from stvg_ros.config import Config
 from stvg_ros.core.assembling import assembled
 from stvg_ros.core.attention import grounding_map
-from stvg_ros.core.interfaces import Checkpoint, Mllm, Proposer, Reading, Splitter, VisualTokens
-from stvg_ros.core.presence import confidence
+from stvg_ros.core.encoding import Encoder
+from stvg_ros.core.interfaces import Checkpoint, Mllm, Proposer, Rows, Splitter, VisualTokens
 from stvg_ros.core.query import NEUTRAL, question
-from stvg_ros.core.reattention import Step, gradient, reattention_loss, tuned
-from stvg_ros.core.sampling import cut, uniform_indices
-from stvg_ros.core.scoring import box_scores, slot_of_frames
-from stvg_ros.core.span import find_span, span_ns
-from stvg_ros.types import (
-    CandidateTube,
-    Clip,
-    Evidence,
-    Grounding,
-    Query,
-    SplitQuery,
-    Status,
-    Tube,
-    TubeBox,
+from stvg_ros.core.reattention import (
+    Direction,
+    descent,
+    gradient,
+    reattention_loss,
+    spatial_step,
+    temporal_step,
+    tuned,
 )
+from stvg_ros.core.sampling import cut, grid_indices, uniform_indices
+from stvg_ros.core.tubes import Answer
+from stvg_ros.types import Clip, Grounding, Query, SplitQuery, Status, Tube
 
-STAGES = ("split", "propose", "encode", "look", "re-attend", "place", "time", "assemble", "score")
+STAGES = (
+    "split", "propose", "encode", "look", "look back", "re-attend", "attend", "assemble", "score",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
-class FirstLook:
-    """What the plain video tells: readings before tuning, and the gradients for V_s and V_t."""
+class Look:
+    """What one order of the plain video tells before tuning.
 
-    whole: Reading
-    neutral: Reading
+    Attributes:
+        visual: T_v in that order.
+        whole: rows of Q.
+        neutral: rows of the neutral prompt, A_cap.
+        margins: log p(yes) - log p(no) of Q and of the sub-queries that were asked.
+        gradients: dL/dV at V = 0 for each sub-query that tunes a branch.
+    """
+
+    visual: VisualTokens
+    whole: Rows
+    neutral: Rows
     margins: tuple[float, ...]
-    spatial_gradient: torch.Tensor | None
-    temporal_gradient: torch.Tensor | None
+    gradients: Mapping[str, torch.Tensor]
 
 
 @dataclass
@@ -66,15 +73,25 @@ class Clock:
 class LocalGrounder:
     """Grounds queries with a model in this process.
 
-    Thread contract: one thread calls `ground`; any thread may call `reconfigure`, which takes
-    effect with the next call.
+    Thread contract: one thread calls `ground` and `prepare`; any thread may call `reconfigure`,
+    which takes effect with the next call.
     """
 
-    def __init__(self, mllm: Mllm, splitter: Splitter, proposer: Proposer, config: Config) -> None:
+    def __init__(
+        self,
+        mllm: Mllm,
+        splitter: Splitter,
+        proposer: Proposer,
+        config: Config,
+        direction: Direction = descent,
+    ) -> None:
+        """Puts the parts together; `direction` is what V moves against, the gradient."""
         self._mllm = mllm
         self._splitter = splitter
         self._proposer = proposer
         self._config = config
+        self._direction = direction
+        self._encoder = Encoder(mllm)
 
     @property
     def model_name(self) -> str:
@@ -85,45 +102,73 @@ class LocalGrounder:
         """Uses other dynamic settings from the next call on."""
         self._config = config
 
-    def ground(self, clip: Clip, query: Query, checkpoint: Checkpoint) -> Grounding:
+    def prepare(self, clip: Clip) -> bool:
+        """Encodes a slot of frames for commands to come; False when there is nothing to do."""
+        config = self._config
+        sampled = self._on_grid(clip, config)
+        if sampled is None:
+            return False
+        frames = [clip.frames[i] for i in sampled]
+        return self._encoder.prepare(clip, frames, self._wanted(config))
+
+    def ground(
+        self,
+        clip: Clip,
+        query: Query,
+        checkpoint: Checkpoint,
+        preliminary: Callable[[Grounding], None] | None = None,
+    ) -> Grounding:
         """Finds the tubes that the query describes; see `Grounder.ground`."""
         config, clock = self._config, Clock(checkpoint)
         clip = cut(clip, query.start_ns, query.end_ns)
-        wanted = config.sampling.frames or self._mllm.settings.frame_count
-        sampled = uniform_indices(len(clip), wanted)
         with clock.stage("split"):
             split = self._splitter.split(query.text)
+            parts = {"spatial": split.attribute, "temporal": split.action}
         with clock.stage("propose"):
             candidates = self._proposer.propose(clip, split)
         with clock.stage("encode"):
-            visual = self._mllm.encode([clip.frames[i].image for i in sampled])
+            sampled, visual = self._encoded(clip, config)
         with clock.stage("look"):
-            look = self._first_look(visual, split, config)
-        threshold = config.presence.threshold + self._mllm.settings.presence_threshold
-        sure = confidence(look.margins, threshold)
-        with clock.stage("re-attend"):
-            v_s, dropped_s = self._tuned(visual, split.attribute, look.spatial_gradient, config)
-            v_t, dropped_t = self._tuned(visual, split.action, look.temporal_gradient, config)
-        with clock.stage("place"):
-            a_s, token = self._map(visual, v_s, split, look, config)
-        with clock.stage("time"):
-            a_t, _ = self._map(visual, v_t, split, look, config)
-        consistency, dropped_r = float("nan"), 0
+            ahead = self._look(visual, split, parts, config)
+        template = self._template(clip, query, split, clock)
+        answer = Answer(
+            clip, sampled, visual.slots, candidates, ahead.margins, self._mllm.settings, config
+        )
+        if preliminary is not None:
+            heat, token = grounding_map(ahead.whole, ahead.neutral, config.attention)
+            first = replace(template, preliminary=True, timings_s={**clock.timings_s})
+            preliminary(answer.grounding(heat, heat, token, first))
+        back = None
         if config.assembling.enabled:
+            with clock.stage("look back"):
+                # V_s starts from zero here too, so that its first gradient, the reversed A_cap
+                # and the untuned rows come from one pass.
+                only = {"spatial": split.attribute}
+                back = self._look(visual.reversed(), split, only, config)
+        with clock.stage("re-attend"):
+            v_s, dropped_s = self._tuned(ahead, "spatial", split.attribute, config)
+            v_t, dropped_t = self._tuned(ahead, "temporal", split.action, config)
+            v_b, dropped_b = self._tuned(back, "spatial", split.attribute, config)
+        with clock.stage("attend"):
+            passes = [(ahead, v_s), (ahead, v_t), *([(back, v_b)] if back else [])]
+            (a_s, token), (a_t, _), *reverse = self._maps(passes, split, config)
+        consistency = float("nan")
+        for a_b, _ in reverse:
             with clock.stage("assemble"):
-                reversed_map, dropped_r = self._reversed_map(visual, split, config)
-                a_s, consistency = assembled(a_s, reversed_map)
+                a_s, consistency = assembled(a_s, a_b)
         with clock.stage("score"):
-            scored = _Scored(clip, sampled, visual.slots, a_s, a_t, candidates, config)
-            ranked = scored.ranked()
+            dropped = dropped_s + dropped_t + dropped_b
+            final = replace(template, consistency=consistency, dropped_steps=dropped)
+            grounding = answer.grounding(a_s, a_t, token, final)
+        return grounding
+
+    def _template(self, clip: Clip, query: Query, split: SplitQuery, clock: Clock) -> Tube:
+        """What every tube of the answer says."""
         newest = clip.frames[-1]
-        answer = Tube(
+        return Tube(
             query=query,
             status=Status.NOT_FOUND,
             split=split,
-            confidence=sure,
-            consistency=consistency,
-            dropped_steps=dropped_s + dropped_t + dropped_r,
             width_px=newest.source_width_px,
             height_px=newest.source_height_px,
             frame_id=newest.frame_id,
@@ -131,111 +176,77 @@ class LocalGrounder:
             model=self._mllm.name,
             timings_s=clock.timings_s,
         )
-        if not ranked:
-            reason = f"no candidate tubes: the source '{self._proposer.name}' saw nothing to follow"
-            tubes: tuple[Tube, ...] = (replace(answer, error=reason),)
-        elif config.presence.enabled and sure < 0.5:
-            reason = f"the model sees no such target (confidence {sure:.2f})"
-            tubes = (replace(answer, error=reason),)
-        else:
-            tubes = tuple(
-                scored.tube(candidate, replace(answer, rank=rank))
-                for rank, candidate in enumerate(ranked[: query.max_targets])
-            )
-        return Grounding(tubes, scored.evidence(ranked, token), candidates)
 
-    def _first_look(self, visual: VisualTokens, split: SplitQuery, config: Config) -> FirstLook:
-        """One pass over T_v serves Q, Q_s, Q_t, the neutral prompt, and both first gradients."""
-        spatial, temporal = config.reattention.spatial, config.reattention.temporal
-        with torch.set_grad_enabled(spatial or temporal):
+    def _wanted(self, config: Config) -> int:
+        return config.sampling.frames or self._mllm.settings.frame_count
+
+    def _on_grid(self, clip: Clip, config: Config) -> NDArray[np.int64] | None:
+        """Frames that can be encoded as they come, where that is asked for and possible."""
+        if not config.sampling.ahead:
+            return None
+        wanted = self._wanted(config)
+        step_ns = int(config.window.duration_s * 1e9) // wanted
+        return grid_indices(clip.stamps_ns, step_ns, wanted, self._mllm.frames_per_slot)
+
+    def _encoded(self, clip: Clip, config: Config) -> tuple[NDArray[np.int64], VisualTokens]:
+        """Which frames the model sees, and T_v."""
+        sampled, total = self._on_grid(clip, config), self._wanted(config)
+        if sampled is None:
+            sampled, total = uniform_indices(len(clip), total), 0
+        return sampled, self._encoder.encode([clip.frames[i] for i in sampled], total)
+
+    def _look(
+        self, visual: VisualTokens, split: SplitQuery, parts: Mapping[str, str], config: Config
+    ) -> Look:
+        """One pass over T_v serves Q, its parts, the neutral prompt, and all first gradients."""
+        branches = [name for name in parts if getattr(config.reattention, name)]
+        with torch.set_grad_enabled(bool(branches)):
             offset = _zeros_like(visual)
-            prompts = [split.text, split.attribute, split.action]
             prefix = self._mllm.prefill(visual, offset)
-            whole, attribute, action, neutral = self._mllm.ask(
-                prefix, [*map(question, prompts), NEUTRAL]
-            )
-            kind = config.reattention.loss
-            g_s = g_t = None
-            if spatial:
-                loss = reattention_loss(attribute, neutral, kind)
-                g_s = gradient(loss, offset, keep_graph=temporal)
-            if temporal:
-                loss = reattention_loss(action, neutral, kind)
-                g_t = gradient(loss, offset, keep_graph=False)
-        margins = tuple(float(reading.margin.detach()) for reading in (whole, attribute, action))
-        # Detached, so that the graph of the pass goes before the next pass begins.
-        return FirstLook(whole.detached(), neutral.detached(), margins, g_s, g_t)
+            asked = [question(text) for text in (split.text, *parts.values())]
+            whole, *readings, neutral = self._mllm.ask(prefix, [*asked, NEUTRAL])
+            gradients = {}
+            for name, reading in zip(parts, readings, strict=True):
+                if name in branches:
+                    loss = reattention_loss(reading, neutral, config.reattention.loss)
+                    more = name != branches[-1]
+                    gradients[name] = gradient(loss, offset, keep_graph=more)
+        margins = tuple(float(reading.margin.detach()) for reading in (whole, *readings))
+        return Look(visual, whole.looks(), neutral.looks(), margins, gradients)
 
     def _tuned(
-        self, visual: VisualTokens, text: str, first: torch.Tensor | None, config: Config
+        self, look: Look | None, branch: str, text: str, config: Config
     ) -> tuple[torch.Tensor | None, int]:
-        """V for one sub-query, or None when its branch is off."""
-        if first is None:
+        """V of one branch, or None when the branch is off."""
+        if look is None or branch not in look.gradients:
             return None, 0
-        return tuned(
-            _zeros_like(visual),
-            first,
-            visual.features,
-            self._step(config),
-            config.reattention.epochs,
-            self._loss_at(visual, text, config),
-        )
+        visual = look.visual
 
-    def _loss_at(
-        self, visual: VisualTokens, text: str, config: Config
-    ) -> Callable[[torch.Tensor], torch.Tensor]:
         def loss(offset: torch.Tensor) -> torch.Tensor:
             with torch.enable_grad():
                 prefix = self._mllm.prefill(visual, offset)
                 reading, neutral = self._mllm.ask(prefix, [question(text), NEUTRAL])
                 return reattention_loss(reading, neutral, config.reattention.loss)
 
-        return loss
+        step_of = spatial_step if branch == "spatial" else temporal_step
+        step = step_of(config.reattention, self._mllm.settings)
+        return tuned(look.gradients[branch], visual.features, step, loss, self._direction)
 
-    def _step(self, config: Config) -> Step:
-        own, asked = self._mllm.settings, config.reattention
-        rule = own.step if asked.step == "auto" else asked.step
-        return Step(asked.loss, rule, asked.learning_rate or own.learning_rate)
-
-    def _map(
+    def _maps(
         self,
-        visual: VisualTokens,
-        offset: torch.Tensor | None,
+        passes: Sequence[tuple[Look, torch.Tensor | None]],
         split: SplitQuery,
-        look: FirstLook,
         config: Config,
-    ) -> tuple[torch.Tensor, str]:
-        """A_S or A_T: the rows of Q over T_v + V, relative to A_cap over T_v."""
-        if offset is None:
-            return grounding_map(look.whole, look.neutral, config.attention)
-        with torch.no_grad():
-            prefix = self._mllm.prefill(visual, offset)
-            (reading,) = self._mllm.ask(prefix, [question(split.text)])
-        return grounding_map(reading, look.neutral, config.attention)
-
-    def _reversed_map(
-        self, visual: VisualTokens, split: SplitQuery, config: Config
-    ) -> tuple[torch.Tensor, int]:
-        """A_S over the reversed T_v, with V_s tuned for that order (paper, section 4.4).
-
-        V_s starts from zero there as it does in the true order, so that its first gradient, the
-        reversed A_cap and the untuned rows come from one pass.
-        """
-        backward = visual.reversed()
-        spatial = config.reattention.spatial
-        with torch.set_grad_enabled(spatial):
-            offset = _zeros_like(backward)
-            prefix = self._mllm.prefill(backward, offset)
-            whole, attribute, neutral = self._mllm.ask(
-                prefix, [question(split.text), question(split.attribute), NEUTRAL]
+    ) -> list[tuple[torch.Tensor, str]]:
+        """For each pass the rows of Q over T_v + V, relative to A_cap over T_v."""
+        tuned_passes = [(look.visual, offset) for look, offset in passes if offset is not None]
+        seen = iter(self._mllm.look(tuned_passes, question(split.text)) if tuned_passes else ())
+        return [
+            grounding_map(
+                look.whole if offset is None else next(seen), look.neutral, config.attention
             )
-            first = None
-            if spatial:
-                loss = reattention_loss(attribute, neutral, config.reattention.loss)
-                first = gradient(loss, offset, keep_graph=False)
-        look = FirstLook(whole.detached(), neutral.detached(), (), first, None)
-        v_s, dropped = self._tuned(backward, split.attribute, first, config)
-        return self._map(backward, v_s, split, look, config)[0], dropped
+            for look, offset in passes
+        ]
 
 
 def _zeros_like(visual: VisualTokens) -> torch.Tensor:
@@ -246,81 +257,3 @@ def _zeros_like(visual: VisualTokens) -> torch.Tensor:
         device=visual.features.device,
         requires_grad=torch.is_grad_enabled(),
     )
-
-
-@dataclass(frozen=True, eq=False)
-class _Scored:
-    """Maps and candidate tubes of one clip, and the scores that follow from them."""
-
-    clip: Clip
-    sampled: NDArray[np.int64]
-    slots: tuple[tuple[int, ...], ...]
-    spatial: torch.Tensor
-    temporal: torch.Tensor
-    candidates: tuple[CandidateTube, ...]
-    config: Config
-
-    def _scores(self, heat: torch.Tensor, candidate: CandidateTube) -> NDArray[np.float32]:
-        """`(T,)` maxima of a map inside a candidate at the sampled frames; NaN where absent."""
-        return box_scores(
-            heat.float().cpu().numpy(),
-            candidate.boxes_xyxy_px[self.sampled],
-            candidate.present[self.sampled],
-            slot_of_frames(self.slots, len(self.sampled)),
-            self.clip.size_px,
-        )
-
-    def object_score(self, candidate: CandidateTube) -> float:
-        """S_obj, -inf for a candidate that no sampled frame shows."""
-        scores = self._scores(self.spatial, candidate)
-        return float(np.nanmax(scores)) if np.isfinite(scores).any() else float("-inf")
-
-    def ranked(self) -> list[CandidateTube]:
-        """Candidates, best first; equal scores keep the proposer's order."""
-        return sorted(self.candidates, key=self.object_score, reverse=True)
-
-    def tube(self, candidate: CandidateTube, answer: Tube) -> Tube:
-        """`answer` with the candidate's span and one box per buffered frame in the span."""
-        clip_ns = self.clip.stamps_ns
-        first, last = find_span(self._scores(self.temporal, candidate), self.config.span)
-        start_ns, end_ns = span_ns(first, last, clip_ns[self.sampled], clip_ns)
-        place = self._scores(self.spatial, candidate)
-        peak = float(np.nanmax(place)) if np.isfinite(place).any() else 0.0
-        nearest = np.searchsorted(
-            (clip_ns[self.sampled][1:] + clip_ns[self.sampled][:-1]) // 2, clip_ns
-        )
-        shares = np.nan_to_num(place / peak if peak > 0 else place * 0.0)
-        boxes = []
-        for frame in np.flatnonzero(
-            candidate.present & (clip_ns >= start_ns) & (clip_ns <= end_ns)
-        ):
-            x_min, y_min, x_max, y_max = map(float, candidate.boxes_xyxy_px[frame])
-            boxes.append(
-                TubeBox(
-                    stamp_ns=int(clip_ns[frame]),
-                    box_xyxy_px=(x_min, y_min, x_max, y_max),
-                    score=float(shares[nearest[frame]]),
-                    interpolated=bool(candidate.interpolated[frame]),
-                )
-            )
-        return replace(
-            answer,
-            status=Status.FOUND,
-            track_id=candidate.track_id,
-            start_ns=start_ns,
-            end_ns=end_ns,
-            boxes=tuple(boxes),
-        )
-
-    def evidence(self, ranked: list[CandidateTube], token: str) -> Evidence:
-        """The maps and scores behind the tubes."""
-        nothing = np.full(len(self.sampled), np.nan, np.float32)
-        return Evidence(
-            stamps_ns=self.clip.stamps_ns[self.sampled],
-            slots=self.slots,
-            spatial=self.spatial.float().cpu().numpy(),
-            temporal=self.temporal.float().cpu().numpy(),
-            frame_scores=self._scores(self.temporal, ranked[0]) if ranked else nothing,
-            track_scores={c.track_id: self.object_score(c) for c in self.candidates},
-            grounding_token=token,
-        )

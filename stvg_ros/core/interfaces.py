@@ -54,20 +54,44 @@ def reversed_slots(tokens: torch.Tensor, grid: tuple[int, int, int]) -> torch.Te
     return tokens.reshape(grid[0], -1, *tokens.shape[1:]).flip(0).reshape(tokens.shape)
 
 
+def joined_slots(parts: Sequence[VisualTokens]) -> VisualTokens:
+    """One video of slots that were encoded one by one, in their order."""
+    first = parts[0]
+    slots: list[tuple[int, ...]] = []
+    for part in parts:
+        begin = sum(map(len, slots))
+        slots += [tuple(begin + frame for frame in slot) for slot in part.slots]
+    return VisualTokens(
+        torch.cat([part.features for part in parts]),
+        (len(slots), *first.grid[1:]),
+        tuple(slots),
+        tuple(torch.cat(level) for level in zip(*(part.deep for part in parts), strict=True)),
+    )
+
+
 @dataclass(frozen=True, eq=False)
-class Reading:
-    """What one question reads from a prefilled video; no answer is generated.
+class Rows:
+    """Where one question looks in a prefilled video.
 
     Attributes:
         rows: `(R, S, h, w)` float32, detached: attention of the R candidate tokens to the
             visual tokens, averaged over heads and the layer band (method, section 1).
         tokens: labels of the R candidates, in prompt order.
-        log_p_yes: 0-d float32, log-probability that the answer starts with a form of "yes".
-        log_p_no: the same for "no". Both carry gradients to the prefix's offset.
     """
 
     rows: torch.Tensor
     tokens: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Reading(Rows):
+    """Where one question looks, and how it would be answered; no answer is generated.
+
+    Attributes:
+        log_p_yes: 0-d float32, log-probability that the answer starts with a form of "yes".
+        log_p_no: the same for "no". Both carry gradients to the prefix's offset.
+    """
+
     log_p_yes: torch.Tensor
     log_p_no: torch.Tensor
 
@@ -76,9 +100,9 @@ class Reading:
         """log p(yes) - log p(no), 0-d float32."""
         return self.log_p_yes - self.log_p_no
 
-    def detached(self) -> Reading:
-        """The same reading without its graph, which would keep the pass in memory."""
-        return replace(self, log_p_yes=self.log_p_yes.detach(), log_p_no=self.log_p_no.detach())
+    def looks(self) -> Rows:
+        """The rows alone, without the answer's graph, which would keep the pass in memory."""
+        return Rows(self.rows, self.tokens)
 
 
 @dataclass(frozen=True)
@@ -93,6 +117,8 @@ class MllmSettings:
         split: who splits the query, "mllm" or "rules".
         frame_count: how many frames T the model likes best.
         presence_threshold: added to `PresenceConfig.threshold`, in nats.
+        presence_track_weight: weight of the best track's score in the evidence that a target is
+            there, see `core.presence`; used where `PresenceConfig.track_weight` is negative.
     """
 
     first_layer: int = -1
@@ -102,6 +128,7 @@ class MllmSettings:
     split: str = "mllm"
     frame_count: int = 20
     presence_threshold: float = 0.0
+    presence_track_weight: float = 0.0
 
 
 class Prefix(Protocol):
@@ -109,6 +136,10 @@ class Prefix(Protocol):
 
     @property
     def visual(self) -> VisualTokens: ...
+
+
+# T_v of a pass over the video, and V `(M, D)` that is added to it.
+Pass = tuple[VisualTokens, torch.Tensor | None]
 
 
 class Mllm(Protocol):
@@ -124,8 +155,19 @@ class Mllm(Protocol):
         """What suits this model."""
         ...
 
-    def encode(self, images: Sequence[NDArray[np.uint8]]) -> VisualTokens:
-        """Runs the vision tower over T `(h, w, 3)` RGB images. No gradient."""
+    @property
+    def frames_per_slot(self) -> int:
+        """How many frames share a temporal slot."""
+        ...
+
+    def encode(self, images: Sequence[NDArray[np.uint8]], total: int = 0) -> VisualTokens:
+        """Runs the vision tower over T `(h, w, 3)` RGB images. No gradient.
+
+        Args:
+            images: frames, slot by slot.
+            total: frames of the whole video when `images` are a part of it, or 0. Slots do not
+                depend on one another, but a model may size its images by the video's length.
+        """
         ...
 
     def prefill(self, visual: VisualTokens, offset: torch.Tensor | None = None) -> Prefix:
@@ -137,6 +179,14 @@ class Mllm(Protocol):
 
     def ask(self, prefix: Prefix, questions: Sequence[str]) -> tuple[Reading, ...]:
         """Reads each question on the shared prefix; the questions do not see one another."""
+        ...
+
+    def look(self, passes: Sequence[Pass], question: str) -> tuple[Rows, ...]:
+        """The rows of one question for several passes, without gradient or answer.
+
+        The passes have one grid. They share a batch as far as memory allows, and layers above
+        the attention band do not run.
+        """
         ...
 
     def complete(self, system: str, prompt: str, max_new_tokens: int) -> str:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
-from stvg_ros.core.interfaces import Reading
+from stvg_ros.config import ReattentionConfig
+from stvg_ros.core.interfaces import MllmSettings, Reading
+
+# dL/dV to the direction that V moves against; an ablation puts another one here.
+Direction = Callable[[torch.Tensor], torch.Tensor]
 
 _MOST = 30.0  # nats; gradients of this weight, and their squares, are normal float32 numbers
 
@@ -21,11 +25,34 @@ class Step:
         rule: "plain" is V - rate * gradient; "rms" scales the gradient so that the token that
             moves most moves by `rate` times the RMS of the visual tokens.
         rate: the step size.
+        epochs: N_ep, how often V moves.
     """
 
     loss: str
     rule: str
     rate: float
+    epochs: int = 1
+
+
+def spatial_step(config: ReattentionConfig, own: MllmSettings) -> Step:
+    """How V_s moves: what is asked for, or what suits the model."""
+    rule = own.step if config.step == "auto" else config.step
+    return Step(config.loss, rule, config.learning_rate or own.learning_rate, config.epochs)
+
+
+def temporal_step(config: ReattentionConfig, own: MllmSettings) -> Step:
+    """How V_t moves: as V_s, unless the configuration sets it apart."""
+    step = spatial_step(config, own)
+    return replace(
+        step,
+        rate=config.temporal_learning_rate or step.rate,
+        epochs=config.temporal_epochs or step.epochs,
+    )
+
+
+def descent(grad: torch.Tensor) -> torch.Tensor:
+    """The gradient itself, as in the paper."""
+    return grad
 
 
 def reattention_loss(question: Reading, neutral: Reading, kind: str) -> torch.Tensor:
@@ -66,29 +93,27 @@ def moved(
 
 
 def tuned(
-    offset: torch.Tensor,
     first_gradient: torch.Tensor,
     visual: torch.Tensor,
     step: Step,
-    epochs: int,
     look: Callable[[torch.Tensor], torch.Tensor],
+    direction: Direction = descent,
 ) -> tuple[torch.Tensor, int]:
-    """V after N_ep steps, and how many were dropped.
+    """V after N_ep steps from zero, and how many were dropped.
 
     Args:
-        offset: V before, zeros in the paper.
-        first_gradient: dL/dV at `offset`; the first look at the video already gave it.
+        first_gradient: dL/dV at V = 0; the first look at the video already gave it.
         visual: T_v, which sets the length of "rms" steps.
         step: how V moves.
-        epochs: N_ep.
         look: the loss at a V that requires gradients; called for steps 2 to N_ep.
+        direction: what V moves against.
     """
-    dropped = 0
-    for epoch in range(epochs):
+    offset, dropped = torch.zeros_like(first_gradient), 0
+    for epoch in range(step.epochs):
         grad = first_gradient
         if epoch > 0:
             offset = offset.requires_grad_(True)
             grad = gradient(look(offset), offset, keep_graph=False)
-        offset, taken = moved(offset, grad, visual, step)
+        offset, taken = moved(offset, direction(grad), visual, step)
         dropped += not taken
     return offset, dropped

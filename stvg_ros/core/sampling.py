@@ -38,3 +38,29 @@ def uniform_indices(count: int, wanted: int) -> NDArray[np.int64]:
     if count <= wanted:
         return np.arange(count, dtype=np.int64)
     return np.floor((np.arange(wanted) + 0.5) * count / wanted).astype(np.int64)
+
+
+def grid_indices(
+    stamps_ns: NDArray[np.int64], step_ns: int, wanted: int, frames_per_slot: int
+) -> NDArray[np.int64] | None:
+    """About `wanted` frames on a time grid that does not move with the window, or None.
+
+    The first frame of each cell of `step_ns` is taken, so the choice is known as a frame comes.
+    Frames that share a slot always fill it together: a slot begins in a cell whose number is a
+    multiple of `frames_per_slot`. None where the clip is much shorter or longer than `wanted`
+    cells, for which the grid would be too coarse or too fine.
+
+    Args:
+        stamps_ns: `(F,)` stamps of the clip.
+        step_ns: length of a cell.
+        wanted: T.
+        frames_per_slot: how many frames the model merges.
+    """
+    cells = stamps_ns // step_ns
+    taken = np.flatnonzero(np.diff(cells)) + 1
+    while len(taken) and cells[taken[0]] % frames_per_slot:
+        taken = taken[1:]
+    surplus = -(-(len(taken) - wanted) // frames_per_slot) * frames_per_slot
+    if surplus > 2 * frames_per_slot or len(taken) < max(1, wanted * 3 // 4):
+        return None
+    return taken[max(0, surplus) :].astype(np.int64)

@@ -32,7 +32,9 @@ class Layout:
 class Encode(Protocol):
     """Runs the vision tower, without gradient."""
 
-    def __call__(self, model: Any, numbers: ImageNumbers, images: Images) -> VisualTokens: ...
+    def __call__(
+        self, model: Any, numbers: ImageNumbers, images: Images, total: int
+    ) -> VisualTokens: ...
 
 
 @dataclass(frozen=True)
@@ -40,17 +42,19 @@ class Family:
     """One family.
 
     Attributes:
-        encode: images to visual tokens.
+        encode: images, a part of a video of `total` frames, to visual tokens.
         layout: tokenizer, model and visual tokens to their place in the prompt.
         positions: model, ids `(1, N)` and visual tokens to the position ids of the prefix,
             `(A, 1, N)` or `(1, N)`, and the position of the token that follows.
         deep: `VisualTokens.deep` is handed to the language model.
+        pairs: `ImageNumbers.pair` frames share a slot.
     """
 
     encode: Encode
     layout: Callable[[Any, Any, VisualTokens], Layout]
     positions: Callable[[Any, Tensor, VisualTokens], tuple[Tensor, int]]
     deep: bool = False
+    pairs: bool = False
 
 
 @dataclass(frozen=True, eq=False)

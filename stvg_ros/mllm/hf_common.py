@@ -1,11 +1,12 @@
 """The machinery that all families share: one prefill, then short questions on its keys.
 
-Dimensions: N prefix tokens, M visual tokens, D hidden size, S packed question tokens, R rows.
+Dimensions: B passes, N prefix tokens, M visual tokens, D hidden size, R rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,23 +17,44 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from stvg_ros.config import AttentionConfig
-from stvg_ros.core.interfaces import MllmSettings, Prefix, Reading, VisualTokens
+from stvg_ros.core.interfaces import MllmSettings, Pass, Prefix, Reading, Rows, VisualTokens
 from stvg_ros.errors import ConfigError, ModelError
 from stvg_ros.mllm.answers import answer_ids
 from stvg_ros.mllm.caching import Pairs, SharedKeys, pairs_of, recompute_layers
 from stvg_ros.mllm.family import Checkpoint, Layout
+from stvg_ros.mllm.packing import Packed, packed
 from stvg_ros.mllm.prompt import Prompt, Suffix
 from stvg_ros.mllm.rows import Recorder, recording
 
 
 @dataclass(frozen=True, eq=False)
-class HfPrefix:
-    """Keys and values of system and visual tokens.
+class Inputs:
+    """System and visual tokens of B passes before the first layer.
 
     Attributes:
-        visual: what went in, without the offset.
+        visual: what went in first, without the offset.
         layout: how it stands in the prompt.
-        pairs: keys and values of each layer; they carry the graph to the offset.
+        named: what the language model is called with: embeddings `(B, N, D)`, positions, and
+            the deeper layers' features where the family has them.
+        columns: `(M,)` positions of the visual tokens in the prefix.
+        next_position: position of the first token after the prefix.
+    """
+
+    visual: VisualTokens
+    layout: Layout
+    named: dict[str, Any]
+    columns: Tensor
+    next_position: int
+
+
+@dataclass(frozen=True, eq=False)
+class HfPrefix:
+    """Keys and values of system and visual tokens of B passes.
+
+    Attributes:
+        visual: what went in first, without the offset.
+        layout: how it stands in the prompt.
+        pairs: keys and values of each layer that ran; they carry the graph to the offset.
         columns: `(M,)` positions of the visual tokens in the prefix.
         next_position: position of the first token after the prefix.
     """
@@ -45,15 +67,30 @@ class HfPrefix:
 
 
 class HfMllm:
-    """A transformers video model as an `Mllm`. One thread uses it at a time."""
+    """A transformers video model as an `Mllm`. One thread uses it at a time.
+
+    Attributes:
+        prompt: how questions are put.
+        largest_map: elements of the largest attention map that the last question held.
+    """
+
+    prompt: Prompt
+    largest_map: int = 0
 
     def __init__(
         self,
         checkpoint: Checkpoint,
         attention: AttentionConfig,
         gradient_checkpointing: bool = False,
+        batch_passes: int = 0,
     ) -> None:
         """Prepares a loaded checkpoint.
+
+        Args:
+            checkpoint: the weights and what belongs to them.
+            attention: the layer band.
+            gradient_checkpointing: recompute activations in the backward pass.
+            batch_passes: how many passes `look` runs at a time, 0 for as many as memory allows.
 
         Raises:
             ModelError: no chat template, or no token for yes or no.
@@ -62,17 +99,19 @@ class HfMllm:
         self._checkpoint = checkpoint
         self._model = checkpoint.model
         self._text = checkpoint.model.model.language_model
-        self._prompt = Prompt(checkpoint.tokenizer, checkpoint.path)
+        self.prompt = Prompt(checkpoint.tokenizer, checkpoint.path)
         self._band = _band(attention, checkpoint.settings, len(self._text.layers))
         self._yes, self._no = (
             torch.tensor(ids, device=self._model.device)
             for ids in (
-                answer_ids(checkpoint.tokenizer, self._prompt.answer_start, word, checkpoint.path)
+                answer_ids(checkpoint.tokenizer, self.prompt.answer_start, word, checkpoint.path)
                 for word in ("yes", "no")
             )
         )
+        self._batch_passes = batch_passes
         if gradient_checkpointing:
             recompute_layers(self._text)
+        self._lower = _cut_above(self._text, self._band[1])
 
     @property
     def name(self) -> str:
@@ -84,7 +123,22 @@ class HfMllm:
         """What suits this model."""
         return self._checkpoint.settings
 
-    def encode(self, images: Sequence[NDArray[np.uint8]]) -> VisualTokens:
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """The weights and what belongs to them."""
+        return self._checkpoint
+
+    @property
+    def band(self) -> tuple[int, int]:
+        """First and last layer of the attention band, both included."""
+        return self._band
+
+    @property
+    def frames_per_slot(self) -> int:
+        """How many frames share a temporal slot."""
+        return self._checkpoint.numbers.pair if self._checkpoint.family.pairs else 1
+
+    def encode(self, images: Sequence[NDArray[np.uint8]], total: int = 0) -> VisualTokens:
         """Runs the vision tower over T `(h, w, 3)` RGB images of one size. No gradient.
 
         Raises:
@@ -93,44 +147,13 @@ class HfMllm:
         sizes = {image.shape for image in images}
         if len(sizes) != 1:
             raise ModelError(f"encode: expected T >= 1 images of one shape, got {sorted(sizes)}")
+        family, numbers = self._checkpoint.family, self._checkpoint.numbers
         with torch.no_grad():
-            return self._checkpoint.family.encode(self._model, self._checkpoint.numbers, images)
+            return family.encode(self._model, numbers, images, total or len(images))
 
     def prefill(self, visual: VisualTokens, offset: Tensor | None = None) -> HfPrefix:
         """One pass over system and visual tokens, T_v + `offset` `(M, D)`."""
-        family = self._checkpoint.family
-        layout = family.layout(self._checkpoint.tokenizer, self._model, visual)
-        device = self._model.device
-        ids = self._prompt.prefix_ids(layout).to(device)
-        at = (ids[0] == layout.token_id).nonzero()[:, 0]
-        count = len(visual.features) + (0 if layout.tail is None else len(layout.tail))
-        if len(at) != count:
-            raise ModelError(
-                f"{self._checkpoint.path}: {len(at)} visual tokens in the prompt, expected "
-                f"{count}; the tokenizer must know the visual token as one special token"
-            )
-        features = visual.features
-        if offset is not None:
-            features = (features.float() + offset.to(features.device).float()).to(features.dtype)
-        if layout.tail is not None:
-            features = torch.cat([features, layout.tail.to(features)])
-        embedded = self._text.get_input_embeddings()(ids)
-        embedded = embedded.index_copy(1, at, features[None].to(embedded))
-        positions, following = family.positions(self._model, ids, visual)
-        extra: dict[str, Any] = {}
-        if family.deep:
-            extra["visual_pos_masks"] = ids == layout.token_id
-            extra["deepstack_visual_embeds"] = list(visual.deep)
-        cache = DynamicCache()
-        self._text(
-            inputs_embeds=embedded,
-            position_ids=positions,
-            past_key_values=cache,
-            use_cache=True,
-            **extra,
-        )
-        columns = at[: len(visual.features)]
-        return HfPrefix(visual, layout, pairs_of(cache), columns, following)
+        return self._prefill([(visual, offset)], self._text)
 
     def ask(self, prefix: Prefix, questions: Sequence[str]) -> tuple[Reading, ...]:
         """Reads each question on the shared prefix; the questions do not see one another."""
@@ -138,31 +161,108 @@ class HfMllm:
             raise TypeError(f"expected a prefix of this model, got {type(prefix).__name__}")
         if not questions:
             return ()
+        suffixes, asked = self._packed(prefix, questions)
+        rows, hidden = self._run(prefix, asked, self._text)
+        yes, no = self.answer(hidden[0, asked.ends])
+        return tuple(
+            Reading(rows[i][0].view(-1, *prefix.visual.grid), suffix.labels, yes[i], no[i])
+            for i, suffix in enumerate(suffixes)
+        )
+
+    def answer(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """log p(yes) and log p(no), `(Q,)` float32, of the last states `(Q, D)` of Q prompts."""
+        log_p = self._model.lm_head(hidden).float().log_softmax(-1)  # (Q, vocabulary)
+        return log_p[:, self._yes].logsumexp(1), log_p[:, self._no].logsumexp(1)
+
+    @torch.no_grad()
+    def look(self, passes: Sequence[Pass], question: str) -> tuple[Rows, ...]:
+        """The rows of one question for several passes of one grid, without an answer."""
+        found: list[Rows] = []
+        for some in self._batches(passes):
+            prefix = self._prefill(some, self._lower)
+            (suffix,), asked = self._packed(prefix, [question])
+            (rows,), _ = self._run(prefix, asked, self._lower)
+            found += [Rows(each.view(-1, *prefix.visual.grid), suffix.labels) for each in rows]
+        return tuple(found)
+
+    def _batches(self, passes: Sequence[Pass]) -> Iterator[Sequence[Pass]]:
+        """As many passes at a time as the setting or the free memory allows."""
+        size = self._batch_passes or self._room(len(passes[0][0].features))
+        for start in range(0, len(passes), size):
+            yield passes[start : start + size]
+
+    def _room(self, tokens: int) -> int:
+        """How many passes fit in memory; 1 on a CPU, where a batch saves nothing."""
         device = self._model.device
-        suffixes = [self._prompt.suffix(prefix.layout, question) for question in questions]
-        packed = _Packed.of(suffixes, prefix, device)
-        recorder = Recorder(packed.rows, prefix.columns, *self._band)
+        if device.type != "cuda":
+            return 1
+        config = self._text.config
+        # Keys and values stay for all layers; a layer holds its states and the MLP's two halves.
+        values = 2 * len(self._lower.layers) * config.hidden_size
+        values += 8 * config.hidden_size + 3 * config.intermediate_size
+        free = torch.cuda.mem_get_info(device)[0]
+        free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return max(1, int(free / (1.5 * tokens * values * self._model.dtype.itemsize)))
+
+    def inputs(self, passes: Sequence[Pass]) -> Inputs:
+        """System and visual tokens of B passes of one grid, as the language model takes them.
+
+        Raises:
+            ModelError: the tokenizer does not know the visual token as one token.
+        """
+        family, visual = self._checkpoint.family, passes[0][0]
+        if len({each.grid for each, _ in passes}) != 1:
+            raise ValueError(f"expected passes of one grid, got {[v.grid for v, _ in passes]}")
+        layout = family.layout(self._checkpoint.tokenizer, self._model, visual)
+        ids = self.prompt.prefix_ids(layout).to(self._model.device)
+        at = (ids[0] == layout.token_id).nonzero()[:, 0]
+        count = len(visual.features) + (0 if layout.tail is None else len(layout.tail))
+        if len(at) != count:
+            raise ModelError(
+                f"{self._checkpoint.path}: {len(at)} visual tokens in the prompt, expected "
+                f"{count}; the tokenizer must know the visual token as one special token"
+            )
+        features = torch.stack([_moved(*each, layout) for each in passes])  # (B, M, D)
+        embedded = self._text.get_input_embeddings()(ids).expand(len(passes), -1, -1)
+        positions, following = family.positions(self._model, ids, visual)
+        named: dict[str, Any] = {
+            "inputs_embeds": embedded.index_copy(1, at, features.to(embedded)),
+            "position_ids": positions.expand(*positions.shape[:-2], len(passes), -1),
+        }
+        if family.deep:
+            levels = zip(*(each.deep for each, _ in passes), strict=True)
+            named["visual_pos_masks"] = (ids == layout.token_id).expand(len(passes), -1)
+            named["deepstack_visual_embeds"] = [torch.cat(level) for level in levels]
+        return Inputs(visual, layout, named, at[: len(visual.features)], following)
+
+    def _prefill(self, passes: Sequence[Pass], text: Any) -> HfPrefix:
+        """System and visual tokens of B passes through `text`."""
+        given = self.inputs(passes)
+        cache = DynamicCache()
+        text(**given.named, past_key_values=cache, use_cache=True)
+        return HfPrefix(
+            given.visual, given.layout, pairs_of(cache), given.columns, given.next_position
+        )
+
+    def _packed(self, prefix: HfPrefix, questions: Sequence[str]) -> tuple[list[Suffix], Packed]:
+        suffixes = [self.prompt.suffix(prefix.layout, question) for question in questions]
+        known = prefix.pairs[0][0].shape[2]
+        return suffixes, packed(suffixes, known, prefix.next_position, self._model.device)
+
+    def _run(self, prefix: HfPrefix, asked: Packed, text: Any) -> tuple[list[Tensor], Tensor]:
+        """For each question its rows `(B, R, M)`; and the last states `(B, S, D)` of all."""
+        passes = len(prefix.pairs[0][0])
+        recorder = Recorder(asked.rows, prefix.columns, *self._band)
         with recording(recorder):
-            hidden = self._text(
-                inputs_embeds=self._text.get_input_embeddings()(packed.ids),
-                position_ids=packed.positions,
-                attention_mask=packed.mask,
+            hidden: Tensor = text(
+                inputs_embeds=text.get_input_embeddings()(asked.ids).expand(passes, -1, -1),
+                position_ids=asked.positions.expand(passes, -1),
+                attention_mask=asked.mask.expand(passes, -1, -1, -1),
                 past_key_values=SharedKeys(prefix.pairs),
                 use_cache=True,
             ).last_hidden_state
-        logits = self._model.lm_head(hidden[0, packed.ends])
-        log_p = logits.float().log_softmax(-1)
-        counts = [len(suffix.candidates) for suffix in suffixes]
-        rows = torch.split(recorder.mean(), counts)
-        return tuple(
-            Reading(
-                rows=rows[i].view(-1, *prefix.visual.grid),
-                tokens=suffix.labels,
-                log_p_yes=log_p[i, self._yes].logsumexp(0),
-                log_p_no=log_p[i, self._no].logsumexp(0),
-            )
-            for i, suffix in enumerate(suffixes)
-        )
+        self.largest_map = recorder.largest
+        return list(torch.split(recorder.mean(), asked.counts, dim=1)), hidden
 
     @torch.no_grad()
     def complete(self, system: str, prompt: str, max_new_tokens: int) -> str:
@@ -171,7 +271,7 @@ class HfMllm:
         generation = getattr(self._model.generation_config, "eos_token_id", None)
         stops = set(generation if isinstance(generation, list) else [generation])
         stops.add(tokenizer.eos_token_id)
-        ids = self._prompt.chat(system, prompt).to(self._model.device)
+        ids = self.prompt.chat(system, prompt).to(self._model.device)
         cache = DynamicCache()
         written: list[int] = []
         while len(written) < max_new_tokens:
@@ -188,48 +288,6 @@ class HfMllm:
         return str(tokenizer.decode(written, skip_special_tokens=True)).strip()
 
 
-@dataclass(frozen=True, eq=False)
-class _Packed:
-    """Q questions in one row.
-
-    Attributes:
-        ids: `(1, S)`.
-        positions: `(A, 1, S)` or `(1, S)`, each question continues from the prefix.
-        mask: `(1, 1, S, N + S)` bool; a question sees the prefix and itself, causally.
-        rows: `(R,)` candidate positions, question by question.
-        ends: `(Q,)` last position of each question.
-    """
-
-    ids: Tensor
-    positions: Tensor
-    mask: Tensor
-    rows: Tensor
-    ends: Tensor
-
-    @classmethod
-    def of(cls, suffixes: Sequence[Suffix], prefix: HfPrefix, device: torch.device) -> _Packed:
-        lengths = torch.tensor([len(suffix.ids) for suffix in suffixes])
-        starts = lengths.cumsum(0) - lengths
-        owner = torch.arange(len(suffixes)).repeat_interleave(lengths)
-        within = torch.arange(len(owner)) - starts[owner]
-        own = (owner[:, None] == owner) & (within[:, None] >= within)
-        known = prefix.pairs[0][0].shape[2]
-        mask = torch.cat([own.new_ones(len(owner), known), own], dim=1)
-        rows = [
-            int(start) + candidate
-            for start, suffix in zip(starts, suffixes, strict=True)
-            for candidate in suffix.candidates
-        ]
-        ids = [token for suffix in suffixes for token in suffix.ids]
-        return cls(
-            ids=torch.tensor([ids], device=device),
-            positions=(within + prefix.next_position)[None].to(device),
-            mask=mask[None, None].to(device),
-            rows=torch.tensor(rows, device=device),
-            ends=(starts + lengths - 1).to(device),
-        )
-
-
 def _band(attention: AttentionConfig, own: MllmSettings, layers: int) -> tuple[int, int]:
     """First and last layer of the band, both included."""
     first = attention.first_layer if attention.first_layer >= 0 else max(own.first_layer, 0)
@@ -241,3 +299,22 @@ def _band(attention: AttentionConfig, own: MllmSettings, layers: int) -> tuple[i
             f"0 <= first <= last <= {layers - 1} for a model of {layers} layers"
         )
     return first, last
+
+
+def _moved(visual: VisualTokens, offset: Tensor | None, layout: Layout) -> Tensor:
+    """T_v + V, added in float32, and the tokens that follow the grid's."""
+    features = visual.features
+    if offset is not None:
+        features = (features.float() + offset.to(features.device).float()).to(features.dtype)
+    if layout.tail is not None:
+        features = torch.cat([features, layout.tail.to(features)])
+    return features
+
+
+def _cut_above(text: Any, last_layer: int) -> Any:
+    """The language model without the layers above `last_layer`; the weights are shared."""
+    if last_layer + 1 == len(text.layers):
+        return text
+    lower = copy.copy(text)
+    lower._modules = {**text._modules, "layers": text.layers[: last_layer + 1]}
+    return lower

@@ -12,7 +12,7 @@ from stvg_ros.mllm.llava_onevision import CHUNK, positions
 from stvg_ros.mllm.preprocess import ImageNumbers, Images, normalised, slots_of, square_size
 
 
-def encode(model: Any, numbers: ImageNumbers, images: Images) -> VisualTokens:
+def encode(model: Any, numbers: ImageNumbers, images: Images, total: int) -> VisualTokens:
     """T frames to T slots, pixel-shuffled to `downsample_ratio` of the tower's grid."""
     vision = model.config.vision_config
     size = square_size(numbers, vision.image_size[0])

@@ -15,7 +15,7 @@ from stvg_ros.mllm.preprocess import ImageNumbers, Images, normalised, slots_of,
 CHUNK = 8  # frames that go through the vision tower at a time
 
 
-def encode(model: Any, numbers: ImageNumbers, images: Images) -> VisualTokens:
+def encode(model: Any, numbers: ImageNumbers, images: Images, total: int) -> VisualTokens:
     """T frames to T slots, pooled to half the tower's grid."""
     vision = model.config.vision_config
     size = square_size(numbers, vision.image_size)

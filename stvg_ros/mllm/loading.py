@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from stvg_ros.mllm.family import Checkpoint
 from stvg_ros.mllm.preprocess import ImageNumbers
 from stvg_ros.mllm.rows import NAME
 
+# Small beside the language model, and what they lose every later step would see.
+KEPT_WHOLE = ["lm_head", "model.visual", "model.vision_tower", "model.multi_modal_projector"]
 PREPROCESSORS = ("video_preprocessor_config.json", "preprocessor_config.json")
 
 
@@ -74,6 +77,18 @@ def checkpoint_folder(path: str) -> Path:
     return Path(file).parent
 
 
+def untrained(checkpoint: Checkpoint, seed: int) -> Checkpoint:
+    """The same model at the random weights from which a training begins: a control."""
+    model = checkpoint.model
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        fresh = type(model)(model.config)
+    fresh = fresh.to(device=model.device, dtype=model.dtype)
+    fresh.model.language_model.config._attn_implementation = NAME
+    name = f"{checkpoint.name}, untrained"
+    return replace(checkpoint, name=name, model=fresh.eval().requires_grad_(False))
+
+
 def device_of(name: str) -> torch.device:
     """The device of `model.device`.
 
@@ -91,6 +106,14 @@ def device_of(name: str) -> torch.device:
             "device of this machine such as 'cuda:0'"
         ) from error
     return device
+
+
+def dtype_of(name: str, device: torch.device) -> torch.dtype:
+    """The precision of `model.dtype`."""
+    if name == "auto":
+        return torch.bfloat16 if device.type == "cuda" else torch.float32
+    kind: torch.dtype = getattr(torch, name)
+    return kind
 
 
 def _hub_id(name: str) -> bool:
@@ -142,7 +165,9 @@ def _numbers(path: str, local: bool) -> ImageNumbers:
 
 def _tokenizer(path: str, local: bool) -> Any:
     try:
-        tokenizer: Any = transformers.AutoTokenizer.from_pretrained(path, local_files_only=local)
+        tokenizer: Any = transformers.AutoTokenizer.from_pretrained(
+            path, local_files_only=local, trust_remote_code=False
+        )
     except Exception as error:  # the library raises errors of many kinds
         raise ModelError(
             f"{path}: the tokenizer cannot be loaded ({error}); expected tokenizer.json and "
@@ -157,12 +182,7 @@ def _tokenizer(path: str, local: bool) -> Any:
 
 def _weights(path: str, local: bool, class_name: str, config: ModelConfig) -> Any:
     device = device_of(config.device)
-    dtype = {
-        "auto": torch.bfloat16 if device.type == "cuda" else torch.float32,
-        "float32": torch.float32,
-        "bfloat16": torch.bfloat16,
-        "float16": torch.float16,
-    }[config.dtype]
+    dtype = dtype_of(config.dtype, device)
     quantized = _quantization(config.quantization, dtype, device)
     try:
         model, report = getattr(transformers, class_name).from_pretrained(
@@ -185,8 +205,15 @@ def _weights(path: str, local: bool, class_name: str, config: ModelConfig) -> An
             f"{path}: {len(absent)} weights are missing or of another shape, such as "
             f"{absent[0]}; expected all of {class_name}; download the weights again"
         )
-    if not quantized:
+    if quantized:
+        _keep_plain_layout(model)
+    else:
         model.to(device)
+    return frozen(model)
+
+
+def frozen(model: Any) -> Any:
+    """The model, for asking only: its attention can be read, its weights get no gradient."""
     # Only the language model's attention is read; the vision tower keeps plain fused attention.
     model.model.language_model.config._attn_implementation = NAME
     return model.eval().requires_grad_(False)
@@ -202,9 +229,14 @@ def _quantization(kind: str, dtype: torch.dtype, device: torch.device) -> dict[s
                 "installed; install it or choose 'none'"
             )
     make: Any = transformers.BitsAndBytesConfig
-    bits = (
-        make(load_in_4bit=True, bnb_4bit_compute_dtype=dtype)
-        if kind == "4bit"
-        else make(load_in_8bit=True)
-    )
-    return {"quantization_config": bits, "device_map": {"": device}}
+    four = {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "bnb_4bit_compute_dtype": dtype}
+    bits = four if kind == "4bit" else {"load_in_8bit": True}
+    made = make(**bits, llm_int8_skip_modules=KEPT_WHOLE)
+    return {"quantization_config": made, "device_map": {"": device}}
+
+
+def _keep_plain_layout(model: Any) -> None:
+    """On some CPUs bitsandbytes repacks 4-bit weights in a way that has no backward pass."""
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False

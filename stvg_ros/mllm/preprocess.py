@@ -103,13 +103,20 @@ def square_size(numbers: ImageNumbers, default: int) -> tuple[int, int]:
 
 
 def fitted_size(
-    height: int, width: int, factor: int, min_pixels: int, max_pixels: int, frames: int = 1
+    height: int,
+    width: int,
+    factor: int,
+    min_pixels: int,
+    max_pixels: int,
+    frames: int = 1,
+    pair: int = 1,
 ) -> tuple[int, int]:
     """The size nearest to the image's whose sides are multiples of `factor`.
 
     Args:
         min_pixels, max_pixels: bounds on `frames` x height x width.
         frames: 1 when the bounds are for one image.
+        pair: the bounds are checked for `frames` rounded to a multiple of it, as the library does.
 
     Raises:
         ModelError: an image more than 200 times longer than wide.
@@ -119,11 +126,12 @@ def fitted_size(
             f"image of {width} x {height} px: expected sides of a ratio below 200; crop the image"
         )
     rows, columns = round(height / factor) * factor, round(width / factor) * factor
-    if frames * rows * columns > max_pixels:
+    counted = round(frames / pair) * pair
+    if counted * rows * columns > max_pixels:
         shrink = math.sqrt(frames * height * width / max_pixels)
         rows = max(factor, math.floor(height / shrink / factor) * factor)
         columns = max(factor, math.floor(width / shrink / factor) * factor)
-    elif frames * rows * columns < min_pixels:
+    elif counted * rows * columns < min_pixels:
         grow = math.sqrt(min_pixels / (frames * height * width))
         rows = math.ceil(height * grow / factor) * factor
         columns = math.ceil(width * grow / factor) * factor

@@ -25,19 +25,25 @@ MIN_FRAME_TOKENS = 128
 CHUNK = 8  # slots that go through the vision tower at a time
 
 
-def encode(model: Any, numbers: ImageNumbers, images: Images) -> VisualTokens:
-    """T frames to `ceil(T / 2)` slots."""
+def frame_size(numbers: ImageNumbers, height: int, width: int, total: int) -> tuple[int, int]:
+    """`(height, width)` px of the resized frames; the bounds hold for each frame."""
     factor = numbers.patch * numbers.merge
     most = MAX_FRAME_TOKENS * factor**2
-    height, width = fitted_size(
-        images[0].shape[0],
-        images[0].shape[1],
+    return fitted_size(
+        height,
+        width,
         factor,
         min(numbers.size.get("shortest_edge", MIN_FRAME_TOKENS * factor**2), most),
         min(numbers.size.get("longest_edge", most), most),
     )
+
+
+def encode(model: Any, numbers: ImageNumbers, images: Images, total: int) -> VisualTokens:
+    """T frames to `ceil(T / 2)` slots."""
+    height, width = frame_size(numbers, images[0].shape[0], images[0].shape[1], total)
     features, _ = tower(model, numbers, images, height, width)
     slots = slots_of(len(images), numbers.pair)
+    factor = numbers.patch * numbers.merge
     return VisualTokens(features, (len(slots), height // factor, width // factor), slots)
 
 
@@ -84,4 +90,4 @@ def positions(model: Any, ids: Tensor, visual: VisualTokens) -> tuple[Tensor, in
     return at[..., :-1], int(at[0, 0, -1])
 
 
-FAMILY = Family(encode, layout, positions)
+FAMILY = Family(encode, layout, positions, pairs=True)

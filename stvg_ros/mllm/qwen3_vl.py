@@ -14,23 +14,29 @@ FRAMES_PER_SECOND = 2.0
 MIN_TOKENS, MAX_TOKENS = 128, 768
 
 
-def encode(model: Any, numbers: ImageNumbers, images: Images) -> VisualTokens:
-    """T frames to `ceil(T / 2)` slots; the bounds on the size hold for the whole video."""
+def frame_size(numbers: ImageNumbers, height: int, width: int, total: int) -> tuple[int, int]:
+    """`(height, width)` px of the resized frames; the bounds hold for the whole video."""
     factor = numbers.patch * numbers.merge
-    height, width = images[0].shape[:2]
     if min(height, width) < factor:
         scale = factor / min(height, width)
         height, width = int(height * scale), int(width * scale)
-    slots = slots_of(len(images), numbers.pair)
-    height, width = fitted_size(
+    return fitted_size(
         height,
         width,
         factor,
         numbers.size.get("shortest_edge", MIN_TOKENS * factor**2),
         numbers.size.get("longest_edge", MAX_TOKENS * factor**2),
-        frames=len(slots) * numbers.pair,
+        frames=max(total, numbers.pair),
+        pair=numbers.pair,
     )
+
+
+def encode(model: Any, numbers: ImageNumbers, images: Images, total: int) -> VisualTokens:
+    """T frames to `ceil(T / 2)` slots."""
+    height, width = frame_size(numbers, images[0].shape[0], images[0].shape[1], total)
     features, deep = tower(model, numbers, images, height, width)
+    slots = slots_of(len(images), numbers.pair)
+    factor = numbers.patch * numbers.merge
     return VisualTokens(features, (len(slots), height // factor, width // factor), slots, deep)
 
 
@@ -49,4 +55,4 @@ def layout(tokenizer: Any, model: Any, visual: VisualTokens) -> Layout:
     return Layout(start + video + end, text, config.video_token_id)
 
 
-FAMILY = Family(encode, layout, positions, deep=True)
+FAMILY = Family(encode, layout, positions, deep=True, pairs=True)

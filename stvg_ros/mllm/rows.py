@@ -1,6 +1,6 @@
 """Attention rows of a few prompt tokens beside fused attention; never an N x N map.
 
-Dimensions: R rows, M visual columns, N keys, H heads, G key heads, d head size.
+Dimensions: B passes, R rows, M visual columns, N keys, H heads, G key heads, d head size.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ class Recorder:
         rows: `(R,)` positions among the queries.
         columns: `(M,)` positions among the keys.
         first_layer, last_layer: the band, both included.
-        total: `(R, M)` float32, sum over the band's layers of the mean over heads.
+        total: `(B, R, M)` float32, sum over the band's layers of the mean over heads.
         layers: how many layers were added.
-        largest: elements of the largest attention map that was held, for all heads.
+        largest: elements of the largest attention map that was held, for all passes and heads.
     """
 
     rows: Tensor
@@ -42,30 +42,30 @@ class Recorder:
     largest: int = 0
 
     def mean(self) -> Tensor:
-        """`(R, M)` mean over the layers of the band."""
+        """`(B, R, M)` mean over the layers of the band."""
         if self.total is None:
             raise RuntimeError("no layer of the band ran while the recorder was active")
         return self.total / self.layers
 
     @torch.no_grad()
     def add(self, query: Tensor, key: Tensor, mask: Tensor | None, scaling: float) -> None:
-        """One layer: `query` `(1, H, S, d)`, `key` `(1, G, N, d)`, `mask` `(1, 1, S, N)`."""
-        heads, size = query.shape[1], query.shape[3]
-        groups = key.shape[1]
-        asked = query[0, :, self.rows].reshape(groups, heads // groups * len(self.rows), size)
-        scores = (asked @ key[0].transpose(-1, -2)).float() * scaling
-        scores = scores.view(heads, len(self.rows), -1)  # (H, R, N)
+        """One layer: `query` `(B, H, S, d)`, `key` `(B, G, N, d)`, `mask` `(B, 1, S, N)`."""
+        passes, heads, _, size = query.shape
+        groups, count = key.shape[1], len(self.rows)
+        asked = query[:, :, self.rows].reshape(passes, groups, heads // groups * count, size)
+        scores = (asked @ key.transpose(-1, -2)).float() * scaling
+        scores = scores.view(passes, heads, count, -1)  # (B, H, R, N)
         if mask is None:
             behind = key.shape[2] - query.shape[2]
             position = torch.arange(key.shape[2], device=key.device)
             visible = position <= (self.rows + behind)[:, None]
         elif mask.dtype == torch.bool:
-            visible = mask[0, 0, self.rows]
+            visible = mask[:, :, self.rows]
         else:
-            visible = mask[0, 0, self.rows] == 0
+            visible = mask[:, :, self.rows] == 0
         weights = scores.masked_fill_(~visible, float("-inf")).softmax(-1)
         self.largest = max(self.largest, weights.numel())
-        layer = weights[..., self.columns].mean(0)
+        layer = weights[..., self.columns].mean(1)
         self.total = layer if self.total is None else self.total + layer
         self.layers += 1
 

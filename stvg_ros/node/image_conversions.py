@@ -1,0 +1,100 @@
+"""Camera images to frames and back, depth images to metres."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import Header
+
+from stvg_ros import camera_images
+from stvg_ros.camera_images import compressed_frame as compressed_frame
+from stvg_ros.camera_images import pixel_rows
+from stvg_ros.depth import Intrinsics, thinned
+from stvg_ros.errors import ImageError
+from stvg_ros.node.conversions import time_message
+from stvg_ros.types import Frame
+
+_DEPTHS = {"16uc1": ("u2", 1000.0), "mono16": ("u2", 1000.0), "32fc1": ("f4", 1.0)}
+
+
+def image_frame(message: Image, long_side_px: int) -> Frame:
+    """See `camera_images.image_frame`; rarer encodings go through cv_bridge where it works."""
+    return camera_images.image_frame(message, long_side_px, _library_rgb)
+
+
+def depth_metres(message: Image, long_side_px: int) -> NDArray[np.float32]:
+    """Distances along z, `(h, w)`, NaN where there is none; thinned out to the long side.
+
+    Raises:
+        ImageError: size, step, data or encoding that do not fit together.
+    """
+    kind, unit = _DEPTHS.get(message.encoding.lower(), ("", 1.0))
+    if not kind:
+        raise ImageError(
+            f"depth encoding: expected 16UC1 (millimetres) or 32FC1 (metres), "
+            f"got {message.encoding!r}"
+        )
+    order = ">" if message.is_bigendian else "<"
+    values = thinned(pixel_rows(message, int(kind[1])).view(order + kind), long_side_px)
+    metres: NDArray[np.float32] = values.astype(np.float32) / np.float32(unit)
+    metres[~(metres > 0) | np.isinf(metres)] = np.nan  # zero: not measured
+    return metres
+
+
+def intrinsics_of(info: CameraInfo, width: int, height: int) -> Intrinsics:
+    """The camera matrix K for an image of this size; lens distortion is not corrected.
+
+    Raises:
+        ImageError: the camera is not calibrated.
+    """
+    try:
+        eye = Intrinsics(info.k[0], info.k[4], info.k[2], info.k[5])
+        if info.width and info.height:  # the driver may bin the image after calibration
+            eye = eye.scaled(width / info.width, height / info.height)
+        return eye
+    except ValueError as error:
+        raise ImageError(f"camera_info: {error}") from error
+
+
+@functools.cache
+def _library() -> Callable[[Image, str], Any]:
+    """cv_bridge's conversion, or that of rosbags-image where cv_bridge is missing or broken."""
+    try:
+        from cv_bridge import CvBridge
+
+        convert: Callable[[Image, str], Any] = CvBridge().imgmsg_to_cv2
+    except Exception:  # built for another NumPy, it fails with more than ImportError
+        from rosbags.image import message_to_cvimage as convert
+    return convert
+
+
+def _library_rgb(message: Image, rows: NDArray[np.uint8], encoding: str) -> NDArray[np.uint8]:
+    """The rarer encodings, through a library; it gets the rows without padding."""
+    packed = Image(
+        header=message.header,
+        height=message.height,
+        width=message.width,
+        encoding=encoding,
+        is_bigendian=message.is_bigendian,
+        step=rows.shape[1],
+    )
+    packed.data.frombytes(rows.tobytes())
+    return np.asarray(_library()(packed, "rgb8"), np.uint8)
+
+
+def image_message(image: NDArray[np.uint8], ns: int, frame_id: str) -> Image:
+    """An rgb8 message of an `(h, w, 3)` RGB image."""
+    result = Image(
+        header=Header(stamp=time_message(ns), frame_id=frame_id),
+        height=image.shape[0],
+        width=image.shape[1],
+        encoding="rgb8",
+        step=3 * image.shape[1],
+    )
+    result.data.frombytes(np.ascontiguousarray(image).tobytes())  # faster than assignment
+    return result
