@@ -235,7 +235,8 @@ def test_without_a_mouse(driver: Any, bag: Path, tmp_path: Path) -> None:
         assert len(page.all(".key")) == 1
         page.press("?")
         assert page.all("dialog[open]")
-        page.press(Keys.ESCAPE)
+        page.find("#help button").click()
+        assert page.all("dialog[open]") == []
         page.press("n")
         page.press(Keys.ESCAPE)
         assert [item.get_attribute("aria-current") for item in page.all("#queries button")] == [
