@@ -36,7 +36,7 @@ STAMPS := $(VENV)/stamps
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-INTERFACES := $(wildcard msg/*.msg action/*.action)
+INTERFACES := $(wildcard msg/*.msg srv/*.srv action/*.action)
 # Folders too: their time changes when a file is removed.
 MODULES := $(shell find stvg_ros launch config rviz -not -path '*__pycache__*' 2>/dev/null)
 
@@ -101,7 +101,8 @@ $(STAMPS)/torch: requirements/torch.txt $(STAMPS)/venv
 
 $(STAMPS)/libraries: requirements/library.txt requirements/development.txt $(STAMPS)/torch
 	@echo "[4/5] Python libraries (about a minute)"
-	@$(PIP) install --quiet --requirement $< --requirement requirements/torch.txt
+	@$(PIP) install --quiet --requirement $< --requirement requirements/torch.txt \
+	  --requirement requirements/development.txt
 	@touch $@
 
 $(STAMPS)/interfaces: $(INTERFACES) CMakeLists.txt package.xml cmake/executable.in \

@@ -6,6 +6,7 @@ options, the README its tables.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields
 from typing import Any, cast
@@ -86,11 +87,15 @@ def setting(
 
 
 def _setting_of(group: str, item: Field[Any]) -> Setting:
-    return Setting(name=f"{group}.{item.name}", default=cast(Value, item.default), **item.metadata)
+    name = f"{group}.{item.name}" if group else item.name
+    return Setting(name=name, default=cast(Value, item.default), **item.metadata)
 
 
 class Group:
-    """Base of the setting groups: checks every value on construction."""
+    """Base of the setting groups: checks every value on construction.
+
+    A setting's full name is that of its group, a dot, and its own; the group "" adds nothing.
+    """
 
     group_name: str
 
@@ -98,6 +103,35 @@ class Group:
         for item in fields(self):  # type: ignore[arg-type]
             value = _setting_of(self.group_name, item).checked(getattr(self, item.name))
             object.__setattr__(self, item.name, value)
+
+
+@dataclass(frozen=True)
+class NodeConfig(Group):
+    """The node as a whole (node only)."""
+
+    group_name = ""
+    autostart: bool = setting(
+        True, "configure and activate at the start; false leaves it to a lifecycle manager"
+    )
+    cameras: str = setting(
+        "", "names of cameras, separated by commas, with topics ~/NAME/image; '' is one at ~/image"
+    )
+
+    @property
+    def camera_names(self) -> tuple[str, ...]:
+        """The names in `cameras`, or one empty name for the only camera."""
+        return tuple(name.strip() for name in self.cameras.split(",")) if self.cameras else ("",)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        names = self.camera_names
+        if self.cameras and not all(re.fullmatch(r"[A-Za-z]\w*", name, re.ASCII) for name in names):
+            raise ConfigError(
+                f"cameras: expected names of letters, digits and _, separated by commas, "
+                f"got {self.cameras!r}"
+            )
+        if len(set(names)) < len(names):
+            raise ConfigError(f"cameras: expected each name once, got {self.cameras!r}")
 
 
 @dataclass(frozen=True)
@@ -115,6 +149,29 @@ class ImageConfig(Group):
     )
     annotate: bool = setting(
         True, "publish ~/annotated_image when somebody subscribes", dynamic=True
+    )
+
+
+@dataclass(frozen=True)
+class DepthConfig(Group):
+    """Aligned depth, for positions in space (node only)."""
+
+    group_name = "depth"
+    enabled: bool = setting(
+        False, "take ~/depth (16UC1 in mm or 32FC1 in m, aligned to ~/image) and ~/camera_info"
+    )
+    slop_s: float = setting(
+        0.05,
+        "stamps of image, depth and camera_info that differ by less belong together",
+        unit="s",
+        minimum=0.0001,
+        maximum=10.0,
+    )
+    queue_size: int = setting(
+        10, "messages of each topic that wait for their fellows", minimum=1, maximum=1000
+    )
+    target_frame: str = setting(
+        "", "frame in which positions are told too, such as map (needs tf2); '' is none"
     )
 
 
@@ -391,7 +448,9 @@ class ProposalConfig(Group):
 class Config:
     """All groups together."""
 
+    node: NodeConfig = field(default_factory=NodeConfig)
     image: ImageConfig = field(default_factory=ImageConfig)
+    depth: DepthConfig = field(default_factory=DepthConfig)
     window: WindowConfig = field(default_factory=WindowConfig)
     command: CommandConfig = field(default_factory=CommandConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
@@ -411,28 +470,32 @@ class Config:
         Raises:
             ConfigError: an unknown name, or a value that its setting refuses.
         """
-        known = {item.name for item in settings()}
+        kinds = {item.name: cast(type[Group], item.default_factory) for item in fields(cls)}
+        places = {
+            _setting_of(kind.group_name, item).name: (group, item.name)
+            for group, kind in kinds.items()
+            for item in fields(kind)  # type: ignore[arg-type]
+        }
         groups: dict[str, dict[str, Value]] = {}
         for name, value in values.items():
-            if name not in known:
+            if name not in places:
                 raise ConfigError(f"{name}: unknown setting; the README's tables list all of them")
-            group, _, key = name.partition(".")
+            group, key = places[name]
             groups.setdefault(group, {})[key] = value
-        kinds = {item.name: item.default_factory for item in fields(cls)}
-        return cls(**{group: kinds[group](**given) for group, given in groups.items()})  # type: ignore[operator]
+        return cls(**{group: kinds[group](**given) for group, given in groups.items()})  # type: ignore[arg-type]
 
     def flat(self) -> dict[str, Value]:
         """`{"window.duration_s": 10.0, ...}` with every setting."""
         return {
-            f"{group.name}.{item.name}": getattr(getattr(self, group.name), item.name)
-            for group in fields(self)
-            for item in fields(getattr(self, group.name))
+            _setting_of(group.group_name, item).name: getattr(group, item.name)
+            for group in (getattr(self, item.name) for item in fields(self))
+            for item in fields(group)
         }
 
 
 def settings() -> Iterator[Setting]:
     """Every setting, in the order of the groups."""
     for group in fields(Config):
-        kind = group.default_factory
+        kind = cast(type[Group], group.default_factory)
         for item in fields(kind):  # type: ignore[arg-type]
-            yield _setting_of(group.name, item)
+            yield _setting_of(kind.group_name, item)

@@ -21,6 +21,7 @@ class ErrorCode(IntEnum):
     INVALID_IMAGE = 9
     CONFIGURATION = 10
     QUEUE_FULL = 11
+    INACTIVE = 12
     INTERNAL = 99
 
 
@@ -84,6 +85,12 @@ class QueueFullError(StvgError):
     code = ErrorCode.QUEUE_FULL
 
 
+class InactiveError(StvgError):
+    """The node is not active."""
+
+    code = ErrorCode.INACTIVE
+
+
 class ImageError(StvgError):
     """An image whose encoding, size, step or stamp is not usable."""
 
@@ -100,3 +107,9 @@ class RecordingError(StvgError):
     """A video or bag file that cannot be read or written."""
 
     code = ErrorCode.NO_IMAGES
+
+
+class AnnotationError(StvgError):
+    """An annotation file, or one of its entries, that does not say what it has to."""
+
+    code = ErrorCode.CONFIGURATION

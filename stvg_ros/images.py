@@ -14,8 +14,22 @@ def reduced_size(width: int, height: int, long_side_px: int) -> tuple[int, int]:
 
 
 def reduced(image: NDArray[np.uint8], long_side_px: int) -> NDArray[np.uint8]:
-    """The image `(h, w, ...)` scaled down by area; itself when it is small enough."""
-    size = reduced_size(image.shape[1], image.shape[0], long_side_px)
-    if size == (image.shape[1], image.shape[0]):
+    """The image `(h, w, ...)` scaled down; itself when it is small enough.
+
+    Halved as often as it goes, each pixel the mean of four, then scaled linearly by what is left:
+    a third of the time of averaging by area at once.
+    """
+    width, height = reduced_size(image.shape[1], image.shape[0], long_side_px)
+    while image.shape[1] >= 2 * width and image.shape[0] >= 2 * height:
+        half = (image.shape[1] // 2, image.shape[0] // 2)
+        image = np.asarray(cv2.resize(image, half, interpolation=cv2.INTER_AREA), np.uint8)
+    if (width, height) == (image.shape[1], image.shape[0]):
         return image
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return np.asarray(cv2.resize(image, (width, height)), np.uint8)
+
+
+def jpeg_bytes(image: NDArray[np.uint8], long_side_px: int, quality: int = 88) -> bytes:
+    """An RGB image as a JPEG file, scaled down so that the long side is at most `long_side_px`."""
+    small = reduced(image, long_side_px)
+    _, data = cv2.imencode(".jpg", small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return bytes(data.tobytes())

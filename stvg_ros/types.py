@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stvg_ros.boxes import Boxes, checked_boxes
+from stvg_ros.depth import Depth
 from stvg_ros.errors import CommandError, ErrorCode
 
 MAX_QUERY_CHARACTERS = 2000
@@ -27,6 +28,7 @@ class Frame:
         source_width_px: width of the camera's own image; boxes are in its pixels.
         source_height_px: height of the camera's own image.
         frame_id: the header's coordinate frame.
+        depth: the aligned depth image of the same moment, where there is one.
     """
 
     stamp_ns: int
@@ -34,6 +36,7 @@ class Frame:
     source_width_px: int
     source_height_px: int
     frame_id: str = ""
+    depth: Depth | None = None
 
     def __post_init__(self) -> None:
         shape, dtype = self.image.shape, self.image.dtype
@@ -44,6 +47,11 @@ class Frame:
                 f"Frame: expected a positive source size, got "
                 f"{self.source_width_px} x {self.source_height_px}"
             )
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the pixels."""
+        return self.image.nbytes + (self.depth.metres.nbytes if self.depth else 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +95,7 @@ class Query:
         end_ns: end of the asked window (included), or None for the newest frame.
         deadline_s: seconds from receipt after which the answer is of no use, or None.
         max_targets: how many tubes may be returned, best first.
+        camera: which of several cameras is meant, or "" for all; only the node reads it.
     """
 
     text: str
@@ -95,6 +104,7 @@ class Query:
     end_ns: int | None = None
     deadline_s: float | None = None
     max_targets: int = 1
+    camera: str = ""
 
     def __post_init__(self) -> None:
         text = " ".join(self.text.split())
@@ -181,12 +191,20 @@ class Status(IntEnum):
 
 @dataclass(frozen=True)
 class TubeBox:
-    """One box of a tube. `score` is the attention inside it relative to the tube's peak, 0 to 1."""
+    """One box of a tube.
+
+    Attributes:
+        score: the attention inside it relative to the tube's peak, 0 to 1.
+        position_m: x, y, z in the camera's frame, where depth was there.
+        target_position_m: the same in the tube's `target_frame`.
+    """
 
     stamp_ns: int
     box_xyxy_px: tuple[float, float, float, float]
     score: float
     interpolated: bool = False
+    position_m: tuple[float, float, float] | None = None
+    target_position_m: tuple[float, float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -208,6 +226,8 @@ class Tube:
         dropped_steps: re-attention steps dropped for a non-finite gradient.
         preliminary: the answer before tuning; the final one follows.
         timings_s: seconds per stage, in the order in which they ran.
+        camera: which of several cameras saw it.
+        target_frame: the coordinate frame of the boxes' `target_position_m`.
     """
 
     query: Query
@@ -231,6 +251,8 @@ class Tube:
     error_code: ErrorCode = ErrorCode.NONE
     error: str = ""
     timings_s: Mapping[str, float] = field(default_factory=dict)
+    camera: str = ""
+    target_frame: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -260,10 +282,18 @@ class Evidence:
 
 @dataclass(frozen=True, eq=False)
 class Grounding:
-    """Everything that one call of a grounder returns: tubes best first (at least one), evidence."""
+    """Everything that one call of a grounder returns.
+
+    Attributes:
+        tubes: best first, at least one.
+        evidence: what the pictures show.
+        candidates: the tubes that it chose from, on the frames of the asked window; empty when
+            they are not at hand.
+    """
 
     tubes: tuple[Tube, ...]
     evidence: Evidence | None = None
+    candidates: tuple[CandidateTube, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.tubes:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, deque
+from dataclasses import replace
 from enum import Enum
 
 from stvg_ros.config import WindowConfig
+from stvg_ros.depth import Depth
 from stvg_ros.errors import NoImagesError
 from stvg_ros.types import Clip, Frame
 
@@ -65,9 +67,21 @@ class Window:
                 self._frames.clear()
                 self._bytes = 0
             self._frames.append(frame)
-            self._bytes += frame.image.nbytes
+            self._bytes += frame.nbytes
             self._trim()
             return outcome
+
+    def attach(self, stamp_ns: int, depth: Depth) -> bool:
+        """Gives the frame of exactly this stamp its depth, and says whether it was still there."""
+        with self._lock:
+            for index in range(len(self._frames) - 1, -1, -1):
+                frame = self._frames[index]
+                if frame.stamp_ns == stamp_ns:
+                    self._frames[index] = replace(frame, depth=depth)
+                    self._bytes += self._frames[index].nbytes - frame.nbytes
+                    self._trim()
+                    return True
+            return False
 
     def snapshot(self) -> Clip:
         """All frames, immutable.
@@ -83,6 +97,11 @@ class Window:
                 "topic and that image.qos and image.transport fit its publisher"
             )
         return Clip(frames)
+
+    def frame(self, stamp_ns: int) -> Frame | None:
+        """The frame of exactly this stamp, if it is still there."""
+        with self._lock:
+            return next((f for f in reversed(self._frames) if f.stamp_ns == stamp_ns), None)
 
     def clear(self) -> None:
         """Forgets all frames."""
@@ -132,4 +151,4 @@ class Window:
         while len(self._frames) > 1 and (
             self._frames[0].stamp_ns < oldest_ns or self._bytes > self._config.max_bytes
         ):
-            self._bytes -= self._frames.popleft().image.nbytes
+            self._bytes -= self._frames.popleft().nbytes

@@ -7,6 +7,7 @@ import threading
 import time
 
 import numpy as np
+import pytest
 
 os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
 os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
@@ -15,6 +16,7 @@ import rclpy
 from rclpy.action import ActionClient
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
@@ -22,6 +24,7 @@ from std_msgs.msg import String
 from stvg_ros import msg
 from stvg_ros.action import Ground
 from stvg_ros.node.conversions import time_message
+from stvg_ros.node.grounding_node import GroundingNode
 from stvg_ros.types import Clip, Grounding, Query, Status, Tube, TubeBox
 
 STAGES = ("split", "look", "score")
@@ -123,3 +126,70 @@ class Loop:
         self._stop = True
         self._thread.join(5)
         self.executor.shutdown(timeout_sec=1)
+
+
+class Setup:
+    """The node with a toy grounder, and a client, each spun by a thread."""
+
+    def __init__(self, build=None, ready="ready", connect=True, **parameters):
+        self.toy = ToyGrounder()
+        overrides = [Parameter(name, value=value) for name, value in parameters.items()]
+        self.node = GroundingNode(build or (lambda config: self.toy), parameter_overrides=overrides)
+        self.client = Client()
+        self.clients = {}
+        self.node_loop = Loop(self.node)  # of its own, as it waits while the model loads
+        self.loop = Loop(self.client)
+        self.until = self.loop.until
+        self.until(lambda: any(text.startswith(ready) for text in self.client.states))
+        if ready == "ready" and connect:
+            self.until(self.client.connected)
+
+    @property
+    def image_errors(self):
+        return sum(camera.errors for camera in self.node.cameras)
+
+    def show(self, *stamps_s, **options):
+        """Publishes images and waits until the node has stored the last one."""
+        for stamp_s in stamps_s:
+            before = sum(self.node.window.counts.values()) + self.image_errors
+            self.client.images.publish(image(stamp_s, **options))
+            self.until(
+                lambda before=before: (
+                    sum(self.node.window.counts.values()) + self.image_errors > before
+                )
+            )
+
+    def say(self, text):
+        """Sends a command and waits for its answer."""
+        count = len(self.client.tubes)
+        self.client.commands.publish(String(data=text))
+        self.until(lambda: len(self.client.tubes) > count)
+        return self.client.tubes[-1]
+
+    def close(self):
+        self.toy.go.set()
+        self.node.close()
+        self.node_loop.close()
+        self.loop.close()
+        self.node.destroy_node()
+        self.client.destroy_node()
+
+
+@pytest.fixture(scope="module")
+def context():
+    rclpy.init()
+    yield
+    rclpy.shutdown()
+
+
+@pytest.fixture
+def start():
+    made = []
+
+    def make(*args, **kwargs):
+        made.append(Setup(*args, **kwargs))
+        return made[-1]
+
+    yield make
+    for setup in made:
+        setup.close()

@@ -1,14 +1,20 @@
+import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, Writer
+from rosbags.typesys import Stores, get_typestore
 
 from stvg_ros.errors import RecordingError
 from stvg_ros.evaluation.bag import (
     COMPRESSED,
     IMAGE,
+    STORAGES,
+    RawMessage,
     find_image_topic,
     read_frames,
+    read_images,
     read_raw,
     write_bag,
 )
@@ -36,6 +42,16 @@ def test_raw_images_come_back_exactly(tmp_path: Path, storage: str) -> None:
     assert back[0].frame_id == "cam"
     assert back[0].source_width_px == 48
     assert [m.recorded_ns for m in read_raw(path)] == list(STAMPS)
+    assert [m.stamp_ns for m in read_raw(path)] == list(STAMPS)
+    (middle,) = read_images(path, recorded_ns=STAMPS[1])
+    assert middle.stamp_ns == STAMPS[1]
+
+
+def test_the_stamp_of_a_message_in_either_order_of_bytes() -> None:
+    fields = (1_700_000_000, 5)
+    for order, mark in (("<", 1), (">", 0)):
+        message = RawMessage(0, bytes([0, mark, 0, 0]) + struct.pack(f"{order}iI", *fields))
+        assert message.stamp_ns == 1_700_000_000_000_000_005
 
 
 @pytest.mark.parametrize("storage", ["sqlite3", "mcap"])
@@ -78,3 +94,25 @@ def test_refuses_to_overwrite_and_unknown_storage(tmp_path: Path) -> None:
         write_bag(tmp_path / "bag", frames())
     with pytest.raises(RecordingError, match="storage: expected one of sqlite3, mcap, got 'zip'"):
         write_bag(tmp_path / "other", frames(), storage="zip")
+
+
+@pytest.mark.parametrize(
+    ("storage", "mode"),
+    [("sqlite3", "MESSAGE"), ("sqlite3", "FILE"), ("mcap", "FILE"), ("mcap", "STORAGE")],
+)
+def test_zstd_compression_of_every_kind_is_read(tmp_path: Path, storage: str, mode: str) -> None:
+    write_bag(tmp_path / "plain", frames(), topic="/cam")
+    writer = Writer(tmp_path / "zstd", version=9, storage_plugin=STORAGES[storage])
+    writer.set_compression(CompressionMode[mode], CompressionFormat.ZSTD)
+    store = get_typestore(Stores.ROS2_JAZZY)
+    with writer:
+        connection = writer.add_connection("/cam", IMAGE, typestore=store)
+        for message in read_raw(tmp_path / "plain"):
+            writer.write(connection, message.recorded_ns, message.data)
+    back = list(read_frames(tmp_path / "zstd"))
+    assert all(np.array_equal(a.image, b.image) for a, b in zip(back, frames(), strict=True))
+    (data,) = (p for p in (tmp_path / "zstd").iterdir() if p.suffix != ".yaml")
+    assert b"\x28\xb5\x2f\xfd" in data.read_bytes()  # zstd
+    data.write_bytes(data.read_bytes()[: data.stat().st_size // 2])
+    with pytest.raises(RecordingError, match="cannot be read as a rosbag2 recording"):
+        list(read_frames(tmp_path / "zstd"))

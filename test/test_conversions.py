@@ -8,17 +8,18 @@ import pytest
 
 pytest.importorskip("rclpy", reason="rclpy is missing: run `make test` or source a ROS 2")
 from builtin_interfaces.msg import Time
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from stvg_ros import msg
+from stvg_ros.depth import Intrinsics
 from stvg_ros.errors import ImageError
-from stvg_ros.node.conversions import (
+from stvg_ros.node.conversions import query_of, stamp_ns, time_message
+from stvg_ros.node.image_conversions import (
     compressed_frame,
+    depth_metres,
     image_frame,
     image_message,
-    query_of,
-    stamp_ns,
-    time_message,
+    intrinsics_of,
 )
 
 RED = np.tile(np.array([200, 30, 10], np.uint8), (4, 6, 1))
@@ -48,12 +49,86 @@ def test_colours_arrive_as_rgb_whatever_the_encoding(encoding, code, padding):
     assert np.array_equal(frame.image, RED)
 
 
-@pytest.mark.parametrize("encoding", ["mono8", "mono16", "yuv422_yuy2", "bayer_rggb8"])
-def test_other_encodings_become_three_channels(encoding):
-    depth = {"mono8": 1, "mono16": 2, "yuv422_yuy2": 2, "bayer_rggb8": 1}[encoding]
-    frame = image_frame(message(np.full((4, 6 * depth), 128, np.uint8), encoding), 640)
+@pytest.mark.parametrize(
+    ("encoding", "kind", "bigendian"),
+    [("mono8", "u1", 0), ("mono16", "<u2", 0), ("mono16", ">u2", 1)],
+)
+@pytest.mark.parametrize("padding", [0, 4])
+def test_grey_becomes_three_equal_channels(encoding, kind, bigendian, padding):
+    grey = np.arange(24).reshape(4, 6) * 10
+    data = (grey * (257 if encoding == "mono16" else 1)).astype(kind)
+    source = message(data, encoding, padding)
+    source.is_bigendian = bigendian
+    frame = image_frame(source, 640)
+    assert np.array_equal(frame.image, np.repeat(grey[..., None], 3, 2))
+
+
+@pytest.mark.parametrize("padding", [0, 3])
+@pytest.mark.parametrize(
+    ("encoding", "pair"),
+    # Two pixels of pure red, BT.601: Y 81, U 90, V 240.
+    [
+        ("yuv422", (90, 81, 240, 81)),
+        ("uyvy", (90, 81, 240, 81)),
+        ("UYVY", (90, 81, 240, 81)),
+        ("yuv422_yuy2", (81, 90, 81, 240)),
+        ("yuyv", (81, 90, 81, 240)),
+    ],
+)
+def test_yuv422_becomes_rgb(encoding, pair, padding):
+    frame = image_frame(message(np.tile(np.array(pair, np.uint8), (4, 3)), encoding, padding), 640)
     assert frame.image.shape == (4, 6, 3)
-    assert abs(int(frame.image.mean()) - 128) < 40
+    assert np.abs(frame.image.astype(int) - (254, 0, 0)).max() <= 2
+
+
+@pytest.mark.parametrize("depth", ["8", "16"])
+@pytest.mark.parametrize("pattern", ["rggb", "bggr", "gbrg", "grbg"])
+@pytest.mark.parametrize("padding", [0, 2])
+def test_bayer_becomes_rgb(pattern, depth, padding):
+    values = dict(zip("rgb", (200, 30, 10), strict=True))
+    cell = np.array([[values[c] for c in pattern[:2]], [values[c] for c in pattern[2:]]])
+    data = np.tile(cell, (2, 3)) * (257 if depth == "16" else 1)
+    source = message(data.astype(f"<u{int(depth) // 8}"), f"bayer_{pattern}{depth}", padding)
+    frame = image_frame(source, 640)
+    assert np.abs(frame.image.astype(int) - (200, 30, 10)).max() <= 1
+
+
+@pytest.mark.parametrize("encoding", ["rgb16", "bgra16"])
+def test_colours_of_16_bits_become_8(encoding):
+    data = RED if encoding == "rgb16" else cv2.cvtColor(RED, cv2.COLOR_RGB2BGRA)
+    frame = image_frame(message(data.astype("<u2") * 257, encoding), 640)
+    assert np.abs(frame.image.astype(int) - RED).max() <= 1
+
+
+@pytest.mark.parametrize("encoding", ["8UC3", "nv21", "32FC1", ""])
+def test_what_is_no_colour_image_is_refused_with_what_is(encoding):
+    with pytest.raises(ImageError, match=f"'{encoding}' is not known; expected rgb8, bgr8"):
+        image_frame(message(RED, encoding), 640)
+
+
+def test_depth_is_metres_whatever_the_encoding():
+    millimetres = np.array([[1000, 0, 2500, 1, 65535, 7]] * 4)
+    metres = np.array([[1.0, np.nan, 2.5, 0.001, 65.535, 0.007]] * 4, np.float32)
+    for order, bigendian in (("<", 0), (">", 1)):
+        for data, encoding in ((millimetres.astype(order + "u2"), "16UC1"),
+                               (metres.astype(order + "f4"), "32FC1")):  # fmt: skip
+            source = message(data, encoding, padding=8)
+            source.is_bigendian = bigendian
+            assert np.allclose(depth_metres(source, 640), metres, equal_nan=True)
+    for nothing in (np.inf, -1.0, 0.0):
+        empty = message(np.full((4, 6), nothing, np.float32), "32FC1")
+        assert np.isnan(depth_metres(empty, 640)).all()
+    assert depth_metres(message(millimetres.astype("<u2"), "16UC1"), 3).shape == (2, 3)
+    with pytest.raises(ImageError, match="16UC1 .millimetres. or 32FC1 .metres., got 'rgb8'"):
+        depth_metres(message(RED, "rgb8"), 640)
+
+
+def test_the_camera_matrix_fits_the_image():
+    info = CameraInfo(width=640, height=480, k=[500.0, 0.0, 319.5, 0.0, 500.0, 239.5, 0, 0, 1.0])
+    assert intrinsics_of(info, 640, 480) == Intrinsics(500.0, 500.0, 319.5, 239.5)
+    assert intrinsics_of(info, 320, 240) == Intrinsics(250.0, 250.0, 159.5, 119.5)
+    with pytest.raises(ImageError, match="calibrated"):
+        intrinsics_of(CameraInfo(width=640, height=480), 640, 480)
 
 
 @pytest.mark.parametrize("kind", ["jpeg", "png"])

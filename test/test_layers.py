@@ -28,7 +28,7 @@ def layer(ours: str, others: str) -> Layer:
 ROS = (
     "rclpy rcl_interfaces lifecycle_msgs builtin_interfaces std_msgs std_srvs sensor_msgs "
     "geometry_msgs visualization_msgs diagnostic_msgs action_msgs cv_bridge message_filters "
-    "ament_index_python"
+    "ament_index_python tf2_ros foxglove_msgs"
 )
 LAYERS = {
     "foundations": layer("foundations", "numpy"),
@@ -43,7 +43,7 @@ LAYERS = {
     "build": layer("foundations core mllm proposals build", "numpy torch"),
     "benchmark": layer("foundations core mllm benchmark", "numpy torch transformers cv2"),
     "evaluation": layer(
-        "foundations core evaluation visualization", "numpy cv2 scipy av rosbags tqdm"
+        "foundations core evaluation visualization", "numpy torch cv2 scipy av rosbags tqdm"
     ),
     "visualization": layer("foundations core visualization", "numpy cv2 av"),
     "node": layer(
@@ -63,7 +63,7 @@ def layer_of(parts: tuple[str, ...]) -> str:
     """The layer of a module given by its name's parts after `stvg_ros`."""
     if not parts:
         return "foundations"
-    if parts[0] in ("msg", "action"):
+    if parts[0] in ("msg", "srv", "action"):
         return "messages"
     return parts[0] if parts[0] in LAYERS else "foundations"
 
@@ -131,4 +131,4 @@ def test_the_rule_itself(source: str, module: str, wrong: int) -> None:
 
 def test_every_folder_has_its_row() -> None:
     folders = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
-    assert folders - {"msg", "action"} <= set(LAYERS)
+    assert folders - {"msg", "srv", "action"} <= set(LAYERS)

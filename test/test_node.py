@@ -7,78 +7,17 @@ import time
 import pytest
 
 pytest.importorskip("rclpy", reason="rclpy is missing: run `make test` or source a ROS 2")
-import rclpy
 from action_msgs.msg import GoalStatus
 from rclpy.parameter import Parameter
-from ros_tools import Client, Loop, ToyGrounder, image
+from ros_tools import ToyGrounder, context, image, start
+from std_msgs.msg import String
 
 from stvg_ros import msg
 from stvg_ros.action import Ground
-from stvg_ros.errors import ModelError
 from stvg_ros.node.conversions import time_message
-from stvg_ros.node.grounding_node import GroundingNode
 
-
-class Setup:
-    def __init__(self, build=None, **parameters):
-        self.toy = ToyGrounder()
-        overrides = [Parameter(name, value=value) for name, value in parameters.items()]
-        self.node = GroundingNode(build or (lambda config: self.toy), parameter_overrides=overrides)
-        self.client = Client()
-        self.loop = Loop(self.node, self.client)
-        self.until = self.loop.until
-        self.until(self.client.connected)
-
-    def show(self, *stamps_s, **options):
-        """Publishes images and waits until the node has stored the last one."""
-        for stamp_s in stamps_s:
-            before = sum(self.node.window.counts.values()) + self.node.image_errors
-            self.client.images.publish(image(stamp_s, **options))
-            self.until(
-                lambda before=before: (
-                    sum(self.node.window.counts.values()) + self.node.image_errors > before
-                )
-            )
-
-    def say(self, text):
-        """Sends a command and waits for its answer."""
-        count = len(self.client.tubes)
-        self.client.commands.publish(_string(text))
-        self.until(lambda: len(self.client.tubes) > count)
-        return self.client.tubes[-1]
-
-    def close(self):
-        self.toy.go.set()
-        self.node.close()
-        self.loop.close()
-        self.node.destroy_node()
-        self.client.destroy_node()
-
-
-def _string(text):
-    from std_msgs.msg import String
-
-    return String(data=text)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def context():
-    rclpy.init()
-    yield
-    rclpy.shutdown()
-
-
-@pytest.fixture
-def start():
-    made = []
-
-    def make(*args, **kwargs):
-        made.append(Setup(*args, **kwargs))
-        return made[-1]
-
-    yield make
-    for setup in made:
-        setup.close()
+__all__ = ["context", "start"]  # fixtures
+pytestmark = pytest.mark.usefixtures("context")
 
 
 def test_a_command_is_answered_with_a_tube_that_carries_the_images_stamps(start):
@@ -147,7 +86,7 @@ def test_a_damaged_image_is_counted_and_the_node_goes_on(start, damage):
     bad = image(1.0)
     damage(bad)
     s.client.images.publish(bad)
-    s.until(lambda: s.node.image_errors == 1)
+    s.until(lambda: s.image_errors == 1)
     s.show(2.0)
     assert s.say("the person").status == msg.Tube.FOUND
 
@@ -169,18 +108,6 @@ def test_a_window_outside_the_buffer_is_refused_by_the_real_cut(start):
     assert "5.000 s" in tube.error
 
 
-def test_a_model_that_cannot_be_loaded_answers_with_the_reason(start):
-    def build(config):
-        raise ModelError("model.path: no folder '/nowhere'")
-
-    s = start(build)
-    s.show(1.0)
-    tube = s.say("the person")
-    assert tube.error_code == msg.Tube.ERROR_MODEL
-    assert "/nowhere" in tube.error
-    assert any(state.startswith("failed: model.path") for state in s.client.states)
-
-
 def test_a_bag_loop_clears_the_window(start):
     s = start()
     s.show(100.0, 101.0, 5.0)
@@ -193,7 +120,7 @@ def test_commands_queue_and_200_in_a_burst_are_all_answered(start):
     s.show(1.0)
     s.toy.go.clear()
     for number in range(200):
-        s.client.commands.publish(_string(f"person {number}"))
+        s.client.commands.publish(String(data=f"person {number}"))
     s.until(lambda: len(s.client.tubes) >= 196)
     s.toy.go.set()
     s.until(lambda: len(s.client.tubes) == 200)
@@ -207,9 +134,9 @@ def test_replace_ends_the_running_command(start):
     s = start(**{"command.policy": "replace"})
     s.show(1.0)
     s.toy.go.clear()
-    s.client.commands.publish(_string("the first"))
+    s.client.commands.publish(String(data="the first"))
     s.until(s.toy.started.is_set)
-    s.client.commands.publish(_string("the second"))
+    s.client.commands.publish(String(data="the second"))
     s.until(lambda: len(s.client.tubes) == 1)
     s.toy.go.set()
     s.until(lambda: len(s.client.tubes) == 2)
@@ -231,7 +158,7 @@ def test_images_are_stored_while_a_grounding_runs(start):
     s = start()
     s.show(1.0)
     s.toy.go.clear()
-    s.client.commands.publish(_string("the person"))
+    s.client.commands.publish(String(data="the person"))
     s.until(s.toy.started.is_set)
     s.show(*(2.0 + 0.1 * i for i in range(20)))
     assert s.node.window.fill[0] == 21
@@ -307,7 +234,7 @@ def test_closing_answers_what_waits(start):
     s.show(1.0)
     s.toy.go.clear()
     for number in range(3):
-        s.client.commands.publish(_string(f"person {number}"))
+        s.client.commands.publish(String(data=f"person {number}"))
     s.until(s.toy.started.is_set)
     time.sleep(0.3)
     s.node.close()

@@ -21,11 +21,12 @@ ROOT = Path(__file__).resolve().parent.parent
 # Keys of the rosdep database; python3-transformers and python3-av are not among them.
 ROSDEP_KEYS = {
     "action_msgs", "ament_cmake", "ament_cmake_pytest", "ament_cmake_python", "builtin_interfaces",
-    "cv_bridge", "diagnostic_msgs", "launch", "launch_ros", "message_filters", "python3-numpy",
+    "cv_bridge", "diagnostic_msgs", "geometry_msgs", "launch", "launch_ros", "lifecycle_msgs",
+    "message_filters", "python3-numpy",
     "python3-opencv", "python3-pil", "python3-pytest", "python3-pytest-timeout", "python3-scipy",
     "python3-torch", "python3-tqdm", "python3-transformers-pip", "rcl_interfaces", "rclpy",
     "rosidl_default_generators", "rosidl_default_runtime", "sensor_msgs", "std_msgs", "std_srvs",
-    "visualization_msgs",
+    "tf2_ros_py", "visualization_msgs",
 }  # fmt: skip
 
 
@@ -61,7 +62,7 @@ def test_installed_modules_are_those_of_the_repository() -> None:
     there = {
         path.relative_to(installed)
         for path in installed.rglob("*.py")
-        if path.relative_to(installed).parts[0] not in ("msg", "action")
+        if path.relative_to(installed).parts[0] not in ("msg", "srv", "action")
     }
     assert there == ours
 
@@ -106,8 +107,7 @@ def test_ros_packages_that_the_node_imports_are_declared(manifest: ElementTree.E
     pattern = re.compile(r"^\s*(?:from|import) (rclpy|\w+_msgs|\w+_interfaces)\b", re.MULTILINE)
     for path in (ROOT / "stvg_ros" / "node").rglob("*.py"):
         imported = set(pattern.findall(path.read_text(encoding="utf-8")))
-        missing = imported - used - {"lifecycle_msgs"}  # a dependency of rclpy itself
-        assert missing == set(), path.name
+        assert imported - used == set(), path.name
 
 
 def test_one_version(manifest: ElementTree.Element) -> None:

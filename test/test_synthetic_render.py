@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from stvg_ros.evaluation.synthetic.figure import Prop
 from stvg_ros.evaluation.synthetic.render import render, render_all
 from stvg_ros.evaluation.synthetic.scene import Scene
 
@@ -37,7 +38,13 @@ def test_all_frames_are_rendered_in_order() -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_boxes_contain_what_is_drawn_of_each_person(seed: int) -> None:
     scene = Scene.from_seed(seed, difficulty=1.0)
-    scene = replace(scene, people=tuple(replace(person, box_side=0) for person in scene.people))
+    people = tuple(
+        replace(
+            p, box_side=0, acts=tuple(a for a in p.acts if a.name not in ("pick_up", "put_down"))
+        )
+        for p in scene.people
+    )
+    scene = replace(scene, people=people, foreground=())
     for index in range(len(scene.people)):
         alone = replace(scene, people=(scene.people[index],))
         nobody = replace(scene, people=())
@@ -67,3 +74,16 @@ def test_standing_people_sway_enough_to_be_seen() -> None:
     moved = (render(still, 0) != render(still, 12)).any(-1)
     for box in still.boxes_xyxy_px[:, 0].astype(int):
         assert moved[box[1] : box[3], box[0] : box[2]].sum() > 20
+
+
+def test_what_stands_in_front_hides_people() -> None:
+    scene = Scene.from_seed(1, difficulty=0.0)
+    x1, y1, x2, y2 = scene.boxes_xyxy_px[0, 0]
+    block = Prop(np.array([(x1, y1), (x2, y1), (x2, y2), (x1, y2)]), 0.0, (1, 2, 3), body=False)
+    hidden = render(replace(scene, foreground=(block,)), 0)
+    middle = hidden[round(float(y1 + y2) / 2), round(float(x1 + x2) / 2)]
+    assert (
+        middle.tolist()
+        != render(scene, 0)[round(float(y1 + y2) / 2), round(float(x1 + x2) / 2)].tolist()
+    )
+    assert np.abs(middle.astype(int) - np.array((1, 2, 3)) * scene.gain).max() <= 1

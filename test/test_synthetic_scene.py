@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from stvg_ros.evaluation.synthetic.figure import figure_box
-from stvg_ros.evaluation.synthetic.scene import ACTIONS, SHIRTS, Act, Scene
+from stvg_ros.evaluation.synthetic.figure import CARTON_REACH, Prop, figure_box
+from stvg_ros.evaluation.synthetic.scene import ACTIONS, SHIRTS, Act, Person, Scene
 
 SEEDS = range(30)
 
@@ -23,8 +23,8 @@ def test_equal_seeds_give_equal_scenes() -> None:
     ("arguments", "message"),
     [
         ({"seed": -1}, "seed: expected 0 or more, got -1"),
-        ({"people": 0}, "people: expected 1 to 4, got 0"),
-        ({"people": 5}, "people: expected 1 to 4, got 5"),
+        ({"people": 0}, "people: expected 1 to 6, got 0"),
+        ({"people": 7}, "people: expected 1 to 6, got 7"),
         ({"duration_s": 0.0}, "at least 20 frames, got duration_s=0.0"),
         ({"duration_s": float("nan")}, "at least 20 frames"),
         ({"fps": 0.0}, "at least 20 frames"),
@@ -47,7 +47,7 @@ def test_impossible_actions_are_refused() -> None:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_actions_lie_in_the_window_and_do_not_overlap(seed: int) -> None:
     scene = Scene.from_seed(seed)
-    assert 2 <= len(scene.people) <= 4
+    assert 2 <= len(scene.people) <= 6
     assert any(person.acts for person in scene.people)
     for person in scene.people:
         assert person.shirt in SHIRTS
@@ -90,14 +90,17 @@ def test_boxes_have_the_documented_shape_and_stay_in_the_image() -> None:
 
 
 def test_figures_have_human_proportions() -> None:
-    person = replace(Scene.from_seed(0).people[0], acts=())
+    person = Scene.from_seed(0).people[0]
+    person = replace(person, acts=(), box_side=0, look=replace(person.look, bag=None, hat_rgb=None))
     x1, y1, x2, y2 = figure_box(person.figure(0, 10.0))
     assert y2 - y1 == pytest.approx(person.height_px, rel=0.06)
     assert 0.25 < (x2 - x1) / (y2 - y1) < 0.5
 
 
 def test_a_raised_arm_and_a_crouch_change_the_box() -> None:
-    person = replace(Scene.from_seed(0).people[0], acts=(Act("wave", 10, 40, 0.0, 1),))
+    person = Scene.from_seed(0).people[0]
+    plain = replace(person.look, bag=None, hat_rgb=None)
+    person = replace(person, look=plain, acts=(Act("wave", 10, 40, 0.0, 1),))
     standing, waving = (figure_box(person.figure(frame, 10.0)) for frame in (0, 25))
     assert waving[2] - waving[0] > 1.2 * (standing[2] - standing[0])
     person = replace(person, acts=(Act("sit", 10, 40, 0.0, 1),))
@@ -109,3 +112,101 @@ def test_stamps_are_whole_nanoseconds() -> None:
     stamps = Scene.from_seed(0, fps=30.0).stamps_ns
     assert stamps.dtype == np.int64
     assert stamps[:3].tolist() == [0, 33333333, 66666667]
+
+
+def first_with(action: str, people: int | None = None) -> tuple[Scene, Person, Act]:
+    for seed in range(400):
+        scene = Scene.from_seed(seed, people=people)
+        for person in scene.people:
+            for act in person.acts:
+                if act.name == action:
+                    return scene, person, act
+    raise AssertionError(f"no scene with {action}")
+
+
+def carton(person: Person, frame: int) -> Prop:
+    (found,) = [prop for prop in person.figure(frame, 10.0) if not prop.body]
+    return found
+
+
+@pytest.mark.parametrize(("action", "before", "after"), [("pick_up", 0, 1), ("put_down", 1, 0)])
+def test_a_carton_changes_between_floor_and_hands(action: str, before: int, after: int) -> None:
+    _, person, act = first_with(action)
+    middles = [carton(person, frame).points_px.mean(0) for frame in (0, 79)]
+    floor = (
+        person.x_at(act.start_frame) + act.side * CARTON_REACH * person.height_px,
+        person.ground_y_px,
+    )
+    for middle, carried in zip(middles, (before, after), strict=True):
+        if carried:
+            assert person.ground_y_px - middle[1] > 0.4 * person.height_px
+        else:
+            np.testing.assert_allclose(middle, floor, atol=0.1 * person.height_px)
+    assert [person.carries(0), person.carries(79)] == [bool(before), bool(after)]
+    names = [other.name for other in person.acts]
+    assert names.index(action) == (len(names) - 1 if action == "pick_up" else 0)
+
+
+def test_nobody_lifts_and_lays_down() -> None:
+    for seed in SEEDS:
+        for person in Scene.from_seed(seed, people=6).people:
+            assert not {"pick_up", "put_down"} <= set(person.actions)
+
+
+def test_one_who_turns_shows_no_face() -> None:
+    _, person, act = first_with("turn")
+
+    def skin(frame: int) -> list[float]:
+        props = person.figure(frame, 10.0)
+        top = person.ground_y_px - 0.9 * person.height_px
+        return [
+            p.radius_px for p in props if p.rgb == person.look.skin_rgb and p.points_px[0, 1] < top
+        ]
+
+    assert skin(0)
+    assert not skin((act.start_frame + act.end_frame) // 2)
+
+
+def test_two_meet_at_the_same_time_and_their_hands_touch() -> None:
+    seen = 0
+    for seed in range(60):
+        scene = Scene.from_seed(seed)
+        met = [(p, a) for p in scene.people for a in p.acts if a.name == "meet"]
+        assert len(met) in (0, 2)
+        if met:
+            (left, first), (right, second) = sorted(met, key=lambda pair: pair[1].to_x_px)
+            assert (first.start_frame, first.end_frame) == (second.start_frame, second.end_frame)
+            assert (first.side, second.side) == (1, -1)
+            middle = (first.start_frame + first.end_frame) // 2
+            boxes = [figure_box(person.figure(middle, 10.0)) for person in (left, right)]
+            assert abs(boxes[0][2] - boxes[1][0]) < 0.15 * left.height_px
+            seen += 1
+    assert seen > 10
+
+
+def test_looks_bags_and_the_camera_vary() -> None:
+    scenes = [Scene.from_seed(seed, difficulty=1.0) for seed in range(60)]
+    looks = [person.look for scene in scenes for person in scene.people]
+    assert {look.bag for look in looks} == {None, "backpack", "handbag"}
+    assert {look.long_hair for look in looks} == {False, True}
+    assert {look.hat_rgb is None for look in looks} == {False, True}
+    assert {len(scene.people) for scene in scenes} == {2, 3, 4, 5, 6}
+    assert 10 < sum(bool(scene.foreground) for scene in scenes) < 50
+    reach = [np.ptp(scene.shake_px[:, 0]) for scene in scenes]
+    assert 10 < sum(value > 10 for value in reach) < 50
+    calm = Scene.from_seed(3, difficulty=0.0)
+    assert not calm.shake_px.any()
+    assert calm.foreground == ()
+
+
+def test_true_boxes_follow_the_camera() -> None:
+    scene = next(
+        s
+        for s in (Scene.from_seed(seed, people=2, difficulty=1.0) for seed in range(50))
+        if np.ptp(s.shake_px[:, 0]) > 15
+    )
+    still = replace(scene, shake_px=np.zeros_like(scene.shake_px))
+    moved = scene.boxes_xyxy_px - still.boxes_xyxy_px
+    inside = (scene.boxes_xyxy_px[..., 0] > 0) & (still.boxes_xyxy_px[..., 0] > 0)
+    expected = np.broadcast_to(scene.shake_px[:, 0], inside.shape)
+    np.testing.assert_allclose(moved[..., 0][inside], expected[inside], atol=1e-3)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,33 @@ def load(config: ModelConfig) -> Checkpoint:
     model = _weights(path, local, row.class_name, config)
     name = f"{row.title} (embedded)" if config.path == "embedded" else Path(path).name
     return Checkpoint(name, path, model, tokenizer, numbers, family, settings)
+
+
+def checkpoint_folder(path: str) -> Path:
+    """The local folder of a model's files; those of a hub id must have been fetched.
+
+    Raises:
+        ModelError: there are none.
+    """
+    if path == "embedded":
+        return FOLDER
+    local = Path(path).expanduser().is_dir()
+    file = _file(str(Path(path).expanduser()) if local else path, "config.json", local)
+    if file is None:
+        raise ModelError(f"{path}: no config.json; expected a transformers checkpoint")
+    return Path(file).parent
+
+
+def untrained(checkpoint: Checkpoint, seed: int) -> Checkpoint:
+    """The same model at the random weights from which a training begins: a control."""
+    model = checkpoint.model
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        fresh = type(model)(model.config)
+    fresh = fresh.to(device=model.device, dtype=model.dtype)
+    fresh.model.language_model.config._attn_implementation = NAME
+    name = f"{checkpoint.name}, untrained"
+    return replace(checkpoint, name=name, model=fresh.eval().requires_grad_(False))
 
 
 def device_of(name: str) -> torch.device:

@@ -1,253 +1,248 @@
-"""The node: images into the window, commands to the worker, tubes out."""
+"""The managed node: composes its parts, and takes them through the states of its life."""
 
 from __future__ import annotations
 
-import itertools
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-from rclpy.action import ActionServer, CancelResponse, GoalResponse
-from rclpy.action.server import ServerGoalHandle
-from rclpy.node import Node
-from rclpy.qos import (
-    DurabilityPolicy,
-    QoSProfile,
-    ReliabilityPolicy,
-    qos_profile_sensor_data,
-    qos_profile_system_default,
-)
-from rclpy.task import Future
-from sensor_msgs.msg import CompressedImage, Image
+from rclpy.clock import Clock, ClockType
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from std_msgs.msg import String
 
-from stvg_ros import msg
-from stvg_ros.action import Ground
 from stvg_ros.build import build_grounder
 from stvg_ros.config import Config
 from stvg_ros.core.interfaces import Grounder
-from stvg_ros.errors import StvgError
-from stvg_ros.node.conversions import (
-    compressed_frame,
-    duration_message,
-    evidence_message,
-    image_frame,
-    image_message,
-    query_of,
-    stamp_ns,
-    tube_message,
-)
+from stvg_ros.errors import CanceledError, InactiveError, StvgError
+from stvg_ros.node.answers import Answers
+from stvg_ros.node.cameras import Cameras
+from stvg_ros.node.commands import Commands, Intake
+from stvg_ros.node.goals import Goals
+from stvg_ros.node.memory import release_memory
 from stvg_ros.node.parameters import Parameters
-from stvg_ros.node.worker import Job, Worker, failed
-from stvg_ros.types import Clip, Grounding, Query, Status
-from stvg_ros.visualization.drawing import annotate_frame
-from stvg_ros.window import Added, Window
+from stvg_ros.node.positions import Locator
+from stvg_ros.node.qos import LATCHED
+from stvg_ros.node.standing import StandingQueries
+from stvg_ros.node.worker import Worker
+from stvg_ros.window import Window
 
-_LATCHED = QoSProfile(
-    depth=1,
-    reliability=ReliabilityPolicy.RELIABLE,
-    durability=DurabilityPolicy.TRANSIENT_LOCAL,
-)
-_QOS = {
-    "sensor_data": qos_profile_sensor_data,
-    "reliable": QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE),
-    "system_default": qos_profile_system_default,
-}
+PROGRESS_S = 5.0  # how often a long load tells how long it takes
+PATIENCE_S = 30.0  # how long deactivation waits for the stage that runs
 
 
-class GroundingNode(Node):
+@dataclass(frozen=True)
+class Parts:
+    """What the node has between configure and cleanup."""
+
+    cameras: Cameras
+    locator: Locator
+    answers: Answers
+    standing: StandingQueries
+    commands: Commands
+    goals: Goals
+
+    def close(self) -> None:
+        """Withdraws all interfaces."""
+        self.cameras.stop()
+        self.goals.close()
+        self.commands.close()
+        self.standing.close()
+        self.answers.close()
+        self.locator.close()
+
+
+class GroundingNode(LifecycleNode):
     """Answers language commands about what the camera saw.
 
+    configure checks the parameters and offers the interfaces; activate loads the model and takes
+    images; deactivate lets the model go; cleanup withdraws the interfaces. A command to a node
+    that is not active is answered with the reason.
+
     Thread contract: the executor's thread runs the callbacks, which store or queue and return;
-    the worker's thread grounds and publishes. A single-threaded executor is enough.
+    the worker's thread loads, grounds and publishes. A single-threaded executor is enough; it
+    waits while the model loads, so that a load error can fail the transition.
 
     Interfaces are listed in the README; names are private and remapped at launch.
     """
 
     def __init__(self, build: Callable[[Config], Grounder] = build_grounder, **kwargs: Any) -> None:
-        """Declares parameters and interfaces; the model is loaded by the worker's thread.
+        """Declares the parameters; with `autostart`, configures, and activates when spun.
 
         Args:
             build: makes the grounder from a configuration.
             kwargs: passed to `rclpy.node.Node`.
 
         Raises:
-            ConfigError: a parameter has a value that its setting refuses.
+            ConfigError: with `autostart`, a parameter has a value that its setting refuses.
         """
         super().__init__("grounding", **kwargs)
-        self._grounder: Grounder | None = None
-        self._numbers = itertools.count(1)
-        self._callback_s: list[float] = []
-        self._image_errors = 0
+        self._build = build
+        self._parts: Parts | None = None
+        self._worker: Worker | None = None
+        self._error: StvgError | None = None
+        self._interrupted = threading.Event()
+        self._states = self.create_publisher(String, "~/status", LATCHED)
         self._settings = Parameters(self, self._reconfigured)
-        config = self._settings.config
-        self._window = Window(config.window)
-        self._tubes = self.create_publisher(msg.Tube, "~/tube", _LATCHED)
-        self._evidence = self.create_publisher(msg.Evidence, "~/evidence", _LATCHED)
-        self._states = self.create_publisher(String, "~/status", _LATCHED)
-        self._annotated = self.create_publisher(Image, "~/annotated_image", 1)
-        kind = Image if config.image.transport == "raw" else CompressedImage
-        self.create_subscription(kind, "~/image", self._on_image, _QOS[config.image.qos])
-        self.create_subscription(String, "~/command", self._on_command, 1000)
-        self.create_subscription(msg.Query, "~/query", self._on_query, 1000)
-        self._convert = image_frame if kind is Image else compressed_frame
-        self._action = ActionServer(
-            self,
-            Ground,
-            "~/ground",
-            execute_callback=self._on_goal,
-            goal_callback=lambda goal: GoalResponse.ACCEPT,
-            cancel_callback=self._on_cancel,
-        )
-        self._goals: dict[bytes, Job] = {}
-        self._goals_lock = threading.Lock()
+        self._say("unconfigured")
+        if self.get_parameter("autostart").value is not False:
+            self.trigger_configure()
+            if self._error is not None:
+                raise self._error
+            # On a steady clock: with use_sim_time there may be no time yet.
+            self._starter = self.create_timer(
+                0.001, self._start, clock=Clock(clock_type=ClockType.STEADY_TIME)
+            )
 
-        def built() -> Grounder:
-            self._grounder = build(self._settings.config)
-            return self._grounder
+    @property
+    def cameras(self) -> Cameras:
+        """The cameras; there are some while the node is configured."""
+        assert self._parts is not None, "the node is not configured"
+        return self._parts.cameras
 
-        self._worker = Worker(built, config.command, self._on_status)
+    @property
+    def standing(self) -> StandingQueries:
+        """The standing queries; there are some while the node is configured."""
+        assert self._parts is not None, "the node is not configured"
+        return self._parts.standing
 
     @property
     def window(self) -> Window:
-        """The buffered frames."""
-        return self._window
+        """The buffered frames of the first camera."""
+        return next(iter(self.cameras)).window
 
-    @property
-    def image_errors(self) -> int:
-        """Images refused so far."""
-        return self._image_errors
-
-    def take_callback_times_s(self) -> list[float]:
-        """Seconds spent in each image callback since the last call."""
-        taken, self._callback_s = self._callback_s, []
-        return taken
+    def interrupt(self) -> None:
+        """Ends the wait for a model that loads; a signal handler may call it."""
+        self._interrupted.set()
 
     def close(self) -> None:
         """Cancels and answers what waits or runs; call before `destroy_node`."""
-        self._worker.stop()
+        self.interrupt()
+        if self._worker is not None:
+            self._worker.stop()
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Checks the parameters and offers the interfaces."""
+        return self._transition(self._configure)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Loads the model, then takes images."""
+        return self._transition(self._activate)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Takes no more images, answers what waits, and lets the model go."""
+        return self._transition(self._deactivate)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Withdraws the interfaces; every parameter may be set again."""
+        return self._transition(self._clean_up)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Lets the model go; the interfaces end with the node."""
+        return self._transition(self._deactivate)
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Back to the begin after an unexpected error."""
+        return self._transition(self._clean_up)
+
+    def _start(self) -> None:
+        self.destroy_timer(self._starter)
+        self.trigger_activate()
+
+    def _transition(self, step: Callable[[], None]) -> TransitionCallbackReturn:
+        """Takes a step; its error becomes the status, and the reason for later commands."""
+        self._error = None
+        try:
+            step()
+            return TransitionCallbackReturn.SUCCESS
+        except StvgError as error:
+            self._error = error
+            self.get_logger().error(str(error))
+            self._say(f"failed: {error}")
+            return TransitionCallbackReturn.FAILURE
+        except Exception as error:
+            self._error = StvgError(f"unexpected {type(error).__name__}: {error}")
+            self.get_logger().fatal(f"{self._error}")
+            self._say(f"failed: {self._error}")
+            return TransitionCallbackReturn.ERROR
+
+    def _configure(self) -> None:
+        self._settings.check()
+        cameras = Cameras(self, self._current)
+        answers = Answers(self, cameras, self._current)
+        publish = answers.publish
+        intake = Intake(cameras, self._active_worker)
+        standing = StandingQueries(self, cameras.clips, self._active_worker, publish)
+        self._parts = Parts(
+            cameras,
+            Locator(self, self._settings.config.depth),
+            answers,
+            standing,
+            Commands(self, intake, standing, publish),
+            Goals(self, intake, publish),
+        )
+        self._say("inactive")
+
+    def _activate(self) -> None:
+        config = self._settings.config
+        self._say("loading the model")
+        assert self._parts is not None
+        worker = Worker(
+            lambda: self._build(config), config.command, self._say, self._parts.locator.finish
+        )
+        try:
+            self._wait_loaded(worker)
+        except StvgError:
+            worker.stop(0.0)
+            raise
+        self._worker = worker
+        self.cameras.start()
+        self._say("ready")
+
+    def _wait_loaded(self, worker: Worker) -> None:
+        begin = told = time.monotonic()
+        while not worker.wait_loaded(0.1):
+            if self._interrupted.is_set():
+                raise CanceledError("loading the model was interrupted")
+            if time.monotonic() - told > PROGRESS_S:
+                told = time.monotonic()
+                self._say(f"loading the model: {told - begin:.0f} s")
+
+    def _deactivate(self) -> None:
+        if self._parts is not None:
+            self._parts.cameras.stop()
+        worker, self._worker = self._worker, None
+        if worker is not None and not worker.stop(PATIENCE_S):
+            self.get_logger().warning("a stage still runs; the memory is freed after it")
+        release_memory()
+        self._say("inactive")
+
+    def _clean_up(self) -> None:
+        self._deactivate()
+        parts, self._parts = self._parts, None
+        if parts is not None:
+            parts.close()
+        self._settings.release()
+        self._say("unconfigured")
+
+    def _current(self) -> Config:
+        return self._settings.config
+
+    def _active_worker(self) -> Worker:
+        """Raises InactiveError, or why activation failed, when there is none."""
+        if self._worker is not None:
+            return self._worker
+        raise self._error or InactiveError(
+            "the node is not active; activate it: ros2 lifecycle set "
+            f"{self.get_fully_qualified_name()} activate"
+        )
 
     def _reconfigured(self, config: Config) -> None:
-        self._window.reconfigure(config.window)
-        self._worker.reconfigure(config.command)
-        reconfigure = getattr(self._grounder, "reconfigure", None)
-        if reconfigure is not None:
-            reconfigure(config)
+        self.cameras.reconfigure(config)
+        if self._worker is not None:
+            self._worker.reconfigure(config)
 
-    def _on_status(self, text: str) -> None:
+    def _say(self, text: str) -> None:
         self.get_logger().info(text)
         self._states.publish(String(data=text))
-
-    def _on_image(self, message: Any) -> None:
-        begin = time.perf_counter()
-        try:
-            if self._window.wanted(stamp_ns(message.header.stamp)):
-                long_side_px = self._settings.config.window.long_side_px
-                if self._window.add(self._convert(message, long_side_px)) is Added.RESTARTED:
-                    self.get_logger().warning(
-                        "the image stamps jumped back or the image size changed: window cleared"
-                    )
-        except StvgError as error:
-            self._image_errors += 1
-            self.get_logger().error(
-                f"image refused ({self._image_errors} so far): {error}", throttle_duration_sec=2.0
-            )
-        self._callback_s.append(time.perf_counter() - begin)
-        if len(self._callback_s) > 10_000:
-            del self._callback_s[:5_000]
-
-    def _on_command(self, message: String) -> None:
-        self._take(lambda query_id: Query(message.data, query_id), "", message.data)
-
-    def _on_query(self, message: msg.Query) -> None:
-        self._take(lambda query_id: query_of(message, query_id), message.id, message.text)
-
-    def _take(self, parse: Callable[[str], Query], query_id: str, text: str) -> None:
-        """Queues a command, or answers it at once with what is wrong with it."""
-        query_id = query_id or f"q-{next(self._numbers):06d}"
-        try:
-            query = parse(query_id)
-        except StvgError as error:
-            self._publish(failed(Query(_shown(text), query_id), error))
-            return
-        try:
-            self._worker.submit(Job(query, self._clip(query), self._publish))
-        except StvgError as error:
-            self._publish(failed(query, error))
-
-    def _clip(self, query: Query) -> Clip:
-        return self._window.snapshot()
-
-    def _publish(self, grounding: Grounding) -> None:
-        best = grounding.best
-        if best.status is Status.FAILED:
-            self.get_logger().error(f"{best.query.id}: {best.error}")
-        if grounding.evidence is not None:
-            self._evidence.publish(evidence_message(grounding.evidence, best))
-        # The best tube goes last: it is the one that late subscribers get.
-        for tube in reversed(grounding.tubes):
-            self._tubes.publish(tube_message(tube))
-        wanted = self._settings.config.image.annotate
-        if best.boxes and wanted and self._annotated.get_subscription_count():
-            self._publish_annotated(grounding)
-
-    def _publish_annotated(self, grounding: Grounding) -> None:
-        tube = grounding.best
-        box = tube.boxes[-1]
-        frames = {frame.stamp_ns: frame for frame in self._window.snapshot().frames}
-        frame = frames.get(box.stamp_ns)
-        if frame is not None:
-            image = annotate_frame(frame, tube, box)
-            self._annotated.publish(image_message(image, frame.stamp_ns, frame.frame_id))
-
-    async def _on_goal(self, goal: ServerGoalHandle) -> Ground.Result:
-        """Hands the goal to the worker and lets the executor go on until it is answered."""
-        request = goal.request
-        done: Future = Future(executor=self.executor)
-        query_id = f"goal-{bytes(goal.goal_id.uuid).hex()[:8]}"
-        key = bytes(goal.goal_id.uuid)
-
-        def feedback(stage: str, progress: float, elapsed_s: float) -> None:
-            goal.publish_feedback(
-                Ground.Feedback(stage=stage, progress=progress, elapsed=duration_message(elapsed_s))
-            )
-
-        try:
-            query = query_of(request, query_id)
-            job = Job(query, self._clip(query), done.set_result, feedback)
-            with self._goals_lock:
-                self._goals[key] = job
-            if goal.is_cancel_requested:
-                job.cancel()
-            self._worker.submit(job)
-            grounding: Grounding = await done
-        except StvgError as error:
-            grounding = failed(Query(_shown(request.text), query_id), error)
-        finally:
-            with self._goals_lock:
-                self._goals.pop(key, None)
-        self._publish(grounding)
-        if goal.is_cancel_requested:
-            goal.canceled()
-        elif grounding.best.status is Status.FAILED:
-            goal.abort()
-        else:
-            goal.succeed()
-        first, *others = map(tube_message, grounding.tubes)
-        return Ground.Result(tube=first, alternatives=others)
-
-    def _on_cancel(self, goal: ServerGoalHandle) -> CancelResponse:
-        with self._goals_lock:
-            job = self._goals.get(bytes(goal.goal_id.uuid))
-        if job is not None:
-            job.cancel()
-        return CancelResponse.ACCEPT
-
-
-def _shown(text: str) -> str:
-    """A text that a `Query` accepts, for the answer to one that it does not."""
-    text = " ".join(text.split())
-    if not text:
-        return "(empty)"
-    return text if len(text) <= 200 else text[:200] + " ..."

@@ -20,8 +20,9 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
 
-from stvg_ros.node.conversions import image_message, time_message
+from stvg_ros.node.conversions import time_message
 from stvg_ros.node.grounding_node import GroundingNode
+from stvg_ros.node.image_conversions import image_message
 
 WIDTH, HEIGHT, RATE_HZ = 1920, 1080, 30.0
 
@@ -71,7 +72,7 @@ def measure(seconds: float) -> str:
         if time.monotonic() > due:
             due += 1.0
             commands.publish(String(data="find the person in red who waves"))
-    times_ms = np.array(node.take_callback_times_s()) * 1e3
+    times_ms = np.array(next(iter(node.cameras)).callback_times_s) * 1e3
     assert child.stdout is not None
     sent, elapsed_s = child.stdout.read().split()
     counts = node.window.counts

@@ -31,6 +31,7 @@ def serve(args: Sequence[str] | None = None) -> int:
 
     def on_signal(number: int, frame: object) -> None:
         asked.set()
+        node.interrupt()
         executor.wake()
 
     signal.signal(signal.SIGINT, on_signal)

@@ -1,4 +1,4 @@
-"""One thread that answers commands, one at a time; every command is answered exactly once."""
+"""One thread that loads the model and answers commands, one at a time; each exactly once."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import contextlib
 import logging
 import threading
 import time
-from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
-from stvg_ros.config import CommandConfig
+from stvg_ros.config import CommandConfig, Config
 from stvg_ros.core.interfaces import Grounder
 from stvg_ros.errors import (
     CanceledError,
@@ -19,10 +19,14 @@ from stvg_ros.errors import (
     QueueFullError,
     ReplacedError,
     StvgError,
+    WindowError,
 )
 from stvg_ros.types import Clip, Grounding, Query, Status, Tube
 
+Answer = Callable[[Grounding], None]
+
 _LOG = logging.getLogger(__name__)
+_STOPPED = "the node was deactivated or is shutting down"
 
 
 @dataclass(eq=False)
@@ -30,7 +34,7 @@ class Job:
     """One command on its way.
 
     Attributes:
-        clip: the window as it was when the command came.
+        clips: the windows of the cameras meant, by name, as they were when the command came.
         answer: called once, from the worker's thread or from `Worker.submit`'s caller.
         feedback: called as each stage begins, with its name, progress 0 to 1, and seconds since
             receipt.
@@ -39,8 +43,8 @@ class Job:
     """
 
     query: Query
-    clip: Clip
-    answer: Callable[[Grounding], None]
+    clips: Mapping[str, Clip]
+    answer: Answer
     feedback: Callable[[str, float, float], None] = lambda stage, progress, elapsed_s: None
     received: float = field(default_factory=time.monotonic)
     stop: StvgError | None = None
@@ -50,17 +54,18 @@ class Job:
         self.stop = self.stop or CanceledError("canceled by the client")
 
 
-def failed(query: Query, error: Exception, clip: Clip | None = None, model: str = "") -> Grounding:
+def failed(query: Query, error: Exception, clips: Mapping[str, Clip] | None = None) -> Grounding:
     """The answer that carries an error."""
     known = error if isinstance(error, StvgError) else None
     text = str(error) if known else f"unexpected {type(error).__name__}: {error}"
-    newest = clip.frames[-1] if clip else None
+    camera = next(iter(clips or ()), "")
+    newest = clips[camera].frames[-1] if clips else None
     tube = Tube(
         query=query,
         status=Status.FAILED,
         error_code=known.code if known else StvgError.code,
         error=text,
-        model=model,
+        camera=camera,
         stamp_ns=newest.stamp_ns if newest else 0,
         frame_id=newest.frame_id if newest else "",
         width_px=newest.source_width_px if newest else 0,
@@ -69,43 +74,77 @@ def failed(query: Query, error: Exception, clip: Clip | None = None, model: str 
     return Grounding((tube,))
 
 
-class Worker:
-    """Builds the grounder, then answers jobs in order of receipt.
+def merged(groundings: Mapping[str, Grounding], max_targets: int) -> Grounding:
+    """The tubes of several cameras in one order: found ones first, then by confidence.
 
-    Thread contract: `submit`, `reconfigure` and `stop` may be called from any thread; the grounder
-    is only ever used by the worker's own thread. Answers are given outside the lock.
+    The evidence is that of the best tube's camera.
+    """
+    tubes = [
+        replace(tube, camera=camera)
+        for camera, grounding in groundings.items()
+        for tube in grounding.tubes
+    ]
+    tubes.sort(key=lambda tube: (tube.status, -tube.confidence))
+    ranked = tuple(replace(tube, rank=rank) for rank, tube in enumerate(tubes[:max_targets]))
+    return Grounding(ranked, groundings[ranked[0].camera].evidence)
+
+
+class Worker:
+    """Loads a grounder, answers jobs in order of receipt, and lets the grounder go at the end.
+
+    Thread contract: any thread may call the public methods; the grounder is only ever used by the
+    worker's own thread. Answers are given outside the lock.
     """
 
     def __init__(
         self,
-        build: Callable[[], Grounder],
+        load: Callable[[], Grounder],
         config: CommandConfig,
         status: Callable[[str], None],
+        finish: Callable[[Grounding, Clip], Grounding] = lambda grounding, clip: grounding,
     ) -> None:
-        """Starts the thread, which builds the grounder first.
+        """Starts the thread, which loads the grounder first; see `wait_loaded`.
 
         Args:
-            build: makes the grounder; an error is kept and answers every command.
+            load: makes the grounder.
             config: queue and deadline.
-            status: told what the worker does: "loading the model", "ready", "grounding ID", or
-                "failed: ..." when the grounder could not be built.
+            status: told "grounding ID" as a job begins and "ready" after it.
+            finish: adds to a camera's answer what the grounder does not know.
         """
-        self._build = build
         self._config = config
         self._status = status
+        self._finish = finish
         self._jobs: deque[Job] = deque()
         self._running: Job | None = None
         self._stopping = False
         self._changed = threading.Condition()
-        self._thread = threading.Thread(target=self._run, name="grounding", daemon=True)
+        self._loaded = threading.Event()
+        self._broken: StvgError | None = None
+        self.answered: Counter[str] = Counter()
+        self.timings_s: Mapping[str, float] = {}
+        self._grounder: Grounder | None = None
+        self._thread = threading.Thread(
+            target=self._run, args=(load,), name="grounding", daemon=True
+        )
         self._thread.start()
+
+    def wait_loaded(self, timeout_s: float) -> bool:
+        """Whether loading is over, waiting for up to `timeout_s`.
+
+        Raises:
+            StvgError: why the grounder cannot be loaded.
+        """
+        loaded = self._loaded.wait(timeout_s)
+        if self._broken is not None:
+            raise self._broken
+        return loaded
 
     def submit(self, job: Job) -> None:
         """Queues a job, or answers it at once when the queue is full or the worker stops."""
         refused: list[tuple[Job, StvgError]] = []
         with self._changed:
             if self._stopping:
-                refused.append((job, CanceledError("the node is shutting down")))
+                refused.append((job, CanceledError(_STOPPED)))
             elif self._config.policy == "replace":
                 reason = ReplacedError(f"replaced by the newer command {job.query.id!r}")
                 refused.extend((old, reason) for old in self._jobs)
@@ -127,16 +166,38 @@ class Worker:
                 self._jobs.append(job)
             self._changed.notify()
         for old, error in refused:
-            _answer(old, failed(old.query, error, old.clip))
+            self._answer(old, failed(old.query, error, old.clips))
 
-    def reconfigure(self, config: CommandConfig) -> None:
-        """Uses other queue settings for the next commands."""
+    def offer(self, job: Job) -> bool:
+        """Queues a job only when nothing runs or waits, and says whether it did."""
         with self._changed:
-            self._config = config
+            if self._stopping or self._jobs or self._running is not None:
+                return False
+            self._jobs.append(job)
+            self._changed.notify()
+            return True
 
-    def stop(self, timeout_s: float = 1.5) -> None:
-        """Cancels what runs and what waits; returns within about `timeout_s`."""
-        reason = CanceledError("the node is shutting down")
+    @property
+    def waiting(self) -> int:
+        """How many jobs wait for the one that runs."""
+        with self._changed:
+            return len(self._jobs)
+
+    def reconfigure(self, config: Config) -> None:
+        """Uses other settings for the next commands."""
+        with self._changed:
+            self._config = config.command
+        reconfigure = getattr(self._grounder, "reconfigure", None)  # LocalGrounder has it
+        if reconfigure is not None:
+            reconfigure(config)
+
+    def stop(self, timeout_s: float = 1.5) -> bool:
+        """Cancels what runs and what waits, and lets the grounder go.
+
+        Returns:
+            Whether the thread has ended within `timeout_s`; if not, it ends after its stage.
+        """
+        reason = CanceledError(_STOPPED)
         with self._changed:
             self._stopping = True
             waiting = list(self._jobs)
@@ -145,29 +206,28 @@ class Worker:
                 self._running.stop = self._running.stop or reason
             self._changed.notify()
         for job in waiting:
-            _answer(job, failed(job.query, reason, job.clip))
+            self._answer(job, failed(job.query, reason, job.clips))
         self._thread.join(timeout_s)
+        return not self._thread.is_alive()
 
-    def _run(self) -> None:
-        self._status("loading the model")
-        grounder: Grounder | None = None
-        broken: Exception | None = None
+    def _run(self, load: Callable[[], Grounder]) -> None:
         try:
-            grounder = self._build()
-            self._status("ready")
+            self._grounder = load()
         except Exception as error:
-            broken = error if isinstance(error, StvgError) else _wrapped(error)
-            self._status(f"failed: {broken}")
+            self._broken = error if isinstance(error, StvgError) else _wrapped(error)
+            return
+        finally:
+            self._loaded.set()
         while (job := self._next()) is not None:
-            if grounder is None:
-                assert broken is not None
-                _answer(job, failed(job.query, broken, job.clip))
-            else:
-                self._status(f"grounding {job.query.id}")
-                _answer(job, self._ground(grounder, job))
-                self._status("ready")
+            self._status(f"grounding {job.query.id}")
+            answer = self._ground(self._grounder, job)
             with self._changed:
                 self._running = None
+                stopping = self._stopping
+            self._answer(job, answer)
+            if not stopping:
+                self._status("ready")
+        self._grounder = None
 
     def _next(self) -> Job | None:
         with self._changed:
@@ -181,6 +241,7 @@ class Worker:
     def _ground(self, grounder: Grounder, job: Job) -> Grounding:
         default_s = self._config.deadline_s
         deadline_s = job.query.deadline_s or default_s or None
+        done, count = 0, len(job.clips)
 
         def checkpoint(stage: str, progress: float) -> None:
             elapsed_s = time.monotonic() - job.received
@@ -192,24 +253,37 @@ class Worker:
                     f"{elapsed_s:.2f} s; allow more time or fewer frames (sampling.frames)"
                 )
             with contextlib.suppress(Exception):  # feedback must not fail a grounding
-                job.feedback(stage, progress, elapsed_s)
+                job.feedback(stage, (done + progress) / count, elapsed_s)
 
+        found: dict[str, Grounding] = {}
+        refused: Exception | None = None
         try:
             checkpoint("wait", 0.0)
-            return grounder.ground(job.clip, job.query, checkpoint)
+            for camera, clip in job.clips.items():
+                try:
+                    found[camera] = self._finish(grounder.ground(clip, job.query, checkpoint), clip)
+                except WindowError as error:  # another camera may have images of that time
+                    refused = error
+                done += 1
+            if not found and refused is not None:
+                raise refused
+            return merged(found, job.query.max_targets)
         except Exception as error:
             if not isinstance(error, StvgError):
                 _LOG.exception("grounding %s failed", job.query.id)
-            return failed(job.query, error, job.clip)
+            return failed(job.query, error, job.clips)
+
+    def _answer(self, job: Job, grounding: Grounding) -> None:
+        best = grounding.best
+        with self._changed:
+            self.answered[best.error_code.name if best.error_code else best.status.name] += 1
+            self.timings_s = best.timings_s or self.timings_s
+        try:
+            job.answer(grounding)
+        except Exception:
+            _LOG.exception("answering %s failed", job.query.id)
 
 
 def _wrapped(error: Exception) -> StvgError:
-    _LOG.error("building the grounder failed", exc_info=error)
-    return ModelError(f"the grounder could not be built ({type(error).__name__}: {error})")
-
-
-def _answer(job: Job, grounding: Grounding) -> None:
-    try:
-        job.answer(grounding)
-    except Exception:
-        _LOG.exception("answering %s failed", job.query.id)
+    _LOG.error("loading the grounder failed", exc_info=error)
+    return ModelError(f"the grounder could not be loaded ({type(error).__name__}: {error})")

@@ -1,4 +1,4 @@
-"""The articulated figure: joints of a person from an action and its progress, as plain shapes."""
+"""The articulated figure: a person's pose and looks as plain shapes."""
 
 from __future__ import annotations
 
@@ -8,8 +8,14 @@ from math import cos, pi, radians, sin
 import numpy as np
 from numpy.typing import NDArray
 
+from stvg_ros.evaluation.synthetic.pose import Pose
+
 Rgb = tuple[int, int, int]
 Point = tuple[float, float]
+
+CARTON_REACH = 0.34  # from the feet to the middle of a carton on the floor, body heights
+_CARTON_HALF = 0.08  # body heights
+_CARTON_RGB = (176, 132, 84)
 
 
 @dataclass(frozen=True)
@@ -30,171 +36,186 @@ class Prop:
 
 
 @dataclass(frozen=True)
-class Pose:
-    """Angles in degrees from hanging straight down, positive towards +x; lengths in body heights.
+class Look:
+    """What a person looks like.
 
     Attributes:
-        lift: how far the feet are above the ground.
-        hip: height of the hips above the feet.
-        lean: of the torso from upright, positive towards +x.
-        arms: (upper, fore) of the left arm, then of the right one.
-        knees: sideways shift of the knees, left and right, from the line hip to foot.
-        feet: sideways shift of the feet.
-        foot_lifts: of the left and right foot.
-        carries: whether the carton is in the hands.
+        long_hair: whether the hair falls to the shoulders.
+        hat_rgb: colour of the hat, or None without one.
+        bag: "backpack", "handbag" (hung over the shoulder) or None.
+        bag_rgb: colour of the bag, where there is one.
     """
 
-    lift: float = 0.0
-    hip: float = 0.5
-    lean: float = 0.0
-    arms: tuple[float, float, float, float] = (-8.0, -4.0, 8.0, 4.0)
-    knees: Point = (-0.01, 0.01)
-    feet: Point = (-0.06, 0.06)
-    foot_lifts: Point = (0.0, 0.0)
-    carries: bool = False
+    shirt_rgb: Rgb
+    trousers_rgb: Rgb
+    skin_rgb: Rgb
+    hair_rgb: Rgb
+    long_hair: bool = False
+    hat_rgb: Rgb | None = None
+    bag: str | None = None
+    bag_rgb: Rgb = (96, 62, 40)
 
 
-def pose_at(action: str, share: float, time_s: float, side: int) -> Pose:
-    """The pose in an action, `share` (0 to 1) of the way through it."""
-    sway = sin(2 * pi * 0.35 * time_s)
-    ramp = min(1.0, share / 0.15, (1 - share) / 0.15) if action != "stand" else 0.0
-    if action in ("walk_left", "walk_right"):
-        way = -1 if action == "walk_left" else 1
-        swing = sin(2 * pi * 1.3 * time_s)
-        step = 0.05 * cos(2 * pi * 1.3 * time_s)
-        return Pose(
-            hip=0.49,
-            lean=way * 6.0,
-            arms=(-32 * swing, -32 * swing + way * 18, 32 * swing, 32 * swing + way * 18),
-            knees=(way * 0.03, way * 0.03),
-            feet=(0.15 * swing, -0.15 * swing),
-            foot_lifts=(max(0.0, step), max(0.0, -step)),
+class _Frame:
+    """Places of the torso in the image, and shapes made from them."""
+
+    def __init__(self, pose: Pose, foot_px: Point, height_px: float) -> None:
+        self.tall = height_px
+        self.ground = foot_px
+        self.hip = (foot_px[0], foot_px[1] - (pose.hip + pose.lift) * height_px)
+        self.away = pose.turn > 0.5
+        self.breadth = max(0.45, abs(1 - 2 * pose.turn))
+        lean = radians(pose.lean)
+        self._up, self._across = (sin(lean), -cos(lean)), (cos(lean), sin(lean))
+
+    def at(self, along: float, sideways: float) -> Point:
+        """A point of the torso, in body heights up from the hips and to the image's right."""
+        sideways *= self.breadth
+        return (
+            self.hip[0] + self.tall * (along * self._up[0] + sideways * self._across[0]),
+            self.hip[1] + self.tall * (along * self._up[1] + sideways * self._across[1]),
         )
-    if action == "wave":
-        flap = 28 * sin(2 * pi * 1.6 * time_s)
-        upper, fore = ramp * 140.0, ramp * (165.0 + flap)
-        rest = Pose().arms
-        if side < 0:
-            return Pose(lean=sway, arms=(-upper, -fore, rest[2], rest[3]))
-        return Pose(lean=sway, arms=(rest[0], rest[1], upper, fore))
-    if action == "jump":
-        hop = abs(sin(2 * pi * 0.75 * time_s)) * ramp
-        arm = 10 + 95 * hop
-        return Pose(
-            lift=0.2 * hop,
-            hip=0.5 - 0.04 * (1 - hop) * ramp,
-            arms=(-arm, -arm - 8, arm, arm + 8),
-            feet=(-0.06 - 0.08 * hop, 0.06 + 0.08 * hop),
-        )
-    if action == "sit":
-        return Pose(
-            hip=0.5 - 0.3 * ramp,
-            lean=side * 8.0 * ramp,
-            arms=(-8 - 25 * ramp, 20 * ramp, 8 + 25 * ramp, -20 * ramp),
-            knees=(-0.01 - 0.13 * ramp, 0.01 + 0.13 * ramp),
-            feet=(-0.06 - 0.03 * ramp, 0.06 + 0.03 * ramp),
-        )
-    if action == "pick_up":
-        # Down, up with the carton, hold, down again, up without it.
-        bend = float(np.interp(share, (0, 0.22, 0.42, 0.6, 0.8, 1), (0, 1, 0.1, 0.1, 1, 0)))
-        lean = side * 78 * bend
-        reach = side * (20 + 8 * bend)
-        carries = 0.22 <= share < 0.8
-        arms = (reach, reach, reach + side * 12, reach + side * 12)
-        if carries:
-            raised = reach + side * 30 * (1 - bend)
-            arms = (raised, raised + side * 22, raised + side * 6, raised + side * 28)
-        knees = (side * 0.05 * bend, side * 0.06 * bend)
-        return Pose(hip=0.5 - 0.1 * bend, lean=lean, arms=arms, knees=knees, carries=carries)
-    return Pose(lean=1.6 * sway, arms=(-8 + 3 * sway, -4 + 4 * sway, 8 + 3 * sway, 4 + 4 * sway))
+
+    def limb(self, points: list[Point], radius: float, rgb: Rgb) -> Prop:
+        return Prop(np.array(points), radius * self.tall, rgb)
+
+    def patch(self, corners: tuple[Point, ...], rgb: Rgb) -> Prop:
+        """A polygon on the torso."""
+        return Prop(np.array([self.at(*corner) for corner in corners]), 0.0, rgb)
 
 
 def figure_at(
-    action: str,
-    share: float,
+    pose: Pose,
+    look: Look,
     *,
     time_s: float,
-    side: int,
     foot_px: Point,
     height_px: float,
-    colours: tuple[Rgb, Rgb, Rgb, Rgb],
-    box_side: int = 0,
+    bag_side: int = 1,
+    carton_px: float | None = None,
+    carries: bool = False,
 ) -> tuple[Prop, ...]:
     """The shapes of a person, back to front.
 
     Args:
-        action: one of the scene's actions, or "stand".
-        share: how much of the action is done, 0 to 1.
-        time_s: drives swinging and swaying.
-        side: -1 or 1, the arm that waves or the side of the carton.
+        pose: what the body does.
+        look: what the person wears.
+        time_s: drives the sway of the whole body.
         foot_px: the point on the ground between the feet.
         height_px: of the standing person.
-        colours: shirt, trousers, skin, hair.
-        box_side: -1 or 1 to lay a carton on that side of the feet, 0 for none.
+        bag_side: -1 or 1, the hip at which a handbag hangs.
+        carton_px: x of the middle of a carton on the floor, or None without one.
+        carries: whether a carton is in the hands.
     """
-    pose = pose_at(action, share, time_s, side)
-    shirt, trousers, skin, hair = colours
-    tall = height_px
-    sway = 0.008 * sin(2 * pi * 0.3 * time_s) if action == "stand" else 0.0
-    ground = (foot_px[0] + sway * tall, foot_px[1])
-    hip = (ground[0], ground[1] - (pose.hip + pose.lift) * tall)
-    lean = radians(pose.lean)
-    up, across = (sin(lean), -cos(lean)), (cos(lean), sin(lean))
-
-    def on_torso(along: float, sideways: float) -> Point:
-        return (
-            hip[0] + tall * (along * up[0] + sideways * across[0]),
-            hip[1] + tall * (along * up[1] + sideways * across[1]),
-        )
-
-    def limb(points: list[Point], radius: float, rgb: Rgb) -> Prop:
-        return Prop(np.array(points), radius * tall, rgb)
-
-    props: list[Prop] = []
-    for k, sign in ((0, -1), (1, 1)):
-        top = (hip[0] + sign * 0.05 * tall, hip[1])
-        foot = (
-            ground[0] + pose.feet[k] * tall,
-            ground[1] - (pose.lift + pose.foot_lifts[k] + 0.02) * tall,
-        )
-        knee = ((top[0] + foot[0]) / 2 + pose.knees[k] * tall, (top[1] + foot[1]) / 2)
-        props += [limb([top, knee], 0.046, trousers), limb([knee, foot], 0.037, trousers)]
-        shoe = (foot[0] + sign * 0.025 * tall, foot[1])
-        props.append(limb([foot, shoe], 0.024, (40, 36, 34)))
-
-    hands: list[Point] = []
-    arms: list[Prop] = []
-    for k, sign in ((0, -1), (1, 1)):
-        shoulder = on_torso(0.315, sign * 0.105)
-        upper, fore = radians(pose.arms[2 * k]), radians(pose.arms[2 * k + 1])
-        elbow = (shoulder[0] + 0.165 * tall * sin(upper), shoulder[1] + 0.165 * tall * cos(upper))
-        hand = (elbow[0] + 0.15 * tall * sin(fore), elbow[1] + 0.15 * tall * cos(fore))
-        arms += [limb([shoulder, elbow], 0.034, shirt), limb([elbow, hand], 0.026, shirt)]
-        arms.append(limb([hand], 0.03, skin))
-        hands.append(hand)
-
+    still = pose.lift == 0 and pose.foot_lifts == (0.0, 0.0)
+    sway = 0.008 * sin(2 * pi * 0.3 * time_s) if still else 0.0
+    body = _Frame(pose, (foot_px[0] + sway * height_px, foot_px[1]), height_px)
+    left, right, hands = _arms(body, pose, look)
+    props = _legs(body, pose, look)
+    pack = look.bag == "backpack"
     corners = ((0.35, -0.1), (0.35, 0.1), (0.0, 0.085), (-0.02, -0.085))
-    torso = [on_torso(along, sideways) for along, sideways in corners]
-    neck, head = on_torso(0.38, 0), on_torso(0.44, 0)
-    crown = on_torso(0.462, 0)
-    props += arms[:3]
-    props += [limb([on_torso(0.34, 0), neck], 0.03, skin), Prop(np.array(torso), 0.0, shirt)]
-    props += [limb([on_torso(0.31, -0.085), on_torso(0.31, 0.085)], 0.045, shirt)]
-    props += [limb([crown], 0.062, hair), limb([head], 0.056, skin)]
-    props += arms[3:]
-    if box_side:
-        props.append(_carton(pose, foot_px, hands, side if pose.carries else box_side, tall))
+    if pack and not body.away:
+        wide = ((0.34, -0.15), (0.34, 0.15), (0.06, 0.15), (0.06, -0.15))
+        props.append(body.patch(wide, look.bag_rgb))
+    arms = left + right if body.away else left
+    props += arms
+    if look.long_hair and not body.away:
+        props.append(body.limb([body.at(0.46, 0), body.at(0.36, 0)], 0.07, look.hair_rgb))
+    props.append(body.limb([body.at(0.34, 0), body.at(0.38, 0)], 0.03, look.skin_rgb))
+    props.append(body.patch(corners, look.shirt_rgb))
+    props.append(body.limb([body.at(0.31, -0.085), body.at(0.31, 0.085)], 0.045, look.shirt_rgb))
+    props += _bag(body, look, bag_side)
+    props += _head(body, look)
+    if not body.away:
+        props += right
+    if carries:
+        middle = (hands[0][0] + hands[1][0]) / 2, (hands[0][1] + hands[1][1]) / 2
+        props.append(_carton(middle, height_px))
+    elif carton_px is not None:
+        props.append(_carton((carton_px, foot_px[1] - _CARTON_HALF * height_px), height_px))
     return tuple(props)
 
 
-def _carton(pose: Pose, foot_px: Point, hands: list[Point], side: int, tall: float) -> Prop:
-    """The carton: in the hands while carried, else on the floor beside the feet."""
-    half = 0.085 * tall
-    x, y = foot_px[0] + side * 0.34 * tall, foot_px[1] - half
-    if pose.carries:
-        x, y = (hands[0][0] + hands[1][0]) / 2, (hands[0][1] + hands[1][1]) / 2
+def _legs(body: _Frame, pose: Pose, look: Look) -> list[Prop]:
+    props: list[Prop] = []
+    tall, ground, hip = body.tall, body.ground, body.hip
+    for k, sign in ((0, -1), (1, 1)):
+        top = (hip[0] + sign * 0.05 * body.breadth * tall, hip[1])
+        foot = (
+            ground[0] + pose.feet[k] * body.breadth * tall,
+            ground[1] - (pose.lift + pose.foot_lifts[k] + 0.02) * tall,
+        )
+        knee = ((top[0] + foot[0]) / 2 + pose.knees[k] * tall, (top[1] + foot[1]) / 2)
+        props.append(body.limb([top, knee], 0.046, look.trousers_rgb))
+        props.append(body.limb([knee, foot], 0.037, look.trousers_rgb))
+        shoe = (foot[0] + sign * 0.025 * tall, foot[1])
+        props.append(body.limb([foot, shoe], 0.024, (40, 36, 34)))
+    return props
+
+
+def _arms(body: _Frame, pose: Pose, look: Look) -> tuple[list[Prop], list[Prop], list[Point]]:
+    """Both arms with sleeves and hands, and where the hands are."""
+    hands: list[Point] = []
+    arms: list[list[Prop]] = []
+    for k, sign in ((0, -1), (1, 1)):
+        shoulder = body.at(0.315, sign * 0.105)
+        upper, fore = radians(pose.arms[2 * k]), radians(pose.arms[2 * k + 1])
+        elbow = _reached(shoulder, 0.165 * body.tall, upper)
+        hand = _reached(elbow, 0.15 * body.tall, fore)
+        arms.append(
+            [
+                body.limb([shoulder, elbow], 0.034, look.shirt_rgb),
+                body.limb([elbow, hand], 0.026, look.shirt_rgb),
+                body.limb([hand], 0.03, look.skin_rgb),
+            ]
+        )
+        hands.append(hand)
+    return arms[0], arms[1], hands
+
+
+def _reached(start: Point, length_px: float, angle: float) -> Point:
+    return start[0] + length_px * sin(angle), start[1] + length_px * cos(angle)
+
+
+def _head(body: _Frame, look: Look) -> list[Prop]:
+    """Face and hair; from behind only hair, and long hair over the back."""
+    props = [body.limb([body.at(0.462, 0)], 0.062, look.hair_rgb)]
+    if not body.away:
+        props.append(body.limb([body.at(0.44, 0)], 0.056, look.skin_rgb))
+    else:
+        low = 0.3 if look.long_hair else 0.43
+        props.append(body.limb([body.at(0.44, 0), body.at(low, 0)], 0.06, look.hair_rgb))
+    if look.hat_rgb is not None:
+        dome = ((0.47, -0.06), (0.53, -0.05), (0.545, 0), (0.53, 0.05), (0.47, 0.06))
+        props.append(body.patch(dome, look.hat_rgb))
+        props.append(
+            body.limb([body.at(0.475, -0.085), body.at(0.475, 0.085)], 0.016, look.hat_rgb)
+        )
+    return props
+
+
+def _bag(body: _Frame, look: Look, side: int) -> list[Prop]:
+    """Straps and what of the bag lies in front of the torso."""
+    rgb = look.bag_rgb
+    if look.bag == "backpack" and body.away:
+        whole = ((0.34, -0.11), (0.34, 0.11), (0.05, 0.12), (0.05, -0.12))
+        return [body.patch(whole, rgb)]
+    if look.bag == "backpack":
+        return [
+            body.limb([body.at(0.34, sign * 0.07), body.at(0.1, sign * 0.085)], 0.022, rgb)
+            for sign in (-1, 1)
+        ]
+    if look.bag == "handbag":
+        x = side * (-1 if body.away else 1) * 0.12
+        corners = ((0.06, x - 0.085), (0.06, x + 0.085), (-0.1, x + 0.1), (-0.1, x - 0.1))
+        strap = body.limb([body.at(0.35, -x * 0.6), body.at(0.04, x)], 0.02, rgb)
+        return [strap, body.patch(corners, rgb)]
+    return []
+
+
+def _carton(middle: Point, tall: float) -> Prop:
     square = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)])
-    return Prop((x, y) + half * square, 0.0, (176, 132, 84), body=False)
+    return Prop(middle + _CARTON_HALF * tall * square, 0.0, _CARTON_RGB, body=False)
 
 
 def figure_box(props: tuple[Prop, ...]) -> NDArray[np.float64]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from itertools import product
 
@@ -10,72 +9,44 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stvg_ros.boxes import Boxes
-from stvg_ros.evaluation.synthetic.scene import ACTIONS, SHIRTS, STAND, Scene
+from stvg_ros.evaluation.synthetic.scene import ACTIONS, SHIRTS, STAND, Person, Scene
+from stvg_ros.evaluation.synthetic.wording import (
+    BAGS,
+    COMMANDS,
+    KINDS,
+    LOOKS,
+    NOUNS,
+    SIDES,
+    VERBS,
+    phrased,
+    vocabulary,
+)
 
-KINDS = ("attribute", "action", "combined", "command", "sentence")
+__all__ = [
+    "BAGS",
+    "COMMANDS",
+    "KINDS",
+    "LOOKS",
+    "NOUNS",
+    "SIDES",
+    "VERBS",
+    "SceneQuery",
+    "TrueTube",
+    "beside",
+    "does",
+    "has_bag",
+    "matching",
+    "phrased",
+    "query_for",
+    "scene_queries",
+    "spans",
+    "split_seed",
+    "true_tube",
+    "vocabulary",
+]
+
 SPLITS = ("train", "val", "test")
 SPLIT_SEEDS = 10_000_000  # seeds in each split
-
-NOUNS = ("the person", "the man", "the woman", "someone", "a person", "the guy")
-LOOKS = (
-    "{noun} in {shirt}",
-    "{noun} in the {shirt} shirt",
-    "{noun} wearing {shirt}",
-    "{noun} wearing a {shirt} shirt",
-    "{noun} dressed in {shirt}",
-    "{noun} in {shirt} clothes",
-    "{noun} with the {shirt} jacket",
-)
-# Third person and -ing form, the plainest pair first. "walk" is a walk in either direction.
-VERBS: dict[str, tuple[tuple[str, str], ...]] = {
-    "wave": (
-        ("waves", "waving"),
-        ("waves his hand", "waving his hand"),
-        ("raises a hand and waves", "raising a hand and waving"),
-        ("waves hello", "waving hello"),
-    ),
-    "jump": (
-        ("jumps", "jumping"),
-        ("jumps up and down", "jumping up and down"),
-        ("hops", "hopping"),
-        ("leaps into the air", "leaping into the air"),
-    ),
-    "sit": (
-        ("sits down", "sitting down"),
-        ("crouches", "crouching"),
-        ("crouches down", "crouching down"),
-        ("squats", "squatting"),
-    ),
-    "pick_up": (
-        ("picks up a box", "picking up a box"),
-        ("bends down and picks up a box", "bending down and picking up a box"),
-        ("lifts a box", "lifting a box"),
-        ("picks up the box from the floor", "picking up the box from the floor"),
-    ),
-    "walk_left": (
-        ("walks left", "walking left"),
-        ("walks to the left", "walking to the left"),
-        ("moves to the left", "moving to the left"),
-        ("goes left", "going left"),
-    ),
-    "walk_right": (
-        ("walks right", "walking right"),
-        ("walks to the right", "walking to the right"),
-        ("moves to the right", "moving to the right"),
-        ("goes right", "going right"),
-    ),
-    "walk": (
-        ("walks", "walking"),
-        ("walks across the room", "walking across the room"),
-        ("is walking around", "walking around"),
-    ),
-    STAND: (
-        ("stands still", "standing still"),
-        ("does not move", "standing without moving"),
-        ("keeps still", "keeping still"),
-    ),
-}
-COMMANDS = ("find {}", "look for {}", "where is {}", "show me {}", "track {}", "go to {}")
 
 
 @dataclass(frozen=True)
@@ -90,8 +61,10 @@ class SceneQuery:
         start_frame: first frame in which the description holds (0 for an absent target).
         end_frame: the frame after the last one (0 for an absent target).
         kind: one of `KINDS`.
-        shirt: the colour that was named, or None.
+        shirt: the colour that was named, or None; in a relation the other person's.
         act: the action that was named (a key of `VERBS`), or None.
+        bag: the bag that was named (a key of `BAGS`), or None.
+        side: "left" or "right" of the other person in a relation, else None.
     """
 
     text: str
@@ -103,6 +76,8 @@ class SceneQuery:
     kind: str
     shirt: str | None
     act: str | None
+    bag: str | None = None
+    side: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,13 +108,37 @@ def does(actions: tuple[str, ...], act: str) -> bool:
     return act in actions or (act == "walk" and any(a.startswith("walk_") for a in actions))
 
 
-def matching(scene: Scene, shirt: str | None, act: str | None) -> tuple[int, ...]:
-    """Indices of the people with that shirt who do that; None fits everybody."""
+def has_bag(person: Person, bag: str) -> bool:
+    """Whether the person has that bag; "bag" stands for either kind."""
+    return person.bag is not None and bag in ("bag", person.bag)
+
+
+def matching(
+    scene: Scene, shirt: str | None, act: str | None, bag: str | None = None
+) -> tuple[int, ...]:
+    """Indices of the people with that shirt and bag who do that; None fits everybody."""
     return tuple(
         index
         for index, person in enumerate(scene.people)
-        if (shirt is None or person.shirt == shirt) and (act is None or does(person.actions, act))
+        if (shirt is None or person.shirt == shirt)
+        and (bag is None or has_bag(person, bag))
+        and (act is None or does(person.actions, act))
     )
+
+
+def beside(scene: Scene, side: str, anchor: int) -> tuple[int, ...] | None:
+    """Who is on that side of the anchor through the whole scene; None where somebody crosses.
+
+    Closer than a fiftieth of the image's width counts as crossing.
+    """
+    away = scene.feet_px - scene.feet_px[anchor]
+    if side == "left":
+        away = -away
+    gap = scene.width / 50
+    others = [index for index in range(len(scene.people)) if index != anchor]
+    if any(away[i].max() > -gap and away[i].min() < gap for i in others):
+        return None
+    return tuple(index for index in others if away[index].min() > 0)
 
 
 def spans(scene: Scene, person: int, act: str | None) -> tuple[tuple[int, int], ...]:
@@ -150,79 +149,36 @@ def spans(scene: Scene, person: int, act: str | None) -> tuple[tuple[int, int], 
     return tuple((a.start_frame, a.end_frame) for a in acts if does((a.name,), act))
 
 
-def phrased(
-    rng: np.random.Generator | None, kind: str, shirt: str | None, act: str | None
-) -> tuple[str, str, str]:
-    """Text, attribute part and action part; the plainest wording when `rng` is None.
-
-    Raises:
-        ValueError: the kind is unknown, or lacks the shirt or the action that it names.
-    """
-    if kind not in KINDS:
-        raise ValueError(f"kind: expected one of {KINDS}, got {kind!r}")
-    if (kind != "action" and shirt is None) or (kind != "attribute" and act is None):
-        raise ValueError(f"a query of kind {kind!r} needs more than shirt={shirt!r}, act={act!r}")
-
-    def pick(options: tuple[str, ...]) -> str:
-        return options[0 if rng is None else int(rng.integers(len(options)))]
-
-    noun = pick(NOUNS)
-    look = pick(LOOKS).format(noun=noun, shirt=shirt) if shirt else ""
-    if kind == "attribute" or act is None:
-        return look, look, ""
-    verbs = VERBS[act]
-    verb, ing = verbs[0 if rng is None else int(rng.integers(len(verbs)))]
-    is_ing = verb if verb.startswith("is ") else f"is {ing}"
-    forms: tuple[str, ...] = (
-        "{} who {verb}",
-        "{} who {is_ing}",
-        "{} {ing}",
-        "{} that {is_ing}",
-    )
-    if kind == "sentence":
-        forms = ("{} {verb}", "{} stands, then {verb}", "{} {verb}, then stands", "{} {is_ing}")
-        if act == STAND:
-            forms = ("{} {verb}", "{} {is_ing}")
-    form = pick(forms)
-
-    def of(subject: str) -> str:
-        return form.format(subject, verb=verb, ing=ing, is_ing=is_ing)
-
-    if kind == "action":
-        return of(noun), "", of(noun)
-    text = of(look)
-    if kind == "command":
-        text = pick(COMMANDS).format(text)
-    if kind == "sentence":
-        text = text[0].upper() + text[1:] + "."
-    return text, look, of(noun)
-
-
 def query_for(
     scene: Scene,
     kind: str,
     shirt: str | None,
     act: str | None,
     rng: np.random.Generator | None = None,
+    *,
+    bag: str | None = None,
+    side: str | None = None,
 ) -> SceneQuery | None:
-    """The query that names this shirt and action, or None where its answer is not unique."""
-    text, attribute, action = phrased(rng, kind, shirt, act)
-    people = matching(scene, shirt, act)
-    if len(people) > 1:
+    """The query that names this, or None where its answer is not unique (see `phrased`)."""
+    text, attribute, action = phrased(rng, kind, shirt, act, bag=bag, side=side)
+    people: tuple[int, ...] | None = matching(scene, shirt, act, bag)
+    if side is not None and people is not None:
+        people = beside(scene, side, people[0]) if len(people) == 1 else None
+    if people is None or len(people) > 1:
         return None
     if not people:
-        return SceneQuery(text, attribute, action, None, 0, 0, kind, shirt, act)
+        return SceneQuery(text, attribute, action, None, 0, 0, kind, shirt, act, bag, side)
     found = spans(scene, people[0], act)
     if len(found) != 1:
         return None
-    return SceneQuery(text, attribute, action, people[0], *found[0], kind, shirt, act)
+    return SceneQuery(text, attribute, action, people[0], *found[0], kind, shirt, act, bag, side)
 
 
 def scene_queries(scene: Scene, seed: int | None = None) -> tuple[SceneQuery, ...]:
     """Every query with one target in the scene, and each with an absent one.
 
     Absent combinations are swapped ones where possible: somebody wears the shirt and somebody
-    else does the action.
+    else does the action; somebody stands on the other side of the person that a relation names.
 
     Args:
         scene: what the sentences are about.
@@ -231,16 +187,19 @@ def scene_queries(scene: Scene, seed: int | None = None) -> tuple[SceneQuery, ..
     rng = None if seed is None else np.random.default_rng((seed, scene.seed))
     shirts = {person.shirt for person in scene.people}
     acts = {act for person in scene.people for act in person.actions}
-    wanted: list[tuple[str, str | None, str | None]] = []
-    for shirt in SHIRTS:
-        wanted.append(("attribute", shirt, None))
+    bags = [bag for bag in BAGS if any(has_bag(person, bag) for person in scene.people)]
+    queries = [query_for(scene, "attribute", shirt, None, rng) for shirt in SHIRTS]
+    queries += [query_for(scene, "attribute", None, None, rng, bag=bag) for bag in BAGS]
     for act in (*ACTIONS, STAND, "walk"):
-        wanted.append(("action", None, act))
-    for kind, shirt, act in product(("combined", "command", "sentence"), SHIRTS, (*ACTIONS, STAND)):
-        if shirt in shirts and act in acts:
-            wanted.append((kind, shirt, act))
-    found = (query_for(scene, kind, shirt, act, rng) for kind, shirt, act in wanted)
-    return tuple(query for query in found if query is not None)
+        queries.append(query_for(scene, "action", None, act, rng))
+    for kind, act in product(("combined", "command", "sentence"), (*ACTIONS, STAND)):
+        if act in acts:
+            worn = [shirt for shirt in SHIRTS if shirt in shirts]
+            queries += [query_for(scene, kind, shirt, act, rng) for shirt in worn]
+            queries += [query_for(scene, kind, None, act, rng, bag=bag) for bag in bags]
+    for side, shirt in product(SIDES, SHIRTS):
+        queries.append(query_for(scene, "relation", shirt, None, rng, side=side))
+    return tuple(query for query in queries if query is not None)
 
 
 def true_tube(scene: Scene, query: SceneQuery) -> TrueTube:
@@ -250,11 +209,3 @@ def true_tube(scene: Scene, query: SceneQuery) -> TrueTube:
     if query.target is not None:
         boxes = scene.boxes_xyxy_px[query.target, span]
     return TrueTube(scene.stamps_ns[span], boxes, query.start_frame, query.end_frame)
-
-
-def vocabulary() -> tuple[str, ...]:
-    """Every lower-case word that a query can hold, sorted."""
-    texts = [*NOUNS, *LOOKS, *COMMANDS, *SHIRTS, "who that is stands then"]
-    texts += [form for forms in VERBS.values() for pair in forms for form in pair]
-    words = {word for text in texts for word in re.findall(r"[a-z]+", re.sub(r"{\w*}", "", text))}
-    return tuple(sorted(words))

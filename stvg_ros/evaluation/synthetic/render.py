@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stvg_ros.evaluation.synthetic.figure import Prop
-from stvg_ros.evaluation.synthetic.scene import Background, Scene
+from stvg_ros.evaluation.synthetic.room import Background
+from stvg_ros.evaluation.synthetic.scene import Scene
 
 _SHIFT = 4  # fractional bits of OpenCV's coordinates
 
@@ -41,6 +42,8 @@ def render(
     for person in sorted(scene.people, key=lambda person: person.ground_y_px):
         for prop in person.figure(frame_index, scene.fps):
             _draw(canvas, prop, shake, scale)
+    for prop in scene.foreground:
+        _draw(canvas, prop, shake, scale)
     image = cv2.resize(canvas, (width, height), interpolation=cv2.INTER_AREA)
     return _with_noise(image, scene, frame_index)
 

@@ -1,0 +1,140 @@
+"""From a box and an aligned depth image to a place in space.
+
+Frames follow the optical convention: x right, y down, z forward, metres.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Point = tuple[float, float, float]
+# Below this share of pixels with a depth, the median says little about the object.
+MIN_VALID_SHARE = 0.05
+
+
+@dataclass(frozen=True)
+class Intrinsics:
+    """A pinhole camera, in pixels of the colour image; pixel centres are whole numbers.
+
+    Attributes:
+        fx, fy: focal lengths.
+        cx, cy: the principal point.
+    """
+
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+
+    def __post_init__(self) -> None:
+        values = (self.fx, self.fy, self.cx, self.cy)
+        if not (np.all(np.isfinite(values)) and self.fx > 0 and self.fy > 0):
+            raise ValueError(
+                f"Intrinsics: expected finite numbers with fx and fy above 0, got {values}; "
+                "is the camera calibrated?"
+            )
+
+    def scaled(self, x: float, y: float) -> Intrinsics:
+        """Those of the same image resized by the factors `x` and `y`."""
+        # The edges of the image are half a pixel from the centres of its first pixels.
+        return Intrinsics(
+            self.fx * x, self.fy * y, (self.cx + 0.5) * x - 0.5, (self.cy + 0.5) * y - 0.5
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Depth:
+    """A depth image aligned to the colour image of the same moment.
+
+    Attributes:
+        metres: `(h, w)` float32 distance along z; NaN where it is not known. It may be smaller
+            than the colour image and shows the same view.
+        intrinsics: of the colour image, in the camera's own pixels.
+    """
+
+    metres: NDArray[np.float32]
+    intrinsics: Intrinsics
+
+    def __post_init__(self) -> None:
+        if self.metres.ndim != 2 or 0 in self.metres.shape or self.metres.dtype != np.float32:
+            raise ValueError(
+                f"Depth.metres: expected (h, w) float32, got {self.metres.shape} "
+                f"{self.metres.dtype}"
+            )
+
+
+def thinned(depth: NDArray[np.generic], long_side_px: int) -> NDArray[np.generic]:
+    """Every k-th row and column, so that the long side is at most `long_side_px`.
+
+    Depths are never averaged: between an edge and what is behind it there is nothing.
+    """
+    step = -(-max(depth.shape) // long_side_px)
+    return depth[step // 2 :: step, step // 2 :: step]
+
+
+def position_m(
+    box_xyxy_px: tuple[float, float, float, float],
+    depth: Depth,
+    size_px: tuple[int, int],
+    mask: NDArray[np.bool_] | None = None,
+) -> Point | None:
+    """Where an object is, in the camera's frame: the ray of its centre, at its median depth.
+
+    Args:
+        box_xyxy_px: in pixels of the colour image.
+        depth: of the image's moment.
+        size_px: width and height of the colour image.
+        mask: `(h, w)` of the depth image's shape, true on the object; the box without one.
+
+    Returns:
+        x, y, z; or None when too few pixels have a depth.
+    """
+    rows, columns = depth.metres.shape
+    x_scale, y_scale = columns / size_px[0], rows / size_px[1]
+    x_min, y_min, x_max, y_max = box_xyxy_px
+    if mask is not None and mask.shape != depth.metres.shape:
+        raise ValueError(f"mask: expected {depth.metres.shape}, got {mask.shape}")
+    left, right = _pixels(x_min * x_scale, x_max * x_scale, columns)
+    top, bottom = _pixels(y_min * y_scale, y_max * y_scale, rows)
+    inside = depth.metres[top:bottom, left:right]
+    if mask is not None:
+        inside = inside[mask[top:bottom, left:right]]
+    known = inside[np.isfinite(inside) & (inside > 0)]
+    if not known.size or known.size < MIN_VALID_SHARE * inside.size:
+        return None
+    z = float(np.median(known))
+    eye = depth.intrinsics
+    u, v = (x_min + x_max) / 2 - 0.5, (y_min + y_max) / 2 - 0.5
+    return (u - eye.cx) / eye.fx * z, (v - eye.cy) / eye.fy * z, z
+
+
+def _pixels(low: float, high: float, count: int) -> tuple[int, int]:
+    """The pixels whose centres lie between two edges; at least one of `count`."""
+    first = min(max(round(low), 0), count - 1)
+    return first, min(max(round(high), first + 1), count)
+
+
+@dataclass(frozen=True)
+class RigidTransform:
+    """A rotation, then a translation; what tf2 tells.
+
+    Attributes:
+        translation_m: x, y, z.
+        rotation_xyzw: a quaternion of any length above zero.
+    """
+
+    translation_m: Point
+    rotation_xyzw: tuple[float, float, float, float]
+
+    def __call__(self, point_m: Point) -> Point:
+        """The point in the target's frame."""
+        q = np.array(self.rotation_xyzw, np.float64)
+        q /= np.linalg.norm(q)
+        axis, w = q[:3], q[3]
+        point = np.array(point_m, np.float64)
+        turned = point + 2 * np.cross(axis, np.cross(axis, point) + w * point)
+        x, y, z = turned + np.array(self.translation_m)
+        return float(x), float(y), float(z)

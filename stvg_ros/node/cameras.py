@@ -1,0 +1,154 @@
+"""The cameras: image messages into one window each."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from rclpy.node import Node
+from sensor_msgs.msg import CompressedImage, Image
+
+from stvg_ros.config import Config
+from stvg_ros.errors import CommandError, NoImagesError, StvgError
+from stvg_ros.node.conversions import stamp_ns
+from stvg_ros.node.depth_feed import DepthFeed
+from stvg_ros.node.image_conversions import compressed_frame, image_frame
+from stvg_ros.node.qos import CAMERA
+from stvg_ros.types import Clip
+from stvg_ros.window import Added, Window
+
+
+def topic(camera: str, name: str) -> str:
+    """The private topic `name` of a camera: `~/image`, or `~/front/image` where it has a name."""
+    return f"~/{camera}/{name}" if camera else f"~/{name}"
+
+
+class Camera:
+    """One camera's subscription and window.
+
+    Thread contract: the executor's thread calls all methods; any thread may use `window`.
+    """
+
+    def __init__(self, node: Node, name: str, config: Callable[[], Config]) -> None:
+        """Prepares the window; images come after `start`.
+
+        Args:
+            node: subscribes.
+            name: the camera's, or "" for an only one.
+            config: gives the configuration in force.
+        """
+        self._node = node
+        self._config = config
+        self._subscription: Any = None
+        self._raw = config().image.transport == "raw"
+        self.name = name
+        self.window = Window(config().window)
+        self.errors = 0
+        self.last_error = ""
+        self.callback_times_s: deque[float] = deque(maxlen=10_000)
+        self.depth: DepthFeed | None = None
+        if config().depth.enabled:
+            self.depth = DepthFeed(node, topic(name, ""), config(), self.window)
+
+    def start(self) -> None:
+        """Takes images from now on."""
+        if self.depth is not None:
+            self.depth.start()
+        self._subscription = self._node.create_subscription(
+            Image if self._raw else CompressedImage,
+            topic(self.name, "image"),
+            self._on_image,
+            CAMERA[self._config().image.qos],
+        )
+
+    def stop(self) -> None:
+        """Takes no more images and forgets those it has."""
+        if self._subscription is not None:
+            self._node.destroy_subscription(self._subscription)
+            self._subscription = None
+        if self.depth is not None:
+            self.depth.stop()
+        self.window.clear()
+
+    def _on_image(self, message: Any) -> None:
+        begin = time.perf_counter()
+        try:
+            self._store(message)
+        except StvgError as error:
+            self.errors += 1
+            self.last_error = str(error)
+            self._node.get_logger().error(
+                f"image refused ({self.errors} so far): {error}", throttle_duration_sec=2.0
+            )
+        self.callback_times_s.append(time.perf_counter() - begin)
+
+    def _store(self, message: Any) -> None:
+        if not self.window.wanted(stamp_ns(message.header.stamp)):
+            return
+        long_side_px = self._config().window.long_side_px
+        convert = image_frame if self._raw else compressed_frame
+        frame = convert(message, long_side_px)
+        outcome = self.window.add(frame)
+        if outcome is Added.RESTARTED:
+            self._node.get_logger().warning(
+                f"{self.name or 'camera'}: the image stamps jumped back or the image size "
+                "changed: window cleared"
+            )
+        if self.depth is not None:
+            if outcome is Added.RESTARTED:
+                self.depth.restart()
+            self.depth.image_stored(message, frame.source_width_px, frame.source_height_px)
+
+
+class Cameras:
+    """All cameras, by name. Thread contract: as of `Camera`; `clips` from any thread."""
+
+    def __init__(self, node: Node, config: Callable[[], Config]) -> None:
+        names = config().node.camera_names
+        self._cameras = {name: Camera(node, name, config) for name in names}
+
+    def __iter__(self) -> Iterator[Camera]:
+        return iter(self._cameras.values())
+
+    def __getitem__(self, name: str) -> Camera:
+        return self._cameras[name]
+
+    def start(self) -> None:
+        """Takes images from now on."""
+        for camera in self:
+            camera.start()
+
+    def stop(self) -> None:
+        """Takes no more images and forgets those there are."""
+        for camera in self:
+            camera.stop()
+
+    def reconfigure(self, config: Config) -> None:
+        """Uses other bounds for the windows."""
+        for camera in self:
+            camera.window.reconfigure(config.window)
+
+    def clips(self, name: str) -> dict[str, Clip]:
+        """What the named camera has in its window, or each one that has images for "".
+
+        Raises:
+            CommandError: there is no such camera.
+            NoImagesError: no image has come yet.
+        """
+        if name and name not in self._cameras:
+            known = ", ".join(repr(known) for known in self._cameras if known)
+            raise CommandError(
+                f"camera: expected {known or 'an empty name, there is one unnamed camera'}, "
+                f"got {name!r}"
+            )
+        clips, missing = {}, None
+        for camera in [self[name]] if name else list(self):
+            try:
+                clips[camera.name] = camera.window.snapshot()
+            except NoImagesError as error:
+                missing = error
+        if missing is not None and not clips:
+            raise missing
+        return clips

@@ -1,0 +1,106 @@
+"""Depth to the frames of a window: image, camera_info and aligned depth, joined by stamp."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from rclpy.node import Node
+from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import Header
+
+from stvg_ros.config import Config
+from stvg_ros.depth import Depth
+from stvg_ros.errors import StvgError
+from stvg_ros.node.conversions import stamp_ns
+from stvg_ros.node.image_conversions import depth_metres, intrinsics_of
+from stvg_ros.node.qos import CAMERA
+from stvg_ros.window import Window
+
+try:
+    from message_filters import ApproximateTimeSynchronizer, SimpleFilter
+except ImportError:
+    from stvg_ros.node.time_filters import ApproximateTimeSynchronizer, SimpleFilter
+
+
+@dataclasses.dataclass(frozen=True)
+class StoredImage:
+    """What is left of an image message that is in the window."""
+
+    header: Header
+    width: int
+    height: int
+
+
+class DepthFeed:
+    """The subscriptions `depth` and `camera_info` of one camera.
+
+    Images are stored without waiting for their depth, so that a missing depth camera costs the
+    positions and nothing else.
+
+    Thread contract: the executor's thread.
+    """
+
+    def __init__(self, node: Node, prefix: str, config: Config, window: Window) -> None:
+        """Prepares; `start` subscribes.
+
+        Args:
+            node: subscribes.
+            prefix: of the private topics, such as `~/front/`.
+            config: settings of depth and image.
+            window: its frames get the depth.
+        """
+        self._node = node
+        self._prefix = prefix
+        self._config = config
+        self._window = window
+        self._subscriptions: list[Any] = []
+        self.attached = 0
+        self.errors = 0
+        self.restart()
+
+    def start(self) -> None:
+        """Takes depth from now on."""
+        qos = CAMERA[self._config.image.qos]
+        for kind, name, index in ((Image, "depth", 1), (CameraInfo, "camera_info", 2)):
+            self._subscriptions.append(
+                self._node.create_subscription(
+                    kind,
+                    self._prefix + name,
+                    # Looked up anew each time: `restart` replaces the filters.
+                    lambda message, index=index: self._offer(index, message),
+                    qos,
+                )
+            )
+
+    def stop(self) -> None:
+        """Takes no more."""
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+        self._subscriptions.clear()
+        self.restart()
+
+    def restart(self) -> None:
+        """Forgets what waits for its fellows; after a jump of the stamps it would wait in vain."""
+        self._filters = [SimpleFilter() for _ in range(3)]
+        depth = self._config.depth
+        joined = ApproximateTimeSynchronizer(self._filters, depth.queue_size, depth.slop_s)
+        joined.registerCallback(self._on_set)
+
+    def image_stored(self, message: Any, width_px: int, height_px: int) -> None:
+        """Tells of an image that is now in the window."""
+        self._offer(0, StoredImage(message.header, width_px, height_px))
+
+    def _offer(self, index: int, message: Any) -> None:
+        try:
+            stamp_ns(message.header.stamp)
+            self._filters[index].signalMessage(message)
+        except StvgError as error:
+            self.errors += 1
+            self._node.get_logger().error(f"depth refused: {error}", throttle_duration_sec=2.0)
+
+    def _on_set(self, image: StoredImage, depth: Image, info: CameraInfo) -> None:
+        metres = depth_metres(depth, self._config.window.long_side_px)
+        eye = intrinsics_of(info, image.width, image.height)
+        if self._window.attach(stamp_ns(image.header.stamp), Depth(metres, eye)):
+            self.attached += 1
