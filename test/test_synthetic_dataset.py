@@ -10,6 +10,7 @@ from stvg_ros.cli.main import main
 from stvg_ros.errors import RecordingError
 from stvg_ros.evaluation.annotations import read_annotations, true_tube
 from stvg_ros.evaluation.bag import read_frames
+from stvg_ros.evaluation.synthetic import dataset
 from stvg_ros.evaluation.synthetic.dataset import hc_stvg_entry, write_dataset
 from stvg_ros.evaluation.synthetic.queries import scene_queries, split_seed
 from stvg_ros.evaluation.synthetic.scene import Scene
@@ -37,19 +38,23 @@ def test_entries_count_frames_from_one_and_have_sides_instead_of_corners() -> No
         hc_stvg_entry(scene, absent, second=False)
 
 
-def test_videos_with_the_annotations_of_hc_stvg(tmp_path: Path) -> None:
+def test_videos_with_the_annotations_of_hc_stvg(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert dataset.HC_STVG_S == 20
+    monkeypatch.setattr(dataset, "HC_STVG_S", 3.0)
     out = tmp_path / "out"
     assert main(["synthesize", "--out", str(out), "--count", "1", "--split", "val"]) == 0
     entries = json.loads((out / "val.json").read_text())
     assert len(entries) == 1
     for name, values in entries.items():
         frames = list(read_video(out / "videos" / name))
-        assert len(frames) == values["img_num"] == 200
+        assert len(frames) == values["img_num"] == 30
         assert values["img_size"] == list(frames[0].image.shape[:2])
         assert frames[1].stamp_ns == 100_000_000
         assert values["English"].endswith(".")
         assert (np.array(values["bbox"])[:, 2:] > 0).all()
-        assert values["st_frame"] - 1 + len(values["bbox"]) <= 200
+        assert values["st_frame"] - 1 + len(values["bbox"]) <= 30
 
 
 def test_bags_with_annotations_of_every_kind(tmp_path: Path) -> None:

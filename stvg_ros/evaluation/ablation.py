@@ -25,7 +25,7 @@ from stvg_ros.evaluation.metrics import (
     summarised,
 )
 from stvg_ros.evaluation.synthetic.samples import ASKED, Sample
-from stvg_ros.types import CandidateTube, Clip, Grounding, SplitQuery, Status
+from stvg_ros.types import CandidateTube, Clip, Grounding, SplitQuery, Status, Tube
 
 _BASE: dict[str, Value] = {
     "attention.selection": "mean",
@@ -122,8 +122,19 @@ def floor(
     return FrameTube(chosen.boxes_xyxy_px, chosen.present, span)
 
 
+def whole_track(tube: Tube, sample: Sample, candidates: Sequence[CandidateTube]) -> FrameTube:
+    """The answer with its span and the boxes of its candidate everywhere, so that gt_vIoU and the
+    right person do not depend on the span.
+    """
+    found = on_clip(tube, sample.clip.stamps_ns)
+    for one in candidates:
+        if found.span.any() and one.track_id == tube.track_id:
+            return FrameTube(one.boxes_xyxy_px, one.present, found.span)
+    return found
+
+
 def right_person(found: FrameTube, truth: FrameTube) -> float:
-    """1 where the answer's boxes lie on the target (mean IoU over 0.5), wherever in time."""
+    """1 where the answer's boxes lie on the target (mean IoU over 0.5 while it is there)."""
     if not found.present.any():
         return 0.0
     overlap = paired_iou(found.boxes_xyxy_px, truth.boxes_xyxy_px)[found.present]
@@ -191,7 +202,7 @@ class Ablation:
                 progress(row.name)
                 best, line = self._ground(row, sample).best, self._lines[row.name]
                 if sample.present:
-                    line.tubes.append(on_clip(best, sample.clip.stamps_ns))
+                    line.tubes.append(whole_track(best, sample, self._candidates(sample)))
                     line.sure.append(best.confidence)
                 else:
                     line.unsure.append(best.confidence)
