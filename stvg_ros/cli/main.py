@@ -20,6 +20,7 @@ COMMANDS = (
     ("report", "what an evaluation run gave, as an HTML page, JSON and CSV"),
     ("synthesize", "rendered scenes as a data set: videos or bags, with true tubes"),
     ("ablate", "accuracy on rendered scenes, the parts of the method added one by one"),
+    ("doctor", "checks model, memory, the running node and its topics; says what to do"),
     ("bench", "seconds per stage of a grounding on this machine"),
 )
 
