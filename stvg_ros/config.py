@@ -153,6 +153,16 @@ class ImageConfig(Group):
 
 
 @dataclass(frozen=True)
+class DiagnosticsConfig(Group):
+    """Health on /diagnostics (node only)."""
+
+    group_name = "diagnostics"
+    period_s: float = setting(
+        1.0, "how often /diagnostics is told; 0 is never", unit="s", minimum=0.0, maximum=3600.0
+    )
+
+
+@dataclass(frozen=True)
 class DepthConfig(Group):
     """Aligned depth, for positions in space (node only)."""
 
@@ -449,6 +459,7 @@ class Config:
     """All groups together."""
 
     node: NodeConfig = field(default_factory=NodeConfig)
+    diagnostics: DiagnosticsConfig = field(default_factory=DiagnosticsConfig)
     image: ImageConfig = field(default_factory=ImageConfig)
     depth: DepthConfig = field(default_factory=DepthConfig)
     window: WindowConfig = field(default_factory=WindowConfig)
