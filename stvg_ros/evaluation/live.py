@@ -89,12 +89,13 @@ def live_result(
 def _kept(tube: Tube, expected_ns: NDArray[np.int64]) -> NDArray[np.int64]:
     """Stamps of the frames that the node had kept.
 
-    After a drop it keeps other frames than expected; its own are known where the tube has boxes.
+    After a drop it keeps other frames than expected; where the tube has boxes its own are known.
     """
     boxes_ns = np.unique(np.array([box.stamp_ns for box in tube.boxes], np.int64))
     if np.isin(boxes_ns, expected_ns).all():
         return expected_ns
-    return boxes_ns
+    outside = (expected_ns < tube.start_ns) | (expected_ns > tube.end_ns)
+    return np.union1d(boxes_ns, expected_ns[outside])
 
 
 def image_counts(

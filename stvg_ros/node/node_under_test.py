@@ -30,6 +30,8 @@ from stvg_ros.window import TIME_JUMP_NS
 
 RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 SETTLE_S = 0.3  # after the last image, before a command about it
+# The node may not know of the camera yet when the camera knows of the node.
+DISCOVERY_S = 1.0
 
 
 class NodeUnderTest(Node):
@@ -133,7 +135,8 @@ class NodeUnderTest(Node):
         """
         source = samples[0].source
         kind = find_image_topic(source.path, source.topic or None).type
-        self._advertise(CompressedImage if kind == COMPRESSED else Image, timeout_s)
+        self.advertise(CompressedImage if kind == COMPRESSED else Image, timeout_s)
+        self._pause(time.monotonic() + DISCOVERY_S)
         before = self._fresh_counts()
         waiting, published_ns = list(samples), []
         begin, first_ns, self._newest_ns = time.monotonic(), None, 0
@@ -161,7 +164,8 @@ class NodeUnderTest(Node):
     def _all_answered(self) -> bool:
         return self._sent.keys() <= self._tubes.keys()
 
-    def _advertise(self, kind: Any, timeout_s: float) -> None:
+    def advertise(self, kind: Any, timeout_s: float) -> None:
+        """Becomes a camera of `kind`, and waits for the node. Raises: StvgError."""
         if self._camera is not None:
             self.destroy_publisher(self._camera)
         self._camera = self.create_publisher(kind, self._image_topic, RELIABLE)
