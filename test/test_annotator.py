@@ -85,6 +85,8 @@ def test_bag_frames_in_any_order(bag: Path) -> None:
     for index in (11, 0, 5):
         ((number, image),) = recording.pictures(index)
         assert (number, number_of(image)) == (index, index)
+    (file,) = (path for path in bag.iterdir() if path.suffix != ".yaml")
+    assert open_recording(file).stamps_ns.tolist() == recording.stamps_ns.tolist()
 
 
 def test_bag_with_unsorted_and_repeated_stamps(tmp_path: Path) -> None:
