@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from stvg_ros.config import Config, SplitConfig
 from stvg_ros.core.grounder import LocalGrounder
 from stvg_ros.core.interfaces import Mllm, Splitter
@@ -22,6 +24,17 @@ def build_grounder(config: Config) -> LocalGrounder:
     mllm = load_mllm(config.model, config.attention)
     splitter = build_splitter(config.split, mllm)
     return LocalGrounder(mllm, splitter, ClassicalProposer(config.proposals), config)
+
+
+def checkpoint_folder(path: str) -> Path:
+    """The local folder of the files of a model that `model.path` names; see `mllm.loading`.
+
+    Raises:
+        ModelError: there are none.
+    """
+    from stvg_ros.mllm.loading import checkpoint_folder
+
+    return checkpoint_folder(path)
 
 
 def build_splitter(config: SplitConfig, mllm: Mllm) -> Splitter:

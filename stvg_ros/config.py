@@ -391,10 +391,10 @@ class SpanConfig(Group):
     group_name = "span"
     method: str = setting(
         "adaptive",
-        "adaptive: a threshold on S_frame; change_points: the run that differs most from the "
-        "rest; top_k: first to last of the K best (paper); contiguous: grow from the peak to a "
-        "fixed length (released code); window: all",
-        choices=("adaptive", "change_points", "top_k", "contiguous", "window"),
+        "adaptive: a threshold on S_frame; top_k: first to last of the K best (paper); "
+        "contiguous: grow from the peak to a fixed length (released code); change_points: the run "
+        "that rises most clearly above the rest; window: all",
+        choices=("adaptive", "top_k", "contiguous", "change_points", "window"),
         dynamic=True,
     )
     top_k: int = setting(

@@ -16,6 +16,7 @@ from stvg_ros.evaluation.ablation import (
     TruePeople,
     floor,
     right_person,
+    whole_track,
 )
 from stvg_ros.evaluation.metrics import FrameTube, score
 from stvg_ros.evaluation.synthetic.samples import ASKED, Sample, samples
@@ -99,6 +100,7 @@ def test_a_perfect_grounder_scores_one_and_a_blind_one_zero(data: list[Sample]) 
     assert [row["name"] for row in table["rows"]] == names
     assert len(calls) == len((*ROWS, *CONTROLS)) * len(data)
     lines = {row["name"]: row for row in table["rows"]}
+    assert {row.over for row in (*ROWS, *CONTROLS)} <= {"", *names}
     last = lines["+ absence"]
     for metric in ("m_tIoU", "m_vIoU", "vIoU@0.3", "vIoU@0.5", "gt_vIoU", "spatial_accuracy"):
         assert last[metric] == pytest.approx(1)
@@ -113,6 +115,12 @@ def test_a_perfect_grounder_scores_one_and_a_blind_one_zero(data: list[Sample]) 
     }
     blind = lines["adaptive span, untrained model"]
     assert (blind["m_vIoU"], blind["vIoU@0.3"], blind["absence_auroc"]) == (0.0, 0.0, 0.5)
+    gains = {row["name"]: row for row in table["gains"]}
+    assert gains["+ TAS"]["over"] == "+ both prompts"
+    assert gains["+ TAS"]["m_vIoU"] == 0
+    lost = gains["adaptive span, untrained model"]
+    assert (lost["over"], lost["m_vIoU"], lost["spatial_accuracy"]) == ("+ adaptive span", -1, -1)
+    assert lost["intervals"]["m_vIoU"] == [-1, -1]
     kinds = {row["name"]: row for row in table["by_kind"]}
     assert list(kinds) == list(ASKED)
     for row in kinds.values():
@@ -136,6 +144,20 @@ def test_an_answer_elsewhere_is_the_wrong_person() -> None:
     assert right_person(FrameTube.nothing(4), truth) == 0
 
 
+def test_an_answer_has_the_boxes_of_its_candidate_everywhere(data: list[Sample]) -> None:
+    sample = next(s for s in data if s.present and s.timed)
+    best = replace(perfect(sample).best, track_id=sample.query.target or 0)
+    found = whole_track(best, sample, sample.people)
+    assert found.present.all()
+    np.testing.assert_array_equal(found.span, sample.truth.span)
+    begin = best.start_ns - 10**9
+    early = replace(best, start_ns=begin, end_ns=begin + 10**8, boxes=())
+    assert score(whole_track(early, sample, sample.people), sample.truth).gt_v_iou == 1
+    assert score(whole_track(early, sample, ()), sample.truth).gt_v_iou < 1
+    gone = whole_track(replace(best, status=Status.NOT_FOUND), sample, sample.people)
+    assert not gone.present.any()
+
+
 def test_true_people_are_those_of_the_sample(data: list[Sample]) -> None:
     source = TruePeople()
     source.people = data[0].people
@@ -147,7 +169,8 @@ def test_equal_seeds_give_equal_tables(tmp_path: Path) -> None:
     pytest.importorskip("transformers")
     files = [tmp_path / name for name in ("a.json", "b.json")]
     for file in files:
-        assert main(["ablate", "--count", "1", "--device", "cpu", "--json", str(file)]) == 0
+        few = ["--count", "1", "--device", "cpu", "--set", "sampling.frames=4"]
+        assert main(["ablate", *few, "--json", str(file)]) == 0
     first, second = (json.loads(file.read_text()) for file in files)
     assert first == second
     assert {"name", "m_tIoU", "m_vIoU", "vIoU@0.3", "vIoU@0.5", "gt_vIoU"} <= set(first["rows"][0])

@@ -13,8 +13,11 @@ import numpy as np
 import pytest
 from browser import PATIENCE_S, chromium, console_errors, resize
 
+from stvg_ros.errors import RecordingError
 from stvg_ros.evaluation.annotations import read_annotations, true_tube
+from stvg_ros.evaluation.annotator.bag_frames import BagFrames
 from stvg_ros.evaluation.annotator.frames import JpegFrames, open_recording
+from stvg_ros.evaluation.annotator.recording import Recording
 from stvg_ros.evaluation.annotator.server import AnnotationServer
 from stvg_ros.evaluation.annotator.session import Session
 from stvg_ros.evaluation.bag import write_bag
@@ -47,8 +50,10 @@ def bag(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextmanager
-def served(bag: Path, out: Path) -> Iterator[AnnotationServer]:
-    source = JpegFrames(lambda: open_recording(bag))
+def served(
+    bag: Path, out: Path, opened: Callable[[Path], Recording] = open_recording
+) -> Iterator[AnnotationServer]:
+    source = JpegFrames(lambda: opened(bag))
     with AnnotationServer(source, Session(source.recording, bag, out)) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
@@ -269,6 +274,27 @@ def test_what_goes_wrong_is_said(driver: Any, bag: Path, tmp_path: Path) -> None
     # The page asks before it forgets what is not saved.
     leave = "const e = new Event('beforeunload', {cancelable: true}); dispatchEvent(e);"
     assert driver.execute_script(leave + "return e.defaultPrevented")
+
+
+class Damaged(BagFrames):
+    """A bag whose frame 1 does not decode."""
+
+    def pictures(self, index: int) -> Iterator[tuple[int, np.ndarray]]:
+        if index == 1:
+            raise RecordingError("frame 1 is damaged")
+        return super().pictures(index)
+
+
+def test_a_damaged_frame_is_said_and_passed(driver: Any, bag: Path, tmp_path: Path) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    with served(bag, tmp_path / "run.json", lambda path: Damaged(path, None)) as server:
+        page = Page(driver, server.address)
+        page.press(Keys.ARROW_RIGHT)
+        page.until(lambda: page.message == "frame 1 is damaged")
+        page.press(Keys.ARROW_RIGHT)
+        page.until(lambda: page.message == "")
+        console_errors(driver)  # the browser reports the refusal itself
 
 
 def test_on_a_phone(driver: Any, bag: Path, tmp_path: Path) -> None:

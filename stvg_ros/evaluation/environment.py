@@ -17,12 +17,12 @@ PACKAGES = (
 _HASHED = (".safetensors", ".bin", ".json", ".jinja", ".model", ".txt")
 
 
-def environment(model: str, folder: Path, gpu: str | None) -> dict[str, Any]:
+def environment(model: str, folder: Path | None, gpu: str | None) -> dict[str, Any]:
     """The content of `environment.json`.
 
     Args:
         model: as the settings name it.
-        folder: of its files.
+        folder: of its files; None when they are not on this machine.
         gpu: name of the graphics card in use, or None.
     """
     versions = {"python": platform.python_version()}
@@ -40,7 +40,7 @@ def environment(model: str, folder: Path, gpu: str | None) -> dict[str, Any]:
             "cores": os.cpu_count(),
             "gpu": gpu,
         },
-        "model": {"path": model, "sha256": folder_hash(folder)},
+        "model": {"path": model, "sha256": "" if folder is None else folder_hash(folder)},
     }
 
 
