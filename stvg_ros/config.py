@@ -233,6 +233,12 @@ class CommandConfig(Group):
     queue_size: int = setting(
         8, "commands that may wait; one more is refused", minimum=1, maximum=1000, dynamic=True
     )
+    preliminary: bool = setting(
+        False,
+        "publish the answer before tuning at once, as a preliminary tube, for every command; the "
+        "final one follows",
+        dynamic=True,
+    )
     deadline_s: float = setting(
         0.0,
         "deadline of commands that name none; 0 is none",

@@ -95,6 +95,7 @@ class Query:
         end_ns: end of the asked window (included), or None for the newest frame.
         deadline_s: seconds from receipt after which the answer is of no use, or None.
         max_targets: how many tubes may be returned, best first.
+        preliminary: the answer before tuning is wanted too, ahead of the final one.
         camera: which of several cameras is meant, or "" for all; only the node reads it.
     """
 
@@ -104,6 +105,7 @@ class Query:
     end_ns: int | None = None
     deadline_s: float | None = None
     max_targets: int = 1
+    preliminary: bool = False
     camera: str = ""
 
     def __post_init__(self) -> None:
