@@ -38,7 +38,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 INTERFACES := $(wildcard msg/*.msg srv/*.srv action/*.action)
 # Folders too: their time changes when a file is removed.
-MODULES := $(shell find stvg_ros launch config rviz -not -path '*__pycache__*' 2>/dev/null)
+MODULES := $(shell find stvg_ros launch config rviz foxglove -not -path '*__pycache__*' 2>/dev/null)
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
@@ -66,7 +66,7 @@ demo: setup  ## ground a sentence: SEED=7, or VIDEO=file QUERY="the person who w
 	$(BIN)/stvg-ros demo --seed "$(SEED)" $(if $(VIDEO),--video "$(VIDEO)") \
 	  $(if $(QUERY),--query "$(QUERY)") $(ARGS)
 
-bench: setup  ## seconds per stage of a grounding on this machine
+bench: setup  ## what a grounding costs here: ARGS="--shape 0.5b --scaling" for more
 	$(BIN)/stvg-ros bench $(ARGS)
 
 clean:  ## remove what was built; the environments stay
@@ -101,7 +101,8 @@ $(STAMPS)/torch: requirements/torch.txt $(STAMPS)/venv
 
 $(STAMPS)/libraries: requirements/library.txt requirements/development.txt $(STAMPS)/torch
 	@echo "[4/5] Python libraries (about a minute)"
-	@$(PIP) install --quiet --requirement $< --requirement requirements/torch.txt
+	@$(PIP) install --quiet --requirement $< --requirement requirements/torch.txt \
+	  --requirement requirements/development.txt
 	@touch $@
 
 $(STAMPS)/interfaces: $(INTERFACES) CMakeLists.txt package.xml cmake/executable.in \

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from stvg_ros.config import Config, ProposalConfig, SplitConfig
 from stvg_ros.core.grounder import LocalGrounder
 from stvg_ros.core.interfaces import Mllm, Proposer, Splitter
@@ -36,6 +38,17 @@ def build_proposer(config: ProposalConfig) -> Proposer:
     from stvg_ros.proposals.classical import ClassicalProposer
 
     return ClassicalProposer(config)
+
+
+def checkpoint_folder(path: str) -> Path:
+    """The local folder of the files of a model that `model.path` names; see `mllm.loading`.
+
+    Raises:
+        ModelError: there are none.
+    """
+    from stvg_ros.mllm.loading import checkpoint_folder
+
+    return checkpoint_folder(path)
 
 
 def build_splitter(config: SplitConfig, mllm: Mllm) -> Splitter:

@@ -153,6 +153,16 @@ class ImageConfig(Group):
 
 
 @dataclass(frozen=True)
+class DiagnosticsConfig(Group):
+    """Health on /diagnostics (node only)."""
+
+    group_name = "diagnostics"
+    period_s: float = setting(
+        1.0, "how often /diagnostics is told; 0 is never", unit="s", minimum=0.0, maximum=3600.0
+    )
+
+
+@dataclass(frozen=True)
 class DepthConfig(Group):
     """Aligned depth, for positions in space (node only)."""
 
@@ -381,10 +391,10 @@ class SpanConfig(Group):
     group_name = "span"
     method: str = setting(
         "adaptive",
-        "adaptive: a threshold on S_frame; change_points: the run that differs most from the "
-        "rest; top_k: first to last of the K best (paper); contiguous: grow from the peak to a "
-        "fixed length (released code); window: all",
-        choices=("adaptive", "change_points", "top_k", "contiguous", "window"),
+        "adaptive: a threshold on S_frame; top_k: first to last of the K best (paper); "
+        "contiguous: grow from the peak to a fixed length (released code); change_points: the run "
+        "that rises most clearly above the rest; window: all",
+        choices=("adaptive", "top_k", "contiguous", "change_points", "window"),
         dynamic=True,
     )
     top_k: int = setting(
@@ -497,6 +507,7 @@ class Config:
     """All groups together."""
 
     node: NodeConfig = field(default_factory=NodeConfig)
+    diagnostics: DiagnosticsConfig = field(default_factory=DiagnosticsConfig)
     image: ImageConfig = field(default_factory=ImageConfig)
     depth: DepthConfig = field(default_factory=DepthConfig)
     window: WindowConfig = field(default_factory=WindowConfig)

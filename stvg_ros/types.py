@@ -293,10 +293,18 @@ class Evidence:
 
 @dataclass(frozen=True, eq=False)
 class Grounding:
-    """Everything that one call of a grounder returns: tubes best first (at least one), evidence."""
+    """Everything that one call of a grounder returns.
+
+    Attributes:
+        tubes: best first, at least one.
+        evidence: what the pictures show.
+        candidates: the tubes that it chose from, on the frames of the asked window; empty when
+            they are not at hand.
+    """
 
     tubes: tuple[Tube, ...]
     evidence: Evidence | None = None
+    candidates: tuple[CandidateTube, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.tubes:

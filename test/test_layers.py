@@ -41,8 +41,9 @@ LAYERS = {
         "foundations core proposals", "numpy cv2 scipy torch transformers safetensors"
     ),
     "build": layer("foundations core mllm proposals build", "numpy torch"),
+    "benchmark": layer("foundations core mllm benchmark", "numpy torch transformers cv2"),
     "evaluation": layer(
-        "foundations core evaluation visualization", "numpy cv2 scipy av rosbags tqdm"
+        "foundations core evaluation visualization", "numpy torch cv2 scipy av rosbags tqdm"
     ),
     "visualization": layer("foundations core visualization", "numpy cv2 av"),
     "node": layer(
@@ -50,12 +51,12 @@ LAYERS = {
         f"numpy cv2 rosbags torch {ROS}",
     ),
     "cli": layer(
-        "foundations core mllm proposals build evaluation visualization cli",
+        "foundations core mllm proposals build benchmark evaluation visualization cli",
         "numpy cv2 torch tqdm rosbags av",
     ),
 }
 # Foundations with one library more: they read and write pictures.
-EXTRA = {"images": {"cv2"}, "video": {"cv2", "av"}}
+EXTRA = {"camera_images": {"cv2"}, "images": {"cv2"}, "video": {"cv2", "av"}}
 
 
 def layer_of(parts: tuple[str, ...]) -> str:

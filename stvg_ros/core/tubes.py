@@ -155,7 +155,7 @@ class Answer:
                 scored.tube(candidate, replace(template, rank=rank))
                 for rank, candidate in enumerate(best)
             )
-        return Grounding(tubes, scored.evidence(token, self.margins))
+        return Grounding(tubes, scored.evidence(token, self.margins), self.candidates)
 
     def _confidence(self, track_score: float) -> float:
         weight, threshold = self.config.presence.track_weight, self.config.presence.threshold
