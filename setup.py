@@ -14,7 +14,17 @@ setup(
     author_email="stvg_ros@example.com",
     python_requires=">=3.10",
     packages=find_packages(include=["stvg_ros", "stvg_ros.*"]),
-    package_data={"stvg_ros": ["**/*.safetensors", "**/*.json", "**/*.txt", "**/*.yaml"]},
+    package_data={
+        "stvg_ros": [
+            "**/*.safetensors",
+            "**/*.json",
+            "**/*.txt",
+            "**/*.yaml",
+            "**/*.html",
+            "**/*.css",
+            "**/*.js",
+        ]
+    },
     install_requires=[
         "av>=14",
         "msgpack>=1.0",

@@ -114,3 +114,9 @@ class RecordingError(StvgError):
     """A video or bag file that cannot be read or written."""
 
     code = ErrorCode.NO_IMAGES
+
+
+class AnnotationError(StvgError):
+    """An annotation file, or one of its entries, that does not say what it has to."""
+
+    code = ErrorCode.CONFIGURATION

@@ -26,3 +26,10 @@ def reduced(image: NDArray[np.uint8], long_side_px: int) -> NDArray[np.uint8]:
     if (width, height) == (image.shape[1], image.shape[0]):
         return image
     return np.asarray(cv2.resize(image, (width, height)), np.uint8)
+
+
+def jpeg_bytes(image: NDArray[np.uint8], long_side_px: int, quality: int = 88) -> bytes:
+    """An RGB image as a JPEG file, scaled down so that the long side is at most `long_side_px`."""
+    small = reduced(image, long_side_px)
+    _, data = cv2.imencode(".jpg", small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return bytes(data.tobytes())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -68,7 +69,7 @@ class Toy:
     def reconfigure(self, config: Config) -> None:
         self.config = config
 
-    def ground(self, clip: Clip, query: Query, checkpoint) -> Grounding:
+    def ground(self, clip: Clip, query: Query, checkpoint, preliminary=None) -> Grounding:
         self.asked.append(query.text)
         self.clips.append(clip)
         try:
@@ -90,6 +91,8 @@ class Toy:
             query, Status.FOUND, split, boxes, clip.frames[0].stamp_ns, clip.frames[-1].stamp_ns,
             score=float("nan"), timings_s={"look": 0.5},
         )  # fmt: skip
+        if preliminary is not None:
+            preliminary(Grounding((replace(answer, preliminary=True),)))
         maps = np.ones((len(clip), 2, 3), np.float32) / 3
         evidence = Evidence(
             clip.stamps_ns, tuple((i,) for i in range(len(clip))), maps, maps,

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from stvg_ros.boxes import paired_iou
-from stvg_ros.config import ProposalConfig
+from stvg_ros.config import ProposalConfig, WindowConfig
+from stvg_ros.errors import ProposalError
 from stvg_ros.proposals.classical import ClassicalProposer
-from stvg_ros.proposals.detection import background_of
 from stvg_ros.types import CandidateTube, Clip, Frame, SplitQuery
+from stvg_ros.window import Window
 
 QUERY = SplitQuery("the person", "the person", "walks", "rules")
 WIDTH, HEIGHT = 320, 240
@@ -136,10 +137,65 @@ def test_short_tracks_are_dropped() -> None:
     assert tubes_of(scene((hidden, RED))[0]) == ()
 
 
-def test_the_background_stays_in_bytes_whatever_the_length() -> None:
-    images = [np.full((4, 4, 3), value, np.uint8) for value in (9, 9, 9, 200, 9)] * 100
-    background = background_of(images)
-    assert background.dtype == np.uint8 and (background == 9).all()
+def test_frames_observed_as_they_arrive_give_the_tubes_of_the_whole_clip() -> None:
+    clip, _ = scene((walk(20, 270), RED), (walk(270, 20), BLUE))
+    streamed = ClassicalProposer(ProposalConfig())
+    for frame in clip.frames:
+        streamed.observe(frame)
+    tubes = streamed.propose(clip, QUERY)
+    assert tubes
+    for first, second in zip(tubes, tubes_of(clip), strict=True):
+        assert np.array_equal(first.boxes_xyxy_px, second.boxes_xyxy_px)
+        assert np.array_equal(first.present, second.present)
+
+
+def test_what_was_observed_is_not_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    clip, _ = scene((walk(20, 270, 12), RED), count=12)
+    proposer = ClassicalProposer(ProposalConfig())
+    for frame in clip.frames:
+        proposer.observe(frame)
+    monkeypatch.setattr(
+        "stvg_ros.proposals.classical.working_copy", lambda image: pytest.fail("looked again")
+    )
+    proposer.propose(clip, QUERY)
+
+
+def test_an_hour_of_frames_leaves_no_more_than_the_window_holds() -> None:
+    window = Window(WindowConfig(duration_s=60.0, max_rate_hz=0.0))
+    proposer = ClassicalProposer(ProposalConfig())
+    image = room()
+    most = set()
+    for index in range(601):  # an hour, a frame every 6 s
+        frame = Frame(index * 6_000_000_000, image.copy(), WIDTH, HEIGHT)
+        window.add(frame)
+        proposer.observe(frame)
+        del frame
+        if index > 20:
+            most.add(proposer.fill)
+    assert most == {(11, 11 * HEIGHT * WIDTH * 3)}
+
+
+def test_settings_change_for_the_next_clip() -> None:
+    clip, _ = scene((walk(20, 270), RED))
+    proposer = ClassicalProposer(ProposalConfig())
+    assert proposer.propose(clip, QUERY)
+    proposer.reconfigure(ProposalConfig(min_height=0.9))
+    assert proposer.propose(clip, QUERY) == ()
+
+
+def test_a_refused_image_is_an_error_that_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    clip, _ = scene((walk(20, 270, 2), RED), count=2)
+
+    def refuse(image: np.ndarray) -> np.ndarray:
+        raise cv2.error("no such size")
+
+    monkeypatch.setattr("stvg_ros.proposals.classical.working_copy", refuse)
+    for ask in (
+        lambda proposer: proposer.observe(clip.frames[0]),
+        lambda proposer: proposer.propose(clip, QUERY),
+    ):
+        with pytest.raises(ProposalError, match=r"\(240, 320, 3\): no such size; check"):
+            ask(ClassicalProposer(ProposalConfig()))
 
 
 @pytest.mark.skipif(not VIDEO.exists(), reason="needs vtest.avi of Debian's package opencv-doc")

@@ -42,8 +42,9 @@ LAYERS = {
     ),
     "serving": layer("foundations core serving", "numpy cv2 msgpack PIL starlette"),
     "build": layer("foundations core mllm proposals serving build", "numpy torch"),
+    "benchmark": layer("foundations core mllm benchmark", "numpy torch transformers cv2"),
     "evaluation": layer(
-        "foundations core evaluation visualization", "numpy cv2 scipy av rosbags tqdm"
+        "foundations core evaluation visualization", "numpy torch cv2 scipy av rosbags tqdm"
     ),
     "visualization": layer("foundations core visualization", "numpy cv2 av"),
     "node": layer(
@@ -51,12 +52,13 @@ LAYERS = {
         f"numpy cv2 rosbags torch {ROS}",
     ),
     "cli": layer(
-        "foundations core mllm proposals serving build evaluation visualization cli",
+        "foundations core mllm proposals serving build benchmark evaluation visualization cli",
         "numpy cv2 torch tqdm rosbags av",
     ),
 }
 # Modules with a library more than their layer: pictures, and the only one with Ray.
 EXTRA = {
+    "camera_images": {"cv2"},
     "images": {"cv2"},
     "video": {"cv2", "av"},
     "serving.server": {"ray"},

@@ -8,6 +8,7 @@ from stvg_ros.evaluation.metrics import (
     bootstrap,
     on_clip,
     score,
+    spread,
     summarised,
 )
 from stvg_ros.types import Query, Status, Tube, TubeBox
@@ -79,3 +80,16 @@ def test_bootstrap_is_seeded_and_covers_the_mean() -> None:
 def test_auroc() -> None:
     assert auroc([0.9, 0.4], [0.1, 0.4]) == pytest.approx(3.5 / 4)
     assert np.isnan(auroc([], [0.1]))
+
+
+def test_tubes_of_kept_frames_are_carried_to_all_frames() -> None:
+    kept = np.array([10, 30, 50, 70])
+    boxes = np.array([[0, 0, 10, 10], [20, 0, 30, 10], [40, 0, 50, 10], [0, 0, 0, 0]])
+    present = np.array([True, True, True, False])
+    found = FrameTube(boxes, present, np.array([False, True, True, False]))
+    frames = spread(found, kept, np.array([5, 10, 15, 30, 40, 50, 55, 70, 80]))
+    assert frames.present.tolist() == [True] * 6 + [False] * 3
+    assert frames.span.tolist() == [False, False, False, True, True, True, False, False, False]
+    assert frames.boxes_xyxy_px[:6, 0].tolist() == [0, 0, 5, 20, 30, 40]
+    one = spread(FrameTube(boxes[:1], present[:1], present[:1]), kept[:1], np.array([5, 10, 15]))
+    assert one.span.all() and one.present.all()

@@ -17,7 +17,7 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 from stvg_ros.config import AttentionConfig, ModelConfig
 from stvg_ros.core.interfaces import Mllm
 from stvg_ros.errors import ConfigError, ModelError
-from stvg_ros.mllm import load_mllm
+from stvg_ros.mllm import load_mllm, load_untrained
 from stvg_ros.mllm.preprocess import ImageNumbers, fitted_size, normalised, patches, slots_of
 
 
@@ -159,3 +159,20 @@ def test_slots() -> None:
     assert slots_of(1, 2) == ((0,),)
     assert slots_of(5, 2) == ((0, 1), (2, 3), (4,))
     assert slots_of(2, 1) == ((0,), (1,))
+
+
+def test_an_untrained_model_has_other_weights_of_the_same_shape(folder: Path) -> None:
+    model = ModelConfig(path=str(folder), device="cpu")
+    trained = load_mllm(model, AttentionConfig())
+    before = torch.random.get_rng_state()
+    one, again, other = (load_untrained(model, AttentionConfig(), seed) for seed in (1, 1, 2))
+    assert torch.equal(torch.random.get_rng_state(), before)
+    images = [np.full((32, 32, 3), 40 * index, np.uint8) for index in range(4)]
+    features = [mllm.encode(images).features for mllm in (trained, one, again, other)]
+    assert {value.shape for value in features} == {features[0].shape}
+    assert torch.equal(features[1], features[2])
+    assert not torch.allclose(features[1], features[0])
+    assert not torch.allclose(features[1], features[3])
+    (reading,) = one.ask(one.prefill(one.encode(images)), ["Is there a man in this video?"])
+    assert torch.isfinite(reading.margin)
+    assert one.name.endswith(", untrained")

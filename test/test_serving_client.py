@@ -58,6 +58,13 @@ def test_the_answer_is_the_servers_bit_for_bit(serve, connect, toy):
     assert list(dict.fromkeys(stages)) == [("send", 0.0), ("look", 0.0), ("score", 0.5)]
 
 
+def test_an_early_answer_comes_where_it_is_wanted(serve, connect):
+    client, early = connect(serve().address), []
+    final = client.ground(clip_of(), DOG, no_checkpoint, early.append)
+    assert [grounding.best.preliminary for grounding in (*early, final)] == [True, False]
+    assert early[0].best.boxes == final.best.boxes
+
+
 def test_jpeg_is_close(serve, connect, toy):
     connect(serve().address, jpeg_quality=100).ground(clip_of(), DOG, no_checkpoint)
     sent, came = clip_of().frames[0].image, toy.clips[0].frames[0].image

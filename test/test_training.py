@@ -1,5 +1,6 @@
 """The embedded checkpoint's training: the packed pass equals the library's, labels fit scenes."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,11 +13,22 @@ pytest.importorskip("transformers")
 
 from stvg_ros.evaluation.synthetic.queries import VERBS
 from stvg_ros.evaluation.synthetic.scene import Scene
-from training.clips import FRAMES, NOBODY, STANDS, covered, make_clip, sampled
+from training.clips import BAG_KINDS, FRAMES, NOBODY, STANDS, covered, make_clip, sampled
 from training.evaluate import half_peak, interval_iou
+from training.labels import DENSE, Labels
 from training.model import build_model
 from training.packed import HEIGHT, WIDTH, encode, patches_of, run
-from training.questions import ACTS, Cast, Packer, Question, make_questions, target_map
+from training.questions import (
+    ACTS,
+    COLOURS,
+    COUNT,
+    WALK,
+    Cast,
+    Examiner,
+    Packer,
+    Question,
+    target_map,
+)
 from training.vocabulary import NEUTRAL, build_tokenizer, words
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -91,13 +103,13 @@ def test_the_packed_pass_equals_the_library() -> None:
 
 
 def test_covered_shares_of_tokens() -> None:
-    assert covered(np.zeros((0, 4), np.float32)).shape == (0, 30)
-    boxes = np.array([[0, 0, 1, 1], [0, 0, 1 / 6, 1 / 10], [0.5, 0.4, 0.75, 0.6]], np.float32)
-    shares = covered(boxes).reshape(3, 5, 6)
+    assert covered(np.zeros((0, 4), np.float32)).shape == (0, 48)
+    boxes = np.array([[0, 0, 1, 1], [0, 0, 1 / 8, 1 / 12], [0.5, 1 / 3, 0.6875, 0.5]], np.float32)
+    shares = covered(boxes).reshape(3, 6, 8)
     np.testing.assert_allclose(shares[0], 1, atol=1e-6)
     assert shares[1, 0, 0] == pytest.approx(0.5)
     assert shares[1].sum() == pytest.approx(0.5)
-    np.testing.assert_allclose(shares[2, 2, 3:5], [1, 0.5], atol=1e-6)
+    np.testing.assert_allclose(shares[2, 2, 4:6], [1, 0.5], atol=1e-5)
 
 
 def test_clips_carry_the_scene_s_labels() -> None:
@@ -111,6 +123,18 @@ def test_clips_carry_the_scene_s_labels() -> None:
         for at, frame in enumerate(chosen):
             act = person.act_at(int(frame))
             assert ACTS[clip.acts[index, at]] == (act.name if act else "stand")
+            assert clip.carries[index, at] == person.carries(int(frame))
+            assert clip.places[index, at] == pytest.approx(person.x_at(int(frame)) / scene.width)
+        assert BAG_KINDS[clip.bags[index]] == person.bag
+
+
+def cast_of(shirts: list[int], bags: list[int], acts: np.ndarray, places: list[float]) -> Cast:
+    return Cast(
+        np.array(shirts),
+        np.array(bags),
+        acts,
+        np.tile(np.array(places, np.float32)[:, None], acts.shape[1]),
+    )
 
 
 def test_answers_agree_with_the_cast() -> None:
@@ -118,21 +142,77 @@ def test_answers_agree_with_the_cast() -> None:
     acts = np.full((4, FRAMES), STANDS)
     acts[0, 4:9] = ACTS.index("wave")
     acts[2:] = NOBODY
-    cast = Cast(np.array([0, 1, NOBODY, NOBODY]), acts)  # red waves, blue stands
+    # Red waves on the left; blue stands on the right with a backpack.
+    cast = cast_of([0, 1, NOBODY, NOBODY], [0, 1, 0, 0], acts, [0.2, 0.7, 0, 0])
     assert cast.people() == [0, 1]
+    kinds = set()
     for _ in range(200):
-        questions = make_questions(rng, cast)
-        assert len(questions) == 8
+        questions = Examiner(rng, cast).questions()
+        assert len(questions) == COUNT
         assert questions[0].answer == "people in red and blue."
         for question in questions[1:]:
+            kinds.add(question.kind)
+            words = set(re.findall(r"[a-z]+", question.prompt))
             waves = any(pair[k] in question.prompt for pair in VERBS["wave"] for k in (0, 1))
             if question.kind == "attribute":
-                expected = [i for i, name in enumerate(("red", "blue")) if name in question.prompt]
-                assert list(question.people) == expected
+                fits = ("red" in words, bool(words & {"blue", "bag", "backpack"}))
+                assert list(question.people) == [i for i in (0, 1) if fits[i]]
             if question.kind == "action" and waves:
                 assert (question.answer, question.people) == ("yes", (0,))
             if question.kind == "combined" and waves:
-                assert question.answer == ("yes" if " red" in question.prompt else "no")
+                assert question.answer == ("yes" if "red" in words else "no")
+            if question.kind == "relation":
+                right = ("left" in words) == ("red" in words)
+                assert question.people == (() if right else (1 if "red" in words else 0,))
+    assert kinds == {"attribute", "action", "combined", "relation", "what", "colour"}
+
+
+def test_nobody_is_beside_one_who_is_crossed() -> None:
+    acts = np.full((3, FRAMES), STANDS)
+    cast = cast_of([0, 1, 2], [0, 0, 0], acts, [0.2, 0.5, 0.8])
+    assert cast.beside("right", 0) == [1, 2]
+    assert cast.beside("left", 0) == []
+    cast.places[2, -1] = 0.19
+    assert cast.beside("right", 0) is None
+
+
+def test_a_mirror_swaps_left_and_right() -> None:
+    left, right = WALK
+    cover = torch.zeros(1, 1, 2, 48)
+    cover[..., 0] = 1
+    labels = Labels(
+        shirts=torch.tensor([[0]]),
+        bags=torch.tensor([[2]]),
+        acts=torch.tensor([[[left, 3]]]),
+        carries=torch.tensor([[[False, True]]]),
+        places=torch.tensor([[[0.25, 0.5]]]),
+        cover=cover,
+    )
+    other = labels.mirrored()
+    assert other.acts.tolist() == [[[right, 3]]]
+    assert other.places.tolist() == [[[0.75, 0.5]]]
+    assert (other.cover.argmax(-1) == 7).all()
+    torch.testing.assert_close(other.mirrored().dense(), labels.dense())
+
+
+def test_dense_labels_tell_what_a_token_shows() -> None:
+    cover = torch.zeros(1, 2, 2, 48)
+    cover[0, 0, :, 5] = 0.5
+    cover[0, 1, :, 9] = 1
+    labels = Labels(
+        shirts=torch.tensor([[1, NOBODY]]),
+        bags=torch.tensor([[2, 0]]),
+        acts=torch.tensor([[[STANDS, 2], [NOBODY, NOBODY]]]),
+        carries=torch.tensor([[[False, True], [False, False]]]),
+        places=torch.zeros(1, 2, 2),
+        cover=cover,
+    )
+    dense = labels.dense()
+    assert dense.shape == (1, 48, DENSE)
+    first = len(COLOURS) + len(BAG_KINDS)
+    expected = {1, len(COLOURS) + 1, first - 1 + 0, first + 2, first + STANDS}
+    assert set(dense[0, 5].nonzero()[:, 0].tolist()) == expected
+    assert dense.sum() == len(expected)
 
 
 def test_targets_lie_on_the_person_in_the_slots_of_the_action() -> None:
@@ -173,7 +253,7 @@ def test_a_minute_part_of_training_writes_a_folder_that_loads(tmp_path: Path) ->
     from transformers import AutoTokenizer, Qwen2VLForConditionalGeneration
 
     out = tmp_path / "model"
-    arguments = ["--minutes", "0.05", "--held-out", "1", "--test", "1", "--pool", "64"]
+    arguments = ["--minutes", "0.05", "--held-out", "1", "--test", "1", "--pool", "64", "--eager"]
     script = ROOT / "training" / "train_embedded.py"
     subprocess.run([sys.executable, script, "--out", out, *arguments], check=True, timeout=200)
     model = Qwen2VLForConditionalGeneration.from_pretrained(out)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-KINDS = ("attribute", "action", "combined", "sentence")
+KINDS = ("attribute", "action", "combined", "sentence", "relation")
 
 
 def model_card(report: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import time
 from dataclasses import dataclass
 
 import cv2
@@ -15,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from stvg_ros.evaluation.synthetic.casting import MOST_PEOPLE
 from stvg_ros.evaluation.synthetic.figure import figure_box
 from stvg_ros.evaluation.synthetic.queries import split_seed
 from stvg_ros.evaluation.synthetic.render import render
@@ -22,9 +24,10 @@ from stvg_ros.evaluation.synthetic.scene import ACTIONS, SHIRTS, Scene
 from training.packed import COLUMNS, HEIGHT, ROWS, WIDTH
 
 FRAMES = 16
-PEOPLE = 4
+PEOPLE = MOST_PEOPLE
 STANDS = len(ACTIONS)  # index of "stand" after the actions
 NOBODY = -1
+BAG_KINDS = (None, "backpack", "handbag")
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,14 +37,20 @@ class Clip:
     Attributes:
         frames: `(T, HEIGHT, WIDTH, 3)` uint8.
         shirts: `(P,)` index into `SHIRTS`, or -1 where there is nobody.
-        acts: `(P, T)` index into `ACTIONS`, or `STANDS`.
+        bags: `(P,)` index into `BAG_KINDS`.
+        acts: `(P, T)` index into `ACTIONS`, or `STANDS`; -1 where there is nobody.
+        carries: `(P, T)` whether a carton is in the hands.
+        places: `(P, T)` where the feet are, as a share of the image's width.
         cover: `(P, T, h * w)` share of each visual token's area inside the person's box.
         boxes: `(P, T, 4)` boxes as shares of the image's size.
     """
 
     frames: NDArray[np.uint8]
     shirts: NDArray[np.int64]
+    bags: NDArray[np.int64]
     acts: NDArray[np.int64]
+    carries: NDArray[np.bool_]
+    places: NDArray[np.float32]
     cover: NDArray[np.float32]
     boxes: NDArray[np.float32]
 
@@ -83,19 +92,24 @@ def make_clip(scene: Scene, rng: np.random.Generator | None = None) -> Clip:
     if rng is not None:
         tint = rng.normal(1, 0.04, 3) * rng.uniform(0.8, 1.15)
         frames = np.clip(frames * tint + rng.normal(0, 6), 0, 255).astype(np.uint8)
-    shirts = np.full(PEOPLE, NOBODY)
+    shirts, bags = np.full(PEOPLE, NOBODY), np.zeros(PEOPLE, np.int64)
     acts = np.full((PEOPLE, FRAMES), NOBODY)
+    carries = np.zeros((PEOPLE, FRAMES), np.bool_)
+    places = np.zeros((PEOPLE, FRAMES), np.float32)
     boxes = np.zeros((PEOPLE, FRAMES, 4), np.float32)
     limit = np.array([scene.width, scene.height] * 2)
     for index, person in enumerate(scene.people):
         shirts[index] = list(SHIRTS).index(person.shirt)
+        bags[index] = BAG_KINDS.index(person.bag)
+        places[index] = scene.feet_px[index, chosen] / scene.width
         for at, frame in enumerate(chosen):
             act = person.act_at(int(frame))
             acts[index, at] = STANDS if act is None else ACTIONS.index(act.name)
+            carries[index, at] = person.carries(int(frame))
             box = figure_box(person.figure(int(frame), scene.fps))
             boxes[index, at] = np.clip((box + np.tile(scene.shake_px[frame], 2)) / limit, 0, 1)
     cover = covered(boxes.reshape(-1, 4)).reshape(PEOPLE, FRAMES, -1)
-    return Clip(frames, shirts, acts, cover, boxes)
+    return Clip(frames, shirts, bags, acts, carries, places, cover, boxes)
 
 
 def _shrunk(image: NDArray[np.uint8], rng: np.random.Generator | None) -> NDArray[np.uint8]:
@@ -104,6 +118,17 @@ def _shrunk(image: NDArray[np.uint8], rng: np.random.Generator | None) -> NDArra
         image = cv2.imdecode(cv2.imencode(".jpg", image, quality)[1], cv2.IMREAD_COLOR)
     small = Image.fromarray(image).resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC)
     return np.asarray(small)
+
+
+ARRAYS = {  # of a clip in the pool: shape and type
+    "frames": ((FRAMES, HEIGHT, WIDTH, 3), torch.uint8),
+    "shirts": ((PEOPLE,), torch.int64),
+    "bags": ((PEOPLE,), torch.int64),
+    "acts": ((PEOPLE, FRAMES), torch.int64),
+    "carries": ((PEOPLE, FRAMES), torch.bool),
+    "places": ((PEOPLE, FRAMES), torch.float32),
+    "cover": ((PEOPLE, FRAMES, ROWS * COLUMNS), torch.float16),
+}
 
 
 class Pool:
@@ -115,16 +140,16 @@ class Pool:
 
     def __init__(self, size: int, seed: int) -> None:
         self.size = size
-        self.frames = torch.zeros(size, FRAMES, HEIGHT, WIDTH, 3, dtype=torch.uint8)
-        self.shirts = torch.zeros(size, PEOPLE, dtype=torch.int64)
-        self.acts = torch.zeros(size, PEOPLE, FRAMES, dtype=torch.int64)
-        self.cover = torch.zeros(size, PEOPLE, FRAMES, ROWS * COLUMNS, dtype=torch.float16)
+        self.arrays = {
+            name: torch.zeros(size, *shape, dtype=kind) for name, (shape, kind) in ARRAYS.items()
+        }
         self.count = torch.zeros(1, dtype=torch.int64)
-        arrays = (self.frames, self.shirts, self.acts, self.cover, self.count)
-        for array in arrays:
+        for array in (*self.arrays.values(), self.count):
             array.share_memory_()
         context = multiprocessing.get_context("spawn")
-        self._process = context.Process(target=_fill, args=(arrays, size, seed), daemon=True)
+        self._process = context.Process(
+            target=_fill, args=(self.arrays, self.count, size, seed), daemon=True
+        )
         self._process.start()
 
     def draw(self, rng: np.random.Generator, clips: int) -> NDArray[np.int64]:
@@ -140,10 +165,9 @@ class Pool:
         self._process.join()
 
 
-def _fill(arrays: tuple[torch.Tensor, ...], size: int, seed: int) -> None:
-    frames, shirts, acts, cover, count = arrays
+def _fill(arrays: dict[str, torch.Tensor], count: torch.Tensor, size: int, seed: int) -> None:
     torch.set_num_threads(1)
-    os.nice(5)  # the trainer comes first
+    os.nice(19)  # the trainer comes first
     cv2.setNumThreads(1)
     rng = np.random.default_rng((seed, 77))
     index = 0
@@ -152,10 +176,9 @@ def _fill(arrays: tuple[torch.Tensor, ...], size: int, seed: int) -> None:
             split_seed("train", int(rng.integers(10_000_000))), difficulty=float(rng.uniform(0, 1))
         )
         clip = make_clip(scene, rng)
-        at = index % size
-        frames[at] = torch.from_numpy(clip.frames)
-        shirts[at] = torch.from_numpy(clip.shirts)
-        acts[at] = torch.from_numpy(clip.acts)
-        cover[at] = torch.from_numpy(clip.cover)
+        for name, array in arrays.items():
+            array[index % size] = torch.from_numpy(getattr(clip, name))
         index += 1
         count[0] = index
+        if index > size:
+            time.sleep(0.1)  # a full ring is only refreshed

@@ -18,7 +18,7 @@ from training.packed import COLUMNS, PAIR, ROWS, encode, patches_of, run
 from training.questions import Packer, Question
 from training.vocabulary import NEUTRAL, TEMPLATE
 
-KINDS = ("attribute", "action", "combined", "sentence")
+KINDS = ("attribute", "action", "combined", "sentence", "relation")
 EPSILON = 1e-4
 Held = tuple[Scene, Clip]
 

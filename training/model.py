@@ -21,10 +21,10 @@ PREPROCESSOR = {
     "patch_size": PATCH,
     "temporal_patch_size": PAIR,
     "merge_size": MERGE,
-    # 640 x 480 becomes 96 x 80; an image of that size stays.
-    "min_pixels": 7680,
-    "max_pixels": 9000,
-    "size": {"shortest_edge": 7680, "longest_edge": 9000},
+    # 640 x 480 becomes 128 x 96; an image of that size stays.
+    "min_pixels": 12288,
+    "max_pixels": 13000,
+    "size": {"shortest_edge": 12288, "longest_edge": 13000},
     "do_resize": True,
     "resample": 3,
     "do_rescale": True,

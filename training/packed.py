@@ -10,12 +10,11 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 from transformers import Qwen2VLForConditionalGeneration
 from transformers.models.qwen2_vl.modeling_qwen2_vl import Qwen2VLDecoderLayer
 
 PATCH, PAIR, MERGE = 8, 2, 2
-ROWS, COLUMNS = 5, 6
+ROWS, COLUMNS = 6, 8
 HEIGHT, WIDTH = ROWS * PATCH * MERGE, COLUMNS * PATCH * MERGE
 
 
@@ -62,7 +61,7 @@ def encode(model: Qwen2VLForConditionalGeneration, patches: Tensor) -> Tensor:
         heads = block.attn.num_heads
         q, k, v = block.attn.qkv(y).view(count, length, 3, heads, -1).permute(2, 0, 3, 1, 4)
         q, k = q * cos + _half_turned(q) * sin, k * cos + _half_turned(k) * sin
-        y = functional.scaled_dot_product_attention(q, k, v)
+        y = attended(q, k, v)
         x = x + block.attn.proj(y.transpose(1, 2).reshape(count, length, -1))
         x = x + block.mlp(block.norm2(x))
     merged: Tensor = tower.merger(x.reshape(count * length, -1))
@@ -77,6 +76,14 @@ def _vision_rope(model: Qwen2VLForConditionalGeneration, x: Tensor) -> tuple[Ten
     x_ = block % COLUMNS * MERGE + inner % MERGE
     cos, sin = model.model.visual.rotary_pos_emb(x, torch.stack([y, x_], dim=-1))
     return cos, sin
+
+
+def attended(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Softmax attention in plain products: the CPU's fused kernel is slower at this size."""
+    scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
+    if mask is not None:
+        scores = scores + mask.to(scores.dtype)
+    return scores.softmax(-1).to(v.dtype) @ v
 
 
 def _half_turned(x: Tensor) -> Tensor:
@@ -127,6 +134,7 @@ def run(
     rope_x = text.rotary_emb(x, prefix_at[:, None])
     rope_y = text.rotary_emb(x, question_at[:, None])
     future = torch.full((length, length), float("-inf")).triu(1)
+    past = torch.full((x.shape[1], x.shape[1]), float("-inf")).triu(1)
     middle, maps = x, []
     words = torch.empty(0)
     for index, layer in enumerate(text.layers):
@@ -149,7 +157,7 @@ def run(
         y = y + attention.o_proj(mixed.reshape(clips, count, length, -1))
         y = y + layer.mlp(layer.post_attention_layernorm(y))
         if not last:
-            seen = functional.scaled_dot_product_attention(qx, kx, vx, is_causal=True)
+            seen = attended(qx, kx, vx, past)
             x = x + attention.o_proj(seen.transpose(1, 2).reshape(clips, x.shape[1], -1))
             x = x + layer.mlp(layer.post_attention_layernorm(x))
         if index == len(text.layers) // 2 - 1:

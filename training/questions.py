@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -10,9 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
-from stvg_ros.evaluation.synthetic.queries import LOOKS, NOUNS, VERBS, phrased
+from stvg_ros.evaluation.synthetic.person import LIFTS
+from stvg_ros.evaluation.synthetic.queries import BAGS, SIDES, VERBS, phrased
 from stvg_ros.evaluation.synthetic.scene import ACTIONS, SHIRTS, STAND
-from training.clips import NOBODY, STANDS
+from training.clips import BAG_KINDS, NOBODY, STANDS
 from training.vocabulary import NEUTRAL, TEMPLATE
 
 COLOURS = tuple(SHIRTS)
@@ -20,6 +23,13 @@ ACTS = (*ACTIONS, STAND)
 ROLE = "<|im_end|>\n<|im_start|>assistant\n"
 ROLE_TOKENS = 5
 IGNORED = -100
+COUNT = 9  # questions on a clip
+LENGTH = 36  # tokens of a question with role tokens and answer, padded
+WALK = (ACTIONS.index("walk_left"), ACTIONS.index("walk_right"))
+ALIKE = {ACTIONS.index(a): ACTIONS.index(b) for a, b in (LIFTS, LIFTS[::-1])}
+CLOSE = 0.02  # closer than this share of the image's width is beside nobody
+Look = tuple[str, str]  # ("shirt", colour) or ("bag", kind)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,9 +39,9 @@ class Question:
     Attributes:
         prompt: the text after the video, without the role tokens.
         answer: the text that the model should give.
-        kind: "attribute", "action", "combined", "neutral", "what" or "colour".
+        kind: "attribute", "action", "combined", "relation", "neutral", "what" or "colour".
         people: indices of the people meant; empty where there is no target.
-        act: index into `ACTS` that bounds the slots, or None for all slots.
+        act: indices into `ACTS`, any of which bounds the slots, or None for all slots.
     """
 
     prompt: str
@@ -46,7 +56,9 @@ class Cast:
     """Who is in the frames that the model sees: labels of one clip for some of its frames."""
 
     shirts: NDArray[np.int64]  # (P,)
+    bags: NDArray[np.int64]  # (P,)
     acts: NDArray[np.int64]  # (P, T)
+    places: NDArray[np.float32]  # (P, T)
 
     def people(self) -> list[int]:
         """Indices of the people that are there."""
@@ -62,85 +74,192 @@ class Cast:
         """What the person does in any frame."""
         return {int(v) for v in np.unique(self.acts[person])} - {STANDS} | self.acts_of(person)
 
+    def wears(self, person: int, look: Look) -> bool:
+        """Whether a shirt's colour or a bag's kind fits the person."""
+        kind, name = look
+        if kind == "shirt":
+            return COLOURS[self.shirts[person]] == name
+        return self.bags[person] > 0 and name in ("bag", BAG_KINDS[self.bags[person]])
 
-def _text(rng: np.random.Generator, kind: str, shirt: int | None, act: int | None) -> str:
-    colour = None if shirt is None else COLOURS[shirt]
-    name = None if act is None else ACTS[act]
+    def beside(self, side: str, anchor: int) -> list[int] | None:
+        """Who stays on that side of the anchor; None where somebody crosses."""
+        away = (self.places - self.places[anchor]) * (1 if side == "right" else -1)
+        others = [i for i in self.people() if i != anchor]
+        if any(away[i].max() > -CLOSE and away[i].min() < CLOSE for i in others):
+            return None
+        return [i for i in others if away[i].min() > 0]
+
+
+class Examiner:
+    """Makes questions about one cast."""
+
+    def __init__(self, rng: np.random.Generator, cast: Cast) -> None:
+        self._rng = rng
+        self._cast = cast
+        self._people = cast.people()
+        self._firm = {i: cast.acts_of(i) for i in self._people}
+        self._loose = {i: cast.seen(i) for i in self._people}
+        self._any_done = set().union(*self._loose.values())
+
+    def questions(self) -> list[Question]:
+        """`COUNT` questions: a neutral one, yes/no ones, and "what" and "colour" ones."""
+        order = sorted({int(self._cast.shirts[i]) for i in self._people})
+        caption = " and ".join(COLOURS[shirt] for shirt in order)
+        first = Question(NEUTRAL, f"people in {caption}.", "neutral", tuple(self._people), None)
+        asked = [first, self._attribute()]
+        asked += [self._action(), self._action()]
+        asked += [self._combined(), self._combined()]
+        chance = self._rng.random()
+        other = self._relation() if chance < 0.6 else self._attribute()
+        asked += [other or self._combined()]
+        asked += [self._what() or self._combined(), self._colour() or self._action()]
+        return asked
+
+    def _pick(self, options: Iterable[T]) -> T:
+        found = sorted(options)  # type: ignore[type-var]
+        return found[int(self._rng.integers(len(found)))]
+
+    def _yes_no(
+        self,
+        kind: str,
+        look: Look | None,
+        acts: tuple[int, ...] | None,
+        side: str | None = None,
+        people: list[int] | None = None,
+    ) -> Question:
+        if people is None:
+            people = [
+                i for i in self._people
+                if (look is None or self._cast.wears(i, look))
+                and (acts is None or set(acts) & self._firm[i])
+            ]  # fmt: skip
+        prompt = TEMPLATE.format(text=_text(self._rng, kind, look, acts, side))
+        bound = None if acts is None or acts == (STANDS,) else acts
+        return Question(prompt, "yes" if people else "no", kind, tuple(people), bound)
+
+    def _look(self, worn: bool) -> Look | None:
+        """A look that somebody, or nobody, has."""
+        kind = "bag" if self._rng.random() < 0.4 else "shirt"
+        names = COLOURS if kind == "shirt" else tuple(BAGS)
+        fitting = [
+            name for name in names
+            if any(self._cast.wears(i, (kind, name)) for i in self._people) == worn
+        ]  # fmt: skip
+        return (kind, self._pick(fitting)) if fitting else None
+
+    def _attribute(self) -> Question:
+        wanted = self._rng.random() < 0.5
+        look = self._look(wanted) or self._look(wanted) or ("shirt", self._pick(COLOURS))
+        return self._yes_no("attribute", look, None)
+
+    def _action(self) -> Question:
+        done = {act for acts in self._firm.values() for act in acts}
+        absent = set(range(len(ACTS))) - self._any_done
+        fitting = done if done and (self._rng.random() < 0.5 or not absent) else absent
+        if fitting is absent and self._rng.random() < 0.35:
+            fitting = self._alike(absent) or absent
+        act = self._pick(fitting)
+        walks = set(WALK) & (self._any_done if act in absent else set())
+        if act in WALK and self._rng.random() < 0.25 and not walks:
+            return self._yes_no("action", None, WALK)
+        return self._yes_no("action", None, (act,))
+
+    def _alike(self, acts: set[int]) -> set[int]:
+        """Those of the actions that look like one that is done, except for their direction."""
+        return {act for act in acts if ALIKE.get(act) in self._any_done}
+
+    def _combined(self) -> Question:
+        """Half of them present; most others swap the looks and the acts of two people."""
+        rng = self._rng
+        looks: list[Look] = [("shirt", COLOURS[self._cast.shirts[i]]) for i in self._people]
+        for i in self._people:
+            if self._cast.bags[i] and rng.random() < 0.7:
+                looks.append(("bag", self._pick(("bag", str(BAG_KINDS[self._cast.bags[i]])))))
+        acts = sorted(self._any_done)
+        options = [(look, act) for look in sorted(set(looks)) for act in acts]
+        who = {
+            option: [self._cast.wears(i, option[0]) and option[1] in self._firm[i]
+                     for i in self._people]
+            for option in options
+        }  # fmt: skip
+        unsure = {
+            option for option in options
+            if any(self._cast.wears(i, option[0]) and option[1] in self._loose[i] - self._firm[i]
+                   for i in self._people)
+        }  # fmt: skip
+        present = [option for option in options if any(who[option])]
+        swaps = [option for option in options if not any(who[option]) and option not in unsure]
+        if present and rng.random() < 0.5:
+            look, act = present[rng.integers(len(present))]
+        elif swaps and rng.random() < 0.75:
+            look, act = swaps[rng.integers(len(swaps))]
+        else:
+            strange, absent = self._look(False), set(range(len(ACTS))) - self._any_done
+            if strange is not None and (rng.random() < 0.5 or not absent):
+                look, act = strange, self._pick(acts)
+            else:
+                look, act = self._pick(looks), self._pick(self._alike(absent) or absent or acts)
+        return self._yes_no("combined", look, (act,))
+
+    def _relation(self) -> Question | None:
+        """Who is left or right of one whose shirt nobody else wears; half the time nobody is."""
+        shirts = self._cast.shirts
+        asked: dict[bool, list[tuple[int, str, list[int]]]] = {True: [], False: []}
+        for anchor in self._people:
+            for side in SIDES:
+                people = self._cast.beside(side, anchor)
+                if people is not None and (shirts == shirts[anchor]).sum() == 1:
+                    asked[bool(people)].append((anchor, side, people))
+        options = asked[bool(self._rng.random() < 0.5)]
+        if not options:
+            return None
+        anchor, side, people = options[self._rng.integers(len(options))]
+        return self._yes_no("relation", ("shirt", COLOURS[shirts[anchor]]), None, side, people)
+
+    def _what(self) -> Question | None:
+        """What one does whose shirt nobody else wears."""
+        shirts = self._cast.shirts
+        who = self._pick(self._people)
+        if len(self._firm[who]) != 1 or (shirts == shirts[who]).sum() != 1:
+            return None
+        (act,) = self._firm[who]
+        look = phrased(self._rng, "attribute", COLOURS[shirts[who]], None)[0]
+        bound = None if act == STANDS else (act,)
+        return Question(
+            f"What does {look} do?", f"{VERBS[ACTS[act]][0][0]}.", "what", (who,), bound
+        )
+
+    def _colour(self) -> Question | None:
+        """What colour somebody wears who alone does something."""
+        done = {act for acts in self._firm.values() for act in acts}
+        unique = [a for a in sorted(done) if sum(a in self._loose[i] for i in self._people) == 1]
+        if not unique:
+            return None
+        act = self._pick(unique)
+        who = next(i for i in self._people if act in self._firm[i])
+        text = phrased(self._rng, "action", None, ACTS[act])[0]
+        bound = None if act == STANDS else (act,)
+        answer = COLOURS[self._cast.shirts[who]] + "."
+        return Question(f"What colour does {text} wear?", answer, "colour", (who,), bound)
+
+
+def _text(
+    rng: np.random.Generator,
+    kind: str,
+    look: Look | None,
+    acts: tuple[int, ...] | None,
+    side: str | None,
+) -> str:
+    act = None if acts is None else "walk" if acts == WALK else ACTS[acts[0]]
+    shirt = look[1] if look and look[0] == "shirt" else None
+    bag = look[1] if look and look[0] == "bag" else None
     wording = kind
     if kind == "combined":
-        wording = str(rng.choice(("combined", "sentence", "command"), p=(0.7, 0.25, 0.05)))
-    if kind == "action" and rng.random() < 0.25:
-        return phrased(rng, "sentence", "red", name)[2]
-    text = phrased(rng, wording, colour, name)[0]
+        wording = str(rng.choice(("combined", "sentence", "command"), p=(0.65, 0.3, 0.05)))
+    if kind == "action" and rng.random() < 0.3:
+        return phrased(rng, "sentence", "red", act)[2]
+    text = phrased(rng, wording, shirt, act, bag=bag, side=side)[0]
     return text[:-1] if text.endswith(".") and rng.random() < 0.8 else text
-
-
-def make_questions(rng: np.random.Generator, cast: Cast) -> list[Question]:
-    """Eight questions: a neutral one, five yes/no ones, and what and colour ones where unique."""
-    people = cast.people()
-    shirts = {i: int(cast.shirts[i]) for i in people}
-    firm = {i: cast.acts_of(i) for i in people}
-    loose = {i: cast.seen(i) for i in people}
-    worn = set(shirts.values())
-    done = set().union(*firm.values())
-    any_done = set().union(*loose.values())
-    order = sorted(worn)
-    caption = " and ".join(COLOURS[shirt] for shirt in order)
-    questions = [Question(NEUTRAL, f"people in {caption}.", "neutral", tuple(people), None)]
-
-    def ask(kind: str, shirt: int | None, act: int | None, targets: list[int]) -> None:
-        prompt = TEMPLATE.format(text=_text(rng, kind, shirt, act))
-        bound = None if act is None or act == STANDS else (act,)
-        answer = "yes" if targets else "no"
-        questions.append(Question(prompt, answer, kind, tuple(targets), bound))
-
-    def pick(options: set[int] | list[int]) -> int:
-        return int(rng.choice(sorted(options)))
-
-    yes = rng.random(5) < 0.5
-    absent_shirts = set(range(len(COLOURS))) - worn
-    absent_acts = set(range(len(ACTS))) - any_done
-    shirt = pick(worn if yes[0] else absent_shirts)
-    ask("attribute", shirt, None, [i for i in people if shirts[i] == shirt])
-    for k in (1, 2):
-        act = pick(done if (yes[k] or not absent_acts) and done else absent_acts)
-        ask("action", None, act, [i for i in people if act in firm[i]])
-    pairs = [(shirts[i], act) for i in people for act in sorted(firm[i])]
-    taken = {(shirts[i], act) for i in people for act in loose[i]}
-    swaps = [(s, a) for s in sorted(worn) for a in sorted(any_done) if (s, a) not in taken]
-    for k in (3, 4):
-        if yes[k] and pairs:
-            shirt, act = pairs[rng.integers(len(pairs))]
-        elif swaps and rng.random() < 0.7:
-            shirt, act = swaps[rng.integers(len(swaps))]
-        else:
-            shirt, act = pick(worn), pick(set(range(len(ACTS))))
-            if rng.random() < 0.5:
-                shirt, act = pick(absent_shirts), pick(any_done)
-            if (shirt, act) in taken - set(pairs):
-                shirt = pick(absent_shirts)
-        found = [i for i in people if shirts[i] == shirt and act in firm[i]]
-        ask("combined", shirt, act, found)
-    who = pick(people)
-    if len(firm[who]) == 1 and list(shirts.values()).count(shirts[who]) == 1:
-        (act,) = firm[who]
-        noun = NOUNS[rng.integers(3)]
-        look = LOOKS[rng.integers(len(LOOKS))].format(noun=noun, shirt=COLOURS[shirts[who]])
-        bound = None if act == STANDS else (act,)
-        verb = VERBS[ACTS[act]][0][0]
-        questions.append(Question(f"What does {look} do?", f"{verb}.", "what", (who,), bound))
-    unique = [a for a in sorted(done) if sum(a in loose[i] for i in people) == 1]
-    if unique:
-        act = pick(unique)
-        who = next(i for i in people if act in firm[i])
-        text = phrased(rng, "action", None, ACTS[act])[0]
-        bound = None if act == STANDS else (act,)
-        prompt = f"What colour does {text} wear?"
-        questions.append(Question(prompt, COLOURS[shirts[who]] + ".", "colour", (who,), bound))
-    while len(questions) < 8:
-        act = pick(done) if done else STANDS
-        ask("action", None, act, [i for i in people if act in firm[i]])
-    return questions
 
 
 def target_map(question: Question, cover: Tensor, acts: Tensor) -> Tensor:
@@ -190,12 +309,10 @@ class Packer:
         self._unknown = int(tokenizer.convert_tokens_to_ids("[UNK]"))
         self._pad = int(tokenizer.convert_tokens_to_ids("<|endoftext|>"))
         plain = "the a person man woman guy someone wearing dressed clothes jacket with who that is"
-        naming = {
-            *COLOURS,
-            *(word for forms in VERBS.values() for f in forms for word in f[0].split()),
-        }
-        naming |= {word for forms in VERBS.values() for f in forms for word in f[1].split()}
-        naming -= {"a", "the", "his", "is", "and", "to", "into", "from"}
+        phrases = [phrase for forms in VERBS.values() for form in forms for phrase in form]
+        naming = {*COLOURS, *BAGS, *SIDES, *(word for phrase in phrases for word in phrase.split())}
+        naming -= {"a", "the", "his", "is", "and", "to", "into", "from", "on", "in", "does"}
+        naming -= {"another", "person", "someone"}
         self._naming = torch.tensor(tokenizer.convert_tokens_to_ids(sorted(naming)))
         self._droppable = set(tokenizer.convert_tokens_to_ids(plain.split()))
 
@@ -214,7 +331,7 @@ class Packer:
             rows.append([len(prompt) - 1 + i for i in range(ROLE_TOKENS + 1)])
             starts.append(len(prompt) + len(role))
             sequences.append([*prompt, *role, *answer])
-        length = max(len(sequence) for sequence in sequences)
+        length = max(LENGTH, *(len(sequence) for sequence in sequences))
         ids = torch.full((len(flat), length), self._pad)
         labels = torch.full((len(flat), length), IGNORED)
         named = torch.zeros(len(flat), length)

@@ -26,23 +26,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a plai
 from training.card import model_card
 from training.clips import NOBODY, Pool
 from training.evaluate import Held, evaluate, held_out
+from training.labels import DENSE, Labels
 from training.model import ATTENTION_LAYERS, build_model, save_folder
 from training.packed import PAIR, encode, patches_of, run
-from training.questions import (
-    ACTS,
-    COLOURS,
-    IGNORED,
-    Cast,
-    Packer,
-    make_questions,
-    target_map,
-)
+from training.questions import ACTS, IGNORED, Examiner, Packer, target_map
 from training.vocabulary import build_tokenizer
 
 SLOTS = 8
 STAGE_A, STAGE_B = 0.05, 0.20  # shares of the time at which the stages end
 PEAK_RATE, WARM_UP_STEPS, EMA = 1.5e-3, 150, 0.997
-ATTENTION_WEIGHT, DENSE_WEIGHT, MASS_WEIGHT, WORDS_WEIGHT = 0.8, 0.3, 0.05, 0.2
+ATTENTION_WEIGHT, DENSE_WEIGHT, MASS_WEIGHT, WORDS_WEIGHT = 0.8, 0.3, 0.15, 0.2
 YES_NO_WEIGHT = 5.0  # of the one token that decides, against the other tokens of an answer
 
 
@@ -53,6 +46,7 @@ class Trainer:
     seed: int
     minutes: float
     pool: Pool
+    eager: bool = False
     elapsed_s: float = 0.0
     step: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
@@ -64,8 +58,10 @@ class Trainer:
         self.packer = Packer(self.tokenizer)
         self.model = build_model(self.tokenizer)
         hidden = self.model.config.text_config.hidden_size
-        labels = len(COLOURS) + len(ACTS)
-        self.heads = nn.ModuleList([nn.Linear(hidden, labels), nn.Linear(hidden, labels)])
+        self.heads = nn.ModuleList([nn.Linear(hidden, DENSE), nn.Linear(hidden, DENSE)])
+        self.encode, self.run = encode, run
+        if not self.eager:
+            self.encode, self.run = torch.compile(encode), torch.compile(run)
         decayed = [p for p in self._parameters() if p.ndim > 1]
         others = [p for p in self._parameters() if p.ndim <= 1]
         groups = [{"params": decayed, "weight_decay": 0.03}, {"params": others, "weight_decay": 0}]
@@ -102,21 +98,29 @@ class Trainer:
         chosen = np.stack([self._slots(int(i), slots) for i in picked])
         frames = torch.from_numpy((chosen[..., None] * PAIR + np.arange(PAIR)).reshape(clips, -1))
         at = picked[:, None]
-        acts = self.pool.acts[at, :, frames].transpose(1, 2)  # (B, P, T)
-        cover = self.pool.cover[at, :, frames].transpose(1, 2).float()  # (B, P, T, h * w)
-        shirts = self.pool.shirts[picked]
-        pixels = self.pool.frames[at, frames]
+        arrays = self.pool.arrays
+        labels = Labels(
+            shirts=arrays["shirts"][picked],
+            bags=arrays["bags"][picked],
+            acts=arrays["acts"][at, :, frames].transpose(1, 2),
+            carries=arrays["carries"][at, :, frames].transpose(1, 2),
+            places=arrays["places"][at, :, frames].transpose(1, 2),
+            cover=arrays["cover"][at, :, frames].transpose(1, 2).float(),
+        )
+        pixels = arrays["frames"][at, frames]
+        if self.rng.random() < 0.5:
+            pixels, labels = pixels.flip(3), labels.mirrored()
+        truth = labels.dense()
         self.model.train()
-        visual = encode(self.model, patches_of(pixels)).unflatten(0, (clips, slots))
-        truth = dense_labels(shirts, acts, cover)
-        losses = {"dense": dense_loss(self.heads[0](visual.flatten(1, 2)), truth)}
-        total = losses["dense"]
-        if self.share >= STAGE_A:
-            more = self._language_losses(visual, shirts, acts, cover, truth)
-            losses |= more
-            total = DENSE_WEIGHT * (losses["dense"] + losses["middle"]) + losses["answer"]
-            total = total + ATTENTION_WEIGHT * losses["attention"] + MASS_WEIGHT * losses["mass"]
-            total = total + WORDS_WEIGHT * losses["words"]
+        with torch.autocast("cpu", torch.bfloat16):
+            visual = self.encode(self.model, patches_of(pixels)).unflatten(0, (clips, slots))
+            losses = {"dense": dense_loss(self.heads[0](visual.flatten(1, 2)), truth)}
+            total = losses["dense"]
+            if self.share >= STAGE_A:
+                losses |= self._language_losses(visual, labels, truth)
+                total = DENSE_WEIGHT * (losses["dense"] + losses["middle"]) + losses["answer"]
+                total = total + ATTENTION_WEIGHT * losses["attention"]
+                total = total + MASS_WEIGHT * losses["mass"] + WORDS_WEIGHT * losses["words"]
         self._update(total)
         return {name: float(loss.detach()) for name, loss in losses.items()}
 
@@ -124,26 +128,26 @@ class Trainer:
         """Slots of a clip in order; a few of them are drawn where somebody acts, if possible."""
         if count == SLOTS:
             return np.arange(SLOTS)
-        acts = self.pool.acts[clip].numpy()
+        acts = self.pool.arrays["acts"][clip].numpy()
         busy = ((acts != NOBODY) & (acts != len(ACTS) - 1)).any(0).reshape(SLOTS, PAIR).any(1)
         weights = busy + 0.15
         return np.sort(self.rng.choice(SLOTS, count, replace=False, p=weights / weights.sum()))
 
-    def _language_losses(
-        self, visual: Tensor, shirts: Tensor, acts: Tensor, cover: Tensor, truth: Tensor
-    ) -> dict[str, Tensor]:
-        casts = [Cast(s.numpy(), a.numpy()) for s, a in zip(shirts, acts, strict=True)]
-        batch = [make_questions(self.rng, cast) for cast in casts]
+    def _language_losses(self, visual: Tensor, labels: Labels, truth: Tensor) -> dict[str, Tensor]:
+        casts = [labels.cast(i) for i in range(len(visual))]
+        batch = [Examiner(self.rng, cast).questions() for cast in casts]
         packed = self.packer(batch, self.rng)
-        output = run(self.model, visual, *self.prompt_ids, packed.ids, ATTENTION_LAYERS)
-        answer = self._answer_loss(output.logits, packed.labels)
+        output = self.run(self.model, visual, *self.prompt_ids, packed.ids, ATTENTION_LAYERS)
+        answer = self._answer_loss(output.logits.float(), packed.labels)
         targets = torch.stack(
             [
-                torch.stack([target_map(q, cover[i], acts[i]).flatten() for q in questions])
+                torch.stack(
+                    [target_map(q, labels.cover[i], labels.acts[i]).flatten() for q in questions]
+                )
                 for i, questions in enumerate(batch)
             ]
         )  # (B, Q, M)
-        attention = output.attention.mean(0)
+        attention = output.attention.float().mean(0)
         # The last naming word looks at the target too: the role tokens then need only copy it.
         places = torch.arange(packed.ids.shape[-1])
         last = (packed.named * places).argmax(-1, keepdim=True)
@@ -154,17 +158,20 @@ class Trainer:
         mass = looks.sum(-1)
         shares = looks / mass[..., None].clamp_min(1e-6)
         named = targets.sum(-1) > 0.5
+        absent = torch.tensor([[q.answer == "no" for q in questions] for questions in batch])
         entropy = -(targets * targets.clamp_min(1e-9).log()).sum(-1)
         cross = -(targets[:, :, None] * shares.clamp_min(1e-7).log()).sum(-1)
         divergence = (cross - entropy[..., None])[named]
         weights = torch.tensor(
             [[0.3 if q.kind == "neutral" else 1.0 for q in questions] for questions in batch]
         )[named]
+        # What is not there is nowhere to be seen: such rows look at the prompt instead.
+        kept = torch.cat([mass[named], 1 - mass[absent]])
         return {
             "answer": answer,
             "attention": (divergence.mean(-1) * weights).mean(),
-            "words": words_loss(output.words, packed.rows, packed.named),
-            "mass": -mass[named].clamp_min(1e-4).log().mean(),
+            "words": words_loss(output.words.float(), packed.rows, packed.named),
+            "mass": -kept.clamp_min(1e-4).log().mean(),
             "middle": dense_loss(self.heads[1](output.middle), truth),
         }
 
@@ -242,18 +249,6 @@ class Trainer:
         self.rng.bit_generator.state = state["rng"]
 
 
-def dense_labels(shirts: Tensor, acts: Tensor, cover: Tensor) -> Tensor:
-    """Which colours and actions each visual token shows, `(B, M, colours + actions)` of 0 and 1."""
-    clips, people, frames, tokens = cover.shape
-    seen = cover > 0.12
-    hot = torch.zeros(clips, people, frames, tokens, len(COLOURS) + len(ACTS))
-    for label in range(len(COLOURS)):
-        hot[..., label] = seen & (shirts == label)[:, :, None, None]
-    for label in range(len(ACTS)):
-        hot[..., len(COLOURS) + label] = seen & (acts == label)[..., None]
-    return hot.amax(1).view(clips, -1, PAIR, tokens, hot.shape[-1]).amax(2).flatten(1, 2)
-
-
 def words_loss(words: Tensor, rows: Tensor, named: Tensor) -> Tensor:
     """How little the rows look at their question's naming words, just below the upper half.
 
@@ -270,7 +265,7 @@ def dense_loss(logits: Tensor, truth: Tensor) -> Tensor:
     """Binary cross-entropy, the rare positives weighted up, summed over the labels."""
     weight = torch.tensor(4.0)
     losses = functional.binary_cross_entropy_with_logits(
-        logits, truth, reduction="none", pos_weight=weight
+        logits.float(), truth, reduction="none", pos_weight=weight
     )
     return losses.sum(-1).mean()
 
@@ -278,7 +273,7 @@ def dense_loss(logits: Tensor, truth: Tensor) -> Tensor:
 def summary(figures: dict[str, float]) -> dict[str, float]:
     """The few figures of the progress line."""
     short = {}
-    for kind in ("attribute", "action", "combined"):
+    for kind in ("attribute", "action", "combined", "relation"):
         parts = [figures.get(f"yes_no/{kind}/{state}", 0.0) for state in ("present", "absent")]
         short[f"yes/no {kind}"] = round(sum(parts) / 2, 3)
         short[f"person {kind}"] = round(figures.get(f"person/mean row/{kind}", 0.0), 3)
@@ -297,15 +292,16 @@ def main() -> None:
     parser.add_argument("--held-out", type=int, default=40, help="validation scenes")
     parser.add_argument("--test", type=int, default=200, help="test scenes at the end")
     parser.add_argument("--pool", type=int, default=6000, help="clips kept in memory")
+    parser.add_argument("--eager", action="store_true", help="do without torch.compile")
     options = parser.parse_args()
     torch.set_num_threads(1)  # the renderer has the other core; two threads that wait cost more
     pool = Pool(options.pool, options.seed + (1000 if options.resume else 0))
     try:
-        trainer = Trainer(options.seed, options.minutes, pool)
+        trainer = Trainer(options.seed, options.minutes, pool, options.eager)
         if options.resume:
             trainer.resume(options.resume)
         held = held_out("val", options.held_out)
-        while int(pool.count[0]) < min(64, options.pool):
+        while int(pool.count[0]) < min(1000, options.pool):
             time.sleep(0.2)
         train(trainer, options, held)
         figures = trainer.evaluated(held_out("test", options.test))

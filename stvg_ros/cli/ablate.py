@@ -5,13 +5,28 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stvg_ros.cli.options import add_model_arguments, flat_settings, whole
-from stvg_ros.config import Config, Value
+from stvg_ros.config import Config
 from stvg_ros.errors import ConfigError, RecordingError
 
-METRICS = ("m_tIoU", "m_vIoU", "vIoU@0.3", "vIoU@0.5", "m_gt_vIoU", "spatial_accuracy")
+if TYPE_CHECKING:
+    from stvg_ros.core.interfaces import Mllm, Proposer
+    from stvg_ros.core.reattention import Direction
+    from stvg_ros.evaluation.ablation import Ablation, Row
+    from stvg_ros.evaluation.synthetic.samples import Sample
+    from stvg_ros.types import CandidateTube, Grounding
+
+METRICS = {
+    "m_tIoU": "m_tIoU",
+    "m_vIoU": "m_vIoU",
+    "vIoU@0.3": "vIoU@0.3",
+    "vIoU@0.5": "vIoU@0.5",
+    "gt_vIoU": "gt_vIoU",
+    "spatial_accuracy": "person",
+    "spatial_accuracy_of_four": "of four",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,68 +44,143 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(given: argparse.Namespace) -> int:
-    """Prints the table of rows and floors."""
+    """Prints the table of floors, rows and controls."""
     asked = flat_settings(given)
     config = Config.from_flat(asked)
     from tqdm import tqdm
 
-    from stvg_ros.build import build_splitter
-    from stvg_ros.core.grounder import LocalGrounder
-    from stvg_ros.evaluation.ablation import (
-        ROWS,
-        Sample,
-        TruePeople,
-        ablation,
-        proposer_for,
-        samples,
-    )
-    from stvg_ros.mllm import load_mllm
-    from stvg_ros.proposals.classical import ClassicalProposer
-    from stvg_ros.types import Grounding, Query
-
-    mllm = load_mllm(config.model, config.attention)
-    proposer = proposer_for(given.tubes, ClassicalProposer(config.proposals))
-    grounder = LocalGrounder(mllm, build_splitter(config.split, mllm), proposer, config)
-
-    def ground(values: dict[str, Value], sample: Sample) -> Grounding:
-        grounder.reconfigure(Config.from_flat({**asked, **values}))
-        if isinstance(proposer, TruePeople):
-            proposer.people = sample.people
-        return grounder.ground(sample.clip, Query(sample.query.text), lambda stage, share: None)
+    from stvg_ros.evaluation.ablation import CONTROLS, ROWS
+    from stvg_ros.evaluation.synthetic.queries import split_seed
+    from stvg_ros.evaluation.synthetic.samples import samples
 
     try:
-        found = samples(given.split, given.seed, given.count)
-        data = list(tqdm(found, "rendering", leave=False, disable=None))
+        split_seed(given.split, given.seed + given.count - 1)
     except ValueError as error:
         raise ConfigError(f"--seed: {error}") from error
-    if all(sample.query.target is None for sample in data):
-        raise ConfigError("--count: no scene of these asks for somebody present; ask for more")
-    with tqdm(total=len(ROWS) * len(data), desc="grounding", leave=False, disable=None) as bar:
+    ablation = _prepared(given, config)
+    scenes = samples(given.split, given.seed, given.count)
+    with tqdm(
+        total=given.count, desc="scenes", leave=False, disable=None,
+        bar_format="{desc} {percentage:3.0f}% |{bar}| {elapsed} left {remaining}{postfix}",
+    ) as bar:  # fmt: skip
+        for data in scenes:
+            share = 1 / max(1, len(data) * (len(ROWS) + len(CONTROLS)))
 
-        def progress(name: str) -> None:
-            bar.set_postfix_str(name)
-            bar.update()
+            def progress(name: str, share: float = share) -> None:
+                bar.set_postfix_str(name, refresh=False)
+                bar.update(share)
 
-        rows = ablation(ground, data, seed=given.seed, progress=progress)
-    print(table(rows))
+            ablation.add(data, progress)
+    try:
+        table = ablation.table()
+    except ValueError as error:
+        raise ConfigError(f"--count: {error}; ask for more scenes") from error
+    print(shown(table))
     if given.json is not None:
+        about = {name: getattr(given, name) for name in ("data", "split", "seed", "count", "tubes")}
+        values = {**about, "settings": asked, **table}
         try:
-            given.json.write_text(json.dumps({"rows": rows}, indent=1) + "\n")
+            given.json.write_text(json.dumps(values, indent=1) + "\n")
         except OSError as error:
             raise RecordingError(f"{given.json}: cannot be written ({error})") from error
     return 0
 
 
-def table(rows: list[dict[str, Any]]) -> str:
-    """Percent with half the width of the 95 % interval."""
-    lines = [f"{'':<20}" + "".join(f"{name:>17}" for name in METRICS) + f"{'absence AUROC':>15}"]
-    for row in rows:
+def _prepared(given: argparse.Namespace, config: Config) -> Ablation:
+    """The models of all rows over the same candidates, sharing what work they can."""
+    from stvg_ros.build import build_splitter
+    from stvg_ros.core.grounder import LocalGrounder
+    from stvg_ros.core.query import question
+    from stvg_ros.core.reattention import descent
+    from stvg_ros.core.sampling import uniform_indices
+    from stvg_ros.evaluation.ablation import Ablation, TruePeople
+    from stvg_ros.evaluation.controls import negated, random_direction
+    from stvg_ros.evaluation.passes import OnceForAClip, SharedPasses
+    from stvg_ros.mllm import load_mllm, load_untrained
+    from stvg_ros.proposals.classical import ClassicalProposer
+    from stvg_ros.types import Query
+
+    own = SharedPasses(load_mllm(config.model, config.attention))
+    fresh = SharedPasses(load_untrained(config.model, config.attention, given.seed))
+    models: dict[str, tuple[Mllm, Direction]] = {
+        "own": (own, descent),
+        "random direction": (own, random_direction(given.seed)),
+        "negated gradient": (own, negated),
+        "untrained": (fresh, descent),
+    }
+    splitter = build_splitter(config.split, own)
+    people = TruePeople()
+    proposer: Proposer = people
+    if given.tubes == "own":
+        proposer = OnceForAClip(ClassicalProposer(config.proposals))
+    grounders = {
+        name: LocalGrounder(model, splitter, proposer, config, direction)
+        for name, (model, direction) in models.items()
+    }
+
+    def ground(row: Row, sample: Sample) -> Grounding:
+        people.people = sample.people
+        grounders[row.model].reconfigure(Config.from_flat({**config.flat(), **row.values}))
+        query = Query(sample.query.text)
+        return grounders[row.model].ground(sample.clip, query, lambda stage, share: None)
+
+    def candidates(sample: Sample) -> tuple[CandidateTube, ...]:
+        people.people = sample.people
+        return proposer.propose(sample.clip, splitter.split(sample.query.text))
+
+    def says_yes(sample: Sample) -> bool:
+        frames = config.sampling.frames or own.settings.frame_count
+        chosen = uniform_indices(len(sample.clip), frames)
+        visual = own.encode([sample.clip.frames[index].image for index in chosen])
+        split = splitter.split(sample.query.text)
+        (reading,) = own.ask(own.prefill(visual), [question(split.text)])
+        return float(reading.margin) > 0
+
+    return Ablation(ground, candidates, says_yes, seed=given.seed)
+
+
+def shown(table: dict[str, Any]) -> str:
+    """Percent with half the width of the 95 % interval; then the questions by kind."""
+    wide = max(len(row["name"]) for row in table["rows"]) + 2
+    names = "".join(f"{name:>13}" for name in METRICS.values())
+    lines = [f"{'':<{wide}}{names}{'absence':>9}"]
+    for before, row in zip([None, *table["rows"]], table["rows"], strict=False):
+        if before is not None and before["group"] != row["group"]:
+            lines.append("")
         cells = ""
         for name in METRICS:
-            low, high = row["intervals"][name]
-            cells += f"{100 * row[name]:9.1f} +- {50 * (high - low):4.1f}"
+            low, high = row["intervals"].get(name, (0.0, 0.0))
+            text = f"{100 * row[name]:.1f} ±{50 * (high - low):4.1f}" if name in row else "-"
+            cells += f"{text:>13}"
         separation = row["absence_auroc"]
-        last = f"{'-' if separation is None else format(separation, '.2f'):>15}"
-        lines.append(f"{row['name']:<20}{cells}{last}")
-    lines.append(f"percent of {rows[0]['samples']} questions; +- half the 95 % bootstrap interval")
+        last = f"{'-' if separation is None else format(separation, '.3f'):>9}"
+        lines.append(f"{row['name']:<{wide}}{cells}{last}")
+    count = table["rows"][0]["samples"]
+    lines += [
+        "percent ± half the 95 % bootstrap interval; absence: AUROC",
+        f"tubes: {count['timed']} questions with a span of their own; "
+        f"person: {count['present']} of all kinds, {count['of_four']} of them with four people",
+        "",
+        f"{'adaptive span, by kind':<{wide}}{'person':>13}{'m_tIoU':>13}{'m_vIoU':>13}"
+        f"{'yes right':>13}{'no right':>13}{'questions':>13}",
+    ]
+    keys = ("spatial_accuracy", "m_tIoU", "m_vIoU", "yes_accuracy", "no_accuracy")
+    for row in table["by_kind"]:
+        cells = "".join(f"{_percent(row[key]):>13}" for key in keys)
+        lines.append(f"{row['name']:<{wide}}{cells}{row['samples']:>13}")
+    lines += ["", f"{'gain, sentence by sentence':<{wide}}{'m_vIoU':>24}{'person':>24}  over"]
+    for row in table["gains"]:
+        cells = "".join(f"{_gain(row, name):>24}" for name in ("m_vIoU", "spatial_accuracy"))
+        lines.append(f"{row['name']:<{wide}}{cells}  {row['over']}")
     return "\n".join(lines)
+
+
+def _gain(row: dict[str, Any], name: str) -> str:
+    """Points with their interval, and whether it leaves a doubt about the sign."""
+    low, high = row["intervals"][name]
+    sign = "+" if low > 0 else "-" if high < 0 else "?"
+    return f"{100 * row[name]:+.1f} ({100 * low:+.1f} {100 * high:+.1f}) {sign}"
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.1f}"

@@ -28,6 +28,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="GPUs of each replica; may be a part, such as 0.5 (default: 1 if there is one)",
     )  # fmt: skip
     parser.add_argument(
+        "--cpus", type=whole(1), default=1,
+        help="CPU cores of each replica, and threads of its model (default 1)",
+    )  # fmt: skip
+    parser.add_argument(
         "--max-queue", type=whole(1), default=None,
         help="commands that may wait in a replica; the same as --set serving.max_queue=N",
     )  # fmt: skip
@@ -58,7 +62,7 @@ def run(given: argparse.Namespace) -> int:
         settings,
         given.token_file,
         num_replicas=given.replicas,
-        ray_actor_options={"num_gpus": _gpus(given.gpus), "num_cpus": 1},
+        ray_actor_options={"num_gpus": _gpus(given.gpus), "num_cpus": given.cpus},
     )
     listening = Listening(given.host, given.port, given.certificate, given.key)
     print("starting Ray Serve and loading the model", flush=True)

@@ -46,6 +46,7 @@ class Scored:
             candidate.present[self.sampled],
             slot_of_frames(self.slots, len(self.sampled)),
             self.clip.size_px,
+            None if candidate.masks is None else candidate.masks[self.sampled],
         )
 
     def object_score(self, candidate: CandidateTube) -> float:
@@ -154,7 +155,7 @@ class Answer:
                 scored.tube(candidate, replace(template, rank=rank))
                 for rank, candidate in enumerate(best)
             )
-        return Grounding(tubes, scored.evidence(token, self.margins))
+        return Grounding(tubes, scored.evidence(token, self.margins), self.candidates)
 
     def _confidence(self, track_score: float) -> float:
         weight, threshold = self.config.presence.track_weight, self.config.presence.threshold

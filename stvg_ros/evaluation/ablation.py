@@ -1,33 +1,32 @@
-"""Accuracy on rendered scenes, with the parts of the method added one after another."""
+"""Accuracy on rendered scenes, with the parts of the method added one after another.
+
+Beside the rows stand floors, which know nothing of the method, and controls, which break one part
+of it. Tube metrics are over the questions with a span of their own (they name an action, as those
+of HC-STVG do); the right person counts for questions of every kind.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from stvg_ros.boxes import paired_iou
 from stvg_ros.config import Value
-from stvg_ros.core.interfaces import Proposer
-from stvg_ros.evaluation.clips import scene_truth
 from stvg_ros.evaluation.metrics import (
     FrameTube,
     Interval,
-    Score,
     auroc,
     bootstrap,
     on_clip,
     score,
     summarised,
 )
-from stvg_ros.evaluation.synthetic.queries import SceneQuery, scene_queries, split_seed
-from stvg_ros.evaluation.synthetic.render import render
-from stvg_ros.evaluation.synthetic.scene import STAND, Scene
-from stvg_ros.types import CandidateTube, Clip, Frame, Grounding, SplitQuery
+from stvg_ros.evaluation.synthetic.samples import ASKED, Sample
+from stvg_ros.types import CandidateTube, Clip, Grounding, SplitQuery, Status, Tube
 
-FRAME_STEP = 2  # of the scene's frames, every second one is grounded and scored
 _BASE: dict[str, Value] = {
     "attention.selection": "mean",
     "reattention.spatial": False,
@@ -43,28 +42,42 @@ _BOTH: dict[str, Value] = {
 _TAS: dict[str, Value] = {**_BOTH, "assembling.enabled": True}
 _ADAPTIVE: dict[str, Value] = {**_TAS, "span.method": "adaptive"}
 
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table: settings, and the model that runs under them.
+
+    Attributes:
+        over: name of the row from which it differs in one thing; "" for none.
+        model: "own", "random direction" or "negated gradient" (re-attention moves that way
+            instead), or "untrained" (random weights of the same shape).
+    """
+
+    name: str
+    values: dict[str, Value]
+    over: str
+    model: str = "own"
+
+
 # The rows of the paper's ablation, then what this package adds.
-ROWS: tuple[tuple[str, dict[str, Value]], ...] = (
-    ("mean of the tokens", _BASE),
-    ("+ token selection", _SELECTION),
-    ("+ spatial prompt", {**_SELECTION, "reattention.spatial": True}),
-    ("+ temporal prompt", {**_SELECTION, "reattention.temporal": True}),
-    ("+ both prompts", _BOTH),
-    ("+ TAS", _TAS),
-    ("+ adaptive span", _ADAPTIVE),
-    ("+ absence", {**_ADAPTIVE, "presence.enabled": True}),
+ROWS = (
+    Row("mean of the tokens", _BASE, ""),
+    Row("+ token selection", _SELECTION, "mean of the tokens"),
+    Row("+ spatial prompt", {**_SELECTION, "reattention.spatial": True}, "+ token selection"),
+    Row("+ temporal prompt", {**_SELECTION, "reattention.temporal": True}, "+ token selection"),
+    Row("+ both prompts", _BOTH, "+ token selection"),
+    Row("+ TAS", _TAS, "+ both prompts"),
+    Row("+ adaptive span", _ADAPTIVE, "+ TAS"),
+    Row("+ absence", {**_ADAPTIVE, "presence.enabled": True}, "+ adaptive span"),
 )
-FLOORS = ("random tube", "whole window", "oracle")
-
-
-@dataclass(frozen=True, eq=False)
-class Sample:
-    """One question about one scene: its frames, its true tube on them, all people's tubes."""
-
-    clip: Clip
-    query: SceneQuery
-    truth: FrameTube
-    people: tuple[CandidateTube, ...]
+CONTROLS = (
+    Row("both prompts, random direction", _BOTH, "+ both prompts", "random direction"),
+    Row("both prompts, negated gradient", _BOTH, "+ both prompts", "negated gradient"),
+    Row("adaptive span, untrained model", _ADAPTIVE, "+ adaptive span", "untrained"),
+)
+FLOORS = ("random tube", "whole window", "oracle tube")
+MODELS = ("own", *(row.model for row in CONTROLS))
+_PEOPLE = 4  # the subset of scenes in which chance is a quarter
 
 
 class TruePeople:
@@ -83,140 +96,206 @@ class TruePeople:
         return self.people
 
 
-def samples(split: str, seed: int, count: int) -> Iterator[Sample]:
-    """`count` scenes from number `seed` on, each with a present and, if any, an absent target.
+def floor(
+    name: str, sample: Sample, candidates: Sequence[CandidateTube], rng: np.random.Generator
+) -> FrameTube:
+    """An answer without a model: see `FLOORS`.
 
-    Raises:
-        ValueError: an unknown split, or seeds outside it.
-    """
-    for number in range(seed, seed + count):
-        scene = Scene.from_seed(split_seed(split, number))
-        rng = np.random.default_rng((number, 1))
-        kept = range(0, scene.frame_count, FRAME_STEP)
-        # Half the size: the embedded model looks at less, and boxes stay those of the camera.
-        clip = Clip(
-            tuple(
-                Frame(
-                    int(scene.stamps_ns[k]),
-                    render(scene, k, scene.width // 2, scene.height // 2),
-                    scene.width,
-                    scene.height,
-                )
-                for k in kept
-            )
-        )
-        everywhere = np.ones(len(clip), np.bool_)
-        people = tuple(
-            CandidateTube(index, boxes[list(kept)], everywhere, ~everywhere)
-            for index, boxes in enumerate(scene.boxes_xyxy_px)
-        )
-        both = [q for q in scene_queries(scene) if q.kind == "combined" and q.act != STAND]
-        for wanted in (True, False):
-            fitting = [q for q in both if (q.target is not None) == wanted]
-            if fitting:
-                query = fitting[int(rng.integers(len(fitting)))]
-                full = scene_truth(scene, query)
-                rows = list(kept)
-                truth = FrameTube(full.boxes_xyxy_px[rows], full.present[rows], full.span[rows])
-                if wanted and not truth.span.any():
-                    continue
-                yield Sample(clip, query, truth, people)
-
-
-def floor(name: str, sample: Sample, rng: np.random.Generator) -> FrameTube:
-    """An answer without a model: see `FLOORS`. The oracle knows the person, not the time.
+    A random candidate in a random span; a random one all the time; and, knowing the truth, the
+    candidate that fits the target best, all the time.
 
     Raises:
         ValueError: an unknown floor.
     """
     if name not in FLOORS:
         raise ValueError(f"floor: expected one of {FLOORS}, got {name!r}")
-    target = sample.query.target
-    index = int(rng.integers(len(sample.people)))
-    if name == "oracle" and target is not None:
-        index = target
-    boxes, count = sample.people[index].boxes_xyxy_px, len(sample.clip)
+    count = len(sample.clip)
+    index, ends = int(rng.integers(1 << 30)), np.sort(rng.integers(count, size=2))
+    if not candidates:
+        return FrameTube.nothing(count)
     span = np.ones(count, np.bool_)
+    tubes = [FrameTube(one.boxes_xyxy_px, one.present, span) for one in candidates]
+    if name == "oracle tube":
+        return max(tubes, key=lambda tube: score(tube, sample.truth).gt_v_iou)
+    chosen = tubes[index % len(tubes)]
     if name == "random tube":
-        first, last = sorted(rng.integers(count, size=2))
-        span = (np.arange(count) >= first) & (np.arange(count) <= last)
-    return FrameTube(boxes, np.ones(count, np.bool_), span)
+        span = (np.arange(count) >= ends[0]) & (np.arange(count) <= ends[1])
+    return FrameTube(chosen.boxes_xyxy_px, chosen.present, span)
+
+
+def whole_track(tube: Tube, sample: Sample, candidates: Sequence[CandidateTube]) -> FrameTube:
+    """The answer with its span and the boxes of its candidate everywhere, so that gt_vIoU and the
+    right person do not depend on the span.
+    """
+    found = on_clip(tube, sample.clip.stamps_ns)
+    for one in candidates:
+        if found.span.any() and one.track_id == tube.track_id:
+            return FrameTube(one.boxes_xyxy_px, one.present, found.span)
+    return found
 
 
 def right_person(found: FrameTube, truth: FrameTube) -> float:
-    """1 where the answer's boxes lie on the target (mean IoU over 0.5), wherever in time."""
+    """1 where the answer's boxes lie on the target (mean IoU over 0.5 while it is there)."""
     if not found.present.any():
         return 0.0
     overlap = paired_iou(found.boxes_xyxy_px, truth.boxes_xyxy_px)[found.present]
     return float(overlap.mean() > 0.5)
 
 
-Ground = Callable[[dict[str, Value], Sample], Grounding]
+@dataclass(eq=False)
+class Answers:
+    """What one row said to all present targets, and how sure it was of all targets.
 
-
-def ablation(
-    ground: Ground, data: Sequence[Sample], *, seed: int = 0, progress: Callable[[str], None]
-) -> list[dict[str, Any]]:
-    """Scores every floor and every row.
-
-    Args:
-        ground: answers a sample under a row's settings.
-        data: present and absent targets; absent ones count for `absence_auroc` alone.
-        seed: of the floors' draws and the bootstrap.
-        progress: called before each answer with the row's name.
-
-    Returns:
-        One dict a row: name, means, `intervals` (95 %) by metric, `spatial_accuracy`,
-        `absence_auroc` (None for floors).
-
-    Raises:
-        ValueError: no sample has a present target.
+    Attributes:
+        tubes: answers to the present targets, in order.
+        sure: confidence for each present target.
+        unsure: confidence for each absent one.
+        found: how many of the absent ones were "found".
     """
-    present = [sample for sample in data if sample.query.target is not None]
-    absent = [sample for sample in data if sample.query.target is None]
-    rng = np.random.default_rng(seed)
-    table = []
-    for name in FLOORS:
-        answers = [floor(name, sample, rng) for sample in present]
-        table.append(_row(name, answers, present, None, seed))
-    for name, values in ROWS:
-        answers, sure, unsure = [], [], []
-        for sample in present:
-            progress(name)
-            best = ground(values, sample).best
-            answers.append(on_clip(best, sample.clip.stamps_ns))
-            sure.append(best.confidence)
-        for sample in absent:
-            progress(name)
-            unsure.append(ground(values, sample).best.confidence)
-        separation = auroc(sure, unsure)
-        table.append(_row(name, answers, present, separation, seed))
-    return table
+
+    tubes: list[FrameTube] = field(default_factory=list)
+    sure: list[float] = field(default_factory=list)
+    unsure: list[float] = field(default_factory=list)
+    found: int = 0
 
 
-def _row(
-    name: str,
-    answers: Sequence[FrameTube],
-    present: Sequence[Sample],
-    separation: float | None,
-    seed: int,
-) -> dict[str, Any]:
-    scores: list[Score] = []
-    right: list[float] = []
-    for answer, sample in zip(answers, present, strict=True):
-        scores.append(score(answer, sample.truth))
-        right.append(right_person(answer, sample.truth))
-    means: dict[str, Interval] = summarised(scores, seed=seed)
-    means["spatial_accuracy"] = bootstrap(right, seed=seed)
-    return {
-        "name": name,
-        **{metric: interval.mean for metric, interval in means.items()},
-        "absence_auroc": separation if separation is None or np.isfinite(separation) else None,
-        "intervals": {metric: [item.low, item.high] for metric, item in means.items()},
-        "samples": len(scores),
-    }
+class Ablation:
+    """Scores every row, control and floor, one sample after another."""
 
+    def __init__(
+        self,
+        ground: Callable[[Row, Sample], Grounding],
+        candidates: Callable[[Sample], Sequence[CandidateTube]],
+        says_yes: Callable[[Sample], bool],
+        *,
+        seed: int = 0,
+    ) -> None:
+        """Prepares an empty table.
 
-def proposer_for(tubes: str, own: Proposer) -> Proposer:
-    """The true people for "true", the package's own proposer for "own"."""
-    return TruePeople() if tubes == "true" else own
+        Args:
+            ground: answers a sample under a row's settings, by a row's model.
+            candidates: the tubes that every row chooses among.
+            says_yes: whether the model answers the whole question with yes.
+            seed: of the floors' draws and the bootstrap.
+        """
+        self._ground = ground
+        self._candidates = candidates
+        self._says_yes = says_yes
+        self._seed = seed
+        self._rng = np.random.default_rng(seed)
+        self._present: list[Sample] = []
+        self._lines = {row.name: Answers() for row in (*ROWS, *CONTROLS)}
+        self._floors: dict[str, Answers] = {name: Answers() for name in FLOORS}
+        self._said: dict[tuple[str, bool], list[float]] = {}
+
+    def add(self, samples: Iterable[Sample], progress: Callable[[str], None]) -> None:
+        """Grounds samples by every row; `progress` hears each row's name before it answers."""
+        for sample in samples:
+            right = self._says_yes(sample) == sample.present
+            self._said.setdefault((sample.query.kind, sample.present), []).append(float(right))
+            if sample.present:
+                # Kept for its truth; the images go.
+                self._present.append(sample.without_images())
+                for name in FLOORS:
+                    tube = floor(name, sample, self._candidates(sample), self._rng)
+                    self._floors[name].tubes.append(tube)
+            for row in (*ROWS, *CONTROLS):
+                progress(row.name)
+                best, line = self._ground(row, sample).best, self._lines[row.name]
+                if sample.present:
+                    line.tubes.append(whole_track(best, sample, self._candidates(sample)))
+                    line.sure.append(best.confidence)
+                else:
+                    line.unsure.append(best.confidence)
+                    line.found += best.status == Status.FOUND
+
+    def table(self) -> dict[str, Any]:
+        """`rows` (floors, the method's, controls) with 95 % `intervals`, `gains`, and `by_kind`.
+
+        Raises:
+            ValueError: no sample has a present target with a span of its own.
+        """
+        if not any(sample.timed for sample in self._present):
+            raise ValueError("no question with a span of its own has a target in these scenes")
+        groups = (
+            ("floor", self._floors),
+            ("method", {row.name: self._lines[row.name] for row in ROWS}),
+            ("control", {row.name: self._lines[row.name] for row in CONTROLS}),
+        )
+        return {
+            "rows": [
+                {"name": name, "group": group, **self._line(line)}
+                for group, lines in groups
+                for name, line in lines.items()
+            ],
+            "gains": [self._gain(row) for row in (*ROWS, *CONTROLS) if row.over],
+            "by_kind": [self._kind(kind) for kind in ASKED if self._of_kind(kind)],
+        }
+
+    def _line(self, line: Answers) -> dict[str, Any]:
+        pairs = list(zip(line.tubes, self._present, strict=True))
+        scores = [score(tube, sample.truth) for tube, sample in pairs if sample.timed]
+        means: dict[str, Interval] = summarised(scores, seed=self._seed)
+        means["gt_vIoU"] = means.pop("m_gt_vIoU")
+        right = [right_person(tube, sample.truth) for tube, sample in pairs]
+        means["spatial_accuracy"] = bootstrap(right, seed=self._seed)
+        of_four = [
+            hit
+            for hit, sample in zip(right, self._present, strict=True)
+            if len(sample.people) == _PEOPLE
+        ]
+        if of_four:
+            means["spatial_accuracy_of_four"] = bootstrap(of_four, seed=self._seed)
+        separation = auroc(line.sure, line.unsure)
+        return {
+            **{metric: interval.mean for metric, interval in means.items()},
+            "absence_auroc": separation if np.isfinite(separation) else None,
+            "absent_found": line.found / len(line.unsure) if line.unsure else None,
+            "intervals": {metric: [item.low, item.high] for metric, item in means.items()},
+            "samples": {
+                "timed": len(scores),
+                "present": len(right),
+                "of_four": len(of_four),
+                "absent": len(line.unsure),
+            },
+        }
+
+    def _gain(self, row: Row) -> dict[str, Any]:
+        """What a row adds to the one that it differs from, sentence by sentence."""
+        pairs = zip(
+            self._lines[row.over].tubes, self._lines[row.name].tubes, self._present, strict=True
+        )
+        gains: dict[str, list[float]] = {"m_vIoU": [], "spatial_accuracy": []}
+        for before, after, sample in pairs:
+            truth = sample.truth
+            gains["spatial_accuracy"].append(
+                right_person(after, truth) - right_person(before, truth)
+            )
+            if sample.timed:
+                gains["m_vIoU"].append(score(after, truth).v_iou - score(before, truth).v_iou)
+        means = {name: bootstrap(values, seed=self._seed) for name, values in gains.items()}
+        return {
+            "name": row.name,
+            "over": row.over,
+            **{name: interval.mean for name, interval in means.items()},
+            "intervals": {name: [item.low, item.high] for name, item in means.items()},
+        }
+
+    def _of_kind(self, kind: str) -> list[int]:
+        return [i for i, sample in enumerate(self._present) if sample.query.kind == kind]
+
+    def _kind(self, kind: str) -> dict[str, Any]:
+        """Of the adaptive row: the right person and the tube; and the model's yes and no."""
+        line, at = self._lines["+ adaptive span"], self._of_kind(kind)
+        tubes = [(line.tubes[i], self._present[i].truth) for i in at]
+        scores = [score(tube, truth) for tube, truth in tubes]
+        said = {present: self._said.get((kind, present), []) for present in (True, False)}
+        return {
+            "name": kind,
+            "spatial_accuracy": float(np.mean([right_person(*pair) for pair in tubes])),
+            "m_tIoU": float(np.mean([one.t_iou for one in scores])),
+            "m_vIoU": float(np.mean([one.v_iou for one in scores])),
+            "yes_accuracy": float(np.mean(said[True])),
+            "no_accuracy": float(np.mean(said[False])) if said[False] else None,
+            "samples": len(at),
+        }

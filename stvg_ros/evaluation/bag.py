@@ -6,23 +6,25 @@ import sqlite3
 import struct
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-from rosbags.image import ImageError as RosbagsImageError
+from numpy.typing import NDArray
 from rosbags.image import message_to_cvimage
 from rosbags.interfaces import Connection
-from rosbags.rosbag2 import Reader, ReaderError, StoragePlugin, Writer, WriterError
+from rosbags.rosbag2 import Reader, StoragePlugin, Writer, WriterError
 from rosbags.typesys import Stores, get_typestore
 
-from stvg_ros.errors import RecordingError
+from stvg_ros.camera_images import compressed_frame, image_frame, stamp_ns
+from stvg_ros.errors import ImageError, RecordingError, StvgError
 from stvg_ros.types import Frame
 
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
+ANY_SIZE_PX = 1 << 20  # no image is longer
 STORAGES = {"sqlite3": StoragePlugin.SQLITE3, "mcap": StoragePlugin.MCAP}
 
 
@@ -41,6 +43,13 @@ class RawMessage:
 
     recorded_ns: int
     data: bytes
+
+    @property
+    def stamp_ns(self) -> int:
+        """The stamp of its header, which is its first field. Raises: struct.error."""
+        # Four bytes of encapsulation, the second of which tells the order of the bytes.
+        seconds, nanoseconds = struct.unpack_from("<iI" if self.data[1] else ">iI", self.data, 4)
+        return int(seconds) * 1_000_000_000 + int(nanoseconds)
 
 
 def write_bag(
@@ -111,14 +120,15 @@ def _message(types: Any, frame: Frame, compressed: bool) -> Any:
 def _opened(path: Path | str) -> Iterator[Reader]:
     """An open reader; everything that a broken file raises becomes a `RecordingError`."""
     if not Path(path).exists():
-        raise RecordingError(f"{path}: no such recording; expected a rosbag2 folder")
+        raise RecordingError(
+            f"{path}: no such recording; expected a rosbag2 folder or one of its files"
+        )
     try:
         with Reader(Path(path)) as reader:
             yield reader
-    except (
-        ReaderError, sqlite3.Error, OSError, EOFError, struct.error, ValueError, AssertionError,
-        KeyError, IndexError,
-    ) as error:  # fmt: skip
+    except StvgError:
+        raise
+    except Exception as error:  # broken bytes raise whatever the first reader of them raises
         detail = str(error) or type(error).__name__
         raise RecordingError(
             f"{path}: cannot be read as a rosbag2 recording ({detail}); "
@@ -162,29 +172,77 @@ def read_raw(path: Path | str, topic: str | None = None) -> Iterator[RawMessage]
             yield RawMessage(recorded_ns, bytes(data))
 
 
+@dataclass(frozen=True, eq=False)
+class BagImage:
+    """An image message whose pixels are not converted yet.
+
+    Attributes:
+        stamp_ns: the header's stamp; -1 for an impossible one, whose frame is refused.
+        raw: the message as it lies in the recording.
+        message: `sensor_msgs/Image` or `CompressedImage`.
+        name: what errors call it.
+    """
+
+    stamp_ns: int
+    raw: RawMessage
+    message: Any
+    name: str
+
+    def frame(self, long_side_px: int | None = None) -> Frame:
+        """The image in RGB, scaled down to a long side where one is given, as the node does it.
+
+        Raises:
+            ImageError: an encoding that is not known, or bytes that do not decode.
+        """
+        limit = long_side_px or ANY_SIZE_PX
+        try:
+            if hasattr(self.message, "format"):
+                return compressed_frame(self.message, limit)
+            return image_frame(self.message, limit, _library_rgb)
+        except ImageError as error:
+            raise ImageError(f"{self.name}: {error}") from error
+
+
+def _library_rgb(message: Any, rows: NDArray[np.uint8], encoding: str) -> NDArray[np.uint8]:
+    packed = replace(message, encoding=encoding, step=rows.shape[1], data=rows.ravel())
+    return np.asarray(message_to_cvimage(packed, "rgb8"), np.uint8)
+
+
+def read_images(
+    path: Path | str, topic: str | None = None, *, recorded_ns: int | None = None
+) -> Iterator[BagImage]:
+    """The images of a recording in the order in which they were recorded, one at a time.
+
+    Args:
+        path: the recording.
+        topic: chooses the image topic where there are several.
+        recorded_ns: only those recorded at this time, found without reading the others.
+
+    Raises:
+        RecordingError: the recording is broken, or has no such image topic.
+    """
+    store = get_typestore(Stores.ROS2_JAZZY)
+    start, stop = (None, None) if recorded_ns is None else (recorded_ns, recorded_ns + 1)
+    with _opened(path) as reader:
+        connection = _image_connection(reader, path, topic)
+        for _, recorded_ns, data in reader.messages([connection], start, stop):
+            message: Any = store.deserialize_cdr(data, connection.msgtype)
+            name = f"{path}: the image recorded at {recorded_ns} ns on {connection.topic}"
+            raw = RawMessage(recorded_ns, bytes(data))
+            try:
+                yield BagImage(stamp_ns(message.header.stamp), raw, message, name)
+            except ImageError:
+                yield BagImage(-1, raw, message, name)
+
+
 def read_frames(path: Path | str, topic: str | None = None) -> Iterator[Frame]:
     """The images of a recording as frames with their header stamps, one at a time.
 
     Raises:
         RecordingError: the recording is broken, or has no such image topic.
     """
-    store = get_typestore(Stores.ROS2_JAZZY)
-    with _opened(path) as reader:
-        connection = _image_connection(reader, path, topic)
-        for _, recorded_ns, data in reader.messages(connections=[connection]):
-            message: Any = store.deserialize_cdr(data, connection.msgtype)
-            try:
-                image = np.asarray(message_to_cvimage(message, "rgb8"), np.uint8)
-            except RosbagsImageError as error:
-                raise RecordingError(
-                    f"{path}: the image recorded at {recorded_ns} ns on {connection.topic} "
-                    f"cannot be converted to rgb8 ({error})"
-                ) from error
-            stamp = message.header.stamp
-            yield Frame(
-                stamp_ns=stamp.sec * 1_000_000_000 + stamp.nanosec,
-                image=image,
-                source_width_px=image.shape[1],
-                source_height_px=image.shape[0],
-                frame_id=message.header.frame_id,
-            )
+    for image in read_images(path, topic):
+        try:
+            yield image.frame()
+        except ImageError as error:
+            raise RecordingError(str(error)) from error

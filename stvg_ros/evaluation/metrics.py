@@ -15,6 +15,10 @@ from numpy.typing import NDArray
 from stvg_ros.boxes import Boxes, checked_boxes, paired_iou
 from stvg_ros.types import Status, Tube
 
+# Answers beside the grounder's own that put its scores into proportion: its track all the time; of
+# its candidate tubes the best one (an oracle), all the time; and the best one in the true span.
+REFERENCES = ("whole_window", "best_track", "best_track_true_span")
+
 
 @dataclass(frozen=True, eq=False)
 class FrameTube:
@@ -61,6 +65,34 @@ def on_clip(tube: Tube, stamps_ns: NDArray[np.int64]) -> FrameTube:
     return FrameTube(boxes, present, span)
 
 
+def spread(
+    tube: FrameTube, stored_ns: NDArray[np.int64], stamps_ns: NDArray[np.int64]
+) -> FrameTube:
+    """A tube on the frames that a window kept, carried to all frames of the camera.
+
+    Boxes are linear in time between two kept frames that both have one; outside the kept frames
+    the nearest one's is held. The span reaches from its first to its last kept frame.
+
+    Args:
+        tube: on the K kept frames.
+        stored_ns: `(K,)` their increasing stamps, K >= 1.
+        stamps_ns: `(F,)` increasing stamps of all frames.
+    """
+    after = np.clip(np.searchsorted(stored_ns, stamps_ns), 0, len(stored_ns) - 1)
+    before = np.where(stored_ns[after] <= stamps_ns, after, np.maximum(after - 1, 0))
+    before = np.where(stamps_ns >= stored_ns[-1], len(stored_ns) - 1, before)
+    gap_ns = (stored_ns[after] - stored_ns[before]).astype(np.float64)
+    share = np.where(gap_ns > 0, (stamps_ns - stored_ns[before]) / np.maximum(gap_ns, 1), 0.0)
+    share = np.clip(share, 0.0, 1.0)[:, None]
+    boxes = tube.boxes_xyxy_px[before] * (1 - share) + tube.boxes_xyxy_px[after] * share
+    present = tube.present[before] & tube.present[after]
+    span = np.zeros(len(stamps_ns), np.bool_)
+    if tube.span.any():
+        first, last = np.flatnonzero(tube.span)[[0, -1]]
+        span = (before >= first) & (after <= last)
+    return FrameTube(boxes.astype(np.float32), present, span)
+
+
 @dataclass(frozen=True)
 class Score:
     """The scores of one answer, each 0 to 1.
@@ -82,12 +114,7 @@ def score(predicted: FrameTube, truth: FrameTube) -> Score:
     Raises:
         ValueError: the tubes are on clips of different lengths, or the true span is empty.
     """
-    if len(predicted.span) != len(truth.span):
-        raise ValueError(
-            f"expected tubes on one clip, got {len(predicted.span)} and {len(truth.span)} frames"
-        )
-    if not truth.span.any():
-        raise ValueError("the true span is empty: an absent target has no tube to compare with")
+    checked_pair(predicted, truth)
     both, either = predicted.span & truth.span, predicted.span | truth.span
     overlap = paired_iou(predicted.boxes_xyxy_px, truth.boxes_xyxy_px)
     overlap = np.where(predicted.present & truth.present, overlap, 0.0)
@@ -96,6 +123,16 @@ def score(predicted: FrameTube, truth: FrameTube) -> Score:
         v_iou=float(overlap[both].sum() / either.sum()),
         gt_v_iou=float(overlap[truth.span].mean()),
     )
+
+
+def checked_pair(predicted: FrameTube, truth: FrameTube) -> None:
+    """Raises a ValueError when the two cannot be scored against one another."""
+    if len(predicted.span) != len(truth.span):
+        raise ValueError(
+            f"expected tubes on one clip, got {len(predicted.span)} and {len(truth.span)} frames"
+        )
+    if not truth.span.any():
+        raise ValueError("the true span is empty: an absent target has no tube to compare with")
 
 
 @dataclass(frozen=True)

@@ -20,3 +20,12 @@ def load_mllm(model: ModelConfig, attention: AttentionConfig) -> Mllm:
     from stvg_ros.mllm.loading import load
 
     return HfMllm(load(model), attention, model.gradient_checkpointing, model.batch_passes)
+
+
+def load_untrained(model: ModelConfig, attention: AttentionConfig, seed: int) -> Mllm:
+    """The checkpoint's model at random weights; see `load_mllm`."""
+    from stvg_ros.mllm.hf_common import HfMllm
+    from stvg_ros.mllm.loading import load, untrained
+
+    fresh = untrained(load(model), seed)
+    return HfMllm(fresh, attention, model.gradient_checkpointing, model.batch_passes)

@@ -28,6 +28,26 @@ from stvg_ros.mllm.rows import Recorder, recording
 
 
 @dataclass(frozen=True, eq=False)
+class Inputs:
+    """System and visual tokens of B passes before the first layer.
+
+    Attributes:
+        visual: what went in first, without the offset.
+        layout: how it stands in the prompt.
+        named: what the language model is called with: embeddings `(B, N, D)`, positions, and
+            the deeper layers' features where the family has them.
+        columns: `(M,)` positions of the visual tokens in the prefix.
+        next_position: position of the first token after the prefix.
+    """
+
+    visual: VisualTokens
+    layout: Layout
+    named: dict[str, Any]
+    columns: Tensor
+    next_position: int
+
+
+@dataclass(frozen=True, eq=False)
 class HfPrefix:
     """Keys and values of system and visual tokens of B passes.
 
@@ -47,7 +67,15 @@ class HfPrefix:
 
 
 class HfMllm:
-    """A transformers video model as an `Mllm`. One thread uses it at a time."""
+    """A transformers video model as an `Mllm`. One thread uses it at a time.
+
+    Attributes:
+        prompt: how questions are put.
+        largest_map: elements of the largest attention map that the last question held.
+    """
+
+    prompt: Prompt
+    largest_map: int = 0
 
     def __init__(
         self,
@@ -71,12 +99,12 @@ class HfMllm:
         self._checkpoint = checkpoint
         self._model = checkpoint.model
         self._text = checkpoint.model.model.language_model
-        self._prompt = Prompt(checkpoint.tokenizer, checkpoint.path)
+        self.prompt = Prompt(checkpoint.tokenizer, checkpoint.path)
         self._band = _band(attention, checkpoint.settings, len(self._text.layers))
         self._yes, self._no = (
             torch.tensor(ids, device=self._model.device)
             for ids in (
-                answer_ids(checkpoint.tokenizer, self._prompt.answer_start, word, checkpoint.path)
+                answer_ids(checkpoint.tokenizer, self.prompt.answer_start, word, checkpoint.path)
                 for word in ("yes", "no")
             )
         )
@@ -94,6 +122,16 @@ class HfMllm:
     def settings(self) -> MllmSettings:
         """What suits this model."""
         return self._checkpoint.settings
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """The weights and what belongs to them."""
+        return self._checkpoint
+
+    @property
+    def band(self) -> tuple[int, int]:
+        """First and last layer of the attention band, both included."""
+        return self._band
 
     @property
     def frames_per_slot(self) -> int:
@@ -125,17 +163,16 @@ class HfMllm:
             return ()
         suffixes, asked = self._packed(prefix, questions)
         rows, hidden = self._run(prefix, asked, self._text)
-        logits = self._model.lm_head(hidden[0, asked.ends])  # (Q, vocabulary)
-        log_p = logits.float().log_softmax(-1)
+        yes, no = self.answer(hidden[0, asked.ends])
         return tuple(
-            Reading(
-                rows=rows[i][0].view(-1, *prefix.visual.grid),
-                tokens=suffix.labels,
-                log_p_yes=log_p[i, self._yes].logsumexp(0),
-                log_p_no=log_p[i, self._no].logsumexp(0),
-            )
+            Reading(rows[i][0].view(-1, *prefix.visual.grid), suffix.labels, yes[i], no[i])
             for i, suffix in enumerate(suffixes)
         )
+
+    def answer(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """log p(yes) and log p(no), `(Q,)` float32, of the last states `(Q, D)` of Q prompts."""
+        log_p = self._model.lm_head(hidden).float().log_softmax(-1)  # (Q, vocabulary)
+        return log_p[:, self._yes].logsumexp(1), log_p[:, self._no].logsumexp(1)
 
     @torch.no_grad()
     def look(self, passes: Sequence[Pass], question: str) -> tuple[Rows, ...]:
@@ -167,13 +204,17 @@ class HfMllm:
         free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return max(1, int(free / (1.5 * tokens * values * self._model.dtype.itemsize)))
 
-    def _prefill(self, passes: Sequence[Pass], text: Any) -> HfPrefix:
-        """System and visual tokens of B passes through `text`."""
+    def inputs(self, passes: Sequence[Pass]) -> Inputs:
+        """System and visual tokens of B passes of one grid, as the language model takes them.
+
+        Raises:
+            ModelError: the tokenizer does not know the visual token as one token.
+        """
         family, visual = self._checkpoint.family, passes[0][0]
         if len({each.grid for each, _ in passes}) != 1:
             raise ValueError(f"expected passes of one grid, got {[v.grid for v, _ in passes]}")
         layout = family.layout(self._checkpoint.tokenizer, self._model, visual)
-        ids = self._prompt.prefix_ids(layout).to(self._model.device)
+        ids = self.prompt.prefix_ids(layout).to(self._model.device)
         at = (ids[0] == layout.token_id).nonzero()[:, 0]
         count = len(visual.features) + (0 if layout.tail is None else len(layout.tail))
         if len(at) != count:
@@ -182,27 +223,29 @@ class HfMllm:
                 f"{count}; the tokenizer must know the visual token as one special token"
             )
         features = torch.stack([_moved(*each, layout) for each in passes])  # (B, M, D)
-        embedded = text.get_input_embeddings()(ids).expand(len(passes), -1, -1)
-        embedded = embedded.index_copy(1, at, features.to(embedded))
+        embedded = self._text.get_input_embeddings()(ids).expand(len(passes), -1, -1)
         positions, following = family.positions(self._model, ids, visual)
-        extra: dict[str, Any] = {}
+        named: dict[str, Any] = {
+            "inputs_embeds": embedded.index_copy(1, at, features.to(embedded)),
+            "position_ids": positions.expand(*positions.shape[:-2], len(passes), -1),
+        }
         if family.deep:
             levels = zip(*(each.deep for each, _ in passes), strict=True)
-            extra["visual_pos_masks"] = (ids == layout.token_id).expand(len(passes), -1)
-            extra["deepstack_visual_embeds"] = [torch.cat(level) for level in levels]
+            named["visual_pos_masks"] = (ids == layout.token_id).expand(len(passes), -1)
+            named["deepstack_visual_embeds"] = [torch.cat(level) for level in levels]
+        return Inputs(visual, layout, named, at[: len(visual.features)], following)
+
+    def _prefill(self, passes: Sequence[Pass], text: Any) -> HfPrefix:
+        """System and visual tokens of B passes through `text`."""
+        given = self.inputs(passes)
         cache = DynamicCache()
-        text(
-            inputs_embeds=embedded,
-            position_ids=positions.expand(*positions.shape[:-2], len(passes), -1),
-            past_key_values=cache,
-            use_cache=True,
-            **extra,
+        text(**given.named, past_key_values=cache, use_cache=True)
+        return HfPrefix(
+            given.visual, given.layout, pairs_of(cache), given.columns, given.next_position
         )
-        columns = at[: len(visual.features)]
-        return HfPrefix(visual, layout, pairs_of(cache), columns, following)
 
     def _packed(self, prefix: HfPrefix, questions: Sequence[str]) -> tuple[list[Suffix], Packed]:
-        suffixes = [self._prompt.suffix(prefix.layout, question) for question in questions]
+        suffixes = [self.prompt.suffix(prefix.layout, question) for question in questions]
         known = prefix.pairs[0][0].shape[2]
         return suffixes, packed(suffixes, known, prefix.next_position, self._model.device)
 
@@ -218,6 +261,7 @@ class HfMllm:
                 past_key_values=SharedKeys(prefix.pairs),
                 use_cache=True,
             ).last_hidden_state
+        self.largest_map = recorder.largest
         return list(torch.split(recorder.mean(), asked.counts, dim=1)), hidden
 
     @torch.no_grad()
@@ -227,7 +271,7 @@ class HfMllm:
         generation = getattr(self._model.generation_config, "eos_token_id", None)
         stops = set(generation if isinstance(generation, list) else [generation])
         stops.add(tokenizer.eos_token_id)
-        ids = self._prompt.chat(system, prompt).to(self._model.device)
+        ids = self.prompt.chat(system, prompt).to(self._model.device)
         cache = DynamicCache()
         written: list[int] = []
         while len(written) < max_new_tokens:

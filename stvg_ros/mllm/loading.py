@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,14 @@ from stvg_ros.mllm.preprocess import ImageNumbers
 from stvg_ros.mllm.rows import NAME
 
 # Small beside the language model, and what they lose every later step would see.
-KEPT_WHOLE = ["lm_head", "model.visual", "model.vision_tower", "model.multi_modal_projector"]
+KEPT_WHOLE = [
+    "lm_head",
+    "model.visual",
+    "model.vision_tower",
+    "model.vision_model",
+    "model.projector",
+    "model.multi_modal_projector",
+]
 PREPROCESSORS = ("video_preprocessor_config.json", "preprocessor_config.json")
 
 
@@ -61,6 +69,33 @@ def load(config: ModelConfig) -> Checkpoint:
     return Checkpoint(name, path, model, tokenizer, numbers, family, settings)
 
 
+def checkpoint_folder(path: str) -> Path:
+    """The local folder of a model's files; those of a hub id must have been fetched.
+
+    Raises:
+        ModelError: there are none.
+    """
+    if path == "embedded":
+        return FOLDER
+    local = Path(path).expanduser().is_dir()
+    file = _file(str(Path(path).expanduser()) if local else path, "config.json", local)
+    if file is None:
+        raise ModelError(f"{path}: no config.json; expected a transformers checkpoint")
+    return Path(file).parent
+
+
+def untrained(checkpoint: Checkpoint, seed: int) -> Checkpoint:
+    """The same model at the random weights from which a training begins: a control."""
+    model = checkpoint.model
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        fresh = type(model)(model.config)
+    fresh = fresh.to(device=model.device, dtype=model.dtype)
+    fresh.model.language_model.config._attn_implementation = NAME
+    name = f"{checkpoint.name}, untrained"
+    return replace(checkpoint, name=name, model=fresh.eval().requires_grad_(False))
+
+
 def device_of(name: str) -> torch.device:
     """The device of `model.device`.
 
@@ -78,6 +113,14 @@ def device_of(name: str) -> torch.device:
             "device of this machine such as 'cuda:0'"
         ) from error
     return device
+
+
+def dtype_of(name: str, device: torch.device) -> torch.dtype:
+    """The precision of `model.dtype`."""
+    if name == "auto":
+        return torch.bfloat16 if device.type == "cuda" else torch.float32
+    kind: torch.dtype = getattr(torch, name)
+    return kind
 
 
 def _hub_id(name: str) -> bool:
@@ -146,12 +189,7 @@ def _tokenizer(path: str, local: bool) -> Any:
 
 def _weights(path: str, local: bool, class_name: str, config: ModelConfig) -> Any:
     device = device_of(config.device)
-    dtype = {
-        "auto": torch.bfloat16 if device.type == "cuda" else torch.float32,
-        "float32": torch.float32,
-        "bfloat16": torch.bfloat16,
-        "float16": torch.float16,
-    }[config.dtype]
+    dtype = dtype_of(config.dtype, device)
     quantized = _quantization(config.quantization, dtype, device)
     try:
         model, report = getattr(transformers, class_name).from_pretrained(
@@ -178,6 +216,11 @@ def _weights(path: str, local: bool, class_name: str, config: ModelConfig) -> An
         _keep_plain_layout(model)
     else:
         model.to(device)
+    return frozen(model)
+
+
+def frozen(model: Any) -> Any:
+    """The model, for asking only: its attention can be read, its weights get no gradient."""
     # Only the language model's attention is read; the vision tower keeps plain fused attention.
     model.model.language_model.config._attn_implementation = NAME
     return model.eval().requires_grad_(False)

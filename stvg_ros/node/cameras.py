@@ -16,7 +16,7 @@ from stvg_ros.node.conversions import stamp_ns
 from stvg_ros.node.depth_feed import DepthFeed
 from stvg_ros.node.image_conversions import compressed_frame, image_frame
 from stvg_ros.node.qos import CAMERA
-from stvg_ros.types import Clip
+from stvg_ros.types import Clip, Frame
 from stvg_ros.window import Added, Window
 
 
@@ -31,26 +31,42 @@ class Camera:
     Thread contract: the executor's thread calls all methods; any thread may use `window`.
     """
 
-    def __init__(self, node: Node, name: str, config: Callable[[], Config]) -> None:
+    def __init__(
+        self,
+        node: Node,
+        name: str,
+        config: Callable[[], Config],
+        stored: Callable[[Frame], None],
+    ) -> None:
         """Prepares the window; images come after `start`.
 
         Args:
             node: subscribes.
             name: the camera's, or "" for an only one.
             config: gives the configuration in force.
+            stored: is given every frame that enters the window.
         """
         self._node = node
         self._config = config
+        self._stored = stored
         self._subscription: Any = None
         self._raw = config().image.transport == "raw"
         self.name = name
         self.window = Window(config().window)
+        self.received = 0
+        self.last_received = 0.0  # monotonic seconds
+        self.last_stamp_ns = 0
         self.errors = 0
         self.last_error = ""
         self.callback_times_s: deque[float] = deque(maxlen=10_000)
         self.depth: DepthFeed | None = None
         if config().depth.enabled:
             self.depth = DepthFeed(node, topic(name, ""), config(), self.window)
+
+    @property
+    def running(self) -> bool:
+        """Whether images are taken."""
+        return self._subscription is not None
 
     def start(self) -> None:
         """Takes images from now on."""
@@ -74,6 +90,8 @@ class Camera:
 
     def _on_image(self, message: Any) -> None:
         begin = time.perf_counter()
+        self.received += 1
+        self.last_received = time.monotonic()
         try:
             self._store(message)
         except StvgError as error:
@@ -85,7 +103,8 @@ class Camera:
         self.callback_times_s.append(time.perf_counter() - begin)
 
     def _store(self, message: Any) -> None:
-        if not self.window.wanted(stamp_ns(message.header.stamp)):
+        self.last_stamp_ns = stamp_ns(message.header.stamp)
+        if not self.window.wanted(self.last_stamp_ns):
             return
         long_side_px = self._config().window.long_side_px
         convert = image_frame if self._raw else compressed_frame
@@ -96,6 +115,8 @@ class Camera:
                 f"{self.name or 'camera'}: the image stamps jumped back or the image size "
                 "changed: window cleared"
             )
+        if outcome in (Added.STORED, Added.RESTARTED):
+            self._stored(frame)
         if self.depth is not None:
             if outcome is Added.RESTARTED:
                 self.depth.restart()
@@ -105,9 +126,12 @@ class Camera:
 class Cameras:
     """All cameras, by name. Thread contract: as of `Camera`; `clips` from any thread."""
 
-    def __init__(self, node: Node, config: Callable[[], Config]) -> None:
+    def __init__(
+        self, node: Node, config: Callable[[], Config], stored: Callable[[Frame], None]
+    ) -> None:
+        """Arguments as of `Camera`."""
         names = config().node.camera_names
-        self._cameras = {name: Camera(node, name, config) for name in names}
+        self._cameras = {name: Camera(node, name, config, stored) for name in names}
 
     def __iter__(self) -> Iterator[Camera]:
         return iter(self._cameras.values())

@@ -14,7 +14,7 @@ from stvg_ros.proposals.detection import Detections
 from stvg_ros.proposals.kalman import BoxState, corrected, predicted, started
 
 HIGH_SCORE = 0.35
-_COLOUR_WEIGHT = 0.5
+_COLOUR_WEIGHT = 0.8
 _MAX_COST = 1.0
 _NEVER = 1e6
 

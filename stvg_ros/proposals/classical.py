@@ -2,51 +2,113 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stvg_ros.boxes import Boxes, clipped, paired_iou
+from stvg_ros.boxes import Boxes
 from stvg_ros.config import ProposalConfig
 from stvg_ros.errors import ProposalError
 from stvg_ros.proposals.association import Track, linked, tracked
-from stvg_ros.proposals.detection import (
-    Image,
-    ShapeDetector,
-    background_of,
-    looks_equal,
-    merged,
+from stvg_ros.proposals.background import (
+    Background,
     moving_regions,
-    standing,
+    people_at,
     standing_places,
-    working_copies,
 )
-from stvg_ros.types import CandidateTube, Clip, SplitQuery
+from stvg_ros.proposals.detection import Detections, ShapeDetector, merged
+from stvg_ros.proposals.filling import Filled, filled, held, tubes_of
+from stvg_ros.proposals.keeping import ByImage
+from stvg_ros.proposals.stabilizing import (
+    WORK_WIDTH_PX,
+    Image,
+    Offset,
+    Stabilizer,
+    looks_equal,
+    stabilized,
+    working_copy,
+)
+from stvg_ros.types import CandidateTube, Clip, Frame, SplitQuery
 
 _SHAPE_EVERY = 4  # frames; the HOG detector costs more than all the rest
 _SHAPE_MARGIN_S = 1.5  # a track may be unseen for so long
 _LINK_S = 3.0
 _MIN_TRAVEL = 0.6  # heights; what is not shaped like a person has to move
-_SMOOTHING = 5  # frames
+_SURE = 0.5  # score from which a shape in the background is a person
+
+
+@dataclass(frozen=True, eq=False)
+class _Observed:
+    """What does not depend on other frames, so that it is done as a frame arrives.
+
+    Attributes:
+        copy: the working copy.
+        offset: of the camera's view, `(2,)`, in the copy's pixels.
+        shapes: boxes `(N, 4)` in scene pixels and scores `(N,)` of people recognised by shape;
+            None in the frames between.
+    """
+
+    copy: Image
+    offset: Offset
+    shapes: tuple[Boxes, NDArray[np.float32]] | None
+
+
+@dataclass
+class _View:
+    """One camera's view: how it moves, and how many of its frames were observed."""
+
+    stabilizer: Stabilizer = field(default_factory=Stabilizer)
+    count: int = 0
 
 
 class ClassicalProposer:
-    """People who move or are shaped like people, for cameras that stand (nearly) still.
+    """People who move or are shaped like people, for cameras that stand or turn slowly.
 
-    The whole clip is at hand, so the background is its median and tracks are filled in both
-    directions of time. The query is not used. One thread uses an instance at a time.
+    `observe` does the costly part as frames arrive and keeps it as long as the frame itself lives,
+    so memory is bounded by the window that holds the frames. `propose` observes what is left, then
+    works on the clip as a whole: the background is its median, and tracks are filled in both
+    directions of time. The query is not used.
+
+    Thread contract: any thread may call any method; one lock makes them wait for one another.
     """
 
     def __init__(self, config: ProposalConfig) -> None:
         self._config = config
+        self._lock = threading.Lock()
         self._shapes = ShapeDetector()
+        self._views: dict[str, _View] = {}
+        self._observed: ByImage[_Observed] = ByImage()
 
     @property
     def name(self) -> str:
         """What logs and reports call this source."""
         return "classical"
+
+    @property
+    def fill(self) -> tuple[int, int]:
+        """Frames that are kept as observed, and the bytes of their working copies."""
+        kept = list(self._observed)
+        return len(kept), sum(item.copy.nbytes for item in kept)
+
+    def reconfigure(self, config: ProposalConfig) -> None:
+        """Uses other dynamic settings from the next clip on."""
+        self._config = config
+
+    def observe(self, frame: Frame) -> None:
+        """Takes a frame as it arrives, each camera's in order of the stamps; a frame counts once.
+
+        Raises:
+            ProposalError: OpenCV refused the image.
+        """
+        try:
+            with self._lock:
+                self._observation(frame)
+        except cv2.error as error:
+            raise _refused(frame, error) from error
 
     def propose(self, clip: Clip, query: SplitQuery) -> tuple[CandidateTube, ...]:
         """Candidate tubes over every frame of the clip, best first; empty when nothing is seen.
@@ -55,41 +117,83 @@ class ClassicalProposer:
             ProposalError: OpenCV refused an image.
         """
         try:
-            return self._propose(clip)
+            with self._lock:
+                observed = [self._observation(frame) for frame in clip.frames]
+            return self._tubes(clip, observed)
         except cv2.error as error:
-            raise ProposalError(
-                f"the classical tubes failed on a clip of {len(clip)} images, the first "
-                f"{clip.frames[0].image.shape}: {error}; check the camera's image size"
-            ) from error
+            raise _refused(clip.frames[0], error) from error
 
-    def _propose(self, clip: Clip) -> tuple[CandidateTube, ...]:
-        sources = [frame.image for frame in clip.frames]
-        images, shake = working_copies(sources)
-        background = background_of(images)
-        min_height_px = self._config.min_height * background.shape[0]
-        shape_frames = {*range(0, len(images), _SHAPE_EVERY), len(images) - 1}
-        regions = [moving_regions(image, background, min_height_px) for image in images]
-        places = standing_places([ghosts for _, ghosts in regions])
-        seen = []
-        for index, (image, (moving, _)) in enumerate(zip(images, regions, strict=True)):
-            moving = np.concatenate([moving, standing(image, background, places)])
-            shaped = None
-            if index in shape_frames:
-                boxes, scores = self._shapes(sources[index])
-                boxes = boxes * (image.shape[1] / sources[index].shape[1])
-                boxes = boxes - np.tile(shake[index], 2)
-                tall = boxes[:, 3] - boxes[:, 1] >= min_height_px
-                shaped = (boxes[tall].astype(np.float32), scores[tall])
-            seen.append(merged(image, moving, shaped))
+    def _observation(self, frame: Frame) -> _Observed:
+        known = self._observed.get(frame.image)
+        if known is not None:
+            return known
+        view = self._views.setdefault(frame.frame_id, _View())
+        copy = working_copy(frame.image)
+        offset = view.stabilizer(copy)
+        shapes = None
+        if view.count % _SHAPE_EVERY == 0:
+            boxes, scores = self._shapes(frame.image)
+            shapes = (boxes * (WORK_WIDTH_PX / frame.image.shape[1]) - np.tile(offset, 2), scores)
+        view.count += 1
+        observed = _Observed(copy, offset, shapes)
+        self._observed.put(frame.image, observed)
+        return observed
+
+    def _tubes(self, clip: Clip, observed: Sequence[_Observed]) -> tuple[CandidateTube, ...]:
+        origin = observed[len(observed) // 2].offset
+        offsets = np.stack([item.offset - origin for item in observed])
+        images = [stabilized(o.copy, own) for o, own in zip(observed, offsets, strict=True)]
+        seen = self._seen(observed, images, origin)
         rate_hz = _rate_hz(clip)
         tracks = tracked(seen, max_lost=max(_SHAPE_EVERY + 1, round(_SHAPE_MARGIN_S * rate_hz)))
         tracks = linked(tracks, max_gap=round(_LINK_S * rate_hz))
-        kept = [t for t in tracks if self._is_object(t, len(images))]
-        tubes = [_filled(track, images, shake, clip.size_px) for track in kept]
-        return tuple(
-            CandidateTube(number, boxes, present, interpolated, score)
-            for number, (boxes, present, interpolated, score) in enumerate(_distinct(tubes))
-        )
+
+        def same(first: int, second: int, box: NDArray[np.float64]) -> bool:
+            one, other = images[first], images[second]
+            return one is not None and other is not None and looks_equal(one, other, box)
+
+        height, width = observed[0].copy.shape[:2]
+        factor = np.array([clip.size_px[0] / width, clip.size_px[1] / height] * 2)
+        objects = []
+        for track in tracks:
+            if not self._is_object(track, len(clip)):
+                continue
+            boxes, present, interpolated = filled(track.boxes, len(clip), smooth=True)
+            stretched = held(boxes, present, same)
+            interpolated |= stretched & ~present
+            source = ((boxes + np.tile(offsets, 2)) * factor).astype(np.float32)
+            score = float(np.mean(track.scores)) * min(1.0, 0.5 + track.shape_hits / 8)
+            objects.append(Filled(source, stretched, interpolated, score))
+        return tubes_of(objects, clip.size_px)
+
+    def _seen(
+        self, observed: Sequence[_Observed], images: Sequence[Image | None], origin: Offset
+    ) -> list[Detections]:
+        """What each frame shows, in scene pixels relative to `origin`."""
+        near = [image for image in images if image is not None]
+        background = Background.of(near)
+        min_height_px = self._config.min_height * background.image.shape[0]
+        nothing = np.zeros((0, 4), np.float32)
+        regions = [
+            (nothing, nothing)
+            if image is None
+            else moving_regions(image, background, min_height_px)
+            for image in images
+        ]
+        with self._lock:
+            boxes, scores = self._shapes(background.image)
+        places = standing_places(boxes[scores >= _SURE], [ghosts for _, ghosts in regions])
+        seen = []
+        for item, image, (moving, _) in zip(observed, images, regions, strict=True):
+            if image is not None:
+                moving = people_at(image, background, moving, places)
+            shapes = None
+            if item.shapes is not None:
+                boxes = item.shapes[0] + np.tile(origin, 2)
+                tall = boxes[:, 3] - boxes[:, 1] >= min_height_px
+                shapes = boxes[tall], item.shapes[1][tall]
+            seen.append(merged(item.copy if image is None else image, moving, shapes))
+        return seen
 
     def _is_object(self, track: Track, frame_count: int) -> bool:
         """Long enough, and either shaped like a person more than once or on the move."""
@@ -101,57 +205,11 @@ class ClassicalProposer:
         return track.shape_hits >= wanted or track.travel >= _MIN_TRAVEL
 
 
-_Filled = tuple[Boxes, NDArray[np.bool_], NDArray[np.bool_], float]
-
-
-def _filled(
-    track: Track, images: Sequence[Image], shake: NDArray[np.float32], size_px: tuple[int, int]
-) -> _Filled:
-    """Boxes in source pixels for all frames: interpolated in gaps, held where nothing changes."""
-    count = len(images)
-    frames = np.array(sorted(track.boxes))
-    known = np.stack([track.boxes[int(i)] for i in frames])
-    boxes = np.stack([np.interp(np.arange(count), frames, known[:, k]) for k in range(4)], axis=1)
-    boxes[track.first : track.last + 1] = _smooth(boxes[track.first : track.last + 1])
-    first, last = track.first, track.last
-    while first > 0 and looks_equal(images[track.first], images[first - 1], boxes[track.first]):
-        first -= 1
-    while last < count - 1 and looks_equal(images[track.last], images[last + 1], boxes[track.last]):
-        last += 1
-    boxes[first : track.first] = boxes[track.first]
-    boxes[track.last + 1 : last + 1] = boxes[track.last]
-    present = np.zeros(count, np.bool_)
-    present[first : last + 1] = True
-    interpolated = present.copy()
-    interpolated[frames] = False
-    factor = np.array([size_px[0] / images[0].shape[1], size_px[1] / images[0].shape[0]] * 2)
-    source = ((boxes + np.tile(shake, 2)) * factor).astype(np.float32)
-    score = float(np.mean(track.scores)) * min(1.0, 0.5 + track.shape_hits / 8)
-    return clipped(source, *size_px), present, interpolated, score
-
-
-def _smooth(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Median, then mean over a few frames; a short track is averaged over what there is."""
-    half = min(_SMOOTHING, len(boxes)) // 2
-    for reduce in (np.median, np.mean):
-        padded = np.pad(boxes, ((half, half), (0, 0)), mode="edge")
-        windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1, axis=0)
-        boxes = reduce(windows, axis=-1)
-    return boxes
-
-
-def _distinct(tubes: Sequence[_Filled]) -> list[_Filled]:
-    """Best first, without those that lie on a better one for most of their time."""
-    kept: list[_Filled] = []
-    for tube in sorted(tubes, key=lambda t: -t[3] * float(t[1].mean())):
-        own = tube[1]
-        if all(
-            float(np.where(own & other[1], paired_iou(tube[0], other[0]), 0).sum())
-            < 0.5 * own.sum()
-            for other in kept
-        ):
-            kept.append(tube)
-    return kept
+def _refused(frame: Frame, error: Exception) -> ProposalError:
+    return ProposalError(
+        f"the classical tubes failed on images of {frame.image.shape}: {error}; "
+        "check the camera's image size"
+    )
 
 
 def _rate_hz(clip: Clip) -> float:

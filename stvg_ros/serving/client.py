@@ -7,6 +7,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Set
+from dataclasses import dataclass
 
 from stvg_ros.config import Config
 from stvg_ros.core.interfaces import Checkpoint, Grounder
@@ -28,7 +29,18 @@ from stvg_ros.types import CandidateTube, Clip, Frame, Grounding, Query
 POLL_S = 0.2  # how often a waiting command looks whether it is canceled
 
 Tubes = Callable[[Clip], tuple[CandidateTube, ...]]
+Early = Callable[[Grounding], None]
 _Incoming = Event | Exception
+
+
+@dataclass(frozen=True, eq=False)
+class _Command:
+    """The arguments of `ground`."""
+
+    clip: Clip
+    query: Query
+    checkpoint: Checkpoint
+    preliminary: Early | None
 
 
 class RemoteGrounder:
@@ -81,7 +93,13 @@ class RemoteGrounder:
         self._outbox.close()
         self._channel.abort()
 
-    def ground(self, clip: Clip, query: Query, checkpoint: Checkpoint) -> Grounding:
+    def ground(
+        self,
+        clip: Clip,
+        query: Query,
+        checkpoint: Checkpoint,
+        preliminary: Early | None = None,
+    ) -> Grounding:
         """Asks the server, again if it breaks off; see `Grounder.ground`.
 
         Raises:
@@ -89,24 +107,23 @@ class RemoteGrounder:
             StvgError: what the server answered.
         """
         try:
-            return self._insisting(clip, query, checkpoint)
+            return self._insisting(_Command(clip, query, checkpoint, preliminary))
         except UnreachableError:
             if self._local is None:
                 raise
-        return self._local.ground(clip, query, checkpoint)
+        return self._local.ground(clip, query, checkpoint, preliminary)
 
-    def _insisting(self, clip: Clip, query: Query, checkpoint: Checkpoint) -> Grounding:
+    def _insisting(self, command: _Command) -> Grounding:
         remote = self._remote
-        tubes = None if self._tubes is None else self._tubes(clip)
         for attempt in range(remote.retries + 1):
             if attempt:
                 end_s = time.monotonic() + remote.backoff_s * 2 ** (attempt - 1)
                 while (left_s := end_s - time.monotonic()) > 0:
-                    checkpoint("retry", 0.0)
+                    command.checkpoint("retry", 0.0)
                     time.sleep(min(left_s, POLL_S))
             self._breaker.check()
             try:
-                grounding = self._attempt(clip, query, tubes, checkpoint)
+                grounding = self._attempt(command)
             except UnreachableError as error:
                 self._breaker.failed(error)
                 failure = error
@@ -115,52 +132,39 @@ class RemoteGrounder:
             return grounding
         raise failure
 
-    def _attempt(
-        self,
-        clip: Clip,
-        query: Query,
-        tubes: tuple[CandidateTube, ...] | None,
-        checkpoint: Checkpoint,
-    ) -> Grounding:
+    def _attempt(self, command: _Command) -> Grounding:
         """One attempt; frames that the session turns out to lack are sent along."""
-        numbers = [self._ledger.number(frame.image) for frame in clip.frames]
-        try:
-            lacking = self._ledger.lacking(numbers)
-            return self._asked(clip, numbers, lacking, query, tubes, checkpoint)
-        except MissingFramesError as missing:
-            self._ledger.lost(missing.ids)
-        try:
-            lacking = self._ledger.lacking(numbers)
-            return self._asked(clip, numbers, lacking, query, tubes, checkpoint)
-        except MissingFramesError as missing:  # the session is too small for its frames
-            self._ledger.lost(missing.ids)
-        return self._asked(clip, numbers, set(numbers), query, tubes, checkpoint)
+        numbers = [self._ledger.number(frame.image) for frame in command.clip.frames]
+        for _ in range(2):
+            try:
+                return self._asked(command, numbers, self._ledger.lacking(numbers))
+            except MissingFramesError as missing:
+                self._ledger.lost(missing.ids)
+        # The session is too small for its frames.
+        return self._asked(command, numbers, set(numbers))
 
-    def _asked(
-        self,
-        clip: Clip,
-        numbers: list[int],
-        send: Set[int],
-        query: Query,
-        tubes: tuple[CandidateTube, ...] | None,
-        checkpoint: Checkpoint,
-    ) -> Grounding:
-        checkpoint("send", 0.0)
-        quality = self._remote.jpeg_quality
-        frames = tuple(
-            sent_frame(frame, number, quality if number in send else None)
-            for frame, number in zip(clip.frames, numbers, strict=True)
+    def _asked(self, command: _Command, numbers: list[int], send: Set[int]) -> Grounding:
+        command.checkpoint("send", 0.0)
+        clip, quality = command.clip, self._remote.jpeg_quality
+        request = Request(
+            VERSION,
+            command.query,
+            tuple(
+                sent_frame(frame, number, quality if number in send else None)
+                for frame, number in zip(clip.frames, numbers, strict=True)
+            ),
+            chosen_settings(self._config),
+            None if self._tubes is None else self._tubes(clip),
+            self._ledger.keep_from(),
+            command.preliminary is not None,
         )
-        settings = chosen_settings(self._config)
-        keep_from = self._ledger.keep_from()
-        request = Request(VERSION, query, frames, settings, tubes, keep_from)
         events: queue.Queue[_Incoming] = queue.Queue()
         reader = threading.Thread(
             target=self._read, args=(packed(request), events), name="events", daemon=True
         )
         reader.start()
         try:
-            return self._answer(events, send, checkpoint)
+            return self._answer(command, events, send)
         finally:
             reader.join(POLL_S)  # the end of an answered stream is on its way
             if reader.is_alive():  # given up: the server notices and ends the command
@@ -168,7 +172,7 @@ class RemoteGrounder:
                 reader.join()
 
     def _answer(
-        self, events: queue.Queue[_Incoming], send: Set[int], checkpoint: Checkpoint
+        self, command: _Command, events: queue.Queue[_Incoming], send: Set[int]
     ) -> Grounding:
         """The answer among the events, in bounded time. Raises: what came instead."""
         stage, progress = "send", 0.0
@@ -183,7 +187,7 @@ class RemoteGrounder:
                         f"no sign of life from {self._remote.address} for {silent_s:.1f} s "
                         "(remote.timeout_s)"
                     ) from None
-                checkpoint(stage, progress)
+                command.checkpoint(stage, progress)
                 continue
             if isinstance(event, Exception):
                 raise event
@@ -195,7 +199,9 @@ class RemoteGrounder:
                 raise error_of(event.failure)
             if event.stage:
                 stage, progress = event.stage, event.progress
-            checkpoint(stage, progress)
+            if event.early is not None and command.preliminary is not None:
+                command.preliminary(event.early)
+            command.checkpoint(stage, progress)
 
     def _read(self, body: bytes, events: queue.Queue[_Incoming]) -> None:
         try:

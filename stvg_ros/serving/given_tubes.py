@@ -41,6 +41,7 @@ class GivenTubes:
                 boxes_xyxy_px=tube.boxes_xyxy_px[rows],
                 present=tube.present[rows],
                 interpolated=tube.interpolated[rows],
+                masks=None if tube.masks is None else tube.masks[rows],
             )
             for tube in self._tubes
             if tube.present[rows].any()

@@ -7,7 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from stvg_ros.config import Config
@@ -21,7 +21,7 @@ from stvg_ros.errors import (
 )
 from stvg_ros.serving.given_tubes import GivenTubes
 from stvg_ros.serving.schema import VERSION, Event, Failure, Request
-from stvg_ros.types import Clip
+from stvg_ros.types import Clip, Grounding
 
 Build = Callable[[Config, Callable[[Proposer], Proposer]], Grounder]
 
@@ -166,4 +166,13 @@ class Runner:
         self._grounder.reconfigure(Config.from_flat(settings))
         for proposer in self._wrapped:
             proposer.give(job.clip, job.request.tubes)
-        return Event(VERSION, answer=self._grounder.ground(job.clip, job.request.query, checkpoint))
+        early = ((lambda grounding: job.tell(Event(VERSION, early=_lean(grounding)))),)
+        answer = self._grounder.ground(
+            job.clip, job.request.query, checkpoint, *(early if job.request.preliminary else ())
+        )
+        return Event(VERSION, answer=_lean(answer))
+
+
+def _lean(grounding: Grounding) -> Grounding:
+    """Without the candidates, whose masks would weigh more than all the rest."""
+    return replace(grounding, candidates=())

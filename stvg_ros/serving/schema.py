@@ -99,6 +99,7 @@ class Request:
         settings: settings by name, where the client's differ from their defaults.
         tubes: candidate tubes of the client's own; None lets the server look for some.
         keep_from: as of `FrameBatch`.
+        preliminary: the answer before tuning is wanted too.
     """
 
     version: int
@@ -107,6 +108,7 @@ class Request:
     settings: Mapping[str, bool | int | float | str]
     tubes: tuple[CandidateTube, ...] | None = None
     keep_from: int = 0
+    preliminary: bool = False
 
     def __post_init__(self) -> None:
         _checked_version(self.version)
@@ -145,16 +147,18 @@ class Failure:
 
 @dataclass(frozen=True, eq=False)
 class Event:
-    """One step of a command's stream: at a stage, alive, answered, or failed.
+    """One step of a command's stream: at a stage, alive, answered early, answered, or failed.
 
     Attributes:
         stage: the stage that begins; empty in events that only show that the server lives.
         progress: 0 to 1.
+        early: the answer before tuning.
     """
 
     version: int
     stage: str = ""
     progress: float = 0.0
+    early: Grounding | None = None
     answer: Grounding | None = None
     failure: Failure | None = None
 

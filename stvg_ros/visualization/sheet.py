@@ -78,10 +78,17 @@ def contact_sheet(
     _title(sheet, tube, clip.frames[0].stamp_ns)
     _legend(sheet, evidence, candidates, truth)
     for place, index in enumerate(shown):
-        cell = _cell(clip, int(index), (cell_width, cell_height), tube, evidence, candidates, truth)
         x = _MARGIN + place % columns * (cell_width + _GAP)
         y = top + place // columns * (cell_height + _GAP)
-        sheet[y : y + cell_height, x : x + cell_width] = cell
+        sheet[y : y + cell_height, x : x + cell_width] = cell(
+            clip.frames[index],
+            (cell_width, cell_height),
+            tube,
+            origin_ns=clip.frames[0].stamp_ns,
+            evidence=evidence,
+            candidates=[c.boxes_xyxy_px[index] for c in candidates if c.present[index]],
+            truth=truth,
+        )
     _time_line(sheet, top + grid_height + 14, clip, tube, evidence, truth)
     return sheet
 
@@ -142,52 +149,61 @@ def _legend(
         )
 
 
-def _cell(
-    clip: Clip,
-    index: int,
+def cell(
+    frame: Frame,
     size_px: tuple[int, int],
     tube: Tube,
-    evidence: Evidence | None,
-    candidates: Sequence[CandidateTube],
-    truth: TrueBoxes | None,
+    *,
+    origin_ns: int,
+    evidence: Evidence | None = None,
+    candidates: Sequence[NDArray[np.float32]] = (),
+    truth: TrueBoxes | None = None,
 ) -> Image:
-    """One frame of the grid."""
-    frame = clip.frames[index]
+    """One frame with its attention, boxes and time.
+
+    Args:
+        frame: to show.
+        size_px: width and height of the picture.
+        tube: its boxes at the frame's stamp are drawn.
+        origin_ns: the stamp that counts as 0 s.
+        evidence: of the tube, if known.
+        candidates: boxes `(4,)` in camera pixels, drawn thin.
+        truth: as in `contact_sheet`.
+    """
     shrinks = size_px[0] < frame.image.shape[1]
     how = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
-    cell = np.asarray(cv2.resize(frame.image, size_px, interpolation=how), np.uint8)
+    picture = np.asarray(cv2.resize(frame.image, size_px, interpolation=how), np.uint8)
     if evidence is not None:
-        cell = overlay_heat(cell, heat_at(evidence, frame.stamp_ns))
+        picture = overlay_heat(picture, heat_at(evidence, frame.stamp_ns))
     scale = np.array(size_px * 2) / np.array(
         (frame.source_width_px, frame.source_height_px) * 2, np.float64
     )
 
     def draw(box: object, color: Rgb, thickness_px: int, label: str = "") -> None:
         x1, y1, x2, y2 = (np.asarray(box, np.float64) * scale).tolist()
-        draw_box(cell, (x1, y1, x2, y2), label, color, thickness_px)
+        draw_box(picture, (x1, y1, x2, y2), label, color, thickness_px)
 
     for candidate in candidates:
-        if candidate.present[index]:
-            draw(candidate.boxes_xyxy_px[index], CANDIDATE, 1)
+        draw(candidate, CANDIDATE, 1)
     if truth is not None:
         for row in np.flatnonzero(truth[0] == frame.stamp_ns):
             draw(truth[1][row], TRUE, 2)
     mine = [box for box in tube.boxes if box.stamp_ns == frame.stamp_ns]
     for box in mine:
         draw(box.box_xyxy_px, PREDICTED, 3)
-    _stamp(cell, frame, clip, bool(mine))
-    return cell
+    _stamp(picture, (frame.stamp_ns - origin_ns) / 1e9, bool(mine))
+    return picture
 
 
-def _stamp(cell: Image, frame: Frame, clip: Clip, inside: bool) -> None:
+def _stamp(picture: Image, time_s: float, inside: bool) -> None:
     """The time on a plate in the lower left corner; amber inside the predicted span."""
-    label = f"{(frame.stamp_ns - clip.frames[0].stamp_ns) / 1e9:.1f} s"
+    label = f"{time_s:.1f} s"
     width, height = text_size(label, 12)
-    y = cell.shape[0] - height - 10
-    plate = cell[y:, : width + 18].astype(np.float32)
+    y = picture.shape[0] - height - 10
+    plate = picture[y:, : width + 18].astype(np.float32)
     plate += 0.8 * (np.array(PREDICTED if inside else (24, 28, 34)) - plate)
-    cell[y:, : width + 18] = plate.astype(np.uint8)
-    draw_text(cell, label, (9, y + 6), 12, _TEXT if inside else (255, 255, 255))
+    picture[y:, : width + 18] = plate.astype(np.uint8)
+    draw_text(picture, label, (9, y + 6), 12, _TEXT if inside else (255, 255, 255))
 
 
 def heat_at(evidence: Evidence, stamp_ns: int) -> NDArray[np.float32]:

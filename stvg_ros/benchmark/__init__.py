@@ -1,0 +1,1 @@
+"""What a grounding costs: arithmetic, time and memory, beside the schedule that it replaces."""

@@ -1,0 +1,111 @@
+"""Models of true shapes at random weights: their arithmetic is that of trained ones."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from transformers import AutoTokenizer, Qwen2VLConfig, Qwen2VLForConditionalGeneration
+
+from stvg_ros.config import AttentionConfig
+from stvg_ros.core.interfaces import MllmSettings
+from stvg_ros.mllm.embedded import FOLDER
+from stvg_ros.mllm.family import Checkpoint
+from stvg_ros.mllm.hf_common import HfMllm
+from stvg_ros.mllm.loading import frozen
+from stvg_ros.mllm.preprocess import CLIP_MEAN, CLIP_STD, ImageNumbers
+from stvg_ros.mllm.qwen2_vl import FAMILY
+
+PATCH, MERGE = 14, 2
+CELL_PX = PATCH * MERGE  # one visual token
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A language model's numbers, in the order of a config.json."""
+
+    vocabulary: int
+    hidden: int
+    intermediate: int
+    layers: int
+    heads: int
+    key_heads: int
+
+
+SHAPES = {
+    "tiny": Shape(1000, 64, 128, 3, 4, 2),
+    "small": Shape(32000, 384, 1536, 8, 6, 2),
+    "0.5b": Shape(151936, 896, 4864, 24, 14, 2),
+    "7b": Shape(152064, 3584, 18944, 28, 28, 4),
+}
+
+
+def random_mllm(name: str, device: torch.device, dtype: torch.dtype, seed: int = 0) -> HfMllm:
+    """A Qwen2-VL with the language model of `SHAPES[name]` and a small vision tower.
+
+    The tower is kept small because both schedules run it once; the tokenizer is the embedded
+    model's, so a part of the vocabulary has no word.
+    """
+    shape = SHAPES[name]
+    tokenizer = AutoTokenizer.from_pretrained(FOLDER, local_files_only=True)
+
+    def token(word: str) -> int:
+        return int(tokenizer.convert_tokens_to_ids(word))
+
+    size = shape.hidden // shape.heads
+    config = Qwen2VLConfig(
+        text_config={
+            "vocab_size": shape.vocabulary,
+            "hidden_size": shape.hidden,
+            "intermediate_size": shape.intermediate,
+            "num_hidden_layers": shape.layers,
+            "num_attention_heads": shape.heads,
+            "num_key_value_heads": shape.key_heads,
+            "max_position_embeddings": 32768,
+            "rope_parameters": {
+                "rope_type": "default",
+                "rope_theta": 1e6,
+                "mrope_section": [size // 8, size // 16 * 3, size // 16 * 3],
+            },
+            "bos_token_id": None,
+            "eos_token_id": token("<|im_end|>"),
+            "pad_token_id": token("<|endoftext|>"),
+        },
+        vision_config={
+            "depth": 2,
+            "embed_dim": 64,
+            "hidden_size": shape.hidden,
+            "num_heads": 2,
+            "mlp_ratio": 2,
+            "patch_size": PATCH,
+            "temporal_patch_size": 2,
+            "spatial_merge_size": MERGE,
+        },
+        image_token_id=token("<|image_pad|>"),
+        video_token_id=token("<|video_pad|>"),
+        vision_start_token_id=token("<|vision_start|>"),
+        vision_end_token_id=token("<|vision_end|>"),
+    )
+    torch.manual_seed(seed)
+    with _defaults(device, dtype):
+        model = Qwen2VLForConditionalGeneration(config)
+    bounds = {"shortest_edge": CELL_PX**2, "longest_edge": CELL_PX**2 * 768}
+    numbers = ImageNumbers(bounds, None, CLIP_MEAN, CLIP_STD, 1 / 255, 3, PATCH, MERGE, 2)
+    checkpoint = Checkpoint(
+        f"random {name}", name, frozen(model), tokenizer, numbers, FAMILY, MllmSettings()
+    )
+    return HfMllm(checkpoint, AttentionConfig())
+
+
+@contextlib.contextmanager
+def _defaults(device: torch.device, dtype: torch.dtype) -> Iterator[None]:
+    """Weights are made where and as they are used: 7B would not fit twice."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        with torch.device(device):
+            yield
+    finally:
+        torch.set_default_dtype(before)

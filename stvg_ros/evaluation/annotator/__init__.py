@@ -1,0 +1,1 @@
+"""The annotation page: a small web server on this machine, and the page that it serves."""
