@@ -161,6 +161,8 @@ class CandidateTube:
         present: `(F,)` bool, whether the object is in the frame.
         interpolated: `(F,)` bool, whether the box was filled in between detections.
         score: the source's confidence in the track, 0 to 1.
+        masks: `(F, m, n)` bool, each stretched over the whole image, where the source has them;
+            a frame's mask is empty where it has only a box.
     """
 
     track_id: int
@@ -168,6 +170,7 @@ class CandidateTube:
     present: NDArray[np.bool_]
     interpolated: NDArray[np.bool_]
     score: float = 1.0
+    masks: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         count = len(self.present)
@@ -179,6 +182,14 @@ class CandidateTube:
                     f"CandidateTube.{name}: expected ({count},) bool, "
                     f"got {array.shape} {array.dtype}"
                 )
+        masks = self.masks
+        if masks is not None and (
+            masks.ndim != 3 or len(masks) != count or masks.dtype != np.bool_
+        ):
+            raise ValueError(
+                f"CandidateTube.masks: expected ({count}, m, n) bool, "
+                f"got {masks.shape} {masks.dtype}"
+            )
         if not self.present.any():
             raise ValueError(f"CandidateTube {self.track_id}: expected a frame with the object")
 

@@ -100,6 +100,7 @@ def test_a_perfect_grounder_scores_one_and_a_blind_one_zero(data: list[Sample]) 
     assert [row["name"] for row in table["rows"]] == names
     assert len(calls) == len((*ROWS, *CONTROLS)) * len(data)
     lines = {row["name"]: row for row in table["rows"]}
+    assert {row.over for row in (*ROWS, *CONTROLS)} <= {"", *names}
     last = lines["+ absence"]
     for metric in ("m_tIoU", "m_vIoU", "vIoU@0.3", "vIoU@0.5", "gt_vIoU", "spatial_accuracy"):
         assert last[metric] == pytest.approx(1)
@@ -114,6 +115,12 @@ def test_a_perfect_grounder_scores_one_and_a_blind_one_zero(data: list[Sample]) 
     }
     blind = lines["adaptive span, untrained model"]
     assert (blind["m_vIoU"], blind["vIoU@0.3"], blind["absence_auroc"]) == (0.0, 0.0, 0.5)
+    gains = {row["name"]: row for row in table["gains"]}
+    assert gains["+ TAS"]["over"] == "+ both prompts"
+    assert gains["+ TAS"]["m_vIoU"] == 0
+    lost = gains["adaptive span, untrained model"]
+    assert (lost["over"], lost["m_vIoU"], lost["spatial_accuracy"]) == ("+ adaptive span", -1, -1)
+    assert lost["intervals"]["m_vIoU"] == [-1, -1]
     kinds = {row["name"]: row for row in table["by_kind"]}
     assert list(kinds) == list(ASKED)
     for row in kinds.values():

@@ -21,7 +21,8 @@ from stvg_ros.core.query import (
     without_address,
 )
 from stvg_ros.errors import ConfigError
-from stvg_ros.evaluation.synthetic.queries import KINDS, phrased
+from stvg_ros.evaluation.synthetic.queries import KINDS, phrased, scene_queries
+from stvg_ros.evaluation.synthetic.scene import Scene
 
 # Command, attribute, action; "" where the part is the whole description.
 TABLE = """
@@ -40,6 +41,9 @@ robot, find the person in red who waves | the person in red | the person who wav
 Hey robot, could you show me the man who is jumping? | | the man who is jumping
 The woman in the red coat opens the door and leaves. | The woman in the red coat | The woman who opens the door and leaves
 the one who waves | | the one who waves
+the man in red standing still | the man in red | the man who is standing still
+the man with a bag standing without moving | the man with a bag | the man who is standing without moving
+the man in red standing near the door waves | the man in red standing near the door | the man who waves
 find the one who is waving | | the one who is waving
 find the person wearing red | the person wearing red |
 find the person waving | | the person who is waving
@@ -100,6 +104,17 @@ def test_parts_of_the_generated_sentences_are_told_apart(kind: str) -> None:
         assert split.attribute.lower() == look.lower(), text
         assert "red" not in split.action, text
         assert "wav" in split.action, text
+
+
+def test_looks_of_rendered_scenes_are_told_from_their_actions() -> None:
+    for seed in range(12):
+        for query in scene_queries(Scene.from_seed(seed), seed):
+            split = RuleSplitter().split(query.text)
+            if query.kind in ("combined", "command", "sentence"):
+                assert split.attribute.lower() == query.attribute.lower(), query.text
+                assert (query.shirt or query.bag) not in split.action.split(), query.text
+            if query.kind in ("attribute", "relation"):
+                assert split.attribute == query.text
 
 
 @pytest.mark.parametrize("text", ["find", "robot", "...", "?", "who", "find the", "is", "的"])

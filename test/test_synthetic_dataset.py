@@ -10,6 +10,7 @@ from stvg_ros.cli.main import main
 from stvg_ros.errors import RecordingError
 from stvg_ros.evaluation.annotations import read_annotations, true_tube
 from stvg_ros.evaluation.bag import read_frames
+from stvg_ros.evaluation.datasets import open_dataset
 from stvg_ros.evaluation.synthetic import dataset
 from stvg_ros.evaluation.synthetic.dataset import hc_stvg_entry, write_dataset
 from stvg_ros.evaluation.synthetic.queries import scene_queries, split_seed
@@ -55,6 +56,30 @@ def test_videos_with_the_annotations_of_hc_stvg(
         assert values["English"].endswith(".")
         assert (np.array(values["bbox"])[:, 2:] > 0).all()
         assert values["st_frame"] - 1 + len(values["bbox"]) <= 30
+
+
+@pytest.mark.parametrize(("version", "split"), [("v1", "test"), ("v2", "val")])
+def test_the_reader_of_hc_stvg_finds_nothing_odd(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, split: str
+) -> None:
+    # One frame a second spares time; the reader looks at seconds and frames.
+    whole = Scene.from_seed
+    monkeypatch.setattr(Scene, "from_seed", lambda seed, **how: whole(seed, **how, fps=1.0))
+    write_dataset(tmp_path, f"hc-stvg-{version}", split, 5, 2, lambda: None)
+    found = open_dataset(f"hcstvg-{version}", tmp_path, split)
+    assert (len(found.samples), found.missing, found.notes) == (2, (), ())
+    for sample in found.samples:
+        assert not sample.problem
+        scene = Scene.from_seed(split_seed(split, int(sample.id[-11:-4])), duration_s=20.0)
+        query = next(q for q in scene_queries(scene, seed=2) if q.text == sample.query)
+        truth = sample.truth(scene.stamps_ns, np.arange(20))
+        assert truth is not None
+        assert np.flatnonzero(truth.span)[[0, -1]].tolist() == [
+            query.start_frame,
+            query.end_frame - 1,
+        ]
+        boxes = scene.boxes_xyxy_px[query.target or 0][truth.span]
+        np.testing.assert_allclose(truth.boxes_xyxy_px[truth.span], boxes, atol=0.02)
 
 
 def test_bags_with_annotations_of_every_kind(tmp_path: Path) -> None:

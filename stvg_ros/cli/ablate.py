@@ -168,7 +168,18 @@ def shown(table: dict[str, Any]) -> str:
     for row in table["by_kind"]:
         cells = "".join(f"{_percent(row[key]):>13}" for key in keys)
         lines.append(f"{row['name']:<{wide}}{cells}{row['samples']:>13}")
+    lines += ["", f"{'gain, sentence by sentence':<{wide}}{'m_vIoU':>24}{'person':>24}  over"]
+    for row in table["gains"]:
+        cells = "".join(f"{_gain(row, name):>24}" for name in ("m_vIoU", "spatial_accuracy"))
+        lines.append(f"{row['name']:<{wide}}{cells}  {row['over']}")
     return "\n".join(lines)
+
+
+def _gain(row: dict[str, Any], name: str) -> str:
+    """Points with their interval, and whether it leaves a doubt about the sign."""
+    low, high = row["intervals"][name]
+    sign = "+" if low > 0 else "-" if high < 0 else "?"
+    return f"{100 * row[name]:+.1f} ({100 * low:+.1f} {100 * high:+.1f}) {sign}"
 
 
 def _percent(share: float | None) -> str:

@@ -22,6 +22,7 @@ COMMANDS = (
     ("ablate", "accuracy on rendered scenes, the parts of the method added one by one"),
     ("calibrate", "from when on a target counts as present, measured on rendered scenes"),
     ("bench", "what a grounding costs on this machine, beside a slow schedule"),
+    ("doctor", "checks model, memory, the running node and its topics; says what to do"),
 )
 
 

@@ -50,7 +50,8 @@ _VERB = re.compile(
     re.IGNORECASE,
 )
 _ING = re.compile(
-    r"\b(?!(?:wearing|holding|carrying|having|clothing|standing|morning|evening|building|ceiling|"
+    r"\b(?!(?:wearing|holding|carrying|having|clothing|"
+    r"standing(?!\s+(?:still|without|motionless))|morning|evening|building|ceiling|"
     r"painting|striking|interesting|king|ring|string|thing|something)\b)[a-z]{2,}ing\b",
     re.IGNORECASE,
 )

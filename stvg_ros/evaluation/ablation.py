@@ -48,31 +48,32 @@ class Row:
     """A line of the table: settings, and the model that runs under them.
 
     Attributes:
+        over: name of the row from which it differs in one thing; "" for none.
         model: "own", "random direction" or "negated gradient" (re-attention moves that way
             instead), or "untrained" (random weights of the same shape).
     """
 
     name: str
     values: dict[str, Value]
+    over: str
     model: str = "own"
 
 
 # The rows of the paper's ablation, then what this package adds.
 ROWS = (
-    Row("mean of the tokens", _BASE),
-    Row("+ token selection", _SELECTION),
-    Row("+ spatial prompt", {**_SELECTION, "reattention.spatial": True}),
-    Row("+ temporal prompt", {**_SELECTION, "reattention.temporal": True}),
-    Row("+ both prompts", _BOTH),
-    Row("+ TAS", _TAS),
-    Row("+ adaptive span", _ADAPTIVE),
-    Row("+ absence", {**_ADAPTIVE, "presence.enabled": True}),
+    Row("mean of the tokens", _BASE, ""),
+    Row("+ token selection", _SELECTION, "mean of the tokens"),
+    Row("+ spatial prompt", {**_SELECTION, "reattention.spatial": True}, "+ token selection"),
+    Row("+ temporal prompt", {**_SELECTION, "reattention.temporal": True}, "+ token selection"),
+    Row("+ both prompts", _BOTH, "+ token selection"),
+    Row("+ TAS", _TAS, "+ both prompts"),
+    Row("+ adaptive span", _ADAPTIVE, "+ TAS"),
+    Row("+ absence", {**_ADAPTIVE, "presence.enabled": True}, "+ adaptive span"),
 )
-# Each compares with the row of the same settings: both prompts, and the adaptive span.
 CONTROLS = (
-    Row("both prompts, random direction", _BOTH, "random direction"),
-    Row("both prompts, negated gradient", _BOTH, "negated gradient"),
-    Row("adaptive span, untrained model", _ADAPTIVE, "untrained"),
+    Row("both prompts, random direction", _BOTH, "+ both prompts", "random direction"),
+    Row("both prompts, negated gradient", _BOTH, "+ both prompts", "negated gradient"),
+    Row("adaptive span, untrained model", _ADAPTIVE, "+ adaptive span", "untrained"),
 )
 FLOORS = ("random tube", "whole window", "oracle tube")
 MODELS = ("own", *(row.model for row in CONTROLS))
@@ -209,7 +210,7 @@ class Ablation:
                     line.found += best.status == Status.FOUND
 
     def table(self) -> dict[str, Any]:
-        """`rows` (floors, the method's, controls) with 95 % `intervals`, and one row `by_kind`.
+        """`rows` (floors, the method's, controls) with 95 % `intervals`, `gains`, and `by_kind`.
 
         Raises:
             ValueError: no sample has a present target with a span of its own.
@@ -227,6 +228,7 @@ class Ablation:
                 for group, lines in groups
                 for name, line in lines.items()
             ],
+            "gains": [self._gain(row) for row in (*ROWS, *CONTROLS) if row.over],
             "by_kind": [self._kind(kind) for kind in ASKED if self._of_kind(kind)],
         }
 
@@ -256,6 +258,27 @@ class Ablation:
                 "of_four": len(of_four),
                 "absent": len(line.unsure),
             },
+        }
+
+    def _gain(self, row: Row) -> dict[str, Any]:
+        """What a row adds to the one that it differs from, sentence by sentence."""
+        pairs = zip(
+            self._lines[row.over].tubes, self._lines[row.name].tubes, self._present, strict=True
+        )
+        gains: dict[str, list[float]] = {"m_vIoU": [], "spatial_accuracy": []}
+        for before, after, sample in pairs:
+            truth = sample.truth
+            gains["spatial_accuracy"].append(
+                right_person(after, truth) - right_person(before, truth)
+            )
+            if sample.timed:
+                gains["m_vIoU"].append(score(after, truth).v_iou - score(before, truth).v_iou)
+        means = {name: bootstrap(values, seed=self._seed) for name, values in gains.items()}
+        return {
+            "name": row.name,
+            "over": row.over,
+            **{name: interval.mean for name, interval in means.items()},
+            "intervals": {name: [item.low, item.high] for name, item in means.items()},
         }
 
     def _of_kind(self, kind: str) -> list[int]:

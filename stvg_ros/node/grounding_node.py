@@ -19,6 +19,7 @@ from stvg_ros.errors import CanceledError, InactiveError, NoImagesError, StvgErr
 from stvg_ros.node.answers import Answers
 from stvg_ros.node.cameras import Cameras
 from stvg_ros.node.commands import Commands, Intake
+from stvg_ros.node.diagnostics import Diagnostics
 from stvg_ros.node.goals import Goals
 from stvg_ros.node.memory import release_memory
 from stvg_ros.node.parameters import Parameters
@@ -43,9 +44,11 @@ class Parts:
     standing: StandingQueries
     commands: Commands
     goals: Goals
+    diagnostics: Diagnostics
 
     def close(self) -> None:
         """Withdraws all interfaces."""
+        self.diagnostics.close()
         self.cameras.stop()
         self.goals.close()
         self.commands.close()
@@ -169,7 +172,7 @@ class GroundingNode(LifecycleNode):
             return TransitionCallbackReturn.ERROR
 
     def _configure(self) -> None:
-        self._settings.check()
+        config = self._settings.check()
         cameras = Cameras(self, self._current)
         answers = Answers(self, cameras, self._current)
         publish = answers.publish
@@ -177,11 +180,12 @@ class GroundingNode(LifecycleNode):
         standing = StandingQueries(self, cameras.clips, self._active_worker, publish)
         self._parts = Parts(
             cameras,
-            Locator(self, self._settings.config.depth),
+            Locator(self, config.depth),
             answers,
             standing,
             Commands(self, intake, standing, publish),
             Goals(self, intake, publish),
+            Diagnostics(self, cameras, self._active_worker, standing, config.diagnostics.period_s),
         )
         self._say("inactive")
 
@@ -218,9 +222,11 @@ class GroundingNode(LifecycleNode):
         if self._parts is not None:
             self._parts.cameras.stop()
         worker, self._worker = self._worker, None
-        if worker is not None and not worker.stop(PATIENCE_S):
-            self.get_logger().warning("a stage still runs; the memory is freed after it")
-        release_memory()
+        if worker is not None:
+            if not worker.stop(PATIENCE_S):
+                self.get_logger().warning("a stage still runs; the memory is freed after it")
+            del worker
+            release_memory()
         self._say("inactive")
 
     def _clean_up(self) -> None:

@@ -190,6 +190,12 @@ class Worker:
         with self._changed:
             return len(self._jobs)
 
+    @property
+    def busy(self) -> bool:
+        """Whether a job runs."""
+        with self._changed:
+            return self._running is not None
+
     def reconfigure(self, config: Config) -> None:
         """Uses other settings for the next commands."""
         with self._changed:
