@@ -7,7 +7,7 @@ from pathlib import Path
 from stvg_ros.config import Config, ProposalConfig, SplitConfig
 from stvg_ros.core.grounder import LocalGrounder
 from stvg_ros.core.interfaces import Mllm, Proposer, Splitter
-from stvg_ros.core.query import EndpointSplitter, MllmSplitter, RuleSplitter
+from stvg_ros.core.query import EndpointSplitter, MllmSplitter, RuleSplitter, WholeSplitter
 from stvg_ros.errors import ConfigError
 
 
@@ -54,6 +54,8 @@ def checkpoint_folder(path: str) -> Path:
 def build_splitter(config: SplitConfig, mllm: Mllm) -> Splitter:
     """The splitter that the configuration names."""
     method = mllm.settings.split if config.method == "auto" else config.method
+    if method == "none":
+        return WholeSplitter()
     if method == "rules":
         return RuleSplitter()
     if method == "mllm":

@@ -305,9 +305,9 @@ class SplitConfig(Group):
     group_name = "split"
     method: str = setting(
         "auto",
-        "who splits: the MLLM itself, an OpenAI-compatible endpoint, or rules; "
+        "who splits: the MLLM itself, an OpenAI-compatible endpoint, rules, or nobody; "
         "auto is rules for the embedded model and the MLLM for others",
-        choices=("auto", "mllm", "endpoint", "rules"),
+        choices=("auto", "mllm", "endpoint", "rules", "none"),
     )
     endpoint_url: str = setting("", "base URL of the endpoint, such as http://host:8000/v1")
     endpoint_model: str = setting("", "model name sent to the endpoint")
@@ -329,9 +329,15 @@ class AttentionConfig(Group):
     )
     selection: str = setting(
         "activation",
-        "the row used: the candidate of highest visual activation, the mean of all, or the "
-        "last one",
-        choices=("activation", "mean", "last"),
+        "the row used: the candidate of highest visual activation, the mean of all, or a fixed one",
+        choices=("activation", "mean", "fixed"),
+        dynamic=True,
+    )
+    index: int = setting(
+        -1,
+        "fixed: which candidate, from the question's final point on; -1 is the last",
+        minimum=-100,
+        maximum=100,
         dynamic=True,
     )
     rank_relative: bool = setting(

@@ -140,7 +140,7 @@ class SplitQuery:
         text: Q, without the words that only address the robot.
         attribute: Q_s, the static part, a noun phrase such as "the man in purple clothes".
         action: Q_t, what is done, such as "the man sits on the bench".
-        method: who split it: "mllm", "endpoint", "rules".
+        method: who split it: "mllm", "endpoint", "rules", "none".
         fallbacks: names of the parts ("attribute", "action") that had to fall back to Q.
     """
 

@@ -110,12 +110,15 @@ def test_relative_attention_of_unlike_prompts() -> None:
     [
         ({}, "a"),
         ({"rank_relative": False}, "b"),
-        ({"selection": "last"}, "b"),
+        ({"selection": "fixed"}, "b"),
+        ({"selection": "fixed", "index": 0}, "a"),
+        ({"selection": "fixed", "index": 9}, "b"),
+        ({"selection": "fixed", "index": -9}, "a"),
         ({"selection": "mean"}, "mean"),
         ({"relative": False, "rank_relative": False}, "b"),
     ],
 )
-def test_grounding_token(options: dict[str, bool | str], token: str) -> None:
+def test_grounding_token(options: dict[str, bool | str | int], token: str) -> None:
     config = AttentionConfig(**options)  # type: ignore[arg-type]
     asked, neutral = reading(ROWS, ("a", "b")), reading(NEUTRAL_ROWS, ("a", "b"))
     heat, label = grounding_map(asked, neutral, config)
