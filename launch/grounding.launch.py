@@ -1,26 +1,33 @@
 """Starts the grounding node.
 
     ros2 launch stvg_ros grounding.launch.py image:=/camera/image_raw command:=/command
+    ros2 launch stvg_ros grounding.launch.py cameras:=front,rear image:=/front/image,/rear/image
     ros2 launch stvg_ros grounding.launch.py --show-args
 
 An empty argument overrides nothing: the topic keeps its private name (`/grounding/tube`), the
-setting its value from the parameter file.
+setting its value from the parameter file. With several cameras, each of their topics is named in
+the order of `cameras`.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 from ament_index_python.packages import get_package_share_directory
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.substitutions import LaunchConfiguration
-from launch_ros.actions import Node
+from launch_ros.actions import LifecycleNode
 from launch_ros.parameter_descriptions import ParameterValue
 
 # Argument, default, what it says under --show-args.
-TOPICS = (
+CAMERA_TOPICS = (
     ("image", "", "camera topic; for compressed images the whole name, as /camera/compressed"),
+    ("depth", "", "topic of depth images aligned to the camera's; turns depth.enabled on"),
+    ("camera_info", "", "topic of the camera's sensor_msgs/CameraInfo, for depth"),
+)
+TOPICS = (
     ("command", "", "topic of std_msgs/String commands"),
     ("query", "", "topic of stvg_ros/Query commands, which carry options"),
     ("tube", "", "topic of the answers, stvg_ros/Tube"),
@@ -29,6 +36,8 @@ TOPICS = (
 SETTINGS = (
     ("model", "model.path", (), "local folder or hub id of the model, or 'embedded'"),
     ("device", "model.device", (), "auto, cpu, cuda, cuda:1, ..."),
+    ("cameras", "cameras", (), "names of several cameras, separated by commas"),
+    ("target_frame", "depth.target_frame", (), "frame in which positions are told, such as map"),
     (
         "image_transport",
         "image.transport",
@@ -40,6 +49,7 @@ OTHERS = (
     ("namespace", "", "namespace of the node"),
     ("name", "grounding", "name of the node"),
     ("params_file", "laptop_cpu.yaml", "parameter file: a path, or a preset of this package"),
+    ("autostart", "", "false to leave configure and activate to a lifecycle manager"),
     ("use_sim_time", "", "true to take time from /clock, as with ros2 bag play --clock"),
     ("log_level", "info", "debug, info, warn, error"),
 )
@@ -49,6 +59,23 @@ def parameter_file(name: str) -> str:
     """The path of a parameter file: of a preset of this package, or `name` itself."""
     preset = os.path.join(get_package_share_directory("stvg_ros"), "config", name)
     return preset if os.path.basename(name) == name and os.path.exists(preset) else name
+
+
+def remappings(value: Callable[[str], str]) -> list[tuple[str, str]]:
+    """The node's private topics and what they are to be, for arguments that are not empty."""
+    pairs = [(f"~/{name}", value(name)) for name, _, _ in TOPICS if value(name)]
+    cameras = [f"{name.strip()}/" for name in value("cameras").split(",")]
+    prefixes = cameras if value("cameras") else [""]
+    for name, _, _ in CAMERA_TOPICS:
+        topics = [topic.strip() for topic in value(name).split(",")] if value(name) else []
+        if topics and len(topics) != len(prefixes):
+            raise RuntimeError(
+                f"{name}: expected {len(prefixes)} topic(s), one for each of the cameras "
+                f"{value('cameras')!r}, got {value(name)!r}"
+            )
+        # Shorter than the cameras only when there are none.
+        pairs += [(f"~/{at}{name}", topic) for at, topic in zip(prefixes, topics, strict=False)]
+    return pairs
 
 
 def grounding_node(context: LaunchContext) -> list[LaunchDescriptionEntity]:
@@ -62,19 +89,20 @@ def grounding_node(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         for name, setting, _, _ in SETTINGS
         if value(name)
     }
-    if value("use_sim_time"):
-        overrides["use_sim_time"] = ParameterValue(
-            LaunchConfiguration("use_sim_time"), value_type=bool
-        )
+    for name in ("autostart", "use_sim_time"):
+        if value(name):
+            overrides[name] = ParameterValue(LaunchConfiguration(name), value_type=bool)
+    if value("depth"):
+        overrides["depth.enabled"] = True
     params_file = value("params_file")
     return [
-        Node(
+        LifecycleNode(
             package="stvg_ros",
             executable="grounding_node",
             namespace=value("namespace"),
             name=value("name"),
             parameters=([parameter_file(params_file)] if params_file else []) + [overrides],
-            remappings=[(f"~/{name}", value(name)) for name, _, _ in TOPICS if value(name)],
+            remappings=remappings(value),
             arguments=["--ros-args", "--log-level", value("log_level")],
             output="screen",
             emulate_tty=True,
@@ -86,7 +114,7 @@ def generate_launch_description() -> LaunchDescription:
     """Declares the arguments; `ros2 launch` calls this."""
     described = [
         DeclareLaunchArgument(name, default_value=default, description=description)
-        for name, default, description in TOPICS
+        for name, default, description in CAMERA_TOPICS + TOPICS
     ]
     for name, _, choices, description in SETTINGS:
         described.append(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from stvg_ros.config import Config, SplitConfig
+from pathlib import Path
+
+from stvg_ros.config import Config, ProposalConfig, SplitConfig
 from stvg_ros.core.grounder import LocalGrounder
-from stvg_ros.core.interfaces import Mllm, Splitter
+from stvg_ros.core.interfaces import Mllm, Proposer, Splitter
 from stvg_ros.core.query import EndpointSplitter, MllmSplitter, RuleSplitter
 from stvg_ros.errors import ConfigError
 
@@ -17,11 +19,36 @@ def build_grounder(config: Config) -> LocalGrounder:
         ConfigError: settings that do not fit together.
     """
     from stvg_ros.mllm import load_mllm
-    from stvg_ros.proposals.classical import ClassicalProposer
 
     mllm = load_mllm(config.model, config.attention)
     splitter = build_splitter(config.split, mllm)
-    return LocalGrounder(mllm, splitter, ClassicalProposer(config.proposals), config)
+    return LocalGrounder(mllm, splitter, build_proposer(config.proposals), config)
+
+
+def build_proposer(config: ProposalConfig) -> Proposer:
+    """The source of candidate tubes that the configuration names.
+
+    Raises:
+        ModelError, ConfigError: a checkpoint or the device cannot be used.
+    """
+    if config.source == "open_vocabulary":
+        from stvg_ros.proposals.open_vocabulary import OpenVocabularyProposer
+
+        return OpenVocabularyProposer.load(config)
+    from stvg_ros.proposals.classical import ClassicalProposer
+
+    return ClassicalProposer(config)
+
+
+def checkpoint_folder(path: str) -> Path:
+    """The local folder of the files of a model that `model.path` names; see `mllm.loading`.
+
+    Raises:
+        ModelError: there are none.
+    """
+    from stvg_ros.mllm.loading import checkpoint_folder
+
+    return checkpoint_folder(path)
 
 
 def build_splitter(config: SplitConfig, mllm: Mllm) -> Splitter:

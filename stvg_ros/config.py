@@ -153,6 +153,16 @@ class ImageConfig(Group):
 
 
 @dataclass(frozen=True)
+class DiagnosticsConfig(Group):
+    """Health on /diagnostics (node only)."""
+
+    group_name = "diagnostics"
+    period_s: float = setting(
+        1.0, "how often /diagnostics is told; 0 is never", unit="s", minimum=0.0, maximum=3600.0
+    )
+
+
+@dataclass(frozen=True)
 class DepthConfig(Group):
     """Aligned depth, for positions in space (node only)."""
 
@@ -222,6 +232,12 @@ class CommandConfig(Group):
     )
     queue_size: int = setting(
         8, "commands that may wait; one more is refused", minimum=1, maximum=1000, dynamic=True
+    )
+    preliminary: bool = setting(
+        False,
+        "publish the answer before tuning at once, as a preliminary tube, for every command; the "
+        "final one follows",
+        dynamic=True,
     )
     deadline_s: float = setting(
         0.0,
@@ -381,10 +397,10 @@ class SpanConfig(Group):
     group_name = "span"
     method: str = setting(
         "adaptive",
-        "adaptive: a threshold on S_frame; change_points: the run that differs most from the "
-        "rest; top_k: first to last of the K best (paper); contiguous: grow from the peak to a "
-        "fixed length (released code); window: all",
-        choices=("adaptive", "change_points", "top_k", "contiguous", "window"),
+        "adaptive: a threshold on S_frame; top_k: first to last of the K best (paper); "
+        "contiguous: grow from the peak to a fixed length (released code); change_points: the run "
+        "that rises most clearly above the rest; window: all",
+        choices=("adaptive", "top_k", "contiguous", "change_points", "window"),
         dynamic=True,
     )
     top_k: int = setting(
@@ -431,14 +447,62 @@ class ProposalConfig(Group):
     """Candidate tubes."""
 
     group_name = "proposals"
-    source: str = setting("classical", "where candidate tubes come from", choices=("classical",))
+    source: str = setting(
+        "classical",
+        "where candidate tubes come from: OpenCV's people detector and motion; detector and "
+        "tracker below, on what the query names; or a detector of yours on ~/detections",
+        choices=("classical", "open_vocabulary", "external"),
+    )
     min_frames: int = setting(
         3, "shorter tracks are dropped", unit="frames", minimum=1, maximum=100000, dynamic=True
     )
     min_height: float = setting(
         0.08,
-        "smallest height of a person, as a share of the image",
+        "classical: smallest height of a person, as a share of the image",
         minimum=0.0,
+        maximum=1.0,
+        dynamic=True,
+    )
+    detector: str = setting(
+        "IDEA-Research/grounding-dino-tiny",
+        "open_vocabulary: folder or hub id of a Grounding DINO or MM Grounding DINO",
+    )
+    tracker: str = setting(
+        "facebook/sam2.1-hiera-tiny", "open_vocabulary: folder or hub id of a SAM 2 or EdgeTAM"
+    )
+    device: str = setting("auto", "open_vocabulary: 'auto', 'cpu', 'cuda', 'cuda:1', ...")
+    box_threshold: float = setting(
+        0.4, "open_vocabulary: smallest score of a box (paper)", minimum=0.0, maximum=1.0
+    )
+    text_threshold: float = setting(
+        0.4,
+        "open_vocabulary: smallest score of a word of the phrase (paper)",
+        minimum=0.0,
+        maximum=1.0,
+    )
+    track_every: int = setting(
+        3,
+        "open_vocabulary: each n-th buffered frame is tracked; boxes between are interpolated",
+        unit="frames",
+        minimum=1,
+        maximum=1000,
+        dynamic=True,
+    )
+    detect_every: int = setting(
+        10,
+        "open_vocabulary: each n-th tracked frame is searched for new objects (paper)",
+        unit="frames",
+        minimum=1,
+        maximum=1000,
+        dynamic=True,
+    )
+    max_objects: int = setting(
+        20, "open_vocabulary: most objects that are tracked", minimum=1, maximum=1000, dynamic=True
+    )
+    merge_iou: float = setting(
+        0.5,
+        "open_vocabulary: objects whose masks overlap by as much are one",
+        minimum=0.01,
         maximum=1.0,
         dynamic=True,
     )
@@ -449,6 +513,7 @@ class Config:
     """All groups together."""
 
     node: NodeConfig = field(default_factory=NodeConfig)
+    diagnostics: DiagnosticsConfig = field(default_factory=DiagnosticsConfig)
     image: ImageConfig = field(default_factory=ImageConfig)
     depth: DepthConfig = field(default_factory=DepthConfig)
     window: WindowConfig = field(default_factory=WindowConfig)

@@ -95,6 +95,7 @@ class Query:
         end_ns: end of the asked window (included), or None for the newest frame.
         deadline_s: seconds from receipt after which the answer is of no use, or None.
         max_targets: how many tubes may be returned, best first.
+        preliminary: the answer before tuning is wanted too, ahead of the final one.
         camera: which of several cameras is meant, or "" for all; only the node reads it.
     """
 
@@ -104,6 +105,7 @@ class Query:
     end_ns: int | None = None
     deadline_s: float | None = None
     max_targets: int = 1
+    preliminary: bool = False
     camera: str = ""
 
     def __post_init__(self) -> None:
@@ -159,6 +161,8 @@ class CandidateTube:
         present: `(F,)` bool, whether the object is in the frame.
         interpolated: `(F,)` bool, whether the box was filled in between detections.
         score: the source's confidence in the track, 0 to 1.
+        masks: `(F, m, n)` bool, each stretched over the whole image, where the source has them;
+            a frame's mask is empty where it has only a box.
     """
 
     track_id: int
@@ -166,6 +170,7 @@ class CandidateTube:
     present: NDArray[np.bool_]
     interpolated: NDArray[np.bool_]
     score: float = 1.0
+    masks: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         count = len(self.present)
@@ -177,6 +182,14 @@ class CandidateTube:
                     f"CandidateTube.{name}: expected ({count},) bool, "
                     f"got {array.shape} {array.dtype}"
                 )
+        masks = self.masks
+        if masks is not None and (
+            masks.ndim != 3 or len(masks) != count or masks.dtype != np.bool_
+        ):
+            raise ValueError(
+                f"CandidateTube.masks: expected ({count}, m, n) bool, "
+                f"got {masks.shape} {masks.dtype}"
+            )
         if not self.present.any():
             raise ValueError(f"CandidateTube {self.track_id}: expected a frame with the object")
 

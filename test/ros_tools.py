@@ -13,6 +13,8 @@ os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
 os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
 
 import rclpy
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState, GetState
 from rclpy.action import ActionClient
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
@@ -173,6 +175,26 @@ class Setup:
         self.loop.close()
         self.node.destroy_node()
         self.client.destroy_node()
+
+
+def call(s, kind, name, request):
+    client = s.clients.get(name) or s.client.create_client(kind, f"/grounding/{name}")
+    s.clients[name] = client
+    s.until(client.service_is_ready)
+    future = client.call_async(request)
+    s.until(future.done)
+    return future.result()
+
+
+def state(s):
+    return call(s, GetState, "get_state", GetState.Request()).current_state.label
+
+
+def change(s, name):
+    """As a lifecycle manager does it: over the service."""
+    request = ChangeState.Request()
+    request.transition.id = getattr(Transition, f"TRANSITION_{name.upper()}")
+    return call(s, ChangeState, "change_state", request).success
 
 
 @pytest.fixture(scope="module")

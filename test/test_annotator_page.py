@@ -13,11 +13,15 @@ import numpy as np
 import pytest
 from browser import PATIENCE_S, chromium, console_errors, resize
 
+from stvg_ros.errors import RecordingError
 from stvg_ros.evaluation.annotations import read_annotations, true_tube
+from stvg_ros.evaluation.annotator.bag_frames import BagFrames
 from stvg_ros.evaluation.annotator.frames import JpegFrames, open_recording
+from stvg_ros.evaluation.annotator.recording import Recording
 from stvg_ros.evaluation.annotator.server import AnnotationServer
 from stvg_ros.evaluation.annotator.session import Session
 from stvg_ros.evaluation.bag import write_bag
+from stvg_ros.evaluation.samples import annotated_samples
 from stvg_ros.types import Frame
 
 START_NS, STEP_NS, COUNT = 1_700_000_000_000_000_000, 100_000_000, 41
@@ -47,8 +51,10 @@ def bag(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextmanager
-def served(bag: Path, out: Path) -> Iterator[AnnotationServer]:
-    source = JpegFrames(lambda: open_recording(bag))
+def served(
+    bag: Path, out: Path, opened: Callable[[Path], Recording] = open_recording
+) -> Iterator[AnnotationServer]:
+    source = JpegFrames(lambda: opened(bag))
     with AnnotationServer(source, Session(source.recording, bag, out)) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
@@ -173,6 +179,8 @@ def test_mark_save_and_open_again(driver: Any, bag: Path, tmp_path: Path) -> Non
     truth = true_tube(entry, stamps_ns)
     np.testing.assert_allclose(between, truth.boxes_xyxy_px[22], atol=0.01)
     assert truth.span.sum() == 31
+    (sample,) = annotated_samples(out)  # as the evaluation takes it
+    assert Path(sample.source.path) == bag.resolve()
 
     with served(bag, out) as server:
         page = Page(driver, server.address)
@@ -230,7 +238,8 @@ def test_without_a_mouse(driver: Any, bag: Path, tmp_path: Path) -> None:
         assert len(page.all(".key")) == 1
         page.press("?")
         assert page.all("dialog[open]")
-        page.press(Keys.ESCAPE)
+        page.find("#help button").click()
+        assert page.all("dialog[open]") == []
         page.press("n")
         page.press(Keys.ESCAPE)
         assert [item.get_attribute("aria-current") for item in page.all("#queries button")] == [
@@ -269,6 +278,27 @@ def test_what_goes_wrong_is_said(driver: Any, bag: Path, tmp_path: Path) -> None
     # The page asks before it forgets what is not saved.
     leave = "const e = new Event('beforeunload', {cancelable: true}); dispatchEvent(e);"
     assert driver.execute_script(leave + "return e.defaultPrevented")
+
+
+class Damaged(BagFrames):
+    """A bag whose frame 1 does not decode."""
+
+    def pictures(self, index: int) -> Iterator[tuple[int, np.ndarray]]:
+        if index == 1:
+            raise RecordingError("frame 1 is damaged")
+        return super().pictures(index)
+
+
+def test_a_damaged_frame_is_said_and_passed(driver: Any, bag: Path, tmp_path: Path) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    with served(bag, tmp_path / "run.json", lambda path: Damaged(path, None)) as server:
+        page = Page(driver, server.address)
+        page.press(Keys.ARROW_RIGHT)
+        page.until(lambda: page.message == "frame 1 is damaged")
+        page.press(Keys.ARROW_RIGHT)
+        page.until(lambda: page.message == "")
+        console_errors(driver)  # the browser reports the refusal itself
 
 
 def test_on_a_phone(driver: Any, bag: Path, tmp_path: Path) -> None:

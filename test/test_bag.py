@@ -116,3 +116,27 @@ def test_zstd_compression_of_every_kind_is_read(tmp_path: Path, storage: str, mo
     data.write_bytes(data.read_bytes()[: data.stat().st_size // 2])
     with pytest.raises(RecordingError, match="cannot be read as a rosbag2 recording"):
         list(read_frames(tmp_path / "zstd"))
+
+
+@pytest.mark.parametrize("encoding", ["rgb8", "bgr8", "mono8", "mono16", "bayer_rggb8"])
+def test_padded_rows_and_other_encodings(tmp_path: Path, encoding: str) -> None:
+    store = get_typestore(Stores.ROS2_JAZZY)
+    types = store.types
+    pixel = {"rgb8": [200, 100, 50], "bgr8": [50, 100, 200], "mono8": [90], "mono16": [7, 90]}
+    row = np.tile(np.array(pixel.get(encoding, [90]), np.uint8), 6)
+    rows = np.pad(np.tile(row, (4, 1)), ((0, 0), (0, 5)), constant_values=255)
+    header = types["std_msgs/msg/Header"](
+        stamp=types["builtin_interfaces/msg/Time"](sec=1, nanosec=2), frame_id="cam"
+    )
+    message = types[IMAGE](
+        header=header, height=4, width=6, encoding=encoding, is_bigendian=0, step=rows.shape[1],
+        data=rows.ravel(),
+    )  # fmt: skip
+    with Writer(tmp_path / "bag", version=9) as writer:
+        connection = writer.add_connection("/cam", IMAGE, typestore=store)
+        writer.write(connection, 7, store.serialize_cdr(message, IMAGE))
+    (frame,) = read_frames(tmp_path / "bag")
+    wanted = [200, 100, 50] if encoding in ("rgb8", "bgr8") else [90, 90, 90]
+    assert frame.image.shape == (4, 6, 3)
+    assert (frame.image == wanted).all()
+    assert (frame.stamp_ns, frame.frame_id) == (1_000_000_002, "cam")

@@ -35,8 +35,9 @@ def arguments() -> dict[str, str]:
 
 def test_arguments() -> None:
     assert set(arguments()) == {
-        "image", "command", "query", "tube", "model", "device", "image_transport", "namespace",
-        "name", "params_file", "use_sim_time", "log_level",
+        "image", "depth", "camera_info", "command", "query", "tube", "model", "device", "cameras",
+        "target_frame", "image_transport", "namespace", "name", "params_file", "autostart",
+        "use_sim_time", "log_level",
     }  # fmt: skip
     assert all(len(text) > 10 for text in arguments().values())
 
@@ -68,7 +69,12 @@ def launch_file(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     pytest.importorskip("launch", reason="ROS launch is not among the wheels")
     pytest.importorskip("launch_ros", reason="ROS launch is not among the wheels")
     monkeypatch.setenv("AMENT_PREFIX_PATH", os.environ.get("AMENT_PREFIX_PATH") or sys.prefix)
-    spec = importlib.util.spec_from_file_location("grounding_launch", FILE)
+    return module_of(FILE)
+
+
+def module_of(file: Path) -> ModuleType:
+    """A launch file as a module."""
+    spec = importlib.util.spec_from_file_location(file.name.split(".")[0], file)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -84,7 +90,7 @@ def node_arguments(
     from launch.actions import DeclareLaunchArgument
 
     handed: dict[str, Any] = {}
-    monkeypatch.setattr(module, "Node", lambda **arguments: handed.update(arguments))
+    monkeypatch.setattr(module, "LifecycleNode", lambda **arguments: handed.update(arguments))
     context = LaunchContext()
     context.launch_configurations.update(given)
     for entity in module.generate_launch_description().entities:
@@ -93,7 +99,10 @@ def node_arguments(
     module.grounding_node(context)
     *files, overrides = handed.pop("parameters")
     handed["files"] = files
-    handed["overrides"] = {name: value.evaluate(context) for name, value in overrides.items()}
+    handed["overrides"] = {
+        name: value if value is True else value.evaluate(context)
+        for name, value in overrides.items()
+    }
     return handed
 
 
@@ -129,7 +138,44 @@ def test_arguments_reach_the_node(launch_file: ModuleType, monkeypatch: pytest.M
         device="0",
         use_sim_time="true",
     )
-    assert handed["remappings"] == [("~/image", "/camera/image_raw"), ("~/tube", "/tube")]
+    assert handed["remappings"] == [("~/tube", "/tube"), ("~/image", "/camera/image_raw")]
     assert (handed["namespace"], handed["name"]) == ("robot", "finder")
     assert handed["files"] == ["/elsewhere/mine.yaml"]
     assert handed["overrides"] == {"model.device": "0", "use_sim_time": True}
+
+
+def test_depth_and_several_cameras(
+    launch_file: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handed = node_arguments(
+        launch_file, monkeypatch, cameras="front, rear", image="/f, /r", depth="/df,/dr",
+        autostart="false",
+    )  # fmt: skip
+    assert handed["remappings"] == [
+        ("~/front/image", "/f"), ("~/rear/image", "/r"),
+        ("~/front/depth", "/df"), ("~/rear/depth", "/dr"),
+    ]  # fmt: skip
+    assert handed["overrides"] == {
+        "cameras": "front, rear", "depth.enabled": True, "autostart": False,
+    }  # fmt: skip
+    with pytest.raises(RuntimeError, match=r"image: expected 2 topic\(s\)"):
+        node_arguments(launch_file, monkeypatch, cameras="front,rear", image="/only")
+
+
+def test_the_bag_needs_a_folder_and_plays_its_own_time(launch_file: ModuleType) -> None:
+    from launch import LaunchContext
+    from launch.actions import DeclareLaunchArgument
+
+    module = module_of(FILE.with_name("grounding_with_bag.launch.py"))
+    context = LaunchContext()
+    for entity in module.generate_launch_description().entities:
+        if isinstance(entity, DeclareLaunchArgument):
+            entity.execute(context)
+    with pytest.raises(RuntimeError, match="bag: expected the folder"):
+        module.player(context)
+    context.launch_configurations["bag"] = "/my/bag"
+    assert len(module.player(context)) == 2
+    context.launch_configurations["shutdown"] = "true"
+    assert len(module.player(context)) == 3
+    given = dict(module.node(context)[0].launch_arguments)
+    assert given == {"image": "/camera/image_raw", "use_sim_time": "true"}

@@ -56,7 +56,7 @@ LAYERS = {
     ),
 }
 # Foundations with one library more: they read and write pictures.
-EXTRA = {"images": {"cv2"}, "video": {"cv2", "av"}}
+EXTRA = {"camera_images": {"cv2"}, "images": {"cv2"}, "video": {"cv2", "av"}}
 
 
 def layer_of(parts: tuple[str, ...]) -> str:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from stvg_ros.mllm.preprocess import ImageNumbers, normalised, patches, square_size
 from stvg_ros.mllm.qwen2_vl import frame_size as size_of_qwen2
 from stvg_ros.mllm.qwen3_vl import frame_size as size_of_qwen3
+from stvg_ros.mllm.video_llama_3 import frame_size as size_of_video_llama
 
 pytest.importorskip("torchvision", reason="torchvision is missing: no library video processors")
 SHAPES = [(48, 64, 4), (480, 640, 4), (200, 100, 5), (240, 426, 20), (90, 160, 7), (448, 448, 2)]
@@ -52,7 +53,11 @@ def assert_close(ours: NDArray[Any], expected: torch.Tensor, numbers: ImageNumbe
 @pytest.mark.parametrize(("height", "width", "count"), SHAPES)
 @pytest.mark.parametrize(
     ("name", "size_of"),
-    [("Qwen2VLVideoProcessor", size_of_qwen2), ("Qwen3VLVideoProcessor", size_of_qwen3)],
+    [
+        ("Qwen2VLVideoProcessor", size_of_qwen2),
+        ("Qwen3VLVideoProcessor", size_of_qwen3),
+        ("VideoLlama3VideoProcessor", size_of_video_llama),
+    ],
 )
 def test_patches(name: str, size_of: Any, height: int, width: int, count: int) -> None:
     processor = getattr(transformers, name)()
@@ -61,7 +66,7 @@ def test_patches(name: str, size_of: Any, height: int, width: int, count: int) -
     expected = theirs(processor, images)
     rows, columns = size_of(numbers, height, width, count)
     grid = expected["video_grid_thw"][0].tolist()
-    assert grid == [-(-count // 2), rows // numbers.patch, columns // numbers.patch]
+    assert grid == [-(-count // numbers.pair), rows // numbers.patch, columns // numbers.patch]
     ours = patches(normalised(images, rows, columns, numbers), numbers)
     assert_close(ours, expected["pixel_values_videos"], numbers)
 

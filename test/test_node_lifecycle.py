@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import threading
 import weakref
 
@@ -10,10 +9,8 @@ import numpy as np
 import pytest
 
 pytest.importorskip("rclpy", reason="rclpy is missing: run `make test` or source a ROS 2")
-from lifecycle_msgs.msg import Transition
-from lifecycle_msgs.srv import ChangeState, GetState
 from rclpy.parameter import Parameter
-from ros_tools import ToyGrounder, context, start
+from ros_tools import ToyGrounder, change, context, start, state
 from std_msgs.msg import String
 
 from stvg_ros import msg
@@ -21,26 +18,6 @@ from stvg_ros.errors import ConfigError, ModelError
 
 __all__ = ["context", "start"]  # fixtures
 pytestmark = pytest.mark.usefixtures("context")
-
-
-def call(s, kind, name, request):
-    client = s.clients.get(name) or s.client.create_client(kind, f"/grounding/{name}")
-    s.clients[name] = client
-    s.until(client.service_is_ready)
-    future = client.call_async(request)
-    s.until(future.done)
-    return future.result()
-
-
-def state(s):
-    return call(s, GetState, "get_state", GetState.Request()).current_state.label
-
-
-def change(s, name):
-    """As a lifecycle manager does it: over the service."""
-    request = ChangeState.Request()
-    request.transition.id = getattr(Transition, f"TRANSITION_{name.upper()}")
-    return call(s, ChangeState, "change_state", request).success
 
 
 def test_autostart_takes_the_node_to_active(start):
@@ -170,7 +147,6 @@ def test_twenty_lives_leave_nothing_behind(start):
     before, topics = 0, 0
     for life in range(21):
         assert change(s, "deactivate")
-        gc.collect()
         assert models[-1]() is None
         assert change(s, "cleanup")
         if life == 0:  # what the first life leaves is kept for good, such as caches of libraries

@@ -86,6 +86,13 @@ def test_images_that_do_not_convert_are_refused_and_the_rest_goes_on() -> None:
     assert "3 were read, 3 of them could not be converted" in str(moment.error)
 
 
+def test_impossible_stamps_are_refused_and_clear_nothing() -> None:
+    shown = [*images(0, 1), Image(-1), *images(2)]
+    (moment,) = replay(shown, WindowConfig(max_rate_hz=0.0), [None])
+    assert moment.images == {"read": 4, "stored": 3, "refused": 1}
+    assert len(moment.stamps_ns) == 3
+
+
 def test_a_break_fails_the_commands_after_it() -> None:
     def broken():
         yield from images(0, 1, 2)

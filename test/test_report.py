@@ -11,15 +11,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from recordings import SIZE, box_at, square_bag, stamp
+from recordings import SIZE, annotate, box_at, entry, square_bag, stamp
 
 from stvg_ros.cli.main import main
 from stvg_ros.errors import RecordingError
 from stvg_ros.evaluation.metrics import FrameTube, Score
 from stvg_ros.evaluation.records import Result, ResultFile, Source, write_json
 from stvg_ros.evaluation.report import COLUMNS, worst_first, write_report
-from stvg_ros.evaluation.report.page import flat
+from stvg_ros.evaluation.report.fragments import flat
 from stvg_ros.evaluation.report.pictures import draw, shown_stamps
+from stvg_ros.evaluation.samples import annotated_samples
 from stvg_ros.types import Evidence, Query, Status, Tube, TubeBox
 
 COUNT = 30
@@ -135,7 +136,9 @@ def test_the_page(run: Path) -> None:
     assert 16 <= counts["img"] <= 32
     assert "true 1.0 to 1.9 s, predicted 0.8 to 2.0 s" in text
     assert "true none, predicted 0.0 to 0.4 s" in text
-    assert "2 samples without a target, of which 50.0 % were not found" in text
+    assert text.count("2 samples without a target, of which 50.0 % were not found") == 2
+    assert text.count('<th scope="row">kitchen</th>') == 1
+    assert text.count('<th scope="row">answer</th>') == 3  # all, kitchen, office
     assert "<script" not in text
     assert not re.search(r'(?:src|href)="(?!data:)', text)
 
@@ -195,6 +198,17 @@ def test_pictures_that_cannot_be_had_have_a_reason(bag: Path, tmp_path: Path) ->
     assert "no such recording" in reasons["gone"]
     assert "has no images at the frames of the run" in reasons["other"]
     assert reasons["broken"] == "no frame of it could be read"
+
+
+def test_pictures_are_found_from_another_folder(
+    bag: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    annotate(bag.parent / "run1.json", "run1", entry("q1", 2, 8))
+    monkeypatch.chdir(bag.parent)
+    (sample,) = annotated_samples(Path("run1.json"))
+    monkeypatch.chdir(tmp_path)
+    drawn, reasons = draw([replace(found(bag), source=sample.source)], 10**9)
+    assert drawn["good"] and not reasons
 
 
 def test_pictures_are_bounded(bag: Path) -> None:

@@ -79,7 +79,9 @@ VIDEO = {
     "qwen2_vl": "<|vision_start|><|video_pad|><|vision_end|>",
     "qwen2_5_vl": "<|vision_start|><|video_pad|><|vision_end|>",
     "qwen3_vl": "<|vision_start|><|video_pad|><|vision_end|>",
+    "qwen3_vl_moe": "<|vision_start|><|video_pad|><|vision_end|>",
     "llava_onevision": "<video>",
+    "video_llama_3": "<|video_pad|>\\n",
     "internvl": "<video>\\n",
 }
 
@@ -162,7 +164,10 @@ def config_of(kind: str, tokenizer: Any) -> Any:
             return transformers.Qwen2_5_VLConfig(text_config=text, vision_config=vision, **ids)
         text["head_dim"] = 8
         vision |= {"num_position_embeddings": 64, "deepstack_visual_indexes": [0, 1]}
-        return transformers.Qwen3VLConfig(text_config=text, vision_config=vision, **ids)
+        if kind == "qwen3_vl":
+            return transformers.Qwen3VLConfig(text_config=text, vision_config=vision, **ids)
+        text |= {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 24}
+        return transformers.Qwen3VLMoeConfig(text_config=text, vision_config=vision, **ids)
     vision = {
         "hidden_size": 16,
         "intermediate_size": 24,
@@ -171,6 +176,14 @@ def config_of(kind: str, tokenizer: Any) -> Any:
         "patch_size": PATCH,
         "image_size": 24,
     }
+    if kind == "video_llama_3":
+        vision.pop("image_size")
+        return transformers.VideoLlama3Config(
+            text_config={"model_type": "qwen2", **text},
+            vision_config=vision,
+            image_token_id=token("<|image_pad|>"),
+            video_token_id=token("<|video_pad|>"),
+        )
     if kind == "internvl":
         vision |= {"image_size": [24, 24], "patch_size": [PATCH, PATCH]}
         return transformers.InternVLConfig(
@@ -207,8 +220,10 @@ def save(kind: str, class_name: str, folder: Path) -> Path:
     tokenizer.save_pretrained(folder)
     numbers: dict[str, Any] = {"patch_size": PATCH, "merge_size": 2, "temporal_patch_size": 2}
     if kind.startswith("qwen"):
-        total = 6 if kind == "qwen3_vl" else 1
+        total = 6 if kind.startswith("qwen3") else 1
         numbers["size"] = {"shortest_edge": 256 * total, "longest_edge": 400 * total}
+    elif kind == "video_llama_3":
+        numbers["size"] = {"shortest_edge": 256, "longest_edge": 2400}
     elif kind == "llava_next_video":
         numbers |= {"size": {"shortest_edge": 24}, "crop_size": {"height": 24, "width": 24}}
         numbers["do_center_crop"] = True

@@ -66,17 +66,20 @@ def matmul_rate(
 
 
 def timed(work: Callable[[], T], device: torch.device) -> tuple[T, float]:
-    """The result of some work, and its seconds until the device is done."""
-    _finish(device)
+    """The result of some work, and its seconds until the device is done.
+
+    On a CPU these are the seconds that this process computes, all threads together over their
+    number: other programs on the machine do not count.
+    """
+    if device.type != "cuda":
+        begin = time.process_time()
+        result = work()
+        return result, (time.process_time() - begin) / torch.get_num_threads()
+    torch.cuda.synchronize(device)
     begin = time.perf_counter()
     result = work()
-    _finish(device)
+    torch.cuda.synchronize(device)
     return result, time.perf_counter() - begin
-
-
-def _finish(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
 
 
 class PeakMemory:

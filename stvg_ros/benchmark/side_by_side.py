@@ -164,7 +164,8 @@ class _Counted:
     def prefill(self, visual: VisualTokens, offset: Tensor | None = None) -> Any:
         self.passes += 1
         if offset is not None and offset.requires_grad:
-            offset.register_hook(self._count_backward)
+            leaf: Any = offset
+            leaf.register_hook(self._count_backward)
         return self._mllm.prefill(visual, offset)
 
     def look(self, passes: Any, question: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import webbrowser
 from contextlib import closing
 from functools import partial
@@ -40,6 +41,8 @@ def run(given: argparse.Namespace) -> int:
             print("Only this machine can open it; Ctrl+C ends it.", flush=True)
             if given.open:
                 webbrowser.open(server.address)
+            # A shell that starts it in the background has told it to ignore the interrupt.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             try:
                 server.serve_forever()
             except KeyboardInterrupt:

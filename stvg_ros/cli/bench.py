@@ -96,6 +96,8 @@ def print_stages(config: Config, seed: int, repeats: int) -> None:
 
 def print_side_by_side(mllm: HfMllm, frames: int, decode: int) -> None:
     """This package's schedule and the slow one on the same weights."""
+    import torch
+
     from stvg_ros.benchmark.measuring import matmul_rate
     from stvg_ros.benchmark.side_by_side import side_by_side
 
@@ -121,7 +123,8 @@ def print_side_by_side(mllm: HfMllm, frames: int, decode: int) -> None:
         f"{slow.seconds / ours.seconds:.1f} times faster, {slow.flops / ours.flops:.1f} times less "
         f"arithmetic; maps differ by {found.difference:.1e} of their peak\n"
         f"passes: arithmetic over that of one prefill; held: memory above weights and video; "
-        f"attention: rows x N of a layer here, N x N of all layers there\n"
+        f"attention: rows x N of a layer here, N x N of all layers there; on a CPU the time is "
+        f"what this process computed, over its {torch.get_num_threads()} threads\n"
         f"floor {ours.flops / rate:.2f} s at {rate / 1e9:.0f} GFLOP/s, so this package takes "
         f"{ours.seconds * rate / ours.flops:.1f} times the floor\n"
     )

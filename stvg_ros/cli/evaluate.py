@@ -132,10 +132,9 @@ def _work(folder: Run, left: list[Sample], total: int, config: Config, job: Job)
     import torch
     from tqdm import tqdm
 
-    from stvg_ros.build import build_grounder
+    from stvg_ros.build import build_grounder, checkpoint_folder
     from stvg_ros.evaluation.environment import environment
     from stvg_ros.evaluation.runner import evaluate
-    from stvg_ros.mllm.loading import checkpoint_folder
 
     grounder = build_grounder(config)
     path = config.model.path

@@ -20,7 +20,9 @@ COMMANDS = (
     ("report", "what an evaluation run gave, as an HTML page, JSON and CSV"),
     ("synthesize", "rendered scenes as a data set: videos or bags, with true tubes"),
     ("ablate", "accuracy on rendered scenes, the parts of the method added one by one"),
-    ("bench", "seconds per stage of a grounding on this machine"),
+    ("calibrate", "from when on a target counts as present, measured on rendered scenes"),
+    ("bench", "what a grounding costs on this machine, beside a slow schedule"),
+    ("doctor", "checks model, memory, the running node and its topics; says what to do"),
 )
 
 

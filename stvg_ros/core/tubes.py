@@ -46,6 +46,7 @@ class Scored:
             candidate.present[self.sampled],
             slot_of_frames(self.slots, len(self.sampled)),
             self.clip.size_px,
+            None if candidate.masks is None else candidate.masks[self.sampled],
         )
 
     def object_score(self, candidate: CandidateTube) -> float:

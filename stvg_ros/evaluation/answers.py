@@ -98,6 +98,7 @@ def evidence_to_json(evidence: Evidence) -> dict[str, Any]:
         "frame_scores": [float(s) if math.isfinite(s) else None for s in evidence.frame_scores],
         "track_scores": {str(k): float(v) for k, v in evidence.track_scores.items()},
         "grounding_token": evidence.grounding_token,
+        "margins": list(evidence.margins),
     }
 
 
@@ -117,6 +118,7 @@ def evidence_from_json(values: Mapping[str, Any]) -> Evidence:
         frame_scores=np.array(scores, np.float32),
         track_scores={int(k): float(v) for k, v in values["track_scores"].items()},
         grounding_token=values["grounding_token"],
+        margins=tuple(values["margins"]),
     )
 
 

@@ -6,24 +6,25 @@ import sqlite3
 import struct
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-from rosbags.image import ImageError as RosbagsImageError
+from numpy.typing import NDArray
 from rosbags.image import message_to_cvimage
 from rosbags.interfaces import Connection
 from rosbags.rosbag2 import Reader, StoragePlugin, Writer, WriterError
 from rosbags.typesys import Stores, get_typestore
 
+from stvg_ros.camera_images import compressed_frame, image_frame, stamp_ns
 from stvg_ros.errors import ImageError, RecordingError, StvgError
-from stvg_ros.images import reduced
 from stvg_ros.types import Frame
 
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
+ANY_SIZE_PX = 1 << 20  # no image is longer
 STORAGES = {"sqlite3": StoragePlugin.SQLITE3, "mcap": StoragePlugin.MCAP}
 
 
@@ -176,30 +177,35 @@ class BagImage:
     """An image message whose pixels are not converted yet.
 
     Attributes:
-        stamp_ns: the header's stamp.
+        stamp_ns: the header's stamp; -1 for an impossible one, whose frame is refused.
+        raw: the message as it lies in the recording.
         message: `sensor_msgs/Image` or `CompressedImage`.
         name: what errors call it.
     """
 
     stamp_ns: int
+    raw: RawMessage
     message: Any
     name: str
 
     def frame(self, long_side_px: int | None = None) -> Frame:
-        """The image in RGB, scaled down to a long side where one is given.
+        """The image in RGB, scaled down to a long side where one is given, as the node does it.
 
         Raises:
             ImageError: an encoding that is not known, or bytes that do not decode.
         """
+        limit = long_side_px or ANY_SIZE_PX
         try:
-            image = np.asarray(message_to_cvimage(self.message, "rgb8"), np.uint8)
-        except (RosbagsImageError, ValueError, TypeError, AssertionError, cv2.error) as error:
-            raise ImageError(f"{self.name}: cannot be converted to rgb8 ({error})") from error
-        if image.ndim != 3 or 0 in image.shape:
-            raise ImageError(f"{self.name}: expected pixels, got an empty image")
-        small = image if long_side_px is None else reduced(image, long_side_px)
-        frame_id = self.message.header.frame_id
-        return Frame(self.stamp_ns, small, image.shape[1], image.shape[0], frame_id)
+            if hasattr(self.message, "format"):
+                return compressed_frame(self.message, limit)
+            return image_frame(self.message, limit, _library_rgb)
+        except ImageError as error:
+            raise ImageError(f"{self.name}: {error}") from error
+
+
+def _library_rgb(message: Any, rows: NDArray[np.uint8], encoding: str) -> NDArray[np.uint8]:
+    packed = replace(message, encoding=encoding, step=rows.shape[1], data=rows.ravel())
+    return np.asarray(message_to_cvimage(packed, "rgb8"), np.uint8)
 
 
 def read_images(
@@ -221,12 +227,12 @@ def read_images(
         connection = _image_connection(reader, path, topic)
         for _, recorded_ns, data in reader.messages([connection], start, stop):
             message: Any = store.deserialize_cdr(data, connection.msgtype)
-            stamp = message.header.stamp
-            yield BagImage(
-                stamp.sec * 1_000_000_000 + stamp.nanosec,
-                message,
-                f"{path}: the image recorded at {recorded_ns} ns on {connection.topic}",
-            )
+            name = f"{path}: the image recorded at {recorded_ns} ns on {connection.topic}"
+            raw = RawMessage(recorded_ns, bytes(data))
+            try:
+                yield BagImage(stamp_ns(message.header.stamp), raw, message, name)
+            except ImageError:
+                yield BagImage(-1, raw, message, name)
 
 
 def read_frames(path: Path | str, topic: str | None = None) -> Iterator[Frame]:

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from stvg_ros.errors import RecordingError
@@ -15,6 +14,7 @@ from stvg_ros.evaluation.metrics import FrameTube
 from stvg_ros.evaluation.synthetic.queries import SceneQuery
 from stvg_ros.evaluation.synthetic.render import render
 from stvg_ros.evaluation.synthetic.scene import Scene
+from stvg_ros.images import reduced
 from stvg_ros.types import Clip, Frame
 from stvg_ros.video import read_video
 
@@ -49,13 +49,7 @@ def thinned(frames: Iterable[Frame], max_rate_hz: float) -> Iterator[Frame]:
 
 def shrunk(frame: Frame, long_side_px: int) -> Frame:
     """The frame with its image scaled down to a long side; the source size stays."""
-    height, width = frame.image.shape[:2]
-    factor = long_side_px / max(height, width)
-    if factor >= 1:
-        return frame
-    size = (max(1, round(width * factor)), max(1, round(height * factor)))
-    image = cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA)
-    return replace(frame, image=np.asarray(image, np.uint8))
+    return replace(frame, image=reduced(frame.image, long_side_px))
 
 
 def file_clip(

@@ -1,4 +1,4 @@
-"""What a run was made with: versions, machine, and the hash of the model's weights."""
+"""What a run was made with: versions, machine, hashes of the code and of the weights."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ PACKAGES = (
 _HASHED = (".safetensors", ".bin", ".json", ".jinja", ".model", ".txt")
 
 
-def environment(model: str, folder: Path, gpu: str | None) -> dict[str, Any]:
+def environment(model: str, folder: Path | None, gpu: str | None) -> dict[str, Any]:
     """The content of `environment.json`.
 
     Args:
         model: as the settings name it.
-        folder: of its files.
+        folder: of its files; None when they are not on this machine.
         gpu: name of the graphics card in use, or None.
     """
     versions = {"python": platform.python_version()}
@@ -34,14 +34,25 @@ def environment(model: str, folder: Path, gpu: str | None) -> dict[str, Any]:
     return {
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "versions": versions,
+        "code": {"sha256": code_hash()},
         "machine": {
             "system": platform.platform(),
             "processor": platform.machine(),
             "cores": os.cpu_count(),
             "gpu": gpu,
         },
-        "model": {"path": model, "sha256": folder_hash(folder)},
+        "model": {"path": model, "sha256": "" if folder is None else folder_hash(folder)},
     }
+
+
+def code_hash() -> str:
+    """SHA-256 of the names and contents of this package's modules."""
+    package = Path(__file__).parent.parent
+    total = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        total.update(f"{path.relative_to(package)}\n".encode())
+        total.update(path.read_bytes())
+    return total.hexdigest()
 
 
 def folder_hash(folder: Path) -> str:

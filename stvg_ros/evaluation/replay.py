@@ -103,6 +103,9 @@ def _offer(
     config: WindowConfig,
 ) -> None:  # fmt: skip
     """Shows an image to the window, which converts it only when it keeps it."""
+    if image.stamp_ns < 0:
+        counts["refused"] += 1
+        return
     newest_ns = line.stamps_ns[-1] if line.stamps_ns else -1
     if not window.wanted(image.stamp_ns):
         if image.stamp_ns > newest_ns:

@@ -52,7 +52,7 @@ def evaluate(samples: Sequence[Sample], grounder: Grounder, job: Job) -> Iterato
     for sample in samples:
         groups.setdefault(sample.replay_key, []).append(sample)
     for group in groups.values():
-        asked = sorted(group, key=_when)
+        asked = in_order(group)
         fine = [sample for sample in asked if not sample.problem]
         for sample in asked:
             if sample.problem:
@@ -61,8 +61,9 @@ def evaluate(samples: Sequence[Sample], grounder: Grounder, job: Job) -> Iterato
             yield from _replayed(fine, grounder, job)
 
 
-def _when(sample: Sample) -> float:
-    return float("inf") if sample.command_ns is None else sample.command_ns
+def in_order(samples: Sequence[Sample]) -> list[Sample]:
+    """The samples in order of their commands, those at the end of the source last."""
+    return sorted(samples, key=lambda s: (s.command_ns is None, s.command_ns or 0))
 
 
 def _replayed(samples: list[Sample], grounder: Grounder, job: Job) -> Iterator[Result]:

@@ -105,7 +105,7 @@ def annotated_samples(
                 "name it there or with --bag"
             )
         recording = path.parent / annotations.recording
-    source = Source(str(recording), topic=annotations.topic if topic is None else topic)
+    source = Source(str(recording.resolve()), topic=annotations.topic if topic is None else topic)
     return [
         Sample(
             id=f"{path.stem}/{entry.id}",

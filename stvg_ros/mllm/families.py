@@ -34,6 +34,9 @@ FAMILIES = {  # model_type of config.json
     "qwen3_vl": Row(
         "qwen3_vl", "Qwen3-VL", "Qwen3VLForConditionalGeneration", "by image size", True
     ),
+    "qwen3_vl_moe": Row(
+        "qwen3_vl", "Qwen3-VL-MoE", "Qwen3VLMoeForConditionalGeneration", "by image size", True
+    ),
     "llava_onevision": Row(
         "llava_onevision",
         "LLaVA-OneVision",
@@ -46,6 +49,13 @@ FAMILIES = {  # model_type of config.json
         "LLaVA-NeXT-Video",
         "LlavaNextVideoForConditionalGeneration",
         "12 x 12 at 336 px",
+        False,
+    ),
+    "video_llama_3": Row(
+        "video_llama_3",
+        "VideoLLaMA3",
+        "VideoLlama3ForConditionalGeneration",
+        "by image size",
         False,
     ),
     "internvl": Row(

@@ -22,7 +22,14 @@ from stvg_ros.mllm.preprocess import ImageNumbers
 from stvg_ros.mllm.rows import NAME
 
 # Small beside the language model, and what they lose every later step would see.
-KEPT_WHOLE = ["lm_head", "model.visual", "model.vision_tower", "model.multi_modal_projector"]
+KEPT_WHOLE = [
+    "lm_head",
+    "model.visual",
+    "model.vision_tower",
+    "model.vision_model",
+    "model.projector",
+    "model.multi_modal_projector",
+]
 PREPROCESSORS = ("video_preprocessor_config.json", "preprocessor_config.json")
 
 

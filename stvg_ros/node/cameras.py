@@ -45,12 +45,20 @@ class Camera:
         self._raw = config().image.transport == "raw"
         self.name = name
         self.window = Window(config().window)
+        self.received = 0
+        self.last_received = 0.0  # monotonic seconds
+        self.last_stamp_ns = 0
         self.errors = 0
         self.last_error = ""
         self.callback_times_s: deque[float] = deque(maxlen=10_000)
         self.depth: DepthFeed | None = None
         if config().depth.enabled:
             self.depth = DepthFeed(node, topic(name, ""), config(), self.window)
+
+    @property
+    def running(self) -> bool:
+        """Whether images are taken."""
+        return self._subscription is not None
 
     def start(self) -> None:
         """Takes images from now on."""
@@ -74,6 +82,8 @@ class Camera:
 
     def _on_image(self, message: Any) -> None:
         begin = time.perf_counter()
+        self.received += 1
+        self.last_received = time.monotonic()
         try:
             self._store(message)
         except StvgError as error:
@@ -85,7 +95,8 @@ class Camera:
         self.callback_times_s.append(time.perf_counter() - begin)
 
     def _store(self, message: Any) -> None:
-        if not self.window.wanted(stamp_ns(message.header.stamp)):
+        self.last_stamp_ns = stamp_ns(message.header.stamp)
+        if not self.window.wanted(self.last_stamp_ns):
             return
         long_side_px = self._config().window.long_side_px
         convert = image_frame if self._raw else compressed_frame

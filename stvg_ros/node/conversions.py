@@ -10,22 +10,8 @@ from geometry_msgs.msg import Point
 from std_msgs.msg import Header
 
 from stvg_ros import msg
-from stvg_ros.errors import ImageError
+from stvg_ros.camera_images import stamp_ns as stamp_ns
 from stvg_ros.types import Evidence, Query, Tube, TubeBox
-
-
-def stamp_ns(stamp: Any, what: str = "header.stamp") -> int:
-    """Nanoseconds of a `builtin_interfaces/Time`.
-
-    Raises:
-        ImageError: seconds below zero, or a second or more of nanoseconds.
-    """
-    if stamp.sec < 0 or not 0 <= stamp.nanosec < 1_000_000_000:
-        raise ImageError(
-            f"{what}: expected sec >= 0 and nanosec below 1000000000, got sec={stamp.sec} "
-            f"nanosec={stamp.nanosec}; the driver stamps its images wrongly"
-        )
-    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
 
 
 def time_message(nanoseconds: int) -> Time:
@@ -53,6 +39,7 @@ def query_of(message: Any, query_id: str) -> Query:
         end_ns=stamp_ns(message.window_end, "window_end") or None,
         deadline_s=deadline_s or None,
         max_targets=message.max_targets or 1,
+        preliminary=getattr(message, "preliminary", False),  # only the topic has it
         camera=message.camera,
     )
 
@@ -75,8 +62,10 @@ def tube_message(tube: Tube) -> msg.Tube:
         confidence=float(tube.confidence),
         rank=tube.rank,
         track_id=tube.track_id,
+        score=float(tube.score),
         consistency=float(tube.consistency),
         dropped_steps=tube.dropped_steps,
+        preliminary=tube.preliminary,
         start=time_message(tube.start_ns),
         end=time_message(tube.end_ns),
         image_width=tube.width_px,

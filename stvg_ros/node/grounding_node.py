@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +15,11 @@ from std_msgs.msg import String
 from stvg_ros.build import build_grounder
 from stvg_ros.config import Config
 from stvg_ros.core.interfaces import Grounder
-from stvg_ros.errors import CanceledError, InactiveError, StvgError
+from stvg_ros.errors import CanceledError, InactiveError, NoImagesError, StvgError
 from stvg_ros.node.answers import Answers
 from stvg_ros.node.cameras import Cameras
 from stvg_ros.node.commands import Commands, Intake
+from stvg_ros.node.diagnostics import Diagnostics
 from stvg_ros.node.goals import Goals
 from stvg_ros.node.memory import release_memory
 from stvg_ros.node.parameters import Parameters
@@ -26,6 +27,7 @@ from stvg_ros.node.positions import Locator
 from stvg_ros.node.qos import LATCHED
 from stvg_ros.node.standing import StandingQueries
 from stvg_ros.node.worker import Worker
+from stvg_ros.types import Clip
 from stvg_ros.window import Window
 
 PROGRESS_S = 5.0  # how often a long load tells how long it takes
@@ -42,9 +44,11 @@ class Parts:
     standing: StandingQueries
     commands: Commands
     goals: Goals
+    diagnostics: Diagnostics
 
     def close(self) -> None:
         """Withdraws all interfaces."""
+        self.diagnostics.close()
         self.cameras.stop()
         self.goals.close()
         self.commands.close()
@@ -168,19 +172,20 @@ class GroundingNode(LifecycleNode):
             return TransitionCallbackReturn.ERROR
 
     def _configure(self) -> None:
-        self._settings.check()
+        config = self._settings.check()
         cameras = Cameras(self, self._current)
         answers = Answers(self, cameras, self._current)
         publish = answers.publish
-        intake = Intake(cameras, self._active_worker)
+        intake = Intake(cameras, self._active_worker, answers.publish_preliminary)
         standing = StandingQueries(self, cameras.clips, self._active_worker, publish)
         self._parts = Parts(
             cameras,
-            Locator(self, self._settings.config.depth),
+            Locator(self, config.depth),
             answers,
             standing,
             Commands(self, intake, standing, publish),
             Goals(self, intake, publish),
+            Diagnostics(self, cameras, self._active_worker, standing, config.diagnostics.period_s),
         )
         self._say("inactive")
 
@@ -189,7 +194,11 @@ class GroundingNode(LifecycleNode):
         self._say("loading the model")
         assert self._parts is not None
         worker = Worker(
-            lambda: self._build(config), config.command, self._say, self._parts.locator.finish
+            lambda: self._build(config),
+            config.command,
+            self._say,
+            self._parts.locator.finish,
+            self._unprepared,
         )
         try:
             self._wait_loaded(worker)
@@ -213,9 +222,11 @@ class GroundingNode(LifecycleNode):
         if self._parts is not None:
             self._parts.cameras.stop()
         worker, self._worker = self._worker, None
-        if worker is not None and not worker.stop(PATIENCE_S):
-            self.get_logger().warning("a stage still runs; the memory is freed after it")
-        release_memory()
+        if worker is not None:
+            if not worker.stop(PATIENCE_S):
+                self.get_logger().warning("a stage still runs; the memory is freed after it")
+            del worker
+            release_memory()
         self._say("inactive")
 
     def _clean_up(self) -> None:
@@ -225,6 +236,15 @@ class GroundingNode(LifecycleNode):
             parts.close()
         self._settings.release()
         self._say("unconfigured")
+
+    def _unprepared(self) -> Iterable[Clip]:
+        """The windows whose frames may be encoded while no command waits."""
+        if not self._settings.config.sampling.ahead:
+            return ()
+        try:
+            return self.cameras.clips("").values()
+        except NoImagesError:
+            return ()
 
     def _current(self) -> Config:
         return self._settings.config

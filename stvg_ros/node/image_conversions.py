@@ -3,94 +3,28 @@
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Callable
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
+from stvg_ros import camera_images
+from stvg_ros.camera_images import compressed_frame as compressed_frame
+from stvg_ros.camera_images import pixel_rows
 from stvg_ros.depth import Intrinsics, thinned
 from stvg_ros.errors import ImageError
-from stvg_ros.images import reduced
-from stvg_ros.node.conversions import stamp_ns, time_message
+from stvg_ros.node.conversions import time_message
 from stvg_ros.types import Frame
 
-# Read here, so that they can be scaled down before their colours are converted.
-_TO_RGB = {
-    "rgb8": None,
-    "bgr8": cv2.COLOR_BGR2RGB,
-    "rgba8": cv2.COLOR_RGBA2RGB,
-    "bgra8": cv2.COLOR_BGRA2RGB,
-    "mono8": cv2.COLOR_GRAY2RGB,
-}
-# Two names of one layout; not every library knows the newer ones.
-_SAME = {"uyvy": "yuv422", "yuyv": "yuv422_yuy2"}
-# Bytes per pixel by encoding of sensor_msgs/image_encodings.
-_PIXEL_BYTES = (
-    (r"mono8|bayer_(rggb|bggr|gbrg|grbg)8", 1),
-    (r"mono16|bayer_(rggb|bggr|gbrg|grbg)16|yuv422|yuv422_yuy2", 2),
-    (r"rgb8|bgr8", 3),
-    (r"rgba8|bgra8", 4),
-    (r"rgb16|bgr16", 6),
-    (r"rgba16|bgra16", 8),
-)
 _DEPTHS = {"16uc1": ("u2", 1000.0), "mono16": ("u2", 1000.0), "32fc1": ("f4", 1.0)}
 
 
 def image_frame(message: Image, long_side_px: int) -> Frame:
-    """A camera image as the window keeps it; scaled down before its colours are converted.
-
-    Raises:
-        ImageError: size, step, data or encoding that do not fit together.
-    """
-    ns = stamp_ns(message.header.stamp)
-    width, height = message.width, message.height
-    encoding = _SAME.get(message.encoding.lower(), message.encoding.lower())
-    for pattern, count in _PIXEL_BYTES:
-        if re.fullmatch(pattern, encoding):
-            rows = _rows(message, count)
-            break
-    else:
-        raise ImageError(
-            f"image encoding: {message.encoding!r} is not known; expected rgb8, bgr8, rgba8, "
-            "bgra8, mono8, mono16, a yuv422 or a bayer encoding of sensor_msgs/image_encodings"
-        )
-    if encoding in _TO_RGB:
-        small = reduced(rows if count == 1 else rows.reshape(height, width, count), long_side_px)
-        code = _TO_RGB[encoding]
-        # The view on the message's bytes must not outlive the message.
-        rgb = small.copy() if code is None else np.asarray(cv2.cvtColor(small, code), np.uint8)
-    elif encoding == "mono16":
-        grey = rows.view(">u2" if message.is_bigendian else "<u2") >> 8
-        small = reduced(grey.astype(np.uint8), long_side_px)
-        rgb = np.asarray(cv2.cvtColor(small, cv2.COLOR_GRAY2RGB), np.uint8)
-    else:
-        rgb = reduced(_library_rgb(message, rows, encoding), long_side_px)
-    return Frame(ns, rgb, width, height, message.header.frame_id)
-
-
-def compressed_frame(message: CompressedImage, long_side_px: int) -> Frame:
-    """The same for a JPEG or PNG image.
-
-    Raises:
-        ImageError: the bytes do not decode.
-    """
-    ns = stamp_ns(message.header.stamp)
-    data = np.frombuffer(message.data, np.uint8)
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-    if image is None:
-        raise ImageError(
-            f"compressed image: {data.size} bytes of format {message.format!r} do not decode; "
-            "expected JPEG or PNG"
-        )
-    height, width = image.shape[:2]
-    small = reduced(np.asarray(image, np.uint8), long_side_px)
-    rgb = np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2RGB), np.uint8)
-    return Frame(ns, rgb, width, height, message.header.frame_id)
+    """See `camera_images.image_frame`; rarer encodings go through cv_bridge where it works."""
+    return camera_images.image_frame(message, long_side_px, _library_rgb)
 
 
 def depth_metres(message: Image, long_side_px: int) -> NDArray[np.float32]:
@@ -106,7 +40,7 @@ def depth_metres(message: Image, long_side_px: int) -> NDArray[np.float32]:
             f"got {message.encoding!r}"
         )
     order = ">" if message.is_bigendian else "<"
-    values = thinned(_rows(message, int(kind[1])).view(order + kind), long_side_px)
+    values = thinned(pixel_rows(message, int(kind[1])).view(order + kind), long_side_px)
     metres: NDArray[np.float32] = values.astype(np.float32) / np.float32(unit)
     metres[~(metres > 0) | np.isinf(metres)] = np.nan  # zero: not measured
     return metres
@@ -125,31 +59,6 @@ def intrinsics_of(info: CameraInfo, width: int, height: int) -> Intrinsics:
         return eye
     except ValueError as error:
         raise ImageError(f"camera_info: {error}") from error
-
-
-def _rows(message: Image, bytes_per_pixel: int) -> NDArray[np.uint8]:
-    """The pixels' bytes without padding, `(h, w * bytes_per_pixel)`; a view where that is possible.
-
-    Raises:
-        ImageError: size, step and data do not fit together.
-    """
-    width, height = message.width, message.height
-    if width < 1 or height < 1:
-        raise ImageError(f"image size: expected 1 x 1 or more, got {width} x {height}")
-    row_bytes = width * bytes_per_pixel
-    if message.step < row_bytes:
-        raise ImageError(
-            f"image step: expected at least {row_bytes} bytes for {width} pixels of "
-            f"{message.encoding}, got {message.step}"
-        )
-    if len(message.data) != message.step * height:
-        raise ImageError(
-            f"image data: expected step x height = {message.step * height} bytes, "
-            f"got {len(message.data)}"
-        )
-    rows = np.frombuffer(message.data, np.uint8).reshape(height, message.step)[:, :row_bytes]
-    # Wider pixels are read through another type, which needs rows without gaps.
-    return rows if bytes_per_pixel == 1 else np.ascontiguousarray(rows)
 
 
 @functools.cache
@@ -175,13 +84,7 @@ def _library_rgb(message: Image, rows: NDArray[np.uint8], encoding: str) -> NDAr
         step=rows.shape[1],
     )
     packed.data.frombytes(rows.tobytes())
-    try:
-        return np.asarray(_library()(packed, "rgb8"), np.uint8)
-    except Exception as error:
-        raise ImageError(
-            f"image encoding: {message.encoding!r} cannot be converted to rgb8 "
-            f"({type(error).__name__}: {error})"
-        ) from error
+    return np.asarray(_library()(packed, "rgb8"), np.uint8)
 
 
 def image_message(image: NDArray[np.uint8], ns: int, frame_id: str) -> Image:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
-from weakref import WeakKeyDictionary
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -23,6 +22,7 @@ from stvg_ros.proposals.background import (
 )
 from stvg_ros.proposals.detection import Detections, ShapeDetector, merged
 from stvg_ros.proposals.filling import Filled, filled, held, tubes_of
+from stvg_ros.proposals.keeping import ByImage
 from stvg_ros.proposals.stabilizing import (
     WORK_WIDTH_PX,
     Image,
@@ -57,6 +57,14 @@ class _Observed:
     shapes: tuple[Boxes, NDArray[np.float32]] | None
 
 
+@dataclass
+class _View:
+    """One camera's view: how it moves, and how many of its frames were observed."""
+
+    stabilizer: Stabilizer = field(default_factory=Stabilizer)
+    count: int = 0
+
+
 class ClassicalProposer:
     """People who move or are shaped like people, for cameras that stand or turn slowly.
 
@@ -72,9 +80,8 @@ class ClassicalProposer:
         self._config = config
         self._lock = threading.Lock()
         self._shapes = ShapeDetector()
-        self._stabilizer = Stabilizer()
-        self._count = 0
-        self._observed: WeakKeyDictionary[Frame, _Observed] = WeakKeyDictionary()
+        self._views: dict[str, _View] = {}
+        self._observed: ByImage[_Observed] = ByImage()
 
     @property
     def name(self) -> str:
@@ -84,7 +91,7 @@ class ClassicalProposer:
     @property
     def fill(self) -> tuple[int, int]:
         """Frames that are kept as observed, and the bytes of their working copies."""
-        kept = list(self._observed.values())
+        kept = list(self._observed)
         return len(kept), sum(item.copy.nbytes for item in kept)
 
     def reconfigure(self, config: ProposalConfig) -> None:
@@ -92,7 +99,7 @@ class ClassicalProposer:
         self._config = config
 
     def observe(self, frame: Frame) -> None:
-        """Takes a frame as it arrives, in order of the stamps; a frame counts once.
+        """Takes a frame as it arrives, each camera's in order of the stamps; a frame counts once.
 
         Raises:
             ProposalError: OpenCV refused the image.
@@ -117,18 +124,20 @@ class ClassicalProposer:
             raise _refused(clip.frames[0], error) from error
 
     def _observation(self, frame: Frame) -> _Observed:
-        known = self._observed.get(frame)
+        known = self._observed.get(frame.image)
         if known is not None:
             return known
+        view = self._views.setdefault(frame.frame_id, _View())
         copy = working_copy(frame.image)
-        offset = self._stabilizer(copy)
+        offset = view.stabilizer(copy)
         shapes = None
-        if self._count % _SHAPE_EVERY == 0:
+        if view.count % _SHAPE_EVERY == 0:
             boxes, scores = self._shapes(frame.image)
             shapes = (boxes * (WORK_WIDTH_PX / frame.image.shape[1]) - np.tile(offset, 2), scores)
-        self._count += 1
-        self._observed[frame] = _Observed(copy, offset, shapes)
-        return self._observed[frame]
+        view.count += 1
+        observed = _Observed(copy, offset, shapes)
+        self._observed.put(frame.image, observed)
+        return observed
 
     def _tubes(self, clip: Clip, observed: Sequence[_Observed]) -> tuple[CandidateTube, ...]:
         origin = observed[len(observed) // 2].offset

@@ -18,8 +18,9 @@ from stvg_ros.evaluation.records import (
     read_json,
     read_results,
 )
-from stvg_ros.evaluation.report.page import ANSWER, page
+from stvg_ros.evaluation.report.page import page
 from stvg_ros.evaluation.report.pictures import draw, found_rows, truth_rows
+from stvg_ros.evaluation.report.sample import ANSWER
 from stvg_ros.evaluation.summary import summary
 
 FORMAT = "stvg_ros report 1"

@@ -1,0 +1,84 @@
+"""Starts the grounding node, plays annotated bags to it, scores its tubes, and ends.
+
+    ros2 launch stvg_ros bag_evaluation.launch.py annotations:=run.json out:=out/live
+
+What the grounding node is started with are the arguments of grounding.launch.py; an empty argument
+overrides nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+
+from ament_index_python.packages import get_package_share_directory
+from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
+from launch.actions import (
+    DeclareLaunchArgument,
+    EmitEvent,
+    IncludeLaunchDescription,
+    OpaqueFunction,
+    RegisterEventHandler,
+)
+from launch.event_handlers import OnProcessExit
+from launch.events import Shutdown
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+
+# Argument, default, what it says under --show-args.
+EVALUATION = (
+    ("annotations", "", "annotation files, separated by spaces"),
+    ("bag", "", "the bag, if the annotation file names none"),
+    ("topic", "", "image topic in the bag, where it has several"),
+    ("rate", "1.0", "times the recorded pace"),
+    ("window_s", "", "how far back commands ask; empty: a second less than the node's window"),
+    ("convention", "", "how frames are counted, see stvg-ros evaluate --help"),
+    ("out", "out/live", "folder of the run"),
+)
+GROUNDING = (
+    ("model", "", "local folder or hub id of the model, or 'embedded'"),
+    ("device", "", "auto, cpu, cuda, cuda:1, ..."),
+    ("image_transport", "", "raw or compressed, as the bag's images are"),
+    ("params_file", "laptop_cpu.yaml", "parameter file: a path, or a preset of this package"),
+    ("log_level", "info", "debug, info, warn, error"),
+)
+NAME = "grounding"
+
+
+def evaluation(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    """The program that plays and scores; its end is the end of all."""
+    words = []
+    for name, _, _ in EVALUATION:
+        value = LaunchConfiguration(name).perform(context)
+        if value:
+            parts = shlex.split(value) if name == "annotations" else [value]
+            words += [f"--{name.replace('_', '-')}", *parts]
+    program = Node(
+        package="stvg_ros",
+        executable="bag_evaluation",
+        arguments=[*words, "--node", f"/{NAME}"],
+        output="screen",
+        emulate_tty=True,
+    )
+    done = OnProcessExit(
+        target_action=program, on_exit=[EmitEvent(event=Shutdown(reason="the evaluation is done"))]
+    )
+    return [RegisterEventHandler(done), program]
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Declares the arguments; `ros2 launch` calls this."""
+    described = [
+        DeclareLaunchArgument(name, default_value=default, description=description)
+        for name, default, description in (*EVALUATION, *GROUNDING)
+    ]
+    folder = os.path.join(get_package_share_directory("stvg_ros"), "launch")
+    node = IncludeLaunchDescription(
+        PythonLaunchDescriptionSource(os.path.join(folder, "grounding.launch.py")),
+        launch_arguments=[
+            ("name", NAME),
+            *((name, LaunchConfiguration(name)) for name, _, _ in GROUNDING),
+        ],
+    )
+    return LaunchDescription([*described, node, OpaqueFunction(function=evaluation)])

@@ -1,0 +1,124 @@
+"""`stvg-ros doctor`: checks model, device, memory, the node and its topics; says what to do."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from stvg_ros.cli.options import add_model_arguments, at_least, config_of
+from stvg_ros.config import Config, ModelConfig
+from stvg_ros.errors import ConfigError, ModelError
+from stvg_ros.findings import Finding, write_findings
+
+# Room beside the weights for attention, gradients and images, as a share of the weights.
+HEADROOM = 1.3
+BYTES = {"float32": 4.0, "float16": 2.0, "bfloat16": 2.0}
+QUANTIZED_BYTES = {"4bit": 0.6, "8bit": 1.1}  # with what stays whole
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the command's arguments."""
+    parser.add_argument("--node", default="/grounding", help="full name of the node to look at")
+    parser.add_argument(
+        "--seconds", type=at_least(0.5), default=3.0, help="how long to listen (default 3)"
+    )
+    add_model_arguments(parser)
+
+
+def run(given: argparse.Namespace) -> int:
+    """Prints what was found; 0 when nothing is bad."""
+    fine = write_findings(model_findings(config_of(given)))
+    if importlib.util.find_spec("rclpy") is None:
+        remedy = "source a ROS 2 installation, or use `make setup`, to check the node as well"
+        write_findings([Finding("note", "ros", "rclpy is not installed here", remedy)])
+        return 0 if fine else 1
+    # Away from a checkout, whose ./stvg_ros would hide the installed package.
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "stvg_ros.node.doctor", given.node, str(given.seconds)]
+        return max(0 if fine else 1, subprocess.run(command, cwd=folder, check=False).returncode)
+
+
+def model_findings(config: Config) -> Iterator[Finding]:
+    """Model, device, memory; nothing is loaded or fetched."""
+    from stvg_ros.mllm.families import FAMILIES
+    from stvg_ros.mllm.loading import checkpoint_folder, device_of
+
+    model = config.model
+    try:
+        device = device_of(model.device)
+        yield Finding("ok", "device", f"model.device {model.device!r} is {device} here")
+    except ConfigError as error:
+        yield Finding("bad", "device", str(error), "set model.device to auto or cpu")
+        return
+    local = model.path == "embedded" or Path(model.path).expanduser().is_dir()
+    if not local and model.path.count("/") == 1 and model.path[0] not in "./~":
+        yield Finding(
+            "note", "model", f"{model.path} is a hub id, fetched when the node is first activated",
+            "fetch it beforehand and give its folder, for a robot without network",
+        )  # fmt: skip
+        return
+    try:
+        folder = checkpoint_folder(model.path) if local else None
+    except ModelError as error:
+        yield Finding("bad", "model", str(error), "give the folder that holds config.json")
+        return
+    if folder is None:
+        yield Finding(
+            "bad", "model", f"model.path {model.path!r}: no such folder",
+            "give a folder with config.json, a hub id, or 'embedded'",
+        )  # fmt: skip
+        return
+    values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    kind = values.get("model_type")
+    if kind not in FAMILIES:
+        yield Finding(
+            "bad", "model", f"{folder}: model_type {kind!r} is not supported",
+            f"use one of {', '.join(sorted(FAMILIES))}",
+        )  # fmt: skip
+        return
+    stored = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    if not stored:
+        yield Finding("bad", "model", f"{folder}: no *.safetensors", "download the weights again")
+        return
+    yield Finding(
+        "ok", "model", f"{model.path}: {FAMILIES[kind].title}, {stored / 1e6:.0f} MB of weights"
+    )
+    yield _memory(model, device.type, stored, str(values.get("dtype", values.get("torch_dtype"))))
+
+
+def _memory(model: ModelConfig, device: str, stored: int, stored_dtype: str) -> Finding:
+    """Whether the weights and what grounding needs beside them fit."""
+    auto = "bfloat16" if device == "cuda" else "float32"
+    wanted = QUANTIZED_BYTES.get(
+        model.quantization, BYTES[auto if model.dtype == "auto" else model.dtype]
+    )
+    needed = HEADROOM * stored * wanted / BYTES.get(stored_dtype, 2.0)
+    if device == "cuda":
+        import torch
+
+        free, where = torch.cuda.mem_get_info()[0], "on the GPU"
+    else:
+        free, where = free_memory_bytes(), "of main memory"
+    text = f"about {needed / 1e9:.1f} GB needed, {free / 1e9:.1f} GB free {where}"
+    if needed <= free:
+        return Finding("ok", "memory", text)
+    remedy = "set model.quantization to 4bit, take a smaller model, or end other programs"
+    return Finding("bad", "memory", text, remedy)
+
+
+def free_memory_bytes() -> int:
+    """Main memory that can be had without swapping."""
+    try:
+        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
