@@ -231,10 +231,10 @@ class GroundingNode(LifecycleNode):
 
     def _clean_up(self) -> None:
         self._deactivate()
+        self._settings.release()
         parts, self._parts = self._parts, None
         if parts is not None:
             parts.close()
-        self._settings.release()
         self._say("unconfigured")
 
     def _unprepared(self) -> Iterable[Clip]:
