@@ -35,6 +35,10 @@ def build_proposer(config: ProposalConfig) -> Proposer:
         from stvg_ros.proposals.open_vocabulary import OpenVocabularyProposer
 
         return OpenVocabularyProposer.load(config)
+    if config.source == "external":
+        from stvg_ros.proposals.external import ExternalProposer
+
+        return ExternalProposer(config)
     from stvg_ros.proposals.classical import ClassicalProposer
 
     return ClassicalProposer(config)

@@ -512,6 +512,42 @@ class ProposalConfig(Group):
         maximum=1.0,
         dynamic=True,
     )
+    detections: str = setting(
+        "auto",
+        "external: message type of ~/detections, vision_msgs/Detection2DArray or "
+        "stvg_ros/DetectionArray; auto is the first one where vision_msgs is installed",
+        choices=("auto", "vision_msgs", "stvg_ros"),
+    )
+    slop_s: float = setting(
+        0.05,
+        "external: stamps of an image and its detections that differ by less belong together",
+        unit="s",
+        minimum=0.0001,
+        maximum=10.0,
+    )
+    queue_size: int = setting(
+        30, "external: images that wait for their detections", minimum=1, maximum=1000
+    )
+
+
+@dataclass(frozen=True)
+class FollowConfig(Group):
+    """Following the target after a tube is found (node only)."""
+
+    group_name = "follow"
+    enabled: bool = setting(
+        False,
+        "keep publishing the target's box on ~/target; ~/follow switches it, too",
+        dynamic=True,
+    )
+    lost_s: float = setting(
+        1.5,
+        "the target is lost when it has not been seen for so long",
+        unit="s",
+        minimum=0.05,
+        maximum=3600.0,
+        dynamic=True,
+    )
 
 
 @dataclass(frozen=True)
@@ -533,6 +569,7 @@ class Config:
     span: SpanConfig = field(default_factory=SpanConfig)
     presence: PresenceConfig = field(default_factory=PresenceConfig)
     proposals: ProposalConfig = field(default_factory=ProposalConfig)
+    follow: FollowConfig = field(default_factory=FollowConfig)
 
     @classmethod
     def from_flat(cls, values: Mapping[str, Value]) -> Config:

@@ -216,7 +216,9 @@ def test_the_action_gives_feedback_and_the_tube(start):
     s = start()
     s.show(1.0, 1.1)
     s.toy.go.clear()
-    handle, feedback = _goal(s)  # clients drop feedback that comes before the acceptance
+    handle, feedback = _goal(s)
+    # What came before the acceptance, or before the topic was found, is lost.
+    s.until(lambda: feedback)
     s.toy.go.set()
     result = handle.get_result_async()
     s.until(result.done)

@@ -185,6 +185,11 @@ class Worker:
             return True
 
     @property
+    def source(self) -> object | None:
+        """The grounder's source of candidate tubes, where it has one in this process."""
+        return getattr(self._grounder, "proposer", None)
+
+    @property
     def waiting(self) -> int:
         """How many jobs wait for the one that runs."""
         with self._changed:

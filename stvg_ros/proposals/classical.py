@@ -10,7 +10,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stvg_ros.boxes import Boxes
 from stvg_ros.config import ProposalConfig
 from stvg_ros.errors import ProposalError
 from stvg_ros.proposals.association import Track, linked, tracked
@@ -22,6 +21,7 @@ from stvg_ros.proposals.background import (
 )
 from stvg_ros.proposals.detection import Detections, ShapeDetector, merged
 from stvg_ros.proposals.filling import Filled, filled, held, tubes_of
+from stvg_ros.proposals.following import MOST_SAMPLES, ClassicalFollower, Observed
 from stvg_ros.proposals.keeping import ByImage
 from stvg_ros.proposals.stabilizing import (
     WORK_WIDTH_PX,
@@ -39,22 +39,6 @@ _SHAPE_MARGIN_S = 1.5  # a track may be unseen for so long
 _LINK_S = 3.0
 _MIN_TRAVEL = 0.6  # heights; what is not shaped like a person has to move
 _SURE = 0.5  # score from which a shape in the background is a person
-
-
-@dataclass(frozen=True, eq=False)
-class _Observed:
-    """What does not depend on other frames, so that it is done as a frame arrives.
-
-    Attributes:
-        copy: the working copy.
-        offset: of the camera's view, `(2,)`, in the copy's pixels.
-        shapes: boxes `(N, 4)` in scene pixels and scores `(N,)` of people recognised by shape;
-            None in the frames between.
-    """
-
-    copy: Image
-    offset: Offset
-    shapes: tuple[Boxes, NDArray[np.float32]] | None
 
 
 @dataclass
@@ -81,7 +65,7 @@ class ClassicalProposer:
         self._lock = threading.Lock()
         self._shapes = ShapeDetector()
         self._views: dict[str, _View] = {}
-        self._observed: ByImage[_Observed] = ByImage()
+        self._observed: ByImage[Observed] = ByImage()
 
     @property
     def name(self) -> str:
@@ -110,6 +94,31 @@ class ClassicalProposer:
         except cv2.error as error:
             raise _refused(frame, error) from error
 
+    def follower(self, frame: Frame, box_xyxy_px: NDArray[np.float32]) -> ClassicalFollower:
+        """Follows the person at a box `(4,)` of a frame; see `StreamingProposer`.
+
+        Raises:
+            ProposalError: OpenCV refused the image.
+        """
+
+        def look(later: Frame) -> Observed:
+            with self._lock:
+                return self._observation(later)
+
+        try:
+            shape = look(frame).copy.shape
+            past = [
+                item
+                for item in self._observed
+                if item.view == frame.frame_id and item.copy.shape == shape
+            ]
+            picks = np.linspace(0, len(past) - 1, min(len(past), MOST_SAMPLES)).astype(int)
+            return ClassicalFollower(
+                look, self._config.min_height, [past[i] for i in picks], frame, box_xyxy_px
+            )
+        except cv2.error as error:
+            raise _refused(frame, error) from error
+
     def propose(self, clip: Clip, query: SplitQuery) -> tuple[CandidateTube, ...]:
         """Candidate tubes over every frame of the clip, best first; empty when nothing is seen.
 
@@ -123,7 +132,7 @@ class ClassicalProposer:
         except cv2.error as error:
             raise _refused(clip.frames[0], error) from error
 
-    def _observation(self, frame: Frame) -> _Observed:
+    def _observation(self, frame: Frame) -> Observed:
         known = self._observed.get(frame.image)
         if known is not None:
             return known
@@ -135,11 +144,11 @@ class ClassicalProposer:
             boxes, scores = self._shapes(frame.image)
             shapes = (boxes * (WORK_WIDTH_PX / frame.image.shape[1]) - np.tile(offset, 2), scores)
         view.count += 1
-        observed = _Observed(copy, offset, shapes)
+        observed = Observed(frame.frame_id, copy, offset, shapes)
         self._observed.put(frame.image, observed)
         return observed
 
-    def _tubes(self, clip: Clip, observed: Sequence[_Observed]) -> tuple[CandidateTube, ...]:
+    def _tubes(self, clip: Clip, observed: Sequence[Observed]) -> tuple[CandidateTube, ...]:
         origin = observed[len(observed) // 2].offset
         offsets = np.stack([item.offset - origin for item in observed])
         images = [stabilized(o.copy, own) for o, own in zip(observed, offsets, strict=True)]
@@ -167,7 +176,7 @@ class ClassicalProposer:
         return tubes_of(objects, clip.size_px)
 
     def _seen(
-        self, observed: Sequence[_Observed], images: Sequence[Image | None], origin: Offset
+        self, observed: Sequence[Observed], images: Sequence[Image | None], origin: Offset
     ) -> list[Detections]:
         """What each frame shows, in scene pixels relative to `origin`."""
         near = [image for image in images if image is not None]
