@@ -403,7 +403,8 @@ class SpanConfig(Group):
     group_name = "span"
     method: str = setting(
         "adaptive",
-        "adaptive: a threshold on S_frame; top_k: first to last of the K best (paper); "
+        "adaptive: a threshold on S_frame, all for a query without an action; "
+        "top_k: first to last of the K best (paper); "
         "contiguous: grow from the peak to a fixed length (released code); change_points: the run "
         "that rises most clearly above the rest; window: all",
         choices=("adaptive", "top_k", "contiguous", "change_points", "window"),
@@ -416,7 +417,7 @@ class SpanConfig(Group):
         11, "frames of 20 for contiguous, scaled to T", minimum=1, maximum=20, dynamic=True
     )
     threshold: float = setting(
-        0.5,
+        0.2,
         "adaptive: share of the way from the floor to the peak of S_frame",
         minimum=0.0,
         maximum=1.0,

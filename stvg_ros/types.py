@@ -150,6 +150,11 @@ class SplitQuery:
     method: str
     fallbacks: tuple[str, ...] = ()
 
+    @property
+    def lasts(self) -> bool:
+        """Whether the description holds as long as the target is there: looks, and no action."""
+        return self.fallbacks == ("action",)
+
 
 @dataclass(frozen=True, eq=False)
 class CandidateTube:
