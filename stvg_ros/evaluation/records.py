@@ -33,6 +33,8 @@ CONFIG, ENVIRONMENT, RESULTS, SUMMARY = (
 )  # fmt: skip
 # Outcomes of a sample; "failed" ones carry an error, and every score of theirs is 0.
 OUTCOMES = ("found", "not_found", "failed")
+# Counts of `Result.images` that tell of something wrong with the source or the transport.
+ODD_IMAGES = ("late", "restarted", "refused", "missing", "dropped")
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,9 @@ class Result:
         evidence: the answer's evidence, when the run keeps it.
         scores: by name: "answer" and the references beside it (`metrics.REFERENCES`); empty
             when the target is absent.
-        images: what became of the source's images: "read", "stored", "thinned", "late",
-            "refused", "dropped".
+        images: what became of the source's images up to the command: "read", "stored",
+            "thinned", and `ODD_IMAGES`; live runs "published" and "received", of the whole bag
+            with its last sample.
         timings_s: "read" and "ground" of the whole sample; live runs also "latency". Seconds
             per stage are in the tubes.
         error_code: name of the `ErrorCode` of a failed sample.
