@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stvg_ros.config import Config, SplitConfig
+from stvg_ros.config import Config, ProposalConfig, SplitConfig
 from stvg_ros.core.grounder import LocalGrounder
-from stvg_ros.core.interfaces import Mllm, Splitter
-from stvg_ros.core.query import EndpointSplitter, MllmSplitter, RuleSplitter
+from stvg_ros.core.interfaces import Mllm, Proposer, Splitter
+from stvg_ros.core.query import EndpointSplitter, MllmSplitter, RuleSplitter, WholeSplitter
 from stvg_ros.errors import ConfigError
 
 
@@ -19,11 +19,29 @@ def build_grounder(config: Config) -> LocalGrounder:
         ConfigError: settings that do not fit together.
     """
     from stvg_ros.mllm import load_mllm
-    from stvg_ros.proposals.classical import ClassicalProposer
 
     mllm = load_mllm(config.model, config.attention)
     splitter = build_splitter(config.split, mllm)
-    return LocalGrounder(mllm, splitter, ClassicalProposer(config.proposals), config)
+    return LocalGrounder(mllm, splitter, build_proposer(config.proposals), config)
+
+
+def build_proposer(config: ProposalConfig) -> Proposer:
+    """The source of candidate tubes that the configuration names.
+
+    Raises:
+        ModelError, ConfigError: a checkpoint or the device cannot be used.
+    """
+    if config.source == "open_vocabulary":
+        from stvg_ros.proposals.open_vocabulary import OpenVocabularyProposer
+
+        return OpenVocabularyProposer.load(config)
+    if config.source == "external":
+        from stvg_ros.proposals.external import ExternalProposer
+
+        return ExternalProposer(config)
+    from stvg_ros.proposals.classical import ClassicalProposer
+
+    return ClassicalProposer(config)
 
 
 def checkpoint_folder(path: str) -> Path:
@@ -40,6 +58,8 @@ def checkpoint_folder(path: str) -> Path:
 def build_splitter(config: SplitConfig, mllm: Mllm) -> Splitter:
     """The splitter that the configuration names."""
     method = mllm.settings.split if config.method == "auto" else config.method
+    if method == "none":
+        return WholeSplitter()
     if method == "rules":
         return RuleSplitter()
     if method == "mllm":

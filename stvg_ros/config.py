@@ -233,6 +233,12 @@ class CommandConfig(Group):
     queue_size: int = setting(
         8, "commands that may wait; one more is refused", minimum=1, maximum=1000, dynamic=True
     )
+    preliminary: bool = setting(
+        False,
+        "publish the answer before tuning at once, as a preliminary tube, for every command; the "
+        "final one follows",
+        dynamic=True,
+    )
     deadline_s: float = setting(
         0.0,
         "deadline of commands that name none; 0 is none",
@@ -299,9 +305,9 @@ class SplitConfig(Group):
     group_name = "split"
     method: str = setting(
         "auto",
-        "who splits: the MLLM itself, an OpenAI-compatible endpoint, or rules; "
+        "who splits: the MLLM itself, an OpenAI-compatible endpoint, rules, or nobody; "
         "auto is rules for the embedded model and the MLLM for others",
-        choices=("auto", "mllm", "endpoint", "rules"),
+        choices=("auto", "mllm", "endpoint", "rules", "none"),
     )
     endpoint_url: str = setting("", "base URL of the endpoint, such as http://host:8000/v1")
     endpoint_model: str = setting("", "model name sent to the endpoint")
@@ -323,9 +329,15 @@ class AttentionConfig(Group):
     )
     selection: str = setting(
         "activation",
-        "the row used: the candidate of highest visual activation, the mean of all, or the "
-        "last one",
-        choices=("activation", "mean", "last"),
+        "the row used: the candidate of highest visual activation, the mean of all, or a fixed one",
+        choices=("activation", "mean", "fixed"),
+        dynamic=True,
+    )
+    index: int = setting(
+        -1,
+        "fixed: which candidate, from the question's final point on; -1 is the last",
+        minimum=-100,
+        maximum=100,
         dynamic=True,
     )
     rank_relative: bool = setting(
@@ -391,7 +403,8 @@ class SpanConfig(Group):
     group_name = "span"
     method: str = setting(
         "adaptive",
-        "adaptive: a threshold on S_frame; top_k: first to last of the K best (paper); "
+        "adaptive: a threshold on S_frame, all for a query without an action; "
+        "top_k: first to last of the K best (paper); "
         "contiguous: grow from the peak to a fixed length (released code); change_points: the run "
         "that rises most clearly above the rest; window: all",
         choices=("adaptive", "top_k", "contiguous", "change_points", "window"),
@@ -404,7 +417,7 @@ class SpanConfig(Group):
         11, "frames of 20 for contiguous, scaled to T", minimum=1, maximum=20, dynamic=True
     )
     threshold: float = setting(
-        0.5,
+        0.2,
         "adaptive: share of the way from the floor to the peak of S_frame",
         minimum=0.0,
         maximum=1.0,
@@ -441,15 +454,99 @@ class ProposalConfig(Group):
     """Candidate tubes."""
 
     group_name = "proposals"
-    source: str = setting("classical", "where candidate tubes come from", choices=("classical",))
+    source: str = setting(
+        "classical",
+        "where candidate tubes come from: OpenCV's people detector and motion; detector and "
+        "tracker below, on what the query names; or a detector of yours on ~/detections",
+        choices=("classical", "open_vocabulary", "external"),
+    )
     min_frames: int = setting(
         3, "shorter tracks are dropped", unit="frames", minimum=1, maximum=100000, dynamic=True
     )
     min_height: float = setting(
         0.08,
-        "smallest height of a person, as a share of the image",
+        "classical: smallest height of a person, as a share of the image",
         minimum=0.0,
         maximum=1.0,
+        dynamic=True,
+    )
+    detector: str = setting(
+        "IDEA-Research/grounding-dino-tiny",
+        "open_vocabulary: folder or hub id of a Grounding DINO or MM Grounding DINO",
+    )
+    tracker: str = setting(
+        "facebook/sam2.1-hiera-tiny", "open_vocabulary: folder or hub id of a SAM 2 or EdgeTAM"
+    )
+    device: str = setting("auto", "open_vocabulary: 'auto', 'cpu', 'cuda', 'cuda:1', ...")
+    box_threshold: float = setting(
+        0.4, "open_vocabulary: smallest score of a box (paper)", minimum=0.0, maximum=1.0
+    )
+    text_threshold: float = setting(
+        0.4,
+        "open_vocabulary: smallest score of a word of the phrase (paper)",
+        minimum=0.0,
+        maximum=1.0,
+    )
+    track_every: int = setting(
+        3,
+        "open_vocabulary: each n-th buffered frame is tracked; boxes between are interpolated",
+        unit="frames",
+        minimum=1,
+        maximum=1000,
+        dynamic=True,
+    )
+    detect_every: int = setting(
+        10,
+        "open_vocabulary: each n-th tracked frame is searched for new objects (paper)",
+        unit="frames",
+        minimum=1,
+        maximum=1000,
+        dynamic=True,
+    )
+    max_objects: int = setting(
+        20, "open_vocabulary: most objects that are tracked", minimum=1, maximum=1000, dynamic=True
+    )
+    merge_iou: float = setting(
+        0.5,
+        "open_vocabulary: objects whose masks overlap by as much are one",
+        minimum=0.01,
+        maximum=1.0,
+        dynamic=True,
+    )
+    detections: str = setting(
+        "auto",
+        "external: message type of ~/detections, vision_msgs/Detection2DArray or "
+        "stvg_ros/DetectionArray; auto is the first one where vision_msgs is installed",
+        choices=("auto", "vision_msgs", "stvg_ros"),
+    )
+    slop_s: float = setting(
+        0.05,
+        "external: stamps of an image and its detections that differ by less belong together",
+        unit="s",
+        minimum=0.0001,
+        maximum=10.0,
+    )
+    queue_size: int = setting(
+        30, "external: images that wait for their detections", minimum=1, maximum=1000
+    )
+
+
+@dataclass(frozen=True)
+class FollowConfig(Group):
+    """Following the target after a tube is found (node only)."""
+
+    group_name = "follow"
+    enabled: bool = setting(
+        False,
+        "keep publishing the target's box on ~/target; ~/follow switches it, too",
+        dynamic=True,
+    )
+    lost_s: float = setting(
+        1.5,
+        "the target is lost when it has not been seen for so long",
+        unit="s",
+        minimum=0.05,
+        maximum=3600.0,
         dynamic=True,
     )
 
@@ -473,6 +570,7 @@ class Config:
     span: SpanConfig = field(default_factory=SpanConfig)
     presence: PresenceConfig = field(default_factory=PresenceConfig)
     proposals: ProposalConfig = field(default_factory=ProposalConfig)
+    follow: FollowConfig = field(default_factory=FollowConfig)
 
     @classmethod
     def from_flat(cls, values: Mapping[str, Value]) -> Config:

@@ -11,7 +11,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from stvg_ros.boxes import Boxes, checked_boxes
+from stvg_ros.boxes import Boxes, checked_boxes, clipped
 from stvg_ros.depth import Depth
 from stvg_ros.errors import CommandError, ErrorCode
 
@@ -95,6 +95,7 @@ class Query:
         end_ns: end of the asked window (included), or None for the newest frame.
         deadline_s: seconds from receipt after which the answer is of no use, or None.
         max_targets: how many tubes may be returned, best first.
+        preliminary: the answer before tuning is wanted too, ahead of the final one.
         camera: which of several cameras is meant, or "" for all; only the node reads it.
     """
 
@@ -104,6 +105,7 @@ class Query:
     end_ns: int | None = None
     deadline_s: float | None = None
     max_targets: int = 1
+    preliminary: bool = False
     camera: str = ""
 
     def __post_init__(self) -> None:
@@ -138,7 +140,7 @@ class SplitQuery:
         text: Q, without the words that only address the robot.
         attribute: Q_s, the static part, a noun phrase such as "the man in purple clothes".
         action: Q_t, what is done, such as "the man sits on the bench".
-        method: who split it: "mllm", "endpoint", "rules".
+        method: who split it: "mllm", "endpoint", "rules", "none".
         fallbacks: names of the parts ("attribute", "action") that had to fall back to Q.
     """
 
@@ -147,6 +149,11 @@ class SplitQuery:
     action: str
     method: str
     fallbacks: tuple[str, ...] = ()
+
+    @property
+    def lasts(self) -> bool:
+        """Whether the description holds as long as the target is there: looks, and no action."""
+        return self.fallbacks == ("action",)
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,6 +166,8 @@ class CandidateTube:
         present: `(F,)` bool, whether the object is in the frame.
         interpolated: `(F,)` bool, whether the box was filled in between detections.
         score: the source's confidence in the track, 0 to 1.
+        masks: `(F, m, n)` bool, each stretched over the whole image, where the source has them;
+            a frame's mask is empty where it has only a box.
     """
 
     track_id: int
@@ -166,6 +175,7 @@ class CandidateTube:
     present: NDArray[np.bool_]
     interpolated: NDArray[np.bool_]
     score: float = 1.0
+    masks: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         count = len(self.present)
@@ -177,8 +187,49 @@ class CandidateTube:
                     f"CandidateTube.{name}: expected ({count},) bool, "
                     f"got {array.shape} {array.dtype}"
                 )
+        masks = self.masks
+        if masks is not None and (
+            masks.ndim != 3 or len(masks) != count or masks.dtype != np.bool_
+        ):
+            raise ValueError(
+                f"CandidateTube.masks: expected ({count}, m, n) bool, "
+                f"got {masks.shape} {masks.dtype}"
+            )
         if not self.present.any():
             raise ValueError(f"CandidateTube {self.track_id}: expected a frame with the object")
+
+
+@dataclass(frozen=True, eq=False)
+class Detected:
+    """What a detector of another node saw in one image.
+
+    Attributes:
+        boxes_xyxy_px: `(N, 4)` in pixels of the camera's image.
+        scores: `(N,)`; 0 is "none given" and counts as 1.
+        track_ids: N names; "" where the detector does not track.
+    """
+
+    boxes_xyxy_px: Boxes
+    scores: NDArray[np.float32]
+    track_ids: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        count = len(self.track_ids)
+        if self.boxes_xyxy_px.shape != (count, 4) or self.scores.shape != (count,):
+            raise ValueError(
+                f"Detected: expected boxes ({count}, 4) and scores ({count},), got "
+                f"{self.boxes_xyxy_px.shape} and {self.scores.shape}"
+            )
+
+    def usable(self, size_px: tuple[int, int]) -> Detected:
+        """Those with finite boxes of which something is inside the image, cut to it."""
+        inside = clipped(self.boxes_xyxy_px, *size_px)
+        sound = np.isfinite(self.boxes_xyxy_px).all(axis=1)
+        keep = np.asarray(sound & (inside[:, 2:] > inside[:, :2]).all(axis=1), np.bool_)
+        scores = np.nan_to_num(self.scores)
+        scores = np.where(scores > 0, np.minimum(scores, 1), 1).astype(np.float32)
+        ids = tuple(name for name, kept in zip(self.track_ids, keep, strict=True) if kept)
+        return Detected(inside[keep], scores[keep], ids)
 
 
 class Status(IntEnum):

@@ -166,7 +166,7 @@ def test_an_hour_of_frames_leaves_no_more_than_the_window_holds() -> None:
     image = room()
     most = set()
     for index in range(601):  # an hour, a frame every 6 s
-        frame = Frame(index * 6_000_000_000, image, WIDTH, HEIGHT)
+        frame = Frame(index * 6_000_000_000, image.copy(), WIDTH, HEIGHT)
         window.add(frame)
         proposer.observe(frame)
         del frame

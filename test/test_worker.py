@@ -1,109 +1,97 @@
-"""The worker without ROS: who gets it, and what becomes of the grounder."""
+"""What the worker does beside answering: frames encoded in idle time, answers before tuning."""
 
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import pytest
 from toys import noise_clip
 
 from stvg_ros.config import CommandConfig
-from stvg_ros.errors import ErrorCode, ModelError
 from stvg_ros.node.worker import Job, Worker
-from stvg_ros.types import Grounding, Query, Status, Tube
+from stvg_ros.types import Clip, Grounding, Query, Status, Tube
+
+PATIENT_S = 30.0
 
 
-class Slow:
-    """Answers when it may."""
+class Steady:
+    """Finds everything; has `slots` slots to encode ahead, or fails at it."""
 
-    def __init__(self) -> None:
-        self.go, self.started = threading.Event(), threading.Event()
+    def __init__(self, slots: int = 0, broken: bool = False) -> None:
+        self.slots, self.broken = slots, broken
+        self.prepared: list[Clip] = []
+        self.idle = threading.Event()
 
-    def ground(self, clip, query, checkpoint):
-        self.started.set()
-        while not self.go.wait(0.01):
-            checkpoint("look", 0.5)
-        return Grounding((Tube(query, Status.FOUND, timings_s={"look": 0.5}),))
+    def prepare(self, clip: Clip) -> bool:
+        self.prepared.append(clip)
+        if len(self.prepared) > self.slots:
+            self.idle.set()
+        if self.broken:
+            raise RuntimeError("no memory")
+        return len(self.prepared) <= self.slots
 
-
-class Desk:
-    def __init__(self, load=None, **config):
-        self.slow = Slow()
-        self.said, self.answers = [], {}
-        self.worker = Worker(load or (lambda: self.slow), CommandConfig(**config), self.said.append)
-
-    def job(self, name):
-        done = threading.Event()
-
-        def answer(grounding):
-            self.answers[name] = grounding.best
-            done.set()
-
-        job = Job(Query("x", name), {"": noise_clip(2)}, answer)
-        job.done = done
-        return job
+    def ground(self, clip: Clip, query: Query, checkpoint: Any, *early: Any) -> Grounding:
+        for call in early:
+            call(Grounding((Tube(query, Status.FOUND, preliminary=True),)))
+        return Grounding((Tube(query, Status.FOUND),))
 
 
-@pytest.fixture
-def desk():
-    made = Desk()
-    assert made.worker.wait_loaded(30)
-    yield made
-    made.slow.go.set()
-    made.worker.stop()
+def answered(worker: Worker, query: Query) -> list[Tube]:
+    """All tubes of a command in order, the preliminary one first."""
+    tubes: list[Tube] = []
+    done = threading.Event()
+
+    def last(grounding: Grounding) -> None:
+        tubes.append(grounding.best)
+        done.set()
+
+    job = Job(query, {"left": noise_clip(2)}, last, preliminary=lambda g: tubes.append(g.best))
+    worker.submit(job)
+    assert done.wait(PATIENT_S)
+    return tubes
 
 
-def test_an_offer_is_taken_only_when_nothing_else_is_there(desk):
-    first, second = desk.job("first"), desk.job("second")
-    assert desk.worker.offer(first)
-    assert desk.slow.started.wait(30)
-    assert not desk.worker.offer(second)
-    desk.worker.submit(second)
-    assert not desk.worker.offer(desk.job("third"))
-    assert (desk.worker.waiting, desk.worker.busy) == (1, True)
-    desk.slow.go.set()
-    assert first.done.wait(30)
-    assert second.done.wait(30)
-    assert set(desk.answers) == {"first", "second"}
+@pytest.mark.parametrize("broken", [False, True])
+def test_idle_time_goes_into_the_windows_frames(broken: bool) -> None:
+    grounder, clip = Steady(slots=0 if broken else 3, broken=broken), noise_clip(4)
+    worker = Worker(
+        lambda: grounder, CommandConfig(), lambda text: None, unprepared=lambda: (clip,)
+    )
+    assert grounder.idle.wait(PATIENT_S)
+    assert grounder.prepared == [clip] * (1 if broken else 4)
+    assert answered(worker, Query("the dog"))[0].status is Status.FOUND
+    assert worker.stop(PATIENT_S)
 
 
-def test_answers_are_counted_by_outcome_and_the_last_timings_kept(desk):
-    desk.slow.go.set()
-    for name in ("a", "b"):
-        job = desk.job(name)
-        desk.worker.submit(job)
-        assert job.done.wait(30)
-    canceled = desk.job("c")
-    canceled.cancel()
-    desk.worker.submit(canceled)
-    assert canceled.done.wait(30)
-    assert desk.worker.answered == {"FOUND": 2, "CANCELED": 1}
-    assert desk.worker.timings_s == {"look": 0.5}
+@pytest.mark.parametrize(
+    ("query", "always", "wanted"),
+    [
+        (Query("the dog"), False, [False]),
+        (Query("the dog", preliminary=True), False, [True, False]),
+        (Query("the dog"), True, [True, False]),
+    ],
+)
+def test_preliminary_answers_come_where_asked_for(
+    query: Query, always: bool, wanted: list[bool]
+) -> None:
+    worker = Worker(Steady, CommandConfig(preliminary=always), lambda text: None)
+    tubes = answered(worker, query)
+    assert [tube.preliminary for tube in tubes] == wanted
+    assert {tube.camera for tube in tubes} == {"left"}
+    assert worker.answered["FOUND"] == 1
+    assert worker.stop(PATIENT_S)
 
 
-def test_stopping_answers_what_runs_and_what_waits(desk):
-    jobs = [desk.job(name) for name in ("runs", "waits")]
-    for job in jobs:
-        desk.worker.submit(job)
-    assert desk.slow.started.wait(30)
-    assert desk.worker.stop(30)
-    late = desk.job("late")
-    desk.worker.submit(late)
-    assert not desk.worker.offer(desk.job("offered"))
-    codes = {name: tube.error_code for name, tube in desk.answers.items()}
-    assert codes == dict.fromkeys(("runs", "waits", "late"), ErrorCode.CANCELED)
+def test_an_error_in_publishing_early_does_not_cost_the_answer() -> None:
+    done = threading.Event()
 
+    def fails(grounding: Grounding) -> None:
+        raise RuntimeError("no publisher")
 
-def test_a_grounder_that_cannot_be_loaded_tells_why():
-    def load():
-        raise ModelError("model.path: no folder")
-
-    desk = Desk(load)
-    with pytest.raises(ModelError, match="no folder"):
-        desk.worker.wait_loaded(30)
-
-    def broken():
-        return 1 / 0
-
-    with pytest.raises(ModelError, match="ZeroDivisionError"):
-        Desk(broken).worker.wait_loaded(30)
+    worker = Worker(Steady, CommandConfig(preliminary=True), lambda text: None)
+    job = Job(Query("x"), {"": noise_clip(2)}, lambda found: done.set(), preliminary=fails)
+    worker.submit(job)
+    assert done.wait(PATIENT_S)
+    assert worker.answered["FOUND"] == 1
+    assert worker.stop(PATIENT_S)

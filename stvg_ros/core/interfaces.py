@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from stvg_ros.types import CandidateTube, Clip, Grounding, Query, SplitQuery
+from stvg_ros.types import CandidateTube, Clip, Detected, Frame, Grounding, Query, SplitQuery
 
 
 @dataclass(frozen=True, eq=False)
@@ -215,6 +215,60 @@ class Proposer(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Sighting:
+    """Where a followed object is in a frame.
+
+    Attributes:
+        box_xyxy_px: in pixels of the camera's image.
+        seen: whether it was seen there; False for a place that is only predicted.
+    """
+
+    box_xyxy_px: tuple[float, float, float, float]
+    seen: bool
+
+
+class Follower(Protocol):
+    """Follows one object from frame to frame. One thread uses it."""
+
+    @property
+    def most_replayed(self) -> int:
+        """How many of the frames since the tube's end are worth their cost at the begin."""
+        ...
+
+    def update(self, frame: Frame) -> Sighting | None:
+        """Where the object is in a later frame; None when the source does not know (yet).
+
+        Raises:
+            ProposalError: the source itself failed.
+        """
+        ...
+
+
+class StreamingProposer(Proposer, Protocol):
+    """A source that takes frames as they arrive. Any thread may call any method."""
+
+    def observe(self, frame: Frame) -> None:
+        """Does for a frame what a later `propose` would have to do."""
+        ...
+
+    def follower(self, frame: Frame, box_xyxy_px: NDArray[np.float32]) -> Follower:
+        """Follows what is at a box `(4,)` of a frame."""
+        ...
+
+
+class DetectionSink(Protocol):
+    """A source that is told what a detector of another node sees. Any thread may call it."""
+
+    def received(self, stamp_ns: int) -> None:
+        """Tells of a message, whether its stamp is that of an image or not."""
+        ...
+
+    def put(self, frame: Frame, detected: Detected) -> None:
+        """Gives a frame its detections."""
+        ...
+
+
 class Checkpoint(Protocol):
     """Called between stages, with the stage that begins and the share of work done, 0 to 1.
 
@@ -228,8 +282,20 @@ class Checkpoint(Protocol):
 class Grounder(Protocol):
     """The boundary between a node, a bag or a data set and the method."""
 
-    def ground(self, clip: Clip, query: Query, checkpoint: Checkpoint) -> Grounding:
+    def ground(
+        self,
+        clip: Clip,
+        query: Query,
+        checkpoint: Checkpoint,
+        preliminary: Callable[[Grounding], None] | None = None,
+    ) -> Grounding:
         """Finds the tubes that the query describes; an absent target is an answer, no error.
+
+        Args:
+            clip: the window.
+            query: what to find.
+            checkpoint: called between the stages.
+            preliminary: called with the answer before tuning, if that is wanted too.
 
         Raises:
             StvgError: with the error code that the answer is to carry.

@@ -26,14 +26,29 @@ def cells_inside(
     return np.asarray(inside, np.bool_)
 
 
+def cells_of_mask(mask: NDArray[np.bool_], grid: tuple[int, int]) -> NDArray[np.bool_]:
+    """Which of the h x w cells a mask covers by half or more; the best covered always counts.
+
+    No cell counts for an empty mask. The mask is stretched over the image and not smaller than
+    the grid.
+    """
+    counts = mask.astype(np.int64)
+    for axis, cells in enumerate(grid):
+        edges = np.arange(cells) * mask.shape[axis] // cells
+        counts = np.add.reduceat(counts, edges, axis=axis)
+    area = mask.size / (grid[0] * grid[1])
+    return np.asarray((counts > 0) & (counts >= min(area / 2, counts.max())), np.bool_)
+
+
 def box_scores(
     heat: Map,
     boxes_xyxy_px: Boxes,
     present: NDArray[np.bool_],
     slot_of_frame: NDArray[np.int64],
     size_px: tuple[int, int],
+    masks: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.float32]:
-    """Maximum of the map inside each frame's box, `(T,)`; NaN where the object is absent.
+    """Maximum of the map inside each frame's mask or box, `(T,)`; NaN where the object is absent.
 
     Args:
         heat: `(S, h, w)`.
@@ -41,10 +56,15 @@ def box_scores(
         present: `(T,)`.
         slot_of_frame: `(T,)`, the slot in which each frame lies.
         size_px: width and height.
+        masks: `(T, m, n)`; the box counts where a mask is empty.
     """
     scores = np.full(len(present), np.nan, np.float32)
+    grid = (heat.shape[1], heat.shape[2])
     for frame in np.flatnonzero(present):
-        inside = cells_inside(boxes_xyxy_px[frame], size_px, (heat.shape[1], heat.shape[2]))
+        if masks is not None and masks[frame].any():
+            inside = cells_of_mask(masks[frame], grid)
+        else:
+            inside = cells_inside(boxes_xyxy_px[frame], size_px, grid)
         scores[frame] = heat[slot_of_frame[frame]][inside].max()
     return scores
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -68,8 +68,16 @@ def _group(name: str, results: Sequence[Result], seed: int) -> dict[str, Any]:
         },
         "absent": _absent(present, absent) if absent else None,
         "latency_s": _latency(results),
-        "images": dict(sum((Counter(result.images) for result in results), Counter[str]())),
+        "images": _added(result.images for result in results),
     }
+
+
+def _added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    """Sums by name; a count of 0 stays, for it tells that nothing was dropped."""
+    total: Counter[str] = Counter()
+    for item in counts:
+        total.update(item)
+    return dict(total)
 
 
 def _means(present: Sequence[Result], name: str, seed: int) -> dict[str, dict[str, float]]:
@@ -119,14 +127,14 @@ def table(values: dict[str, Any]) -> str:
             f"{n} {name.replace('_', ' ')}" for name, n in group["outcomes"].items()
         )
         lines += ["", f"{group['name']}: {group['samples']} samples ({outcomes})"]
-        lines.append(f"{'':<22}" + "".join(f"{metric:>20}" for metric in METRICS))
+        lines.append(f"{'':<24}" + "".join(f"{metric:>17}" for metric in METRICS))
         for name, metrics in group["scores"].items():
-            cells = "".join(f"{_cell(metrics[metric]):>20}" for metric in METRICS)
-            lines.append(f"{name.replace('_', ' '):<22}{cells}")
+            cells = "".join(f"{_cell(metrics[metric]):>17}" for metric in METRICS)
+            lines.append(f"{name.replace('_', ' '):<24}{cells}")
         for name, means in group["conventions"].items():
             if name != values["convention"]:
-                cells = "".join(f"{100 * means[metric]:>20.1f}" for metric in METRICS)
-                lines.append(f"{'answer, as ' + name:<22}{cells}")
+                cells = "".join(f"{100 * means[metric]:>17.1f}" for metric in METRICS)
+                lines.append(f"{'answer, as ' + name:<24}{cells}")
         if group["absent"]:
             absent = group["absent"]
             known = "" if absent["auroc"] is None else f", AUROC {absent['auroc']:.2f}"
@@ -153,4 +161,4 @@ def table(values: dict[str, Any]) -> str:
 
 def _cell(interval: dict[str, float]) -> str:
     mean, low, high = (100 * interval[name] for name in ("mean", "low", "high"))
-    return f"{mean:.1f} [{low:.1f}, {high:.1f}]"
+    return f"{mean:.1f} [{low:.0f}, {high:.0f}]"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rclpy.clock import Clock, ClockType
@@ -15,7 +15,7 @@ from std_msgs.msg import String
 from stvg_ros.build import build_grounder
 from stvg_ros.config import Config
 from stvg_ros.core.interfaces import Grounder
-from stvg_ros.errors import CanceledError, InactiveError, StvgError
+from stvg_ros.errors import CanceledError, InactiveError, NoImagesError, StvgError
 from stvg_ros.node.answers import Answers
 from stvg_ros.node.cameras import Cameras
 from stvg_ros.node.commands import Commands, Intake
@@ -26,7 +26,9 @@ from stvg_ros.node.parameters import Parameters
 from stvg_ros.node.positions import Locator
 from stvg_ros.node.qos import LATCHED
 from stvg_ros.node.standing import StandingQueries
+from stvg_ros.node.tracking import Tracking
 from stvg_ros.node.worker import Worker
+from stvg_ros.types import Clip, Grounding, Query
 from stvg_ros.window import Window
 
 PROGRESS_S = 5.0  # how often a long load tells how long it takes
@@ -44,11 +46,13 @@ class Parts:
     commands: Commands
     goals: Goals
     diagnostics: Diagnostics
+    tracking: Tracking
 
     def close(self) -> None:
         """Withdraws all interfaces."""
         self.diagnostics.close()
         self.cameras.stop()
+        self.tracking.close()
         self.goals.close()
         self.commands.close()
         self.standing.close()
@@ -174,8 +178,17 @@ class GroundingNode(LifecycleNode):
         config = self._settings.check()
         cameras = Cameras(self, self._current)
         answers = Answers(self, cameras, self._current)
-        publish = answers.publish
-        intake = Intake(cameras, self._active_worker)
+        intake = Intake(cameras, self._active_worker, answers.publish_preliminary)
+
+        def ask(query: Query) -> None:
+            intake.take(lambda query_id: replace(query, id=query_id), "", query.text, publish)
+
+        tracking = Tracking(self, cameras, self._current, ask)
+
+        def publish(grounding: Grounding) -> None:
+            answers.publish(grounding)
+            tracking.answered(grounding)
+
         standing = StandingQueries(self, cameras.clips, self._active_worker, publish)
         self._parts = Parts(
             cameras,
@@ -185,6 +198,7 @@ class GroundingNode(LifecycleNode):
             Commands(self, intake, standing, publish),
             Goals(self, intake, publish),
             Diagnostics(self, cameras, self._active_worker, standing, config.diagnostics.period_s),
+            tracking,
         )
         self._say("inactive")
 
@@ -193,7 +207,11 @@ class GroundingNode(LifecycleNode):
         self._say("loading the model")
         assert self._parts is not None
         worker = Worker(
-            lambda: self._build(config), config.command, self._say, self._parts.locator.finish
+            lambda: self._build(config),
+            config.command,
+            self._say,
+            self._parts.locator.finish,
+            self._unprepared,
         )
         try:
             self._wait_loaded(worker)
@@ -201,6 +219,7 @@ class GroundingNode(LifecycleNode):
             worker.stop(0.0)
             raise
         self._worker = worker
+        self._parts.tracking.start(worker.source)
         self.cameras.start()
         self._say("ready")
 
@@ -216,6 +235,7 @@ class GroundingNode(LifecycleNode):
     def _deactivate(self) -> None:
         if self._parts is not None:
             self._parts.cameras.stop()
+            self._parts.tracking.stop()
         worker, self._worker = self._worker, None
         if worker is not None:
             if not worker.stop(PATIENCE_S):
@@ -231,6 +251,15 @@ class GroundingNode(LifecycleNode):
         if parts is not None:
             parts.close()
         self._say("unconfigured")
+
+    def _unprepared(self) -> Iterable[Clip]:
+        """The windows whose frames may be encoded while no command waits."""
+        if not self._settings.config.sampling.ahead:
+            return ()
+        try:
+            return self.cameras.clips("").values()
+        except NoImagesError:
+            return ()
 
     def _current(self) -> Config:
         return self._settings.config

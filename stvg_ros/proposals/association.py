@@ -54,6 +54,13 @@ class Track:
         height = max(float(np.median(boxes[:, 3] - boxes[:, 1])), 1.0)
         return float(np.hypot(*np.ptp(centres, axis=0)) / height)
 
+    def forget(self, before: int) -> None:
+        """Drops the detections before a frame, but never the last one."""
+        last = self.last
+        for frame in [frame for frame in self.boxes if frame < min(before, last)]:
+            del self.boxes[frame]
+        del self.scores[: -len(self.boxes)]
+
     def add(self, frame: int, seen: Detections, index: int) -> None:
         """Takes one detection of a frame."""
         box = seen.boxes_xyxy_px[index]
@@ -64,15 +71,27 @@ class Track:
         self.shape_hits += int(seen.is_person[index])
 
 
-def tracked(frames: Sequence[Detections], max_lost: int) -> list[Track]:
-    """Follows every object through the frames, in order of their first detection.
+class Tracker:
+    """Follows every object through the frames, step by step.
 
     Strong detections choose their tracks first, weak ones serve the tracks that are left and
     never start one (the idea of ByteTrack). A track that misses `max_lost` frames has ended.
+
+    Attributes:
+        frame: the number of the last frame, -1 before the first.
+        tracks: all of them, in order of their first detection.
     """
-    tracks: list[Track] = []
-    for frame, seen in enumerate(frames):
-        alive = [track for track in tracks if frame - track.last <= max_lost]
+
+    def __init__(self, max_lost: int) -> None:
+        self._max_lost = max_lost
+        self.frame = -1
+        self.tracks: list[Track] = []
+
+    def step(self, seen: Detections) -> int:
+        """Takes the next frame's detections and returns the number of that frame, from 0 on."""
+        self.frame += 1
+        frame = self.frame
+        alive = self.alive()
         for track in alive:
             track.state = predicted(track.state)
             if frame - track.last > 5:  # a person unseen for long does not walk on for ever
@@ -84,8 +103,20 @@ def tracked(frames: Sequence[Detections], max_lost: int) -> list[Track]:
         for index in free:
             track = Track(started(seen.boxes_xyxy_px[index]), seen.colours[index])
             track.add(frame, seen, int(index))
-            tracks.append(track)
-    return tracks
+            self.tracks.append(track)
+        return frame
+
+    def alive(self) -> list[Track]:
+        """The tracks that have not ended."""
+        return [track for track in self.tracks if self.frame - track.last <= self._max_lost]
+
+
+def tracked(frames: Sequence[Detections], max_lost: int) -> list[Track]:
+    """The tracks through all the frames; see `Tracker`."""
+    tracker = Tracker(max_lost)
+    for seen in frames:
+        tracker.step(seen)
+    return tracker.tracks
 
 
 def linked(tracks: Sequence[Track], max_gap: int) -> list[Track]:

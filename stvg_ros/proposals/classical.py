@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
-from weakref import WeakKeyDictionary
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stvg_ros.boxes import Boxes
 from stvg_ros.config import ProposalConfig
 from stvg_ros.errors import ProposalError
 from stvg_ros.proposals.association import Track, linked, tracked
@@ -23,6 +21,8 @@ from stvg_ros.proposals.background import (
 )
 from stvg_ros.proposals.detection import Detections, ShapeDetector, merged
 from stvg_ros.proposals.filling import Filled, filled, held, tubes_of
+from stvg_ros.proposals.following import MOST_SAMPLES, ClassicalFollower, Observed
+from stvg_ros.proposals.keeping import ByImage
 from stvg_ros.proposals.stabilizing import (
     WORK_WIDTH_PX,
     Image,
@@ -41,20 +41,12 @@ _MIN_TRAVEL = 0.6  # heights; what is not shaped like a person has to move
 _SURE = 0.5  # score from which a shape in the background is a person
 
 
-@dataclass(frozen=True, eq=False)
-class _Observed:
-    """What does not depend on other frames, so that it is done as a frame arrives.
+@dataclass
+class _View:
+    """One camera's view: how it moves, and how many of its frames were observed."""
 
-    Attributes:
-        copy: the working copy.
-        offset: of the camera's view, `(2,)`, in the copy's pixels.
-        shapes: boxes `(N, 4)` in scene pixels and scores `(N,)` of people recognised by shape;
-            None in the frames between.
-    """
-
-    copy: Image
-    offset: Offset
-    shapes: tuple[Boxes, NDArray[np.float32]] | None
+    stabilizer: Stabilizer = field(default_factory=Stabilizer)
+    count: int = 0
 
 
 class ClassicalProposer:
@@ -72,9 +64,8 @@ class ClassicalProposer:
         self._config = config
         self._lock = threading.Lock()
         self._shapes = ShapeDetector()
-        self._stabilizer = Stabilizer()
-        self._count = 0
-        self._observed: WeakKeyDictionary[Frame, _Observed] = WeakKeyDictionary()
+        self._views: dict[str, _View] = {}
+        self._observed: ByImage[Observed] = ByImage()
 
     @property
     def name(self) -> str:
@@ -84,7 +75,7 @@ class ClassicalProposer:
     @property
     def fill(self) -> tuple[int, int]:
         """Frames that are kept as observed, and the bytes of their working copies."""
-        kept = list(self._observed.values())
+        kept = list(self._observed)
         return len(kept), sum(item.copy.nbytes for item in kept)
 
     def reconfigure(self, config: ProposalConfig) -> None:
@@ -92,7 +83,7 @@ class ClassicalProposer:
         self._config = config
 
     def observe(self, frame: Frame) -> None:
-        """Takes a frame as it arrives, in order of the stamps; a frame counts once.
+        """Takes a frame as it arrives, each camera's in order of the stamps; a frame counts once.
 
         Raises:
             ProposalError: OpenCV refused the image.
@@ -100,6 +91,31 @@ class ClassicalProposer:
         try:
             with self._lock:
                 self._observation(frame)
+        except cv2.error as error:
+            raise _refused(frame, error) from error
+
+    def follower(self, frame: Frame, box_xyxy_px: NDArray[np.float32]) -> ClassicalFollower:
+        """Follows the person at a box `(4,)` of a frame; see `StreamingProposer`.
+
+        Raises:
+            ProposalError: OpenCV refused the image.
+        """
+
+        def look(later: Frame) -> Observed:
+            with self._lock:
+                return self._observation(later)
+
+        try:
+            shape = look(frame).copy.shape
+            past = [
+                item
+                for item in self._observed
+                if item.view == frame.frame_id and item.copy.shape == shape
+            ]
+            picks = np.linspace(0, len(past) - 1, min(len(past), MOST_SAMPLES)).astype(int)
+            return ClassicalFollower(
+                look, self._config.min_height, [past[i] for i in picks], frame, box_xyxy_px
+            )
         except cv2.error as error:
             raise _refused(frame, error) from error
 
@@ -116,21 +132,23 @@ class ClassicalProposer:
         except cv2.error as error:
             raise _refused(clip.frames[0], error) from error
 
-    def _observation(self, frame: Frame) -> _Observed:
-        known = self._observed.get(frame)
+    def _observation(self, frame: Frame) -> Observed:
+        known = self._observed.get(frame.image)
         if known is not None:
             return known
+        view = self._views.setdefault(frame.frame_id, _View())
         copy = working_copy(frame.image)
-        offset = self._stabilizer(copy)
+        offset = view.stabilizer(copy)
         shapes = None
-        if self._count % _SHAPE_EVERY == 0:
+        if view.count % _SHAPE_EVERY == 0:
             boxes, scores = self._shapes(frame.image)
             shapes = (boxes * (WORK_WIDTH_PX / frame.image.shape[1]) - np.tile(offset, 2), scores)
-        self._count += 1
-        self._observed[frame] = _Observed(copy, offset, shapes)
-        return self._observed[frame]
+        view.count += 1
+        observed = Observed(frame.frame_id, copy, offset, shapes)
+        self._observed.put(frame.image, observed)
+        return observed
 
-    def _tubes(self, clip: Clip, observed: Sequence[_Observed]) -> tuple[CandidateTube, ...]:
+    def _tubes(self, clip: Clip, observed: Sequence[Observed]) -> tuple[CandidateTube, ...]:
         origin = observed[len(observed) // 2].offset
         offsets = np.stack([item.offset - origin for item in observed])
         images = [stabilized(o.copy, own) for o, own in zip(observed, offsets, strict=True)]
@@ -158,7 +176,7 @@ class ClassicalProposer:
         return tubes_of(objects, clip.size_px)
 
     def _seen(
-        self, observed: Sequence[_Observed], images: Sequence[Image | None], origin: Offset
+        self, observed: Sequence[Observed], images: Sequence[Image | None], origin: Offset
     ) -> list[Detections]:
         """What each frame shows, in scene pixels relative to `origin`."""
         near = [image for image in images if image is not None]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +16,13 @@ _SMOOTHING = 5  # frames
 
 @dataclass(frozen=True, eq=False)
 class Filled:
-    """One object over all F frames of a clip; `CandidateTube` without a number."""
+    """One object over all F frames of a clip; a `CandidateTube` without a number."""
 
     boxes_xyxy_px: Boxes
     present: NDArray[np.bool_]
     interpolated: NDArray[np.bool_]
     score: float
+    masks: NDArray[np.bool_] | None = None
 
 
 def filled(
@@ -80,7 +81,7 @@ def held(
     while high < len(present) - 1 and same(last, high + 1, boxes[last]):
         high += 1
     frames = np.arange(len(present))
-    return present | ((frames >= low) & (frames <= high))
+    return np.asarray(present | ((frames >= low) & (frames <= high)), np.bool_)
 
 
 def tubes_of(objects: Sequence[Filled], size_px: tuple[int, int]) -> tuple[CandidateTube, ...]:
@@ -93,9 +94,12 @@ def tubes_of(objects: Sequence[Filled], size_px: tuple[int, int]) -> tuple[Candi
         boxes = clipped(item.boxes_xyxy_px, *size_px)
         visible = item.present & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
         if visible.any():
-            inside.append(Filled(boxes, visible, item.interpolated & visible, item.score))
+            shown = item.interpolated & visible
+            inside.append(replace(item, boxes_xyxy_px=boxes, present=visible, interpolated=shown))
     return tuple(
-        CandidateTube(number, item.boxes_xyxy_px, item.present, item.interpolated, item.score)
+        CandidateTube(
+            number, item.boxes_xyxy_px, item.present, item.interpolated, item.score, item.masks
+        )
         for number, item in enumerate(_distinct(inside))
     )
 
