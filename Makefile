@@ -12,6 +12,7 @@ VENV := .venv-$(ROS_DISTRO)
 PIP_TORCH_ARGS :=
 SEED := 7
 VIDEO :=
+SCENES := 100
 QUERY :=
 # Extra arguments for the programs behind the targets, such as ARGS="-k window -x" for pytest.
 ARGS :=
@@ -42,7 +43,7 @@ MODULES := $(shell find stvg_ros launch config rviz foxglove -not -path '*__pyca
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help check setup test lint demo bench clean distclean
+.PHONY: help check setup test lint demo bench accuracy clean distclean
 
 help:  ## this list
 	@echo "Targets of stvg_ros (ROS 2 from wheels, no ROS installation needed):"
@@ -68,6 +69,13 @@ demo: setup  ## ground a sentence: SEED=7, or VIDEO=file QUERY="the person who w
 
 bench: setup  ## what a grounding costs here: ARGS="--shape 0.5b --scaling" for more
 	$(BIN)/stvg-ros bench $(ARGS)
+
+accuracy: setup  ## measure the README's accuracy tables: SCENES=100 (some 20 minutes)
+	mkdir -p out
+	$(BIN)/stvg-ros ablate --split test --seed 1000 --count $(SCENES) --json out/accuracy.json
+	$(BIN)/stvg-ros ablate --split test --seed 1000 --count $(SCENES) --tubes own \
+	  --json out/accuracy_own.json
+	$(BIN)/python docs/tables.py --accuracy out/accuracy.json --own out/accuracy_own.json
 
 clean:  ## remove what was built; the environments stay
 	rm -rf .venv-*/build .venv-*/stamps/interfaces .venv-*/stamps/modules
@@ -99,10 +107,11 @@ $(STAMPS)/torch: requirements/torch.txt $(STAMPS)/venv
 	@$(PIP) install $(PIP_TORCH_ARGS) --requirement $<
 	@touch $@
 
-$(STAMPS)/libraries: requirements/library.txt requirements/development.txt $(STAMPS)/torch
+$(STAMPS)/libraries: requirements/library.txt requirements/serving.txt \
+    requirements/development.txt $(STAMPS)/torch
 	@echo "[4/5] Python libraries (about a minute)"
-	@$(PIP) install --quiet --requirement $< --requirement requirements/torch.txt \
-	  --requirement requirements/development.txt
+	@$(PIP) install --quiet --requirement $< --requirement requirements/serving.txt \
+	  --requirement requirements/torch.txt --requirement requirements/development.txt
 	@touch $@
 
 $(STAMPS)/interfaces: $(INTERFACES) CMakeLists.txt package.xml cmake/executable.in \

@@ -1,15 +1,19 @@
 """Writes the README's tables from the code: `python docs/tables.py [--check]`.
 
-A table stands between `<!-- table: NAME -->` and `<!-- end -->`.
+A table stands between `<!-- table: NAME -->` and `<!-- end -->`. Those of accuracy are measured,
+not read from the code: `make accuracy` writes them from the files of `stvg-ros ablate --json`.
 """
 
 from __future__ import annotations
 
+import argparse
 import ast
+import json
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from stvg_ros.config import settings
 from stvg_ros.mllm.families import families_table
@@ -66,6 +70,42 @@ def launch() -> str:
     return markdown(["launch argument", "default", "overrides", "what it is"], rows)
 
 
+def percent(row: dict[str, Any], metric: str) -> str:
+    """A mean and half the width of its 95 % interval, in percent."""
+    low, high = row["intervals"][metric]
+    return f"{100 * row[metric]:.1f} ± {50 * (high - low):.1f}"
+
+
+def accuracy(found: dict[str, Any]) -> str:
+    """The table of an ablation: floors, the method's parts one by one, controls."""
+    metrics = {
+        "m_tIoU": "m_tIoU",
+        "m_vIoU": "m_vIoU",
+        "vIoU@0.3": "vIoU@0.3",
+        "vIoU@0.5": "vIoU@0.5",
+        "gt_vIoU": "gt_vIoU",
+        "spatial_accuracy": "right person",
+        "spatial_accuracy_of_four": "of four",
+    }
+    rows = []
+    for row in found["rows"]:
+        absent = "" if row["group"] == "floor" else f"{row['absence_auroc']:.3f}"
+        rows.append([row["name"], *(percent(row, metric) for metric in metrics), absent])
+    return markdown(["", *metrics.values(), "absence AUROC"], rows)
+
+
+def kinds(found: dict[str, Any]) -> str:
+    """Answers and tubes of an ablation by the kind of sentence."""
+    rows = []
+    for row in found["by_kind"]:
+        said = [row["yes_accuracy"], row["no_accuracy"]]
+        cells = ["-" if share is None else f"{100 * share:.1f}" for share in said]
+        cells += [f"{100 * row[name]:.1f}" for name in ("spatial_accuracy", "m_tIoU", "m_vIoU")]
+        rows.append([row["name"], *cells, row["samples"]])
+    header = ["", "'yes' right", "'no' right", "right person", "m_tIoU", "m_vIoU", "sentences"]
+    return markdown(header, rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "parameters": parameters,
     "families": families,
@@ -73,20 +113,34 @@ TABLES: dict[str, Callable[[], str]] = {
 }
 
 
-def filled(text: str) -> str:
-    """The README's text with its tables written anew."""
+def filled(text: str, tables: Mapping[str, Callable[[], str]] = TABLES) -> str:
+    """The README's text with these tables written anew."""
 
     def table(match: re.Match[str]) -> str:
-        return f"<!-- table: {match[1]} -->\n{TABLES[match[1]]()}\n<!-- end -->"
+        if match[1] not in tables:
+            return match[0]
+        return f"<!-- table: {match[1]} -->\n{tables[match[1]]()}\n<!-- end -->"
 
     return re.sub(r"<!-- table: (\w+) -->.*?<!-- end -->", table, text, flags=re.S)
 
 
 def main() -> int:
     """Writes the README, or with `--check` says whether it is up to date."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="write nothing")
+    parser.add_argument("--accuracy", type=Path, help="an ablation among the people's true tubes")
+    parser.add_argument("--own", type=Path, help="the same among the package's own tubes")
+    given = parser.parse_args()
+    tables = dict(TABLES)
+    if given.accuracy:
+        found = json.loads(given.accuracy.read_text())
+        tables |= {"accuracy": lambda: accuracy(found), "kinds": lambda: kinds(found)}
+    if given.own:
+        own = json.loads(given.own.read_text())
+        tables["own_accuracy"] = lambda: accuracy(own)
     text = README.read_text(encoding="utf-8")
-    wanted = filled(text)
-    if "--check" in sys.argv[1:]:
+    wanted = filled(text, tables)
+    if given.check:
         if text != wanted:
             sys.stderr.write("README.md: the tables are out of date; run docs/tables.py\n")
             return 1

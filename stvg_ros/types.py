@@ -95,6 +95,7 @@ class Query:
         end_ns: end of the asked window (included), or None for the newest frame.
         deadline_s: seconds from receipt after which the answer is of no use, or None.
         max_targets: how many tubes may be returned, best first.
+        preliminary: the answer before tuning is wanted too, ahead of the final one.
         camera: which of several cameras is meant, or "" for all; only the node reads it.
     """
 
@@ -104,6 +105,7 @@ class Query:
     end_ns: int | None = None
     deadline_s: float | None = None
     max_targets: int = 1
+    preliminary: bool = False
     camera: str = ""
 
     def __post_init__(self) -> None:
@@ -138,7 +140,7 @@ class SplitQuery:
         text: Q, without the words that only address the robot.
         attribute: Q_s, the static part, a noun phrase such as "the man in purple clothes".
         action: Q_t, what is done, such as "the man sits on the bench".
-        method: who split it: "mllm", "endpoint", "rules".
+        method: who split it: "mllm", "endpoint", "rules", "none".
         fallbacks: names of the parts ("attribute", "action") that had to fall back to Q.
     """
 
@@ -147,6 +149,11 @@ class SplitQuery:
     action: str
     method: str
     fallbacks: tuple[str, ...] = ()
+
+    @property
+    def lasts(self) -> bool:
+        """Whether the description holds as long as the target is there: looks, and no action."""
+        return self.fallbacks == ("action",)
 
 
 @dataclass(frozen=True, eq=False)

@@ -85,6 +85,8 @@ def test_bag_frames_in_any_order(bag: Path) -> None:
     for index in (11, 0, 5):
         ((number, image),) = recording.pictures(index)
         assert (number, number_of(image)) == (index, index)
+    (file,) = (path for path in bag.iterdir() if path.suffix != ".yaml")
+    assert open_recording(file).stamps_ns.tolist() == recording.stamps_ns.tolist()
 
 
 def test_bag_with_unsorted_and_repeated_stamps(tmp_path: Path) -> None:
@@ -112,7 +114,7 @@ def test_damaged_images_of_a_bag_are_named(tmp_path: Path, monkeypatch: Any) -> 
         write_bag(tmp_path / "bag", frames(3), compressed=True)
     source = JpegFrames(lambda: open_recording(tmp_path / "bag"))
     assert source.recording.size_px == (64, 48)
-    with pytest.raises(ImageError, match="cannot be converted to rgb8"):
+    with pytest.raises(ImageError, match="do not decode"):
         source.jpeg(0)
     assert source.jpeg(1)
     source.close()
@@ -337,6 +339,17 @@ def test_damaged_requests_to_save(server: AnnotationServer) -> None:
     status, data = ask(server, path, body=b'{"queries": [{}]}', **kind)
     assert status == 422
     assert "incomplete" in json.loads(data)["error"]
+
+
+def test_a_browser_that_leaves_is_no_news(
+    server: AnnotationServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for error, lines in ((BrokenPipeError(), 0), (ConnectionResetError(), 0), (ValueError(), 1)):
+        try:
+            raise error
+        except Exception:
+            server.handle_error(None, ("127.0.0.1", 1))
+        assert ("Traceback" in capsys.readouterr().err) == bool(lines)
 
 
 def test_a_port_in_use_is_named(server: AnnotationServer) -> None:

@@ -21,6 +21,7 @@ from stvg_ros.evaluation.annotator.recording import Recording
 from stvg_ros.evaluation.annotator.server import AnnotationServer
 from stvg_ros.evaluation.annotator.session import Session
 from stvg_ros.evaluation.bag import write_bag
+from stvg_ros.evaluation.samples import annotated_samples
 from stvg_ros.types import Frame
 
 START_NS, STEP_NS, COUNT = 1_700_000_000_000_000_000, 100_000_000, 41
@@ -178,6 +179,8 @@ def test_mark_save_and_open_again(driver: Any, bag: Path, tmp_path: Path) -> Non
     truth = true_tube(entry, stamps_ns)
     np.testing.assert_allclose(between, truth.boxes_xyxy_px[22], atol=0.01)
     assert truth.span.sum() == 31
+    (sample,) = annotated_samples(out)  # as the evaluation takes it
+    assert Path(sample.source.path) == bag.resolve()
 
     with served(bag, out) as server:
         page = Page(driver, server.address)
@@ -235,7 +238,8 @@ def test_without_a_mouse(driver: Any, bag: Path, tmp_path: Path) -> None:
         assert len(page.all(".key")) == 1
         page.press("?")
         assert page.all("dialog[open]")
-        page.press(Keys.ESCAPE)
+        page.find("#help button").click()
+        assert page.all("dialog[open]") == []
         page.press("n")
         page.press(Keys.ESCAPE)
         assert [item.get_attribute("aria-current") for item in page.all("#queries button")] == [

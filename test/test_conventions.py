@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -88,6 +90,12 @@ def test_sampling_at_the_published_rate_and_at_most_200() -> None:
 def test_short_spans_between_the_frames_of_a_grid_score_nothing() -> None:
     short = tube(41, 44, (0, 0, 10, 10), 100)
     assert scored(short, short, convention("paper")) == Score(0.0, 0.0, 0.0)
+
+
+def test_the_documentation_lists_every_convention() -> None:
+    page = Path(__file__).resolve().parent.parent / "docs" / "evaluation.md"
+    rows = [line.split("`")[1] for line in page.read_text().splitlines() if line.startswith("| `")]
+    assert set(CONVENTIONS) <= set(rows)
 
 
 def test_unknown_names() -> None:

@@ -9,6 +9,7 @@ from toys import FixedProposer, FixedSplitter, ToyMllm, no_checkpoint, noise_cli
 
 from stvg_ros.config import Config, Value
 from stvg_ros.core import grounder as module
+from stvg_ros.core.encoding import Encoder
 from stvg_ros.core.grounder import STAGES, LocalGrounder
 from stvg_ros.core.interfaces import MllmSettings, VisualTokens
 from stvg_ros.core.query import NEUTRAL, question
@@ -126,7 +127,7 @@ def changed(one: Grounding, other: Grounding) -> set[str]:
         ({"reattention__temporal": False}, {"temporal"}),
         ({"assembling__enabled": False}, {"spatial"}),
         ({"attention__selection": "mean"}, {"spatial", "temporal"}),
-        ({"attention__selection": "last"}, {"spatial", "temporal"}),
+        ({"attention__selection": "fixed"}, {"spatial", "temporal"}),
         ({"attention__relative": False}, {"spatial", "temporal"}),
         ({"reattention__step": "rms"}, {"spatial", "temporal"}),
         ({"reattention__loss": "code"}, {"spatial", "temporal"}),
@@ -282,6 +283,20 @@ def test_encoding_ahead_changes_nothing_but_when() -> None:
     part = Query(TEXT, start_ns=1_200_000_000, end_ns=1_500_000_000)
     assert local.ground(clip, part, no_checkpoint).evidence.stamps_ns.size == 4  # type: ignore[union-attr]
     assert not grounder(ToyMllm()).prepare(clip)
+
+
+def test_what_is_encoded_ahead_goes_with_its_frames() -> None:
+    mllm = ToyMllm()
+    encoder = Encoder(mllm)
+    frames = list(noise_clip(6).frames)
+    for begin in range(3):
+        while encoder.prepare(frames[begin : begin + 4], 4):
+            pass
+    assert (encoder.kept, mllm.encoded) == (6, 6)
+    del frames[:4]
+    assert not encoder.prepare(frames, 4)
+    assert (encoder.kept, mllm.encoded) == (2, 6)
+    assert encoder.prepare(frames, 8)  # another length of the sample is another size of images
 
 
 def test_another_direction_of_the_step_is_used() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -15,6 +16,7 @@ from std_msgs.msg import String
 from stvg_ros import msg
 from stvg_ros.action import Ground
 from stvg_ros.node.conversions import time_message
+from stvg_ros.types import Grounding
 
 __all__ = ["context", "start"]  # fixtures
 pytestmark = pytest.mark.usefixtures("context")
@@ -108,6 +110,26 @@ def test_a_window_outside_the_buffer_is_refused_by_the_real_cut(start):
     assert "5.000 s" in tube.error
 
 
+def test_the_answer_before_tuning_goes_out_first_where_asked_for(start):
+    class Early(ToyGrounder):
+        def ground(self, clip, query, checkpoint, early=None):
+            found = super().ground(clip, query, checkpoint)
+            if early is not None:
+                early(Grounding((replace(found.best, preliminary=True, score=1.5),)))
+            return found
+
+    s = start(lambda config: Early())
+    s.show(1.0)
+    s.client.queries.publish(msg.Query(id="both", text="the person", preliminary=True))
+    s.until(lambda: len(s.client.tubes) == 2)
+    first, last = s.client.tubes
+    assert (first.preliminary, last.preliminary) == (True, False)
+    assert (first.query_id, first.score) == ("both", 1.5)
+    assert len(first.boxes) == len(last.boxes) == 1
+    assert s.say("the person").preliminary is False
+    assert len(s.client.tubes) == 3
+
+
 def test_a_bag_loop_clears_the_window(start):
     s = start()
     s.show(100.0, 101.0, 5.0)
@@ -194,7 +216,9 @@ def test_the_action_gives_feedback_and_the_tube(start):
     s = start()
     s.show(1.0, 1.1)
     s.toy.go.clear()
-    handle, feedback = _goal(s)  # clients drop feedback that comes before the acceptance
+    handle, feedback = _goal(s)
+    # What came before the acceptance, or before the topic was found, is lost.
+    s.until(lambda: feedback)
     s.toy.go.set()
     result = handle.get_result_async()
     s.until(result.done)

@@ -18,7 +18,7 @@ from rosbags.typesys import get_types_from_msg
 
 from stvg_ros.config import WindowConfig
 from stvg_ros.errors import AnnotationError
-from stvg_ros.evaluation.annotations import Entry
+from stvg_ros.evaluation.annotations import Entry, KeyFrame
 from stvg_ros.evaluation.bag import write_bag
 from stvg_ros.evaluation.metrics import Score
 from stvg_ros.evaluation.records import Source
@@ -107,6 +107,19 @@ def test_a_part_of_a_video_by_frame_numbers(tmp_path) -> None:
     result = run([longer])["a"]
     assert (len(result.stamps_ns), result.images["missing"]) == (35, 10)
     assert result.scores["whole_window"].t_iou == pytest.approx(6 / 35)
+
+
+def test_an_annotated_video(tmp_path) -> None:
+    frames = [square_frame(number) for number in range(20)]
+    write_video(tmp_path / "a.mp4", [f.image for f in frames], [f.stamp_ns for f in frames])
+    span = (200_000_000, 900_000_000)
+    keys = tuple(KeyFrame(span[side], box_at((2, 9)[side])) for side in (0, 1))
+    marked = Entry("a", "the red square", span, keys, command_ns=1_100_000_000)
+    result = run(annotated_samples(annotate(tmp_path / "a.json", "a.mp4", marked)))["a/a"]
+    assert np.abs(np.diff(result.stamps_ns) - 100_000_000).max() < 20_000
+    assert len(result.stamps_ns) == 12
+    assert result.scores["answer"].t_iou == pytest.approx(8 / 12)
+    assert result.scores["answer"].gt_v_iou > 0.85  # the video is compressed
 
 
 def failure(result) -> tuple[str, str, Score]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
+from stvg_ros.evaluation.synthetic.person import LIFTS
 from stvg_ros.evaluation.synthetic.queries import BAGS, SIDES, VERBS, phrased
 from stvg_ros.evaluation.synthetic.scene import ACTIONS, SHIRTS, STAND
 from training.clips import BAG_KINDS, NOBODY, STANDS
@@ -25,6 +26,7 @@ IGNORED = -100
 COUNT = 9  # questions on a clip
 LENGTH = 36  # tokens of a question with role tokens and answer, padded
 WALK = (ACTIONS.index("walk_left"), ACTIONS.index("walk_right"))
+ALIKE = {ACTIONS.index(a): ACTIONS.index(b) for a, b in (LIFTS, LIFTS[::-1])}
 CLOSE = 0.02  # closer than this share of the image's width is beside nobody
 Look = tuple[str, str]  # ("shirt", colour) or ("bag", kind)
 T = TypeVar("T")
@@ -108,7 +110,7 @@ class Examiner:
         asked += [self._action(), self._action()]
         asked += [self._combined(), self._combined()]
         chance = self._rng.random()
-        other = self._relation() if chance < 0.4 else self._attribute()
+        other = self._relation() if chance < 0.6 else self._attribute()
         asked += [other or self._combined()]
         asked += [self._what() or self._combined(), self._colour() or self._action()]
         return asked
@@ -137,7 +139,7 @@ class Examiner:
 
     def _look(self, worn: bool) -> Look | None:
         """A look that somebody, or nobody, has."""
-        kind = "bag" if self._rng.random() < 0.25 else "shirt"
+        kind = "bag" if self._rng.random() < 0.4 else "shirt"
         names = COLOURS if kind == "shirt" else tuple(BAGS)
         fitting = [
             name for name in names
@@ -154,18 +156,24 @@ class Examiner:
         done = {act for acts in self._firm.values() for act in acts}
         absent = set(range(len(ACTS))) - self._any_done
         fitting = done if done and (self._rng.random() < 0.5 or not absent) else absent
+        if fitting is absent and self._rng.random() < 0.35:
+            fitting = self._alike(absent) or absent
         act = self._pick(fitting)
         walks = set(WALK) & (self._any_done if act in absent else set())
         if act in WALK and self._rng.random() < 0.25 and not walks:
             return self._yes_no("action", None, WALK)
         return self._yes_no("action", None, (act,))
 
+    def _alike(self, acts: set[int]) -> set[int]:
+        """Those of the actions that look like one that is done, except for their direction."""
+        return {act for act in acts if ALIKE.get(act) in self._any_done}
+
     def _combined(self) -> Question:
         """Half of them present; most others swap the looks and the acts of two people."""
         rng = self._rng
         looks: list[Look] = [("shirt", COLOURS[self._cast.shirts[i]]) for i in self._people]
         for i in self._people:
-            if self._cast.bags[i] and rng.random() < 0.5:
+            if self._cast.bags[i] and rng.random() < 0.7:
                 looks.append(("bag", self._pick(("bag", str(BAG_KINDS[self._cast.bags[i]])))))
         acts = sorted(self._any_done)
         options = [(look, act) for look in sorted(set(looks)) for act in acts]
@@ -190,19 +198,22 @@ class Examiner:
             if strange is not None and (rng.random() < 0.5 or not absent):
                 look, act = strange, self._pick(acts)
             else:
-                look, act = self._pick(looks), self._pick(absent or set(acts))
+                look, act = self._pick(looks), self._pick(self._alike(absent) or absent or acts)
         return self._yes_no("combined", look, (act,))
 
     def _relation(self) -> Question | None:
-        """Who is left or right of one whose shirt nobody else wears."""
+        """Who is left or right of one whose shirt nobody else wears; half the time nobody is."""
         shirts = self._cast.shirts
-        alone = [i for i in self._people if (shirts == shirts[i]).sum() == 1]
-        if not alone:
+        asked: dict[bool, list[tuple[int, str, list[int]]]] = {True: [], False: []}
+        for anchor in self._people:
+            for side in SIDES:
+                people = self._cast.beside(side, anchor)
+                if people is not None and (shirts == shirts[anchor]).sum() == 1:
+                    asked[bool(people)].append((anchor, side, people))
+        options = asked[bool(self._rng.random() < 0.5)]
+        if not options:
             return None
-        anchor, side = self._pick(alone), self._pick(SIDES)
-        people = self._cast.beside(side, anchor)
-        if people is None:
-            return None
+        anchor, side, people = options[self._rng.integers(len(options))]
         return self._yes_no("relation", ("shirt", COLOURS[shirts[anchor]]), None, side, people)
 
     def _what(self) -> Question | None:

@@ -301,7 +301,7 @@ def main() -> None:
         if options.resume:
             trainer.resume(options.resume)
         held = held_out("val", options.held_out)
-        while int(pool.count[0]) < min(64, options.pool):
+        while int(pool.count[0]) < min(1000, options.pool):
             time.sleep(0.2)
         train(trainer, options, held)
         figures = trainer.evaluated(held_out("test", options.test))

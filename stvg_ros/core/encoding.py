@@ -2,45 +2,46 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator, Sequence
 
 from stvg_ros.core.interfaces import Mllm, VisualTokens, joined_slots
-from stvg_ros.types import Clip, Frame
+from stvg_ros.types import Frame
 
 Slot = tuple[Frame, ...]  # a frame, or the frames that share a temporal slot
+Key = tuple[tuple["weakref.ref[Frame]", ...], int]
 
 
 class Encoder:
-    """Encodes sampled frames; slots that were encoded ahead are kept while the window has them.
+    """Encodes sampled frames, and keeps the slots that were encoded ahead while their frames live.
 
-    A slot is found again by the identity of its frames, so a kept slot is never another frame's.
-    What is kept is bounded by the clip: the slots of one sample, at most.
+    A slot is found again by the identity of its frames, so a kept slot is never another frame's;
+    and what is kept is bounded by the windows that hold the frames.
 
     Thread contract: one thread uses it, the one that grounds.
     """
 
     def __init__(self, mllm: Mllm) -> None:
         self._mllm = mllm
-        self._kept: dict[tuple[Slot, int], VisualTokens] = {}
+        self._kept: dict[Key, VisualTokens] = {}
 
     @property
     def kept(self) -> int:
         """How many slots are kept."""
         return len(self._kept)
 
-    def prepare(self, clip: Clip, frames: Sequence[Frame], total: int) -> bool:
+    def prepare(self, frames: Sequence[Frame], total: int) -> bool:
         """Encodes the oldest complete slot of `frames` that is not kept; False if all are.
 
         Args:
-            clip: the window; slots with frames that left it are forgotten.
-            frames: what a command for this window would sample.
+            frames: what a command would sample now.
             total: frames of a full sample.
         """
-        inside = set(clip.frames)
-        self._kept = {key: value for key, value in self._kept.items() if inside.issuperset(key[0])}
+        self._kept = {key: kept for key, kept in self._kept.items() if all(ref() for ref in key[0])}
         for slot in self._slots(frames):
-            if len(slot) == self._mllm.frames_per_slot and (slot, total) not in self._kept:
-                self._kept[slot, total] = self._encoded(slot, total)
+            key = _key(slot, total)
+            if len(slot) == self._mllm.frames_per_slot and key not in self._kept:
+                self._kept[key] = self._encoded(slot, total)
                 return True
         return False
 
@@ -54,8 +55,12 @@ class Encoder:
         """
         if total == 0:
             return self._mllm.encode([frame.image for frame in frames])
-        slots = self._slots(frames)
-        return joined_slots([self._kept.get((s, total)) or self._encoded(s, total) for s in slots])
+        return joined_slots(
+            [
+                self._kept.get(_key(slot, total)) or self._encoded(slot, total)
+                for slot in self._slots(frames)
+            ]
+        )
 
     def _slots(self, frames: Sequence[Frame]) -> Iterator[Slot]:
         size = self._mllm.frames_per_slot
@@ -63,3 +68,7 @@ class Encoder:
 
     def _encoded(self, slot: Slot, total: int) -> VisualTokens:
         return self._mllm.encode([frame.image for frame in slot], total)
+
+
+def _key(slot: Slot, total: int) -> Key:
+    return tuple(weakref.ref(frame) for frame in slot), total

@@ -117,7 +117,7 @@ class LocalGrounder:
         if sampled is None:
             return False
         frames = [clip.frames[i] for i in sampled]
-        return self._encoder.prepare(clip, frames, self._wanted(config))
+        return self._encoder.prepare(frames, self._wanted(config))
 
     def ground(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -282,8 +282,20 @@ class Checkpoint(Protocol):
 class Grounder(Protocol):
     """The boundary between a node, a bag or a data set and the method."""
 
-    def ground(self, clip: Clip, query: Query, checkpoint: Checkpoint) -> Grounding:
+    def ground(
+        self,
+        clip: Clip,
+        query: Query,
+        checkpoint: Checkpoint,
+        preliminary: Callable[[Grounding], None] | None = None,
+    ) -> Grounding:
         """Finds the tubes that the query describes; an absent target is an answer, no error.
+
+        Args:
+            clip: the window.
+            query: what to find.
+            checkpoint: called between the stages.
+            preliminary: called with the answer before tuning, if that is wanted too.
 
         Raises:
             StvgError: with the error code that the answer is to carry.

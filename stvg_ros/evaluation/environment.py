@@ -1,4 +1,4 @@
-"""What a run was made with: versions, machine, and the hash of the model's weights."""
+"""What a run was made with: versions, machine, hashes of the code and of the weights."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ def environment(model: str, folder: Path | None, gpu: str | None) -> dict[str, A
     return {
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "versions": versions,
+        "code": {"sha256": code_hash()},
         "machine": {
             "system": platform.platform(),
             "processor": platform.machine(),
@@ -42,6 +43,16 @@ def environment(model: str, folder: Path | None, gpu: str | None) -> dict[str, A
         },
         "model": {"path": model, "sha256": "" if folder is None else folder_hash(folder)},
     }
+
+
+def code_hash() -> str:
+    """SHA-256 of the names and contents of this package's modules."""
+    package = Path(__file__).parent.parent
+    total = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        total.update(f"{path.relative_to(package)}\n".encode())
+        total.update(path.read_bytes())
+    return total.hexdigest()
 
 
 def folder_hash(folder: Path) -> str:

@@ -75,6 +75,11 @@ class Answers:
             image = annotate_frame(frame, tube, box)
             publisher.publish(image_message(image, frame.stamp_ns, frame.frame_id))
 
+    def publish_preliminary(self, grounding: Grounding) -> None:
+        """Publishes an answer before tuning: its tubes alone, for nobody is to walk there yet."""
+        for tube in reversed(grounding.tubes):
+            self._tubes.publish(tube_message(tube))
+
     def close(self) -> None:
         """Withdraws the topics."""
         for publisher in (

@@ -22,6 +22,7 @@ from stvg_ros.evaluation.conventions import CONVENTIONS
 from stvg_ros.evaluation.environment import environment
 from stvg_ros.evaluation.live import expected_moments, live_result
 from stvg_ros.evaluation.records import Result, Source
+from stvg_ros.evaluation.report import write_report
 from stvg_ros.evaluation.runner import Job, failed, in_order
 from stvg_ros.evaluation.runs import Run, RunConfig
 from stvg_ros.evaluation.samples import Sample, annotated_samples
@@ -132,6 +133,8 @@ def run(node: NodeUnderTest, given: argparse.Namespace) -> int:
     folder.record(results, show)
     values = folder.finish(samples)
     print(table(values))
+    if values["done"]:
+        print(f"report: {write_report(given.out, given.out / 'report.html')[0]}")
     print(f"written to {given.out}", flush=True)
     return 1 if len(values["failures"]) == values["done"] else 0
 

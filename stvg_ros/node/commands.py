@@ -29,15 +29,17 @@ class Intake:
     Thread contract: the executor's thread.
     """
 
-    def __init__(self, cameras: Cameras, worker: Callable[[], Worker]) -> None:
+    def __init__(self, cameras: Cameras, worker: Callable[[], Worker], preliminary: Answer) -> None:
         """Prepares.
 
         Args:
             cameras: what the commands are about.
             worker: gives the worker, or raises the StvgError that tells why there is none.
+            preliminary: publishes answers before tuning, where they are asked for.
         """
         self._cameras = cameras
         self._worker = worker
+        self._preliminary = preliminary
         self._numbers = itertools.count(1)
 
     def parsed(self, parse: Parse, query_id: str, text: str, answer: Answer) -> Query | None:
@@ -73,7 +75,8 @@ class Intake:
             return None
         try:
             worker = self._worker()
-            job = Job(query, self._cameras.clips(query.camera), answer, **options)
+            clips = self._cameras.clips(query.camera)
+            job = Job(query, clips, answer, preliminary=self._preliminary, **options)
             worker.submit(job)
         except StvgError as error:
             answer(failed(query, error))

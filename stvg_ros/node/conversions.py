@@ -39,6 +39,7 @@ def query_of(message: Any, query_id: str) -> Query:
         end_ns=stamp_ns(message.window_end, "window_end") or None,
         deadline_s=deadline_s or None,
         max_targets=message.max_targets or 1,
+        preliminary=getattr(message, "preliminary", False),  # only the topic has it
         camera=message.camera,
     )
 
@@ -61,8 +62,10 @@ def tube_message(tube: Tube) -> msg.Tube:
         confidence=float(tube.confidence),
         rank=tube.rank,
         track_id=tube.track_id,
+        score=float(tube.score),
         consistency=float(tube.consistency),
         dropped_steps=tube.dropped_steps,
+        preliminary=tube.preliminary,
         start=time_message(tube.start_ns),
         end=time_message(tube.end_ns),
         image_width=tube.width_px,

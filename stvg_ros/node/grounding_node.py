@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from std_msgs.msg import String
 from stvg_ros.build import build_grounder
 from stvg_ros.config import Config
 from stvg_ros.core.interfaces import Grounder
-from stvg_ros.errors import CanceledError, InactiveError, StvgError
+from stvg_ros.errors import CanceledError, InactiveError, NoImagesError, StvgError
 from stvg_ros.node.answers import Answers
 from stvg_ros.node.cameras import Cameras
 from stvg_ros.node.commands import Commands, Intake
@@ -28,7 +28,7 @@ from stvg_ros.node.qos import LATCHED
 from stvg_ros.node.standing import StandingQueries
 from stvg_ros.node.tracking import Tracking
 from stvg_ros.node.worker import Worker
-from stvg_ros.types import Grounding, Query
+from stvg_ros.types import Clip, Frame, Grounding, Query
 from stvg_ros.window import Window
 
 PROGRESS_S = 5.0  # how often a long load tells how long it takes
@@ -176,9 +176,9 @@ class GroundingNode(LifecycleNode):
 
     def _configure(self) -> None:
         config = self._settings.check()
-        cameras = Cameras(self, self._current)
+        cameras = Cameras(self, self._current, self._observed)
         answers = Answers(self, cameras, self._current)
-        intake = Intake(cameras, self._active_worker)
+        intake = Intake(cameras, self._active_worker, answers.publish_preliminary)
 
         def ask(query: Query) -> None:
             intake.take(lambda query_id: replace(query, id=query_id), "", query.text, publish)
@@ -207,7 +207,11 @@ class GroundingNode(LifecycleNode):
         self._say("loading the model")
         assert self._parts is not None
         worker = Worker(
-            lambda: self._build(config), config.command, self._say, self._parts.locator.finish
+            lambda: self._build(config),
+            config.command,
+            self._say,
+            self._parts.locator.finish,
+            self._unprepared,
         )
         try:
             self._wait_loaded(worker)
@@ -242,11 +246,24 @@ class GroundingNode(LifecycleNode):
 
     def _clean_up(self) -> None:
         self._deactivate()
+        self._settings.release()
         parts, self._parts = self._parts, None
         if parts is not None:
             parts.close()
-        self._settings.release()
         self._say("unconfigured")
+
+    def _unprepared(self) -> Iterable[Clip]:
+        """The windows whose frames may be encoded while no command waits."""
+        if not self._settings.config.sampling.ahead:
+            return ()
+        try:
+            return self.cameras.clips("").values()
+        except NoImagesError:
+            return ()
+
+    def _observed(self, frame: Frame) -> None:
+        if self._worker is not None:
+            self._worker.observe(frame)
 
     def _current(self) -> Config:
         return self._settings.config

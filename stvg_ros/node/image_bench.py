@@ -18,13 +18,14 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
-from std_msgs.msg import String
 
+from stvg_ros.msg import Query, Tube
 from stvg_ros.node.conversions import time_message
 from stvg_ros.node.grounding_node import GroundingNode
 from stvg_ros.node.image_conversions import image_message
 
 WIDTH, HEIGHT, RATE_HZ = 1920, 1080, 30.0
+QUIET_COMMANDS = 10
 
 
 def camera(seconds: float) -> None:
@@ -48,6 +49,32 @@ def camera(seconds: float) -> None:
     rclpy.shutdown()
 
 
+class Commander:
+    """Sends one command after another and keeps what the node adds to the grounder's own time."""
+
+    def __init__(self, executor: SingleThreadedExecutor) -> None:
+        self._node = rclpy.create_node("commander")
+        self._commands = self._node.create_publisher(Query, "/grounding/query", 10)
+        self._node.create_subscription(Tube, "/grounding/tube", self._on_tube, 10)
+        self._sent: dict[str, float] = {}
+        self.added_s: list[float] = []
+        executor.add_node(self._node)
+
+    def send(self) -> None:
+        """Sends a command, unless the last one is still being answered."""
+        if self._sent:
+            return
+        query_id = f"bench-{len(self.added_s)}"
+        self._sent[query_id] = time.perf_counter()
+        self._commands.publish(Query(id=query_id, text="find the person in red who waves"))
+
+    def _on_tube(self, tube: Tube) -> None:
+        sent = self._sent.pop(tube.query_id, None)
+        if sent is not None and tube.timings:
+            own_s = sum(timing.duration_s for timing in tube.timings)
+            self.added_s.append(time.perf_counter() - sent - own_s)
+
+
 def measure(seconds: float) -> str:
     """Runs node and camera and returns the figures as text."""
     rclpy.init()
@@ -57,10 +84,9 @@ def measure(seconds: float) -> str:
             Parameter("image.qos", value="reliable"),
         ]
     )
-    commander = rclpy.create_node("commander")
-    commands = commander.create_publisher(String, "/grounding/command", 10)
     executor = SingleThreadedExecutor()
     executor.add_node(node)
+    commander = Commander(executor)
     child = subprocess.Popen(
         [sys.executable, "-m", "stvg_ros.node.image_bench", "--camera", "--seconds", str(seconds)],
         stdout=subprocess.PIPE,
@@ -71,7 +97,12 @@ def measure(seconds: float) -> str:
         executor.spin_once(timeout_sec=0.05)
         if time.monotonic() > due:
             due += 1.0
-            commands.publish(String(data="find the person in red who waves"))
+            commander.send()
+    busy_s, commander.added_s = commander.added_s, []
+    end = time.monotonic() + 2 * seconds
+    while len(commander.added_s) < QUIET_COMMANDS and time.monotonic() < end:
+        commander.send()
+        executor.spin_once(timeout_sec=0.05)
     times_ms = np.array(next(iter(node.cameras)).callback_times_s) * 1e3
     assert child.stdout is not None
     sent, elapsed_s = child.stdout.read().split()
@@ -86,8 +117,17 @@ def measure(seconds: float) -> str:
         f"reliable, groundings running\n"
         f"published {sent}, received {len(times_ms)}, stored {counts['stored']}\n"
         f"image callback {median:.2f} ms median, {p95:.2f} ms 95th percentile, {worst:.2f} ms "
-        f"worst; {100 * share:.0f}% of one core"
+        f"worst; {100 * share:.0f}% of one core\n"
+        f"from command to tube the node adds to the grounder's own time: "
+        f"{added(commander.added_s)} at rest, {added(busy_s)} beside the camera"
     )
+
+
+def added(seconds: list[float]) -> str:
+    """Median and number of the samples, for people."""
+    if not seconds:
+        return "no answer"
+    return f"{1e3 * float(np.median(seconds)):.1f} ms median of {len(seconds)}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

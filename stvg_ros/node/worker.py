@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from stvg_ros.config import CommandConfig, Config
@@ -21,11 +21,13 @@ from stvg_ros.errors import (
     StvgError,
     WindowError,
 )
-from stvg_ros.types import Clip, Grounding, Query, Status, Tube
+from stvg_ros.types import Clip, Frame, Grounding, Query, Status, Tube
 
 Answer = Callable[[Grounding], None]
 
 _LOG = logging.getLogger(__name__)
+_IDLE_S = 0.1  # between looks for frames to encode ahead
+_PATIENCE_S = 5.0  # where there is nothing to encode, or it failed
 _STOPPED = "the node was deactivated or is shutting down"
 
 
@@ -38,6 +40,7 @@ class Job:
         answer: called once, from the worker's thread or from `Worker.submit`'s caller.
         feedback: called as each stage begins, with its name, progress 0 to 1, and seconds since
             receipt.
+        preliminary: called with the answer before tuning, where it is asked for.
         received: monotonic seconds of receipt.
         stop: set to end the job at the next stage with this error.
     """
@@ -46,6 +49,7 @@ class Job:
     clips: Mapping[str, Clip]
     answer: Answer
     feedback: Callable[[str, float, float], None] = lambda stage, progress, elapsed_s: None
+    preliminary: Answer | None = None
     received: float = field(default_factory=time.monotonic)
     stop: StvgError | None = None
 
@@ -102,6 +106,7 @@ class Worker:
         config: CommandConfig,
         status: Callable[[str], None],
         finish: Callable[[Grounding, Clip], Grounding] = lambda grounding, clip: grounding,
+        unprepared: Callable[[], Iterable[Clip]] = tuple,
     ) -> None:
         """Starts the thread, which loads the grounder first; see `wait_loaded`.
 
@@ -110,10 +115,12 @@ class Worker:
             config: queue and deadline.
             status: told "grounding ID" as a job begins and "ready" after it.
             finish: adds to a camera's answer what the grounder does not know.
+            unprepared: the windows whose frames the grounder may encode while no job waits.
         """
         self._config = config
         self._status = status
         self._finish = finish
+        self._unprepared = unprepared
         self._jobs: deque[Job] = deque()
         self._running: Job | None = None
         self._stopping = False
@@ -202,6 +209,12 @@ class Worker:
         if reconfigure is not None:
             reconfigure(config)
 
+    def observe(self, frame: Frame) -> None:
+        """Tells the grounder of a frame that has entered a window."""
+        observe = getattr(self._grounder, "observe", None)  # RemoteGrounder has it
+        if observe is not None:
+            observe(frame)
+
     def stop(self, timeout_s: float = 1.5) -> bool:
         """Cancels what runs and what waits, and lets the grounder go.
 
@@ -238,16 +251,36 @@ class Worker:
             self._answer(job, answer)
             if not stopping:
                 self._status("ready")
+        close = getattr(self._grounder, "close", None)  # RemoteGrounder has it
+        if close is not None:
+            close()
         self._grounder = None
 
     def _next(self) -> Job | None:
         with self._changed:
             while not self._jobs and not self._stopping:
-                self._changed.wait()
+                self._changed.release()
+                try:
+                    wait_s = self._prepare()
+                finally:
+                    self._changed.acquire()
+                if wait_s and not self._jobs and not self._stopping:
+                    self._changed.wait(wait_s)
             if self._stopping:
                 return None
             self._running = self._jobs.popleft()
             return self._running
+
+    def _prepare(self) -> float:
+        """Encodes one slot of frames for commands to come; seconds to wait before the next."""
+        prepare = getattr(self._grounder, "prepare", None)  # LocalGrounder has it
+        if prepare is None:
+            return _PATIENCE_S
+        try:
+            return 0.0 if any([prepare(clip) for clip in self._unprepared()]) else _IDLE_S
+        except Exception:  # a command will meet the same error, and be told
+            _LOG.exception("encoding frames ahead failed")
+            return _PATIENCE_S
 
     def _ground(self, grounder: Grounder, job: Job) -> Grounding:
         default_s = self._config.deadline_s
@@ -272,7 +305,12 @@ class Worker:
             checkpoint("wait", 0.0)
             for camera, clip in job.clips.items():
                 try:
-                    found[camera] = self._finish(grounder.ground(clip, job.query, checkpoint), clip)
+                    found[camera] = self._finish(
+                        grounder.ground(
+                            clip, job.query, checkpoint, *self._early(job, camera, clip)
+                        ),
+                        clip,
+                    )
                 except WindowError as error:  # another camera may have images of that time
                     refused = error
                 done += 1
@@ -283,6 +321,19 @@ class Worker:
             if not isinstance(error, StvgError):
                 _LOG.exception("grounding %s failed", job.query.id)
             return failed(job.query, error, job.clips)
+
+    def _early(self, job: Job, camera: str, clip: Clip) -> tuple[Answer, ...]:
+        """What takes the answer before tuning, or nothing where nobody wants it."""
+        publish = job.preliminary
+        if publish is None or not (job.query.preliminary or self._config.preliminary):
+            return ()
+
+        def early(grounding: Grounding) -> None:
+            whole = merged({camera: self._finish(grounding, clip)}, job.query.max_targets)
+            with contextlib.suppress(Exception):  # it must not fail the final answer
+                publish(whole)
+
+        return (early,)
 
     def _answer(self, job: Job, grounding: Grounding) -> None:
         best = grounding.best

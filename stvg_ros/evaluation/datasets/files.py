@@ -32,7 +32,7 @@ class FileTree:
         """
         if not (root.is_dir() or (root.suffix == ".zip" and root.is_file())):
             raise ConfigError(f"--root: expected a folder or a zip file, got {str(root)!r}")
-        self.root = root
+        self.root = root = root.resolve()
         self._sources: dict[str, Source] = {}
         files = sorted(p for p in root.rglob("*") if p.is_file()) if root.is_dir() else [root]
         archives = [path for path in files if path.suffix == ".zip"]
