@@ -16,6 +16,8 @@ COMMANDS = (
     ("convert", "a data set as bags, or annotated bags and videos as a data set"),
     ("compare", "two runs of evaluate side by side, with a paired test"),
     ("demo", "the whole loop on real ROS 2: bag, camera topic, node, command, tube"),
+    ("serve", "the model for robots elsewhere, on Ray Serve"),
+    ("latency", "what a server adds to a command, beside the same model here"),
     ("annotate", "mark queries, spans and boxes on a video or a bag, in a local web page"),
     ("report", "what an evaluation run gave, as an HTML page, JSON and CSV"),
     ("synthesize", "rendered scenes as a data set: videos or bags, with true tubes"),
