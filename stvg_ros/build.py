@@ -82,15 +82,17 @@ def build_proposer(config: ProposalConfig) -> Proposer:
     return ClassicalProposer(config)
 
 
-def checkpoint_folder(path: str) -> Path:
-    """The local folder of the files of a model that `model.path` names; see `mllm.loading`.
+def checkpoint_folder(config: Config) -> Path | None:
+    """The local folder of the model's files; None where the model runs on a server.
 
     Raises:
         ModelError: there are none.
     """
+    if config.place.backend != "local":
+        return None
     from stvg_ros.mllm.loading import checkpoint_folder
 
-    return checkpoint_folder(path)
+    return checkpoint_folder(config.model.path)
 
 
 def build_splitter(config: SplitConfig, mllm: Mllm) -> Splitter:
