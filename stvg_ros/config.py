@@ -537,9 +537,7 @@ class FollowConfig(Group):
 
     group_name = "follow"
     enabled: bool = setting(
-        False,
-        "keep publishing the target's box on ~/target; ~/follow switches it, too",
-        dynamic=True,
+        False, "keep publishing the target's box on ~/target; ~/follow switches it while running"
     )
     lost_s: float = setting(
         1.5,

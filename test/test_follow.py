@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 pytest.importorskip("rclpy", reason="rclpy is missing: run `make test` or source a ROS 2")
 from ros_tools import ToyGrounder, call, context, start
 from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
+from test_classical import RED, scene, walk
 
 from stvg_ros import msg
+from stvg_ros.boxes import iou_matrix
 from stvg_ros.build import build_proposer
 from stvg_ros.config import ProposalConfig
 from stvg_ros.core.interfaces import Sighting
 from stvg_ros.errors import ConfigError, ProposalError
 from stvg_ros.node.conversions import stamp_ns, time_message
 from stvg_ros.node.detections import detected, detection_type
-from stvg_ros.types import SplitQuery
+from stvg_ros.node.image_conversions import image_message
+from stvg_ros.types import Grounding, SplitQuery, TubeBox
 
 __all__ = ["context", "start"]  # fixtures
 pytestmark = pytest.mark.usefixtures("context")
@@ -207,6 +212,47 @@ def test_detections_are_matched_by_stamp_and_followed(following):
     detect(1.2, 20.0)
     target = last(s, msg.Target.FOLLOWING)
     assert (target.box.x_min, target.header.stamp) == (20.0, time_message(1_200_000_000))
+
+
+class FirstTube(ToyGrounder):
+    """Answers with the first candidate tube of the classical source."""
+
+    proposer = build_proposer(ProposalConfig())
+
+    def ground(self, clip, query, checkpoint):
+        found = super().ground(clip, query, checkpoint).best
+        split = SplitQuery("it", "it", "it", "rules")
+        tube = self.proposer.propose(clip, split)[0]
+        boxes = tuple(
+            TubeBox(frame.stamp_ns, tuple(map(float, box)), 1.0)
+            for frame, box, there in zip(clip.frames, tube.boxes_xyxy_px, tube.present, strict=True)
+            if there
+        )
+        return Grounding((replace(found, boxes=boxes),))
+
+
+def test_a_drawn_walker_is_grounded_and_followed(start):
+    clip, truth = scene((walk(20, 270), RED))
+    s = start(lambda config: FirstTube(), **{"follow.enabled": True})
+    targets = []
+    s.client.create_subscription(msg.Target, "/grounding/target", targets.append, 100)
+    s.until(lambda: s.node.count_subscribers("/grounding/target"))
+
+    def show(frame):
+        stored = s.node.window.counts["stored"]
+        s.client.images.publish(image_message(frame.image, frame.stamp_ns, "camera"))
+        s.until(lambda: s.node.window.counts["stored"] > stored)
+
+    for frame in clip.frames[:25]:
+        show(frame)
+    assert s.say("the person").status == msg.Tube.FOUND
+    for frame in clip.frames[25:]:
+        show(frame)
+    s.until(lambda: targets and stamp_ns(targets[-1].header.stamp) == clip.frames[-1].stamp_ns)
+    box = targets[-1].box
+    found = np.array([[box.x_min, box.y_min, box.x_max, box.y_max]], np.float32)
+    assert iou_matrix(found, truth[0, -1:])[0, 0] > 0.5
+    assert {target.status for target in targets} == {msg.Target.FOLLOWING}
 
 
 def test_messages_of_both_kinds_become_the_same_detections():
