@@ -107,10 +107,11 @@ $(STAMPS)/torch: requirements/torch.txt $(STAMPS)/venv
 	@$(PIP) install $(PIP_TORCH_ARGS) --requirement $<
 	@touch $@
 
-$(STAMPS)/libraries: requirements/library.txt requirements/development.txt $(STAMPS)/torch
+$(STAMPS)/libraries: requirements/library.txt requirements/serving.txt \
+    requirements/development.txt $(STAMPS)/torch
 	@echo "[4/5] Python libraries (about a minute)"
-	@$(PIP) install --quiet --requirement $< --requirement requirements/torch.txt \
-	  --requirement requirements/development.txt
+	@$(PIP) install --quiet --requirement $< --requirement requirements/serving.txt \
+	  --requirement requirements/torch.txt --requirement requirements/development.txt
 	@touch $@
 
 $(STAMPS)/interfaces: $(INTERFACES) CMakeLists.txt package.xml cmake/executable.in \

@@ -27,6 +27,7 @@ setup(
     },
     install_requires=[
         "av>=14",
+        "msgpack>=1.0",
         "numpy>=1.26",
         "opencv-python-headless>=4.8,<5",
         "pillow>=10",
@@ -38,5 +39,6 @@ setup(
         "tqdm>=4.60",
         "transformers>=5.0,<6",
     ],
+    extras_require={"serving": ["ray[serve]>=2.60"]},
     entry_points={"console_scripts": ["stvg-ros = stvg_ros.cli.main:main"]},
 )

@@ -2,17 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from stvg_ros.config import Config, ProposalConfig, SplitConfig
 from stvg_ros.core.grounder import LocalGrounder
-from stvg_ros.core.interfaces import Mllm, Proposer, Splitter
+from stvg_ros.core.interfaces import Grounder, Mllm, Proposer, Splitter
 from stvg_ros.core.query import EndpointSplitter, MllmSplitter, RuleSplitter, WholeSplitter
 from stvg_ros.errors import ConfigError
 
 
-def build_grounder(config: Config) -> LocalGrounder:
+def build_grounder(config: Config) -> Grounder:
+    """The grounder that `backend` names: with the model here, or on a server.
+
+    Raises:
+        StvgError: as of `build_local`, or an address that is not usable.
+    """
+    if config.place.backend == "local":
+        return build_local(config)
+    from stvg_ros.serving.client import RemoteGrounder
+
+    local = build_local(config) if config.remote.fallback == "local" else None
+    return RemoteGrounder(config, local)
+
+
+def build_local(
+    config: Config, around: Callable[[Proposer], Proposer] = lambda proposer: proposer
+) -> LocalGrounder:
     """Loads the model and puts the parts together; takes seconds to minutes.
+
+    Args:
+        config: which parts.
+        around: wraps the source of candidate tubes.
 
     Raises:
         ModelError: the checkpoint cannot be used.
@@ -22,7 +44,23 @@ def build_grounder(config: Config) -> LocalGrounder:
 
     mllm = load_mllm(config.model, config.attention)
     splitter = build_splitter(config.split, mllm)
-    return LocalGrounder(mllm, splitter, build_proposer(config.proposals), config)
+    return LocalGrounder(mllm, splitter, around(build_proposer(config.proposals)), config)
+
+
+def application(arguments: Mapping[str, Any]) -> Any:
+    """The Ray Serve application of one model, for `import_path` of a Serve config file.
+
+    Args:
+        arguments: `settings`, a map of settings by name; `token_file`; the rest are options of
+            the deployment.
+
+    Raises:
+        ConfigError: a setting is refused.
+    """
+    from stvg_ros.serving.server import application as serve_application
+
+    given = {"settings": {}, **arguments}
+    return serve_application(build_local, **given)
 
 
 def build_proposer(config: ProposalConfig) -> Proposer:
@@ -44,15 +82,17 @@ def build_proposer(config: ProposalConfig) -> Proposer:
     return ClassicalProposer(config)
 
 
-def checkpoint_folder(path: str) -> Path:
-    """The local folder of the files of a model that `model.path` names; see `mllm.loading`.
+def checkpoint_folder(config: Config) -> Path | None:
+    """The local folder of the model's files; None where the model runs on a server.
 
     Raises:
         ModelError: there are none.
     """
+    if config.place.backend != "local":
+        return None
     from stvg_ros.mllm.loading import checkpoint_folder
 
-    return checkpoint_folder(path)
+    return checkpoint_folder(config.model.path)
 
 
 def build_splitter(config: SplitConfig, mllm: Mllm) -> Splitter:

@@ -22,6 +22,7 @@ class ErrorCode(IntEnum):
     CONFIGURATION = 10
     QUEUE_FULL = 11
     INACTIVE = 12
+    UNREACHABLE = 13
     INTERNAL = 99
 
 
@@ -89,6 +90,12 @@ class InactiveError(StvgError):
     """The node is not active."""
 
     code = ErrorCode.INACTIVE
+
+
+class UnreachableError(StvgError):
+    """The server with the model cannot be reached, or broke off."""
+
+    code = ErrorCode.UNREACHABLE
 
 
 class ImageError(StvgError):

@@ -39,6 +39,12 @@ def test_errors_of_the_run_give_one_line(
     assert "no such video file" in capsys.readouterr().err
     assert main(["ground", "x", "the dog", "--set", "span.method=magic"]) == 2
     assert "expected one of adaptive, " in capsys.readouterr().err
+    assert main(["serve", "--host", "0.0.0.0", "--token-file", "x"]) == 2
+    assert "so --certificate and --key are needed" in capsys.readouterr().err
+    assert main(["serve", "--token-file", str(tmp_path / "none")]) == 2
+    assert "cannot be read" in capsys.readouterr().err
+    assert main(["serve", "--max-queue", "99999"]) == 2
+    assert "serving.max_queue: expected a value from 1 to 10000" in capsys.readouterr().err
     assert main(["demo", "--video", "x.mp4"]) == 2
     assert "--query: say what to find" in capsys.readouterr().err
 

@@ -23,7 +23,7 @@ ROSDEP_KEYS = {
     "action_msgs", "ament_cmake", "ament_cmake_flake8", "ament_cmake_pep257", "ament_cmake_pytest",
     "ament_cmake_python", "ament_cmake_xmllint", "builtin_interfaces", "launch_testing", "rosbag2",
     "cv_bridge", "diagnostic_msgs", "geometry_msgs", "launch", "launch_ros", "lifecycle_msgs",
-    "message_filters", "python3-numpy",
+    "message_filters", "python3-msgpack", "python3-numpy",
     "python3-opencv", "python3-pil", "python3-pytest", "python3-pytest-timeout", "python3-scipy",
     "python3-torch", "python3-tqdm", "python3-transformers-pip", "rcl_interfaces", "rclpy",
     "rosidl_default_generators", "rosidl_default_runtime", "sensor_msgs", "std_msgs", "std_srvs",
@@ -157,7 +157,7 @@ def test_presets_are_valid(path: Path) -> None:
 
 def test_there_is_a_preset_for_each_kind_of_machine() -> None:
     names = {path.stem for path in (ROOT / "config").glob("*.yaml")}
-    assert names == {"laptop_cpu", "jetson_4bit_3b", "gpu_24gb"}
+    assert names == {"laptop_cpu", "jetson_4bit_3b", "gpu_24gb", "remote_gpu"}
 
 
 def tracked_files() -> list[Path]:

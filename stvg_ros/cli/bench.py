@@ -70,7 +70,7 @@ def print_stages(config: Config, seed: int, repeats: int) -> None:
     """Seconds, arithmetic and memory of the configured model on a rendered scene."""
     from stvg_ros.benchmark.measuring import matmul_rate
     from stvg_ros.benchmark.stages import stages
-    from stvg_ros.build import build_grounder
+    from stvg_ros.build import build_local
     from stvg_ros.evaluation.clips import scene_frames
     from stvg_ros.evaluation.synthetic.queries import scene_queries, split_seed
     from stvg_ros.evaluation.synthetic.scene import Scene
@@ -80,7 +80,7 @@ def print_stages(config: Config, seed: int, repeats: int) -> None:
     clip = Clip(tuple(scene_frames(scene)))
     query = Query(next(q.text for q in scene_queries(scene) if q.target is not None))
     device, dtype = placed(config)
-    rows, held = stages(build_grounder(config), clip, query, repeats, device)
+    rows, held = stages(build_local(config), clip, query, repeats, device)
     rate = matmul_rate(device, dtype, 1024)
     print(f"{len(clip)} frames of {clip.size_px[0]} x {clip.size_px[1]}, {repeats} groundings")
     print(f"{'stage':<12}{'median':>10}{'slowest':>10}{'GFLOP':>10}{'floor':>12}{'ratio':>8}")

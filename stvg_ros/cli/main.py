@@ -12,10 +12,13 @@ from stvg_ros.errors import ConfigError, StvgError
 # Name, what it does, and the module with `add_arguments(parser)` and `run(given) -> int`.
 COMMANDS = (
     ("ground", "find what a sentence describes in a video or a bag, without ROS"),
+    ("tubes", "the candidate tubes of a video, among which a grounding chooses"),
     ("evaluate", "accuracy on data sets, bags and videos; stopped runs go on"),
     ("convert", "a data set as bags, or annotated bags and videos as a data set"),
     ("compare", "two runs of evaluate side by side, with a paired test"),
     ("demo", "the whole loop on real ROS 2: bag, camera topic, node, command, tube"),
+    ("serve", "the model for robots elsewhere, on Ray Serve"),
+    ("latency", "what a server adds to a command, beside the same model here"),
     ("annotate", "mark queries, spans and boxes on a video or a bag, in a local web page"),
     ("report", "what an evaluation run gave, as an HTML page, JSON and CSV"),
     ("synthesize", "rendered scenes as a data set: videos or bags, with true tubes"),

@@ -44,16 +44,24 @@ class Camera:
     Thread contract: the executor's thread calls all methods; any thread may use `window`.
     """
 
-    def __init__(self, node: Node, name: str, config: Callable[[], Config]) -> None:
+    def __init__(
+        self,
+        node: Node,
+        name: str,
+        config: Callable[[], Config],
+        stored: Callable[[Frame], None],
+    ) -> None:
         """Prepares the window; images come after `start`.
 
         Args:
             node: subscribes.
             name: the camera's, or "" for an only one.
             config: gives the configuration in force.
+            stored: is given every frame that enters the window.
         """
         self._node = node
         self._config = config
+        self._stored = stored
         self._subscription: Any = None
         self._raw = config().image.transport == "raw"
         self.name = name
@@ -121,6 +129,8 @@ class Camera:
                 f"{self.name or 'camera'}: the image stamps jumped back or the image size "
                 "changed: window cleared"
             )
+        if outcome in (Added.STORED, Added.RESTARTED):
+            self._stored(frame)
         if self.depth is not None:
             if outcome is Added.RESTARTED:
                 self.depth.restart()
@@ -135,9 +145,12 @@ class Camera:
 class Cameras:
     """All cameras, by name. Thread contract: as of `Camera`; `clips` from any thread."""
 
-    def __init__(self, node: Node, config: Callable[[], Config]) -> None:
+    def __init__(
+        self, node: Node, config: Callable[[], Config], stored: Callable[[Frame], None]
+    ) -> None:
+        """Arguments as of `Camera`."""
         names = config().node.camera_names
-        self._cameras = {name: Camera(node, name, config) for name in names}
+        self._cameras = {name: Camera(node, name, config, stored) for name in names}
 
     def __iter__(self) -> Iterator[Camera]:
         return iter(self._cameras.values())

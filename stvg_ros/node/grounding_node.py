@@ -28,7 +28,7 @@ from stvg_ros.node.qos import LATCHED
 from stvg_ros.node.standing import StandingQueries
 from stvg_ros.node.tracking import Tracking
 from stvg_ros.node.worker import Worker
-from stvg_ros.types import Clip, Grounding, Query
+from stvg_ros.types import Clip, Frame, Grounding, Query
 from stvg_ros.window import Window
 
 PROGRESS_S = 5.0  # how often a long load tells how long it takes
@@ -180,7 +180,7 @@ class GroundingNode(LifecycleNode):
 
     def _configure(self) -> None:
         config = self._settings.check()
-        cameras = Cameras(self, self._current)
+        cameras = Cameras(self, self._current, self._observed)
         answers = Answers(self, cameras, self._current)
         intake = Intake(cameras, self._active_worker, answers.publish_preliminary)
 
@@ -264,6 +264,10 @@ class GroundingNode(LifecycleNode):
             return self.cameras.clips("").values()
         except NoImagesError:
             return ()
+
+    def _observed(self, frame: Frame) -> None:
+        if self._worker is not None:
+            self._worker.observe(frame)
 
     def _current(self) -> Config:
         return self._settings.config

@@ -21,7 +21,7 @@ from stvg_ros.errors import (
     StvgError,
     WindowError,
 )
-from stvg_ros.types import Clip, Grounding, Query, Status, Tube
+from stvg_ros.types import Clip, Frame, Grounding, Query, Status, Tube
 
 Answer = Callable[[Grounding], None]
 
@@ -209,6 +209,12 @@ class Worker:
         if reconfigure is not None:
             reconfigure(config)
 
+    def observe(self, frame: Frame) -> None:
+        """Tells the grounder of a frame that has entered a window."""
+        observe = getattr(self._grounder, "observe", None)  # RemoteGrounder has it
+        if observe is not None:
+            observe(frame)
+
     def stop(self, timeout_s: float = 1.5) -> bool:
         """Cancels what runs and what waits, and lets the grounder go.
 
@@ -245,6 +251,9 @@ class Worker:
             self._answer(job, answer)
             if not stopping:
                 self._status("ready")
+        close = getattr(self._grounder, "close", None)  # RemoteGrounder has it
+        if close is not None:
+            close()
         self._grounder = None
 
     def _next(self) -> Job | None:
@@ -268,7 +277,10 @@ class Worker:
         if prepare is None:
             return _PATIENCE_S
         try:
-            return 0.0 if any([prepare(clip) for clip in self._unprepared()]) else _IDLE_S
+            clips = tuple(self._unprepared())
+            if not clips:
+                return _PATIENCE_S
+            return 0.0 if any([prepare(clip) for clip in clips]) else _IDLE_S
         except Exception:  # a command will meet the same error, and be told
             _LOG.exception("encoding frames ahead failed")
             return _PATIENCE_S

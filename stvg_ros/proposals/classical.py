@@ -15,6 +15,7 @@ from stvg_ros.errors import ProposalError
 from stvg_ros.proposals.association import Track, linked, tracked
 from stvg_ros.proposals.background import (
     Background,
+    Regions,
     moving_regions,
     people_at,
     standing_places,
@@ -37,6 +38,7 @@ from stvg_ros.types import CandidateTube, Clip, Frame, SplitQuery
 _SHAPE_EVERY = 4  # frames; the HOG detector costs more than all the rest
 _SHAPE_MARGIN_S = 1.5  # a track may be unseen for so long
 _LINK_S = 3.0
+_LEAST_SEEN = 0.13  # of a track's frames; half of what the shape detector alone can reach
 _MIN_TRAVEL = 0.6  # heights; what is not shaped like a person has to move
 _SURE = 0.5  # score from which a shape in the background is a person
 
@@ -182,33 +184,32 @@ class ClassicalProposer:
         near = [image for image in images if image is not None]
         background = Background.of(near)
         min_height_px = self._config.min_height * background.image.shape[0]
-        nothing = np.zeros((0, 4), np.float32)
         regions = [
-            (nothing, nothing)
-            if image is None
-            else moving_regions(image, background, min_height_px)
+            Regions() if image is None else moving_regions(image, background, min_height_px)
             for image in images
         ]
         with self._lock:
             boxes, scores = self._shapes(background.image)
-        places = standing_places(boxes[scores >= _SURE], [ghosts for _, ghosts in regions])
+        places = standing_places(boxes[scores >= _SURE], [r.ghosts for r in regions])
         seen = []
-        for item, image, (moving, _) in zip(observed, images, regions, strict=True):
+        for item, image, changed in zip(observed, images, regions, strict=True):
+            moving, numbers = changed.people, None
             if image is not None:
-                moving = people_at(image, background, moving, places)
+                moving, numbers = people_at(image, background, changed, places)
             shapes = None
             if item.shapes is not None:
                 boxes = item.shapes[0] + np.tile(origin, 2)
                 tall = boxes[:, 3] - boxes[:, 1] >= min_height_px
                 shapes = boxes[tall], item.shapes[1][tall]
-            seen.append(merged(item.copy if image is None else image, moving, shapes))
+            seen.append(merged(item.copy if image is None else image, moving, shapes, numbers))
         return seen
 
     def _is_object(self, track: Track, frame_count: int) -> bool:
-        """Long enough, and either shaped like a person more than once or on the move."""
-        if frame_count >= self._config.min_frames and (
-            track.last - track.first + 1 < self._config.min_frames
-        ):
+        """Long and often enough seen, and shaped like a person more than once or on the move."""
+        length = track.last - track.first + 1
+        if length < min(self._config.min_frames, frame_count):
+            return False
+        if len(track.boxes) < _LEAST_SEEN * length:
             return False
         wanted = 1 if frame_count <= _SHAPE_EVERY else 2
         return track.shape_hits >= wanted or track.travel >= _MIN_TRAVEL

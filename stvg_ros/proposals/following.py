@@ -119,7 +119,7 @@ class ClassicalFollower:
         moving = np.zeros((0, 4), np.float32)
         if image is not None:
             least_px = self._min_height * image.shape[0]
-            moving, _ = moving_regions(image, self._background, least_px)
+            moving = moving_regions(image, self._background, least_px).people
         shapes = observed.shapes
         origin = np.tile(self._origin, 2)
         if shapes is not None:

@@ -1,0 +1,1 @@
+"""The model on another machine: what a client sends and a server answers, and both ends."""

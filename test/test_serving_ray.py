@@ -1,0 +1,278 @@
+"""The real thing: Ray Serve, its processes, TLS and tokens, and the embedded model."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+pytest.importorskip("ray", reason="Ray Serve is missing: pip install -r requirements/serving.txt")
+import torch
+from serving_tools import TOKEN, until
+from toys import no_checkpoint
+
+from stvg_ros.build import build_grounder, build_local
+from stvg_ros.config import Config
+from stvg_ros.errors import ErrorCode, StvgError
+from stvg_ros.evaluation.clips import scene_frames
+from stvg_ros.evaluation.synthetic.queries import scene_queries, split_seed
+from stvg_ros.evaluation.synthetic.scene import Scene
+from stvg_ros.serving.pictures import decoded, encoded
+from stvg_ros.types import Clip, Frame, Query, Status
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+READY_S = 400.0  # undisturbed 15 s
+CLIENTS = 8
+# The presence check would hide the boxes that are compared.
+SETTINGS = {"presence.enabled": False}
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return taken.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def secrets(tmp_path_factory):
+    """A self-signed certificate, and a token for each client."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is missing: install it to make a certificate")
+    folder = tmp_path_factory.mktemp("secrets")
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+        + ["-subj", "/CN=gpu-box", "-addext", "subjectAltName=IP:127.0.0.1"]
+        + ["-keyout", "key.pem", "-out", "certificate.pem"],
+        cwd=folder, check=True, capture_output=True,
+    )  # fmt: skip
+    (folder / "tokens").write_text("".join(f"robot-{n} {TOKEN}{n}\n" for n in range(CLIENTS)))
+    for number in range(CLIENTS):
+        (folder / f"token-{number}").write_text(f"{TOKEN}{number}\n")
+    return folder
+
+
+class Served:
+    """`stvg-ros serve` as its own process."""
+
+    def __init__(self, folder, port):
+        self.folder, self.port = folder, port
+        self.log = folder / f"serve-{time.monotonic_ns()}.log"
+        settings = [f"--set={name}={json.dumps(value)}" for name, value in SETTINGS.items()]
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "stvg_ros.cli.main", "serve", "--host", "127.0.0.1"]
+                + ["--port", str(port), "--device", "cpu", "--token-file", str(folder / "tokens")]
+                + ["--certificate", str(folder / "certificate.pem")]
+                + ["--key", str(folder / "key.pem"), "--set=serving.body_timeout_s=5", *settings],
+                cwd=folder, stdout=log, stderr=log, start_new_session=True,
+                env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+            )  # fmt: skip
+
+    def wait_ready(self):
+        def said():
+            assert self.process.poll() is None, self.log.read_text()
+            return f"serving at https://127.0.0.1:{self.port}" in self.log.read_text()
+
+        until(said, READY_S)
+
+    def raw(self):
+        context = ssl.create_default_context(cafile=str(self.folder / "certificate.pem"))
+        plain = socket.create_connection(("127.0.0.1", self.port), 60)
+        return context.wrap_socket(plain, server_hostname="127.0.0.1")
+
+    def ask(self, head, body=b""):
+        """The status line and body of a request by hand."""
+        with self.raw() as connection:
+            connection.sendall(head.encode() + b"\r\n\r\n" + body)
+            answer = bytearray()
+            while piece := connection.recv(65536):
+                answer += piece
+        return bytes(answer)
+
+    def replica(self):
+        """The process that has the model."""
+        for line in subprocess.run(
+            ["ps", "-eo", "pid=,ppid=,sid=,args="], capture_output=True, text=True, check=True
+        ).stdout.splitlines():
+            pid, _, session, arguments = line.split(None, 3)
+            if "ServeReplica" in arguments and int(session) == self.process.pid:
+                return int(pid)
+        return None
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(60)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+@pytest.fixture(scope="module")
+def served(secrets):
+    server = Served(secrets, free_port())
+    try:
+        server.wait_ready()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def connect(served, secrets):
+    made = []
+
+    def client(number=0, **settings):
+        flat = {
+            **SETTINGS,
+            "backend": "remote",
+            "remote.address": f"https://127.0.0.1:{served.port}",
+            "remote.ca_file": str(secrets / "certificate.pem"),
+            "remote.token_file": str(secrets / f"token-{number}"),
+            "remote.timeout_s": 60.0,
+            **{f"remote.{name}": value for name, value in settings.items()},
+        }
+        made.append(build_grounder(Config.from_flat(flat)))
+        return made[-1]
+
+    yield client
+    for one in made:
+        one.close()
+
+
+@pytest.fixture(scope="module")
+def scene():
+    made = Scene.from_seed(split_seed("test", 0))
+    text = next(query.text for query in scene_queries(made) if query.target is not None)
+    return Clip(tuple(scene_frames(made))[:20]), Query(text)
+
+
+@pytest.fixture(scope="module")
+def local():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)  # as in the replica: sums in the same order
+    yield build_local(Config.from_flat({**SETTINGS, "model.device": "cpu"}))
+    torch.set_num_threads(before)
+
+
+def through_jpeg(clip, quality):
+    """What the server sees of a clip."""
+    return Clip(
+        tuple(
+            Frame(f.stamp_ns, decoded(encoded(f.image, quality)), *clip.size_px, f.frame_id)
+            for f in clip.frames
+        )
+    )
+
+
+def test_the_tube_is_that_of_the_local_model_bit_for_bit(connect, local, scene):
+    clip, query = scene
+    stages = []
+    remote = connect(jpeg_quality=0).ground(clip, query, lambda stage, _: stages.append(stage))
+    here = local.ground(clip, query, no_checkpoint)
+    assert here.best.boxes
+    assert remote.best.boxes == here.best.boxes
+    assert (remote.best.start_ns, remote.best.end_ns) == (here.best.start_ns, here.best.end_ns)
+    assert {"send", "encode", "look", "re-attend"} <= set(stages)
+    jpeg = connect(1, jpeg_quality=90).ground(clip, query, no_checkpoint)
+    assert jpeg.best.boxes == local.ground(through_jpeg(clip, 90), query, no_checkpoint).best.boxes
+
+
+def test_eight_robots_at_once_are_all_answered(connect, scene):
+    clip, query = scene
+    short = Clip(clip.frames[:6])
+    rounds, done = 2, []
+
+    def ask(client):
+        for _ in range(rounds):
+            done.append((client, client.ground(short, query, no_checkpoint).best.status))
+
+    clients = [connect(number) for number in range(CLIENTS)]
+    threads = [threading.Thread(target=ask, args=(client,)) for client in clients]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(300)
+    assert {status for _, status in done} <= {Status.FOUND, Status.NOT_FOUND}
+    assert sorted(clients.index(client) for client, _ in done) == sorted([*range(CLIENTS)] * rounds)
+
+
+def test_intruders_are_refused_with_a_reason_and_the_server_lives(connect, served, scene):
+    clip, query = scene
+    head = "POST /v1/ground HTTP/1.1\r\nhost: x\r\nconnection: close\r\n"
+    token = f"authorization: Bearer {TOKEN}0\r\n"
+    answer = served.ask(head + "authorization: Bearer wrong\r\ncontent-length: 0")
+    assert answer.startswith(b"HTTP/1.1 401")
+    assert b"got a wrong token" in answer
+    answer = served.ask(head + token + "content-length: 999999999")
+    assert answer.startswith(b"HTTP/1.1 413")
+    assert b"serving.max_body_bytes" in answer
+    answer = served.ask(head + token + "content-length: 4", b"\xc1\xc1\xc1\xc1")
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert b"do not decode" in answer
+    answer = served.ask(head + token + "content-length: 1000", b"slow")
+    assert answer.startswith(b"HTTP/1.1 408")
+    assert b"serving.body_timeout_s" in answer
+    with served.raw() as connection:  # never ends its head
+        connection.sendall(b"GET /v1/health HTTP/1.1\r\nx-slow: ")
+        assert connection.recv(65536).startswith(b"HTTP/1.1 408")
+    huge = Clip((Frame(1, np.zeros((4100, 4100, 3), np.uint8), 4100, 4100),))
+    client = connect(2)
+    with pytest.raises(StvgError, match="at most 16777216 pixels, got 4100 x 4100"):
+        client.ground(huge, query, no_checkpoint)
+    health = served.ask("GET /v1/health HTTP/1.1\r\nhost: x\r\nconnection: close")
+    assert b'"status":"ok"' in health
+    assert connect(3).ground(clip, query, no_checkpoint).best.status is Status.FOUND
+
+
+def test_a_replica_killed_in_mid_request_is_survived(connect, served, scene):
+    clip, query = scene
+    client = connect(4, retries=5, breaker_failures=100)
+    before = served.replica()
+    killed = []
+
+    def checkpoint(stage, progress):
+        if stage == "look" and not killed:
+            killed.append(before)
+            os.kill(before, signal.SIGKILL)
+
+    answer = client.ground(clip, query, checkpoint)
+    assert killed == [before]
+    assert answer.best.status is Status.FOUND
+    assert client.ground(clip, query, no_checkpoint).best.boxes == answer.best.boxes
+    until(lambda: served.replica() not in (None, before), READY_S)
+
+
+def test_a_server_gone_is_told_and_used_again_when_it_is_back(connect, served, secrets, scene):
+    clip, query = scene
+    client = connect(5, retries=0, breaker_s=0.0)
+    served.stop()
+    with pytest.raises(StvgError) as caught:
+        client.ground(clip, query, no_checkpoint)
+    assert caught.value.code is ErrorCode.UNREACHABLE
+    again = Served(secrets, served.port)
+    try:
+        again.wait_ready()
+        assert client.ground(clip, query, no_checkpoint).best.status is Status.FOUND
+    finally:
+        again.stop()
+
+
+def test_a_public_address_is_refused_without_token_and_tls():
+    done = subprocess.run(
+        [sys.executable, "-m", "stvg_ros.cli.main", "serve", "--host", "0.0.0.0"],
+        capture_output=True, text=True, check=False, cwd=os.path.expanduser("~"),
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "--token-file and --certificate and --key are needed" in done.stderr
