@@ -78,6 +78,7 @@ def camera():
 def alone(start, **parameters):
     """The node without the client's own image publisher."""
     s = start(connect=False, **parameters)
+    s.loop.close()
     s.client.destroy_publisher(s.client.images)
 
 

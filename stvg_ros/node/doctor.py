@@ -59,8 +59,16 @@ def examine(node: Node, target: str, seconds: float) -> Iterator[Finding]:
     yield state
 
     def inputs() -> list[tuple[str, str]]:
-        wanted = node.get_subscriber_names_and_types_by_node(name, space or "/")
-        return sorted((topic, kind) for topic, kinds in wanted for kind in kinds if kind in KINDS)
+        """Topics of images that the node asks for; a ghost of its name hides none of them."""
+        topics = node.get_topic_names_and_types()
+        return sorted(
+            (topic, kind)
+            for topic, kinds in topics
+            for kind in kinds
+            if kind in KINDS and any(
+                info.topic_type == kind for info in _asked(node, target, topic)
+            )
+        )  # fmt: skip
 
     patience_s = 0.2 if state.level == "bad" else DISCOVERY_S
     if not _wait(node, patience_s, lambda: bool(inputs())):
@@ -84,10 +92,7 @@ def topic_findings(
 
     _wait(node, DISCOVERY_S, found)
     publishers = node.get_publishers_info_by_topic(topic)
-    asked = [
-        info for info in node.get_subscriptions_info_by_topic(topic)
-        if f"{info.node_namespace.rstrip('/')}/{info.node_name}" == target
-    ]  # fmt: skip
+    asked = _asked(node, target, topic)
     if not publishers:
         offered = _topics_of(node, kind, topic)
         known = f"topics of that type: {', '.join(offered)}" if offered else "no topic has them"
@@ -110,6 +115,14 @@ def topic_findings(
             yield _qos(topic, who, publisher.qos_profile, subscription.qos_profile)
     if any(publisher.topic_type == kind for publisher in publishers):
         yield from _heard(node, topic, kind, seconds)
+
+
+def _asked(node: Node, target: str, topic: str) -> list[Any]:
+    """The node's subscriptions to a topic."""
+    return [
+        info for info in node.get_subscriptions_info_by_topic(topic)
+        if f"{info.node_namespace.rstrip('/')}/{info.node_name}" == target
+    ]  # fmt: skip
 
 
 def _qos(topic: str, who: str, offered: QoSProfile, asked: QoSProfile) -> Finding:

@@ -95,8 +95,7 @@ class GroundingNode(LifecycleNode):
         self._say("unconfigured")
         if self.get_parameter("autostart").value is not False:
             self.trigger_configure()
-            if self._error is not None:
-                raise self._error
+            self._refuse_error()
             # On a steady clock: with use_sim_time there may be no time yet.
             self._starter = self.create_timer(
                 0.001, self._start, clock=Clock(clock_type=ClockType.STEADY_TIME)
@@ -152,6 +151,11 @@ class GroundingNode(LifecycleNode):
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Back to the begin after an unexpected error."""
         return self._transition(self._clean_up)
+
+    def _refuse_error(self) -> None:
+        if self._error is not None:
+            self.destroy_node()  # or it would stay visible to others
+            raise self._error
 
     def _start(self) -> None:
         self.destroy_timer(self._starter)
