@@ -44,6 +44,15 @@ def iou_matrix(first: Boxes, second: Boxes) -> NDArray[np.float32]:
     return paired_iou(first[:, None, :], second[None, :, :])
 
 
+def shared_with(first: Boxes, second: Boxes) -> NDArray[np.float32]:
+    """Intersection over the smaller area of every row with every row, shape `(N, K)`."""
+    low = np.maximum(first[:, None, :2], second[None, :, :2])
+    high = np.maximum(low, np.minimum(first[:, None, 2:], second[None, :, 2:]))
+    smaller = np.minimum(area(first)[:, None], area(second)[None])
+    shared = area(np.concatenate([low, high], axis=-1))
+    return np.asarray(shared / np.maximum(smaller, 1e-6), np.float32)
+
+
 def clipped(boxes: Boxes, width: int, height: int) -> Boxes:
     """The parts of the boxes inside an image of `width` x `height` pixels."""
     limit = np.array([width, height, width, height], np.float32)

@@ -9,7 +9,7 @@ from typing import Any
 from stvg_ros.config import Config, ProposalConfig, SplitConfig
 from stvg_ros.core.grounder import LocalGrounder
 from stvg_ros.core.interfaces import Grounder, Mllm, Proposer, Splitter
-from stvg_ros.core.query import EndpointSplitter, MllmSplitter, RuleSplitter
+from stvg_ros.core.query import EndpointSplitter, MllmSplitter, RuleSplitter, WholeSplitter
 from stvg_ros.errors import ConfigError
 
 
@@ -73,25 +73,33 @@ def build_proposer(config: ProposalConfig) -> Proposer:
         from stvg_ros.proposals.open_vocabulary import OpenVocabularyProposer
 
         return OpenVocabularyProposer.load(config)
+    if config.source == "external":
+        from stvg_ros.proposals.external import ExternalProposer
+
+        return ExternalProposer(config)
     from stvg_ros.proposals.classical import ClassicalProposer
 
     return ClassicalProposer(config)
 
 
-def checkpoint_folder(path: str) -> Path:
-    """The local folder of the files of a model that `model.path` names; see `mllm.loading`.
+def checkpoint_folder(config: Config) -> Path | None:
+    """The local folder of the model's files; None where the model runs on a server.
 
     Raises:
         ModelError: there are none.
     """
+    if config.place.backend != "local":
+        return None
     from stvg_ros.mllm.loading import checkpoint_folder
 
-    return checkpoint_folder(path)
+    return checkpoint_folder(config.model.path)
 
 
 def build_splitter(config: SplitConfig, mllm: Mllm) -> Splitter:
     """The splitter that the configuration names."""
     method = mllm.settings.split if config.method == "auto" else config.method
+    if method == "none":
+        return WholeSplitter()
     if method == "rules":
         return RuleSplitter()
     if method == "mllm":

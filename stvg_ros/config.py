@@ -305,9 +305,9 @@ class SplitConfig(Group):
     group_name = "split"
     method: str = setting(
         "auto",
-        "who splits: the MLLM itself, an OpenAI-compatible endpoint, or rules; "
+        "who splits: the MLLM itself, an OpenAI-compatible endpoint, rules, or nobody; "
         "auto is rules for the embedded model and the MLLM for others",
-        choices=("auto", "mllm", "endpoint", "rules"),
+        choices=("auto", "mllm", "endpoint", "rules", "none"),
     )
     endpoint_url: str = setting("", "base URL of the endpoint, such as http://host:8000/v1")
     endpoint_model: str = setting("", "model name sent to the endpoint")
@@ -329,9 +329,15 @@ class AttentionConfig(Group):
     )
     selection: str = setting(
         "activation",
-        "the row used: the candidate of highest visual activation, the mean of all, or the "
-        "last one",
-        choices=("activation", "mean", "last"),
+        "the row used: the candidate of highest visual activation, the mean of all, or a fixed one",
+        choices=("activation", "mean", "fixed"),
+        dynamic=True,
+    )
+    index: int = setting(
+        -1,
+        "fixed: which candidate, from the question's final point on; -1 is the last",
+        minimum=-100,
+        maximum=100,
         dynamic=True,
     )
     rank_relative: bool = setting(
@@ -397,7 +403,8 @@ class SpanConfig(Group):
     group_name = "span"
     method: str = setting(
         "adaptive",
-        "adaptive: a threshold on S_frame; top_k: first to last of the K best (paper); "
+        "adaptive: a threshold on S_frame, all for a query without an action; "
+        "top_k: first to last of the K best (paper); "
         "contiguous: grow from the peak to a fixed length (released code); change_points: the run "
         "that rises most clearly above the rest; window: all",
         choices=("adaptive", "top_k", "contiguous", "change_points", "window"),
@@ -410,7 +417,7 @@ class SpanConfig(Group):
         11, "frames of 20 for contiguous, scaled to T", minimum=1, maximum=20, dynamic=True
     )
     threshold: float = setting(
-        0.5,
+        0.2,
         "adaptive: share of the way from the floor to the peak of S_frame",
         minimum=0.0,
         maximum=1.0,
@@ -504,6 +511,40 @@ class ProposalConfig(Group):
         "open_vocabulary: objects whose masks overlap by as much are one",
         minimum=0.01,
         maximum=1.0,
+        dynamic=True,
+    )
+    detections: str = setting(
+        "auto",
+        "external: message type of ~/detections, vision_msgs/Detection2DArray or "
+        "stvg_ros/DetectionArray; auto is the first one where vision_msgs is installed",
+        choices=("auto", "vision_msgs", "stvg_ros"),
+    )
+    slop_s: float = setting(
+        0.05,
+        "external: stamps of an image and its detections that differ by less belong together",
+        unit="s",
+        minimum=0.0001,
+        maximum=10.0,
+    )
+    queue_size: int = setting(
+        30, "external: images that wait for their detections", minimum=1, maximum=1000
+    )
+
+
+@dataclass(frozen=True)
+class FollowConfig(Group):
+    """Following the target after a tube is found (node only)."""
+
+    group_name = "follow"
+    enabled: bool = setting(
+        False, "keep publishing the target's box on ~/target; ~/follow switches it while running"
+    )
+    lost_s: float = setting(
+        1.5,
+        "the target is lost when it has not been seen for so long",
+        unit="s",
+        minimum=0.05,
+        maximum=3600.0,
         dynamic=True,
     )
 
@@ -626,6 +667,7 @@ class Config:
     span: SpanConfig = field(default_factory=SpanConfig)
     presence: PresenceConfig = field(default_factory=PresenceConfig)
     proposals: ProposalConfig = field(default_factory=ProposalConfig)
+    follow: FollowConfig = field(default_factory=FollowConfig)
     place: PlaceConfig = field(default_factory=PlaceConfig)
     remote: RemoteConfig = field(default_factory=RemoteConfig)
     serving: ServingConfig = field(default_factory=ServingConfig)

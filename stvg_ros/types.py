@@ -11,7 +11,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from stvg_ros.boxes import Boxes, checked_boxes
+from stvg_ros.boxes import Boxes, checked_boxes, clipped
 from stvg_ros.depth import Depth
 from stvg_ros.errors import CommandError, ErrorCode
 
@@ -140,7 +140,7 @@ class SplitQuery:
         text: Q, without the words that only address the robot.
         attribute: Q_s, the static part, a noun phrase such as "the man in purple clothes".
         action: Q_t, what is done, such as "the man sits on the bench".
-        method: who split it: "mllm", "endpoint", "rules".
+        method: who split it: "mllm", "endpoint", "rules", "none".
         fallbacks: names of the parts ("attribute", "action") that had to fall back to Q.
     """
 
@@ -149,6 +149,11 @@ class SplitQuery:
     action: str
     method: str
     fallbacks: tuple[str, ...] = ()
+
+    @property
+    def lasts(self) -> bool:
+        """Whether the description holds as long as the target is there: looks, and no action."""
+        return self.fallbacks == ("action",)
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,6 +197,39 @@ class CandidateTube:
             )
         if not self.present.any():
             raise ValueError(f"CandidateTube {self.track_id}: expected a frame with the object")
+
+
+@dataclass(frozen=True, eq=False)
+class Detected:
+    """What a detector of another node saw in one image.
+
+    Attributes:
+        boxes_xyxy_px: `(N, 4)` in pixels of the camera's image.
+        scores: `(N,)`; 0 is "none given" and counts as 1.
+        track_ids: N names; "" where the detector does not track.
+    """
+
+    boxes_xyxy_px: Boxes
+    scores: NDArray[np.float32]
+    track_ids: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        count = len(self.track_ids)
+        if self.boxes_xyxy_px.shape != (count, 4) or self.scores.shape != (count,):
+            raise ValueError(
+                f"Detected: expected boxes ({count}, 4) and scores ({count},), got "
+                f"{self.boxes_xyxy_px.shape} and {self.scores.shape}"
+            )
+
+    def usable(self, size_px: tuple[int, int]) -> Detected:
+        """Those with finite boxes of which something is inside the image, cut to it."""
+        inside = clipped(self.boxes_xyxy_px, *size_px)
+        sound = np.isfinite(self.boxes_xyxy_px).all(axis=1)
+        keep = np.asarray(sound & (inside[:, 2:] > inside[:, :2]).all(axis=1), np.bool_)
+        scores = np.nan_to_num(self.scores)
+        scores = np.where(scores > 0, np.minimum(scores, 1), 1).astype(np.float32)
+        ids = tuple(name for name, kept in zip(self.track_ids, keep, strict=True) if kept)
+        return Detected(inside[keep], scores[keep], ids)
 
 
 class Status(IntEnum):

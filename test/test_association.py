@@ -1,5 +1,7 @@
 """Tracks from detections written by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from stvg_ros.proposals.association import linked, tracked
@@ -56,3 +58,38 @@ def test_linking_joins_equal_colours_only() -> None:
         assert len(linked(tracked(frames, 2), 20)) == expected
     frames = [seen((0, 0.9, RED))] * 3 + gap + [seen((30, 0.9, RED))] * 3
     assert len(linked(tracked(frames, 2), 4)) == 2  # the gap is longer than allowed
+
+
+def test_who_stood_at_a_place_is_the_one_who_stands_there() -> None:
+    def at(x: float, place: int) -> Detections:
+        return replace(seen((x, 0.9, RED)), places=np.array([place]))
+
+    first = [at(0, 3)] * 3
+    gap = [seen()] * 20
+    same = tracked([*first, *gap, *[at(40, 3)] * 3], 2)
+    assert len(linked(same, 12)) == 1  # twice the gap that is allowed elsewhere
+    assert len(linked(tracked([*first, *gap, *[at(40, 4)] * 3], 2), 12)) == 2
+
+
+def test_the_place_decides_when_two_meet() -> None:
+    both = replace(seen((0, 0.9, RED), (6, 0.9, RED)), places=np.array([1, -1]))
+    closer = replace(seen((3, 0.9, RED)), places=np.array([1]))
+    stands, passes = tracked([both, closer], 5)
+    assert sorted(stands.boxes) == [0, 1] and sorted(passes.boxes) == [0]
+    assert stands.place == 1 and passes.place == -1
+
+
+def test_who_leaves_has_no_place_any_more() -> None:
+    frames = [
+        replace(seen((6.0 * i, 0.9, RED)), places=np.array([5 if i < 2 else -1])) for i in range(9)
+    ]
+    (track,) = tracked(frames, 5)
+    assert (track.begin_place, track.place) == (5, -1)
+
+
+def test_old_detections_are_forgotten_but_the_last() -> None:
+    (track,) = tracked([seen((0, 0.9, RED))] * 6, 5)
+    track.forget(4)
+    assert sorted(track.boxes) == [4, 5] and len(track.scores) == 2
+    track.forget(99)
+    assert sorted(track.boxes) == [5]

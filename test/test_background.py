@@ -2,7 +2,13 @@
 
 import numpy as np
 
-from stvg_ros.proposals.background import Background, moving_regions, people_at, standing_places
+from stvg_ros.proposals.background import (
+    Background,
+    Regions,
+    moving_regions,
+    people_at,
+    standing_places,
+)
 
 NONE = np.zeros((0, 4), np.float32)
 PLACE = np.array([[100, 40, 130, 120]], np.float32)
@@ -23,17 +29,21 @@ def test_the_median_stays_in_bytes_whatever_the_length() -> None:
 
 def test_who_comes_is_a_region_and_who_left_is_a_ghost() -> None:
     box = (100, 40, 130, 120)
-    moving, ghosts = moving_regions(picture(box), Background(picture()), 20)
-    assert np.abs(moving - box).max() <= 3 and len(ghosts) == 0
-    moving, ghosts = moving_regions(picture(), Background(picture(box)), 20)
-    assert len(moving) == 0 and np.abs(ghosts - box).max() <= 3
+    regions = moving_regions(picture(box), Background(picture()), 20)
+    assert np.abs(regions.people - box).max() <= 3
+    assert len(regions.ghosts) == len(regions.parts) == 0
+    regions = moving_regions(picture(), Background(picture(box)), 20)
+    assert np.abs(regions.ghosts - box).max() <= 3
+    assert len(regions.people) == len(regions.parts) == 0
 
 
-def test_low_and_wide_regions_are_no_people() -> None:
-    moving, ghosts = moving_regions(picture((100, 40, 200, 60)), Background(picture()), 10)
-    assert len(moving) == len(ghosts) == 0
-    moving, _ = moving_regions(picture((100, 40, 110, 55)), Background(picture()), 30)
-    assert len(moving) == 0
+def test_low_and_wide_regions_are_parts_at_most() -> None:
+    for box in ((100, 40, 200, 60), (100, 40, 110, 55)):
+        regions = moving_regions(picture(box), Background(picture()), 30)
+        assert len(regions.people) == len(regions.ghosts) == 0
+        assert np.abs(regions.parts - box).max() <= 3
+    regions = moving_regions(picture((100, 40, 102, 41)), Background(picture()), 30)
+    assert len(regions.parts) == 0  # a few pixels
 
 
 def test_a_place_needs_several_ghosts_that_agree() -> None:
@@ -46,16 +56,33 @@ def test_a_recognised_shape_is_the_better_place() -> None:
     assert np.array_equal(standing_places(shape, [PLACE] * 5), shape)
 
 
+def test_a_place_is_slim_and_no_part_of_a_better_one() -> None:
+    wide = np.array([[100, 40, 160, 120]], np.float32)
+    assert len(standing_places(NONE, [wide] * 5)) == 0
+    part = np.array([[110, 50, 125, 90]], np.float32)
+    assert np.array_equal(standing_places(PLACE, [part] * 5), PLACE)
+
+
 def test_who_stands_in_the_background_is_there_until_the_place_changes() -> None:
     background = Background(picture((100, 40, 130, 120)))
-    assert np.array_equal(people_at(background.image, background, NONE, PLACE), PLACE)
-    assert len(people_at(picture(), background, NONE, PLACE)) == 0
+    boxes, places = people_at(background.image, background, Regions(), PLACE)
+    assert np.array_equal(boxes, PLACE) and places.tolist() == [0]
+    boxes, places = people_at(picture(), background, Regions(), PLACE)
+    assert len(boxes) == len(places) == 0
 
 
 def test_parts_of_one_who_moves_in_place_are_one_box() -> None:
     background = Background(picture((100, 40, 130, 120)))
-    parts = np.array([[125, 30, 150, 60], [100, 100, 120, 125]], np.float32)
-    whole = people_at(picture((125, 30, 150, 60)), background, parts, PLACE)
-    assert whole.tolist() == [[100, 30, 150, 125]]
-    passer = np.array([[90, 40, 120, 125]], np.float32)  # as tall as a person: another one
-    assert people_at(picture(), background, passer, PLACE).tolist() == (passer.tolist())
+    region = np.array([[125, 30, 150, 60]], np.float32)
+    part = np.array([[100, 100, 120, 125], [300, 10, 310, 20]], np.float32)
+    boxes, places = people_at(
+        picture((125, 30, 150, 60)), background, Regions(people=region, parts=part), PLACE
+    )
+    assert boxes.tolist() == [[100, 30, 150, 125]] and places.tolist() == [0]
+
+
+def test_who_passes_a_place_is_another_one() -> None:
+    background = Background(picture((100, 40, 130, 120)))
+    passer = np.array([[90, 40, 120, 125]], np.float32)
+    boxes, places = people_at(picture(), background, Regions(people=passer), PLACE)
+    assert np.array_equal(boxes, passer) and places.tolist() == [-1]

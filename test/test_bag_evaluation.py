@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
@@ -23,6 +19,7 @@ from stvg_ros.evaluation.annotations import Entry
 from stvg_ros.evaluation.records import read_results
 from stvg_ros.evaluation.runner import Job, evaluate
 from stvg_ros.evaluation.samples import annotated_samples
+from stvg_ros.node import bag_evaluation
 from stvg_ros.node.grounding_node import GroundingNode
 from stvg_ros.node.node_under_test import NodeUnderTest
 
@@ -49,15 +46,14 @@ def serve(context):  # noqa: F811
         node.destroy_node()
 
 
-def program(folder: Path, *arguments: object) -> tuple[int, str]:
-    """Runs `bag_evaluation` as its own process."""
-    command = [sys.executable, "-m", "stvg_ros.node.bag_evaluation", *map(str, arguments)]
-    done = subprocess.run(
-        [*command, "--timeout", "60"], cwd=folder, text=True, timeout=240, check=False,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    return done.returncode, done.stdout
+def program(*words: object) -> int:
+    """What the program does, in this process; images and commands go over the middleware."""
+    given = bag_evaluation.arguments().parse_args([*map(str, words), "--timeout", "60"])
+    tester = NodeUnderTest(given.node, f"{given.node}/image")
+    try:
+        return bag_evaluation.run(tester, given)
+    finally:
+        tester.destroy_node()
 
 
 def shape(tube):
@@ -68,7 +64,7 @@ def shape(tube):
     )  # fmt: skip
 
 
-def test_without_drops_it_gives_the_same_tubes_as_reading_the_bag(tmp_path, serve) -> None:
+def test_without_drops_it_gives_the_same_tubes_as_reading_the_bag(tmp_path, serve, capsys) -> None:
     serve()
     gone = annotate(tmp_path / "gone.json", "gone", entry("a", 1, 5))
     square_bag(tmp_path / "run")
@@ -78,8 +74,7 @@ def test_without_drops_it_gives_the_same_tubes_as_reading_the_bag(tmp_path, serv
     )  # fmt: skip
     for attempt in range(3):  # a busy machine may drop an image: then it proves nothing
         out = tmp_path / f"live{attempt}"
-        code, said = program(tmp_path, "--annotations", gone, path, "--out", out)
-        assert code == 0, said
+        assert program("--annotations", gone, path, "--out", out) == 0
         live = {result.id: result for result in read_results(out)}
         (images,) = (dict(result.images) for result in live.values() if result.images)
         assert images["published"] == 30
@@ -90,7 +85,9 @@ def test_without_drops_it_gives_the_same_tubes_as_reading_the_bag(tmp_path, serv
     # A broken bag fails its sample, and the next one is played.
     broken = live.pop("gone/a")
     assert (broken.outcome, broken.error_code) == ("failed", "NO_IMAGES")
+    said = capsys.readouterr().out
     assert "1 failed, each counts 0" in said
+    assert "0 dropped" in said
     direct = {r.id: r for r in evaluate(annotated_samples(path), SquareGrounder(0.5), job)}
     assert live.keys() == direct.keys()
     assert images["dropped"] == 0
@@ -115,3 +112,9 @@ def test_a_node_that_is_not_there_and_a_topic_of_nobody(context) -> None:  # noq
     with pytest.raises(StvgError, match="/nobody/image: nobody takes Image there"):
         tester.advertise(Image, 0.2)
     tester.destroy_node()
+
+
+def test_the_program_says_what_is_wrong(tmp_path, capsys) -> None:
+    with pytest.raises(SystemExit):
+        bag_evaluation.main(["--annotations", "a.json", "--rate", "0"])
+    assert "--rate: expected more than 0, got 0.0" in capsys.readouterr().err

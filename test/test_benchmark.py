@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -10,7 +14,11 @@ from stvg_ros.benchmark.measuring import PeakMemory, flop_counter, flops, matmul
 from stvg_ros.benchmark.plot import chart
 from stvg_ros.benchmark.random_models import SHAPES, random_mllm
 from stvg_ros.benchmark.side_by_side import Comparison, model_seconds, noise, side_by_side
+from stvg_ros.benchmark.stages import stages
+from stvg_ros.cli import bench
+from stvg_ros.errors import RecordingError
 from stvg_ros.mllm.hf_common import HfMllm
+from stvg_ros.types import Grounding, Query, Status, Tube
 
 CPU = torch.device("cpu")
 
@@ -22,7 +30,7 @@ def mllm() -> HfMllm:
 
 @pytest.fixture(scope="module")
 def found(mllm: HfMllm) -> Comparison:
-    return side_by_side(mllm, 6, (3, 4), 5)
+    return side_by_side(mllm, 6, (3, 4), 2)
 
 
 def test_flops_of_products_and_fused_attention() -> None:
@@ -54,7 +62,7 @@ def test_both_schedules_find_the_same(found: Comparison) -> None:
 def test_passes_of_both_schedules(found: Comparison) -> None:
     ours, slow = found.ours, found.slow
     assert (ours.prefills, ours.backward, ours.decodes) == (5, 3, 0)
-    assert (slow.prefills, slow.backward, slow.decodes) == (18, 6, 60)
+    assert (slow.prefills, slow.backward, slow.decodes) == (18, 6, 24)
     # 8 passes and 24, and what the questions cost beside so small a video.
     assert slow.flops > 2 * ours.flops > 16 * found.pass_flops
 
@@ -72,6 +80,44 @@ def test_scaling_point_counts_its_tokens(mllm: HfMllm) -> None:
     assert tokens == 2 * 2 * 3
     assert seconds > 0
     assert noise(4, (2, 3)).frames[0].image.shape == (56, 84, 3)
+
+
+def test_tables_and_chart_of_the_command(
+    mllm: HfMllm,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bench, "GRID", (2, 3))
+    monkeypatch.setattr(bench, "FRAMES", (2, 4))
+    monkeypatch.setattr(bench, "GRIDS", ((2, 2),))
+    bench.print_side_by_side(mllm, 4, 1)
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith("random tiny: 3 layers of width 64")
+    ours, slow = (line.split() for line in said[2:4])
+    assert ours[:5] == ["this", "package", "5", "3", "0"]
+    assert slow[:5] == ["slow", "schedule", "18", "6", "12"]
+    bench.draw_scaling(mllm, tmp_path / "new")
+    assert cv2.imread(str(tmp_path / "new" / "scaling.png")).shape[2] == 3
+    assert "2 frames of  2 x  3:      6 tokens" in capsys.readouterr().out
+    (tmp_path / "file").touch()
+    with pytest.raises(RecordingError, match="cannot be written"):
+        bench.draw_scaling(mllm, tmp_path / "file")
+
+
+def test_stages_have_their_arithmetic(mllm: HfMllm) -> None:
+    class Twice:
+        """Two stages: one product of torch, then none."""
+
+        def ground(self, clip: Any, query: Any, checkpoint: Any) -> Grounding:
+            checkpoint("look", 0.0)
+            torch.ones(2, 3) @ torch.ones(3, 4)
+            checkpoint("score", 0.5)
+            return Grounding((Tube(query, Status.FOUND, timings_s={"look": 0.2, "score": 0.1}),))
+
+    rows, _ = stages(Twice(), noise(1, (1, 1)), Query("x"), 2, CPU)  # type: ignore[arg-type]
+    assert [(row.name, row.flops) for row in rows] == [("look", 48), ("score", 0), ("total", 48)]
+    assert [row.median_s for row in rows] == pytest.approx([0.2, 0.1, 0.3])
 
 
 def test_shapes_are_those_of_the_released_models() -> None:

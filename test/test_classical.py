@@ -1,7 +1,5 @@
 """Tubes from small drawn scenes: simple figures of a head, a coat and trousers in a still room."""
 
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
@@ -9,6 +7,8 @@ import pytest
 from stvg_ros.boxes import paired_iou
 from stvg_ros.config import ProposalConfig, WindowConfig
 from stvg_ros.errors import ProposalError
+from stvg_ros.evaluation.clips import scene_frames
+from stvg_ros.evaluation.synthetic.scene import Scene
 from stvg_ros.proposals.classical import ClassicalProposer
 from stvg_ros.types import CandidateTube, Clip, Frame, SplitQuery
 from stvg_ros.window import Window
@@ -17,7 +17,6 @@ QUERY = SplitQuery("the person", "the person", "walks", "rules")
 WIDTH, HEIGHT = 320, 240
 TALL, WIDE, TOP = 80, 28, 120
 RED, BLUE = (200, 30, 30), (30, 60, 210)
-VIDEO = Path("/usr/share/doc/opencv-doc/examples/data/vtest.avi")
 
 
 def room() -> np.ndarray:
@@ -119,6 +118,17 @@ def test_a_light_shake_of_the_camera_is_no_motion() -> None:
     assert viou(tube, boxes[0] + np.tile(steps, 2).astype(np.float32)) > 0.6
 
 
+def test_a_camera_that_turns_away_is_served() -> None:
+    tiles = np.random.default_rng(3).integers(0, 255, (12, 60, 3), dtype=np.uint8)
+    wide = tiles.repeat(20, 0).repeat(20, 1)
+    frames = []
+    for index in range(12):
+        x = 40 + 6 * index
+        image = np.ascontiguousarray(wide[:, x : x + WIDTH])
+        frames.append(Frame(index * 100_000_000, image, WIDTH, HEIGHT))
+    assert tubes_of(Clip(tuple(frames))) == ()
+
+
 def test_equal_clips_give_equal_tubes() -> None:
     clip, _ = scene((walk(20, 270), RED), (walk(270, 20), BLUE))
     for first, second in zip(tubes_of(clip), tubes_of(clip), strict=True):
@@ -198,11 +208,12 @@ def test_a_refused_image_is_an_error_that_names_it(monkeypatch: pytest.MonkeyPat
             ask(ClassicalProposer(ProposalConfig()))
 
 
-@pytest.mark.skipif(not VIDEO.exists(), reason="needs vtest.avi of Debian's package opencv-doc")
-def test_people_of_a_real_video_become_tubes() -> None:
-    capture = cv2.VideoCapture(str(VIDEO))
-    frames = []
-    for index in range(40):
-        image = np.ascontiguousarray(capture.read()[1][..., ::-1])
-        frames.append(Frame(index * 100_000_000, image, image.shape[1], image.shape[0]))
-    assert 3 <= len(tubes_of(Clip(tuple(frames)))) <= 10
+@pytest.mark.slow
+def test_nine_of_ten_people_of_rendered_scenes_are_tubes() -> None:
+    found = []
+    for seed in range(41, 51):  # none of these was looked at while the tracker was tuned
+        rendered = Scene.from_seed(seed, people=4)
+        tubes = tubes_of(Clip(tuple(scene_frames(rendered))))
+        for boxes in rendered.boxes_xyxy_px:
+            found.append(max((viou(tube, boxes) for tube in tubes), default=0.0) > 0.5)
+    assert np.mean(found) >= 0.9

@@ -1,5 +1,7 @@
 from pathlib import Path
 
+from stvg_ros.build import checkpoint_folder
+from stvg_ros.config import Config
 from stvg_ros.evaluation.environment import PACKAGES, environment, folder_hash
 
 
@@ -20,3 +22,10 @@ def test_the_hash_is_that_of_what_the_model_is_made_of(tmp_path: Path) -> None:
     assert folder_hash(tmp_path) == first
     (tmp_path / "config.json").write_text("{ }")
     assert folder_hash(tmp_path) != first
+
+
+def test_the_files_of_the_model_are_where_it_runs() -> None:
+    folder = checkpoint_folder(Config())
+    assert folder is not None
+    assert (folder / "config.json").is_file()
+    assert checkpoint_folder(Config.from_flat({"backend": "remote"})) is None

@@ -127,7 +127,7 @@ def changed(one: Grounding, other: Grounding) -> set[str]:
         ({"reattention__temporal": False}, {"temporal"}),
         ({"assembling__enabled": False}, {"spatial"}),
         ({"attention__selection": "mean"}, {"spatial", "temporal"}),
-        ({"attention__selection": "last"}, {"spatial", "temporal"}),
+        ({"attention__selection": "fixed"}, {"spatial", "temporal"}),
         ({"attention__relative": False}, {"spatial", "temporal"}),
         ({"reattention__step": "rms"}, {"spatial", "temporal"}),
         ({"reattention__loss": "code"}, {"spatial", "temporal"}),

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from typing import Any
 
 import numpy as np
 import pytest
 import tiny_models
 import torch
+from safetensors.torch import load_file, save_file
 from torch.utils.flop_counter import FlopCounterMode
 
 from stvg_ros.config import AttentionConfig, ModelConfig
 from stvg_ros.core.encoding import Encoder
 from stvg_ros.core.interfaces import VisualTokens, joined_slots
+from stvg_ros.errors import ModelError
 from stvg_ros.mllm import load_mllm
 from stvg_ros.mllm.families import FAMILIES, families_table
 from stvg_ros.mllm.hf_common import HfMllm
@@ -263,6 +267,42 @@ def test_held_attention_is_rows_by_keys(mllm: HfMllm) -> None:
     with recording(recorder):
         mllm._text(inputs_embeds=mllm._text.get_input_embeddings()(ids), use_cache=False)
     assert recorder.largest == 2 * keys and recorder.layers == 3
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        ("weight", "weights are missing or of another shape.*download"),
+        ("family", "weights (cannot be loaded|are missing).*download"),
+        ("template", "no chat template"),
+        ("answers", "no single token for 'yes'"),
+        ("config", r"no config\.json"),
+    ],
+)
+def test_damaged_checkpoints_of_each_family(
+    folder: Any, tmp_path: Any, damage: str, said: str
+) -> None:
+    broken = shutil.copytree(folder, tmp_path / "broken")
+    if damage == "weight":
+        weights = load_file(broken / "model.safetensors")
+        weights.pop(next(name for name in weights if "layers.1." in name))
+        save_file(weights, broken / "model.safetensors", {"format": "pt"})
+    elif damage == "family":
+        kind = json.loads((broken / "config.json").read_text())["model_type"]
+        other = "internvl" if kind != "internvl" else "llava_onevision"
+        config = tiny_models.config_of(other, tiny_models.build_tokenizer(other))
+        config.save_pretrained(broken)
+    elif damage == "template":
+        (broken / "chat_template.jinja").unlink()
+    elif damage == "answers":
+        text = (broken / "tokenizer.json").read_text()
+        for word in ("yes", "Yes", "YES"):
+            text = text.replace(f'"{word}"', f'"q{word}"')
+        (broken / "tokenizer.json").write_text(text)
+    else:
+        (broken / "config.json").unlink()
+    with pytest.raises(ModelError, match=said):
+        load_mllm(ModelConfig(path=str(broken), device="cpu"), AttentionConfig())
 
 
 def test_completion_is_text(mllm: HfMllm) -> None:

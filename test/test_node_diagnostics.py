@@ -10,6 +10,7 @@ from ros_tools import change, context, image, start
 from std_msgs.msg import String
 
 from stvg_ros.errors import ModelError
+from stvg_ros.node import diagnostics
 
 __all__ = ["context", "start"]  # fixtures
 pytestmark = pytest.mark.usefixtures("context")
@@ -30,7 +31,8 @@ class Health:
 
 
 @pytest.fixture
-def health(start):
+def health(start, monkeypatch):
+    monkeypatch.setattr(diagnostics, "STALE_S", 1000.0)  # a loaded machine is no silent camera
     return lambda *args, **parameters: Health(
         start(*args, **{"diagnostics.period_s": 0.05, **parameters})
     )
@@ -42,6 +44,14 @@ def test_a_camera_without_images_is_a_warning_that_names_the_remedy(health):
     assert found.hardware_id == "/grounding"
     assert "stvg-ros doctor" in found.message
     assert values["images received"] == "0"
+
+
+def test_a_camera_that_fell_silent_is_a_warning(health, monkeypatch):
+    h = health()
+    h.s.show(1.0)
+    assert h.next("camera")[0].level == DiagnosticStatus.OK
+    monkeypatch.setattr(diagnostics, "STALE_S", 0.0)
+    assert h.next("camera")[0].level == DiagnosticStatus.WARN
 
 
 def test_images_their_fate_and_the_window_are_told(health):
@@ -68,6 +78,7 @@ def test_refused_images_are_an_error_with_the_reason(health):
         item.level == DiagnosticStatus.ERROR and "'nonsense'" in item.message
         for message in h.heard for item in message.status
     ))  # fmt: skip
+    assert h.next("camera")[0].level != DiagnosticStatus.ERROR  # it has been told
 
 
 def test_the_workers_queue_answers_and_timings(health):

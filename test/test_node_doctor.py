@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("context")
 
 @pytest.fixture
 def examined(monkeypatch):
-    monkeypatch.setattr(doctor, "DISCOVERY_S", 5.0)
+    monkeypatch.setattr(doctor, "DISCOVERY_S", 8.0)
     node = rclpy.create_node("doctor")
 
     def run(seconds=0.5):
@@ -78,6 +78,7 @@ def camera():
 def alone(start, **parameters):
     """The node without the client's own image publisher."""
     s = start(connect=False, **parameters)
+    s.loop.close()
     s.client.destroy_publisher(s.client.images)
 
 

@@ -12,7 +12,12 @@ from tiny_detectors import IMAGE, save_detector, save_tracker
 from stvg_ros.config import ProposalConfig
 from stvg_ros.errors import ConfigError, ModelError, ProposalError
 from stvg_ros.proposals.mask_tracker import MaskTracker, Seen, box_of, mask_iou
-from stvg_ros.proposals.open_vocabulary import OpenVocabularyProposer, Track, merged
+from stvg_ros.proposals.open_vocabulary import (
+    MaskFollower,
+    OpenVocabularyProposer,
+    Track,
+    merged,
+)
 from stvg_ros.proposals.text_detector import TextDetector, noun_phrase
 from stvg_ros.types import Clip, Frame, SplitQuery
 
@@ -226,7 +231,7 @@ def test_detections_are_those_of_the_library(folder: Path, kind: str) -> None:
 def test_masks_are_those_of_the_library(folder: Path, kind: str) -> None:
     path = save_tracker(folder / kind, kind)
     clip = clip_of(20)
-    tracker = MaskTracker(str(path), "cpu")
+    tracker = MaskTracker.load(str(path), "cpu")
     box = np.array([0.1, 0.2, 0.5, 0.9], np.float32)
     first = {False: 0, True: 19}
     found: dict[bool, list[np.ndarray]] = {}
@@ -289,12 +294,28 @@ def test_real_classes_from_their_paths_to_tubes(folder: Path) -> None:
     assert np.array_equal(tubes[0].boxes_xyxy_px, again[0].boxes_xyxy_px)
 
 
+def test_an_object_is_followed_by_its_mask(folder: Path) -> None:
+    path = save_tracker(folder / "followed")
+    tracker = MaskTracker.load(str(path), "cpu")
+    clip = clip_of(6)
+    follower = MaskFollower(tracker.twin(), clip.frames[0], np.array([16, 20, 80, 90], np.float32))
+    found = [follower.update(frame) for frame in clip.frames[1:]]
+    tracker.look(clip.frames[0].image, 0)
+    item, _ = tracker.start(np.array([0.1, 20 / 96, 0.5, 90 / 96], np.float32))
+    for index, sighting in enumerate(found, 1):
+        tracker.look(clip.frames[index].image, index)
+        box = tracker.step(item).box_xyxy
+        assert sighting.seen == (box is not None)
+        if box is not None:
+            assert sighting.box_xyxy_px == pytest.approx(box * np.array([160, 96, 160, 96]))
+
+
 def test_bad_checkpoints_are_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"proposals.tracker '.*': no checkpoint"):
-        MaskTracker(str(tmp_path), "cpu")
+        MaskTracker.load(str(tmp_path), "cpu")
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
     with pytest.raises(ModelError, match=r"expected a checkpoint of edgetam_video or sam2_video"):
-        MaskTracker(str(tmp_path), "cpu")
+        MaskTracker.load(str(tmp_path), "cpu")
     (tmp_path / "config.json").write_text('{"model_type": "grounding-dino"}')
     with pytest.raises(ModelError, match=r"proposals.detector '.*': the weights cannot be loaded"):
         TextDetector(str(tmp_path), "cpu", 0.4, 0.4)
@@ -310,4 +331,4 @@ def test_edgetam_without_its_backbone_library_says_so(tmp_path: Path) -> None:
     )
     save_file({"x": torch.zeros(1)}, tmp_path / "model.safetensors")
     with pytest.raises(ModelError, match=r"needs a library that is not installed .*timm"):
-        MaskTracker(str(tmp_path), "cpu")
+        MaskTracker.load(str(tmp_path), "cpu")

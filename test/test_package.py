@@ -27,7 +27,7 @@ ROSDEP_KEYS = {
     "python3-opencv", "python3-pil", "python3-pytest", "python3-pytest-timeout", "python3-scipy",
     "python3-torch", "python3-tqdm", "python3-transformers-pip", "rcl_interfaces", "rclpy",
     "rosidl_default_generators", "rosidl_default_runtime", "sensor_msgs", "std_msgs", "std_srvs",
-    "tf2_ros_py", "visualization_msgs",
+    "tf2_ros_py", "vision_msgs", "visualization_msgs",
 }  # fmt: skip
 
 

@@ -234,6 +234,9 @@ def test_build_splitter() -> None:
     mllm = ToyMllm()  # its own choice is rules
     assert isinstance(build_splitter(SplitConfig(), mllm), RuleSplitter)
     assert isinstance(build_splitter(SplitConfig(method="mllm"), mllm), MllmSplitter)
+    whole = build_splitter(SplitConfig(method="none"), mllm).split("Find the man who waves.")
+    assert {whole.text, whole.attribute, whole.action} == {"the man who waves"}
+    assert (whole.method, whole.fallbacks) == ("none", ())
     named = SplitConfig(method="endpoint", endpoint_url="http://host/v1")
     assert isinstance(build_splitter(named, mllm), EndpointSplitter)
     with pytest.raises(ConfigError, match=r"split\.endpoint_url"):

@@ -82,6 +82,17 @@ def test_a_line_that_a_kill_cut_short_is_not_done_and_goes(tmp_path: Path) -> No
     assert path.read_bytes() == whole
 
 
+def test_numbers_that_are_not_finite_fail_the_sample(tmp_path: Path) -> None:
+    tube = replace(result().tubes[0], confidence=float("nan"))
+    with ResultFile(tmp_path / RESULTS) as file:
+        file.add(replace(result(), tubes=(tube,)))
+        file.add(result("b"))
+    broken, fine = read_results(tmp_path)
+    assert (broken.outcome, broken.error_code, broken.tubes) == ("failed", "INTERNAL", ())
+    assert broken.scores == {"answer": Score(0.0, 0.0, 0.0)}
+    assert fine.outcome == "found"
+
+
 def test_parts_are_read_together_and_the_last_of_an_id_counts(tmp_path: Path) -> None:
     for shard, names in (((1, 2), "ac"), ((2, 2), "b")):
         with ResultFile(tmp_path / results_name(shard)) as file:

@@ -41,6 +41,7 @@ def test_only_kept_images_are_converted_and_commands_share_a_pass() -> None:
     assert first.clip.stamps_ns.tolist() == [stamp(n) for n in (0, 2, 4)]
     assert first.numbers.tolist() == [0, 1, 2, 3, 4]
     assert first.images == {"read": 5, "stored": 3, "thinned": 2}
+    assert second.images == {"read": 11, "stored": 6, "thinned": 5}
     assert second.clip.stamps_ns.tolist() == [stamp(n) for n in (0, 2, 4, 6, 8, 10)]
     assert last.clip.stamps_ns.tolist() == [stamp(n) for n in (18, 20, 22, 24, 26, 28)]
     assert last.stamps_ns.tolist() == [stamp(n) for n in range(30)]

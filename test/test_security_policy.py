@@ -112,9 +112,9 @@ def test_it_allows_what_the_node_has() -> None:
     node.close()
     node.destroy_node()
     rclpy.shutdown()
-    # Only where tf2, a simulated clock or foxglove_msgs is used.
-    optional = {"~/image_annotations", "/tf", "/tf_static", "/clock", "/parameter_events"}
-    optional |= {"~/get_type_description"}  # since Jazzy
+    # Only where detections of others, tf2, a simulated clock or foxglove_msgs is used.
+    optional = {"~/detections", "~/image_annotations", "/tf", "/tf_static", "/clock"}
+    optional |= {"/parameter_events", "~/get_type_description"}  # the latter since Jazzy
     for rule, real in (("publish", publishes), ("subscribe", subscribes), ("reply", serves)):
         assert real - allowed(rule) == set(), rule
         assert allowed(rule) - real <= optional, rule

@@ -18,6 +18,7 @@ from stvg_ros.core.sampling import cut, grid_indices, uniform_indices
 from stvg_ros.core.scoring import box_scores, cells_inside, slot_of_frames
 from stvg_ros.core.span import adaptive, change_points, contiguous, find_span, span_ns, top_k
 from stvg_ros.errors import WindowError
+from stvg_ros.types import SplitQuery
 
 
 def floats(*values: float) -> np.ndarray:
@@ -110,12 +111,15 @@ def test_relative_attention_of_unlike_prompts() -> None:
     [
         ({}, "a"),
         ({"rank_relative": False}, "b"),
-        ({"selection": "last"}, "b"),
+        ({"selection": "fixed"}, "b"),
+        ({"selection": "fixed", "index": 0}, "a"),
+        ({"selection": "fixed", "index": 9}, "b"),
+        ({"selection": "fixed", "index": -9}, "a"),
         ({"selection": "mean"}, "mean"),
         ({"relative": False, "rank_relative": False}, "b"),
     ],
 )
-def test_grounding_token(options: dict[str, bool | str], token: str) -> None:
+def test_grounding_token(options: dict[str, bool | str | int], token: str) -> None:
     config = AttentionConfig(**options)  # type: ignore[arg-type]
     asked, neutral = reading(ROWS, ("a", "b")), reading(NEUTRAL_ROWS, ("a", "b"))
     heat, label = grounding_map(asked, neutral, config)
@@ -207,6 +211,24 @@ def test_adaptive_by_hand() -> None:
     assert adaptive(np.array([1.0, 1.05, 1, 1.02]), 0.5) == (0, 3)
     assert adaptive(np.array([2.0]), 0.5) == (0, 0)
     assert adaptive(np.zeros(3), 0.5) == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("method", "expected"),
+    [("adaptive", (0, 19)), ("change_points", (0, 19)), ("top_k", (6, 12)), ("window", (0, 19))],
+)
+def test_looks_alone_last_as_long_as_the_window(method, expected) -> None:
+    scores = np.ones(20, np.float32)
+    scores[6:13] = 9
+    timed = (0, 19) if method == "window" else (6, 12)
+    assert find_span(scores, SpanConfig(method=method)) == timed
+    assert find_span(scores, SpanConfig(method=method), lasts=True) == expected
+
+
+def test_a_failed_split_is_not_a_query_without_an_action() -> None:
+    assert SplitQuery("Q", "Q_s", "Q", "rules", ("action",)).lasts
+    assert not SplitQuery("Q", "Q_s", "Q_t", "rules").lasts
+    assert not SplitQuery("Q", "Q", "Q", "mllm", ("attribute", "action")).lasts
 
 
 @pytest.mark.parametrize("method", ["adaptive", "change_points", "top_k", "contiguous", "window"])

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -43,7 +45,7 @@ def test_failures_count_0_in_every_row() -> None:
     assert group["outcomes"] == {"found": 2, "failed": 1}
     assert group["latency_s"]["ground"]["median"] == pytest.approx(0.5)
     assert group["latency_s"]["stage look"]["max"] == pytest.approx(0.6)
-    assert group["images"] == {"read": 6, "dropped": 0}
+    assert group["images"] == {"dropped": 0, "read": 3}  # of one source
     assert (values["done"], values["planned"]) == (3, 9)
     assert values["failure_counts"] == {"NO_IMAGES": 1}
     assert values["failures"] == [{"id": "c", "code": "NO_IMAGES", "message": "cut short"}]
@@ -75,3 +77,10 @@ def test_the_order_of_the_results_does_not_matter() -> None:
     assert groups == ["even", "odd", "all"]
     again = summary(results[::-1], convention="frames", planned=30)
     assert again["groups"] == values["groups"]
+
+
+def test_odd_images_are_named_and_counted() -> None:
+    odd = replace(result("b", 0.5), images={"read": 9, "late": 2, "refused": 1, "missing": 0})
+    values = summary([result("a", 0.4), odd], convention="frames", planned=2)
+    assert values["odd_images"] == {"b": {"late": 2, "refused": 1}}
+    assert "1 with odd images:\n  b: 2 late, 1 refused" in table(values)

@@ -13,6 +13,7 @@ pytest.importorskip("transformers")
 
 from stvg_ros.evaluation.synthetic.queries import VERBS
 from stvg_ros.evaluation.synthetic.scene import Scene
+from stvg_ros.mllm.embedded import read_settings
 from training.clips import BAG_KINDS, FRAMES, NOBODY, STANDS, covered, make_clip, sampled
 from training.evaluate import half_peak, interval_iou
 from training.labels import DENSE, Labels
@@ -260,4 +261,6 @@ def test_a_minute_part_of_training_writes_a_folder_that_loads(tmp_path: Path) ->
     assert model.config.stvg_attention_layers == [2, 3]
     assert AutoTokenizer.from_pretrained(out).chat_template
     names = {path.name for path in out.iterdir()}
-    assert {"README.md", "training_report.json", "preprocessor_config.json"} <= names
+    files = {"README.md", "stvg.json", "training_report.json", "preprocessor_config.json"}
+    assert files <= names
+    assert read_settings(out / "stvg.json").frame_count == FRAMES

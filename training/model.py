@@ -12,6 +12,7 @@ from transformers import (
     Qwen2VLForConditionalGeneration,
 )
 
+from training.clips import FRAMES
 from training.packed import MERGE, PAIR, PATCH
 
 LAYERS = 4
@@ -33,6 +34,14 @@ PREPROCESSOR = {
     "image_mean": [0.5, 0.5, 0.5],
     "image_std": [0.5, 0.5, 0.5],
     "do_convert_rgb": True,
+}
+SETTINGS = {  # stvg.json; `stvg-ros calibrate --write` adds from when on a target counts as present
+    "first_layer": ATTENTION_LAYERS[0],
+    "last_layer": ATTENTION_LAYERS[-1],
+    "frame_count": FRAMES,
+    "split": "rules",
+    "step": "rms",
+    "learning_rate": 0.1,
 }
 
 
@@ -94,5 +103,6 @@ def save_folder(
     model.save_pretrained(folder, state_dict=weights)
     tokenizer.save_pretrained(folder)
     (folder / "preprocessor_config.json").write_text(json.dumps(PREPROCESSOR, indent=2) + "\n")
+    (folder / "stvg.json").write_text(json.dumps(SETTINGS, indent=2) + "\n")
     (folder / "training_report.json").write_text(json.dumps(report, indent=2) + "\n")
     (folder / "README.md").write_text(card)

@@ -32,13 +32,14 @@ class Shape:
     layers: int
     heads: int
     key_heads: int
+    tied: bool = True  # embeddings and lm_head are one
 
 
 SHAPES = {
     "tiny": Shape(1000, 64, 128, 3, 4, 2),
     "small": Shape(32000, 384, 1536, 8, 6, 2),
     "0.5b": Shape(151936, 896, 4864, 24, 14, 2),
-    "7b": Shape(152064, 3584, 18944, 28, 28, 4),
+    "7b": Shape(152064, 3584, 18944, 28, 28, 4, tied=False),
 }
 
 
@@ -85,6 +86,7 @@ def random_mllm(name: str, device: torch.device, dtype: torch.dtype, seed: int =
         },
         image_token_id=token("<|image_pad|>"),
         video_token_id=token("<|video_pad|>"),
+        tie_word_embeddings=shape.tied,
         vision_start_token_id=token("<|vision_start|>"),
         vision_end_token_id=token("<|vision_end|>"),
     )

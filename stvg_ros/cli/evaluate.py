@@ -137,9 +137,8 @@ def _work(folder: Run, left: list[Sample], total: int, config: Config, job: Job)
     from stvg_ros.evaluation.runner import evaluate
 
     grounder = build_grounder(config)
-    path = config.model.path
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-    folder.describe(environment(path, checkpoint_folder(path), gpu))
+    folder.describe(environment(config.model.path, checkpoint_folder(config), gpu))
     failures = 0
     with tqdm(total=total, initial=total - len(left), desc="evaluating", unit="sample") as bar:
 

@@ -12,6 +12,7 @@ from stvg_ros.errors import ConfigError, StvgError
 # Name, what it does, and the module with `add_arguments(parser)` and `run(given) -> int`.
 COMMANDS = (
     ("ground", "find what a sentence describes in a video or a bag, without ROS"),
+    ("tubes", "the candidate tubes of a video, among which a grounding chooses"),
     ("evaluate", "accuracy on data sets, bags and videos; stopped runs go on"),
     ("convert", "a data set as bags, or annotated bags and videos as a data set"),
     ("compare", "two runs of evaluate side by side, with a paired test"),

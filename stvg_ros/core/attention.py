@@ -36,8 +36,10 @@ def grounding_map(
     rows = by_neutral if config.relative else question.rows
     if config.selection == "mean":
         return rows.mean(0), "mean"
-    if config.selection == "last":
-        return rows[-1], question.tokens[-1]
+    if config.selection == "fixed":
+        # An index past either end is the end: prompts have few candidates, and not all as many.
+        index = max(-len(rows), min(len(rows) - 1, config.index))
+        return rows[index], question.tokens[index]
     ranked = by_neutral if config.rank_relative else question.rows
     best = int(ranked.flatten(1).amax(1).argmax())
     return rows[best], question.tokens[best]

@@ -98,9 +98,17 @@ class LocalGrounder:
         """What the tubes name as their model."""
         return self._mllm.name
 
+    @property
+    def proposer(self) -> Proposer:
+        """The source of the candidate tubes."""
+        return self._proposer
+
     def reconfigure(self, config: Config) -> None:
         """Uses other dynamic settings from the next call on."""
         self._config = config
+        reconfigure = getattr(self._proposer, "reconfigure", None)  # sources with settings have it
+        if reconfigure is not None:
+            reconfigure(config.proposals)
 
     def prepare(self, clip: Clip) -> bool:
         """Encodes a slot of frames for commands to come; False when there is nothing to do."""

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from stvg_ros.types import CandidateTube, Clip, Grounding, Query, SplitQuery
+from stvg_ros.types import CandidateTube, Clip, Detected, Frame, Grounding, Query, SplitQuery
 
 
 @dataclass(frozen=True, eq=False)
@@ -212,6 +212,60 @@ class Proposer(Protocol):
         Raises:
             ProposalError: the source itself failed.
         """
+        ...
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """Where a followed object is in a frame.
+
+    Attributes:
+        box_xyxy_px: in pixels of the camera's image.
+        seen: whether it was seen there; False for a place that is only predicted.
+    """
+
+    box_xyxy_px: tuple[float, float, float, float]
+    seen: bool
+
+
+class Follower(Protocol):
+    """Follows one object from frame to frame. One thread uses it."""
+
+    @property
+    def most_replayed(self) -> int:
+        """How many of the frames since the tube's end are worth their cost at the begin."""
+        ...
+
+    def update(self, frame: Frame) -> Sighting | None:
+        """Where the object is in a later frame; None when the source does not know (yet).
+
+        Raises:
+            ProposalError: the source itself failed.
+        """
+        ...
+
+
+class StreamingProposer(Proposer, Protocol):
+    """A source that takes frames as they arrive. Any thread may call any method."""
+
+    def observe(self, frame: Frame) -> None:
+        """Does for a frame what a later `propose` would have to do."""
+        ...
+
+    def follower(self, frame: Frame, box_xyxy_px: NDArray[np.float32]) -> Follower:
+        """Follows what is at a box `(4,)` of a frame."""
+        ...
+
+
+class DetectionSink(Protocol):
+    """A source that is told what a detector of another node sees. Any thread may call it."""
+
+    def received(self, stamp_ns: int) -> None:
+        """Tells of a message, whether its stamp is that of an image or not."""
+        ...
+
+    def put(self, frame: Frame, detected: Detected) -> None:
+        """Gives a frame its detections."""
         ...
 
 

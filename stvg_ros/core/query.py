@@ -99,6 +99,15 @@ def question(text: str) -> str:
     return f"Is there {body} in this video?"
 
 
+class WholeSplitter:
+    """Splits nothing: both parts are Q itself, as without decomposition."""
+
+    def split(self, text: str) -> SplitQuery:
+        """Q three times; see `Splitter`."""
+        query = without_address(text)
+        return SplitQuery(query, query, query, "none")
+
+
 class RuleSplitter:
     """Splits by grammar: the noun phrase up to the first verb, and the verb phrase after it."""
 

@@ -7,13 +7,21 @@ from numpy.typing import NDArray
 
 from stvg_ros.config import SpanConfig
 
+_ADAPTIVE = ("adaptive", "change_points")  # their length follows the scores
 _PAPER_FRAMES = 20  # the lengths in the paper and its code are for 20 sampled frames
 _FEWEST = 4  # fewer frames do not tell a level from noise
 _FLAT = 0.15  # a peak less than this share above the floor says nothing about time
 
 
-def find_span(scores: NDArray[np.float32], config: SpanConfig) -> tuple[int, int]:
+def find_span(
+    scores: NDArray[np.float32], config: SpanConfig, *, lasts: bool = False
+) -> tuple[int, int]:
     """The span of the target in sampled frames; NaN scores (target not visible) are lowest.
+
+    Args:
+        scores: S_frame.
+        config: how the span is found.
+        lasts: the query names no action, so the adaptive methods answer with the whole window.
 
     Raises:
         ValueError: no scores.
@@ -22,7 +30,7 @@ def find_span(scores: NDArray[np.float32], config: SpanConfig) -> tuple[int, int
         raise ValueError("find_span: expected one score or more, got none")
     low = np.nanmin(scores) if np.isfinite(scores).any() else 0.0
     filled = np.where(np.isfinite(scores), scores, low).astype(np.float64)
-    if config.method == "window":
+    if config.method == "window" or (lasts and config.method in _ADAPTIVE):
         return 0, len(filled) - 1
     if config.method == "top_k":
         return top_k(filled, _scaled(config.top_k, len(filled)))

@@ -65,7 +65,9 @@ class Scored:
     def tube(self, candidate: CandidateTube, answer: Tube) -> Tube:
         """`answer` with the candidate's span and one box per buffered frame in the span."""
         clip_ns = self.clip.stamps_ns
-        first, last = find_span(self._scores(self.temporal, candidate), self.config.span)
+        lasts = answer.split is not None and answer.split.lasts
+        scores = self._scores(self.temporal, candidate)
+        first, last = find_span(scores, self.config.span, lasts=lasts)
         start_ns, end_ns = span_ns(first, last, clip_ns[self.sampled], clip_ns)
         place = self._scores(self.spatial, candidate)
         peak = float(np.nanmax(place)) if np.isfinite(place).any() else 0.0

@@ -27,6 +27,8 @@ def tube_to_json(tube: Tube) -> dict[str, Any]:
         "confidence": tube.confidence,
         "rank": tube.rank,
         "track_id": tube.track_id,
+        "score": None if math.isnan(tube.score) else tube.score,
+        "preliminary": tube.preliminary,
         "consistency": None if math.isnan(tube.consistency) else tube.consistency,
         "dropped_steps": tube.dropped_steps,
         "start_ns": tube.start_ns,
@@ -63,7 +65,7 @@ def tube_from_json(values: Mapping[str, Any]) -> Tube:
         boxes.append(
             TubeBox(item["stamp_ns"], (x1, y1, x2, y2), item["score"], item["interpolated"])
         )
-    consistency = values["consistency"]
+    consistency, score = values["consistency"], values["score"]
     return Tube(
         query=query,
         status=Status[values["status"].upper()],
@@ -74,6 +76,8 @@ def tube_from_json(values: Mapping[str, Any]) -> Tube:
         confidence=values["confidence"],
         rank=values["rank"],
         track_id=values["track_id"],
+        score=math.nan if score is None else score,
+        preliminary=values["preliminary"],
         consistency=math.nan if consistency is None else consistency,
         dropped_steps=values["dropped_steps"],
         width_px=values["width_px"],

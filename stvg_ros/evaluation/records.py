@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
@@ -17,7 +17,7 @@ from typing import Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from stvg_ros.errors import RecordingError
+from stvg_ros.errors import ErrorCode, RecordingError
 from stvg_ros.evaluation.answers import (
     evidence_from_json,
     evidence_to_json,
@@ -33,6 +33,8 @@ CONFIG, ENVIRONMENT, RESULTS, SUMMARY = (
 )  # fmt: skip
 # Outcomes of a sample; "failed" ones carry an error, and every score of theirs is 0.
 OUTCOMES = ("found", "not_found", "failed")
+# Counts of `Result.images` that tell of something wrong with the source or the transport.
+ODD_IMAGES = ("late", "restarted", "refused", "missing", "dropped")
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,9 @@ class Result:
         evidence: the answer's evidence, when the run keeps it.
         scores: by name: "answer" and the references beside it (`metrics.REFERENCES`); empty
             when the target is absent.
-        images: what became of the source's images: "read", "stored", "thinned", "late",
-            "refused", "dropped".
+        images: what became of the source's images up to the command: "read", "stored",
+            "thinned", and `ODD_IMAGES`; live runs "published" and "received", of the whole bag
+            with its last sample.
         timings_s: "read" and "ground" of the whole sample; live runs also "latency". Seconds
             per stage are in the tubes.
         error_code: name of the `ErrorCode` of a failed sample.
@@ -186,13 +189,34 @@ class ResultFile:
         self._file.close()
 
     def add(self, result: Result) -> None:
-        """Writes one line and waits for the disk. Raises: RecordingError."""
+        """Writes one line and waits for the disk; numbers that are not finite fail the sample.
+
+        Raises:
+            RecordingError: it cannot be written.
+        """
         try:
-            self._file.write(json.dumps(result_to_json(result), allow_nan=False) + "\n")
+            line = json.dumps(result_to_json(result), allow_nan=False)
+        except ValueError:
+            line = json.dumps(result_to_json(_not_finite(result)), allow_nan=False)
+        try:
+            self._file.write(line + "\n")
             self._file.flush()
             os.fsync(self._file.fileno())
         except OSError as error:
             raise RecordingError(f"{self.path}: cannot be written ({error})") from error
+
+
+def _not_finite(result: Result) -> Result:
+    """The result of an answer that JSON cannot hold, and that nobody could use."""
+    return replace(
+        result,
+        outcome="failed",
+        tubes=(),
+        evidence=None,
+        scores={name: Score(0.0, 0.0, 0.0) for name in result.scores},
+        error_code=ErrorCode.INTERNAL.name,
+        error="the answer holds numbers that are not finite",
+    )
 
 
 def _drop_torn_line(path: Path) -> None:
@@ -242,7 +266,7 @@ def write_json(path: Path, values: Mapping[str, Any]) -> None:
     Raises:
         RecordingError: it cannot be written.
     """
-    new = path.with_name(path.name + ".new")
+    new = path.with_name(f"{path.name}.{os.getpid()}.new")  # parts of a run may write at a time
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         new.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -29,7 +29,7 @@ class Moment:
         clip: the window's frames; None when something went wrong.
         stamps_ns: `(F,)` increasing stamps of all images since the window last started anew.
         numbers: `(F,)` their numbers in the source.
-        images: how many were read, and what became of them.
+        images: how many were read up to the command, and what became of them.
         error: why there is no clip.
     """
 
@@ -135,13 +135,8 @@ def _moment(
                 "them could not be converted; check command_ns and the image topic"
             )
     kept = {name: count for name, count in window.counts.items() if count or name == "stored"}
-    return Moment(
-        clip,
-        np.array(line.stamps_ns, np.int64),
-        np.array(line.numbers, np.int64),
-        {**counts, **kept},
-        error,
-    )
+    stamps_ns, numbers = np.array(line.stamps_ns, np.int64), np.array(line.numbers, np.int64)
+    return Moment(clip, stamps_ns, numbers, {**counts, **kept}, error)
 
 
 def whole_window(config: WindowConfig, duration_s: float, bytes_per_frame: int) -> WindowConfig:

@@ -10,11 +10,12 @@ import numpy as np
 
 from stvg_ros.evaluation.conventions import CONVENTIONS
 from stvg_ros.evaluation.metrics import REFERENCES, Interval, Score, auroc, summarised
-from stvg_ros.evaluation.records import FORMAT, Result
+from stvg_ros.evaluation.records import FORMAT, ODD_IMAGES, Result, Source
 
 NOTHING = Score(0.0, 0.0, 0.0)
 METRICS = ("m_tIoU", "m_vIoU", "vIoU@0.3", "vIoU@0.5", "m_gt_vIoU")
 ALL = "all"
+SHOWN = 10  # of a list, in the table for reading
 
 
 def summary(
@@ -40,6 +41,7 @@ def summary(
         "planned": planned,
         "done": len(ordered),
         "groups": groups,
+        "odd_images": {result.id: odd for result in ordered if (odd := _odd(result.images))},
         "failure_counts": dict(Counter(result.error_code for result in failures).most_common()),
         "failures": [
             {"id": result.id, "code": result.error_code, "message": result.error}
@@ -68,16 +70,28 @@ def _group(name: str, results: Sequence[Result], seed: int) -> dict[str, Any]:
         },
         "absent": _absent(present, absent) if absent else None,
         "latency_s": _latency(results),
-        "images": _added(result.images for result in results),
+        "images": _images(results),
     }
 
 
-def _added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
-    """Sums by name; a count of 0 stays, for it tells that nothing was dropped."""
+def _images(results: Sequence[Result]) -> dict[str, int]:
+    """Sums by name over the sources, each as of its last command.
+
+    A count of 0 stays, for it tells that nothing was dropped.
+    """
+    sources: dict[Source, Counter[str]] = {}
+    for result in results:
+        counts = sources.setdefault(result.source, Counter())
+        for name, count in result.images.items():
+            counts[name] = max(counts[name], count)
     total: Counter[str] = Counter()
-    for item in counts:
-        total.update(item)
-    return dict(total)
+    for counts in sources.values():
+        total.update(counts)
+    return dict(sorted(total.items()))
+
+
+def _odd(images: Mapping[str, int]) -> dict[str, int]:
+    return {name: images[name] for name in ODD_IMAGES if images.get(name)}
 
 
 def _means(present: Sequence[Result], name: str, seed: int) -> dict[str, dict[str, float]]:
@@ -147,16 +161,24 @@ def table(values: dict[str, Any]) -> str:
                     f"{name}: median {times['median']:.2f} s, 90 % {times['p90']:.2f} s, "
                     f"max {times['max']:.2f} s"
                 )
-        images = ", ".join(f"{count} {name}" for name, count in group["images"].items())
-        lines.append(f"images: {images or 'none'}")
+        lines.append(f"images: {_listed(group['images']) or 'none'}")
     lines += ["", f"{values['done']} of {values['planned']} samples done"]
+    odd = list(values["odd_images"].items())
+    if odd:
+        lines.append(f"{len(odd)} with odd images:")
+        lines += [f"  {name}: {_listed(counts)}" for name, counts in odd[:SHOWN]]
+        lines += ["  ... summary.json lists all of them"] if len(odd) > SHOWN else []
     if values["failures"]:
         lines.append(f"{len(values['failures'])} failed, each counts 0:")
         lines += [f"  {n} x {code}" for code, n in values["failure_counts"].items()]
-        lines += [f"  {item['id']}: {item['message']}" for item in values["failures"][:10]]
-        if len(values["failures"]) > 10:
+        lines += [f"  {item['id']}: {item['message']}" for item in values["failures"][:SHOWN]]
+        if len(values["failures"]) > SHOWN:
             lines.append("  ... summary.json lists all of them")
     return "\n".join(lines)
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counts.items())
 
 
 def _cell(interval: dict[str, float]) -> str:

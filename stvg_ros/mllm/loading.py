@@ -90,10 +90,8 @@ def untrained(checkpoint: Checkpoint, seed: int) -> Checkpoint:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         fresh = type(model)(model.config)
-    fresh = fresh.to(device=model.device, dtype=model.dtype)
-    fresh.model.language_model.config._attn_implementation = NAME
-    name = f"{checkpoint.name}, untrained"
-    return replace(checkpoint, name=name, model=fresh.eval().requires_grad_(False))
+    fresh = frozen(fresh.to(device=model.device, dtype=model.dtype))
+    return replace(checkpoint, name=f"{checkpoint.name}, untrained", model=fresh)
 
 
 def device_of(name: str) -> torch.device:

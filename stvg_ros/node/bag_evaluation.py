@@ -113,12 +113,11 @@ def run(node: NodeUnderTest, given: argparse.Namespace) -> int:
     }
     asked = RunConfig("live", data, config.flat(), given.convention, given.evidence)
     folder = Run(given.out, asked)
-    path = config.model.path
     try:
-        files = checkpoint_folder(path)
+        files = checkpoint_folder(config)
     except ModelError:  # the node may run on another machine
         files = None
-    folder.describe(environment(path, files, None))
+    folder.describe(environment(config.model.path, files, None))
     window = replace(config.window, duration_s=window_s)
     job = Job(window, given.convention, given.evidence)
     results = evaluate_live(

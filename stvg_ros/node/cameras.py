@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Protocol
 
 from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
 
 from stvg_ros.config import Config
 from stvg_ros.errors import CommandError, NoImagesError, StvgError
@@ -23,6 +24,18 @@ from stvg_ros.window import Added, Window
 def topic(camera: str, name: str) -> str:
     """The private topic `name` of a camera: `~/image`, or `~/front/image` where it has a name."""
     return f"~/{camera}/{name}" if camera else f"~/{name}"
+
+
+class CameraListener(Protocol):
+    """Who wants to know of stored images; called by the executor's thread."""
+
+    def stored(self, camera: str, header: Header, frame: Frame) -> None:
+        """An image is now in the window."""
+        ...
+
+    def restarted(self, camera: str) -> None:
+        """The window was cleared, since the stamps jumped back or the size changed."""
+        ...
 
 
 class Camera:
@@ -59,6 +72,7 @@ class Camera:
         self.errors = 0
         self.last_error = ""
         self.callback_times_s: deque[float] = deque(maxlen=10_000)
+        self.listener: CameraListener | None = None
         self.depth: DepthFeed | None = None
         if config().depth.enabled:
             self.depth = DepthFeed(node, topic(name, ""), config(), self.window)
@@ -121,6 +135,11 @@ class Camera:
             if outcome is Added.RESTARTED:
                 self.depth.restart()
             self.depth.image_stored(message, frame.source_width_px, frame.source_height_px)
+        if self.listener is not None:
+            if outcome is Added.RESTARTED:
+                self.listener.restarted(self.name)
+            if outcome in (Added.STORED, Added.RESTARTED):
+                self.listener.stored(self.name, message.header, frame)
 
 
 class Cameras:
@@ -148,6 +167,11 @@ class Cameras:
         """Takes no more images and forgets those there are."""
         for camera in self:
             camera.stop()
+
+    def listen(self, listener: CameraListener) -> None:
+        """Tells of every image that is stored from now on."""
+        for camera in self:
+            camera.listener = listener
 
     def reconfigure(self, config: Config) -> None:
         """Uses other bounds for the windows."""

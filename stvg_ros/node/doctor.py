@@ -55,13 +55,23 @@ def examine(node: Node, target: str, seconds: float) -> Iterator[Finding]:
         )  # fmt: skip
         return
     yield Finding("ok", "node", f"{target} runs on ROS_DOMAIN_ID {domain}")
-    yield _state(node, target)
+    state = _state(node, target)
+    yield state
 
     def inputs() -> list[tuple[str, str]]:
-        wanted = node.get_subscriber_names_and_types_by_node(name, space or "/")
-        return sorted((topic, kind) for topic, kinds in wanted for kind in kinds if kind in KINDS)
+        """Topics of images that the node asks for; a ghost of its name hides none of them."""
+        topics = node.get_topic_names_and_types()
+        return sorted(
+            (topic, kind)
+            for topic, kinds in topics
+            for kind in kinds
+            if kind in KINDS and any(
+                info.topic_type == kind for info in _asked(node, target, topic)
+            )
+        )  # fmt: skip
 
-    if not _wait(node, 1.0, lambda: bool(inputs())):
+    patience_s = 0.2 if state.level == "bad" else DISCOVERY_S
+    if not _wait(node, patience_s, lambda: bool(inputs())):
         yield Finding(
             "bad", "images", f"{target} takes no images now",
             f"activate it: ros2 lifecycle set {target} activate",
@@ -82,10 +92,7 @@ def topic_findings(
 
     _wait(node, DISCOVERY_S, found)
     publishers = node.get_publishers_info_by_topic(topic)
-    asked = [
-        info for info in node.get_subscriptions_info_by_topic(topic)
-        if f"{info.node_namespace.rstrip('/')}/{info.node_name}" == target
-    ]  # fmt: skip
+    asked = _asked(node, target, topic)
     if not publishers:
         offered = _topics_of(node, kind, topic)
         known = f"topics of that type: {', '.join(offered)}" if offered else "no topic has them"
@@ -106,7 +113,16 @@ def topic_findings(
             continue
         for subscription in asked:
             yield _qos(topic, who, publisher.qos_profile, subscription.qos_profile)
-    yield from _heard(node, topic, kind, seconds)
+    if any(publisher.topic_type == kind for publisher in publishers):
+        yield from _heard(node, topic, kind, seconds)
+
+
+def _asked(node: Node, target: str, topic: str) -> list[Any]:
+    """The node's subscriptions to a topic."""
+    return [
+        info for info in node.get_subscriptions_info_by_topic(topic)
+        if f"{info.node_namespace.rstrip('/')}/{info.node_name}" == target
+    ]  # fmt: skip
 
 
 def _qos(topic: str, who: str, offered: QoSProfile, asked: QoSProfile) -> Finding:
@@ -169,7 +185,7 @@ def _state(node: Node, target: str) -> Finding:
         future = client.call_async(GetState.Request())
         if _wait(node, DISCOVERY_S, future.done):
             label = future.result().current_state.label
-    _wait(node, 1.0, lambda: bool(said))
+    _wait(node, DISCOVERY_S, lambda: bool(said))
     node.destroy_client(client)
     node.destroy_subscription(listener)
     text = f"{label or 'no answer about the state'}; last status: {said[-1] if said else 'none'}"

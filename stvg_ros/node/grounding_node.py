@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rclpy.clock import Clock, ClockType
@@ -26,8 +26,9 @@ from stvg_ros.node.parameters import Parameters
 from stvg_ros.node.positions import Locator
 from stvg_ros.node.qos import LATCHED
 from stvg_ros.node.standing import StandingQueries
+from stvg_ros.node.tracking import Tracking
 from stvg_ros.node.worker import Worker
-from stvg_ros.types import Clip, Frame
+from stvg_ros.types import Clip, Frame, Grounding, Query
 from stvg_ros.window import Window
 
 PROGRESS_S = 5.0  # how often a long load tells how long it takes
@@ -45,11 +46,13 @@ class Parts:
     commands: Commands
     goals: Goals
     diagnostics: Diagnostics
+    tracking: Tracking
 
     def close(self) -> None:
         """Withdraws all interfaces."""
         self.diagnostics.close()
         self.cameras.stop()
+        self.tracking.close()
         self.goals.close()
         self.commands.close()
         self.standing.close()
@@ -92,8 +95,7 @@ class GroundingNode(LifecycleNode):
         self._say("unconfigured")
         if self.get_parameter("autostart").value is not False:
             self.trigger_configure()
-            if self._error is not None:
-                raise self._error
+            self._refuse_error()
             # On a steady clock: with use_sim_time there may be no time yet.
             self._starter = self.create_timer(
                 0.001, self._start, clock=Clock(clock_type=ClockType.STEADY_TIME)
@@ -150,6 +152,11 @@ class GroundingNode(LifecycleNode):
         """Back to the begin after an unexpected error."""
         return self._transition(self._clean_up)
 
+    def _refuse_error(self) -> None:
+        if self._error is not None:
+            self.destroy_node()  # or it would stay visible to others
+            raise self._error
+
     def _start(self) -> None:
         self.destroy_timer(self._starter)
         self.trigger_activate()
@@ -175,8 +182,17 @@ class GroundingNode(LifecycleNode):
         config = self._settings.check()
         cameras = Cameras(self, self._current, self._observed)
         answers = Answers(self, cameras, self._current)
-        publish = answers.publish
         intake = Intake(cameras, self._active_worker, answers.publish_preliminary)
+
+        def ask(query: Query) -> None:
+            intake.take(lambda query_id: replace(query, id=query_id), "", query.text, publish)
+
+        tracking = Tracking(self, cameras, self._current, ask)
+
+        def publish(grounding: Grounding) -> None:
+            answers.publish(grounding)
+            tracking.answered(grounding)
+
         standing = StandingQueries(self, cameras.clips, self._active_worker, publish)
         self._parts = Parts(
             cameras,
@@ -186,6 +202,7 @@ class GroundingNode(LifecycleNode):
             Commands(self, intake, standing, publish),
             Goals(self, intake, publish),
             Diagnostics(self, cameras, self._active_worker, standing, config.diagnostics.period_s),
+            tracking,
         )
         self._say("inactive")
 
@@ -206,6 +223,7 @@ class GroundingNode(LifecycleNode):
             worker.stop(0.0)
             raise
         self._worker = worker
+        self._parts.tracking.start(worker.source)
         self.cameras.start()
         self._say("ready")
 
@@ -221,6 +239,7 @@ class GroundingNode(LifecycleNode):
     def _deactivate(self) -> None:
         if self._parts is not None:
             self._parts.cameras.stop()
+            self._parts.tracking.stop()
         worker, self._worker = self._worker, None
         if worker is not None:
             if not worker.stop(PATIENCE_S):
@@ -231,10 +250,10 @@ class GroundingNode(LifecycleNode):
 
     def _clean_up(self) -> None:
         self._deactivate()
+        self._settings.release()
         parts, self._parts = self._parts, None
         if parts is not None:
             parts.close()
-        self._settings.release()
         self._say("unconfigured")
 
     def _unprepared(self) -> Iterable[Clip]:

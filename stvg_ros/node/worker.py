@@ -185,6 +185,11 @@ class Worker:
             return True
 
     @property
+    def source(self) -> object | None:
+        """The grounder's source of candidate tubes, where it has one in this process."""
+        return getattr(self._grounder, "proposer", None)
+
+    @property
     def waiting(self) -> int:
         """How many jobs wait for the one that runs."""
         with self._changed:
@@ -272,7 +277,10 @@ class Worker:
         if prepare is None:
             return _PATIENCE_S
         try:
-            return 0.0 if any([prepare(clip) for clip in self._unprepared()]) else _IDLE_S
+            clips = tuple(self._unprepared())
+            if not clips:
+                return _PATIENCE_S
+            return 0.0 if any([prepare(clip) for clip in clips]) else _IDLE_S
         except Exception:  # a command will meet the same error, and be told
             _LOG.exception("encoding frames ahead failed")
             return _PATIENCE_S

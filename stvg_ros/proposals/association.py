@@ -15,6 +15,7 @@ from stvg_ros.proposals.kalman import BoxState, corrected, predicted, started
 
 HIGH_SCORE = 0.35
 _COLOUR_WEIGHT = 0.8
+_PLACE_WEIGHT = 0.3
 _MAX_COST = 1.0
 _NEVER = 1e6
 
@@ -28,6 +29,8 @@ class Track:
         scores: of the detections.
         shape_hits: how many detections were recognised as a person.
         colour: running mean of the colour histograms.
+        place: number of the place in the background where the object stands now, or -1.
+        begin_place: the same for its first frame.
     """
 
     state: BoxState
@@ -35,6 +38,9 @@ class Track:
     boxes: dict[int, NDArray[np.float32]] = field(default_factory=dict)
     scores: list[float] = field(default_factory=list)
     shape_hits: int = 0
+    place: int = -1
+    begin_place: int = -1
+    _place_box: NDArray[np.float32] | None = None
 
     @property
     def first(self) -> int:
@@ -54,9 +60,23 @@ class Track:
         height = max(float(np.median(boxes[:, 3] - boxes[:, 1])), 1.0)
         return float(np.hypot(*np.ptp(centres, axis=0)) / height)
 
+    def forget(self, before: int) -> None:
+        """Drops the detections before a frame, but never the last one."""
+        last = self.last
+        for frame in [frame for frame in self.boxes if frame < min(before, last)]:
+            del self.boxes[frame]
+        del self.scores[: -len(self.boxes)]
+
     def add(self, frame: int, seen: Detections, index: int) -> None:
         """Takes one detection of a frame."""
         box = seen.boxes_xyxy_px[index]
+        place = seen.place(index)
+        if not self.boxes:
+            self.begin_place = place
+        if place >= 0:
+            self.place, self._place_box = place, box
+        elif self._place_box is not None and iou_matrix(box[None], self._place_box[None]) < 0.5:
+            self.place, self._place_box = -1, None  # it has left
         self.state = corrected(self.state, box)
         self.colour = np.asarray(0.9 * self.colour + 0.1 * seen.colours[index], np.float32)
         self.boxes[frame] = box
@@ -64,15 +84,27 @@ class Track:
         self.shape_hits += int(seen.is_person[index])
 
 
-def tracked(frames: Sequence[Detections], max_lost: int) -> list[Track]:
-    """Follows every object through the frames, in order of their first detection.
+class Tracker:
+    """Follows every object through the frames, step by step.
 
     Strong detections choose their tracks first, weak ones serve the tracks that are left and
     never start one (the idea of ByteTrack). A track that misses `max_lost` frames has ended.
+
+    Attributes:
+        frame: the number of the last frame, -1 before the first.
+        tracks: all of them, in order of their first detection.
     """
-    tracks: list[Track] = []
-    for frame, seen in enumerate(frames):
-        alive = [track for track in tracks if frame - track.last <= max_lost]
+
+    def __init__(self, max_lost: int) -> None:
+        self._max_lost = max_lost
+        self.frame = -1
+        self.tracks: list[Track] = []
+
+    def step(self, seen: Detections) -> int:
+        """Takes the next frame's detections and returns the number of that frame, from 0 on."""
+        self.frame += 1
+        frame = self.frame
+        alive = self.alive()
         for track in alive:
             track.state = predicted(track.state)
             if frame - track.last > 5:  # a person unseen for long does not walk on for ever
@@ -84,8 +116,20 @@ def tracked(frames: Sequence[Detections], max_lost: int) -> list[Track]:
         for index in free:
             track = Track(started(seen.boxes_xyxy_px[index]), seen.colours[index])
             track.add(frame, seen, int(index))
-            tracks.append(track)
-    return tracks
+            self.tracks.append(track)
+        return frame
+
+    def alive(self) -> list[Track]:
+        """The tracks that have not ended."""
+        return [track for track in self.tracks if self.frame - track.last <= self._max_lost]
+
+
+def tracked(frames: Sequence[Detections], max_lost: int) -> list[Track]:
+    """The tracks through all the frames; see `Tracker`."""
+    tracker = Tracker(max_lost)
+    for seen in frames:
+        tracker.step(seen)
+    return tracker.tracks
 
 
 def linked(tracks: Sequence[Track], max_gap: int) -> list[Track]:
@@ -105,7 +149,7 @@ def linked(tracks: Sequence[Track], max_gap: int) -> list[Track]:
         first.boxes.update(second.boxes)
         first.scores.extend(second.scores)
         first.shape_hits += second.shape_hits
-        first.state = second.state
+        first.state, first.place = second.state, second.place
         del result[j]
 
 
@@ -120,6 +164,10 @@ def _matched(
     colours = np.stack([track.colour for track in tracks])
     alike = np.sqrt(colours[:, None] * seen.colours[chosen][None]).sum(axis=-1)
     cost = 1 - overlap + _COLOUR_WEIGHT * (1 - alike)
+    if seen.places is not None:
+        # Who stood at a place of the background, and not who passes, is the one who stands there.
+        own, asked = np.array([t.place for t in tracks])[:, None], seen.places[chosen][None]
+        cost += _PLACE_WEIGHT * np.where((own < 0) | (asked < 0), 0, np.where(own == asked, -1, 1))
     cost = np.where((overlap > 0.15) & (cost < _MAX_COST), cost, _NEVER)
     rows, columns = linear_sum_assignment(cost)
     taken_rows, taken = set(), set()
@@ -135,6 +183,8 @@ def _matched(
 def _link_cost(first: Track, second: Track, max_gap: int) -> float:
     """0 for a sure continuation, 1 or more for none."""
     gap = second.first - first.last
+    if 0 < gap <= 2 * max_gap and first.place == second.begin_place >= 0:
+        return 0.1
     if not 0 < gap <= max_gap:
         return _NEVER
     end, start = first.boxes[first.last], second.boxes[second.first]

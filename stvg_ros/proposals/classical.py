@@ -10,18 +10,19 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stvg_ros.boxes import Boxes
 from stvg_ros.config import ProposalConfig
 from stvg_ros.errors import ProposalError
 from stvg_ros.proposals.association import Track, linked, tracked
 from stvg_ros.proposals.background import (
     Background,
+    Regions,
     moving_regions,
     people_at,
     standing_places,
 )
 from stvg_ros.proposals.detection import Detections, ShapeDetector, merged
 from stvg_ros.proposals.filling import Filled, filled, held, tubes_of
+from stvg_ros.proposals.following import MOST_SAMPLES, ClassicalFollower, Observed
 from stvg_ros.proposals.keeping import ByImage
 from stvg_ros.proposals.stabilizing import (
     WORK_WIDTH_PX,
@@ -37,24 +38,9 @@ from stvg_ros.types import CandidateTube, Clip, Frame, SplitQuery
 _SHAPE_EVERY = 4  # frames; the HOG detector costs more than all the rest
 _SHAPE_MARGIN_S = 1.5  # a track may be unseen for so long
 _LINK_S = 3.0
+_LEAST_SEEN = 0.13  # of a track's frames; half of what the shape detector alone can reach
 _MIN_TRAVEL = 0.6  # heights; what is not shaped like a person has to move
 _SURE = 0.5  # score from which a shape in the background is a person
-
-
-@dataclass(frozen=True, eq=False)
-class _Observed:
-    """What does not depend on other frames, so that it is done as a frame arrives.
-
-    Attributes:
-        copy: the working copy.
-        offset: of the camera's view, `(2,)`, in the copy's pixels.
-        shapes: boxes `(N, 4)` in scene pixels and scores `(N,)` of people recognised by shape;
-            None in the frames between.
-    """
-
-    copy: Image
-    offset: Offset
-    shapes: tuple[Boxes, NDArray[np.float32]] | None
 
 
 @dataclass
@@ -81,7 +67,7 @@ class ClassicalProposer:
         self._lock = threading.Lock()
         self._shapes = ShapeDetector()
         self._views: dict[str, _View] = {}
-        self._observed: ByImage[_Observed] = ByImage()
+        self._observed: ByImage[Observed] = ByImage()
 
     @property
     def name(self) -> str:
@@ -110,6 +96,31 @@ class ClassicalProposer:
         except cv2.error as error:
             raise _refused(frame, error) from error
 
+    def follower(self, frame: Frame, box_xyxy_px: NDArray[np.float32]) -> ClassicalFollower:
+        """Follows the person at a box `(4,)` of a frame; see `StreamingProposer`.
+
+        Raises:
+            ProposalError: OpenCV refused the image.
+        """
+
+        def look(later: Frame) -> Observed:
+            with self._lock:
+                return self._observation(later)
+
+        try:
+            shape = look(frame).copy.shape
+            past = [
+                item
+                for item in self._observed
+                if item.view == frame.frame_id and item.copy.shape == shape
+            ]
+            picks = np.linspace(0, len(past) - 1, min(len(past), MOST_SAMPLES)).astype(int)
+            return ClassicalFollower(
+                look, self._config.min_height, [past[i] for i in picks], frame, box_xyxy_px
+            )
+        except cv2.error as error:
+            raise _refused(frame, error) from error
+
     def propose(self, clip: Clip, query: SplitQuery) -> tuple[CandidateTube, ...]:
         """Candidate tubes over every frame of the clip, best first; empty when nothing is seen.
 
@@ -123,7 +134,7 @@ class ClassicalProposer:
         except cv2.error as error:
             raise _refused(clip.frames[0], error) from error
 
-    def _observation(self, frame: Frame) -> _Observed:
+    def _observation(self, frame: Frame) -> Observed:
         known = self._observed.get(frame.image)
         if known is not None:
             return known
@@ -135,11 +146,11 @@ class ClassicalProposer:
             boxes, scores = self._shapes(frame.image)
             shapes = (boxes * (WORK_WIDTH_PX / frame.image.shape[1]) - np.tile(offset, 2), scores)
         view.count += 1
-        observed = _Observed(copy, offset, shapes)
+        observed = Observed(frame.frame_id, copy, offset, shapes)
         self._observed.put(frame.image, observed)
         return observed
 
-    def _tubes(self, clip: Clip, observed: Sequence[_Observed]) -> tuple[CandidateTube, ...]:
+    def _tubes(self, clip: Clip, observed: Sequence[Observed]) -> tuple[CandidateTube, ...]:
         origin = observed[len(observed) // 2].offset
         offsets = np.stack([item.offset - origin for item in observed])
         images = [stabilized(o.copy, own) for o, own in zip(observed, offsets, strict=True)]
@@ -167,39 +178,38 @@ class ClassicalProposer:
         return tubes_of(objects, clip.size_px)
 
     def _seen(
-        self, observed: Sequence[_Observed], images: Sequence[Image | None], origin: Offset
+        self, observed: Sequence[Observed], images: Sequence[Image | None], origin: Offset
     ) -> list[Detections]:
         """What each frame shows, in scene pixels relative to `origin`."""
         near = [image for image in images if image is not None]
         background = Background.of(near)
         min_height_px = self._config.min_height * background.image.shape[0]
-        nothing = np.zeros((0, 4), np.float32)
         regions = [
-            (nothing, nothing)
-            if image is None
-            else moving_regions(image, background, min_height_px)
+            Regions() if image is None else moving_regions(image, background, min_height_px)
             for image in images
         ]
         with self._lock:
             boxes, scores = self._shapes(background.image)
-        places = standing_places(boxes[scores >= _SURE], [ghosts for _, ghosts in regions])
+        places = standing_places(boxes[scores >= _SURE], [r.ghosts for r in regions])
         seen = []
-        for item, image, (moving, _) in zip(observed, images, regions, strict=True):
+        for item, image, changed in zip(observed, images, regions, strict=True):
+            moving, numbers = changed.people, None
             if image is not None:
-                moving = people_at(image, background, moving, places)
+                moving, numbers = people_at(image, background, changed, places)
             shapes = None
             if item.shapes is not None:
                 boxes = item.shapes[0] + np.tile(origin, 2)
                 tall = boxes[:, 3] - boxes[:, 1] >= min_height_px
                 shapes = boxes[tall], item.shapes[1][tall]
-            seen.append(merged(item.copy if image is None else image, moving, shapes))
+            seen.append(merged(item.copy if image is None else image, moving, shapes, numbers))
         return seen
 
     def _is_object(self, track: Track, frame_count: int) -> bool:
-        """Long enough, and either shaped like a person more than once or on the move."""
-        if frame_count >= self._config.min_frames and (
-            track.last - track.first + 1 < self._config.min_frames
-        ):
+        """Long and often enough seen, and shaped like a person more than once or on the move."""
+        length = track.last - track.first + 1
+        if length < min(self._config.min_frames, frame_count):
+            return False
+        if len(track.boxes) < _LEAST_SEEN * length:
             return False
         wanted = 1 if frame_count <= _SHAPE_EVERY else 2
         return track.shape_hits >= wanted or track.travel >= _MIN_TRAVEL

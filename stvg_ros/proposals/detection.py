@@ -8,11 +8,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stvg_ros.boxes import Boxes, area, iou_matrix
+from stvg_ros.boxes import Boxes, area, iou_matrix, shared_with
 from stvg_ros.proposals.stabilizing import Image, resized
 
 _HOG_HEIGHT_PX = 400  # the detector's smallest person, 96 px, is then 24 % of the image
 _HOG_THRESHOLD = -0.4
+_MARGIN_X, _MARGIN_Y = 0.22, 0.105  # of the detector's window
+_PART = 0.55  # of the area of a whole person
 _STRONG = 0.5  # a HOG margin of 0 as a score
 
 
@@ -25,12 +27,19 @@ class Detections:
         scores: `(N,)` 0 to 1.
         is_person: `(N,)` bool, found by its shape (HOG) and not only by difference.
         colours: `(N, B)` colour histograms, each of sum 1.
+        places: `(N,)` number of the place in the background where the person stands, or -1; None
+            where the source has no places.
     """
 
     boxes_xyxy_px: Boxes
     scores: NDArray[np.float32]
     is_person: NDArray[np.bool_]
     colours: NDArray[np.float32]
+    places: NDArray[np.int64] | None = None
+
+    def place(self, index: int) -> int:
+        """The number of a detection's place, or -1."""
+        return -1 if self.places is None else int(self.places[index])
 
 
 class ShapeDetector:
@@ -52,20 +61,45 @@ class ShapeDetector:
         if len(found) == 0:
             return np.zeros((0, 4), np.float32), np.zeros(0, np.float32)
         x, y, w, h = np.asarray(found, np.float32).T / np.float32(factor)
-        # The detector was trained on windows with people of 96 px in the middle of 64 x 128 px.
-        boxes = np.stack([x + 0.25 * w, y + 0.125 * h, x + 0.75 * w, y + 0.875 * h], axis=1)
+        # The detector was trained on windows with people of 96 px in the middle of 64 x 128 px;
+        # arms and feet reach somewhat farther.
+        left, top = _MARGIN_X * w, _MARGIN_Y * h
+        boxes = np.stack([x + left, y + top, x + w - left, y + h - top], axis=1)
         scores = np.clip(_STRONG + np.asarray(weights, np.float32).ravel() / 2, 0, 1)
         return boxes.astype(np.float32), scores.astype(np.float32)
 
 
 def merged(
-    image: Image, moving: Boxes, shaped: tuple[Boxes, NDArray[np.float32]] | None
+    image: Image,
+    moving: Boxes,
+    shaped: tuple[Boxes, NDArray[np.float32]] | None,
+    places: NDArray[np.int64] | None = None,
 ) -> Detections:
-    """Both sources in one list, each person once; the recognised shape wins over the difference."""
+    """Both sources in one list, each person once; the recognised shape wins over the difference.
+
+    Args:
+        image: stabilized working copy.
+        moving: boxes `(N, 4)`.
+        shaped: boxes `(K, 4)` and scores `(K,)`, None where the frame was not searched for them.
+        places: `(N,)` numbers of the places of `moving`; a shape takes that of what it replaces.
+    """
     boxes, scores = shaped or (np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
+    numbers = np.full(len(moving), -1, np.int64) if places is None else places
+    if len(boxes) and (numbers >= 0).any():
+        # A shape in the middle of one who moves at their place is a part of them.
+        whole = moving[numbers >= 0]
+        within = shared_with(boxes, whole) > 0.8
+        small = area(boxes)[:, None] < _PART * area(whole)[None]
+        alone = ~(within & small).any(axis=1)
+        boxes, scores = boxes[alone], scores[alone]
+    own = np.full(len(boxes), -1, np.int64)
     keep = np.ones(len(moving), bool)
     if len(boxes) and len(moving):
-        keep = (iou_matrix(moving, boxes).max(axis=1) < 0.3) & (_inside(moving, boxes) < 0.6)
+        overlap = iou_matrix(moving, boxes)
+        keep = (overlap.max(axis=1) < 0.3) & (_inside(moving, boxes) < 0.6)
+        at_place = np.where((numbers >= 0)[:, None], overlap, 0)
+        best = at_place.argmax(axis=0)
+        own = np.where(at_place.max(axis=0) > 0.4, numbers[best], -1)
     together = np.concatenate([boxes, moving[keep]]).astype(np.float32)
     colours = [colour_of(image, box) for box in together]
     extra = int(keep.sum())
@@ -74,6 +108,7 @@ def merged(
         np.concatenate([scores, np.full(extra, 0.4, np.float32)]).astype(np.float32),
         np.array([True] * len(boxes) + [False] * extra, np.bool_),
         np.array(colours, np.float32).reshape(-1, 64),
+        np.concatenate([own, numbers[keep]]),
     )
 
 

@@ -17,7 +17,7 @@ from transformers.models.sam2_video.modeling_sam2_video import (
     Sam2VideoInferenceSession,
 )
 
-from stvg_ros.proposals.checkpoints import load
+from stvg_ros.proposals.checkpoints import Loaded, load
 
 CLASSES = {"sam2_video": "Sam2VideoModel", "edgetam_video": "EdgeTamVideoModel"}
 Mask = NDArray[np.bool_]
@@ -51,21 +51,29 @@ class MaskTracker:
     `look` sets the frame that `start` and `step` are about.
     """
 
-    def __init__(self, path: str, device: str) -> None:
-        """Loads a checkpoint.
-
-        Raises:
-            ModelError, ConfigError: see `load`.
-        """
-        self._loaded = load(path, "proposals.tracker", CLASSES, device)
-        config = self._loaded.model.config
+    def __init__(self, loaded: Loaded) -> None:
+        self._loaded = loaded
+        config = loaded.model.config
         size = config.image_size
         self._edges = (size, size) if isinstance(size, int) else tuple(size)
         # Older outputs are never read again: what the memory attention and the pointers reach.
         self._reach = max(config.num_maskmem, config.max_object_pointers_in_encoder) + 1
-        self._cache = Sam2VideoInferenceCache(self._loaded.device, self._loaded.device)
+        self._cache = Sam2VideoInferenceCache(loaded.device, loaded.device)
         self._pixels: torch.Tensor | None = None
         self._frame = -1
+
+    @classmethod
+    def load(cls, path: str, device: str) -> MaskTracker:
+        """Loads a checkpoint.
+
+        Raises:
+            ModelError, ConfigError: see `checkpoints.load`.
+        """
+        return cls(load(path, "proposals.tracker", CLASSES, device))
+
+    def twin(self) -> MaskTracker:
+        """Another tracker with the same weights, for another thread."""
+        return MaskTracker(self._loaded)
 
     def look(self, image: NDArray[np.uint8], frame: int) -> None:
         """Takes the image `(h, w, 3)` of a frame."""

@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stvg_ros.config import ProposalConfig
+from stvg_ros.core.interfaces import Sighting
 from stvg_ros.errors import ProposalError, StvgError
 from stvg_ros.proposals.filling import Filled, filled, tubes_of
 from stvg_ros.proposals.mask_tracker import Mask, MaskTracker, Object, Seen, mask_iou
 from stvg_ros.proposals.text_detector import TextDetector, noun_phrase
-from stvg_ros.types import CandidateTube, Clip, SplitQuery
+from stvg_ros.types import CandidateTube, Clip, Frame, SplitQuery
 
 _MASK_SIZE = 64  # of the masks kept for scoring; the attention maps are coarser
 
@@ -58,7 +59,7 @@ class OpenVocabularyProposer:
         detect = TextDetector(
             config.detector, config.device, config.box_threshold, config.text_threshold
         )
-        return cls(config, detect, MaskTracker(config.tracker, config.device))
+        return cls(config, detect, MaskTracker.load(config.tracker, config.device))
 
     @property
     def name(self) -> str:
@@ -68,6 +69,13 @@ class OpenVocabularyProposer:
     def reconfigure(self, config: ProposalConfig) -> None:
         """Uses other dynamic settings from the next clip on."""
         self._config = config
+
+    def observe(self, frame: Frame) -> None:
+        """Nothing to do: what to look for comes with the query."""
+
+    def follower(self, frame: Frame, box_xyxy_px: NDArray[np.float32]) -> MaskFollower:
+        """Follows what is at a box `(4,)` of a frame; see `StreamingProposer`."""
+        return MaskFollower(self._tracker.twin(), frame, box_xyxy_px)
 
     def propose(self, clip: Clip, query: SplitQuery) -> tuple[CandidateTube, ...]:
         """Candidate tubes with masks, best first; empty when nothing of that name is seen.
@@ -139,6 +147,35 @@ class OpenVocabularyProposer:
         return bool(mask.any()) and all(
             mask_iou(mask, other) < self._config.merge_iou for other in known
         )
+
+
+class MaskFollower:
+    """Follows one object by its mask, frame after frame."""
+
+    most_replayed = 10  # each one costs a pass of the tracker's image tower
+
+    def __init__(
+        self, tracker: MaskTracker, frame: Frame, box_xyxy_px: NDArray[np.float32]
+    ) -> None:
+        self._tracker = tracker
+        self._box = box_xyxy_px
+        self._count = 0
+        tracker.look(frame.image, 0)
+        self._item, _ = tracker.start((box_xyxy_px / _size_of(frame)).astype(np.float32))
+
+    def update(self, frame: Frame) -> Sighting:
+        """Where the object is in a later frame; see `Follower.update`."""
+        self._count += 1
+        self._tracker.look(frame.image, self._count)
+        box = self._tracker.step(self._item).box_xyxy
+        if box is not None:
+            self._box = box * _size_of(frame)
+        x_min, y_min, x_max, y_max = map(float, self._box)
+        return Sighting((x_min, y_min, x_max, y_max), box is not None)
+
+
+def _size_of(frame: Frame) -> NDArray[np.float32]:
+    return np.array([frame.source_width_px, frame.source_height_px] * 2, np.float32)
 
 
 def merged(tracks: Sequence[Track], least_iou: float) -> list[Track]:

@@ -129,7 +129,12 @@ def looks_equal(first: Image, second: Image, box_xyxy_px: NDArray[np.floating[An
     y1, y2 = np.clip(box_xyxy_px[[1, 3]], 0, height).astype(int).tolist()
     if x2 <= x1 or y2 <= y1:
         return False
-    difference = cv2.absdiff(
-        np.ascontiguousarray(first[y1:y2, x1:x2]), np.ascontiguousarray(second[y1:y2, x1:x2])
-    )
-    return float(difference.max(axis=2).mean()) < _SAME_LEVEL
+    return float(difference(first[y1:y2, x1:x2], second[y1:y2, x1:x2]).mean()) < _SAME_LEVEL
+
+
+def difference(first: Image, second: Image) -> Image:
+    """The largest difference of a channel, `(h, w)`, of two images `(h, w, 3)`."""
+    red, green, blue = cv2.split(
+        cv2.absdiff(np.ascontiguousarray(first), np.ascontiguousarray(second))
+    )  # far quicker than NumPy's maximum over the last axis
+    return np.asarray(cv2.max(cv2.max(red, green), blue), np.uint8)

@@ -27,6 +27,7 @@ from stvg_ros.video import write_video
 FORMATS = ("hc-stvg-v1", "hc-stvg-v2", "bag")
 TOPIC = "/camera/image"
 HC_STVG_S = 20.0  # the length of its videos
+_BAG_S = 8.0
 _START_NS = 1_700_000_000 * 10**9  # when a recording begins
 Progress = Callable[[], None]
 
@@ -119,7 +120,7 @@ def _write_hc_stvg(
 
 def _write_bags(folder: Path, split: str, seed: int, count: int, progress: Progress) -> int:
     sentences = 0
-    for number, scene in _scenes(split, seed, 8.0):
+    for number, scene in _scenes(split, seed, _BAG_S):
         name = f"{split}_{number:07d}"
         frames = scene_frames(scene, _START_NS)
         write_bag(folder / name, frames, topic=TOPIC, compressed=True)

@@ -1,0 +1,67 @@
+"""`stvg-ros tubes VIDEO`: the candidate tubes among which a grounding chooses."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+
+from stvg_ros.cli.options import add_model_arguments, at_least, config_of, whole
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the command's arguments."""
+    parser.add_argument("video", type=Path, help="a video file, or the folder of a rosbag2 bag")
+    parser.add_argument(
+        "--query", default="the person", help="names what open_vocabulary looks for"
+    )
+    parser.add_argument("--start", type=at_least(0), default=0.0, help="from this second")
+    parser.add_argument("--end", type=at_least(0, above=True), help="up to this second")
+    parser.add_argument("--out", type=Path, help="PNG file of frames with the tubes")
+    parser.add_argument("--columns", type=whole(1), default=3, help="frames beside one another")
+    parser.add_argument("--rows", type=whole(1), default=2, help="frames below one another")
+    add_model_arguments(parser)
+
+
+def run(given: argparse.Namespace) -> int:
+    """Prints a table of the tubes, and what they cost; 0 also when there are none."""
+    config = config_of(given)
+    from stvg_ros.build import build_proposer
+    from stvg_ros.core.query import RuleSplitter
+    from stvg_ros.evaluation.clips import file_clip
+
+    clip = file_clip(
+        given.video, start_s=given.start, end_s=given.end,
+        long_side_px=config.window.long_side_px, max_rate_hz=config.window.max_rate_hz,
+    )  # fmt: skip
+    proposer = build_proposer(config.proposals)
+    observe = getattr(proposer, "observe", None)
+    begin = time.perf_counter()
+    if observe is not None:
+        for frame in clip.frames:
+            observe(frame)
+    observed = time.perf_counter()
+    tubes = proposer.propose(clip, RuleSplitter().split(given.query))
+    done = time.perf_counter()
+    times_s = (clip.stamps_ns - clip.stamps_ns[0]) / 1e9
+    print(f"{'tube':>4} {'from [s]':>9} {'to [s]':>8} {'boxes':>6} {'detected':>9} {'score':>6}")
+    for tube in tubes:
+        frames = np.flatnonzero(tube.present)
+        detected = 1 - tube.interpolated[frames].mean()
+        print(
+            f"{tube.track_id:>4} {times_s[frames[0]]:>9.1f} {times_s[frames[-1]]:>8.1f} "
+            f"{len(frames):>6} {detected:>9.0%} {tube.score:>6.2f}"
+        )
+    print(
+        f"{len(tubes)} tubes on {len(clip)} images by '{proposer.name}': "
+        f"{(observed - begin) / len(clip) * 1e3:.1f} ms an image as it arrives, "
+        f"{done - observed:.2f} s when the command comes"
+    )
+    if given.out is not None:
+        from stvg_ros.visualization.sheet import write_png
+        from stvg_ros.visualization.tubes import tube_sheet
+
+        write_png(given.out, tube_sheet(clip, tubes, given.columns, given.rows))
+    return 0

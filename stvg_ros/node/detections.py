@@ -1,0 +1,148 @@
+"""Detections of another node, matched to the frames of a window by stamp."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from rclpy.node import Node
+from std_msgs.msg import Header
+
+from stvg_ros import msg
+from stvg_ros.config import ProposalConfig
+from stvg_ros.core.interfaces import DetectionSink
+from stvg_ros.errors import ConfigError, StvgError
+from stvg_ros.node.conversions import stamp_ns
+from stvg_ros.node.depth_feed import StoredImage
+from stvg_ros.node.qos import CAMERA
+from stvg_ros.types import Detected, Frame
+from stvg_ros.window import Window
+
+try:
+    from message_filters import ApproximateTimeSynchronizer, SimpleFilter
+except ImportError:
+    from stvg_ros.node.time_filters import ApproximateTimeSynchronizer, SimpleFilter
+
+
+def detection_type(name: str) -> Any:
+    """The message class that `proposals.detections` names.
+
+    Raises:
+        ConfigError: vision_msgs is asked for and not installed.
+    """
+    if name == "stvg_ros":
+        return msg.DetectionArray
+    try:
+        from vision_msgs.msg import Detection2DArray
+    except ImportError as error:
+        if name == "auto":
+            return msg.DetectionArray
+        raise ConfigError(
+            "proposals.detections: 'vision_msgs' is not installed; install it, or publish "
+            "stvg_ros/DetectionArray and set 'stvg_ros'"
+        ) from error
+    return Detection2DArray
+
+
+def detected(message: Any) -> Detected:
+    """The detections of a `stvg_ros/DetectionArray` or a `vision_msgs/Detection2DArray`."""
+    corners, scores, ids = [], [], []
+    for item in message.detections:
+        if hasattr(item, "bbox"):
+            centre, half_x, half_y = item.bbox.center, item.bbox.size_x / 2, item.bbox.size_y / 2
+            x, y = centre.position.x, centre.position.y
+            corners.append((x - half_x, y - half_y, x + half_x, y + half_y))
+            scores.append(max((result.hypothesis.score for result in item.results), default=0.0))
+        else:
+            corners.append((item.x_min, item.y_min, item.x_max, item.y_max))
+            scores.append(item.score)
+        ids.append(item.id)
+    return Detected(
+        np.array(corners, np.float32).reshape(-1, 4), np.array(scores, np.float32), tuple(ids)
+    )
+
+
+class DetectionFeed:
+    """The subscription `detections` of one camera.
+
+    Thread contract: the executor's thread.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        topic: str,
+        config: ProposalConfig,
+        window: Window,
+        sink: Callable[[], DetectionSink | None],
+        matched: Callable[[Frame], None],
+    ) -> None:
+        """Prepares; `start` subscribes.
+
+        Args:
+            node: subscribes.
+            topic: of the detections.
+            config: type, slop and queue.
+            window: its frames get the detections.
+            sink: gives the source that takes them, None while there is none.
+            matched: told of each frame that got its detections.
+
+        Raises:
+            ConfigError: the message type is not installed.
+        """
+        self._node = node
+        self._topic = topic
+        self._config = config
+        self._window = window
+        self._sink = sink
+        self._matched = matched
+        self._type = detection_type(config.detections)
+        self._subscription: Any = None
+        self.errors = 0
+        self.restart()
+
+    def start(self) -> None:
+        """Takes detections from now on."""
+        self._subscription = self._node.create_subscription(
+            self._type, self._topic, self._on_detections, CAMERA["sensor_data"]
+        )
+
+    def stop(self) -> None:
+        """Takes no more."""
+        if self._subscription is not None:
+            self._node.destroy_subscription(self._subscription)
+            self._subscription = None
+        self.restart()
+
+    def restart(self) -> None:
+        """Forgets what waits for its fellow; after a jump of the stamps it would wait in vain."""
+        self._filters = [SimpleFilter(), SimpleFilter()]
+        joined = ApproximateTimeSynchronizer(
+            self._filters, self._config.queue_size, self._config.slop_s
+        )
+        joined.registerCallback(self._on_pair)
+
+    def image_stored(self, header: Header, frame: Frame) -> None:
+        """Tells of an image that is now in the window."""
+        self._filters[0].signalMessage(
+            StoredImage(header, frame.source_width_px, frame.source_height_px)
+        )
+
+    def _on_detections(self, message: Any) -> None:
+        sink = self._sink()
+        try:
+            ns = stamp_ns(message.header.stamp)
+            if sink is not None:
+                sink.received(ns)
+            self._filters[1].signalMessage(message)
+        except StvgError as error:
+            self.errors += 1
+            self._node.get_logger().error(f"detections refused: {error}", throttle_duration_sec=2.0)
+
+    def _on_pair(self, image: StoredImage, message: Any) -> None:
+        sink = self._sink()
+        frame = self._window.frame(stamp_ns(image.header.stamp))
+        if sink is not None and frame is not None:
+            sink.put(frame, detected(message))
+            self._matched(frame)

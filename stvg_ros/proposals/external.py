@@ -1,0 +1,217 @@
+"""Candidate tubes from the detections of another node, matched to the frames by that node's side.
+
+The boxes come from outside, so nothing is taken for granted: what is no box is dropped and counted.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stvg_ros.boxes import iou_matrix
+from stvg_ros.config import ProposalConfig
+from stvg_ros.core.interfaces import Sighting
+from stvg_ros.errors import ProposalError
+from stvg_ros.proposals.association import HIGH_SCORE, Track, linked, tracked
+from stvg_ros.proposals.detection import Detections, colour_of
+from stvg_ros.proposals.filling import Filled, filled, tubes_of
+from stvg_ros.proposals.keeping import ByImage
+from stvg_ros.types import CandidateTube, Clip, Detected, Frame, SplitQuery
+
+_LOST_S = 1.5  # a track may be unseen for so long
+_LINK_S = 3.0
+_SAME_PLACE = 0.2  # IoU from one detection to the next, for following without track ids
+
+
+@dataclass
+class Counts:
+    """What came so far.
+
+    Attributes:
+        messages: of detections.
+        matched: those whose stamp belongs to an image.
+        boxes: in the matched ones.
+        dropped: boxes that are outside the image or no boxes.
+        newest_ns: stamp of the newest message.
+    """
+
+    messages: int = 0
+    matched: int = 0
+    boxes: int = 0
+    dropped: int = 0
+    newest_ns: int = 0
+
+
+class ExternalProposer:
+    """Links the detections that were put to frames into tubes.
+
+    Detections live as long as their frame does, so memory is bounded by the window.
+
+    Thread contract: any thread may call any method.
+    """
+
+    def __init__(self, config: ProposalConfig) -> None:
+        self._config = config
+        self._lock = threading.Lock()
+        self._detected: ByImage[Detected] = ByImage()
+        self._counts = Counts()
+
+    @property
+    def name(self) -> str:
+        """What logs and reports call this source."""
+        return "external"
+
+    @property
+    def counts(self) -> Counts:
+        """What came so far."""
+        return self._counts
+
+    def reconfigure(self, config: ProposalConfig) -> None:
+        """Uses other dynamic settings from the next clip on."""
+        self._config = config
+
+    def received(self, stamp_ns: int) -> None:
+        """Tells of a message, matched or not."""
+        with self._lock:
+            self._counts.messages += 1
+            self._counts.newest_ns = stamp_ns
+
+    def put(self, frame: Frame, detected: Detected) -> None:
+        """Gives a frame its detections."""
+        usable = detected.usable((frame.source_width_px, frame.source_height_px))
+        with self._lock:
+            self._counts.matched += 1
+            self._counts.boxes += len(usable.track_ids)
+            self._counts.dropped += len(detected.track_ids) - len(usable.track_ids)
+        self._detected.put(frame.image, usable)
+
+    def observe(self, frame: Frame) -> None:
+        """Nothing to do: the detector works elsewhere."""
+
+    def of(self, frame: Frame) -> Detected | None:
+        """The detections of a frame, or None when none have come."""
+        return self._detected.get(frame.image)
+
+    def follower(self, frame: Frame, box_xyxy_px: NDArray[np.float32]) -> ExternalFollower:
+        """Follows what is at a box `(4,)` of a frame; see `StreamingProposer`."""
+        return ExternalFollower(self, frame, box_xyxy_px)
+
+    def propose(self, clip: Clip, query: SplitQuery) -> tuple[CandidateTube, ...]:
+        """Candidate tubes over every frame of the clip, best first; empty when nothing was there.
+
+        Raises:
+            ProposalError: no message of detections belongs to any of the images.
+        """
+        seen = {i: d for i, f in enumerate(clip.frames) if (d := self.of(f)) is not None}
+        if not seen:
+            raise ProposalError(self._why_none(clip))
+        rate_hz = len(clip) / max((clip.stamps_ns[-1] - clip.stamps_ns[0]) / 1e9, 1e-3)
+        max_gap = max(1, round(_LOST_S * rate_hz))
+        tracks = [*_by_id(seen), *_by_place(clip, seen)]
+        least = min(self._config.min_frames, len(clip))
+        objects = []
+        for boxes, score in tracks:
+            places, present, interpolated = filled(boxes, len(clip), smooth=False, max_gap=max_gap)
+            if present.sum() >= least:
+                objects.append(Filled(places.astype(np.float32), present, interpolated, score))
+        return tubes_of(objects, clip.size_px)
+
+    def _why_none(self, clip: Clip) -> str:
+        counts = self._counts
+        if not counts.messages:
+            return (
+                f"no message has come on ~/detections for the {len(clip)} images; start the "
+                "detector, or remap the topic to its detections"
+            )
+        apart_s = (counts.newest_ns - int(clip.stamps_ns[-1])) / 1e9
+        return (
+            f"none of {counts.messages} messages on ~/detections has the stamp of one of the "
+            f"{len(clip)} images (the newest is {apart_s:+.3f} s from the newest image); let the "
+            "detector copy the image's header, or raise proposals.slop_s or proposals.queue_size"
+        )
+
+
+Boxed = tuple[dict[int, NDArray[np.float32]], float]  # boxes by frame, and the mean score
+
+
+def _by_id(seen: dict[int, Detected]) -> list[Boxed]:
+    """The detections that have track ids."""
+    boxes: dict[str, dict[int, NDArray[np.float32]]] = defaultdict(dict)
+    scores: dict[str, list[float]] = defaultdict(list)
+    for frame, detected in seen.items():
+        for index, name in enumerate(detected.track_ids):
+            if name:
+                boxes[name][frame] = detected.boxes_xyxy_px[index]
+                scores[name].append(float(detected.scores[index]))
+    return [(found, float(np.mean(scores[name]))) for name, found in boxes.items()]
+
+
+def _by_place(clip: Clip, seen: dict[int, Detected]) -> list[Boxed]:
+    """The others, linked by place and colour; the detector's frames are the tracker's steps."""
+    frames = sorted(seen)
+    steps = [_unnamed(clip.frames[frame], seen[frame]) for frame in frames]
+    if not any(len(step.scores) for step in steps):
+        return []
+    span_s = (clip.stamps_ns[frames[-1]] - clip.stamps_ns[frames[0]]) / 1e9
+    rate_hz = (len(frames) - 1) / max(span_s, 1e-3) if len(frames) > 1 else 1.0
+    tracks: Sequence[Track] = tracked(steps, max(2, round(_LOST_S * rate_hz)))
+    tracks = linked(tracks, max(2, round(_LINK_S * rate_hz)))
+    return [
+        ({frames[step]: box for step, box in track.boxes.items()}, float(np.mean(track.scores)))
+        for track in tracks
+    ]
+
+
+def _unnamed(frame: Frame, detected: Detected) -> Detections:
+    rows = [index for index, name in enumerate(detected.track_ids) if not name]
+    boxes = detected.boxes_xyxy_px[rows]
+    height, width = frame.image.shape[:2]
+    factor = np.array([width / frame.source_width_px, height / frame.source_height_px] * 2)
+    colours = [colour_of(frame.image, box) for box in (boxes * factor).astype(np.float32)]
+    return Detections(
+        boxes,
+        # The detector has its own threshold: what it publishes is good enough to start a track.
+        np.maximum(detected.scores[rows], HIGH_SCORE),
+        np.ones(len(rows), np.bool_),
+        np.array(colours, np.float32).reshape(-1, 64),
+    )
+
+
+class ExternalFollower:
+    """Follows one detection by its track id, or by its place from one message to the next."""
+
+    most_replayed = 1000
+
+    def __init__(
+        self, source: ExternalProposer, frame: Frame, box_xyxy_px: NDArray[np.float32]
+    ) -> None:
+        self._source = source
+        self._box = box_xyxy_px
+        self._name = ""
+        self.update(frame)
+
+    def update(self, frame: Frame) -> Sighting | None:
+        """Where the object is in a later frame; see `Follower.update`."""
+        detected = self._source.of(frame)
+        if detected is None:
+            return None
+        if self._name in detected.track_ids and self._name:
+            index = detected.track_ids.index(self._name)
+        elif len(detected.track_ids):
+            overlaps = iou_matrix(self._box[None], detected.boxes_xyxy_px)[0]
+            index = int(overlaps.argmax())
+            if overlaps[index] < _SAME_PLACE:
+                return self._sighting(seen=False)
+        else:
+            return self._sighting(seen=False)
+        self._box, self._name = detected.boxes_xyxy_px[index], detected.track_ids[index]
+        return self._sighting(seen=True)
+
+    def _sighting(self, *, seen: bool) -> Sighting:
+        x_min, y_min, x_max, y_max = map(float, self._box)
+        return Sighting((x_min, y_min, x_max, y_max), seen)
