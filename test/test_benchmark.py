@@ -30,7 +30,7 @@ def mllm() -> HfMllm:
 
 @pytest.fixture(scope="module")
 def found(mllm: HfMllm) -> Comparison:
-    return side_by_side(mllm, 6, (3, 4), 2)
+    return side_by_side(mllm, 6, (3, 4), 4)
 
 
 def test_flops_of_products_and_fused_attention() -> None:
@@ -62,7 +62,7 @@ def test_both_schedules_find_the_same(found: Comparison) -> None:
 def test_passes_of_both_schedules(found: Comparison) -> None:
     ours, slow = found.ours, found.slow
     assert (ours.prefills, ours.backward, ours.decodes) == (5, 3, 0)
-    assert (slow.prefills, slow.backward, slow.decodes) == (18, 6, 24)
+    assert (slow.prefills, slow.backward, slow.decodes) == (18, 6, 48)
     # 8 passes and 24, and what the questions cost beside so small a video.
     assert slow.flops > 2 * ours.flops > 16 * found.pass_flops
 
