@@ -23,8 +23,12 @@ def build_grounder(config: Config) -> Grounder:
         return build_local(config)
     from stvg_ros.serving.client import RemoteGrounder
 
-    local = build_local(config) if config.remote.fallback == "local" else None
-    return RemoteGrounder(config, local)
+    # Detections of the robot's own become tubes here, and go along with the command.
+    own = build_proposer(config.proposals) if config.proposals.source == "external" else None
+    local = None
+    if config.remote.fallback == "local":
+        local = build_local(config, lambda proposer: own or proposer)
+    return RemoteGrounder(config, local, own)
 
 
 def build_local(

@@ -172,10 +172,10 @@ def connect():
     """Makes clients; settings of `remote.` by their short name."""
     made = []
 
-    def client(address: str, local=None, tubes=None, **settings) -> RemoteGrounder:
+    def client(address: str, local=None, proposer=None, **settings) -> RemoteGrounder:
         flat = {f"remote.{name}": value for name, value in settings.items()}
         config = Config.from_flat({"backend": "remote", "remote.address": address, **flat})
-        made.append(RemoteGrounder(config, local, tubes))
+        made.append(RemoteGrounder(config, local, proposer))
         return made[-1]
 
     yield client

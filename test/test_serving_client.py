@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("ray", reason="Ray Serve is missing: pip install -r requirements/serving.txt")
 from serving_tools import TOKEN, HttpServer, Toy, clip_of, connect, serve, toy, until
-from toys import no_checkpoint
+from toys import FixedProposer, no_checkpoint
 
 from stvg_ros.build import build_grounder
 from stvg_ros.config import Config, RemoteConfig
@@ -27,7 +27,7 @@ from stvg_ros.errors import (
 from stvg_ros.serving.breaker import Breaker
 from stvg_ros.serving.outbox import Ledger
 from stvg_ros.serving.transport import Address
-from stvg_ros.types import CandidateTube, Query, Status
+from stvg_ros.types import Detected, Query, Status
 
 __all__ = ["connect", "serve", "toy"]  # fixtures
 DOG = Query("the dog", "q-7", max_targets=2)
@@ -107,13 +107,23 @@ def test_a_session_too_small_for_its_window_still_answers(serve, connect):
 
 
 def test_settings_and_tubes_go_along(serve, connect, toy):
-    there = np.ones(3, np.bool_)
-    tube = CandidateTube(9, np.full((3, 4), [5, 6, 7, 8], np.float32), there, ~there)
-    client = connect(serve().address, tubes=lambda clip: (tube,))
+    client = connect(serve().address, proposer=FixedProposer((5.0, 6.0, 7.0, 8.0)))
     client.reconfigure(Config.from_flat({"span.top_k": 4}))
     answer = client.ground(clip_of(), DOG, no_checkpoint)
     assert answer.best.boxes[0].box_xyxy_px == (5.0, 6.0, 7.0, 8.0)
     assert toy.config.span.top_k == 4
+
+
+def test_detections_of_the_robot_become_the_tubes(serve, toy):
+    address = serve().address
+    settings = {"backend": "remote", "remote.address": address, "proposals.source": "external"}
+    client, clip = build_grounder(Config.from_flat(settings)), clip_of(5)
+    box = Detected(np.array([[5, 6, 47, 48]], np.float32), np.ones(1, np.float32), ("7",))
+    for frame in clip.frames:
+        client.proposer.put(frame, box)
+    answer = client.ground(clip, DOG, no_checkpoint)
+    client.close()
+    assert answer.best.boxes[0].box_xyxy_px == pytest.approx((5.0, 6.0, 47.0, 48.0))
 
 
 def test_cancel_reaches_the_server(serve, connect, toy):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Set
 from dataclasses import dataclass
 
 from stvg_ros.config import Config
-from stvg_ros.core.interfaces import Checkpoint, Grounder
+from stvg_ros.core.interfaces import Checkpoint, Grounder, Proposer
 from stvg_ros.errors import StvgError, UnreachableError
 from stvg_ros.serving.breaker import Breaker
 from stvg_ros.serving.codec import packed
@@ -24,11 +24,10 @@ from stvg_ros.serving.schema import (
     error_of,
 )
 from stvg_ros.serving.transport import Address, Channel
-from stvg_ros.types import CandidateTube, Clip, Frame, Grounding, Query
+from stvg_ros.types import CandidateTube, Clip, Frame, Grounding, Query, SplitQuery
 
 POLL_S = 0.2  # how often a waiting command looks whether it is canceled
 
-Tubes = Callable[[Clip], tuple[CandidateTube, ...]]
 Early = Callable[[Grounding], None]
 _Incoming = Event | Exception
 
@@ -51,14 +50,14 @@ class RemoteGrounder:
     """
 
     def __init__(
-        self, config: Config, local: Grounder | None = None, tubes: Tubes | None = None
+        self, config: Config, local: Grounder | None = None, proposer: Proposer | None = None
     ) -> None:
         """Connects with the first frame or command, not before.
 
         Args:
             config: the address, and how to insist.
             local: grounds what the server does not, when it is unreachable.
-            tubes: candidate tubes of the robot's own; None leaves them to the server.
+            proposer: makes candidate tubes here; None leaves them to the server.
 
         Raises:
             ConfigError: an address, token or certificate that is not usable.
@@ -68,7 +67,7 @@ class RemoteGrounder:
         self._remote = remote
         self._config = config
         self._local = local
-        self._tubes = tubes
+        self._proposer = proposer
         self._ledger = Ledger()
         self._breaker = Breaker(remote)
         self._channel = Channel(address, remote.timeout_s)
@@ -76,6 +75,11 @@ class RemoteGrounder:
         self._outbox = Outbox(
             self._ledger, remote.jpeg_quality, lambda body: self._upload(frames, body), frames.abort
         )
+
+    @property
+    def proposer(self) -> Proposer | None:
+        """The source of candidate tubes, where it is here."""
+        return self._proposer
 
     def observe(self, frame: Frame) -> None:
         """Tells that a frame has entered a window; it is sent soon."""
@@ -154,7 +158,7 @@ class RemoteGrounder:
                 for frame, number in zip(clip.frames, numbers, strict=True)
             ),
             chosen_settings(self._config),
-            None if self._tubes is None else self._tubes(clip),
+            self._tubes(command),
             self._ledger.keep_from(),
             command.preliminary is not None,
         )
@@ -170,6 +174,12 @@ class RemoteGrounder:
             if reader.is_alive():  # given up: the server notices and ends the command
                 self._channel.abort()
                 reader.join()
+
+    def _tubes(self, command: _Command) -> tuple[CandidateTube, ...] | None:
+        if self._proposer is None:
+            return None
+        text = command.query.text  # split on the server; detections know no words
+        return self._proposer.propose(command.clip, SplitQuery(text, text, text, "none"))
 
     def _answer(
         self, command: _Command, events: queue.Queue[_Incoming], send: Set[int]

@@ -112,8 +112,8 @@ class Server:
         for name, value in _ENVIRONMENT.items():
             os.environ.setdefault(name, value)
         options = {"include_dashboard": False, "log_to_driver": False, **ray_options}
-        ray.init(address="local", configure_logging=False, **options)
         try:
+            ray.init(address="local", configure_logging=False, **options)
             serve.start(
                 proxy_location="HeadOnly",
                 http_options=HTTPOptions(
@@ -137,5 +137,6 @@ class Server:
 
     def close(self) -> None:
         """Ends the replicas and Ray."""
-        serve.shutdown()
-        ray.shutdown()
+        if ray.is_initialized():
+            serve.shutdown()
+            ray.shutdown()
