@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from training.clips import FRAMES, PEOPLE
+from training.packed import COLUMNS, HEIGHT, PAIR, ROWS, WIDTH
+from training.questions import ACTS, COLOURS
+
 KINDS = ("attribute", "action", "combined", "sentence", "relation")
 
 
@@ -17,6 +21,7 @@ def model_card(report: Mapping[str, Any]) -> str:
         shown = ["-" if cell is None else f"{cell:.2f}" for cell in cells]
         return f"| {title} | " + " | ".join(shown) + " |"
 
+    notes = "".join(f" {note}" for note in report.get("notes", ()))
     table = "\n".join(
         (
             row("yes/no, target present", "yes_no/{kind}/present"),
@@ -39,29 +44,33 @@ there so that tests and the demonstration run the whole path, weights, gradients
 included, on a CPU in seconds.
 
 ## Training
-Seed {report["seed"]}, {report["minutes"]} minutes, {report["steps"]} steps on two CPU cores,
-{report["clips_rendered"]} clips of 2 to 4 people with 8 shirt colours and 7 actions (standing
-included). 16 frames of 96 x 80 pixels make 8 slots of 5 x 6 visual tokens. The losses:
+Seed {report["seed"]}, {report["minutes"]} minutes, {report["steps"]} steps of 8 clips on one CPU
+core (the other renders). 2 to {PEOPLE} people with {len(COLOURS)} shirt colours, bags, and
+{len(ACTS)} actions (standing included). {FRAMES} frames of {WIDTH} x {HEIGHT} pixels make
+{FRAMES // PAIR} slots of {ROWS} x {COLUMNS} visual tokens.{notes}
+
+The losses:
 
 - the answers to yes/no questions ("Is there ... in this video?"), of which half are absent targets
   and most of those are swapped colours and actions of the same scene; to "what" and "colour"
   questions; and a caption that lists the colours;
-- colour and action of every visual token, from linear heads that are thrown away afterwards;
+- colour, bag, action and carton of every visual token, from linear heads that are thrown away
+  afterwards;
 - **the attention itself.** The rows of the question's last token and of the role tokens after it
   are taught, in the mean over the heads of layers {layers} (counted from 0), to look at the visual
   tokens that the named person covers: in all slots for looks, in the slots of the action for an
   action. So is the last word that names a colour or an action. One layer below, the same rows are
   taught to look at the question's naming words. The neutral prompt is taught to look at everybody,
-  over an even floor. Large models do this unasked, which is what the method builds on; this small
-  one was made to. Its grounding is therefore no evidence for the method, only a means of running
-  it.
+  over an even floor; a question about somebody who is not there, to look at no visual token.
+  Large models do this unasked, which is what the method builds on; this small one was made to. Its
+  grounding is therefore no evidence for the method, only a means of running it.
 
 ## Held-out figures
 Measured by the training script on {report["held_out_scenes"]} scenes of the
 {report["held_out_split"]} split (seeds never trained on), rendered at 640 x 480 and resized.
 
-| | attribute | action | combined | sentence |
-|---|---|---|---|---|
+| | {" | ".join(KINDS)} |
+|---|{"---|" * len(KINDS)}
 {table}
 
 "Right person": the relative attention (role rows divided by those of the neutral prompt), layers
@@ -70,8 +79,8 @@ Measured by the training script on {report["held_out_scenes"]} scenes of the
 Each slot is an eighth of the window, so a span is never finer than that.
 
 ## Limits
-The rendered world only: flat figures, eight colours, seven actions, one grid. An unknown word is
-`[UNK]`. It says nothing about larger models or real video, writes no free text, and cannot split a
-query. The image rule of Qwen2-VL sends 640 x 480 to 96 x 80; other shapes give grids that it was
-not trained on.
+The rendered world only: flat figures, {len(COLOURS)} colours, {len(ACTS)} actions, one grid. An
+unknown word is `[UNK]`. It says nothing about larger models or real video, writes no free text, and cannot split
+a query. The image rule of Qwen2-VL sends 640 x 480 to {WIDTH} x {HEIGHT}; other shapes give grids
+that it was not trained on.
 """

@@ -41,7 +41,7 @@ SETTINGS = {  # stvg.json; `stvg-ros calibrate --write` adds from when on a targ
     "frame_count": FRAMES,
     "split": "rules",
     "step": "rms",
-    "learning_rate": 0.1,
+    "learning_rate": 0.05,
 }
 
 
