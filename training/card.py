@@ -80,7 +80,7 @@ Each slot is an eighth of the window, so a span is never finer than that.
 
 ## Limits
 The rendered world only: flat figures, {len(COLOURS)} colours, {len(ACTS)} actions, one grid. An
-unknown word is `[UNK]`. It says nothing about larger models or real video, writes no free text, and cannot split
-a query. The image rule of Qwen2-VL sends 640 x 480 to {WIDTH} x {HEIGHT}; other shapes give grids
-that it was not trained on.
+unknown word is `[UNK]`. It says nothing about larger models or real video, writes no free text, and
+cannot split a query. The image rule of Qwen2-VL sends 640 x 480 to {WIDTH} x {HEIGHT}; other shapes
+give grids that it was not trained on.
 """
