@@ -7,13 +7,14 @@ import pytest
 import torch
 from toys import FixedProposer, FixedSplitter, ToyMllm, no_checkpoint, noise_clip
 
-from stvg_ros.config import Config, Value
+from stvg_ros.config import Config
 from stvg_ros.core import grounder as module
 from stvg_ros.core.encoding import Encoder
 from stvg_ros.core.grounder import STAGES, LocalGrounder
 from stvg_ros.core.interfaces import MllmSettings, VisualTokens
 from stvg_ros.core.query import NEUTRAL, question
 from stvg_ros.errors import CanceledError, WindowError
+from stvg_ros.setting import Value
 from stvg_ros.types import Grounding, Query, Status
 
 LEFT, RIGHT = (0.0, 0.0, 40.0, 80.0), (80.0, 0.0, 120.0, 80.0)

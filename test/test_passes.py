@@ -5,12 +5,13 @@ import pytest
 import torch
 from toys import FixedProposer, FixedSplitter, ToyMllm, no_checkpoint, noise_clip
 
-from stvg_ros.config import Config, Value
+from stvg_ros.config import Config
 from stvg_ros.core.grounder import LocalGrounder
 from stvg_ros.core.reattention import descent
 from stvg_ros.evaluation.ablation import CONTROLS, ROWS
 from stvg_ros.evaluation.controls import negated, random_direction
 from stvg_ros.evaluation.passes import OnceForAClip, SharedPasses
+from stvg_ros.setting import Value
 from stvg_ros.types import Grounding, Query, SplitQuery
 
 BOXES = ((0.0, 0.0, 40.0, 80.0), (80.0, 0.0, 120.0, 80.0))

@@ -13,11 +13,12 @@ from torch import Tensor
 from stvg_ros.benchmark.measuring import PeakMemory, flops, timed
 from stvg_ros.benchmark.random_models import CELL_PX
 from stvg_ros.benchmark.slow_schedule import SlowSchedule
-from stvg_ros.config import Config, Value
+from stvg_ros.config import Config
 from stvg_ros.core.grounder import LocalGrounder
 from stvg_ros.core.interfaces import VisualTokens
 from stvg_ros.core.reattention import Step
 from stvg_ros.mllm.hf_common import HfMllm
+from stvg_ros.setting import Value
 from stvg_ros.types import CandidateTube, Clip, Frame, Query, SplitQuery
 
 # Stages of `LocalGrounder` in which the language model runs.

@@ -17,9 +17,10 @@ import numpy as np
 
 from stvg_ros.cli.options import add_model_arguments, at_least, flat_settings, whole
 from stvg_ros.cli.processes import Child
-from stvg_ros.config import Config, Value
+from stvg_ros.config import Config
 from stvg_ros.errors import ConfigError, RecordingError
 from stvg_ros.evaluation.metrics import FrameTube
+from stvg_ros.setting import Value
 from stvg_ros.types import Frame, Status
 
 IMAGE_TOPIC = "/grounding/image"

@@ -6,8 +6,9 @@ import argparse
 import math
 from collections.abc import Callable
 
-from stvg_ros.config import Config, Value, settings
+from stvg_ros.config import Config, settings
 from stvg_ros.errors import ConfigError
+from stvg_ros.setting import Value
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from stvg_ros.boxes import paired_iou
-from stvg_ros.config import Value
 from stvg_ros.evaluation.metrics import (
     FrameTube,
     Interval,
@@ -25,6 +24,7 @@ from stvg_ros.evaluation.metrics import (
     summarised,
 )
 from stvg_ros.evaluation.synthetic.samples import ASKED, Sample
+from stvg_ros.setting import Value
 from stvg_ros.types import CandidateTube, Clip, Grounding, SplitQuery, Status, Tube
 
 _BASE: dict[str, Value] = {

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stvg_ros.config import Value
 from stvg_ros.errors import ConfigError
 from stvg_ros.evaluation.records import (
     CONFIG,
@@ -23,6 +22,7 @@ from stvg_ros.evaluation.records import (
 )
 from stvg_ros.evaluation.samples import Sample
 from stvg_ros.evaluation.summary import summary
+from stvg_ros.setting import Value
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,9 @@ from rcl_interfaces.msg import (
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from stvg_ros.config import Config, Setting, settings
+from stvg_ros.config import Config, settings
 from stvg_ros.errors import ConfigError
+from stvg_ros.setting import Setting
 
 _INT64 = 2**63 - 1
 

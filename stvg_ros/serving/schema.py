@@ -10,9 +10,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from stvg_ros import errors
-from stvg_ros.config import Config, Value, settings
+from stvg_ros.config import Config, settings
 from stvg_ros.errors import ErrorCode, StvgError
 from stvg_ros.serving.codec import SchemaError
+from stvg_ros.setting import Value
 from stvg_ros.types import CandidateTube, Grounding, Query
 
 VERSION = 1

@@ -13,10 +13,11 @@ from ray.serve.config import HTTPOptions, RequestRouterConfig
 from starlette.requests import Request
 from starlette.responses import Response
 
-from stvg_ros.config import Config, Value
+from stvg_ros.config import Config
 from stvg_ros.errors import StvgError
 from stvg_ros.serving.app import App
 from stvg_ros.serving.runner import Build
+from stvg_ros.setting import Value
 
 # By the header x-session-id: a session's requests reach the replica that has its frames.
 _ROUTER = "ray.serve.experimental.consistent_hash_router:ConsistentHashRouter"
