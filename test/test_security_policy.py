@@ -90,13 +90,16 @@ def test_it_allows_what_the_node_has() -> None:
     from stvg_ros.node.grounding_node import GroundingNode
 
     rclpy.init()
+    # A name of its own: the graph may still know nodes of earlier tests.
     node = GroundingNode(
-        lambda config: ToyGrounder(), parameter_overrides=[Parameter("depth.enabled", value=True)]
+        lambda config: ToyGrounder(),
+        parameter_overrides=[Parameter("depth.enabled", value=True)],
+        cli_args=["--ros-args", "--remap", "__node:=guarded"],
     )
     loop = Loop(node)
 
     def private(names: list[tuple[str, list[str]]]) -> set[str]:
-        return {name.replace("/grounding/", "~/") for name, _ in names if "/_action/" not in name}
+        return {name.replace("/guarded/", "~/") for name, _ in names if "/_action/" not in name}
 
     def has() -> tuple[set[str], set[str], set[str]]:
         me = (node.get_name(), node.get_namespace())

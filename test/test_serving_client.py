@@ -215,6 +215,10 @@ def _broken_server(answers):
                         threading.Event().wait(3)
                     else:
                         connection.sendall(answer)
+                        # Closed with a request half read, the answer could be lost to a reset.
+                        connection.shutdown(socket.SHUT_WR)
+                        while connection.recv(65536):
+                            pass
 
     threading.Thread(target=run, daemon=True).start()
     return listener, f"http://127.0.0.1:{listener.getsockname()[1]}"
