@@ -53,6 +53,7 @@ def families() -> str:
     """The model families."""
     header = ["family", "`model_type`", "transformers class", "visual tokens", "frames a slot"]
     rows = [(name, f"`{kind}`", f"`{cls}`", *rest) for name, kind, cls, *rest in families_table()]
+    rows.append(("ShareGPT4Video", "", "none in transformers, so not supported", "", ""))
     return markdown(header, rows)
 
 
