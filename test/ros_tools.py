@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 import time
@@ -173,8 +174,14 @@ class Setup:
         self.node.close()
         self.node_loop.close()
         self.loop.close()
+        self.client.ground.destroy()
         self.node.destroy_node()
         self.client.destroy_node()
+        # A node stands in cycles with its services, and the graph knows it until these are gone:
+        # the next test's client would ask a service that nobody serves any more.
+        self.until = self.node = self.client = self.node_loop = self.loop = None
+        self.clients.clear()
+        gc.collect()
 
 
 def call(s, kind, name, request):

@@ -128,6 +128,17 @@ class GroundingNode(LifecycleNode):
         if self._worker is not None:
             self._worker.stop()
 
+    def destroy_node(self) -> None:
+        """Withdraws the services of the states too.
+
+        rclpy alone leaves them to the garbage collector, and a client may ask them in the meantime.
+        """
+        parts, self._parts = self._parts, None
+        if parts is not None:
+            parts.close()
+        self._state_machine.destroy_when_not_in_use()
+        super().destroy_node()
+
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Checks the parameters and offers the interfaces."""
         return self._transition(self._configure)
