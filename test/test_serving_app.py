@@ -7,7 +7,6 @@ import json
 import socket
 import tarfile
 import threading
-import time
 
 import msgpack
 import numpy as np
@@ -355,9 +354,8 @@ def test_a_head_that_does_not_come_is_refused_in_time(serve):
             raw.sendall(b"GET /v1/health HTTP/1.1\r\nhost: x\r\n\r\n")
             assert raw.recv(4096).startswith(b"HTTP/1.1 200")
             raw.sendall(b"GET /v1/health HTTP/1.1\r\nx-slow: ")
-            begin = time.monotonic()
-            while raw.recv(4096):
-                assert time.monotonic() - begin < 30
+            while raw.recv(4096):  # the socket's own time-out ends what never ends
+                pass
         assert works(server)
     finally:
         AutoHTTPProtocol.connection_made = connected
