@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 Point = tuple[float, float, str]  # x, y, label
 COLOURS = ((31, 119, 180), (214, 90, 20), (120, 120, 120))
 WIDTH, HEIGHT = 900, 560
-LEFT, RIGHT, TOP, BOTTOM = 90, 30, 50, 70
+LEFT, RIGHT, TOP, BOTTOM = 90, 70, 72, 70
 
 
 def chart(
@@ -38,16 +38,20 @@ def chart(
     for k in range(round(y_most / y_step) + 1):
         cv2.line(image, at(0, k * y_step), at(x_most, k * y_step), (230, 230, 230), 1)
         _text(image, f"{k * y_step:g}", (LEFT - 55, at(0, k * y_step)[1] + 5))
-    _text(image, title, (LEFT, 30), 0.6)
+    _text(image, title, (LEFT, 28), 0.6)
     _text(image, x_title, (WIDTH // 2 - 60, HEIGHT - 18))
-    _text(image, y_title, (10, TOP - 12))
+    _text(image, y_title, (LEFT - 55, TOP - 14))
     for number, (name, line) in enumerate(series):
         colour = COLOURS[number % len(COLOURS)]
         places = [at(x, y) for x, y, _ in line]
         cv2.polylines(image, [np.array(places, np.int32)], False, colour, 2, cv2.LINE_AA)
         for place, (_, _, label) in zip(places, line, strict=True):
             cv2.circle(image, place, 4, colour, -1, cv2.LINE_AA)
-            _text(image, label, (place[0] + 7, place[1] + 16), 0.4, colour)
+            # One line's labels above its points, the next one's below: lines may coincide.
+            beside = (
+                (place[0] - 26, place[1] - 8) if number % 2 == 0 else (place[0] + 7, place[1] + 16)
+            )
+            _text(image, label, beside, 0.4, colour)
         _text(image, name, (LEFT + 15, TOP + 22 + 22 * number), 0.5, colour)
     return image
 
