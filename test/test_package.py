@@ -1,3 +1,15 @@
+# Copyright 2026 the stvg_ros contributors
+#
+# Licensed under the Apache License, Version 2.0 (the "License"); you may not use this file except
+# in compliance with the License. You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software distributed under the License
+# is distributed on an "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express
+# or implied. See the License for the specific language governing permissions and limitations under
+# the License.
+
 """The package's own files agree with one another."""
 
 from __future__ import annotations
@@ -20,7 +32,8 @@ from stvg_ros.config import Config
 ROOT = Path(__file__).resolve().parent.parent
 # Keys of the rosdep database; python3-transformers and python3-av are not among them.
 ROSDEP_KEYS = {
-    "action_msgs", "ament_cmake", "ament_cmake_flake8", "ament_cmake_pep257", "ament_cmake_pytest",
+    "action_msgs", "ament_cmake", "ament_cmake_copyright", "ament_cmake_flake8",
+    "ament_cmake_pep257", "ament_cmake_pytest",
     "ament_cmake_python", "ament_cmake_xmllint", "builtin_interfaces", "launch_testing", "rosbag2",
     "cv_bridge", "diagnostic_msgs", "geometry_msgs", "launch", "launch_ros", "lifecycle_msgs",
     "message_filters", "python3-msgpack", "python3-numpy",
@@ -200,3 +213,19 @@ def test_no_work_is_left_open() -> None:
         for hit in pattern.finditer(path.read_text(encoding="utf-8"))
     ]
     assert found == []
+
+
+def test_each_module_begins_with_its_licence() -> None:
+    # The rule of ament_copyright, which is not among the wheels.
+    listed = subprocess.run(
+        ["git", "ls-files", "*.py"], cwd=ROOT, capture_output=True, text=True, check=False
+    ).stdout.split()
+    modules = [ROOT / name for name in listed] or sorted((ROOT / "stvg_ros").rglob("*.py"))
+    heads = {path: path.read_text(encoding="utf-8")[:700] for path in modules if path.exists()}
+    bare = [
+        str(path.relative_to(ROOT))
+        for path, head in heads.items()
+        if "# Copyright 2" not in head or '(the "License"); you may not use' not in head
+    ]
+    assert len(heads) > 100
+    assert not bare, f"no licence header: {bare}; copy it from setup.py"
