@@ -22,9 +22,13 @@ from test_classical import BLUE, QUERY, RED, scene, viou, walk
 from tiny_detectors import save_detector, save_people_detector
 
 from stvg_ros.boxes import iou_matrix
+from stvg_ros.build import build_proposer
 from stvg_ros.config import ProposalConfig
 from stvg_ros.errors import ModelError, ProposalError
-from stvg_ros.proposals.people import PeopleDetector, PeopleProposer
+from stvg_ros.evaluation.clips import scene_frames
+from stvg_ros.evaluation.synthetic.queries import split_seed
+from stvg_ros.evaluation.synthetic.scene import Scene
+from stvg_ros.proposals.people import FOLDER, PeopleDetector, PeopleProposer
 from stvg_ros.types import Clip
 
 KINDS = ("rt_detr", "rt_detr_v2", "d_fine")
@@ -166,3 +170,22 @@ def test_an_image_on_which_the_detector_fails_is_named() -> None:
     proposer = PeopleProposer(ProposalConfig(), broken)  # type: ignore[arg-type]
     with pytest.raises(ProposalError, match=r"people_detector.*\(240, 320, 3\).*out of memory"):
         proposer.observe(clip.frames[0])
+
+
+def test_the_embedded_detector_finds_rendered_people() -> None:
+    # Scenes that it was not trained on, with four people each.
+    proposer = build_proposer(ProposalConfig(source="people_detector"))
+    best = []
+    for seed in (41, 42):
+        drawn = Scene.from_seed(split_seed("val", seed), people=4)
+        frames = tuple(scene_frames(drawn))[::4]
+        tubes = proposer.propose(Clip(frames), QUERY)
+        assert len(tubes) <= 6
+        for person in drawn.boxes_xyxy_px[:, ::4]:
+            best.append(max(viou(tube, person) for tube in tubes))
+    assert np.mean(best) > 0.8
+
+
+def test_the_embedded_detector_says_what_it_was_trained_on() -> None:
+    card = (FOLDER / "README.md").read_text(encoding="utf-8")
+    assert "rendered" in card and "nothing about real" in card
