@@ -40,6 +40,27 @@ from stvg_ros.mllm.rows import Recorder, recording
 
 
 @dataclass(frozen=True, eq=False)
+class Place:
+    """Where the tokens of a video stand; the same for every pass over videos of its grid.
+
+    Attributes:
+        layout: how the visual tokens stand in the prompt.
+        grid: `(S, h, w)` of the video.
+        ids: `(1, N)` of system and visual tokens.
+        visual: `(K,)` positions of the visual tokens, those after the grid's too.
+        positions: position ids, `(A, 1, N)` or `(1, N)`.
+        next_position: position of the first token after the prefix.
+    """
+
+    layout: Layout
+    grid: tuple[int, int, int]
+    ids: Tensor
+    visual: Tensor
+    positions: Tensor
+    next_position: int
+
+
+@dataclass(frozen=True, eq=False)
 class Inputs:
     """System and visual tokens of B passes before the first layer.
 
@@ -88,6 +109,7 @@ class HfMllm:
 
     prompt: Prompt
     largest_map: int = 0
+    _place: Place | None = None  # of the last pass: the passes of a command share it
 
     def __init__(
         self,
@@ -222,11 +244,32 @@ class HfMllm:
         Raises:
             ModelError: the tokenizer does not know the visual token as one token.
         """
-        family, visual = self._checkpoint.family, passes[0][0]
+        visual = passes[0][0]
         if len({each.grid for each, _ in passes}) != 1:
             raise ValueError(f"expected passes of one grid, got {[v.grid for v, _ in passes]}")
+        place = self._placed(visual)
+        features = torch.stack([_moved(*each, place.layout) for each in passes])  # (B, M, D)
+        embedded = self._text.get_input_embeddings()(place.ids).expand(len(passes), -1, -1)
+        positions = place.positions
+        named: dict[str, Any] = {
+            "inputs_embeds": embedded.index_copy(1, place.visual, features.to(embedded)),
+            "position_ids": positions.expand(*positions.shape[:-2], len(passes), -1),
+        }
+        if self._checkpoint.family.deep:
+            levels = zip(*(each.deep for each, _ in passes), strict=True)
+            known = place.ids == place.layout.token_id
+            named["visual_pos_masks"] = known.expand(len(passes), -1)
+            named["deepstack_visual_embeds"] = [torch.cat(level) for level in levels]
+        columns = place.visual[: len(visual.features)]
+        return Inputs(visual, place.layout, named, columns, place.next_position)
+
+    def _placed(self, visual: VisualTokens) -> Place:
+        """Found on the host, where looking at a token makes no device wait."""
+        family, device = self._checkpoint.family, self._model.device
         layout = family.layout(self._checkpoint.tokenizer, self._model, visual)
-        ids = self.prompt.prefix_ids(layout).to(self._model.device)
+        if (last := self._place) and (last.layout.text, last.grid) == (layout.text, visual.grid):
+            return last
+        ids = self.prompt.prefix_ids(layout)
         at = (ids[0] == layout.token_id).nonzero()[:, 0]
         count = len(visual.features) + (0 if layout.tail is None else len(layout.tail))
         if len(at) != count:
@@ -234,18 +277,10 @@ class HfMllm:
                 f"{self._checkpoint.path}: {len(at)} visual tokens in the prompt, expected "
                 f"{count}; the tokenizer must know the visual token as one special token"
             )
-        features = torch.stack([_moved(*each, layout) for each in passes])  # (B, M, D)
-        embedded = self._text.get_input_embeddings()(ids).expand(len(passes), -1, -1)
         positions, following = family.positions(self._model, ids, visual)
-        named: dict[str, Any] = {
-            "inputs_embeds": embedded.index_copy(1, at, features.to(embedded)),
-            "position_ids": positions.expand(*positions.shape[:-2], len(passes), -1),
-        }
-        if family.deep:
-            levels = zip(*(each.deep for each, _ in passes), strict=True)
-            named["visual_pos_masks"] = (ids == layout.token_id).expand(len(passes), -1)
-            named["deepstack_visual_embeds"] = [torch.cat(level) for level in levels]
-        return Inputs(visual, layout, named, at[: len(visual.features)], following)
+        ids, at, positions = (each.to(device, non_blocking=True) for each in (ids, at, positions))
+        self._place = Place(layout, visual.grid, ids, at, positions, following)
+        return self._place
 
     def _prefill(self, passes: Sequence[Pass], text: Any) -> HfPrefix:
         """System and visual tokens of B passes through `text`."""
