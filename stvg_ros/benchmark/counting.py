@@ -93,11 +93,11 @@ def followed(ledger: Ledger, device: torch.device) -> Iterator[None]:
         library.scaled_dot_product_attention = before
 
 
-class _Following(TorchDispatchMode):
+class _Following(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Enters what operations return; answers what the host reads from the meta device."""
 
     def __init__(self, ledger: Ledger, kind: str) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._ledger, self._kind = ledger, kind
 
     def __torch_dispatch__(

@@ -123,7 +123,8 @@ class HfMllm:
         Args:
             checkpoint: the weights and what belongs to them.
             attention: the layer band.
-            gradient_checkpointing: recompute activations in the backward pass.
+            gradient_checkpointing: recompute activations in the backward pass always, rather
+                than only where a GPU's memory could not keep them.
             batch_passes: how many passes `look` runs at a time, 0 for as many as memory allows.
 
         Raises:
@@ -143,8 +144,8 @@ class HfMllm:
             )
         )
         self._batch_passes = batch_passes
-        if gradient_checkpointing:
-            recompute_layers(self._text)
+        self._always_recompute = self._recomputing = gradient_checkpointing
+        recompute_layers(self._text, lambda: self._recomputing)
         self._lower = _cut_above(self._text, self._band[1])
 
     @property
@@ -187,7 +188,20 @@ class HfMllm:
 
     def prefill(self, visual: VisualTokens, offset: Tensor | None = None) -> HfPrefix:
         """One pass over system and visual tokens, T_v + `offset` `(M, D)`."""
+        needed = self.graph_bytes(len(visual.features))
+        self._recomputing = self._always_recompute or needed > 0.9 * self._free_bytes()
         return self._prefill([(visual, offset)], self._text)
+
+    def graph_bytes(self, tokens: int) -> int:
+        """What a pass keeps for its backward pass, where nothing is recomputed."""
+        config = self._text.config
+        size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        heads = config.num_attention_heads + config.num_key_value_heads
+        # Of a layer: queries, keys, values and what attention gives; the MLP's two halves and the
+        # first one's activation; the inputs of two norms in float32.
+        values = 2 * heads * size + 3 * config.intermediate_size
+        a_token = values * self._model.dtype.itemsize + 2 * 4 * config.hidden_size
+        return int(tokens * len(self._text.layers) * a_token)
 
     def ask(self, prefix: Prefix, questions: Sequence[str]) -> tuple[Reading, ...]:
         """Reads each question on the shared prefix; the questions do not see one another."""
@@ -227,16 +241,23 @@ class HfMllm:
 
     def _room(self, tokens: int) -> int:
         """How many passes fit in memory; 1 on a CPU, where a batch saves nothing."""
-        device = self._model.device
-        if device.type != "cuda":
+        if self._model.device.type != "cuda":
             return 1
         config = self._text.config
         # Keys and values stay for all layers; a layer holds its states and the MLP's two halves.
         values = 2 * len(self._lower.layers) * config.hidden_size
         values += 8 * config.hidden_size + 3 * config.intermediate_size
+        return max(
+            1, int(self._free_bytes() / (1.5 * tokens * values * self._model.dtype.itemsize))
+        )
+
+    def _free_bytes(self) -> float:
+        """What a GPU has left; infinite on a CPU, whose system decides."""
+        device = self._model.device
+        if device.type != "cuda":
+            return float("inf")
         free = torch.cuda.mem_get_info(device)[0]
-        free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return max(1, int(free / (1.5 * tokens * values * self._model.dtype.itemsize)))
+        return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
 
     def inputs(self, passes: Sequence[Pass]) -> Inputs:
         """System and visual tokens of B passes of one grid, as the language model takes them.

@@ -122,7 +122,7 @@ def attend(
     output = functional.scaled_dot_product_attention(
         rows, key, value, attn_mask=attention_mask.repeat(1, 1, groups, 1), scale=scaling
     )
-    heads = output.unflatten(2, (groups, -1)).permute(0, 3, 1, 2, 4)  # (B, S, G, H / G, d)
+    heads = output.view(*key.shape[:2], groups, *query.shape[2:]).permute(0, 3, 1, 2, 4)
     return heads.flatten(2, 3), None
 
 

@@ -108,29 +108,24 @@ def attend(
         `(1, N, H, d)`, and no weights.
     """
     groups = _by_length(tuple(cu_seq_lens_q.diff().tolist()), query.device)
-    row = (query[0], key[0], value[0])  # (H, N, d)
+    row = [query[0], key[0], value[0]]  # (H, N, d)
     if len(groups) == 1:
-        return _batched(*row, groups[0][0], scaling)[None], None
-    out = torch.empty_like(query[0].transpose(0, 1), memory_format=torch.contiguous_format)
+        return _batched(row, groups[0][0], scaling)[None], None
+    out = query.new_empty(query.shape[2], query.shape[1], value.shape[3])
     for length, index in groups:
-        some = (each.index_select(1, index) for each in row)
-        out.index_copy_(0, index, _batched(*some, length, scaling))
+        some = [each.index_select(1, index) for each in row]
+        out.index_copy_(0, index, _batched(some, length, scaling))
     return out[None], None
 
 
-def _batched(
-    query: Tensor, key: Tensor, value: Tensor, length: int, scaling: float | None
-) -> Tensor:
-    """K sequences of `length`, `(H, K * n, d)` to `(K * n, H, d)`."""
-    states = (
-        each.unflatten(1, (-1, length)).transpose(0, 1)  # (K, H, n, d)
-        for each in (query, key, value)
+def _batched(row: list[Tensor], length: int, scaling: float | None) -> Tensor:
+    """K sequences of `length` in a row, `(H, K * n, d)` to `(K * n, H, d)`."""
+    query, key, value = (
+        each.reshape(len(each), -1, length, each.shape[-1]).transpose(0, 1)  # (K, H, n, d)
+        for each in row
     )
-    return (
-        functional.scaled_dot_product_attention(*states, scale=scaling)
-        .transpose(1, 2)
-        .flatten(0, 1)
-    )
+    found = functional.scaled_dot_product_attention(query, key, value, scale=scaling)
+    return found.transpose(1, 2).flatten(0, 1)
 
 
 @lru_cache(maxsize=16)
