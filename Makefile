@@ -43,7 +43,7 @@ MODULES := $(shell find stvg_ros launch config rviz foxglove -not -path '*__pyca
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help check setup test lint demo bench accuracy clean distclean
+.PHONY: help check setup test lint demo bench parts accuracy clean distclean
 
 help:  ## this list
 	@echo "Targets of stvg_ros (ROS 2 from wheels, no ROS installation needed):"
@@ -69,6 +69,10 @@ demo: setup  ## ground a sentence: SEED=7, or VIDEO=file QUERY="the person who w
 
 bench: setup  ## what a grounding costs here: ARGS="--shape 0.5b --scaling" for more
 	$(BIN)/stvg-ros bench $(ARGS)
+
+parts: setup  ## what each part costs, with pytest-benchmark: ARGS="-k encode" for some
+	HF_HUB_OFFLINE=1 $(BIN)/pytest benchmarks --benchmark-timer=time.process_time \
+	  --benchmark-sort=name --benchmark-columns=median,iqr,rounds $(ARGS)
 
 accuracy: setup  ## measure the README's accuracy tables: SCENES=100 (some 20 minutes)
 	mkdir -p out

@@ -189,7 +189,9 @@ class ModelConfig(Group):
         "none", "weights in 4 or 8 bits (needs bitsandbytes)", choices=("none", "4bit", "8bit")
     )
     gradient_checkpointing: bool = setting(
-        False, "recompute activations in re-attention: slower, less memory"
+        False,
+        "recompute activations in re-attention always: slower, less memory; without it, only where "
+        "a GPU's free memory could not keep them",
     )
     batch_passes: int = setting(
         0,

@@ -125,11 +125,11 @@ def test_stages_have_their_arithmetic(mllm: HfMllm) -> None:
             checkpoint("look", 0.0)
             torch.ones(2, 3) @ torch.ones(3, 4)
             checkpoint("score", 0.5)
-            return Grounding((Tube(query, Status.FOUND, timings_s={"look": 0.2, "score": 0.1}),))
+            return Grounding((Tube(query, Status.FOUND),))
 
     rows, _ = stages(Twice(), noise(1, (1, 1)), Query("x"), 2, CPU)  # type: ignore[arg-type]
     assert [(row.name, row.flops) for row in rows] == [("look", 48), ("score", 0), ("total", 48)]
-    assert [row.median_s for row in rows] == pytest.approx([0.2, 0.1, 0.3])
+    assert all(0 < row.median_s <= row.slowest_s for row in rows)
 
 
 def test_shapes_are_those_of_the_released_models() -> None:

@@ -161,6 +161,25 @@ def test_gradient_checkpointing_keeps_the_gradient(mllm: HfMllm, folder: Any) ->
     torch.testing.assert_close(found[0], found[1], atol=1e-6, rtol=1e-5)
 
 
+def test_activations_are_recomputed_where_memory_lacks(
+    mllm: HfMllm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visual = mllm.encode(images(2))
+    ran: list[int] = []
+    hook = mllm._text.layers[1].mlp.register_forward_pre_hook(lambda *_: ran.append(1))
+    found = []
+    needed = mllm.graph_bytes(len(visual.features))
+    for free, runs in ((needed * 1.2, 2), (needed, 4)):  # prefix and question, and both again
+        monkeypatch.setattr(mllm, "_free_bytes", lambda free=free: free)
+        ran.clear()
+        offset = torch.zeros_like(visual.features, requires_grad=True)
+        mllm.ask(mllm.prefill(visual, offset), QUESTIONS)[0].margin.backward()
+        assert len(ran) == runs
+        found.append(offset.grad)
+    hook.remove()
+    torch.testing.assert_close(found[0], found[1], atol=1e-6, rtol=1e-5)
+
+
 @pytest.mark.parametrize("size", [0, 1, 2, 5])
 def test_passes_of_one_batch_equal_passes_one_by_one(
     mllm: HfMllm, size: int, monkeypatch: pytest.MonkeyPatch

@@ -30,7 +30,7 @@ from stvg_ros.config import AttentionConfig, ModelConfig
 from stvg_ros.core.interfaces import Mllm
 from stvg_ros.errors import ConfigError, ModelError
 from stvg_ros.mllm import load_mllm, load_untrained
-from stvg_ros.mllm.preprocess import ImageNumbers, fitted_size, normalised, patches, slots_of
+from stvg_ros.mllm.preprocess import ImageNumbers, fitted_size, patches, slots_of
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +162,7 @@ def test_patches_equal_the_librarys(height: int, width: int) -> None:
     theirs = Qwen2VLImageProcessorPil(size=size)([image], return_tensors="np")
     numbers = ImageNumbers.from_json({"size": size}, "test")
     fitted = fitted_size(height, width, 28, size["shortest_edge"], size["longest_edge"])
-    ours = patches(normalised([image], *fitted, numbers), numbers)
+    ours = patches([image], *fitted, numbers)
     assert theirs["image_grid_thw"][0].tolist() == [1, fitted[0] // 14, fitted[1] // 14]
     np.testing.assert_allclose(ours, theirs["pixel_values"], atol=1e-6)
 

@@ -14,7 +14,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,8 +86,8 @@ def side_by_side(mllm: HfMllm, frames: int, grid: tuple[int, int], decode_steps:
     visual = mllm.encode([frame.image for frame in clip.frames])
     _, pass_flops = flops(lambda: _without_gradient(lambda: mllm.prefill(visual)))
     slow = SlowSchedule(mllm, _STEP, decode_steps)
-    counted = _Counted(mllm)
-    ours_maps, ours = _measured(lambda: _ours(counted, clip, visual), device)
+    counted = Counted(mllm)
+    ours_maps, ours = _measured(lambda: grounded(counted, clip, visual), device)
     slow_maps, theirs = _measured(lambda: slow.maps(visual, _SPLIT), device)
     difference = max(
         float((a - b).abs().max() / b.abs().max())
@@ -108,7 +108,7 @@ def model_seconds(mllm: HfMllm, frames: int, grid: tuple[int, int]) -> tuple[int
     """M, and the seconds of this package's schedule on it."""
     clip, device = noise(frames, grid), mllm.checkpoint.model.device
     visual = mllm.encode([frame.image for frame in clip.frames])
-    _, seconds = timed(lambda: _ours(_Counted(mllm), clip, visual), device)
+    _, seconds = timed(lambda: grounded(Counted(mllm), clip, visual), device)
     return len(visual.features), seconds
 
 
@@ -144,7 +144,7 @@ def _without_gradient(work: Callable[[], Any]) -> Any:
     return work()
 
 
-def _ours(mllm: _Counted, clip: Clip, visual: VisualTokens) -> tuple[Tensor, Tensor]:
+def grounded(mllm: Counted, clip: Clip, visual: VisualTokens) -> tuple[Tensor, Tensor]:
     """A_S and A_T by `LocalGrounder`."""
     config = Config.from_flat({**_CONFIG, "sampling.frames": len(clip)})
     mllm.start(visual)
@@ -155,7 +155,7 @@ def _ours(mllm: _Counted, clip: Clip, visual: VisualTokens) -> tuple[Tensor, Ten
     return torch.from_numpy(found.evidence.spatial), torch.from_numpy(found.evidence.temporal)
 
 
-class _Counted:
+class Counted:
     """A model that counts its passes; T_v is given, the split and the only candidate too."""
 
     name = "counted"
@@ -165,7 +165,6 @@ class _Counted:
         self.settings = mllm.settings
         self.frames_per_slot = mllm.frames_per_slot
         self.complete = mllm.complete
-        self.ask = mllm.ask
 
     def start(self, visual: VisualTokens) -> None:
         """Counts from zero."""
@@ -180,6 +179,9 @@ class _Counted:
             leaf: Any = offset
             leaf.register_hook(self._count_backward)
         return self._mllm.prefill(visual, offset)
+
+    def ask(self, prefix: Any, questions: Sequence[str]) -> Any:
+        return self._mllm.ask(prefix, questions)
 
     def look(self, passes: Any, question: str) -> Any:
         self.passes += len(passes)

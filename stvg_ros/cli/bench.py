@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 SHAPES = ("none", "small", "0.5b", "7b")
 GRID = (8, 9)  # tokens of a slot: 720 for 20 frames, as many as in the paper
 FRAMES = (10, 20, 40, 80)
+WINDOW_GRID = (19, 34)  # of a window's images of 960 x 540
+CARD = 24e9  # bytes
+HOWS = ("whole", "recomputed", "4 bits", "4 bits recomputed")
 GRIDS = ((4, 5), (6, 6), (8, 9), (11, 13), (16, 18))
 
 
@@ -54,6 +57,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--scaling", action="store_true", help="also draw seconds over frames and resolution"
     )
     parser.add_argument(
+        "--memory", action="store_true",
+        help="only count the bytes of --shape with a released vision tower; needs no GPU",
+    )  # fmt: skip
+    parser.add_argument(
         "--out", type=Path, default=Path("out/bench"), help="folder of the chart (out/bench)"
     )
     add_model_arguments(parser)
@@ -61,6 +68,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Prints the tables, one part after another."""
+    if given.memory:
+        print_memory("7b" if given.shape == "none" else given.shape, given.frames)
+        return 0
     config = config_of(given)
     print_stages(config, given.seed, given.repeats)
     if given.shape != "none":
@@ -139,6 +149,43 @@ def print_side_by_side(mllm: HfMllm, frames: int, decode: int) -> None:
         f"what this process computed, over its {torch.get_num_threads()} threads\n"
         f"floor {ours.flops / rate:.2f} s at {rate / 1e9:.0f} GFLOP/s, so this package takes "
         f"{ours.seconds * rate / ours.flops:.1f} times the floor\n"
+    )
+
+
+def print_memory(shape: str, frames: int) -> None:
+    """What a grounding holds in bfloat16, counted; and how far a count is from what was held."""
+    import torch
+
+    from stvg_ros.benchmark.memory import allocated_peak, in_four_bits, memory_use
+    from stvg_ros.benchmark.random_models import TOWERS, random_mllm
+    from stvg_ros.benchmark.side_by_side import Counted, grounded, noise
+
+    meta, whole = torch.device("meta"), torch.bfloat16
+    print(f"language model {shape} in bfloat16, {frames} frames; GB, above the weights but for the")
+    print("first and the last two columns; counted on shapes, not measured")
+    columns = ("weights", "tower", "keys", "graph", "tuning", "attend", "peak", "below 24")
+    print(f"{'vision tower':<13}{'tokens':>7}  {'how':<17}" + "".join(f"{c:>9}" for c in columns))
+    for name, tower in TOWERS.items():
+        for grid in (GRID, WINDOW_GRID):
+            for how in HOWS:
+                mllm = random_mllm(shape, meta, whole, tower, how.endswith("recomputed"))
+                use = memory_use(in_four_bits(mllm) if "4" in how else mllm, frames, grid)
+                parts = (use.weights, use.tower, use.keys, use.graph, use.tuning, use.attending)
+                print(
+                    f"{name:<13}{use.visual_tokens:7}  {how:<17}"
+                    + "".join(f"{part / 1e9:9.2f}" for part in (*parts, use.peak))
+                    + f"{'yes' if use.peak < CARD else 'no':>9}"
+                )
+    # The same count where it can be checked: the package's small shape in float32 on this CPU.
+    counted = memory_use(random_mllm("small", meta, torch.float32), frames, GRID)
+    mllm, clip = random_mllm("small", torch.device("cpu"), torch.float32), noise(frames, GRID)
+    visual = mllm.encode([frame.image for frame in clip.frames])
+    held = allocated_peak(lambda: grounded(Counted(mllm), clip, visual))
+    held += visual.features.nbytes
+    print(
+        f"small in float32: counted {counted.tuning / 1e6:.1f} MB above the weights, allocated "
+        f"here {held / 1e6:.1f} MB, ratio {counted.tuning / held:.3f}; the host waits "
+        f"{counted.reads} times for the device"
     )
 
 

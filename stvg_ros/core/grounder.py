@@ -155,7 +155,8 @@ class LocalGrounder:
             clip, sampled, visual.slots, candidates, ahead.margins, self._mllm.settings, config
         )
         if preliminary is not None:
-            heat, token = grounding_map(ahead.whole, ahead.neutral, config.attention)
+            whole, cap = ahead.whole.on_host(), ahead.neutral.on_host()
+            heat, token = grounding_map(whole, cap, config.attention)
             first = replace(template, preliminary=True, timings_s={**clock.timings_s})
             preliminary(answer.grounding(heat, heat, token, first))
         back = None
@@ -177,7 +178,7 @@ class LocalGrounder:
             with clock.stage("assemble"):
                 a_s, consistency = assembled(a_s, a_b)
         with clock.stage("score"):
-            dropped = dropped_s + dropped_t + dropped_b
+            dropped = int(dropped_s + dropped_t + dropped_b)
             final = replace(template, consistency=consistency, dropped_steps=dropped)
             grounding = answer.grounding(a_s, a_t, token, final)
         return grounding
@@ -231,13 +232,13 @@ class LocalGrounder:
                     loss = reattention_loss(reading, neutral, config.reattention.loss)
                     more = name != branches[-1]
                     gradients[name] = gradient(loss, offset, keep_graph=more)
-        margins = tuple(float(reading.margin.detach()) for reading in (whole, *readings))
-        return Look(visual, whole.looks(), neutral.looks(), margins, gradients)
+        margins = torch.stack([reading.margin.detach() for reading in (whole, *readings)])
+        return Look(visual, whole.looks(), neutral.looks(), tuple(margins.tolist()), gradients)
 
     def _tuned(
         self, look: Look | None, branch: str, text: str, config: Config
-    ) -> tuple[torch.Tensor | None, int]:
-        """V of one branch, or None when the branch is off."""
+    ) -> tuple[torch.Tensor | None, torch.Tensor | int]:
+        """V of one branch and its dropped steps, or None when the branch is off."""
         if look is None or branch not in look.gradients:
             return None, 0
         visual = look.visual
@@ -261,11 +262,10 @@ class LocalGrounder:
         """For each pass the rows of Q over T_v + V, relative to A_cap over T_v."""
         tuned_passes = [(look.visual, offset) for look, offset in passes if offset is not None]
         seen = iter(self._mllm.look(tuned_passes, question(split.text)) if tuned_passes else ())
+        found = [(look.whole if v is None else next(seen), look.neutral) for look, v in passes]
         return [
-            grounding_map(
-                look.whole if offset is None else next(seen), look.neutral, config.attention
-            )
-            for look, offset in passes
+            grounding_map(rows.on_host(), neutral.on_host(), config.attention)
+            for rows, neutral in found
         ]
 
 

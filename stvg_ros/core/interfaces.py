@@ -94,6 +94,10 @@ class Rows:
     rows: torch.Tensor
     tokens: tuple[str, ...]
 
+    def on_host(self) -> Rows:
+        """The rows in the host's memory, once the device has found them."""
+        return Rows(self.rows.cpu(), self.tokens)
+
 
 @dataclass(frozen=True, eq=False)
 class Reading(Rows):

@@ -91,17 +91,21 @@ def gradient(loss: torch.Tensor, offset: torch.Tensor, *, keep_graph: bool) -> t
 
 def moved(
     offset: torch.Tensor, grad: torch.Tensor, visual: torch.Tensor, step: Step
-) -> tuple[torch.Tensor, bool]:
-    """V after one step, and whether the step was taken: a non-finite gradient drops it."""
-    if not bool(torch.isfinite(grad).all()):
-        return offset.detach(), False
-    scale = step.rate
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """V after one step, and whether the step was taken, 0-d: a non-finite gradient drops it.
+
+    Nothing here makes the host wait for the device.
+    """
+    offset = offset.detach()
+    change = step.rate * grad
     if step.rule == "rms":
         longest = grad.float().norm(dim=1).amax()
         length = visual.float().norm(dim=1).square().mean().sqrt()
-        scale = float(step.rate * length / longest) if float(longest) > 0 else 0.0
-    result = offset.detach() - scale * grad
-    return (result, True) if bool(torch.isfinite(result).all()) else (offset.detach(), False)
+        scale = torch.where(longest > 0, step.rate * length / longest, 0.0)
+        change = scale * grad
+    result = offset - change
+    taken = torch.isfinite(grad).all() & torch.isfinite(result).all()
+    return torch.where(taken, result, offset), taken
 
 
 def tuned(
@@ -110,8 +114,8 @@ def tuned(
     step: Step,
     look: Callable[[torch.Tensor], torch.Tensor],
     direction: Direction = descent,
-) -> tuple[torch.Tensor, int]:
-    """V after N_ep steps from zero, and how many were dropped.
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """V after N_ep steps from zero, and how many were dropped, 0-d.
 
     Args:
         first_gradient: dL/dV at V = 0; the first look at the video already gave it.
@@ -120,12 +124,13 @@ def tuned(
         look: the loss at a V that requires gradients; called for steps 2 to N_ep.
         direction: what V moves against.
     """
-    offset, dropped = torch.zeros_like(first_gradient), 0
+    offset = torch.zeros_like(first_gradient)
+    dropped = torch.zeros((), dtype=torch.int64, device=offset.device)
     for epoch in range(step.epochs):
         grad = first_gradient
         if epoch > 0:
             offset = offset.requires_grad_(True)
             grad = gradient(look(offset), offset, keep_graph=False)
         offset, taken = moved(offset, direction(grad), visual, step)
-        dropped += not taken
+        dropped += ~taken
     return offset, dropped

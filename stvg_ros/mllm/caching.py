@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -63,19 +64,19 @@ def pairs_of(cache: DynamicCache) -> Pairs:
     return tuple((layer.keys, layer.values) for layer in layers)
 
 
-def recompute_layers(language_model: Any) -> None:
-    """Makes every layer keep its input only, and run again in the backward pass.
+def recompute_layers(language_model: Any, wanted: Callable[[], bool]) -> None:
+    """Makes every layer keep its input only, and run again in the backward pass, while `wanted`.
 
     The library's own gradient checkpointing drops the cache, which prefix sharing lives on; here
     the layer's keys and values are outputs of the recomputed function instead.
     """
     for index, layer in enumerate(language_model.layers):
-        layer.forward = _recomputed(layer.forward, index)
+        layer.forward = _recomputed(layer.forward, index, wanted)
 
 
-def _recomputed(forward: Any, index: int) -> Any:
+def _recomputed(forward: Any, index: int, wanted: Callable[[], bool]) -> Any:
     def run(hidden: Tensor, *rest: Any, past_key_values: Any = None, **named: Any) -> Tensor:
-        if not torch.is_grad_enabled() or past_key_values is None:
+        if not wanted() or not torch.is_grad_enabled() or past_key_values is None:
             out: Tensor = forward(hidden, *rest, past_key_values=past_key_values, **named)
             return out
         shared = isinstance(past_key_values, SharedKeys)

@@ -40,6 +40,27 @@ from stvg_ros.mllm.rows import Recorder, recording
 
 
 @dataclass(frozen=True, eq=False)
+class Place:
+    """Where the tokens of a video stand; the same for every pass over videos of its grid.
+
+    Attributes:
+        layout: how the visual tokens stand in the prompt.
+        grid: `(S, h, w)` of the video.
+        ids: `(1, N)` of system and visual tokens.
+        visual: `(K,)` positions of the visual tokens, those after the grid's too.
+        positions: position ids, `(A, 1, N)` or `(1, N)`.
+        next_position: position of the first token after the prefix.
+    """
+
+    layout: Layout
+    grid: tuple[int, int, int]
+    ids: Tensor
+    visual: Tensor
+    positions: Tensor
+    next_position: int
+
+
+@dataclass(frozen=True, eq=False)
 class Inputs:
     """System and visual tokens of B passes before the first layer.
 
@@ -88,6 +109,7 @@ class HfMllm:
 
     prompt: Prompt
     largest_map: int = 0
+    _place: Place | None = None  # of the last pass: the passes of a command share it
 
     def __init__(
         self,
@@ -101,7 +123,8 @@ class HfMllm:
         Args:
             checkpoint: the weights and what belongs to them.
             attention: the layer band.
-            gradient_checkpointing: recompute activations in the backward pass.
+            gradient_checkpointing: recompute activations in the backward pass always, rather
+                than only where a GPU's memory could not keep them.
             batch_passes: how many passes `look` runs at a time, 0 for as many as memory allows.
 
         Raises:
@@ -121,8 +144,8 @@ class HfMllm:
             )
         )
         self._batch_passes = batch_passes
-        if gradient_checkpointing:
-            recompute_layers(self._text)
+        self._always_recompute = self._recomputing = gradient_checkpointing
+        recompute_layers(self._text, lambda: self._recomputing)
         self._lower = _cut_above(self._text, self._band[1])
 
     @property
@@ -165,7 +188,20 @@ class HfMllm:
 
     def prefill(self, visual: VisualTokens, offset: Tensor | None = None) -> HfPrefix:
         """One pass over system and visual tokens, T_v + `offset` `(M, D)`."""
+        needed = self.graph_bytes(len(visual.features))
+        self._recomputing = self._always_recompute or needed > 0.9 * self._free_bytes()
         return self._prefill([(visual, offset)], self._text)
+
+    def graph_bytes(self, tokens: int) -> int:
+        """What a pass keeps for its backward pass, where nothing is recomputed."""
+        config = self._text.config
+        size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        heads = config.num_attention_heads + config.num_key_value_heads
+        # Of a layer: queries, keys, values and what attention gives; the MLP's two halves and the
+        # first one's activation; the inputs of two norms in float32.
+        values = 2 * heads * size + 3 * config.intermediate_size
+        a_token = values * self._model.dtype.itemsize + 2 * 4 * config.hidden_size
+        return int(tokens * len(self._text.layers) * a_token)
 
     def ask(self, prefix: Prefix, questions: Sequence[str]) -> tuple[Reading, ...]:
         """Reads each question on the shared prefix; the questions do not see one another."""
@@ -205,16 +241,23 @@ class HfMllm:
 
     def _room(self, tokens: int) -> int:
         """How many passes fit in memory; 1 on a CPU, where a batch saves nothing."""
-        device = self._model.device
-        if device.type != "cuda":
+        if self._model.device.type != "cuda":
             return 1
         config = self._text.config
         # Keys and values stay for all layers; a layer holds its states and the MLP's two halves.
         values = 2 * len(self._lower.layers) * config.hidden_size
         values += 8 * config.hidden_size + 3 * config.intermediate_size
+        return max(
+            1, int(self._free_bytes() / (1.5 * tokens * values * self._model.dtype.itemsize))
+        )
+
+    def _free_bytes(self) -> float:
+        """What a GPU has left; infinite on a CPU, whose system decides."""
+        device = self._model.device
+        if device.type != "cuda":
+            return float("inf")
         free = torch.cuda.mem_get_info(device)[0]
-        free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return max(1, int(free / (1.5 * tokens * values * self._model.dtype.itemsize)))
+        return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
 
     def inputs(self, passes: Sequence[Pass]) -> Inputs:
         """System and visual tokens of B passes of one grid, as the language model takes them.
@@ -222,11 +265,32 @@ class HfMllm:
         Raises:
             ModelError: the tokenizer does not know the visual token as one token.
         """
-        family, visual = self._checkpoint.family, passes[0][0]
+        visual = passes[0][0]
         if len({each.grid for each, _ in passes}) != 1:
             raise ValueError(f"expected passes of one grid, got {[v.grid for v, _ in passes]}")
+        place = self._placed(visual)
+        features = torch.stack([_moved(*each, place.layout) for each in passes])  # (B, M, D)
+        embedded = self._text.get_input_embeddings()(place.ids).expand(len(passes), -1, -1)
+        positions = place.positions
+        named: dict[str, Any] = {
+            "inputs_embeds": embedded.index_copy(1, place.visual, features.to(embedded)),
+            "position_ids": positions.expand(*positions.shape[:-2], len(passes), -1),
+        }
+        if self._checkpoint.family.deep:
+            levels = zip(*(each.deep for each, _ in passes), strict=True)
+            known = place.ids == place.layout.token_id
+            named["visual_pos_masks"] = known.expand(len(passes), -1)
+            named["deepstack_visual_embeds"] = [torch.cat(level) for level in levels]
+        columns = place.visual[: len(visual.features)]
+        return Inputs(visual, place.layout, named, columns, place.next_position)
+
+    def _placed(self, visual: VisualTokens) -> Place:
+        """Found on the host, where looking at a token makes no device wait."""
+        family, device = self._checkpoint.family, self._model.device
         layout = family.layout(self._checkpoint.tokenizer, self._model, visual)
-        ids = self.prompt.prefix_ids(layout).to(self._model.device)
+        if (last := self._place) and (last.layout.text, last.grid) == (layout.text, visual.grid):
+            return last
+        ids = self.prompt.prefix_ids(layout)
         at = (ids[0] == layout.token_id).nonzero()[:, 0]
         count = len(visual.features) + (0 if layout.tail is None else len(layout.tail))
         if len(at) != count:
@@ -234,18 +298,10 @@ class HfMllm:
                 f"{self._checkpoint.path}: {len(at)} visual tokens in the prompt, expected "
                 f"{count}; the tokenizer must know the visual token as one special token"
             )
-        features = torch.stack([_moved(*each, layout) for each in passes])  # (B, M, D)
-        embedded = self._text.get_input_embeddings()(ids).expand(len(passes), -1, -1)
         positions, following = family.positions(self._model, ids, visual)
-        named: dict[str, Any] = {
-            "inputs_embeds": embedded.index_copy(1, at, features.to(embedded)),
-            "position_ids": positions.expand(*positions.shape[:-2], len(passes), -1),
-        }
-        if family.deep:
-            levels = zip(*(each.deep for each, _ in passes), strict=True)
-            named["visual_pos_masks"] = (ids == layout.token_id).expand(len(passes), -1)
-            named["deepstack_visual_embeds"] = [torch.cat(level) for level in levels]
-        return Inputs(visual, layout, named, at[: len(visual.features)], following)
+        ids, at, positions = (each.to(device, non_blocking=True) for each in (ids, at, positions))
+        self._place = Place(layout, visual.grid, ids, at, positions, following)
+        return self._place
 
     def _prefill(self, passes: Sequence[Pass], text: Any) -> HfPrefix:
         """System and visual tokens of B passes through `text`."""

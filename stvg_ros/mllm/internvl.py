@@ -31,8 +31,8 @@ def encode(model: Any, numbers: ImageNumbers, images: Images, total: int) -> Vis
     side = int(size[0] // vision.patch_size[0] * model.config.downsample_ratio)
     parts = []
     for start in range(0, len(images), CHUNK):
-        pixels = torch.from_numpy(normalised(images[start : start + CHUNK], *size, numbers))
-        output = model.model.get_image_features(pixels.to(model.device, model.dtype))
+        pixels = normalised(images[start : start + CHUNK], *size, numbers, model.device)
+        output = model.model.get_image_features(pixels.to(model.dtype))
         parts.append(output.pooler_output.flatten(0, 1))
     return VisualTokens(torch.cat(parts), (len(images), side, side), slots_of(len(images), 1))
 

@@ -40,8 +40,8 @@ def tower(model: Any, numbers: ImageNumbers, images: Images, size: tuple[int, in
     """What the model makes of each chunk of frames at `size` (height, width), `(n, D)`."""
     features = []
     for start in range(0, len(images), CHUNK):
-        pixels = torch.from_numpy(normalised(images[start : start + CHUNK], *size, numbers))
-        output = model.model.get_video_features(pixels[None].to(model.device, model.dtype))
+        pixels = normalised(images[start : start + CHUNK], *size, numbers, model.device)
+        output = model.model.get_video_features(pixels[None].to(model.dtype))
         features.append(output.pooler_output[0])
     return features
 

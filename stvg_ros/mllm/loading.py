@@ -23,6 +23,7 @@ from typing import Any
 
 import torch
 import transformers
+from torch import nn
 from transformers.utils.hub import cached_file
 
 from stvg_ros.config import ModelConfig
@@ -32,6 +33,7 @@ from stvg_ros.mllm.families import FAMILIES
 from stvg_ros.mllm.family import Checkpoint
 from stvg_ros.mllm.preprocess import ImageNumbers
 from stvg_ros.mllm.rows import NAME
+from stvg_ros.mllm.vision import PatchProduct
 
 # Small beside the language model, and what they lose every later step would see.
 KEPT_WHOLE = [
@@ -233,6 +235,9 @@ def frozen(model: Any) -> Any:
     """The model, for asking only: its attention can be read, its weights get no gradient."""
     # Only the language model's attention is read; the vision tower keeps plain fused attention.
     model.model.language_model.config._attn_implementation = NAME
+    embedding = getattr(getattr(model.model, "visual", None), "patch_embed", None)
+    if embedding is not None and isinstance(embedding.proj, nn.Conv3d):
+        embedding.proj = PatchProduct(embedding.proj)
     return model.eval().requires_grad_(False)
 
 

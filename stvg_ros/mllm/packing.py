@@ -58,15 +58,19 @@ def packed(
     own = (owner[:, None] == owner) & (within[:, None] >= within)
     mask = torch.cat([own.new_ones(len(owner), known), own], dim=1)
     rows = [
-        int(start) + candidate
-        for start, suffix in zip(starts, suffixes, strict=True)
+        start + candidate
+        for start, suffix in zip(starts.tolist(), suffixes, strict=True)
         for candidate in suffix.candidates
     ]
+
+    def there(tensor: Tensor) -> Tensor:
+        return tensor.to(device, non_blocking=True)
+
     return Packed(
-        ids=torch.tensor([[token for suffix in suffixes for token in suffix.ids]], device=device),
-        positions=(within + next_position)[None].to(device),
-        mask=mask[None, None].to(device),
-        rows=torch.tensor(rows, device=device),
+        ids=there(torch.tensor([[token for suffix in suffixes for token in suffix.ids]])),
+        positions=there((within + next_position)[None]),
+        mask=there(mask[None, None]),
+        rows=there(torch.tensor(rows)),
         counts=[len(suffix.candidates) for suffix in suffixes],
-        ends=(starts + lengths - 1).to(device),
+        ends=there(starts + lengths - 1),
     )

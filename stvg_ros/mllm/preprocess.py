@@ -19,16 +19,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor
 
 from stvg_ros.errors import ModelError
 
 Images = Sequence[NDArray[np.uint8]]
+CPU = torch.device("cpu")
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
@@ -88,18 +92,52 @@ class ImageNumbers:
             ) from error
 
 
-def normalised(images: Images, height: int, width: int, numbers: ImageNumbers) -> NDArray[Any]:
+def normalised(
+    images: Images, height: int, width: int, numbers: ImageNumbers, device: torch.device = CPU
+) -> Tensor:
     """`(T, 3, height, width)` float32; the whole image is stretched to that size."""
-    mean = np.array(numbers.mean, np.float32)
-    std = np.array(numbers.std, np.float32)
-    out = np.empty((len(images), 3, height, width), np.float32)
-    for index, image in enumerate(images):
-        if image.shape[:2] != (height, width):
-            resample = Image.Resampling(numbers.resample)
-            image = np.asarray(Image.fromarray(image).resize((width, height), resample))
-        scaled = image.astype(np.float32) * np.float32(numbers.rescale)
-        out[index] = ((scaled - mean) / std).transpose(2, 0, 1)
-    return out
+    pixels = _stretched(images, height, width, numbers).to(device, non_blocking=True)
+    return _scaled(pixels.permute(0, 3, 1, 2).contiguous(), numbers)
+
+
+def patches(
+    images: Images, height: int, width: int, numbers: ImageNumbers, device: torch.device = CPU
+) -> Tensor:
+    """`(S * H/p * W/p, 3 * P * p * p)` float32, the m x m patches of a token together.
+
+    A last slot that lacks frames repeats the last one.
+    """
+    p, m, pair = numbers.patch, numbers.merge, numbers.pair
+    images = [*images, *[images[-1]] * (-len(images) % pair)]
+    pixels = _stretched(images, height, width, numbers).to(device, non_blocking=True)
+    rows, columns = height // (p * m), width // (p * m)
+    cut = pixels.view(-1, pair, rows, m, p, columns, m, p, 3)
+    # Bytes are put in order, a quarter of the numbers that they become.
+    ordered = cut.permute(0, 2, 5, 3, 6, 8, 1, 4, 7).reshape(-1, 3, pair * p * p)
+    return _scaled(ordered, numbers).flatten(1)
+
+
+def _stretched(images: Images, height: int, width: int, numbers: ImageNumbers) -> Tensor:
+    """`(T, height, width, 3)` bytes; threads share the frames, for resizing frees the others."""
+    resample = Image.Resampling(numbers.resample)
+
+    def resized(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        if image.shape[:2] == (height, width):
+            return image
+        return np.asarray(Image.fromarray(image).resize((width, height), resample))
+
+    with ThreadPoolExecutor(torch.get_num_threads()) as threads:
+        return torch.from_numpy(np.stack(list(threads.map(resized, images))))
+
+
+def _scaled(pixels: Tensor, numbers: ImageNumbers) -> Tensor:
+    """`(n, 3, ...)` bytes to float32, channel by channel, in the order of the library's sums."""
+    shape = (3, *[1] * (pixels.ndim - 2))
+    mean, std = (
+        torch.tensor(values, dtype=torch.float32).view(shape).to(pixels.device, non_blocking=True)
+        for values in (numbers.mean, numbers.std)
+    )
+    return pixels.float().mul_(numbers.rescale).sub_(mean).div_(std)
 
 
 def square_size(numbers: ImageNumbers, default: int) -> tuple[int, int]:
@@ -153,21 +191,3 @@ def fitted_size(
 def slots_of(frames: int, pair: int) -> tuple[tuple[int, ...], ...]:
     """Which frames each slot covers; the last one may cover fewer."""
     return tuple(tuple(range(start, min(start + pair, frames))) for start in range(0, frames, pair))
-
-
-def patches(pixels: NDArray[Any], numbers: ImageNumbers) -> NDArray[Any]:
-    """`(T, 3, H, W)` to `(S * H/p * W/p, 3 * P * p * p)`, the m x m patches of a token together.
-
-    A last slot that lacks frames repeats the last one.
-    """
-    p, m, pair = numbers.patch, numbers.merge, numbers.pair
-    lacking = -len(pixels) % pair
-    if lacking:
-        pixels = np.concatenate([pixels, np.repeat(pixels[-1:], lacking, axis=0)])
-    frames, channels, height, width = pixels.shape
-    slots, rows, columns = frames // pair, height // (p * m), width // (p * m)
-    cut = pixels.reshape(slots, pair, channels, rows, m, p, columns, m, p)
-    flat: NDArray[Any] = cut.transpose(0, 3, 6, 4, 7, 2, 1, 5, 8).reshape(
-        slots * rows * columns * m * m, channels * pair * p * p
-    )
-    return flat

@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -65,6 +66,9 @@ class Prompt:
         self._path = path
         video = {"type": "video"}
         self._text = self._render([_turn("user", [video, {"type": "text", "text": SENTINEL}])])
+        # The passes of a command ask the same questions about the same grid of tokens.
+        self._suffix = lru_cache(maxsize=64)(self._suffix_after)
+        self._tail = lru_cache(maxsize=8)(self._last_id)
 
     def _render(self, messages: list[dict[str, Any]]) -> str:
         try:
@@ -112,9 +116,11 @@ class Prompt:
         It is tokenised after the visual block's last token, so that the ids are those of the
         whole prompt.
         """
-        _, between, after = self.parts(layout.placeholder)
-        question = question.strip()
-        last = self._tokenizer.convert_ids_to_tokens(int(self.prefix_tail(layout)))
+        return self._suffix(self.prefix_tail(layout), layout.placeholder, question.strip())
+
+    def _suffix_after(self, tail: int, placeholder: str, question: str) -> Suffix:
+        _, between, after = self.parts(placeholder)
+        last = self._tokenizer.convert_ids_to_tokens(tail)
         known = self._tokenizer(last, add_special_tokens=False)["input_ids"]
         text = last + between + question + after
         coded = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
@@ -128,7 +134,10 @@ class Prompt:
 
     def prefix_tail(self, layout: Layout) -> int:
         """Id of the last token of the visual block, a special token."""
-        return int(self._tokenizer(layout.text, add_special_tokens=False)["input_ids"][-1])
+        return self._tail(layout.text)
+
+    def _last_id(self, text: str) -> int:
+        return int(self._tokenizer(text, add_special_tokens=False)["input_ids"][-1])
 
     def chat(self, system: str, prompt: str) -> Tensor:
         """`(1, n)` ids of a text-only prompt; a template without a system role gets one text."""

@@ -25,10 +25,10 @@ from stvg_ros.mllm.preprocess import (
     ImageNumbers,
     Images,
     fitted_size,
-    normalised,
     patches,
     slots_of,
 )
+from stvg_ros.mllm.vision import run_tower
 
 # Largest share of one frame, in tokens, that the library grants a video; the files of older
 # checkpoints hold the much larger bound for single images.
@@ -69,10 +69,12 @@ def tower(
     deep: list[list[Tensor]] = []
     for start in range(0, len(images), step):
         some = images[start : start + step]
-        pixels = torch.from_numpy(patches(normalised(some, height, width, numbers), numbers))
-        slots = len(slots_of(len(some), numbers.pair))
-        output = model.model.get_video_features(
-            pixels.to(model.device), torch.tensor([[slots, *grid]], device=model.device)
+        output = run_tower(
+            model.model.visual,
+            model.model.get_video_features,
+            patches(some, height, width, numbers, model.device),
+            (len(slots_of(len(some), numbers.pair)), *grid),
+            numbers.merge,
         )
         features.append(torch.cat(output.pooler_output))
         levels = getattr(output, "deepstack_features", None) or ()

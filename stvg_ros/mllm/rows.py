@@ -25,6 +25,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
@@ -77,7 +78,7 @@ class Recorder:
             visible = mask[:, :, self.rows] == 0
         weights = scores.masked_fill_(~visible, float("-inf")).softmax(-1)
         self.largest = max(self.largest, weights.numel())
-        layer = weights[..., self.columns].mean(1)
+        layer = weights.mean(1)[..., self.columns]
         self.total = layer if self.total is None else self.total + layer
         self.layers += 1
 
@@ -109,10 +110,20 @@ def attend(
     if recorder and recorder.first_layer <= module.layer_idx <= recorder.last_layer:
         scale = query.shape[-1] ** -0.5 if scaling is None else scaling
         recorder.add(query, key, attention_mask, scale)
-    output, _ = sdpa_attention_forward(
-        module, query, key, value, attention_mask, scaling=scaling, **rest
+    groups = query.shape[1] // key.shape[1]
+    if attention_mask is None or groups == 1:
+        output, _ = sdpa_attention_forward(
+            module, query, key, value, attention_mask, scaling=scaling, **rest
+        )
+        return output, None
+    # The library would repeat the prefix's keys and values for every head of a group, and the
+    # backward pass would keep the copies. Heads of a group are more rows of one head instead.
+    rows = query.reshape(*key.shape[:2], -1, query.shape[-1])
+    output = functional.scaled_dot_product_attention(
+        rows, key, value, attn_mask=attention_mask.repeat(1, 1, groups, 1), scale=scaling
     )
-    return output, None
+    heads = output.view(*key.shape[:2], groups, *query.shape[2:]).permute(0, 3, 1, 2, 4)
+    return heads.flatten(2, 3), None
 
 
 AttentionInterface.register(NAME, attend)

@@ -26,10 +26,10 @@ from stvg_ros.mllm.preprocess import (
     ImageNumbers,
     Images,
     fitted_size,
-    normalised,
     patches,
     slots_of,
 )
+from stvg_ros.mllm.vision import run_tower
 
 # The model is told that frames are a second apart, as its own sampling makes them.
 FRAMES_PER_SECOND = 1.0
@@ -61,11 +61,13 @@ def encode(model: Any, numbers: ImageNumbers, images: Images, total: int) -> Vis
     features = []
     for start in range(0, len(images), CHUNK):
         some = images[start : start + CHUNK]
-        pixels = torch.from_numpy(patches(normalised(some, height, width, numbers), numbers))
-        output = model.model.get_video_features(
-            pixels.to(model.device),
-            torch.tensor([[len(some), rows, columns]], device=model.device),
-            torch.tensor([numbers.merge], device=model.device),
+        output = run_tower(
+            model.model.vision_model,
+            model.model.get_video_features,
+            patches(some, height, width, numbers, model.device),
+            (len(some), rows, columns),
+            numbers.merge,
+            torch.tensor([numbers.merge]),
         )
         features.append(torch.cat(output.pooler_output))
     grid = (len(images), rows // numbers.merge, columns // numbers.merge)
