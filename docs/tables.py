@@ -116,7 +116,16 @@ def accuracy(ablations: Sequence[dict[str, Any]], names: tuple[str, ...] = ()) -
     return markdown(["", *metrics.values(), "absence AUROC"], rows)
 
 
-SEED_ROWS = ("whole window", "mean of the tokens", "+ both prompts", "+ adaptive span")
+SEED_ROWS = (
+    "mean of the tokens",
+    "+ token selection",
+    "+ spatial prompt",
+    "+ temporal prompt",
+    "+ both prompts",
+    "+ TAS",
+    "+ adaptive span",
+    "both prompts, negated gradient",
+)
 
 
 def training_seeds(ablations: Sequence[dict[str, Any]]) -> str:
