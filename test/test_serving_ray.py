@@ -148,21 +148,26 @@ class Served:
         found = (pid for pid, arguments in self.processes() if "ServeReplica:stvg" in arguments)
         return next(found, None)
 
-    def replica_at(self, path):
-        """The name of the replica that answers at a path; None while there is none."""
+    def replica_at(self, path, before=None):
+        """The name of the replica that answers at a path, once it is not the one of before."""
         head = f"GET {path}/metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n"
-        answer = self.ask(head + f"authorization: Bearer {TOKEN}0")
-        named = re.search(rb'replica="(\w+)"', answer)
-        return named and named[1]
+        end_s = time.monotonic() + READY_S
+        while time.monotonic() < end_s:
+            with contextlib.suppress(OSError):  # Serve keeps requests until there is a replica
+                answer = self.ask(head + f"authorization: Bearer {TOKEN}0")
+                named = re.search(rb'replica="(\w+)"', answer)
+                if named and named[1] != before:
+                    return named[1]
+            time.sleep(0.2)
+        raise AssertionError(f"no other replica than {before} at {path!r} in {READY_S:g} s")
 
     def deploy(self, config):
         """Gives a Serve config to the Ray that runs."""
-        ray = next(arguments for _, arguments in self.processes() if "/gcs_server " in arguments)
-        port = re.search(r"--gcs_server_port=(\d+)", ray)[1]
-        host = re.search(r"--node-ip-address=(\S+)", ray)[1]
+        raylet = next(arguments for _, arguments in self.processes() if "/raylet " in arguments)
+        address = re.search(r"--gcs-address=(\S+)", raylet)[1]
         subprocess.run(
-            [sys.executable, "-c", DEPLOY, f"{host}:{port}"], cwd=self.folder, check=True,
-            input=json.dumps(config), text=True, env={**os.environ, "RAY_AUTH_MODE": "token"},
+            [sys.executable, "-c", DEPLOY, address], cwd=self.folder, check=True, text=True,
+            input=json.dumps(config), env={**os.environ, "RAY_AUTH_MODE": "token"}, timeout=READY_S,
         )  # fmt: skip
 
     def stop(self):
@@ -305,7 +310,6 @@ def test_a_cluster_file_gives_two_models_and_an_update_loses_no_command(
     large, small = config["applications"]
     small["deployments"][0]["num_replicas"] = 1
     served.deploy(config)
-    until(lambda: served.replica_at("/large") and served.replica_at("/small"), READY_S)
     before = served.replica_at("/large"), served.replica_at("/small")
     assert connect(6, "/small").ground(short, query, no_checkpoint).best.boxes
 
@@ -323,7 +327,7 @@ def test_a_cluster_file_gives_two_models_and_an_update_loses_no_command(
     asking.start()
     large["args"]["settings"]["serving.max_queue"] = 8
     served.deploy(config)
-    until(lambda: served.replica_at("/large") not in (None, before[0]), READY_S)
+    served.replica_at("/large", before[0])
     told = len(answers)
     until(lambda: len(answers) > told + 3 or errors, READY_S)
     over.set()
