@@ -581,6 +581,13 @@ class ServingConfig(Group):
         minimum=1024,
         maximum=2**44,
     )
+    ahead_bytes: int = setting(
+        1024 * 1024 * 1024,
+        "features of frames encoded ahead, of all sessions of a replica, on the model's device",
+        unit="bytes",
+        minimum=0,
+        maximum=2**44,
+    )
     session_s: float = setting(
         60.0, "a session that nobody uses ends", unit="s", minimum=0.1, maximum=86400.0
     )

@@ -73,6 +73,8 @@ class Toy:
         self.clips: list[Clip] = []
         self.ended: list[Exception] = []
         self.config = Config()
+        self.slots = 0  # how many there are to encode ahead
+        self.prepared_bytes = 0
 
     def build(self, config, around):
         self.proposer = around(FixedProposer((1.0, 2.0, 30.0, 40.0)))
@@ -80,6 +82,18 @@ class Toy:
 
     def reconfigure(self, config: Config) -> None:
         self.config = config
+
+    def prepare(self, clip: Clip) -> bool:
+        self.started.set()
+        self.go.wait(60)
+        if self.slots == 0:
+            return False
+        self.slots -= 1
+        self.asked.append(f"prepare {clip.frames[0].frame_id}")
+        return True
+
+    def forget(self) -> None:
+        self.asked.append("forget")
 
     def ground(self, clip: Clip, query: Query, checkpoint, preliminary=None) -> Grounding:
         self.asked.append(query.text)

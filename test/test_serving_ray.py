@@ -17,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -50,6 +51,15 @@ READY_S = 400.0  # undisturbed 15 s
 CLIENTS = 8
 # The presence check would hide the boxes that are compared.
 SETTINGS = {"presence.enabled": False}
+CLUSTER = Path(__file__).resolve().parent.parent / "config" / "serving" / "cluster.yaml"
+# What Ray does with a config that `serve deploy` sends to its dashboard.
+DEPLOY = """
+import json, sys, ray
+from ray.serve.context import _get_global_client
+from ray.serve.schema import ServeDeploySchema
+ray.init(sys.argv[1], namespace="serve", log_to_driver=False)
+_get_global_client().deploy_apps(ServeDeploySchema(**json.load(sys.stdin)))
+"""
 
 
 def free_port():
@@ -124,15 +134,41 @@ class Served:
                 answer += piece
         return bytes(answer)
 
+    def processes(self):
+        """Process numbers and command lines of Ray's processes."""
+        for line in subprocess.run(
+            ["ps", "-ewwo", "pid=,sid=,args="], capture_output=True, text=True, check=True
+        ).stdout.splitlines():
+            pid, session, arguments = line.split(None, 2)
+            if int(session) == self.process.pid:
+                yield int(pid), arguments
+
     def replica(self):
         """The process that has the model."""
-        for line in subprocess.run(
-            ["ps", "-eo", "pid=,ppid=,sid=,args="], capture_output=True, text=True, check=True
-        ).stdout.splitlines():
-            pid, _, session, arguments = line.split(None, 3)
-            if "ServeReplica" in arguments and int(session) == self.process.pid:
-                return int(pid)
-        return None
+        found = (pid for pid, arguments in self.processes() if "ServeReplica:stvg" in arguments)
+        return next(found, None)
+
+    def replica_at(self, path, before=None):
+        """The name of the replica that answers at a path, once it is not the one of before."""
+        head = f"GET {path}/metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n"
+        end_s = time.monotonic() + READY_S
+        while time.monotonic() < end_s:
+            with contextlib.suppress(OSError):  # Serve keeps requests until there is a replica
+                answer = self.ask(head + f"authorization: Bearer {TOKEN}0")
+                named = re.search(rb'replica="(\w+)"', answer)
+                if named and named[1] != before:
+                    return named[1]
+            time.sleep(0.2)
+        raise AssertionError(f"no other replica than {before} at {path!r} in {READY_S:g} s")
+
+    def deploy(self, config):
+        """Gives a Serve config to the Ray that runs."""
+        raylet = next(arguments for _, arguments in self.processes() if "/raylet " in arguments)
+        address = re.search(r"--gcs-address=(\S+)", raylet)[1]
+        subprocess.run(
+            [sys.executable, "-c", DEPLOY, address], cwd=self.folder, check=True, text=True,
+            input=json.dumps(config), env={**os.environ, "RAY_AUTH_MODE": "token"}, timeout=READY_S,
+        )  # fmt: skip
 
     def stop(self):
         if self.process.poll() is None:
@@ -158,11 +194,11 @@ def served(secrets):
 def connect(served, secrets):
     made = []
 
-    def client(number=0, **settings):
+    def client(number=0, path="", **settings):
         flat = {
             **SETTINGS,
             "backend": "remote",
-            "remote.address": f"https://127.0.0.1:{served.port}",
+            "remote.address": f"https://127.0.0.1:{served.port}{path}",
             "remote.ca_file": str(secrets / "certificate.pem"),
             "remote.token_file": str(secrets / f"token-{number}"),
             "remote.timeout_s": 60.0,
@@ -261,6 +297,46 @@ def test_intruders_are_refused_with_a_reason_and_the_server_lives(connect, serve
     assert connect(3).ground(clip, query, no_checkpoint).best.status is Status.FOUND
 
 
+def test_a_cluster_file_gives_two_models_and_an_update_loses_no_command(
+    connect, served, secrets, scene
+):
+    clip, query = scene
+    short = Clip(clip.frames[:6])
+    config = yaml.safe_load(CLUSTER.read_text(encoding="utf-8"))
+    for app in config["applications"]:
+        app["args"]["token_file"] = str(secrets / "tokens")
+        app["args"]["settings"].update({"model.path": "embedded", "model.device": "cpu"})
+        app["deployments"][0]["ray_actor_options"] = {"num_cpus": 0.1}
+    large, small = config["applications"]
+    small["deployments"][0]["num_replicas"] = 1
+    served.deploy(config)
+    before = served.replica_at("/large"), served.replica_at("/small")
+    assert connect(6, "/small").ground(short, query, no_checkpoint).best.boxes
+
+    client = connect(7, "/large", retries=0)
+    over, answers, errors = threading.Event(), [], []
+
+    def ask():
+        while not over.is_set():
+            try:
+                answers.append(client.ground(short, query, no_checkpoint).best.boxes)
+            except StvgError as error:
+                errors.append(error)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    large["args"]["settings"]["serving.max_queue"] = 8
+    served.deploy(config)
+    served.replica_at("/large", before[0])
+    told = len(answers)
+    until(lambda: len(answers) > told + 3 or errors, READY_S)
+    over.set()
+    asking.join(READY_S)
+    assert not errors
+    assert len(set(answers)) == 1
+    assert served.replica_at("/small") == before[1]
+
+
 def test_a_replica_killed_in_mid_request_is_survived(connect, served, scene):
     clip, query = scene
     client = connect(4, retries=5, breaker_failures=100)
@@ -306,8 +382,7 @@ def test_a_public_address_is_refused_without_token_and_tls():
 def test_the_cluster_file_is_one_that_serve_accepts():
     from ray.serve.schema import ServeDeploySchema
 
-    path = Path(__file__).resolve().parent.parent / "config" / "serving" / "cluster.yaml"
-    config = ServeDeploySchema(**yaml.safe_load(path.read_text(encoding="utf-8")))
+    config = ServeDeploySchema(**yaml.safe_load(CLUSTER.read_text(encoding="utf-8")))
     for app in config.applications:
         built = application(app.args)
         assert [deployment.name for deployment in app.deployments] == ["Grounding"]

@@ -42,6 +42,15 @@ class Encoder:
         """How many slots are kept."""
         return len(self._kept)
 
+    @property
+    def nbytes(self) -> int:
+        """Memory of the kept slots, on the model's device."""
+        return sum(tokens.nbytes for tokens in self._kept.values())
+
+    def forget(self) -> None:
+        """Lets go of the slots whose frames are gone."""
+        self._kept = {key: kept for key, kept in self._kept.items() if all(ref() for ref in key[0])}
+
     def prepare(self, frames: Sequence[Frame], total: int) -> bool:
         """Encodes the oldest complete slot of `frames` that is not kept; False if all are.
 
@@ -49,7 +58,7 @@ class Encoder:
             frames: what a command would sample now.
             total: frames of a full sample.
         """
-        self._kept = {key: kept for key, kept in self._kept.items() if all(ref() for ref in key[0])}
+        self.forget()
         for slot in self._slots(frames):
             key = _key(slot, total)
             if len(slot) == self._mllm.frames_per_slot and key not in self._kept:
@@ -65,6 +74,7 @@ class Encoder:
             total: as in `prepare` when `frames` may have been prepared: then each slot is encoded
                 on its own, ahead or now, with the same numbers. 0 encodes all at once.
         """
+        self.forget()
         if total == 0:
             return self._mllm.encode([frame.image for frame in frames])
         return joined_slots(

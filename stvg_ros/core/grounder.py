@@ -85,8 +85,8 @@ class Clock:
 class LocalGrounder:
     """Grounds queries with a model in this process.
 
-    Thread contract: one thread calls `ground` and `prepare`; any thread may call `reconfigure`,
-    which takes effect with the next call.
+    Thread contract: any thread may call `reconfigure`, which takes effect with the next call; one
+    thread uses the rest.
     """
 
     def __init__(
@@ -130,6 +130,15 @@ class LocalGrounder:
             return False
         frames = [clip.frames[i] for i in sampled]
         return self._encoder.prepare(frames, self._wanted(config))
+
+    @property
+    def prepared_bytes(self) -> int:
+        """Memory of what `prepare` has encoded, on the model's device."""
+        return self._encoder.nbytes
+
+    def forget(self) -> None:
+        """Lets go of what was encoded for frames that are gone; `prepare` does it too."""
+        self._encoder.forget()
 
     def ground(
         self,

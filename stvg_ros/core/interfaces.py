@@ -51,6 +51,11 @@ class VisualTokens:
         if len(self.slots) != slots:
             raise ValueError(f"VisualTokens.slots: expected {slots}, got {len(self.slots)}")
 
+    @property
+    def nbytes(self) -> int:
+        """Memory of the features."""
+        return sum(tensor.nbytes for tensor in (self.features, *self.deep))
+
     def reversed(self) -> VisualTokens:
         """The tokens in the reversed order of slots (paper, section 4.4); `slots` follow."""
         return replace(

@@ -56,7 +56,7 @@ class App:
     """Sessions, queue and counts of one replica, behind `handle`.
 
     Thread contract: the event loop's thread calls `handle`; pictures are decoded by its helpers,
-    and commands grounded by the runner's thread.
+    and commands grounded, and frames encoded ahead, by the runner's thread.
     """
 
     def __init__(self, config: Config, build: Build, token_file: str, replica: str) -> None:
@@ -70,7 +70,7 @@ class App:
         self._rates = Rates(self._limits.client_rate_hz)
         self._sessions = Sessions(self._limits)
         self._metrics = metrics.Metrics(replica)
-        self._runner = Runner(config, build)
+        self._runner = Runner(config, build, self._sessions.seen)
 
     async def handle(self, http: HttpRequest) -> Response:
         """Answers a request, whatever it is."""
@@ -117,6 +117,7 @@ class App:
             "commands_waiting": self._runner.waiting,
             "sessions": len(self._sessions),
             "session_bytes": self._sessions.nbytes,
+            "prepared_bytes": self._runner.prepared_bytes,
         }
         return PlainTextResponse(self._metrics.text(gauges), media_type=metrics.MEDIA_TYPE)
 
@@ -127,6 +128,7 @@ class App:
         batch = unpacked(FrameBatch, await self._body(http))
         frames = await self._decoded(batch.frames, await_all=True)
         count = self._sessions.put(key, frames, batch.keep_from)
+        self._runner.observe(key, batch.settings)
         return Response(packed(Stored(VERSION, count)), media_type=MEDIA_TYPE)
 
     async def _ground(self, http: HttpRequest) -> Response:
@@ -156,7 +158,7 @@ class App:
             with contextlib.suppress(RuntimeError):  # the loop has ended with the replica
                 loop.call_soon_threadsafe(events.put_nowait, event)
 
-        job = Job(key[0] or key[1], request, clip, tell, received_s)
+        job = Job(key, request, clip, tell, received_s)
         self._runner.submit(job)
         stream = self._stream(job, events)
         if not plain:

@@ -85,7 +85,11 @@ class RemoteGrounder:
         self._channel = Channel(address, remote.timeout_s)
         frames = Channel(address, remote.timeout_s)
         self._outbox = Outbox(
-            self._ledger, remote.jpeg_quality, lambda body: self._upload(frames, body), frames.abort
+            self._ledger,
+            remote.jpeg_quality,
+            lambda: chosen_settings(self._config),
+            lambda body: self._upload(frames, body),
+            frames.abort,
         )
 
     @property

@@ -42,6 +42,10 @@ class GivenTubes:
         """Sets the tubes over the frames of `clip` for the next command; None asks `inner`."""
         self._clip, self._tubes = clip, tubes
 
+    def forget(self) -> None:
+        """Lets go of the command's frames and tubes."""
+        self._clip = self._tubes = None
+
     def propose(self, clip: Clip, query: SplitQuery) -> tuple[CandidateTube, ...]:
         """Candidate tubes over `clip`, which is the clip given or a part of it."""
         if self._tubes is None or self._clip is None:

@@ -18,7 +18,7 @@ import logging
 import threading
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ from stvg_ros.errors import StvgError
 from stvg_ros.serving.codec import packed
 from stvg_ros.serving.pictures import encoded
 from stvg_ros.serving.schema import VERSION, FrameBatch, SentFrame
+from stvg_ros.setting import Value
 from stvg_ros.types import Frame
 
 _MAX_WAITING = 256  # what a slow network leaves behind is sent with the command
@@ -103,18 +104,25 @@ class Outbox:
     """
 
     def __init__(
-        self, ledger: Ledger, quality: int, send: Callable[[bytes], None], abort: Callable[[], None]
+        self,
+        ledger: Ledger,
+        quality: int,
+        settings: Callable[[], Mapping[str, Value]],
+        send: Callable[[bytes], None],
+        abort: Callable[[], None],
     ) -> None:
         """Starts the thread.
 
         Args:
             ledger: is told what arrived.
             quality: of the JPEGs, see `encoded`.
+            settings: those of the commands to come, as of `FrameBatch`.
             send: sends a packed `FrameBatch`; raises StvgError.
             abort: ends a `send` that is on its way.
         """
         self._ledger = ledger
         self._quality = quality
+        self._settings = settings
         self._send = send
         self._abort = abort
         self._waiting: deque[Frame] = deque(maxlen=_MAX_WAITING)
@@ -171,5 +179,6 @@ class Outbox:
             if number in lacking  # a command was sooner
         )
         if sent:
-            self._send(packed(FrameBatch(VERSION, sent, self._ledger.keep_from())))
+            keep_from = self._ledger.keep_from()
+            self._send(packed(FrameBatch(VERSION, sent, keep_from, self._settings())))
             self._ledger.arrived(lacking)

@@ -10,7 +10,7 @@
 # or implied. See the License for the specific language governing permissions and limitations under
 # the License.
 
-"""One thread of a replica that grounds what clients ask, one command after another."""
+"""One thread of a replica that grounds commands in turn, and encodes frames when there is none."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -31,13 +31,17 @@ from stvg_ros.errors import (
     QueueFullError,
     StvgError,
 )
+from stvg_ros.serving.ahead import windows
 from stvg_ros.serving.given_tubes import GivenTubes
 from stvg_ros.serving.schema import VERSION, Event, Failure, Request
-from stvg_ros.types import Clip, Grounding
+from stvg_ros.serving.sessions import Key
+from stvg_ros.setting import Value
+from stvg_ros.types import Clip, Frame, Grounding
 
 Build = Callable[[Config, Callable[[Proposer], Proposer]], Grounder]
 
 _LOG = logging.getLogger(__name__)
+_TIDY_S = 5.0  # between looks, of a thread with nothing to do, for features of frames that are gone
 
 
 @dataclass(eq=False)
@@ -45,41 +49,56 @@ class Job:
     """A command in a replica.
 
     Attributes:
-        client: who asked.
+        key: who asked, and for which session ("" is none).
         tell: is given the events, from any thread; the last one has an answer or a failure.
         received_s: monotonic time of receipt.
         canceled: set when nobody waits for the answer any more.
     """
 
-    client: str
+    key: Key
     request: Request
     clip: Clip
     tell: Callable[[Event], None]
     received_s: float = field(default_factory=time.monotonic)
     canceled: threading.Event = field(default_factory=threading.Event)
 
+    @property
+    def client(self) -> str:
+        """What bounds on one client count by: without tokens, sessions tell clients apart."""
+        return self.key[0] or self.key[1]
+
 
 class Runner:
     """Grounds jobs in order of receipt; a client's share of the queue is bounded.
 
+    While no job waits, frames of sessions that want it are encoded ahead (`sampling.ahead`), one
+    slot of a session after one of the next.
+
     Thread contract: any thread may call the public methods; its own thread uses the grounder.
     """
 
-    def __init__(self, config: Config, build: Build) -> None:
+    def __init__(
+        self, config: Config, build: Build, frames_of: Callable[[Key], Sequence[Frame]]
+    ) -> None:
         """Loads the grounder, then starts the thread.
 
         Args:
             config: limits, and the settings that clients may override.
             build: makes the grounder, with its proposer wrapped by the function given.
+            frames_of: the frames that a session has now, in order.
 
         Raises:
             StvgError: the grounder cannot be loaded.
         """
         self._config = config
+        self._flat = config.flat()
         self._wrapped: list[GivenTubes] = []
         self._grounder: Any = build(config, self._wrap)
+        self._frames_of = frames_of
         self._jobs: deque[Job] = deque()
+        self._unprepared: dict[Key, Config] = {}  # sessions with new frames, longest waiting first
         self._running: Job | None = None
+        self.prepared_bytes = 0
         self._changed = threading.Condition()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="grounding", daemon=True)
@@ -101,8 +120,10 @@ class Runner:
 
         Raises:
             QueueFullError: the queue, or the client's share of it, is full.
+            ConfigError: a setting is refused.
         """
         limits = self._config.serving
+        config = self._with(job.request.settings)
         with self._changed:
             held = [*self._jobs, *([self._running] if self._running else [])]
             own = sum(other.client == job.client for other in held)
@@ -117,7 +138,21 @@ class Runner:
                     f"serving.max_queue = {limits.max_queue}; send it again later"
                 )
             self._jobs.append(job)
+            if job.key[1] and config.sampling.ahead:
+                self._unprepared[job.key] = config
             self._changed.notify()
+
+    def observe(self, key: Key, settings: Mapping[str, Value]) -> None:
+        """Tells of new frames in a session, whose client has these settings.
+
+        Raises:
+            ConfigError: a setting is refused.
+        """
+        if settings.get("sampling.ahead", self._config.sampling.ahead):
+            config = self._with(settings)
+            with self._changed:
+                self._unprepared[key] = config
+                self._changed.notify()
 
     def cancel(self, job: Job) -> None:
         """Forgets a job that waits, and ends one that runs at its next stage."""
@@ -139,16 +174,51 @@ class Runner:
         self._wrapped.append(GivenTubes(inner))
         return self._wrapped[-1]
 
+    def _with(self, settings: Mapping[str, Value]) -> Config:
+        return Config.from_flat({**self._flat, **settings})
+
     def _run(self) -> None:
-        while True:
-            with self._changed:
-                self._running = None
-                while not self._jobs and not self._stopping:
-                    self._changed.wait()
-                if self._stopping:
-                    return
+        while self._turn():
+            pass
+
+    def _turn(self) -> bool:
+        """One job, or one look at a session, or a pause; False at the end.
+
+        A method of its own, so that no frame is held once it is over.
+        """
+        job, unprepared = None, None
+        with self._changed:
+            self._running = None
+            if not (self._jobs or self._unprepared or self._stopping):
+                self._changed.wait(_TIDY_S)
+            if self._stopping:
+                return False
+            if self._jobs:
                 job = self._running = self._jobs.popleft()
+            elif self._unprepared:
+                key = next(iter(self._unprepared))
+                unprepared = key, self._unprepared.pop(key)
+        if job is not None:
             job.tell(self._outcome(job))
+            return True
+        try:
+            self._grounder.forget()
+            if unprepared is not None:
+                self._prepare(*unprepared)
+            self.prepared_bytes = self._grounder.prepared_bytes
+        except Exception:  # a command will meet the same error, and be told
+            _LOG.exception("encoding frames ahead failed")
+        return True
+
+    def _prepare(self, key: Key, config: Config) -> None:
+        """Encodes a slot of each of the session's windows, within the memory for it."""
+        if self._grounder.prepared_bytes >= self._config.serving.ahead_bytes:
+            return
+        self._grounder.reconfigure(config)
+        clips = windows(self._frames_of(key), config.window.duration_s)
+        if any([self._grounder.prepare(clip) for clip in clips]):
+            with self._changed:  # the other sessions come first
+                self._unprepared.setdefault(key, config)
 
     def _outcome(self, job: Job) -> Event:
         try:
@@ -174,14 +244,17 @@ class Runner:
                 )
             job.tell(Event(VERSION, stage, progress))
 
-        settings = {**self._config.flat(), **job.request.settings}
-        self._grounder.reconfigure(Config.from_flat(settings))
+        self._grounder.reconfigure(self._with(job.request.settings))
         for proposer in self._wrapped:
             proposer.give(job.clip, job.request.tubes)
         early = ((lambda grounding: job.tell(Event(VERSION, early=_lean(grounding)))),)
-        answer = self._grounder.ground(
-            job.clip, job.request.query, checkpoint, *(early if job.request.preliminary else ())
-        )
+        try:
+            answer = self._grounder.ground(
+                job.clip, job.request.query, checkpoint, *(early if job.request.preliminary else ())
+            )
+        finally:
+            for proposer in self._wrapped:
+                proposer.forget()
         return Event(VERSION, answer=_lean(answer))
 
 

@@ -19,7 +19,7 @@ POST /v1/ground   Request in, a stream of Event out; the last one has an answer 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from stvg_ros import errors
 from stvg_ros.config import Config, settings
@@ -45,6 +45,12 @@ def _checked_version(version: int) -> None:
             f"version: expected {VERSION}, got {version}; install the same release of stvg_ros "
             "on the robot and on the server"
         )
+
+
+def _check_settings(settings: Iterable[str]) -> None:
+    for name in settings:
+        if name.split(".")[0] not in CLIENT_GROUPS:
+            raise ValueError(f"settings: {name!r} is not for clients to choose")
 
 
 @dataclass(frozen=True)
@@ -82,16 +88,19 @@ class FrameBatch:
 
     Attributes:
         keep_from: frames of smaller ids are of no more use.
+        settings: as of `Request`, of the commands to come: frames may be encoded ahead of them.
     """
 
     version: int
     frames: tuple[SentFrame, ...]
     keep_from: int = 0
+    settings: Mapping[str, bool | int | float | str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _checked_version(self.version)
         if len(self.frames) > MAX_FRAMES:
             raise ValueError(f"expected at most {MAX_FRAMES} frames, got {len(self.frames)}")
+        _check_settings(self.settings)
 
 
 @dataclass(frozen=True)
@@ -132,9 +141,7 @@ class Request:
                 raise ValueError(
                     f"tubes: expected boxes for {len(self.frames)} frames, got {len(tube.present)}"
                 )
-        for name in self.settings:
-            if name.split(".")[0] not in CLIENT_GROUPS:
-                raise ValueError(f"settings: {name!r} is not for clients to choose")
+        _check_settings(self.settings)
 
 
 class MissingFramesError(StvgError):

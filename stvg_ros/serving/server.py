@@ -49,7 +49,6 @@ _ENVIRONMENT = {
     max_ongoing_requests=1000,
     max_queued_requests=1000,
     health_check_period_s=5.0,
-    graceful_shutdown_timeout_s=30.0,
     request_router_config=RequestRouterConfig(request_router_class=_ROUTER),
     logging_config={"enable_access_log": False},
 )
@@ -100,7 +99,9 @@ def application(
     Raises:
         ConfigError: a setting is refused; told here, before replicas start and fail.
     """
-    Config.from_flat(settings)
+    config = Config.from_flat(settings)
+    # A replica that is replaced answers the commands that it has; a replica that dies does not.
+    options.setdefault("graceful_shutdown_timeout_s", config.serving.command_timeout_s)
     deployment: Any = Grounding  # the decorator's result
     return deployment.options(**options).bind(build, dict(settings), token_file)
 
