@@ -73,9 +73,11 @@ bench: setup  ## what a grounding costs here: ARGS="--shape 0.5b --scaling" for 
 accuracy: setup  ## measure the README's accuracy tables: SCENES=100 (some 20 minutes)
 	mkdir -p out
 	$(BIN)/stvg-ros ablate --split test --seed 1000 --count $(SCENES) --json out/accuracy.json
-	$(BIN)/stvg-ros ablate --split test --seed 1000 --count $(SCENES) --tubes own \
-	  --json out/accuracy_own.json
-	$(BIN)/python docs/tables.py --accuracy out/accuracy.json --own out/accuracy_own.json
+	for source in people_detector classical; do \
+	  $(BIN)/stvg-ros ablate --split test --seed 1000 --count $(SCENES) --tubes $$source \
+	    --json out/accuracy_$$source.json || exit 1; done
+	$(BIN)/python docs/tables.py --accuracy out/accuracy.json \
+	  --own out/accuracy_people_detector.json out/accuracy_classical.json
 
 clean:  ## remove what was built; the environments stay
 	rm -rf .venv-*/build .venv-*/stamps/interfaces .venv-*/stamps/modules

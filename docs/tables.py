@@ -10,7 +10,7 @@
 # or implied. See the License for the specific language governing permissions and limitations under
 # the License.
 
-"""Writes the README's tables from the code: `python docs/tables.py [--check]`.
+"""Writes the tables of the README and of docs/ from the code: `python docs/tables.py [--check]`.
 
 A table stands between `<!-- table: NAME -->` and `<!-- end -->`. Those of accuracy are measured,
 not read from the code: `make accuracy` writes them from the files of `stvg-ros ablate --json`.
@@ -23,15 +23,17 @@ import ast
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from stvg_ros.config import settings
+from stvg_ros.mllm.embedded import FOLDER as MODEL
 from stvg_ros.mllm.families import families_table
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
+PAGES = (README, ROOT / "docs" / "rendered_scenes.md")
 
 
 def markdown(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
@@ -89,11 +91,11 @@ def percent(row: dict[str, Any], metric: str) -> str:
     return f"{100 * row[metric]:.1f} ± {50 * (high - low):.1f}"
 
 
-OWN_ROWS = ("random tube", "whole window", "oracle tube", "+ adaptive span", "+ absence")
+OWN_ROWS = ("random tube", "oracle tube", "+ adaptive span")
 
 
-def accuracy(found: dict[str, Any], names: tuple[str, ...] = ()) -> str:
-    """The table of an ablation: floors, the method's parts one by one, controls; or some rows."""
+def accuracy(ablations: Sequence[dict[str, Any]], names: tuple[str, ...] = ()) -> str:
+    """The table of ablations: floors, the method's parts one by one, controls; or some rows."""
     metrics = {
         "m_tIoU": "m_tIoU",
         "m_vIoU": "m_vIoU",
@@ -104,12 +106,32 @@ def accuracy(found: dict[str, Any], names: tuple[str, ...] = ()) -> str:
         "spatial_accuracy_of_four": "of four",
     }
     rows = []
-    for row in found["rows"]:
-        if names and row["name"] not in names:
-            continue
-        absent = "" if row["group"] == "floor" else f"{row['absence_auroc']:.3f}"
-        rows.append([row["name"], *(percent(row, metric) for metric in metrics), absent])
+    for found in ablations:
+        for row in found["rows"]:
+            if names and row["name"] not in names:
+                continue
+            name = row["name"] if len(ablations) == 1 else f"{found['tubes']}: {row['name']}"
+            absent = "" if row["group"] == "floor" else f"{row['absence_auroc']:.3f}"
+            rows.append([name, *(percent(row, metric) for metric in metrics), absent])
     return markdown(["", *metrics.values(), "absence AUROC"], rows)
+
+
+SEED_ROWS = ("whole window", "mean of the tokens", "+ both prompts", "+ adaptive span")
+
+
+def training_seeds(ablations: Sequence[dict[str, Any]]) -> str:
+    """Some rows of the ablations of checkpoints that were trained from different seeds."""
+    tables = []
+    for found in ablations:
+        folder = Path(found["settings"]["model.path"])
+        folder = MODEL if str(folder) == "embedded" else folder
+        report = json.loads((folder / "training_report.json").read_text())
+        title = f"seed {report['seed']}, {report['minutes']:.0f} min"
+        lines = accuracy([found], SEED_ROWS).splitlines()
+        lines = [f"| {'' if at == 0 else title} {line}" for at, line in enumerate(lines)]
+        lines[1] = "| --- " + lines[1].removeprefix(f"| {title} ")
+        tables.append(lines)
+    return "\n".join(tables[0][:2] + [line for lines in tables for line in lines[2:]])
 
 
 def kinds(found: dict[str, Any]) -> str:
@@ -132,7 +154,7 @@ TABLES: dict[str, Callable[[], str]] = {
 
 
 def filled(text: str, tables: Mapping[str, Callable[[], str]] = TABLES) -> str:
-    """The README's text with these tables written anew."""
+    """A page's text with these tables written anew."""
 
     def table(match: re.Match[str]) -> str:
         if match[1] not in tables:
@@ -147,23 +169,32 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="write nothing")
     parser.add_argument("--accuracy", type=Path, help="an ablation among the people's true tubes")
-    parser.add_argument("--own", type=Path, help="the same among the package's own tubes")
+    parser.add_argument(
+        "--own", type=Path, nargs="+", help="the same among the package's own tubes, by source"
+    )
+    parser.add_argument(
+        "--seeds", type=Path, nargs="+", help="ablations of checkpoints of several training seeds"
+    )
     given = parser.parse_args()
     tables = dict(TABLES)
     if given.accuracy:
         found = json.loads(given.accuracy.read_text())
-        tables |= {"accuracy": lambda: accuracy(found), "kinds": lambda: kinds(found)}
+        tables |= {"accuracy": lambda: accuracy([found]), "kinds": lambda: kinds(found)}
     if given.own:
-        own = json.loads(given.own.read_text())
+        own = [json.loads(path.read_text()) for path in given.own]
         tables["own_accuracy"] = lambda: accuracy(own, OWN_ROWS)
-    text = README.read_text(encoding="utf-8")
-    wanted = filled(text, tables)
-    if given.check:
-        if text != wanted:
-            sys.stderr.write("README.md: the tables are out of date; run docs/tables.py\n")
+    if given.seeds:
+        trained = [json.loads(path.read_text()) for path in given.seeds]
+        tables["training_seeds"] = lambda: training_seeds(trained)
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        wanted = filled(text, tables)
+        if not given.check:
+            page.write_text(wanted, encoding="utf-8")
+        elif text != wanted:
+            name = page.relative_to(ROOT)
+            sys.stderr.write(f"{name}: the tables are out of date; run docs/tables.py\n")
             return 1
-        return 0
-    README.write_text(wanted, encoding="utf-8")
     return 0
 
 

@@ -85,6 +85,10 @@ def build_proposer(config: ProposalConfig) -> Proposer:
     Raises:
         ModelError, ConfigError: a checkpoint or the device cannot be used.
     """
+    if config.source == "people_detector":
+        from stvg_ros.proposals.people import PeopleProposer
+
+        return PeopleProposer.load(config)
     if config.source == "open_vocabulary":
         from stvg_ros.proposals.open_vocabulary import OpenVocabularyProposer
 

@@ -378,9 +378,15 @@ class ProposalConfig(Group):
     group_name = "proposals"
     source: str = setting(
         "classical",
-        "where candidate tubes come from: OpenCV's people detector and motion; detector and "
-        "tracker below, on what the query names; or a detector of yours on ~/detections",
-        choices=("classical", "open_vocabulary", "external"),
+        "where candidate tubes come from: OpenCV's people detector and motion; a people detector "
+        "on each image; detector and tracker below, on what the query names; or a detector of "
+        "yours on ~/detections",
+        choices=("classical", "people_detector", "open_vocabulary", "external"),
+    )
+    people_detector: str = setting(
+        "embedded",
+        "people_detector: folder or hub id of an RT-DETR, RT-DETRv2 or D-FINE that knows the class "
+        "'person'; 'embedded' is one of rendered people only",
     )
     min_frames: int = setting(
         3, "shorter tracks are dropped", unit="frames", minimum=1, maximum=100000, dynamic=True
@@ -399,9 +405,17 @@ class ProposalConfig(Group):
     tracker: str = setting(
         "facebook/sam2.1-hiera-tiny", "open_vocabulary: folder or hub id of a SAM 2 or EdgeTAM"
     )
-    device: str = setting("auto", "open_vocabulary: 'auto', 'cpu', 'cuda', 'cuda:1', ...")
+    device: str = setting("auto", "people_detector, open_vocabulary: 'auto', 'cpu', 'cuda', ...")
     box_threshold: float = setting(
         0.4, "open_vocabulary: smallest score of a box (paper)", minimum=0.0, maximum=1.0
+    )
+    new_track_threshold: float = setting(
+        0.7,
+        "people_detector: smallest score of a box that begins a track; weaker ones only go on with "
+        "tracks",
+        minimum=0.0,
+        maximum=1.0,
+        dynamic=True,
     )
     text_threshold: float = setting(
         0.4,

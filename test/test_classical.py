@@ -177,7 +177,7 @@ def test_what_was_observed_is_not_looked_at_again(monkeypatch: pytest.MonkeyPatc
     for frame in clip.frames:
         proposer.observe(frame)
     monkeypatch.setattr(
-        "stvg_ros.proposals.classical.working_copy", lambda image: pytest.fail("looked again")
+        "stvg_ros.proposals.streaming.working_copy", lambda image: pytest.fail("looked again")
     )
     proposer.propose(clip, QUERY)
 
@@ -211,7 +211,7 @@ def test_a_refused_image_is_an_error_that_names_it(monkeypatch: pytest.MonkeyPat
     def refuse(image: np.ndarray) -> np.ndarray:
         raise cv2.error("no such size")
 
-    monkeypatch.setattr("stvg_ros.proposals.classical.working_copy", refuse)
+    monkeypatch.setattr("stvg_ros.proposals.streaming.working_copy", refuse)
     for ask in (
         lambda proposer: proposer.observe(clip.frames[0]),
         lambda proposer: proposer.propose(clip, QUERY),

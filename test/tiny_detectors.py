@@ -73,6 +73,64 @@ def save_detector(folder: Path, kind: str = "grounding-dino") -> Path:
     return folder
 
 
+def save_people_detector(
+    folder: Path, kind: str = "rt_detr_v2", names: tuple[str, ...] = ("dog", "person")
+) -> Path:
+    """A whole checkpoint of a people detector in `folder`."""
+    torch.manual_seed(3)
+    channels = [8, 8, 16, 16]
+    if kind == "d_fine":
+        backbone: Any = transformers.HGNetV2Config(
+            stem_channels=[3, 8, 8],
+            stage_in_channels=[8, 8, 16, 16],
+            stage_mid_channels=[8, 8, 8, 8],
+            stage_out_channels=[8, 16, 16, 16],
+            stage_num_blocks=[1, 1, 1, 1],
+            stage_downsample=[False, True, True, True],
+            stage_light_block=[False, False, True, True],
+            stage_kernel_size=[3, 3, 5, 5],
+            stage_numb_of_layers=[1, 1, 1, 1],
+            hidden_sizes=[8, 16, 16, 16],
+            depths=[1, 1, 1, 1],
+            out_indices=[2, 3, 4],
+        )
+        channels = [8, 16, 16, 16]
+    else:
+        backbone = transformers.RTDetrResNetConfig(
+            embedding_size=8,
+            hidden_sizes=channels,
+            depths=[1, 1, 1, 1],
+            layer_type="basic",
+            out_indices=[2, 3, 4],
+        )
+    known = {"rt_detr": "RTDetr", "rt_detr_v2": "RTDetrV2", "d_fine": "DFine"}
+    config = getattr(transformers, f"{known[kind]}Config")(
+        backbone_config=backbone,
+        encoder_hidden_dim=16,
+        encoder_in_channels=channels[1:],
+        encoder_ffn_dim=16,
+        encoder_attention_heads=2,
+        d_model=16,
+        decoder_in_channels=[16] * 3,
+        decoder_layers=2,
+        decoder_ffn_dim=16,
+        decoder_attention_heads=2,
+        num_queries=6,
+        num_denoising=0,
+        id2label=dict(enumerate(names)),
+        label2id={name: index for index, name in enumerate(names)},
+    )
+    model = getattr(transformers, f"{known[kind]}ForObjectDetection")(config)
+    for name, weight in model.named_parameters():
+        if "class_embed" in name or "score_head" in name:  # at first all scores are equal
+            torch.nn.init.normal_(weight)
+    model.save_pretrained(folder)
+    size = {"height": IMAGE, "width": 2 * IMAGE}
+    values = {"size": size, "do_normalize": False, "image_mean": [0.5] * 3}
+    (folder / "preprocessor_config.json").write_text(json.dumps(values))
+    return folder
+
+
 def save_tracker(folder: Path, kind: str = "sam2_video") -> Path:
     """A whole tracker checkpoint in `folder`; EdgeTAM with SAM 2's image tower, without timm."""
     torch.manual_seed(2)

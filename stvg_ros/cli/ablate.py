@@ -48,8 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=whole(0), default=0, help="number of the first scene")
     parser.add_argument("--count", type=whole(1), default=20, help="scenes (default 20)")
     parser.add_argument(
-        "--tubes", choices=("true", "own"), default="true",
-        help="candidates: the people's true boxes, or those of the package's own tracker",
+        "--tubes", choices=("true", "people_detector", "classical", "open_vocabulary"),
+        default="true",
+        help="candidates: the people's true boxes, or those of a source (proposals.source)",
     )  # fmt: skip
     parser.add_argument("--json", type=Path, help="also write the table to this file")
     add_model_arguments(parser)
@@ -58,6 +59,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(given: argparse.Namespace) -> int:
     """Prints the table of floors, rows and controls."""
     asked = flat_settings(given)
+    if given.tubes != "true":
+        asked["proposals.source"] = given.tubes
     config = Config.from_flat(asked)
     from tqdm import tqdm
 
@@ -100,7 +103,7 @@ def run(given: argparse.Namespace) -> int:
 
 def _prepared(given: argparse.Namespace, config: Config) -> Ablation:
     """The models of all rows over the same candidates, sharing what work they can."""
-    from stvg_ros.build import build_splitter
+    from stvg_ros.build import build_proposer, build_splitter
     from stvg_ros.core.grounder import LocalGrounder
     from stvg_ros.core.query import question
     from stvg_ros.core.reattention import descent
@@ -109,7 +112,6 @@ def _prepared(given: argparse.Namespace, config: Config) -> Ablation:
     from stvg_ros.evaluation.controls import negated, random_direction
     from stvg_ros.evaluation.passes import OnceForAClip, SharedPasses
     from stvg_ros.mllm import load_mllm, load_untrained
-    from stvg_ros.proposals.classical import ClassicalProposer
     from stvg_ros.types import Query
 
     own = SharedPasses(load_mllm(config.model, config.attention))
@@ -123,8 +125,8 @@ def _prepared(given: argparse.Namespace, config: Config) -> Ablation:
     splitter = build_splitter(config.split, own)
     people = TruePeople()
     proposer: Proposer = people
-    if given.tubes == "own":
-        proposer = OnceForAClip(ClassicalProposer(config.proposals))
+    if given.tubes != "true":
+        proposer = OnceForAClip(build_proposer(config.proposals))
     grounders = {
         name: LocalGrounder(model, splitter, proposer, config, direction)
         for name, (model, direction) in models.items()

@@ -99,16 +99,18 @@ class Track:
 class Tracker:
     """Follows every object through the frames, step by step.
 
-    Strong detections choose their tracks first, weak ones serve the tracks that are left and
-    never start one (the idea of ByteTrack). A track that misses `max_lost` frames has ended.
+    Strong detections, of `high_score` at least, choose their tracks first, weak ones serve the
+    tracks that are left and never start one (the idea of ByteTrack). A track that misses `max_lost`
+    frames has ended.
 
     Attributes:
         frame: the number of the last frame, -1 before the first.
         tracks: all of them, in order of their first detection.
     """
 
-    def __init__(self, max_lost: int) -> None:
+    def __init__(self, max_lost: int, high_score: float = HIGH_SCORE) -> None:
         self._max_lost = max_lost
+        self._high_score = high_score
         self.frame = -1
         self.tracks: list[Track] = []
 
@@ -121,8 +123,8 @@ class Tracker:
             track.state = predicted(track.state)
             if frame - track.last > 5:  # a person unseen for long does not walk on for ever
                 track.state.mean[4:] *= 0.8
-        strong = np.flatnonzero(seen.scores >= HIGH_SCORE)
-        weak = np.flatnonzero(seen.scores < HIGH_SCORE)
+        strong = np.flatnonzero(seen.scores >= self._high_score)
+        weak = np.flatnonzero(seen.scores < self._high_score)
         free, alive = _matched(alive, seen, strong, frame)
         _matched(alive, seen, weak, frame)
         for index in free:
@@ -136,9 +138,11 @@ class Tracker:
         return [track for track in self.tracks if self.frame - track.last <= self._max_lost]
 
 
-def tracked(frames: Sequence[Detections], max_lost: int) -> list[Track]:
+def tracked(
+    frames: Sequence[Detections], max_lost: int, high_score: float = HIGH_SCORE
+) -> list[Track]:
     """The tracks through all the frames; see `Tracker`."""
-    tracker = Tracker(max_lost)
+    tracker = Tracker(max_lost, high_score)
     for seen in frames:
         tracker.step(seen)
     return tracker.tracks

@@ -151,12 +151,11 @@ def _pixels(source: str) -> Pixels:
             raise ModelError(
                 f"{source}: {name} cannot be read ({_short(error)}); download it again"
             ) from error
-    size = values.get("size") or {}
-    return Pixels(
-        {key: int(number) for key, number in size.items() if number is not None},
-        _triple(values.get("image_mean"), _MEAN),
-        _triple(values.get("image_std"), _STD),
-    )
+    size = {key: int(number) for key, number in (values.get("size") or {}).items() if number}
+    if values.get("do_normalize") is False:  # as RT-DETR, which names a mean all the same
+        return Pixels(size, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+    mean, std = values.get("image_mean"), values.get("image_std")
+    return Pixels(size, _triple(mean, _MEAN), _triple(std, _STD))
 
 
 def _triple(values: Sequence[float] | None, default: tuple[float, ...]) -> tuple[float, ...]:

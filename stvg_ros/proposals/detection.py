@@ -28,6 +28,7 @@ _HOG_THRESHOLD = -0.4
 _MARGIN_X, _MARGIN_Y = 0.22, 0.105  # of the detector's window
 _PART = 0.55  # of the area of a whole person
 _STRONG = 0.5  # a HOG margin of 0 as a score
+NOBODY = np.zeros((0, 4), np.float32), np.zeros(0, np.float32)  # boxes and scores
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +72,7 @@ class ShapeDetector:
             scale=1.08,
         )
         if len(found) == 0:
-            return np.zeros((0, 4), np.float32), np.zeros(0, np.float32)
+            return NOBODY
         x, y, w, h = np.asarray(found, np.float32).T / np.float32(factor)
         # The detector was trained on windows with people of 96 px in the middle of 64 x 128 px;
         # arms and feet reach somewhat farther.
@@ -79,6 +80,27 @@ class ShapeDetector:
         boxes = np.stack([x + left, y + top, x + w - left, y + h - top], axis=1)
         scores = np.clip(_STRONG + np.asarray(weights, np.float32).ravel() / 2, 0, 1)
         return boxes.astype(np.float32), scores.astype(np.float32)
+
+
+def detections(
+    image: Image, boxes: Boxes, scores: NDArray[np.float32], offset: NDArray[np.float32]
+) -> Detections:
+    """What a people detector alone saw.
+
+    Args:
+        image: the working copy.
+        boxes: `(N, 4)` in scene pixels.
+        scores: `(N,)`.
+        offset: `(2,)` from scene pixels to those of the copy.
+    """
+    places = boxes + np.tile(offset, 2)
+    colours = [colour_of(image, box) for box in places]
+    return Detections(
+        boxes.astype(np.float32),
+        scores,
+        np.ones(len(boxes), np.bool_),
+        np.array(colours, np.float32).reshape(-1, 64),
+    )
 
 
 def merged(
@@ -95,7 +117,7 @@ def merged(
         shaped: boxes `(K, 4)` and scores `(K,)`, None where the frame was not searched for them.
         places: `(N,)` numbers of the places of `moving`; a shape takes that of what it replaces.
     """
-    boxes, scores = shaped or (np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
+    boxes, scores = shaped or NOBODY
     numbers = np.full(len(moving), -1, np.int64) if places is None else places
     if len(boxes) and (numbers >= 0).any():
         # A shape in the middle of one who moves at their place is a part of them.

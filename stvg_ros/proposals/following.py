@@ -10,10 +10,11 @@
 # or implied. See the License for the specific language governing permissions and limitations under
 # the License.
 
-"""One person followed from frame to frame, by the means of the classical source."""
+"""One person followed from frame to frame among all the others."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -23,9 +24,9 @@ from numpy.typing import NDArray
 
 from stvg_ros.boxes import Boxes, clipped, iou_matrix
 from stvg_ros.core.interfaces import Sighting
-from stvg_ros.proposals.association import Track, Tracker
+from stvg_ros.proposals.association import HIGH_SCORE, Track, Tracker
 from stvg_ros.proposals.background import Background, moving_regions
-from stvg_ros.proposals.detection import Detections, colour_of, merged
+from stvg_ros.proposals.detection import NOBODY, Detections, colour_of, detections, merged
 from stvg_ros.proposals.kalman import started
 from stvg_ros.proposals.stabilizing import Image, Offset, stabilized
 from stvg_ros.types import Frame
@@ -46,7 +47,7 @@ class Observed:
         copy: the working copy.
         offset: of the camera's view, `(2,)`, in the copy's pixels.
         shapes: boxes `(N, 4)` in scene pixels and scores `(N,)` of people recognised by shape;
-            None in the frames between.
+            None in frames where nobody looked for them.
     """
 
     view: str
@@ -55,10 +56,10 @@ class Observed:
     shapes: tuple[Boxes, NDArray[np.float32]] | None
 
 
-class ClassicalFollower:
+class TrackFollower(ABC):
     """Follows the person at a box among all the others, so that two who cross are told apart.
 
-    Memory is bounded: the background's samples, and a few seconds of each track.
+    Memory is bounded: a few seconds of each track.
     """
 
     most_replayed = 1000  # what was observed before costs little
@@ -66,26 +67,20 @@ class ClassicalFollower:
     def __init__(
         self,
         look: Callable[[Frame], Observed],
-        min_height: float,
-        past: Sequence[Observed],
         frame: Frame,
         box_xyxy_px: NDArray[np.float32],
+        high_score: float = HIGH_SCORE,
     ) -> None:
         """Begins at a box.
 
         Args:
             look: observes a frame.
-            min_height: smallest height of a person, as a share of the image.
-            past: observations of this camera, for the background.
             frame: the frame of the box.
             box_xyxy_px: `(4,)` in pixels of the camera's image.
+            high_score: of a detection that begins the track of somebody else.
         """
         self._look = look
-        self._min_height = min_height
-        self._samples = deque(past, MOST_SAMPLES)
-        self._background: Background | None = None
-        self._origin: Offset = np.zeros(2, np.float32)
-        self._tracker = Tracker(_MAX_LOST)
+        self._tracker = Tracker(_MAX_LOST, high_score)
         observed = look(frame)
         step = self._tracker.step(self._seen(observed, 0))
         height, width = observed.copy.shape[:2]
@@ -100,6 +95,10 @@ class ClassicalFollower:
         ]
         self._tracker.tracks.append(track)
         self._target = track
+
+    @abstractmethod
+    def _seen(self, observed: Observed, step: int) -> Detections:
+        """What the `step`-th frame shows, in scene pixels."""
 
     def update(self, frame: Frame) -> Sighting:
         """Where the person is in the next frame; see `Follower.update`."""
@@ -119,8 +118,44 @@ class ClassicalFollower:
         visible = x_max > x_min and y_max > y_min
         return Sighting((x_min, y_min, x_max, y_max), target.last == step and visible)
 
+
+class PeopleFollower(TrackFollower):
+    """Follows among the people that a detector sees in each frame."""
+
     def _seen(self, observed: Observed, step: int) -> Detections:
-        """What a frame shows, in scene pixels."""
+        return detections(observed.copy, *(observed.shapes or NOBODY), observed.offset)
+
+
+class ClassicalFollower(TrackFollower):
+    """Follows among what is shaped like a person or differs from the background.
+
+    Memory is bounded by the background's samples as well.
+    """
+
+    def __init__(
+        self,
+        look: Callable[[Frame], Observed],
+        frame: Frame,
+        box_xyxy_px: NDArray[np.float32],
+        min_height: float,
+        past: Sequence[Observed],
+    ) -> None:
+        """Begins at a box.
+
+        Args:
+            look: observes a frame.
+            frame: the frame of the box.
+            box_xyxy_px: `(4,)` in pixels of the camera's image.
+            min_height: smallest height of a person, as a share of the image.
+            past: observations of this camera, for the background.
+        """
+        self._min_height = min_height
+        self._samples = deque(past, MOST_SAMPLES)
+        self._background: Background | None = None
+        self._origin: Offset = np.zeros(2, np.float32)
+        super().__init__(look, frame, box_xyxy_px)
+
+    def _seen(self, observed: Observed, step: int) -> Detections:
         if step % _SAMPLE_EVERY == 0:
             self._samples.append(observed)
         if self._background is None or step % _RENEW_EVERY == 0:
