@@ -166,6 +166,15 @@ def test_a_closed_node_gives_its_load_up(loading):
     assert state(s) == "inactive"
 
 
+def test_an_error_before_a_step_leads_back_to_unconfigured(start):
+    s = start()
+    s.node.prepare = lambda step: 1 / 0
+    assert not change(s, "deactivate")
+    assert state(s) == "unconfigured"
+    del s.node.prepare
+    assert change(s, "configure")
+
+
 def test_a_transition_that_the_state_has_not_is_refused(start):
     s = start()
     assert not change(s, "activate")

@@ -16,6 +16,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import traceback
 from typing import Any
 
 from lifecycle_msgs.srv import ChangeState
@@ -91,9 +92,6 @@ class ManagedNode(LifecycleNodeMixin, Node):
         return bool(outcome == TransitionCallbackReturn.SUCCESS)
 
     async def _step(self, step: str, before: LifecycleState) -> TransitionCallbackReturn:
-        work = self.prepare(step)
-        if work is not None:
-            await over(self, work)
         callbacks = {
             "configuring": self.on_configure,
             "activating": self.on_activate,
@@ -101,7 +99,14 @@ class ManagedNode(LifecycleNodeMixin, Node):
             "cleaningup": self.on_cleanup,
             "shuttingdown": self.on_shutdown,
         }
-        return callbacks[step](before)
+        try:
+            work = self.prepare(step)
+            if work is not None:
+                await over(self, work)
+            return callbacks[step](before)
+        except Exception:
+            self.get_logger().error(traceback.format_exc())
+            return TransitionCallbackReturn.ERROR
 
     async def _on_change_state(
         self, request: ChangeState.Request, response: ChangeState.Response

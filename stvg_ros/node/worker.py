@@ -242,11 +242,13 @@ class Worker:
 
     def _run(self, load: Callable[[], Grounder]) -> None:
         try:
-            self._grounder = load()
-            self._end_load(None)
-            self._work(self._grounder)
-        except Exception as error:
-            self._end_load(error if isinstance(error, StvgError) else _wrapped(error))
+            try:
+                self._grounder = load()
+            except Exception as error:
+                self._end_load(error if isinstance(error, StvgError) else _wrapped(error))
+            else:
+                self._end_load(None)
+                self._work(self._grounder)
         finally:
             self._grounder = None
             self.ended.set_result(None)
