@@ -130,7 +130,7 @@ class Loop:
         while not self._stop and rclpy.ok():
             self.executor.spin_once(timeout_sec=0.05)
 
-    def until(self, condition, timeout_s: float = 30.0) -> None:
+    def until(self, condition, timeout_s: float = 90.0) -> None:
         end = time.monotonic() + timeout_s
         while not condition():
             if time.monotonic() > end:
@@ -196,11 +196,17 @@ class Setup:
         gc.collect()
 
 
-def call(s, kind, name, request):
+def ask(s, kind, name, request):
+    """Calls one of the node's services; the future of its answer."""
     client = s.clients.get(name) or s.client.create_client(kind, f"/grounding/{name}")
     s.clients[name] = client
     s.until(client.service_is_ready)
-    future = client.call_async(request)
+    return client.call_async(request)
+
+
+def call(s, kind, name, request):
+    """As `ask`, and waits for the answer."""
+    future = ask(s, kind, name, request)
     s.until(future.done)
     return future.result()
 

@@ -28,6 +28,7 @@ from std_msgs.msg import String
 from stvg_ros import msg
 from stvg_ros.action import Ground
 from stvg_ros.node.conversions import time_message
+from stvg_ros.node.grounding_node import GroundingNode
 from stvg_ros.types import Grounding
 
 __all__ = ["context", "start"]  # fixtures
@@ -55,6 +56,15 @@ def test_boxes_refer_to_the_cameras_pixels_when_images_are_stored_smaller(start)
     s.show(1.0)
     assert s.node.window.snapshot().frames[0].image.shape == (24, 32, 3)
     assert s.say("the person").boxes[0].x_max == 32.0
+
+
+def test_a_namespace_leads_every_name_that_is_the_nodes_own():
+    node = GroundingNode(lambda config: ToyGrounder(), namespace="robot")
+    ends = [*node.publishers, *node.subscriptions]
+    names = {end.topic_name for end in ends} - {"/diagnostics", "/parameter_events", "/rosout"}
+    node.destroy_node()
+    assert {"/robot/grounding/command", "/robot/grounding/tube"} <= names
+    assert all(name.startswith("/robot/grounding/") for name in names)
 
 
 @pytest.mark.parametrize("text", ["", "  \t\n", "x" * 10_000])

@@ -21,7 +21,7 @@ import pytest
 pytest.importorskip("rclpy", reason="rclpy is missing: run `make test` or source a ROS 2")
 import rclpy
 from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
-from ros_tools import change, context, image, start
+from ros_tools import ToyGrounder, change, context, image, start
 from sensor_msgs.msg import CompressedImage, Image
 
 from stvg_ros.findings import write_findings
@@ -136,6 +136,17 @@ def test_stamps_that_do_not_move_forward_and_large_images(start, camera, examine
     found = examined()
     assert found["stamps"].level == "bad"
     assert found["size"].level == "note"
+
+
+def test_a_node_whose_model_loads_is_to_be_waited_for(start, examined):
+    go = threading.Event()
+    s = start(lambda config: go.wait(120) and ToyGrounder(), ready="loading")
+    found = examined()
+    go.set()
+    s.until(lambda: "ready" in s.client.states)
+    assert "activating; last status: loading the model" in found["state"].text
+    assert (found["state"].level, "images" in found) == ("note", False)
+    assert "wait for the status 'ready'" in found["state"].remedy
 
 
 def test_an_inactive_node(start, examined):

@@ -119,6 +119,7 @@ def set_together(s, **values):
 def test_parameters_set_while_a_grounding_runs(start):
     toy = Tunable()
     s = start(lambda config: toy)
+    toy.configs.clear()  # that of its activation
     s.show(1.0)
     toy.go.clear()
     s.client.commands.publish(String(data="the person"))

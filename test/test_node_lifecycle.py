@@ -15,7 +15,6 @@
 from __future__ import annotations
 
 import mmap
-import threading
 import weakref
 
 import pytest
@@ -123,15 +122,6 @@ def test_deactivation_ends_what_runs_and_answers_it(start):
     assert change(s, "deactivate")
     s.until(lambda: s.client.tubes)
     assert s.client.tubes[0].error_code == msg.Tube.ERROR_CANCELED
-
-
-def test_interrupting_a_load_fails_the_transition(start):
-    go = threading.Event()
-    s = start(lambda config: go.wait(30) and ToyGrounder(), ready="loading")
-    s.node.interrupt()
-    s.until(lambda: any(text.startswith("failed") for text in s.client.states))
-    assert state(s) == "inactive"
-    go.set()
 
 
 def test_a_destroyed_node_has_no_states_to_change(start):

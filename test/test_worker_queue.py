@@ -59,7 +59,7 @@ class Desk:
 @pytest.fixture
 def desk():
     made = Desk()
-    assert made.worker.wait_loaded(30)
+    made.worker.loaded.result(30)
     yield made
     made.slow.go.set()
     made.worker.stop()
@@ -112,10 +112,10 @@ def test_a_grounder_that_cannot_be_loaded_tells_why():
 
     desk = Desk(load)
     with pytest.raises(ModelError, match="no folder"):
-        desk.worker.wait_loaded(30)
+        desk.worker.loaded.result(30)
 
     def broken():
         return 1 / 0
 
     with pytest.raises(ModelError, match="ZeroDivisionError"):
-        Desk(broken).worker.wait_loaded(30)
+        Desk(broken).worker.loaded.result(30)

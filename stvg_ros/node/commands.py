@@ -14,12 +14,13 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import itertools
 from collections.abc import Callable
 from typing import Any
 
+from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
-from rclpy.task import Future
 from std_msgs.msg import String
 
 from stvg_ros import msg
@@ -28,6 +29,7 @@ from stvg_ros.node.cameras import Cameras
 from stvg_ros.node.conversions import query_of, tube_message
 from stvg_ros.node.qos import COMMANDS
 from stvg_ros.node.standing import StandingQueries
+from stvg_ros.node.waiting import over
 from stvg_ros.node.worker import Answer, Job, Worker, failed
 from stvg_ros.srv import GroundQuery
 from stvg_ros.types import Grounding, Query
@@ -113,7 +115,12 @@ class Commands:
             node.create_subscription(String, "~/command", self._on_command, COMMANDS),
             node.create_subscription(msg.Query, "~/query", self._on_query, COMMANDS),
         ]
-        self._service = node.create_service(GroundQuery, "~/ground_query", self._on_request)
+        self._service = node.create_service(
+            GroundQuery,
+            "~/ground_query",
+            self._on_request,
+            callback_group=ReentrantCallbackGroup(),
+        )
 
     def close(self) -> None:
         """Withdraws topics and service."""
@@ -153,11 +160,12 @@ class Commands:
         self, request: GroundQuery.Request, response: GroundQuery.Response
     ) -> GroundQuery.Response:
         """Waits for the answer without keeping the executor."""
-        done: Future = Future(executor=self._node.executor)
+        done: concurrent.futures.Future[Grounding] = concurrent.futures.Future()
         self._intake.take(
             lambda query_id: query_of(request, query_id), "", request.text, done.set_result
         )
-        grounding: Grounding = await done
+        await over(self._node, done)
+        grounding = done.result()
         self._publish(grounding)
         response.tube, *response.alternatives = map(tube_message, grounding.tubes)
         return response

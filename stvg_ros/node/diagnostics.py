@@ -98,8 +98,8 @@ def worker_status(name: str, worker: Callable[[], Worker], standing: int) -> Any
         values["GPU memory in all [MB]"] = memory[1] / 1e6
     try:
         running = worker()
-    except InactiveError:
-        return status(name, DiagnosticStatus.OK, "inactive", values)
+    except InactiveError as error:
+        return status(name, DiagnosticStatus.OK, str(error), values)
     except StvgError as error:
         return status(name, DiagnosticStatus.ERROR, str(error), values)
     values["commands waiting"] = running.waiting

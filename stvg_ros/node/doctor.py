@@ -67,8 +67,10 @@ def examine(node: Node, target: str, seconds: float) -> Iterator[Finding]:
         )  # fmt: skip
         return
     yield Finding("ok", "node", f"{target} runs on ROS_DOMAIN_ID {domain}")
-    state = _state(node, target)
+    label, state = _state(node, target)
     yield state
+    if label == "activating":
+        return  # it takes images when it has its model
 
     def inputs() -> list[tuple[str, str]]:
         """Topics of images that the node asks for; a ghost of its name hides none of them."""
@@ -186,7 +188,8 @@ def _heard(node: Node, topic: str, kind: str, seconds: float) -> Iterator[Findin
         )  # fmt: skip
 
 
-def _state(node: Node, target: str) -> Finding:
+def _state(node: Node, target: str) -> tuple[str, Finding]:
+    """The node's state by name, or "" when it does not answer, and what to do about it."""
     said: list[str] = []
     listener = node.create_subscription(
         String, f"{target}/status", lambda message: said.append(message.data), LATCHED
@@ -202,11 +205,14 @@ def _state(node: Node, target: str) -> Finding:
     node.destroy_subscription(listener)
     text = f"{label or 'no answer about the state'}; last status: {said[-1] if said else 'none'}"
     if label == "active":
-        return Finding("ok", "state", text)
+        return label, Finding("ok", "state", text)
     if not label:
-        return Finding("note", "state", text, "it may be loading its model; try again later")
+        return label, Finding("note", "state", text, "it may be busy; try again later")
+    if label == "activating":
+        wait = "its model is loading: wait for the status 'ready'"
+        return label, Finding("note", "state", text, wait)
     step = "activate" if label == "inactive" else "configure"
-    return Finding("bad", "state", text, f"ros2 lifecycle set {target} {step}")
+    return label, Finding("bad", "state", text, f"ros2 lifecycle set {target} {step}")
 
 
 def _wait(node: Node, seconds: float, done: Callable[[], bool]) -> bool:

@@ -14,14 +14,16 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
 from rclpy.node import Node
-from rclpy.task import Future
 
 from stvg_ros.action import Ground
 from stvg_ros.node.commands import Intake
 from stvg_ros.node.conversions import duration_message, query_of, tube_message
+from stvg_ros.node.waiting import over
 from stvg_ros.node.worker import Answer, Job
 from stvg_ros.types import Grounding, Status
 
@@ -53,7 +55,7 @@ class Goals:
     async def _on_goal(self, goal: ServerGoalHandle) -> Ground.Result:
         """Hands the goal to the worker and lets the executor go on until it is answered."""
         request, key = goal.request, bytes(goal.goal_id.uuid)
-        done: Future = Future(executor=self._node.executor)
+        done: concurrent.futures.Future[Grounding] = concurrent.futures.Future()
 
         def feedback(stage: str, progress: float, elapsed_s: float) -> None:
             goal.publish_feedback(
@@ -71,7 +73,8 @@ class Goals:
             self._jobs[key] = job
             if goal.is_cancel_requested:
                 job.cancel()
-        grounding: Grounding = await done
+        await over(self._node, done)
+        grounding = done.result()
         self._jobs.pop(key, None)
         self._publish(grounding)
         if goal.is_cancel_requested:

@@ -14,25 +14,28 @@
 
 from __future__ import annotations
 
-import threading
+import concurrent.futures
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from lifecycle_msgs.msg import Transition
+from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from std_msgs.msg import String
 
 from stvg_ros.build import build_grounder
 from stvg_ros.config import Config
 from stvg_ros.core.interfaces import Grounder
-from stvg_ros.errors import CanceledError, InactiveError, NoImagesError, StvgError
+from stvg_ros.errors import InactiveError, NoImagesError, StvgError
 from stvg_ros.node.answers import Answers
 from stvg_ros.node.cameras import Cameras
 from stvg_ros.node.commands import Commands, Intake
 from stvg_ros.node.diagnostics import Diagnostics
 from stvg_ros.node.goals import Goals
+from stvg_ros.node.managed_node import ManagedNode
 from stvg_ros.node.memory import release_memory
 from stvg_ros.node.parameters import Parameters
 from stvg_ros.node.positions import Locator
@@ -44,7 +47,7 @@ from stvg_ros.types import Clip, Frame, Grounding, Query
 from stvg_ros.window import Window
 
 PROGRESS_S = 5.0  # how often a long load tells how long it takes
-PATIENCE_S = 30.0  # how long deactivation waits for the stage that runs
+PATIENCE_S = 30.0  # how long a step that was not prepared waits for the stage that runs
 
 
 @dataclass(frozen=True)
@@ -72,16 +75,16 @@ class Parts:
         self.locator.close()
 
 
-class GroundingNode(LifecycleNode):
+class GroundingNode(ManagedNode):
     """Answers language commands about what the camera saw.
 
     configure checks the parameters and offers the interfaces; activate loads the model and takes
     images; deactivate lets the model go; cleanup withdraws the interfaces. A command to a node
     that is not active is answered with the reason.
 
-    Thread contract: the executor's thread runs the callbacks, which store or queue and return;
-    the worker's thread loads, grounds and publishes. A single-threaded executor is enough; it
-    waits while the model loads, so that a load error can fail the transition.
+    Thread contract: a single-threaded executor's thread runs the callbacks, which store or queue
+    and return; the worker's thread loads, grounds and publishes. Nothing waits for it but the
+    transitions, and the executor goes on meanwhile.
 
     Interfaces are listed in the README; names are private and remapped at launch.
     """
@@ -99,9 +102,9 @@ class GroundingNode(LifecycleNode):
         super().__init__("grounding", **kwargs)
         self._build = build
         self._parts: Parts | None = None
+        self._loading: Worker | None = None
         self._worker: Worker | None = None
         self._error: StvgError | None = None
-        self._interrupted = threading.Event()
         self._states = self.create_publisher(String, "~/status", LATCHED)
         self._settings = Parameters(self, self._reconfigured)
         self._say("unconfigured")
@@ -110,7 +113,7 @@ class GroundingNode(LifecycleNode):
             self._refuse_error()
             # On a steady clock: with use_sim_time there may be no time yet.
             self._starter = self.create_timer(
-                0.001, self._start, clock=Clock(clock_type=ClockType.STEADY_TIME)
+                0.001, self._start, callback_group=ReentrantCallbackGroup(), clock=_steady()
             )
 
     @property
@@ -130,13 +133,10 @@ class GroundingNode(LifecycleNode):
         """The buffered frames of the first camera."""
         return next(iter(self.cameras)).window
 
-    def interrupt(self) -> None:
-        """Ends the wait for a model that loads; a signal handler may call it."""
-        self._interrupted.set()
-
     def close(self) -> None:
-        """Cancels and answers what waits or runs; call before `destroy_node`."""
-        self.interrupt()
+        """Cancels and answers what waits or runs, gives up a load; call before `destroy_node`."""
+        if self._loading is not None:
+            self._loading.stop(0.0)
         if self._worker is not None:
             self._worker.stop()
 
@@ -150,6 +150,17 @@ class GroundingNode(LifecycleNode):
             parts.close()
         self._state_machine.destroy_when_not_in_use()
         super().destroy_node()
+
+    def prepare(self, step: str) -> concurrent.futures.Future[None] | None:
+        """Begins to load the model, or to end the stage that runs."""
+        if step == "activating":
+            self._load()
+        if self._loading is not None:
+            return self._loading.loaded
+        if self._worker is not None:
+            self._worker.stop(0.0)
+            return self._worker.ended
+        return None
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Checks the parameters and offers the interfaces."""
@@ -180,9 +191,9 @@ class GroundingNode(LifecycleNode):
             self.destroy_node()  # or it would stay visible to others
             raise self._error
 
-    def _start(self) -> None:
+    async def _start(self) -> None:
         self.destroy_timer(self._starter)
-        self.trigger_activate()
+        await self.change(Transition.TRANSITION_ACTIVATE)
 
     def _transition(self, step: Callable[[], None]) -> TransitionCallbackReturn:
         """Takes a step; its error becomes the status, and the reason for later commands."""
@@ -229,35 +240,38 @@ class GroundingNode(LifecycleNode):
         )
         self._say("inactive")
 
-    def _activate(self) -> None:
-        config = self._settings.config
-        self._say("loading the model")
-        assert self._parts is not None
-        worker = Worker(
+    def _load(self) -> Worker:
+        """Begins to load the model."""
+        config, parts, begin = self._settings.config, self._parts, time.monotonic()
+        assert parts is not None
+        self._loading = worker = Worker(
             lambda: self._build(config),
             config.command,
             self._say,
-            self._parts.locator.finish,
+            parts.locator.finish,
             self._unprepared,
         )
+        self._progress = self.create_timer(
+            PROGRESS_S,
+            lambda: self._say(f"loading the model: {time.monotonic() - begin:.0f} s"),
+            clock=_steady(),
+        )
+        self._say("loading the model")
+        return worker
+
+    def _activate(self) -> None:
+        worker = self._loading or self._load()
         try:
-            self._wait_loaded(worker)
-        except StvgError:
-            worker.stop(0.0)
-            raise
+            worker.loaded.result()
+        finally:
+            self._loading = None
+            self.destroy_timer(self._progress)
+        worker.reconfigure(self._settings.config)  # what was set while the model was loading
         self._worker = worker
+        assert self._parts is not None
         self._parts.tracking.start(worker.source)
         self.cameras.start()
         self._say("ready")
-
-    def _wait_loaded(self, worker: Worker) -> None:
-        begin = told = time.monotonic()
-        while not worker.wait_loaded(0.1):
-            if self._interrupted.is_set():
-                raise CanceledError("loading the model was interrupted")
-            if time.monotonic() - told > PROGRESS_S:
-                told = time.monotonic()
-                self._say(f"loading the model: {told - begin:.0f} s")
 
     def _deactivate(self) -> None:
         if self._parts is not None:
@@ -299,6 +313,11 @@ class GroundingNode(LifecycleNode):
         """Raises InactiveError, or why activation failed, when there is none."""
         if self._worker is not None:
             return self._worker
+        if self._loading is not None:
+            raise InactiveError(
+                "the node is not active yet: the model is loading; ask again when ~/status says "
+                "'ready'"
+            )
         raise self._error or InactiveError(
             "the node is not active; activate it: ros2 lifecycle set "
             f"{self.get_fully_qualified_name()} activate"
@@ -312,3 +331,8 @@ class GroundingNode(LifecycleNode):
     def _say(self, text: str) -> None:
         self.get_logger().info(text)
         self._states.publish(String(data=text))
+
+
+def _steady() -> Clock:
+    """A clock that goes on while simulated time stands still."""
+    return Clock(clock_type=ClockType.STEADY_TIME)

@@ -43,7 +43,6 @@ def serve(args: Sequence[str] | None = None) -> int:
 
     def on_signal(number: int, frame: object) -> None:
         asked.set()
-        node.interrupt()
         executor.wake()
 
     signal.signal(signal.SIGINT, on_signal)

@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import logging
 import threading
@@ -120,7 +121,10 @@ class Worker:
         finish: Callable[[Grounding, Clip], Grounding] = lambda grounding, clip: grounding,
         unprepared: Callable[[], Iterable[Clip]] = tuple,
     ) -> None:
-        """Starts the thread, which loads the grounder first; see `wait_loaded`.
+        """Starts the thread, which loads the grounder first.
+
+        `loaded` is done when that is over, with the StvgError that tells why it failed, and
+        `ended` when the thread has let the grounder go.
 
         Args:
             load: makes the grounder.
@@ -137,8 +141,8 @@ class Worker:
         self._running: Job | None = None
         self._stopping = False
         self._changed = threading.Condition()
-        self._loaded = threading.Event()
-        self._broken: StvgError | None = None
+        self.loaded: concurrent.futures.Future[None] = concurrent.futures.Future()
+        self.ended: concurrent.futures.Future[None] = concurrent.futures.Future()
         self.answered: Counter[str] = Counter()
         self.timings_s: Mapping[str, float] = {}
         self._grounder: Grounder | None = None
@@ -146,17 +150,6 @@ class Worker:
             target=self._run, args=(load,), name="grounding", daemon=True
         )
         self._thread.start()
-
-    def wait_loaded(self, timeout_s: float) -> bool:
-        """Whether loading is over, waiting for up to `timeout_s`.
-
-        Raises:
-            StvgError: why the grounder cannot be loaded.
-        """
-        loaded = self._loaded.wait(timeout_s)
-        if self._broken is not None:
-            raise self._broken
-        return loaded
 
     def submit(self, job: Job) -> None:
         """Queues a job, or answers it at once when the queue is full or the worker stops."""
@@ -228,7 +221,7 @@ class Worker:
             observe(frame)
 
     def stop(self, timeout_s: float = 1.5) -> bool:
-        """Cancels what runs and what waits, and lets the grounder go.
+        """Cancels what runs and what waits, gives up a load, and lets the grounder go.
 
         Returns:
             Whether the thread has ended within `timeout_s`; if not, it ends after its stage.
@@ -243,30 +236,47 @@ class Worker:
             self._changed.notify()
         for job in waiting:
             self._answer(job, failed(job.query, reason, job.clips))
+        self._end_load(reason)
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
     def _run(self, load: Callable[[], Grounder]) -> None:
         try:
-            self._grounder = load()
-        except Exception as error:
-            self._broken = error if isinstance(error, StvgError) else _wrapped(error)
-            return
+            try:
+                self._grounder = load()
+            except Exception as error:
+                self._end_load(error if isinstance(error, StvgError) else _wrapped(error))
+            else:
+                self._end_load(None)
+                self._work(self._grounder)
         finally:
-            self._loaded.set()
+            self._grounder = None
+            self.ended.set_result(None)
+
+    def _end_load(self, error: StvgError | None) -> None:
+        """Says how the load ended, unless that is known."""
+        with self._changed:
+            if self.loaded.done():
+                return
+            if error is None:
+                self.loaded.set_result(None)
+            else:
+                self.loaded.set_exception(error)
+
+    def _work(self, grounder: Grounder) -> None:
+        """Answers jobs until the worker stops."""
         while (job := self._next()) is not None:
             self._status(f"grounding {job.query.id}")
-            answer = self._ground(self._grounder, job)
+            answer = self._ground(grounder, job)
             with self._changed:
                 self._running = None
                 stopping = self._stopping
             self._answer(job, answer)
             if not stopping:
                 self._status("ready")
-        close = getattr(self._grounder, "close", None)  # RemoteGrounder has it
+        close = getattr(grounder, "close", None)  # RemoteGrounder has it
         if close is not None:
             close()
-        self._grounder = None
 
     def _next(self) -> Job | None:
         with self._changed:

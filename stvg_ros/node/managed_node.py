@@ -1,0 +1,115 @@
+# Copyright 2026 the stvg_ros contributors
+#
+# Licensed under the Apache License, Version 2.0 (the "License"); you may not use this file except
+# in compliance with the License. You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software distributed under the License
+# is distributed on an "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express
+# or implied. See the License for the specific language governing permissions and limitations under
+# the License.
+
+
+"""A managed node that goes on while a step from one state to the next takes its time."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import traceback
+from typing import Any
+
+from lifecycle_msgs.srv import ChangeState
+from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.lifecycle import LifecycleNodeMixin, LifecycleState, TransitionCallbackReturn
+from rclpy.node import Node
+
+from stvg_ros.node.waiting import over
+
+
+class ManagedNode(LifecycleNodeMixin, Node):
+    """A lifecycle node whose steps may begin with a wait.
+
+    rclpy's own takes a step within one callback, for which a single-threaded executor waits. Here
+    `prepare` begins what takes long, in another thread, and the executor goes on: the node is
+    `activating`, say, and answers. When that is over, `on_activate` and the like are called as by
+    rclpy. One step at a time; what is asked for meanwhile is refused.
+
+    Thread contract: the executor's thread.
+    """
+
+    def __init__(self, name: str, **kwargs: Any) -> None:
+        """Offers the services of the states; `kwargs` are passed to `rclpy.node.Node`."""
+        Node.__init__(self, name, **kwargs)
+        # A group of their own: while a callback waits, others of its exclusive group do not run.
+        LifecycleNodeMixin.__init__(self, callback_group=ReentrantCallbackGroup())
+        self._stepping = False
+        service = next(s for s in self.services if s.srv_name.endswith("/change_state"))
+        service.callback = self._on_change_state
+
+    def prepare(self, step: str) -> concurrent.futures.Future[Any] | None:
+        """Begins what a step has to wait for.
+
+        Args:
+            step: "configuring", "activating", "deactivating", "cleaningup" or "shuttingdown".
+
+        Returns:
+            Done when the step can be taken; its result or error is for the step to look at. None
+            where there is nothing to wait for.
+        """
+        return None
+
+    async def change(self, transition: int | str) -> bool:
+        """Takes the node to another state.
+
+        Args:
+            transition: number or name, as in `lifecycle_msgs/Transition`.
+
+        Returns:
+            Whether the step was taken, and succeeded; the log says why not.
+        """
+        machine = self._state_machine
+        state_id, state = machine.current_state
+        offered = {number: name for number, name, *_ in machine.available_transitions}
+        known = [number for number, name in offered.items() if transition in (number, name)]
+        if self._stepping or not known:
+            expected = "none before that is over" if self._stepping else ", ".join(offered.values())
+            self.get_logger().error(
+                f"transition {transition!r} refused: the node is {state}; expected {expected}"
+            )
+            return False
+        self._stepping = True
+        try:
+            machine.trigger_transition_by_id(known[0], True)
+            before = LifecycleState(label=state, state_id=state_id)
+            outcome = await self._step(machine.current_state[1], before)
+            machine.trigger_transition_by_label(outcome.to_label(), True)
+            if outcome == TransitionCallbackReturn.ERROR:
+                mended = self.on_error(before)
+                machine.trigger_transition_by_label(mended.to_label(), True)
+        finally:
+            self._stepping = False
+        return bool(outcome == TransitionCallbackReturn.SUCCESS)
+
+    async def _step(self, step: str, before: LifecycleState) -> TransitionCallbackReturn:
+        callbacks = {
+            "configuring": self.on_configure,
+            "activating": self.on_activate,
+            "deactivating": self.on_deactivate,
+            "cleaningup": self.on_cleanup,
+            "shuttingdown": self.on_shutdown,
+        }
+        try:
+            work = self.prepare(step)
+            if work is not None:
+                await over(self, work)
+            return callbacks[step](before)
+        except Exception:
+            self.get_logger().error(traceback.format_exc())
+            return TransitionCallbackReturn.ERROR
+
+    async def _on_change_state(
+        self, request: ChangeState.Request, response: ChangeState.Response
+    ) -> ChangeState.Response:
+        response.success = await self.change(request.transition.label or request.transition.id)
+        return response
