@@ -112,6 +112,7 @@ def test_a_short_training_writes_a_folder_that_the_source_reads(
 ) -> None:
     words = ["train_detector", "--out", str(tmp_path), "--minutes", "0.01", "--test", "1"]
     monkeypatch.setattr("sys.argv", words)
+    monkeypatch.setattr("torch.set_num_threads", lambda count: None)  # of the other tests
     main()
     report = json.loads((tmp_path / "training_report.json").read_text())
     assert report["steps"] >= 1 and 0 <= report["recall"] <= 1
