@@ -10,7 +10,6 @@
 # or implied. See the License for the specific language governing permissions and limitations under
 # the License.
 
-
 """A managed node that goes on while a step from one state to the next takes its time."""
 
 from __future__ import annotations

@@ -10,7 +10,6 @@
 # or implied. See the License for the specific language governing permissions and limitations under
 # the License.
 
-
 """Coroutines of the executor that wait for other threads."""
 
 from __future__ import annotations
