@@ -25,6 +25,8 @@ class ErrorCode(IntEnum):
     QUEUE_FULL = 11
     INACTIVE = 12
     UNREACHABLE = 13
+    STALE_IMAGES = 14
+    OUT_OF_MEMORY = 15
     INTERNAL = 99
 
 
@@ -98,6 +100,18 @@ class UnreachableError(StvgError):
     """The server with the model cannot be reached, or broke off."""
 
     code = ErrorCode.UNREACHABLE
+
+
+class StaleImagesError(StvgError):
+    """The cameras meant have sent no image for longer than the age limit."""
+
+    code = ErrorCode.STALE_IMAGES
+
+
+class OutOfMemoryError(StvgError):
+    """The memory of the device does not suffice for the command."""
+
+    code = ErrorCode.OUT_OF_MEMORY
 
 
 class ImageError(StvgError):

@@ -280,6 +280,8 @@ class Tube:
         preliminary: the answer before tuning; the final one follows.
         timings_s: seconds per stage, in the order in which they ran.
         camera: which of several cameras saw it.
+        warning: what the answer lacks, such as a camera that could not be searched.
+        image_age_s: from the receipt of the camera's newest image to that of the command.
         target_frame: the coordinate frame of the boxes' `target_position_m`.
     """
 
@@ -306,6 +308,8 @@ class Tube:
     timings_s: Mapping[str, float] = field(default_factory=dict)
     camera: str = ""
     target_frame: str = ""
+    warning: str = ""
+    image_age_s: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)

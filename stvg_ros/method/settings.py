@@ -21,7 +21,7 @@ class SamplingConfig(Group):
         maximum=512,
         dynamic=True,
     )
-    ahead: bool = setting(
+    prefetch: bool = setting(
         False,
         "encode frames as they come, in idle time: commands for the whole window are answered "
         "sooner, on frames of a fixed time grid of window.duration_s / T",

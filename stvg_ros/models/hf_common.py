@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +28,7 @@ from stvg_ros.method.interfaces import (
     Reading,
     VisualTokens,
 )
+from stvg_ros.method.interruption import interrupt_between_layers
 from stvg_ros.method.settings import AttentionConfig
 from stvg_ros.models.attention_capture import AttentionRecorder, recording
 from stvg_ros.models.family import Layout, LoadedCheckpoint
@@ -145,6 +147,7 @@ class HfMllm:
         self._always_recompute = self._recomputing = gradient_checkpointing
         recompute_layers(self._text, lambda: self._recomputing)
         self._lower = _cut_above(self._text, self._band[1])
+        interrupt_between_layers(checkpoint.model)
 
     @property
     def name(self) -> str:
@@ -189,6 +192,16 @@ class HfMllm:
         needed = self.graph_bytes(len(visual.features))
         self._recomputing = self._always_recompute or needed > 0.9 * self._free_bytes()
         return self._prefill([(visual, offset)], self._text)
+
+    @contextmanager
+    def saving_memory(self) -> Iterator[None]:
+        """While the context lasts, activations are recomputed, and passes run one at a time."""
+        before = self._always_recompute, self._batch_passes
+        self._always_recompute, self._batch_passes = True, 1
+        try:
+            yield
+        finally:
+            self._always_recompute, self._batch_passes = before
 
     def graph_bytes(self, tokens: int) -> int:
         """What a pass keeps for its backward pass, where nothing is recomputed."""

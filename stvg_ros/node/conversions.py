@@ -61,6 +61,8 @@ def tube_message(tube: Tube) -> msg.Tube:
         status=int(tube.status),
         error_code=int(tube.error_code),
         error=tube.error,
+        warning=tube.warning,
+        image_age=float(tube.image_age_s),
         confidence=float(tube.confidence),
         rank=tube.rank,
         track_id=tube.track_id,

@@ -14,9 +14,10 @@ from std_msgs.msg import Header
 from stvg_ros.config import Config
 from stvg_ros.depth import Depth
 from stvg_ros.errors import StvgError
-from stvg_ros.node.conversions import stamp_ns
+from stvg_ros.node.conversions import stamp_ns, time_message
 from stvg_ros.node.image_conversions import depth_metres, intrinsics_of
 from stvg_ros.node.qos import CAMERA
+from stvg_ros.types import Frame
 from stvg_ros.window import Window
 
 try:
@@ -32,6 +33,12 @@ class StoredImage:
     header: Header
     width: int
     height: int
+
+    @classmethod
+    def of(cls, frame: Frame) -> StoredImage:
+        """That of a frame."""
+        header = Header(stamp=time_message(frame.stamp_ns), frame_id=frame.frame_id)
+        return cls(header, frame.source_width_px, frame.source_height_px)
 
 
 class DepthFeed:
@@ -89,9 +96,13 @@ class DepthFeed:
         joined = ApproximateTimeSynchronizer(self._filters, depth.queue_size, depth.slop_s)
         joined.registerCallback(self._on_set)
 
-    def image_stored(self, message: Any, width_px: int, height_px: int) -> None:
-        """Tells of an image that is now in the window."""
-        self._offer(0, StoredImage(message.header, width_px, height_px))
+    def frame_stored(self, camera: str, frame: Frame) -> None:
+        """See `FrameListener`."""
+        self._offer(0, StoredImage.of(frame))
+
+    def window_restarted(self, camera: str) -> None:
+        """See `FrameListener`."""
+        self.restart()
 
     def _offer(self, index: int, message: Any) -> None:
         try:

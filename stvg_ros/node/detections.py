@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from rclpy.node import Node
-from std_msgs.msg import Header
 
 from stvg_ros import msg
 from stvg_ros.errors import ConfigError, StvgError
@@ -125,11 +124,13 @@ class DetectionFeed:
         )
         joined.registerCallback(self._on_pair)
 
-    def image_stored(self, header: Header, frame: Frame) -> None:
-        """Tells of an image that is now in the window."""
-        self._filters[0].signalMessage(
-            StoredImage(header, frame.source_width_px, frame.source_height_px)
-        )
+    def frame_stored(self, camera: str, frame: Frame) -> None:
+        """See `FrameListener`."""
+        self._filters[0].signalMessage(StoredImage.of(frame))
+
+    def window_restarted(self, camera: str) -> None:
+        """See `FrameListener`."""
+        self.restart()
 
     def _on_detections(self, message: Any) -> None:
         sink = self._sink()

@@ -16,7 +16,7 @@ from stvg_ros.errors import InactiveError, StvgError
 from stvg_ros.node.cameras import Camera, Cameras
 from stvg_ros.node.gpu_memory import gpu_memory_bytes
 from stvg_ros.node.standing_queries import StandingQueries
-from stvg_ros.runtime.grounding_worker import Worker
+from stvg_ros.runtime.grounding_queue import GroundingQueue
 
 STALE_S = 2.0  # a camera that is silent for longer is worth a warning
 
@@ -79,7 +79,7 @@ class CameraHealth:
         return status(name, DiagnosticStatus.OK, "images come", values)
 
 
-def worker_status(name: str, worker: Callable[[], Worker], standing: int) -> Any:
+def worker_status(name: str, worker: Callable[[], GroundingQueue], standing: int) -> Any:
     """The worker's status: queue, answers counted, seconds of the last grounding, memory."""
     values: dict[str, object] = {"standing queries": standing}
     memory = gpu_memory_bytes()
@@ -93,7 +93,7 @@ def worker_status(name: str, worker: Callable[[], Worker], standing: int) -> Any
     except StvgError as error:
         return status(name, DiagnosticStatus.ERROR, str(error), values)
     values["commands waiting"] = running.waiting
-    values.update({f"answers {kind}": count for kind, count in running.answered.items()})
+    values.update({f"answers {kind}": count for kind, count in running.counts().items()})
     values.update({f"last {stage} [s]": float(s) for stage, s in running.timings_s.items()})
     return status(name, DiagnosticStatus.OK, "grounding" if running.busy else "ready", values)
 
@@ -105,7 +105,7 @@ class Diagnostics:
         self,
         node: Node,
         cameras: Cameras,
-        worker: Callable[[], Worker],
+        worker: Callable[[], GroundingQueue],
         standing: StandingQueries,
         period_s: float,
     ) -> None:

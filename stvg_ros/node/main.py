@@ -42,7 +42,10 @@ def serve(args: Sequence[str] | None = None) -> int:
             executor.spin_once(timeout_sec=0.2)
     except ExternalShutdownException:
         pass
-    node.close()
+    if rclpy.ok():
+        node.drain(lambda timeout_s: executor.spin_once(timeout_sec=timeout_s))
+    else:
+        node.close()
     executor.shutdown(timeout_sec=0.2)
     node.destroy_node()
     rclpy.shutdown()

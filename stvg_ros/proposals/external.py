@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from stvg_ros.boxes import iou_matrix
 from stvg_ros.errors import ProposalError
+from stvg_ros.method.base import BaseProposer
 from stvg_ros.method.interfaces import TargetObservation
 from stvg_ros.proposals.interpolation import InterpolatedBoxes, filled, tubes_of
 from stvg_ros.proposals.people.byte_track import HIGH_SCORE, Track, linked, tracked
@@ -49,13 +50,15 @@ class MatchCounts:
     newest_ns: int = 0
 
 
-class ExternalProposer:
+class ExternalProposer(BaseProposer):
     """Links the detections that were put to frames into tubes.
 
     Detections live as long as their frame does, so memory is bounded by the window.
 
     Thread contract: any thread may call any method.
     """
+
+    can_follow = True
 
     def __init__(self, config: ProposalConfig) -> None:
         self._config = config
@@ -92,15 +95,12 @@ class ExternalProposer:
             self._counts.dropped += len(detected.track_ids) - len(usable.track_ids)
         self._detected.put(frame.image, usable)
 
-    def observe(self, frame: Frame) -> None:
-        """Nothing to do: the detector works elsewhere."""
-
     def of(self, frame: Frame) -> ExternalDetections | None:
         """The detections of a frame, or None when none have come."""
         return self._detected.get(frame.image)
 
     def follower(self, frame: Frame, box_xyxy_px: NDArray[np.float32]) -> ExternalFollower:
-        """Follows what is at a box `(4,)` of a frame; see `StreamingProposer`."""
+        """Follows what is at a box `(4,)` of a frame; see `Proposer`."""
         return ExternalFollower(self, frame, box_xyxy_px)
 
     def propose(self, clip: Clip, query: SplitQuery) -> tuple[CandidateTube, ...]:

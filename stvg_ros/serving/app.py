@@ -16,10 +16,11 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 
 from stvg_ros.config import Config
 from stvg_ros.errors import QueueFullError, StvgError
+from stvg_ros.runtime.grounding_job import GroundingJob
 from stvg_ros.serving import replica_metrics, tar_request
 from stvg_ros.serving.authentication import Authenticator, RateLimiter, RefusedError, read_tokens
 from stvg_ros.serving.image_codec import decoded, decoded_size
-from stvg_ros.serving.runner import Build, ReplicaCommand, Runner
+from stvg_ros.serving.replica_commands import Build, ReplicaCommand, ReplicaCommands
 from stvg_ros.serving.schema import (
     MEDIA_TYPE,
     SESSION_HEADER,
@@ -46,7 +47,7 @@ class App:
     """Sessions, queue and counts of one replica, behind `handle`.
 
     Thread contract: the event loop's thread calls `handle`; pictures are decoded by its helpers,
-    and commands grounded, and frames encoded ahead, by the runner's thread.
+    and commands grounded, and frames prefetched, by the queue's thread.
     """
 
     def __init__(self, config: Config, build: Build, token_file: str, replica: str) -> None:
@@ -60,7 +61,7 @@ class App:
         self._rates = RateLimiter(self._limits.client_rate_hz)
         self._sessions = Sessions(self._limits)
         self._metrics = replica_metrics.Metrics(replica)
-        self._runner = Runner(config, build, self._sessions.seen)
+        self._commands = ReplicaCommands(config, build, self._sessions.seen)
 
     async def handle(self, http: HttpRequest) -> Response:
         """Answers a request, whatever it is."""
@@ -89,25 +90,25 @@ class App:
             RuntimeError: the replica can answer no more commands.
         """
         self._sessions.expire()
-        if not self._runner.alive:
+        if not self._commands.alive:
             raise RuntimeError("the thread that grounds has ended")
 
     def close(self) -> None:
         """Ends the running command."""
-        self._runner.stop()
+        self._commands.stop()
 
     async def _health(self, http: HttpRequest) -> Response:
-        if not self._runner.alive:
+        if not self._commands.alive:
             return JSONResponse({"status": "failed"}, 503)
         return JSONResponse({"status": "ok", "version": VERSION})
 
     async def _show_metrics(self, http: HttpRequest) -> Response:
         self._let_in(http)
         gauges = {
-            "commands_waiting": self._runner.waiting,
+            "commands_waiting": self._commands.waiting,
             "sessions": len(self._sessions),
             "session_bytes": self._sessions.nbytes,
-            "prepared_bytes": self._runner.prepared_bytes,
+            "prepared_bytes": self._commands.prepared_bytes,
         }
         return PlainTextResponse(self._metrics.text(gauges), media_type=replica_metrics.MEDIA_TYPE)
 
@@ -118,7 +119,7 @@ class App:
         batch = unpacked(FrameBatch, await self._body(http))
         frames = await self._decoded(batch.frames, await_all=True)
         count = self._sessions.put(key, frames, batch.keep_from)
-        self._runner.observe(key, batch.settings)
+        self._commands.observe(key, batch.settings)
         return Response(packed(SessionState(VERSION, count)), media_type=MEDIA_TYPE)
 
     async def _ground(self, http: HttpRequest) -> Response:
@@ -148,8 +149,7 @@ class App:
             with contextlib.suppress(RuntimeError):  # the loop has ended with the replica
                 loop.call_soon_threadsafe(events.put_nowait, event)
 
-        job = ReplicaCommand(key, request, clip, tell, received_s)
-        self._runner.submit(job)
+        job = self._commands.submit(ReplicaCommand(key, request, clip, tell, received_s))
         stream = self._stream(job, events)
         if not plain:
             return StreamingResponse(
@@ -159,7 +159,7 @@ class App:
         return JSONResponse(tar_request.answer_json(last), 200 if last.answer else 422)
 
     async def _stream(
-        self, job: ReplicaCommand, events: asyncio.Queue[Event]
+        self, job: GroundingJob, events: asyncio.Queue[Event]
     ) -> AsyncIterator[Event]:
         """The events of a job; when nobody takes them any more, the job ends."""
         try:
@@ -174,8 +174,8 @@ class App:
                     self._metrics.request("command", outcome)
                     return
         finally:
-            self._metrics.command(time.monotonic() - job.received_s)
-            self._runner.cancel(job)
+            self._metrics.command(time.monotonic() - job.received)
+            job.cancel("the client went away")
 
     def _let_in(self, http: HttpRequest) -> Key:
         """Who asks, and for which session. Raises: RefusedError."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from stvg_ros.config import Config
 from stvg_ros.errors import StvgError, UnreachableError
+from stvg_ros.method.base import BaseGrounder
 from stvg_ros.method.interfaces import Grounder, Proposer, StageCallback
 from stvg_ros.serving.circuit_breaker import Breaker
 from stvg_ros.serving.frame_uploader import FrameRegistry, FrameUploader, sent_frame
@@ -44,7 +45,7 @@ class _Command:
     preliminary: Early | None
 
 
-class RemoteGrounder:
+class RemoteGrounder(BaseGrounder):
     """Sends frames as they come and commands as they are asked; see `docs/serving.md`.
 
     Thread contract: one thread calls `ground`; any thread may call `observe`, `reconfigure` and
@@ -69,7 +70,7 @@ class RemoteGrounder:
         self._remote = remote
         self._config = config
         self._local = local
-        self._proposer = proposer
+        self.proposer = proposer
         self._ledger = FrameRegistry()
         self._breaker = Breaker(remote)
         self._channel = Channel(address, remote.timeout_s)
@@ -82,11 +83,6 @@ class RemoteGrounder:
             frames.abort,
         )
 
-    @property
-    def proposer(self) -> Proposer | None:
-        """The source of candidate tubes, where it is here."""
-        return self._proposer
-
     def observe(self, frame: Frame) -> None:
         """Tells that a frame has entered a window; it is sent soon."""
         self._outbox.put(frame)
@@ -94,14 +90,15 @@ class RemoteGrounder:
     def reconfigure(self, config: Config) -> None:
         """Uses other dynamic settings from the next command on."""
         self._config = config
-        reconfigure = getattr(self._local, "reconfigure", None)
-        if reconfigure is not None:
-            reconfigure(config)
+        if self._local is not None:
+            self._local.reconfigure(config)
 
     def close(self) -> None:
         """Ends the threads and connections."""
         self._outbox.close()
         self._channel.abort()
+        if self._local is not None:
+            self._local.close()
 
     def ground(
         self,
@@ -182,10 +179,10 @@ class RemoteGrounder:
                 reader.join()
 
     def _tubes(self, command: _Command) -> tuple[CandidateTube, ...] | None:
-        if self._proposer is None:
+        if self.proposer is None:
             return None
         text = command.query.text  # split on the server; detections know no words
-        return self._proposer.propose(command.clip, SplitQuery(text, text, text, "none"))
+        return self.proposer.propose(command.clip, SplitQuery(text, text, text, "none"))
 
     def _answer(
         self, command: _Command, events: queue.Queue[_Incoming], send: Set[int]

@@ -91,9 +91,9 @@ class ServingConfig(Group):
         minimum=1024,
         maximum=2**44,
     )
-    ahead_bytes: int = setting(
+    prefetch_bytes: int = setting(
         1024 * 1024 * 1024,
-        "features of frames encoded ahead, of all sessions of a replica, on the model's device",
+        "features of prefetched frames, of all sessions of a replica, on the model's device",
         unit="bytes",
         minimum=0,
         maximum=2**44,

@@ -28,6 +28,7 @@ from std_msgs.msg import String
 
 from stvg_ros import msg
 from stvg_ros.action import Ground
+from stvg_ros.method.base import BaseGrounder
 from stvg_ros.node.conversions import time_message
 from stvg_ros.node.grounding_node import GroundingNode
 from stvg_ros.types import Clip, Grounding, Query, Status, Tube, TubeBox
@@ -35,7 +36,7 @@ from stvg_ros.types import Clip, Grounding, Query, Status, Tube, TubeBox
 STAGES = ("split", "forward pass", "score")
 
 
-class ToyGrounder:
+class ToyGrounder(BaseGrounder):
     """Finds a box in the middle of every frame; waits at each stage until `go` is set."""
 
     def __init__(self) -> None:

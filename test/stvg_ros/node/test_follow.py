@@ -21,6 +21,7 @@ from stvg_ros import msg
 from stvg_ros.boxes import iou_matrix
 from stvg_ros.build import build_proposer
 from stvg_ros.errors import ConfigError, ProposalError
+from stvg_ros.method.base import BaseProposer
 from stvg_ros.method.interfaces import TargetObservation
 from stvg_ros.node.conversions import stamp_ns, time_message
 from stvg_ros.node.detections import detected, detection_type
@@ -32,10 +33,11 @@ __all__ = ["context", "start"]  # fixtures
 pytestmark = pytest.mark.usefixtures("context")
 
 
-class ToySource:
+class ToySource(BaseProposer):
     """Sees the target until `gone` is set; fails when `broken` is."""
 
     name = "toy"
+    can_follow = True
     most_replayed = 100
 
     def __init__(self) -> None:
@@ -122,7 +124,7 @@ def test_the_target_is_followed_from_the_tube_on_until_it_is_lost(following):
 def test_frames_between_the_tube_and_now_are_caught_up_silently(following):
     s = following()
     s.show(1.0)
-    s.toy = s.node._worker._grounder
+    s.toy = s.node._queue._grounder
     s.toy.go.clear()
     s.client.commands.publish(String(data="the person"))
     s.until(s.toy.started.is_set)
