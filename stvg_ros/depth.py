@@ -74,7 +74,9 @@ def thinned(depth: NDArray[np.generic], long_side_px: int) -> NDArray[np.generic
     Depths are never averaged: between an edge and what is behind it there is nothing.
     """
     step = -(-max(depth.shape) // long_side_px)
-    return depth[step // 2 :: step, step // 2 :: step]
+    # From the middle of the first block on, which a narrow image does not fill.
+    first = [min(step, count) // 2 for count in depth.shape]
+    return depth[first[0] :: step, first[1] :: step]
 
 
 def position_m(

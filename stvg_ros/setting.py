@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from dataclasses import Field, dataclass, field, fields
 from typing import Any, cast
 
@@ -52,6 +54,15 @@ class Setting:
                     f"{' ' + self.unit if self.unit else ''}, got {value!r}"
                 )
         return value
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """What an error says after an unknown name: the known one that is most like it, if any is."""
+    names = list(known)
+    close = difflib.get_close_matches(name[:256].lower(), names, 1)
+    # A name without its group, or in the wrong one.
+    close = close or [item for item in names if item.split(".")[-1] == name.split(".")[-1]]
+    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def _bound(value: float | None) -> str:

@@ -14,7 +14,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from stvg_ros.config import Config
-from stvg_ros.errors import CommandError, NoImagesError, StvgError
+from stvg_ros.errors import CommandError, NoImagesError, said
 from stvg_ros.node.conversions import stamp_ns
 from stvg_ros.node.depth_feed import DepthFeed
 from stvg_ros.node.image_conversions import compressed_frame, image_frame
@@ -110,11 +110,12 @@ class Camera:
         self.last_received = time.monotonic()
         try:
             self._store(message)
-        except StvgError as error:
+        except Exception as error:
             self.errors += 1
-            self.last_error = str(error)
+            self.last_error = said(error)
             self._node.get_logger().error(
-                f"image refused ({self.errors} so far): {error}", throttle_duration_sec=2.0
+                f"image refused ({self.errors} so far): {self.last_error}",
+                throttle_duration_sec=2.0,
             )
         self.callback_times_s.append(time.perf_counter() - begin)
 

@@ -13,7 +13,7 @@ from std_msgs.msg import Header
 
 from stvg_ros.config import Config
 from stvg_ros.depth import Depth
-from stvg_ros.errors import StvgError
+from stvg_ros.errors import said
 from stvg_ros.node.conversions import stamp_ns
 from stvg_ros.node.image_conversions import depth_metres, intrinsics_of
 from stvg_ros.node.qos import CAMERA
@@ -32,6 +32,11 @@ class StoredImage:
     header: Header
     width: int
     height: int
+
+    @classmethod
+    def of(cls, header: Header, width: int, height: int) -> StoredImage:
+        """Keeps of the header the stamp alone, which is what messages are matched by."""
+        return cls(Header(stamp=header.stamp), width, height)
 
 
 class DepthFeed:
@@ -59,6 +64,7 @@ class DepthFeed:
         self._subscriptions: list[Any] = []
         self.attached = 0
         self.errors = 0
+        self.last_error = ""
         self.restart()
 
     def start(self) -> None:
@@ -91,17 +97,30 @@ class DepthFeed:
 
     def image_stored(self, message: Any, width_px: int, height_px: int) -> None:
         """Tells of an image that is now in the window."""
-        self._offer(0, StoredImage(message.header, width_px, height_px))
+        self._offer(0, StoredImage.of(message.header, width_px, height_px))
 
     def _offer(self, index: int, message: Any) -> None:
         try:
             stamp_ns(message.header.stamp)
             self._filters[index].signalMessage(message)
-        except StvgError as error:
-            self.errors += 1
-            self._node.get_logger().error(f"depth refused: {error}", throttle_duration_sec=2.0)
+        except Exception as error:
+            self._refuse(error)
 
     def _on_set(self, image: StoredImage, depth: Image, info: CameraInfo) -> None:
+        """Attaches a set; raises nothing, or the synchroniser's lock would stay held for good."""
+        try:
+            self._attach(image, depth, info)
+        except Exception as error:
+            self._refuse(error)
+
+    def _refuse(self, error: Exception) -> None:
+        self.errors += 1
+        self.last_error = said(error)
+        self._node.get_logger().error(
+            f"depth refused ({self.errors} so far): {self.last_error}", throttle_duration_sec=2.0
+        )
+
+    def _attach(self, image: StoredImage, depth: Image, info: CameraInfo) -> None:
         metres = depth_metres(depth, self._config.window.long_side_px)
         eye = intrinsics_of(info, image.width, image.height)
         if self._window.attach(stamp_ns(image.header.stamp), Depth(metres, eye)):

@@ -12,7 +12,7 @@ from rclpy.node import Node
 from std_msgs.msg import Header
 
 from stvg_ros import msg
-from stvg_ros.errors import ConfigError, StvgError
+from stvg_ros.errors import ConfigError, said
 from stvg_ros.method.interfaces import DetectionSink
 from stvg_ros.node.conversions import stamp_ns
 from stvg_ros.node.depth_feed import StoredImage
@@ -65,6 +65,14 @@ def detected(message: Any) -> ExternalDetections:
     )
 
 
+class _Waiting:
+    """Detections whose image has not come yet."""
+
+    def __init__(self, stamp: Any, detected: ExternalDetections) -> None:
+        self.header = Header(stamp=stamp)
+        self.detected = detected
+
+
 class DetectionFeed:
     """The subscription `detections` of one camera.
 
@@ -102,6 +110,7 @@ class DetectionFeed:
         self._type = detection_type(config.detections)
         self._subscription: Any = None
         self.errors = 0
+        self.last_error = ""
         self.restart()
 
     def start(self) -> None:
@@ -127,9 +136,11 @@ class DetectionFeed:
 
     def image_stored(self, header: Header, frame: Frame) -> None:
         """Tells of an image that is now in the window."""
-        self._filters[0].signalMessage(
-            StoredImage(header, frame.source_width_px, frame.source_height_px)
-        )
+        stored = StoredImage.of(header, frame.source_width_px, frame.source_height_px)
+        try:
+            self._filters[0].signalMessage(stored)
+        except Exception as error:
+            self._refuse(error)
 
     def _on_detections(self, message: Any) -> None:
         sink = self._sink()
@@ -137,14 +148,26 @@ class DetectionFeed:
             ns = stamp_ns(message.header.stamp)
             if sink is not None:
                 sink.received(ns)
-            self._filters[1].signalMessage(message)
-        except StvgError as error:
-            self.errors += 1
-            self._node.get_logger().error(f"detections refused: {error}", throttle_duration_sec=2.0)
+            # Kept until its image comes: the boxes, and no more of the message.
+            self._filters[1].signalMessage(_Waiting(message.header.stamp, detected(message)))
+        except Exception as error:
+            self._refuse(error)
 
-    def _on_pair(self, image: StoredImage, message: Any) -> None:
-        sink = self._sink()
-        frame = self._window.frame(stamp_ns(image.header.stamp))
-        if sink is not None and frame is not None:
-            sink.put(frame, detected(message))
-            self._matched(frame)
+    def _on_pair(self, image: StoredImage, waiting: _Waiting) -> None:
+        """Hands a pair on; raises nothing, or the synchroniser's lock would stay held for good."""
+        try:
+            sink = self._sink()
+            frame = self._window.frame(stamp_ns(image.header.stamp))
+            if sink is not None and frame is not None:
+                sink.put(frame, waiting.detected)
+                self._matched(frame)
+        except Exception as error:
+            self._refuse(error)
+
+    def _refuse(self, error: Exception) -> None:
+        self.errors += 1
+        self.last_error = said(error)
+        self._node.get_logger().error(
+            f"detections refused ({self.errors} so far): {self.last_error}",
+            throttle_duration_sec=2.0,
+        )

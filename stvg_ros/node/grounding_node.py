@@ -203,7 +203,17 @@ class GroundingNode(ManagedNode):
             return TransitionCallbackReturn.ERROR
 
     def _configure(self) -> None:
-        config = self._settings.check()
+        try:
+            config = self._settings.check()
+            with self.all_or_nothing():
+                self._parts = self._offered(config)
+        except Exception:
+            self._settings.release()  # the error may be mended by a parameter
+            raise
+        self._say("inactive")
+
+    def _offered(self, config: Config) -> Parts:
+        """The interfaces of a configured node."""
         cameras = Cameras(self, self._current, self._observed)
         answers = AnswerPublisher(self, cameras, self._current)
         intake = Intake(cameras, self._active_worker, answers.publish_preliminary)
@@ -218,7 +228,7 @@ class GroundingNode(ManagedNode):
             tracking.answered(grounding)
 
         standing = StandingQueries(self, cameras.clips, self._active_worker, publish)
-        self._parts = Parts(
+        return Parts(
             cameras,
             Locator(self, config.depth),
             answers,
@@ -228,7 +238,6 @@ class GroundingNode(ManagedNode):
             Diagnostics(self, cameras, self._active_worker, standing, config.diagnostics.period_s),
             tracking,
         )
-        self._say("inactive")
 
     def _load(self) -> Worker:
         """Begins to load the model."""
@@ -259,8 +268,12 @@ class GroundingNode(ManagedNode):
         worker.reconfigure(self._settings.config)  # what was set while the model was loading
         self._worker = worker
         assert self._parts is not None
-        self._parts.tracking.start(worker.source)
-        self.cameras.start()
+        try:
+            self._parts.tracking.start(worker.source)
+            self.cameras.start()
+        except Exception:
+            self._deactivate()
+            raise
         self._say("ready")
 
     def _deactivate(self) -> None:
@@ -314,7 +327,8 @@ class GroundingNode(ManagedNode):
         )
 
     def _reconfigured(self, config: Config) -> None:
-        self.cameras.reconfigure(config)
+        if self._parts is not None:
+            self._parts.cameras.reconfigure(config)
         if self._worker is not None:
             self._worker.reconfigure(config)
 
