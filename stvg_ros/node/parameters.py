@@ -125,8 +125,15 @@ class Parameters:
                 f"{name}: expected a value of one of the types of rcl_interfaces/ParameterType, "
                 f"got type {kind}"
             )
-        if kind != Parameter.Type.NOT_SET.value and self._fixed and item.name in self._known:
+        if kind == Parameter.Type.NOT_SET.value:
+            raise ConfigError(self._unset(item.name))
+        if self._fixed and item.name in self._known:
             self._known[item.name].checked(Parameter.from_parameter_msg(item).value)
+
+    def _unset(self, name: str) -> str:
+        known = self._known.get(name)
+        remedy = f"; its default is {known.default!r}" if known is not None else ""
+        return f"{name}: expected a value, a parameter cannot be unset{remedy}"
 
     def _with_doubles(self, parameters: Iterable[Parameter]) -> list[Parameter]:
         """The same changes, with doubles in place of whole numbers where a double is meant."""
@@ -147,12 +154,7 @@ class Parameters:
         parameters = list(parameters)
         for item in parameters:
             if item.type_ is Parameter.Type.NOT_SET and self._node.has_parameter(item.name):
-                default = self._known[item.name].default if item.name in self._known else None
-                remedy = "" if default is None else f"; its default is {default!r}"
-                return SetParametersResult(
-                    successful=False,
-                    reason=f"{item.name}: expected a value, parameters cannot be unset{remedy}",
-                )
+                return SetParametersResult(successful=False, reason=self._unset(item.name))
         changes = {p.name: p.value for p in parameters if p.name in self._known}
         with self._lock:
             if not changes or not self._fixed:
