@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -31,7 +32,7 @@ def parameter_files(arguments: Sequence[str]) -> list[Path]:
         elif word.startswith(f"{_OPTION}:="):
             files.append(Path(word.removeprefix(f"{_OPTION}:=")))
     for file in files:
-        if not file.is_file():
+        if not os.path.isfile(file):
             raise ConfigError(f"{_OPTION}: expected a parameter file, got {str(file)!r}, no file")
     return files
 
