@@ -12,6 +12,7 @@ from typing import Any, cast
 from stvg_ros.errors import ConfigError
 
 Value = bool | int | float | str
+MAX_TEXT_CHARACTERS = 4096
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,10 @@ class Setting:
                 f"{self.name}: expected {kind.__name__}, got {value!r} ({type(value).__name__})"
             )
         assert isinstance(value, (bool, int, float, str))
+        if isinstance(value, str) and len(value) > MAX_TEXT_CHARACTERS:
+            raise ConfigError(
+                f"{self.name}: expected at most {MAX_TEXT_CHARACTERS} characters, got {len(value)}"
+            )
         if self.choices and value not in self.choices:
             raise ConfigError(
                 f"{self.name}: expected one of {', '.join(self.choices)}, got {value!r}"

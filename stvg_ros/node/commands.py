@@ -22,7 +22,7 @@ from stvg_ros.node.qos import COMMANDS
 from stvg_ros.node.standing_queries import StandingQueries
 from stvg_ros.runtime.grounding_worker import Answer, GroundingJob, Worker, failed
 from stvg_ros.srv import GroundQuery
-from stvg_ros.types import Grounding, Query
+from stvg_ros.types import Grounding, Query, short_name
 
 Parse = Callable[[str], Query]
 
@@ -59,7 +59,7 @@ class Intake:
         try:
             return parse(query_id)
         except StvgError as error:
-            answer(failed(Query(_shown(text), query_id), error))
+            answer(failed(Query(_shown(text), short_name(query_id)), error))
             return None
 
     def take(
@@ -144,7 +144,7 @@ class Commands:
         try:
             self._standing.stop(query_id)
         except StvgError as error:
-            self._publish(failed(Query("(stop)", query_id), error))
+            self._publish(failed(Query("(stop)", short_name(query_id)), error))
 
     async def _on_request(
         self, request: GroundQuery.Request, response: GroundQuery.Response

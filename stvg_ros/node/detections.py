@@ -18,7 +18,7 @@ from stvg_ros.node.conversions import stamp_ns
 from stvg_ros.node.depth_feed import StoredImage
 from stvg_ros.node.qos import CAMERA
 from stvg_ros.proposals.settings import ProposalConfig
-from stvg_ros.types import ExternalDetections, Frame
+from stvg_ros.types import ExternalDetections, Frame, short_name
 from stvg_ros.window import Window
 
 try:
@@ -59,7 +59,7 @@ def detected(message: Any) -> ExternalDetections:
         else:
             corners.append((item.x_min, item.y_min, item.x_max, item.y_max))
             scores.append(item.score)
-        ids.append(item.id)
+        ids.append(short_name(item.id))
     return ExternalDetections(
         np.array(corners, np.float32).reshape(-1, 4), np.array(scores, np.float32), tuple(ids)
     )

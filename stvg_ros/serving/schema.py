@@ -22,7 +22,7 @@ VERSION = 1
 SESSION_HEADER = "x-session-id"  # by which Ray Serve chooses the replica
 MEDIA_TYPE = "application/msgpack"
 MAX_FRAMES = 4096  # of a message
-MAX_SIDE_PX = 16_384
+MAX_SIDE_PX = 2**20  # of the camera; the image that travels is smaller
 # Settings that a client may choose for its own commands: how to ground, not with what.
 CLIENT_GROUPS = (
     "sampling", "attention", "reattention", "assembling", "span", "presence", "window",
