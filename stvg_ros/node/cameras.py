@@ -19,6 +19,7 @@ from stvg_ros.node.conversions import stamp_ns
 from stvg_ros.node.depth_feed import DepthFeed
 from stvg_ros.node.image_conversions import compressed_frame, image_frame
 from stvg_ros.node.qos import CAMERA
+from stvg_ros.serving.schema import check_sides
 from stvg_ros.types import Clip, Frame
 from stvg_ros.window import FrameOutcome, Window
 
@@ -126,6 +127,8 @@ class Camera:
         long_side_px = self._config().window.long_side_px
         convert = image_frame if self._raw else compressed_frame
         frame = convert(message, long_side_px)
+        if self._config().place.backend == "remote":
+            check_sides(frame)
         outcome = self.window.add(frame)
         if outcome is FrameOutcome.RESTARTED:
             self._node.get_logger().warning(

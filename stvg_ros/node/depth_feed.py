@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 from rclpy.node import Node
@@ -63,6 +64,7 @@ class DepthFeed:
         self._window = window
         self._subscriptions: list[Any] = []
         self.attached = 0
+        self.on_attached: Callable[[int], None] = lambda stamp_ns: None
         self.errors = 0
         self.last_error = ""
         self.restart()
@@ -125,3 +127,4 @@ class DepthFeed:
         eye = intrinsics_of(info, image.width, image.height)
         if self._window.attach(stamp_ns(image.header.stamp), Depth(metres, eye)):
             self.attached += 1
+            self.on_attached(stamp_ns(image.header.stamp))

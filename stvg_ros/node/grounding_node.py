@@ -28,7 +28,7 @@ from stvg_ros.node.gpu_memory import release_memory
 from stvg_ros.node.ground_action import GroundAction
 from stvg_ros.node.managed_node import ManagedNode
 from stvg_ros.node.parameters import Parameters
-from stvg_ros.node.positions import Locator
+from stvg_ros.node.positions import Locator, transform_history_s
 from stvg_ros.node.qos import LATCHED
 from stvg_ros.node.standing_queries import StandingQueries
 from stvg_ros.node.tracking import Tracking
@@ -221,7 +221,8 @@ class GroundingNode(ManagedNode):
         def ask(query: Query) -> None:
             intake.take(lambda query_id: replace(query, id=query_id), "", query.text, publish)
 
-        tracking = Tracking(self, cameras, self._current, ask)
+        locator = Locator(self, config.depth, transform_history_s(config))
+        tracking = Tracking(self, cameras, self._current, ask, locator)
 
         def publish(grounding: Grounding) -> None:
             answers.publish(grounding)
@@ -230,7 +231,7 @@ class GroundingNode(ManagedNode):
         standing = StandingQueries(self, cameras.clips, self._active_worker, publish)
         return Parts(
             cameras,
-            Locator(self, config.depth),
+            locator,
             answers,
             standing,
             Commands(self, intake, standing, publish),
@@ -329,6 +330,7 @@ class GroundingNode(ManagedNode):
     def _reconfigured(self, config: Config) -> None:
         if self._parts is not None:
             self._parts.cameras.reconfigure(config)
+            self._parts.locator.reconfigure(config)
         if self._worker is not None:
             self._worker.reconfigure(config)
 

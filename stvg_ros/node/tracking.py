@@ -12,8 +12,10 @@ from std_msgs.msg import Header
 
 from stvg_ros.config import Config
 from stvg_ros.node.cameras import Cameras, topic
+from stvg_ros.node.depth_gate import DepthGate
 from stvg_ros.node.detections import DetectionFeed
 from stvg_ros.node.follow import Follow
+from stvg_ros.node.positions import Locator
 from stvg_ros.runtime.frame_worker import FrameWorker
 from stvg_ros.types import Frame, Grounding, Query
 
@@ -31,6 +33,7 @@ class Tracking:
         cameras: Cameras,
         config: Callable[[], Config],
         ask: Callable[[Query], None],
+        locator: Locator,
     ) -> None:
         """Offers the interfaces; `start` begins.
 
@@ -39,6 +42,7 @@ class Tracking:
             cameras: whose frames are observed.
             config: gives the configuration in force.
             ask: grounds a query again.
+            locator: gives boxes their positions.
 
         Raises:
             ConfigError: a message type that is not installed.
@@ -46,8 +50,19 @@ class Tracking:
         self._node = node
         self._source: Any = None
         self._observing: FrameWorker | None = None
-        self._follow = Follow(node, lambda name: cameras[name].window, config, ask)
+        self._locator = locator
+        self._follow = Follow(
+            node, lambda name: cameras[name].window, config, ask, locator.located_box
+        )
         self._feeds: dict[str, DetectionFeed] = {}
+        self._gates: dict[str, DepthGate] = {}
+        for camera in cameras:
+            if camera.depth is not None:
+                gate = DepthGate(
+                    camera.window,
+                    lambda frame, name=camera.name: self._observe(name, frame),  # type: ignore[misc]
+                )
+                self._gates[camera.name], camera.depth.on_attached = gate, gate.attached
         settings = config().proposals
         if settings.source == "external":
             for camera in cameras:
@@ -93,6 +108,7 @@ class Tracking:
 
     def stored(self, camera: str, header: Header, frame: Frame) -> None:
         """Tells of an image that is now in a camera's window."""
+        self._locator.stored(camera, frame)
         if camera in self._feeds:
             self._feeds[camera].image_stored(header, frame)
         self._offer(camera, frame)
@@ -101,9 +117,17 @@ class Tracking:
         """Tells that a camera's window was cleared, since its stamps jumped back."""
         if camera in self._feeds:
             self._feeds[camera].restart()
+        if camera in self._gates:
+            self._gates[camera].restart()
         self._follow.restarted(camera)
 
     def _offer(self, camera: str, frame: Frame) -> None:
+        if camera in self._gates:
+            self._gates[camera].stored(frame)
+        else:
+            self._observe(camera, frame)
+
+    def _observe(self, camera: str, frame: Frame) -> None:
         if self._observing is not None:
             self._observing.offer(camera, frame)
 
