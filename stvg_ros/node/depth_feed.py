@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +17,7 @@ from stvg_ros.config import Config
 from stvg_ros.depth import Depth
 from stvg_ros.errors import said
 from stvg_ros.node.conversions import stamp_ns
-from stvg_ros.node.image_conversions import depth_metres, intrinsics_of
+from stvg_ros.node.image_conversions import depth_metres, intrinsics_of, lens_is_known
 from stvg_ros.node.qos import CAMERA
 from stvg_ros.window import Window
 
@@ -63,6 +64,9 @@ class DepthFeed:
         self._config = config
         self._window = window
         self._subscriptions: list[Any] = []
+        # By the usual names of image_proc: image_rect, image_rect_color, rectified/image.
+        topic = node.resolve_topic_name(f"{prefix}image")
+        self._rectified = re.search(r"(^|[/_])rect(ified)?([/_]|$)", topic) is not None
         self.attached = 0
         self.on_attached: Callable[[int], None] = lambda stamp_ns: None
         self.errors = 0
@@ -124,7 +128,14 @@ class DepthFeed:
 
     def _attach(self, image: StoredImage, depth: Image, info: CameraInfo) -> None:
         metres = depth_metres(depth, self._config.window.long_side_px)
-        eye = intrinsics_of(info, image.width, image.height)
+        eye = intrinsics_of(info, image.width, image.height, rectified=self._rectified)
+        if not self._rectified and not lens_is_known(info):
+            self._node.get_logger().warning(
+                f"camera_info: distortion_model {info.distortion_model[:40]!r} is not known; "
+                "positions are those of a camera without distortion: give a rectified image, or "
+                "plumb_bob, rational_polynomial or equidistant",
+                throttle_duration_sec=60.0,
+            )
         if self._window.attach(stamp_ns(image.header.stamp), Depth(metres, eye)):
             self.attached += 1
             self.on_attached(stamp_ns(image.header.stamp))
