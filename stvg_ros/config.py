@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import cast
 
-from stvg_ros.errors import ConfigError
+from stvg_ros.errors import ConfigError, bounded
 from stvg_ros.method.settings import (
     AssemblingConfig,
     AttentionConfig,
@@ -33,7 +33,7 @@ from stvg_ros.node.settings import (
 from stvg_ros.proposals.settings import ProposalConfig
 from stvg_ros.runtime.settings import CommandConfig
 from stvg_ros.serving.settings import RemoteConfig, ServingConfig
-from stvg_ros.setting import Group, Setting, Value, setting, setting_of
+from stvg_ros.setting import Group, Setting, Value, nearest, setting, setting_of
 from stvg_ros.window import WindowConfig
 
 
@@ -89,7 +89,10 @@ class Config:
         groups: dict[str, dict[str, Value]] = {}
         for name, value in values.items():
             if name not in places:
-                raise ConfigError(f"{name}: unknown setting; the README's tables list all of them")
+                raise ConfigError(
+                    f"{bounded(name, 256)}: unknown setting{nearest(name, places)}; "
+                    "the README's tables list all of them"
+                )
             group, key = places[name]
             groups.setdefault(group, {})[key] = value
         return cls(**{group: kinds[group](**given) for group, given in groups.items()})  # type: ignore[arg-type]

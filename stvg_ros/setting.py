@@ -4,12 +4,15 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from dataclasses import Field, dataclass, field, fields
 from typing import Any, cast
 
 from stvg_ros.errors import ConfigError
 
 Value = bool | int | float | str
+MAX_TEXT_CHARACTERS = 4096
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,10 @@ class Setting:
                 f"{self.name}: expected {kind.__name__}, got {value!r} ({type(value).__name__})"
             )
         assert isinstance(value, (bool, int, float, str))
+        if isinstance(value, str) and len(value) > MAX_TEXT_CHARACTERS:
+            raise ConfigError(
+                f"{self.name}: expected at most {MAX_TEXT_CHARACTERS} characters, got {len(value)}"
+            )
         if self.choices and value not in self.choices:
             raise ConfigError(
                 f"{self.name}: expected one of {', '.join(self.choices)}, got {value!r}"
@@ -52,6 +59,15 @@ class Setting:
                     f"{' ' + self.unit if self.unit else ''}, got {value!r}"
                 )
         return value
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """What an error says after an unknown name: the known one that is most like it, if any is."""
+    names = list(known)
+    close = difflib.get_close_matches(name[:256].lower(), names, 1)
+    # A name without its group, or in the wrong one.
+    close = close or [item for item in names if item.split(".")[-1] == name.split(".")[-1]]
+    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def _bound(value: float | None) -> str:

@@ -13,13 +13,14 @@ from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
 
 from stvg_ros.config import Config
-from stvg_ros.errors import CommandError, NoImagesError, StaleImagesError, StvgError
+from stvg_ros.errors import CommandError, NoImagesError, StaleImagesError, StvgError, said
 from stvg_ros.node.conversions import stamp_ns
 from stvg_ros.node.depth_feed import DepthFeed
 from stvg_ros.node.image_conversions import compressed_frame, image_frame
 from stvg_ros.node.qos import CAMERA
 from stvg_ros.runtime.camera_search import CameraViews
 from stvg_ros.runtime.frame_bus import FrameBus, FrameListener
+from stvg_ros.serving.schema import check_sides
 from stvg_ros.types import Clip
 from stvg_ros.window import FrameOutcome, Window
 
@@ -117,11 +118,12 @@ class Camera:
         self.last_received = time.monotonic()
         try:
             self._store(message)
-        except StvgError as error:
+        except Exception as error:
             self.errors += 1
-            self.last_error = str(error)
+            self.last_error = said(error)
             self._node.get_logger().error(
-                f"image refused ({self.errors} so far): {error}", throttle_duration_sec=2.0
+                f"image refused ({self.errors} so far): {self.last_error}",
+                throttle_duration_sec=2.0,
             )
         self.callback_times_s.append(time.perf_counter() - begin)
 
@@ -132,6 +134,8 @@ class Camera:
         long_side_px = self._config().window.long_side_px
         convert = image_frame if self._raw else compressed_frame
         frame = convert(message, long_side_px)
+        if self._config().place.backend == "remote":
+            check_sides(frame)
         outcome = self.window.add(frame)
         if outcome is FrameOutcome.RESTARTED:
             self._node.get_logger().warning(

@@ -20,7 +20,7 @@ from stvg_ros.node.intake import Intake
 from stvg_ros.node.qos import COMMANDS
 from stvg_ros.node.standing_queries import StandingQueries
 from stvg_ros.srv import GroundQuery
-from stvg_ros.types import Grounding, Query
+from stvg_ros.types import Grounding, Query, short_name
 
 
 class Commands:
@@ -86,7 +86,8 @@ class Commands:
                 return
         except StvgError as error:
             text = "(stop)" if message.stop else message.text
-            self._intake.refuse(text, message.id if message.stop else query_id, error)
+            known = message.id if message.stop else query_id
+            self._intake.refuse(text, short_name(known), error)
         else:
             self._intake.take(query)
 

@@ -9,15 +9,16 @@ from typing import Any
 
 import numpy as np
 from rclpy.node import Node
+from std_msgs.msg import Header
 
 from stvg_ros import msg
-from stvg_ros.errors import ConfigError, StvgError
+from stvg_ros.errors import ConfigError, said
 from stvg_ros.method.interfaces import DetectionSink
 from stvg_ros.node.conversions import stamp_ns
 from stvg_ros.node.depth_feed import StoredImage
 from stvg_ros.node.qos import CAMERA
 from stvg_ros.proposals.settings import ProposalConfig
-from stvg_ros.types import ExternalDetections, Frame
+from stvg_ros.types import ExternalDetections, Frame, short_name
 from stvg_ros.window import Window
 
 try:
@@ -58,10 +59,18 @@ def detected(message: Any) -> ExternalDetections:
         else:
             corners.append((item.x_min, item.y_min, item.x_max, item.y_max))
             scores.append(item.score)
-        ids.append(item.id)
+        ids.append(short_name(item.id))
     return ExternalDetections(
         np.array(corners, np.float32).reshape(-1, 4), np.array(scores, np.float32), tuple(ids)
     )
+
+
+class _Waiting:
+    """Detections whose image has not come yet."""
+
+    def __init__(self, stamp: Any, detected: ExternalDetections) -> None:
+        self.header = Header(stamp=stamp)
+        self.detected = detected
 
 
 class DetectionFeed:
@@ -101,6 +110,7 @@ class DetectionFeed:
         self._type = detection_type(config.detections)
         self._subscription: Any = None
         self.errors = 0
+        self.last_error = ""
         self.restart()
 
     def start(self) -> None:
@@ -126,7 +136,10 @@ class DetectionFeed:
 
     def frame_stored(self, camera: str, frame: Frame) -> None:
         """See `FrameListener`."""
-        self._filters[0].signalMessage(StoredImage.of(frame))
+        try:
+            self._filters[0].signalMessage(StoredImage.of(frame))
+        except Exception as error:
+            self._refuse(error)
 
     def window_restarted(self, camera: str) -> None:
         """See `FrameListener`."""
@@ -138,14 +151,26 @@ class DetectionFeed:
             ns = stamp_ns(message.header.stamp)
             if sink is not None:
                 sink.received(ns)
-            self._filters[1].signalMessage(message)
-        except StvgError as error:
-            self.errors += 1
-            self._node.get_logger().error(f"detections refused: {error}", throttle_duration_sec=2.0)
+            # Kept until its image comes: the boxes, and no more of the message.
+            self._filters[1].signalMessage(_Waiting(message.header.stamp, detected(message)))
+        except Exception as error:
+            self._refuse(error)
 
-    def _on_pair(self, image: StoredImage, message: Any) -> None:
-        sink = self._sink()
-        frame = self._window.frame(stamp_ns(image.header.stamp))
-        if sink is not None and frame is not None:
-            sink.put(frame, detected(message))
-            self._matched(frame)
+    def _on_pair(self, image: StoredImage, waiting: _Waiting) -> None:
+        """Hands a pair on; raises nothing, or the synchroniser's lock would stay held for good."""
+        try:
+            sink = self._sink()
+            frame = self._window.frame(stamp_ns(image.header.stamp))
+            if sink is not None and frame is not None:
+                sink.put(frame, waiting.detected)
+                self._matched(frame)
+        except Exception as error:
+            self._refuse(error)
+
+    def _refuse(self, error: Exception) -> None:
+        self.errors += 1
+        self.last_error = said(error)
+        self._node.get_logger().error(
+            f"detections refused ({self.errors} so far): {self.last_error}",
+            throttle_duration_sec=2.0,
+        )

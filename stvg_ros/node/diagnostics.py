@@ -10,11 +10,12 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType
-from rclpy.node import Node
 
 from stvg_ros.errors import InactiveError, StvgError
 from stvg_ros.node.cameras import Camera, Cameras
 from stvg_ros.node.gpu_memory import gpu_memory_bytes
+from stvg_ros.node.guarded_executor import Faults
+from stvg_ros.node.managed_node import ManagedNode
 from stvg_ros.node.standing_queries import StandingQueries
 from stvg_ros.runtime.grounding_queue import GroundingQueue
 
@@ -93,9 +94,19 @@ def worker_status(name: str, worker: Callable[[], GroundingQueue], standing: int
     except StvgError as error:
         return status(name, DiagnosticStatus.ERROR, str(error), values)
     values["commands waiting"] = running.waiting
-    values.update({f"answers {kind}": count for kind, count in running.counts().items()})
-    values.update({f"last {stage} [s]": float(s) for stage, s in running.timings_s.items()})
+    # Copied in one step each: the queue's thread goes on changing them.
+    answered, timings_s = running.counts(), dict(running.timings_s)
+    values.update({f"answers {kind}": count for kind, count in answered.items()})
+    values.update({f"last {stage} [s]": float(s) for stage, s in timings_s.items()})
     return status(name, DiagnosticStatus.OK, "grounding" if running.busy else "ready", values)
+
+
+def fault_status(name: str, faults: Faults) -> Any:
+    """What callbacks raised unexpectedly: a bug of the package, worth a report."""
+    values = {"unexpected errors": faults.count}
+    if not faults.count:
+        return status(name, DiagnosticStatus.OK, "no unexpected error", values)
+    return status(name, DiagnosticStatus.WARN, f"unexpected error: {faults.last}", values)
 
 
 class Diagnostics:
@@ -103,7 +114,7 @@ class Diagnostics:
 
     def __init__(
         self,
-        node: Node,
+        node: ManagedNode,
         cameras: Cameras,
         worker: Callable[[], GroundingQueue],
         standing: StandingQueries,
@@ -130,6 +141,7 @@ class Diagnostics:
             health.status(f"{name}: camera {camera}".rstrip(), now.nanoseconds)
             for camera, health in self._cameras.items()
         ]
+        message.status.append(fault_status(f"{name}: callbacks", self._node.faults))
         message.status.append(worker_status(f"{name}: worker", self._worker, len(self._standing)))
         for item in message.status:
             item.hardware_id = name

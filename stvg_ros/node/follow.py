@@ -18,8 +18,8 @@ from stvg_ros import msg
 from stvg_ros.config import Config
 from stvg_ros.errors import StvgError
 from stvg_ros.method.interfaces import Follower, Proposer, TargetObservation
-from stvg_ros.node.conversions import time_message
-from stvg_ros.types import Frame, Grounding, Status, Tube
+from stvg_ros.node.conversions import box_message, time_message
+from stvg_ros.types import Frame, Grounding, Status, Tube, TubeBox
 from stvg_ros.window import Window
 
 
@@ -47,6 +47,7 @@ class Follow:
         node: Node,
         window: Callable[[str], Window],
         config: Callable[[], Config],
+        place: Callable[[TubeBox, Frame], TubeBox],
     ) -> None:
         """Offers the topic and the service.
 
@@ -54,7 +55,9 @@ class Follow:
             node: publishes.
             window: the window of a camera.
             config: gives the configuration in force.
+            place: gives a frame's box its position.
         """
+        self._place = place
         self._node = node
         self._window = window
         self._config = config
@@ -171,7 +174,10 @@ class Follow:
     def _publish(self, target: _Target, status: int, reason: str) -> None:
         frame, tube = target.frame, target.tube
         stamp = time_message(frame.stamp_ns)
-        x_min, y_min, x_max, y_max = target.sighting.box_xyxy_px
+        sighting = target.sighting
+        box = TubeBox(frame.stamp_ns, sighting.box_xyxy_px, 0.0, interpolated=not sighting.seen)
+        if sighting.seen:  # the depth at a place where it is only supposed to be says nothing
+            box = self._place(box, frame)
         self._targets.publish(
             msg.Target(
                 header=Header(stamp=stamp, frame_id=frame.frame_id),
@@ -180,14 +186,7 @@ class Follow:
                 camera=tube.camera,
                 status=status,
                 reason=reason,
-                box=msg.TubeBox(
-                    stamp=stamp,
-                    x_min=x_min,
-                    y_min=y_min,
-                    x_max=x_max,
-                    y_max=y_max,
-                    interpolated=not target.sighting.seen,
-                ),
+                box=box_message(box),
             )
         )
 

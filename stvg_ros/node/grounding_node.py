@@ -30,7 +30,7 @@ from stvg_ros.node.ground_action import GroundAction
 from stvg_ros.node.intake import Intake
 from stvg_ros.node.managed_node import ManagedNode
 from stvg_ros.node.parameters import Parameters
-from stvg_ros.node.positions import Locator
+from stvg_ros.node.positions import Locator, transform_history_s
 from stvg_ros.node.qos import LATCHED
 from stvg_ros.node.standing_queries import StandingQueries
 from stvg_ros.node.tracking import Tracking
@@ -224,11 +224,21 @@ class GroundingNode(ManagedNode):
             return TransitionCallbackReturn.ERROR
 
     def _configure(self) -> None:
-        config = self._settings.check()
+        try:
+            config = self._settings.check()
+            with self.all_or_nothing():
+                self._parts = self._offered(config)
+        except Exception:
+            self._settings.release()  # the error may be mended by a parameter
+            raise
+        self._say("inactive")
+
+    def _offered(self, config: Config) -> Parts:
+        """The interfaces of a configured node."""
         cameras = Cameras(self, self._current)
-        locator = Locator(self, config.depth)
+        locator = Locator(self, config.depth, transform_history_s(config))
         answers = AnswerPublisher(self, cameras, self._current)
-        tracking = Tracking(self, cameras, self._current)
+        tracking = Tracking(self, cameras, self._current, locator)
         intake = Intake(
             cameras,
             self._active_queue,
@@ -238,7 +248,7 @@ class GroundingNode(ManagedNode):
             answers.publish_preliminary,
         )
         standing = StandingQueries(self, intake)
-        self._parts = Parts(
+        return Parts(
             cameras,
             locator,
             answers,
@@ -248,7 +258,6 @@ class GroundingNode(ManagedNode):
             Diagnostics(self, cameras, self._active_queue, standing, config.diagnostics.period_s),
             tracking,
         )
-        self._say("inactive")
 
     def _load(self) -> GroundingQueue:
         """Begins to load the model."""
@@ -275,9 +284,13 @@ class GroundingNode(ManagedNode):
         queue.reconfigure(_limits(config), config)  # what was set while the model was loading
         self._queue = queue
         assert self._parts is not None
-        self._parts.tracking.start(queue.proposer)
-        self.cameras.add_listener(queue)
-        self.cameras.start()
+        try:
+            self._parts.tracking.start(queue.proposer)
+            self.cameras.add_listener(queue)
+            self.cameras.start()
+        except Exception:
+            self._deactivate()
+            raise
         self._say("ready")
 
     def _deactivate(self) -> None:
@@ -330,7 +343,9 @@ class GroundingNode(ManagedNode):
         )
 
     def _reconfigured(self, config: Config) -> None:
-        self.cameras.reconfigure(config)
+        if self._parts is not None:
+            self._parts.cameras.reconfigure(config)
+            self._parts.locator.reconfigure(config)
         if self._queue is not None:
             self._queue.reconfigure(_limits(config), config)
 

@@ -17,7 +17,7 @@ from stvg_ros.runtime.camera_search import failed
 from stvg_ros.runtime.grounding_job import GroundingJob
 from stvg_ros.types import Grounding, Query, Status, Tube
 
-MAX_RATE_HZ = 100.0
+MIN_RATE_HZ, MAX_RATE_HZ = 1e-4, 100.0  # below, a timer is no use, and in the end cannot be made
 MAX_QUERIES = 100
 # A standing query that makes way for a command tries again; its place is no news.
 _MADE_WAY = {ErrorCode.CANCELED, ErrorCode.REPLACED, ErrorCode.QUEUE_FULL}
@@ -75,9 +75,9 @@ class StandingQueries:
         Raises:
             CommandError: an impossible rate, or too many queries.
         """
-        if not 0 < rate_hz <= MAX_RATE_HZ:
+        if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
             raise CommandError(
-                f"standing_rate_hz: expected above 0 to {MAX_RATE_HZ:g} Hz, got {rate_hz:g}"
+                f"standing_rate_hz: expected {MIN_RATE_HZ:g} to {MAX_RATE_HZ:g} Hz, got {rate_hz:g}"
             )
         if query.start_ns is not None or query.end_ns is not None:
             raise CommandError(

@@ -12,8 +12,10 @@ from rclpy.node import Node
 from stvg_ros.config import Config
 from stvg_ros.method.interfaces import Proposer
 from stvg_ros.node.cameras import Cameras, topic
+from stvg_ros.node.depth_gate import DepthGate
 from stvg_ros.node.detections import DetectionFeed
 from stvg_ros.node.follow import Follow
+from stvg_ros.node.positions import Locator
 from stvg_ros.runtime.frame_worker import FrameWorker
 from stvg_ros.types import Frame, Grounding
 
@@ -25,13 +27,20 @@ class Tracking:
     the follower work in a thread of their own.
     """
 
-    def __init__(self, node: Node, cameras: Cameras, config: Callable[[], Config]) -> None:
+    def __init__(
+        self,
+        node: Node,
+        cameras: Cameras,
+        config: Callable[[], Config],
+        locator: Locator,
+    ) -> None:
         """Offers the interfaces; `start` begins.
 
         Args:
             node: subscribes, publishes and logs.
             cameras: whose frames are observed.
             config: gives the configuration in force.
+            locator: gives boxes their positions.
 
         Raises:
             ConfigError: a message type that is not installed.
@@ -40,8 +49,17 @@ class Tracking:
         self._config = config
         self._source: Any = None
         self._observing: FrameWorker | None = None
-        self._follow = Follow(node, lambda name: cameras[name].window, config)
+        self._locator = locator
+        self._follow = Follow(node, lambda name: cameras[name].window, config, locator.located_box)
         self._feeds: list[DetectionFeed] = []
+        self._gates: dict[str, DepthGate] = {}
+        for camera in cameras:
+            if camera.depth is not None:
+                gate = DepthGate(
+                    camera.window,
+                    lambda frame, name=camera.name: self._observe(name, frame),  # type: ignore[misc]
+                )
+                self._gates[camera.name], camera.depth.on_attached = gate, gate.attached
         settings = config().proposals
         for camera in cameras if settings.source == "external" else ():
             feed = DetectionFeed(
@@ -90,11 +108,20 @@ class Tracking:
 
     def frame_stored(self, camera: str, frame: Frame) -> None:
         """See `FrameListener`."""
+        self._locator.stored(camera, frame)
+        if camera in self._gates:
+            self._gates[camera].stored(frame)
+        else:
+            self._observe(camera, frame)
+
+    def _observe(self, camera: str, frame: Frame) -> None:
         if self._observing is not None:
             self._observing.frame_stored(camera, frame)
 
     def window_restarted(self, camera: str) -> None:
         """See `FrameListener`."""
+        if camera in self._gates:
+            self._gates[camera].restart()
         if self._observing is not None:
             self._observing.window_restarted(camera)
         self._follow.window_restarted(camera)

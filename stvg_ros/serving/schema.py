@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 
 from stvg_ros import errors
 from stvg_ros.config import Config, settings
-from stvg_ros.errors import ErrorCode, StvgError
+from stvg_ros.errors import ErrorCode, ImageError, StvgError
 from stvg_ros.serving.wire_format import SchemaError
 from stvg_ros.setting import Value
-from stvg_ros.types import CandidateTube, Grounding, Query
+from stvg_ros.types import CandidateTube, Frame, Grounding, Query
 
 VERSION = 1
 SESSION_HEADER = "x-session-id"  # by which Ray Serve chooses the replica
@@ -70,6 +70,19 @@ class SentFrame:
             )
         if len(self.frame_id) > 256:
             raise ValueError(f"frame_id: expected 256 characters, got {len(self.frame_id)}")
+
+
+def check_sides(frame: Frame) -> None:
+    """Refuses, before it is kept, a frame that no request can carry.
+
+    Raises:
+        ImageError: the camera's image is too large.
+    """
+    if max(frame.source_width_px, frame.source_height_px) > MAX_SIDE_PX:
+        raise ImageError(
+            f"image size: a server takes sides of at most {MAX_SIDE_PX} px, got "
+            f"{frame.source_width_px} x {frame.source_height_px}; scale the images down before"
+        )
 
 
 @dataclass(frozen=True)

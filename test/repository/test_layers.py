@@ -81,6 +81,8 @@ LAYERS = {
 # Modules with a library more than their layer.
 EXTRA = {
     "stvg_ros.images": {"cv2"},
+    "stvg_ros.depth": {"cv2"},
+    "stvg_ros.node.parameter_files": {"yaml"},
     "stvg_ros.serving.server": {"ray"},
     "stvg_ros.serving.proxy": {"uvicorn"},
 }
