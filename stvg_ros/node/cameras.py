@@ -17,6 +17,7 @@ from stvg_ros.config import Config
 from stvg_ros.errors import CommandError, NoImagesError, said
 from stvg_ros.node.conversions import stamp_ns
 from stvg_ros.node.depth_feed import DepthFeed
+from stvg_ros.node.detections import DetectionFeed
 from stvg_ros.node.image_conversions import compressed_frame, image_frame
 from stvg_ros.node.qos import CAMERA
 from stvg_ros.serving.schema import check_sides
@@ -76,6 +77,7 @@ class Camera:
         self.last_error = ""
         self.callback_times_s: deque[float] = deque(maxlen=10_000)
         self.listener: CameraListener | None = None
+        self.detections: DetectionFeed | None = None
         self.depth: DepthFeed | None = None
         if config().depth.enabled:
             self.depth = DepthFeed(node, topic(name, ""), config(), self.window)

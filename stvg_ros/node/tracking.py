@@ -66,7 +66,7 @@ class Tracking:
         settings = config().proposals
         if settings.source == "external":
             for camera in cameras:
-                self._feeds[camera.name] = DetectionFeed(
+                self._feeds[camera.name] = camera.detections = DetectionFeed(
                     node,
                     topic(camera.name, "detections"),
                     settings,
