@@ -18,7 +18,7 @@ from stvg_ros.errors import StvgError
 from stvg_ros.node.async_bridge import wait_for_thread
 from stvg_ros.node.cameras import Cameras
 from stvg_ros.node.conversions import query_of, tube_message
-from stvg_ros.node.qos import COMMANDS
+from stvg_ros.node.qos import COMMANDS, REQUESTS
 from stvg_ros.node.standing_queries import StandingQueries
 from stvg_ros.runtime.grounding_worker import Answer, GroundingJob, Worker, failed
 from stvg_ros.srv import GroundQuery
@@ -109,6 +109,7 @@ class Commands:
             GroundQuery,
             "~/ground_query",
             self._on_request,
+            qos_profile=REQUESTS,
             callback_group=ReentrantCallbackGroup(),
         )
 

@@ -14,6 +14,7 @@ from stvg_ros.action import Ground
 from stvg_ros.node.async_bridge import wait_for_thread
 from stvg_ros.node.commands import Intake
 from stvg_ros.node.conversions import duration_message, query_of, tube_message
+from stvg_ros.node.qos import REQUESTS
 from stvg_ros.runtime.grounding_worker import Answer, GroundingJob
 from stvg_ros.types import Grounding, Status
 
@@ -36,6 +37,9 @@ class GroundAction:
             execute_callback=self._on_goal,
             goal_callback=lambda goal: GoalResponse.ACCEPT,
             cancel_callback=self._on_cancel,
+            goal_service_qos_profile=REQUESTS,
+            result_service_qos_profile=REQUESTS,
+            cancel_service_qos_profile=REQUESTS,
         )
 
     def close(self) -> None:
