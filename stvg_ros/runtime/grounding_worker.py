@@ -300,7 +300,7 @@ class Worker:
 
     def _ground(self, grounder: Grounder, job: GroundingJob) -> Grounding:
         default_s = self._config.deadline_s
-        deadline_s = job.query.deadline_s or default_s or None
+        deadline_s = job.query.deadline_s or default_s
         done, count = 0, len(job.clips)
 
         def checkpoint(stage: str, progress: float) -> None:
