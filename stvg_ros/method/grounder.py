@@ -245,7 +245,8 @@ class LocalGrounder(BaseGrounder):
         )
 
     def _wanted(self, config: Config) -> int:
-        return config.sampling.frames or self._mllm.settings.frame_count
+        asked = config.sampling.frames
+        return self._mllm.settings.frame_count if asked is None else asked
 
     def _on_grid(self, clip: Clip, config: Config) -> NDArray[np.int64] | None:
         """Frames that can be encoded as they come, where that is asked for and possible."""

@@ -131,22 +131,22 @@ class Reading(AttentionRows):
 
 @dataclass(frozen=True)
 class MllmSettings:
-    """What suits one model; used where the configuration says "auto", 0 or -1.
+    """What suits one model; used where the configuration says None.
 
     Attributes:
-        first_layer: first layer of the attention band; -1 is layer 0.
-        last_layer: last layer of the band, included; -1 is the top layer.
+        first_layer: first layer of the attention band.
+        last_layer: last layer of the band, included; None is the top layer.
         step: "plain" or "rms", see `ReattentionConfig.step`.
         learning_rate: 8 in the paper, with plain steps.
         split: who splits the query, "mllm" or "rules".
         frame_count: how many frames T the model likes best.
         presence_threshold: added to `PresenceConfig.threshold`, in nats.
         presence_track_weight: weight of the best track's score in the evidence that a target is
-            there, see `core.presence`; used where `PresenceConfig.track_weight` is negative.
+            there, see `core.presence`; used where `PresenceConfig.track_weight` is None.
     """
 
-    first_layer: int = -1
-    last_layer: int = -1
+    first_layer: int = 0
+    last_layer: int | None = None
     step: str = "plain"
     learning_rate: float = 8.0
     split: str = "mllm"

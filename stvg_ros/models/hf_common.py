@@ -115,7 +115,7 @@ class HfMllm:
         checkpoint: LoadedCheckpoint,
         attention: AttentionConfig,
         gradient_checkpointing: bool = False,
-        batch_passes: int = 0,
+        batch_passes: int | None = None,
     ) -> None:
         """Prepares a loaded checkpoint.
 
@@ -124,8 +124,8 @@ class HfMllm:
             attention: the layer band.
             gradient_checkpointing: recompute activations in the backward pass always, rather
                 than only where a GPU's memory could not keep them.
-            batch_passes: how many passes `attention_rows` runs at a time, 0 for as many as memory
-                allows.
+            batch_passes: how many passes `attention_rows` runs at a time, None for as many as
+                memory allows.
 
         Raises:
             ModelError: no chat template, or no token for yes or no.
@@ -375,9 +375,9 @@ class HfMllm:
 
 def _band(attention: AttentionConfig, own: MllmSettings, layers: int) -> tuple[int, int]:
     """First and last layer of the band, both included."""
-    first = attention.first_layer if attention.first_layer >= 0 else max(own.first_layer, 0)
-    last = attention.last_layer if attention.last_layer >= 0 else own.last_layer
-    last = last if last >= 0 else layers - 1
+    first = own.first_layer if attention.first_layer is None else attention.first_layer
+    last = own.last_layer if attention.last_layer is None else attention.last_layer
+    last = layers - 1 if last is None else last
     if not first <= last < layers:
         raise ConfigError(
             f"attention.first_layer {first}, attention.last_layer {last}: expected "

@@ -16,6 +16,7 @@ from stvg_ros.config import Config
 from stvg_ros.errors import CommandError, NoImagesError, StaleImagesError, StvgError, said
 from stvg_ros.node.conversions import stamp_ns
 from stvg_ros.node.depth_feed import DepthFeed
+from stvg_ros.node.detections import DetectionFeed
 from stvg_ros.node.image_conversions import compressed_frame, image_frame
 from stvg_ros.node.qos import CAMERA
 from stvg_ros.runtime.camera_search import CameraViews
@@ -58,6 +59,7 @@ class Camera:
         self.last_error = ""
         self.callback_times_s: deque[float] = deque(maxlen=10_000)
         self.listeners = FrameBus()
+        self.detections: DetectionFeed | None = None
         self.depth: DepthFeed | None = None
         if config().depth.enabled:
             self.depth = DepthFeed(node, topic(name, ""), config(), self.window)

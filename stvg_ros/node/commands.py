@@ -17,7 +17,7 @@ from stvg_ros.errors import StvgError
 from stvg_ros.node.async_bridge import PendingCalls
 from stvg_ros.node.conversions import query_of, tube_message
 from stvg_ros.node.intake import Intake
-from stvg_ros.node.qos import COMMANDS
+from stvg_ros.node.qos import COMMANDS, REQUESTS
 from stvg_ros.node.standing_queries import StandingQueries
 from stvg_ros.srv import GroundQuery
 from stvg_ros.types import Grounding, Query, short_name
@@ -53,6 +53,7 @@ class Commands:
                 GroundQuery,
                 "~/ground_query",
                 self._on_request,
+                qos_profile=REQUESTS,
                 callback_group=ReentrantCallbackGroup(),
             ),
             node.create_service(Trigger, "~/reground", self._on_reground),

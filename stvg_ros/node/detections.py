@@ -17,6 +17,7 @@ from stvg_ros.method.interfaces import DetectionSink
 from stvg_ros.node.conversions import stamp_ns
 from stvg_ros.node.depth_feed import StoredImage
 from stvg_ros.node.qos import CAMERA
+from stvg_ros.proposals.external import NOT_ASKED, ExternalProposer
 from stvg_ros.proposals.settings import ProposalConfig
 from stvg_ros.types import ExternalDetections, Frame, short_name
 from stvg_ros.window import Window
@@ -109,6 +110,7 @@ class DetectionFeed:
         self._matched = matched
         self._type = detection_type(config.detections)
         self._subscription: Any = None
+        self._decided = NOT_ASKED
         self.errors = 0
         self.last_error = ""
         self.restart()
@@ -164,8 +166,15 @@ class DetectionFeed:
             if sink is not None and frame is not None:
                 sink.put(frame, waiting.detected)
                 self._matched(frame)
+            self._say_decision(sink)
         except Exception as error:
             self._refuse(error)
+
+    def _say_decision(self, sink: DetectionSink | None) -> None:
+        """Logs what the last command decided about the ids, when that is new."""
+        if isinstance(sink, ExternalProposer) and sink.counts.ids != self._decided:
+            self._decided = sink.counts.ids
+            self._node.get_logger().info(f"detections: {self._decided}")
 
     def _refuse(self, error: Exception) -> None:
         self.errors += 1

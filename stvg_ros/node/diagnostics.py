@@ -17,6 +17,7 @@ from stvg_ros.node.gpu_memory import gpu_memory_bytes
 from stvg_ros.node.guarded_executor import Faults
 from stvg_ros.node.managed_node import ManagedNode
 from stvg_ros.node.standing_queries import StandingQueries
+from stvg_ros.proposals.external import ExternalProposer
 from stvg_ros.runtime.grounding_queue import GroundingQueue
 
 STALE_S = 2.0  # a camera that is silent for longer is worth a warning
@@ -69,6 +70,8 @@ class CameraHealth:
         if camera.depth is not None:
             values["images with depth"] = camera.depth.attached
             values["depths refused"] = camera.depth.errors
+        if camera.detections is not None:
+            values["detections refused"] = camera.detections.errors
         if not camera.running:
             return status(name, DiagnosticStatus.OK, "inactive", values)
         if new_errors:
@@ -94,6 +97,14 @@ def worker_status(name: str, worker: Callable[[], GroundingQueue], standing: int
     except StvgError as error:
         return status(name, DiagnosticStatus.ERROR, str(error), values)
     values["commands waiting"] = running.waiting
+    source = running.proposer
+    if isinstance(source, ExternalProposer):
+        counts = source.counts
+        values["detections received"] = counts.messages
+        values["detections matched"] = counts.matched
+        values["detected boxes"] = counts.boxes
+        values["detected boxes dropped"] = counts.dropped
+        values["ids of detections"] = counts.ids
     # Copied in one step each: the queue's thread goes on changing them.
     answered, timings_s = running.counts(), dict(running.timings_s)
     values.update({f"answers {kind}": count for kind, count in answered.items()})

@@ -16,6 +16,7 @@ from stvg_ros.errors import InactiveError, StvgError
 from stvg_ros.node.async_bridge import PendingCalls
 from stvg_ros.node.conversions import duration_message, query_of, tube_message
 from stvg_ros.node.intake import Intake
+from stvg_ros.node.qos import REQUESTS
 from stvg_ros.runtime.camera_search import failed
 from stvg_ros.runtime.grounding_job import GroundingJob
 from stvg_ros.types import Grounding, Query, Status
@@ -51,6 +52,9 @@ class GroundAction:
             execute_callback=self._on_goal,
             goal_callback=self._on_request,
             cancel_callback=self._on_cancel,
+            goal_service_qos_profile=REQUESTS,
+            result_service_qos_profile=REQUESTS,
+            cancel_service_qos_profile=REQUESTS,
         )
 
     def close(self) -> None:

@@ -36,6 +36,7 @@ from stvg_ros.node.standing_queries import StandingQueries
 from stvg_ros.node.tracking import Tracking
 from stvg_ros.runtime.grounding_job import QueueLimits
 from stvg_ros.runtime.grounding_queue import GroundingQueue
+from stvg_ros.serving.schema import settings_without_effect
 from stvg_ros.window import Window
 
 PROGRESS_S = 5.0  # how often a long load tells how long it takes
@@ -226,6 +227,11 @@ class GroundingNode(ManagedNode):
     def _configure(self) -> None:
         try:
             config = self._settings.check()
+            if ignored := settings_without_effect(config):
+                self.get_logger().warning(
+                    f"backend is 'remote': {', '.join(ignored)} have no effect here, the server "
+                    "decides them; set them where it is started"
+                )
             with self.all_or_nothing():
                 self._parts = self._offered(config)
         except Exception:

@@ -19,7 +19,7 @@ from rcl_interfaces.msg import (
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from stvg_ros.config import Config, settings
+from stvg_ros.config import Config, node_settings
 from stvg_ros.errors import ConfigError, bounded, said
 from stvg_ros.setting import Setting, nearest
 
@@ -45,7 +45,7 @@ class Parameters:
         self._on_change = on_change
         self._config = Config()
         self._fixed = False
-        self._known = {item.name: item for item in settings()}
+        self._known = {item.name: item for item in node_settings()}
         for name, item in self._known.items():
             # Values are judged by Config, which names the remedy; rclpy's own check does not.
             node.declare_parameter(name, item.default, ParameterDescriptor(dynamic_typing=True))
@@ -190,7 +190,7 @@ def descriptor(item: Setting) -> ParameterDescriptor:
         description=item.description + unit,
         additional_constraints=" ".join(limits),
     )
-    low, high = item.minimum, item.maximum
+    low, high = item.lowest, item.maximum
     if isinstance(item.default, float) and (low is not None or high is not None):
         result.floating_point_range = [
             FloatingPointRange(

@@ -78,7 +78,8 @@ def target_pose(tube: Tube) -> PoseStamped | None:
 
 def transform_history_s(config: Config) -> float:
     """How far back transforms are needed: for the window, and as long as its answer may take."""
-    answer_s = config.command.deadline_s or ANSWER_S
+    deadline_s = config.command.deadline_s
+    answer_s = ANSWER_S if deadline_s is None else deadline_s
     # The window's length may be changed while the buffer is there.
     return max(config.window.duration_s + answer_s, MIN_HISTORY_S)
 

@@ -62,7 +62,7 @@ class Tracking:
                 self._gates[camera.name], camera.depth.on_attached = gate, gate.attached
         settings = config().proposals
         for camera in cameras if settings.source == "external" else ():
-            feed = DetectionFeed(
+            camera.detections = feed = DetectionFeed(
                 node,
                 topic(camera.name, "detections"),
                 settings,

@@ -30,6 +30,8 @@ _LOST_S = 1.5  # a track may be unseen for so long
 _LINK_S = 3.0
 _SAME_PLACE = 0.2  # IoU from one detection to the next, for following without track ids
 
+NOT_ASKED = "nothing was asked yet"
+
 
 @dataclass
 class MatchCounts:
@@ -49,7 +51,7 @@ class MatchCounts:
     boxes: int = 0
     dropped: int = 0
     newest_ns: int = 0
-    ids: str = "not asked yet"
+    ids: str = NOT_ASKED
 
 
 class ExternalProposer(BaseProposer):

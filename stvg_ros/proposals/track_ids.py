@@ -23,6 +23,7 @@ from stvg_ros.types import ExternalDetections
 NO_ID = frozenset({"", "-1"})  # what trackers write where they have none
 _STEPS = 3  # images with detections, over which one id is looked at
 _SAME_OBJECT = 0.4  # IoU from one image to the next
+_MOST_PIECES = 3  # an id that jumps more often is no track id
 _JOINED_S = 1.0
 _LOST_S = 1.5
 _FAR = 1 / 3  # of the image's diagonal, within
@@ -79,12 +80,15 @@ def judged(
     refused = _refused(seen, names)
     by_name = _by_name(seen, names - refused.keys())
     segments, cuts = [], 0
-    for boxes in by_name.values():
+    for name, boxes in by_name.items():
         pieces = _pieces(boxes, seen, frames, stamps_ns, float(np.hypot(*size_px)))
+        if len(pieces) > _MOST_PIECES:
+            refused[name] = "jumps from one object to another"
+            continue
         cuts += len(pieces) - 1
         segments += pieces
     segments, joins = _joined(segments, frames, stamps_ns)
-    summary = _summary(len(by_name), refused, cuts, joins)
+    summary = _summary(len(by_name.keys() - refused.keys()), refused, cuts, joins)
     return JudgedIds(tuple(segments), refused, summary)
 
 
@@ -142,15 +146,15 @@ def _jumps(
     before: Box, meant: Box, here: Box, step_s: float, all_here: Box, diagonal_px: float
 ) -> bool:
     """Whether a box cannot be the object that was `before`, and is `meant` to be elsewhere."""
-    if iou_matrix(np.stack([before, meant]), here[None]).any():
-        return False
+    ends = np.stack([before, meant])
+    own = float(iou_matrix(ends, here[None]).max())
+    if float(iou_matrix(ends, all_here).max()) >= own + _SAME_OBJECT:
+        return True  # another box goes on where this one was
     side_px = float(before[2] - before[0] + before[3] - before[1]) / 2
     step_px = float(np.hypot(*(_centre(here) - _centre(before))))
-    if step_px <= side_px * max(1.0, 2 * step_s):
+    if own > 0 or step_px <= side_px * max(1.0, 2 * step_s):
         return False
-    continued = iou_matrix(np.stack([before, meant]), all_here).max() >= _SAME_OBJECT
-    far = step_px > _FAR * diagonal_px and step_s <= _SOON_S
-    return bool(continued or far or step_s > _LOST_S)
+    return step_s > _LOST_S or (step_s <= _SOON_S and step_px > _FAR * diagonal_px)
 
 
 def _predicted(track: Segment, frame: int, stamps_ns: NDArray[np.int64]) -> Box:

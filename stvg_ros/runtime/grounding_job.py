@@ -30,7 +30,7 @@ class QueueLimits:
         waiting_name: setting of `waiting`.
         per_client: how many jobs of one client may wait or run; 0 for any number.
         per_client_name: setting of `per_client`.
-        deadline_s: deadline of jobs that name none; 0 is none.
+        deadline_s: deadline of jobs that name none; None for none.
         deadline_name: what messages call that deadline.
     """
 
@@ -39,7 +39,7 @@ class QueueLimits:
     waiting_name: str = "command.queue_size"
     per_client: int = 0
     per_client_name: str = ""
-    deadline_s: float = 0.0
+    deadline_s: float | None = None
     deadline_name: str = "the deadline"
 
 

@@ -15,7 +15,7 @@ from stvg_ros import errors
 from stvg_ros.config import Config, settings
 from stvg_ros.errors import ErrorCode, ImageError, StvgError
 from stvg_ros.serving.wire_format import SchemaError
-from stvg_ros.setting import Value
+from stvg_ros.setting import Setting, Value
 from stvg_ros.types import CandidateTube, Frame, Grounding, Query
 
 VERSION = 1
@@ -27,6 +27,8 @@ MAX_SIDE_PX = 16_384
 CLIENT_GROUPS = (
     "sampling", "attention", "reattention", "assembling", "span", "presence", "window",
 )  # fmt: skip
+# What to ground with is chosen where the model is.
+SERVER_GROUPS = ("model", "split", "proposals")
 
 
 def _checked_version(version: int) -> None:
@@ -199,6 +201,25 @@ def chosen_settings(config: Config) -> dict[str, Value]:
         and item.name.split(".")[0] in CLIENT_GROUPS
         and flat[item.name] != item.default
     }
+
+
+def settings_without_effect(config: Config) -> list[str]:
+    """Names of settings that are not at their defaults, and that only the server decides.
+
+    With `remote.fallback: local`, the model here uses them.
+    """
+    if config.place.backend != "remote" or config.remote.fallback == "local":
+        return []
+    here = {"external": ("proposals",)}.get(config.proposals.source, ())
+    flat = config.flat()
+
+    def decided_there(item: Setting) -> bool:
+        group = item.name.split(".")[0]
+        if group in CLIENT_GROUPS:
+            return not item.dynamic
+        return group in SERVER_GROUPS and group not in here
+
+    return [i.name for i in settings() if decided_there(i) and flat[i.name] != i.default]
 
 
 _KINDS: dict[ErrorCode, type[StvgError]] = {

@@ -306,7 +306,7 @@ def guarded():
 ERRORS = [
     ValueError("v"), TypeError("t"), KeyError("k"), AssertionError(), RuntimeError("r"),
     OverflowError("o"), MemoryError(), UnicodeDecodeError("utf-8", b"\xff", 0, 1, "bad"),
-    cv2.error("c"), StopIteration(), ZeroDivisionError("x" * 1_000_000), RecursionError(),
+    cv2.error("c"), StopIteration(), ZeroDivisionError("x" * 1_000_000), LookupError(),
 ]  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from ros_tools import ToyGrounder, change, context, start
 from stvg_ros.config import Config, settings
 from stvg_ros.errors import ConfigError
 from stvg_ros.node.grounding_node import GroundingNode
+from stvg_ros.serving.schema import settings_without_effect
 from stvg_ros.setting import nearest
 
 __all__ = ["context", "start"]  # fixtures
@@ -110,3 +111,42 @@ def test_a_parameter_cannot_be_unset_in_any_state(start, name):
         assert not result.successful
         assert s.node.has_parameter(name)
         assert change(s, step)
+
+
+IGNORED = {
+    "model.path": "elsewhere", "model.device": "cpu", "model.dtype": "float32",
+    "model.quantization": "4bit", "model.gradient_checkpointing": True, "model.batch_passes": 2,
+    "split.method": "rules", "split.endpoint_url": "http://host", "proposals.min_height": 0.2,
+    "proposals.source": "people_detector", "proposals.max_objects": 3, "attention.first_layer": 1,
+    "attention.last_layer": 2,
+}  # fmt: skip
+SENT = {
+    "sampling.frames": 5, "attention.relative": False, "span.top_k": 3, "presence.threshold": 1.0,
+    "reattention.epochs": 2, "assembling.enabled": False, "window.duration_s": 5.0,
+    "command.queue_size": 3, "remote.retries": 1, "follow.enabled": True, "image.qos": "reliable",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", IGNORED)
+def test_what_a_server_ignores_is_known(name):
+    remote = {"backend": "remote", **SENT}
+    assert settings_without_effect(Config.from_flat(remote)) == []
+    config = Config.from_flat({**remote, name: IGNORED[name]})
+    assert settings_without_effect(config) == [name]
+    used = {"backend": "local"}, {"backend": "remote", "remote.fallback": "local"}
+    for place in used:
+        assert settings_without_effect(Config.from_flat({**place, name: IGNORED[name]})) == []
+
+
+def test_what_a_server_ignores_is_said_at_configure(start, monkeypatch):
+    s = start(ready="unconfigured", autostart=False, backend="remote", **{"model.device": "cpu"})
+    log = Log()
+    monkeypatch.setattr(s.node, "get_logger", lambda: log)
+    assert change(s, "configure")
+    assert [text for text in log.texts if "model.device have no effect here" in text]
+
+
+def test_the_node_offers_no_limits_of_a_server(start):
+    s = start(ready="unconfigured", autostart=False)
+    assert not [name for name in s.node._parameters if name.startswith("serving.")]
+    assert s.node.has_parameter("remote.address")
