@@ -25,7 +25,7 @@ from stvg_ros.serving.schema import (
     chosen_settings,
     error_of,
 )
-from stvg_ros.serving.wire_format import packed
+from stvg_ros.serving.wire_format import encoded_record
 from stvg_ros.types import CandidateTube, Clip, Frame, Grounding, Query, SplitQuery
 
 POLL_S = 0.2  # how often a waiting command looks whether it is canceled
@@ -170,7 +170,7 @@ class RemoteGrounder:
         )
         events: queue.Queue[_Incoming] = queue.Queue()
         reader = threading.Thread(
-            target=self._read, args=(packed(request), events), name="events", daemon=True
+            target=self._read, args=(encoded_record(request), events), name="events", daemon=True
         )
         reader.start()
         try:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from stvg_ros.errors import StvgError
 from stvg_ros.serving.image_codec import encoded
 from stvg_ros.serving.schema import VERSION, FrameBatch, SentFrame
-from stvg_ros.serving.wire_format import packed
+from stvg_ros.serving.wire_format import encoded_record
 from stvg_ros.setting import Value
 from stvg_ros.types import Frame
 
@@ -107,7 +107,7 @@ class FrameUploader:
             ledger: is told what arrived.
             quality: of the JPEGs, see `encoded`.
             settings: those of the commands to come, as of `FrameBatch`.
-            send: sends a packed `FrameBatch`; raises StvgError.
+            send: sends an encoded `FrameBatch`; raises StvgError.
             abort: ends a `send` that is on its way.
         """
         self._ledger = ledger
@@ -170,5 +170,5 @@ class FrameUploader:
         )
         if sent:
             keep_from = self._ledger.keep_from()
-            self._send(packed(FrameBatch(VERSION, sent, keep_from, self._settings())))
+            self._send(encoded_record(FrameBatch(VERSION, sent, keep_from, self._settings())))
             self._ledger.arrived(lacking)

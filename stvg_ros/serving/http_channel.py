@@ -18,7 +18,7 @@ from stvg_ros.errors import ConfigError, QueueFullError, StvgError, UnreachableE
 from stvg_ros.serving.authentication import is_loopback
 from stvg_ros.serving.schema import MEDIA_TYPE, SESSION_HEADER, Event, MissingFramesError, error_of
 from stvg_ros.serving.settings import RemoteConfig
-from stvg_ros.serving.wire_format import Stream, unpacked
+from stvg_ros.serving.wire_format import RecordStream, decoded_record
 
 TOKEN_VARIABLE = "STVG_ROS_TOKEN"
 _MAX_ANSWER_BYTES = 64 * 1024 * 1024
@@ -121,7 +121,7 @@ class Channel:
 
     def events(self, path: str, body: bytes) -> Iterator[Event]:
         """The events of the answer's stream, as they come. Raises: as of `post`."""
-        stream = Stream(Event, _MAX_ANSWER_BYTES)
+        stream = RecordStream(Event, _MAX_ANSWER_BYTES)
         for piece in self._pieces(path, body):
             yield from stream.feed(piece)
 
@@ -192,7 +192,7 @@ class Channel:
         if headers.get("content-type") != MEDIA_TYPE:  # of a proxy, not of a replica
             text = body[:200].decode("utf-8", "replace").strip()
             return UnreachableError(f"{url}: HTTP status {status} ({text})")
-        failure = unpacked(Event, body).failure
+        failure = decoded_record(Event, body).failure
         if failure is None:
             return UnreachableError(f"{url}: HTTP status {status} without a reason")
         message = f"{url}: {failure.message}"
