@@ -17,7 +17,7 @@ import types
 import typing
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
-from typing import Annotated, Any, Generic, TypeVar, Union
+from typing import Annotated, Any, Generic, TypeVar, Union, cast
 
 import msgspec
 import numpy as np
@@ -57,7 +57,7 @@ def decoded_record(kind: type[T], body: bytes) -> T:
         StvgError: the record itself refuses its values.
     """
     try:
-        strict = _decoder(kind).decode(body)
+        strict = _decoder(cast(Any, kind)).decode(body)
         return msgspec.convert(strict, kind, from_attributes=True, dec_hook=_array)
     except StvgError:
         raise
@@ -136,12 +136,12 @@ def _array(kind: Any, value: Any) -> Any:
 
 
 @functools.cache
-def _decoder(kind: type) -> msgspec.msgpack.Decoder[Any]:
+def _decoder(kind: Any) -> msgspec.msgpack.Decoder[Any]:
     return msgspec.msgpack.Decoder(_strict_record(kind))
 
 
 @functools.cache
-def _strict_record(kind: type) -> type[msgspec.Struct]:
+def _strict_record(kind: Any) -> type[msgspec.Struct]:
     """The record type of a dataclass: the same fields, bounded; unknown ones are refused."""
     hints = typing.get_type_hints(kind, include_extras=True)
     items: list[Any] = []
@@ -163,14 +163,15 @@ def _strict(kind: Any) -> Any:
         inner = _strict(arguments[0])
         if typing.get_origin(inner) is Annotated:  # the bounds of the field replace the usual ones
             inner = typing.get_args(inner)[0]
-        return Annotated[(inner, *arguments[1:])]
+        bounded = (inner, *arguments[1:])
+        return cast(Any, Annotated)[bounded]
     if origin in (Union, types.UnionType):
         return Union[tuple(_strict(one) for one in arguments)]  # noqa: UP007
     if origin is np.ndarray:
         return ArrayRecord
     if origin is tuple:
         items = tuple(one if one is Ellipsis else _strict(one) for one in arguments)
-        kind = tuple[items]
+        kind = types.GenericAlias(tuple, items)
         return Annotated[kind, Meta(max_length=MAX_ITEMS)] if Ellipsis in items else kind
     if origin is not None and issubclass(origin, Mapping):
         kind = dict[_strict(arguments[0]), _strict(arguments[1])]  # type: ignore[misc]
@@ -179,7 +180,7 @@ def _strict(kind: Any) -> Any:
         return Annotated[str, Meta(max_length=MAX_TEXT_CHARACTERS)]
     if kind is int:
         return Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
-    return _strict_record(kind) if is_dataclass(kind) else kind
+    return _strict_record(cast(Any, kind)) if is_dataclass(kind) else kind
 
 
 _WORDING = (
