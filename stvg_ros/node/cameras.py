@@ -21,7 +21,6 @@ from stvg_ros.node.image_conversions import compressed_frame, image_frame
 from stvg_ros.node.qos import CAMERA
 from stvg_ros.runtime.camera_search import CameraViews
 from stvg_ros.runtime.frame_bus import FrameBus, FrameListener
-from stvg_ros.serving.schema import check_sides
 from stvg_ros.types import Clip
 from stvg_ros.window import FrameOutcome, Window
 
@@ -136,8 +135,6 @@ class Camera:
         long_side_px = self._config().window.long_side_px
         convert = image_frame if self._raw else compressed_frame
         frame = convert(message, long_side_px)
-        if self._config().place.backend == "remote":
-            check_sides(frame)
         outcome = self.window.add(frame)
         if outcome is FrameOutcome.RESTARTED:
             self._node.get_logger().warning(

@@ -91,6 +91,20 @@ class ServingConfig(Group):
         minimum=1024,
         maximum=2**44,
     )
+    client_bytes: int = setting(
+        512 * 1024 * 1024,
+        "decoded frames of all sessions of a client, and again memory of its requests in work",
+        unit="bytes",
+        minimum=1024,
+        maximum=2**44,
+    )
+    request_bytes: int = setting(
+        2 * 1024 * 1024 * 1024,
+        "memory of all requests of a replica that are read, decoded or grounded",
+        unit="bytes",
+        minimum=1024,
+        maximum=2**44,
+    )
     prefetch_bytes: int = setting(
         1024 * 1024 * 1024,
         "features of prefetched frames, of all sessions of a replica, on the model's device",

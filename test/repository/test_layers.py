@@ -48,7 +48,7 @@ LAYERS = {
     ),
     "runtime": layer("foundations settings method runtime", ""),
     "serving": layer(
-        "foundations settings method runtime serving", "numpy cv2 msgpack PIL starlette"
+        "foundations settings method runtime serving", "numpy cv2 httpx2 msgspec starlette"
     ),
     "build": layer("foundations settings method models proposals serving build", "numpy torch"),
     "visualization": layer("foundations settings method visualization io", "numpy cv2 av"),

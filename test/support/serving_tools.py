@@ -105,7 +105,7 @@ class Toy(BaseGrounder):
         )
         answer = Tube(
             query, Status.FOUND, split, boxes, clip.frames[0].stamp_ns, clip.frames[-1].stamp_ns,
-            score=float("nan"), timings_s={"forward pass": 0.5},
+            score=float("nan"), timings_s={"forward pass": 0.5}, frame_id=clip.frames[-1].frame_id,
         )  # fmt: skip
         if preliminary is not None:
             preliminary(Grounding((replace(answer, preliminary=True),)))

@@ -19,7 +19,7 @@ from stvg_ros.serving import prefetch
 from stvg_ros.serving.image_codec import encoded
 from stvg_ros.serving.prefetch import windows
 from stvg_ros.serving.schema import MEDIA_TYPE, VERSION, FrameBatch, SentFrame
-from stvg_ros.serving.wire_format import packed
+from stvg_ros.serving.wire_format import encoded_record
 from stvg_ros.types import Clip, Frame, Query, Status
 
 __all__ = ["connect", "serve", "toy"]  # fixtures
@@ -176,7 +176,9 @@ def test_what_is_encoded_ahead_is_bounded(real, connect):
 
 def batch(frame_id="camera", **settings):
     image = encoded(clip_of(1).frames[0].image, 90)
-    return packed(FrameBatch(VERSION, (SentFrame(1, 1, 64, 48, frame_id, image),), 0, settings))
+    return encoded_record(
+        FrameBatch(VERSION, (SentFrame(1, 1, 64, 48, frame_id, image),), 0, settings)
+    )
 
 
 def test_a_command_is_not_kept_waiting_by_frames(serve, connect, toy):
@@ -229,7 +231,7 @@ def test_settings_that_are_refused_are_told_with_the_frames(serve, settings, sai
     except ValueError:
         good = FrameBatch(VERSION, ())
         object.__setattr__(good, "settings", settings)
-        body = packed(good)
+        body = encoded_record(good)
     status, _, answer = server.ask("POST", "/v1/frames", body, **headers)
     assert status == 400
     assert said.encode() in answer
