@@ -12,8 +12,8 @@ from fakes import noise_clip
 
 from stvg_ros.method.base import BaseGrounder
 from stvg_ros.runtime.camera_search import CameraSearch, CameraViews
-from stvg_ros.runtime.grounding_queue import GroundingQueue
 from stvg_ros.runtime.grounding_job import QueueLimits
+from stvg_ros.runtime.grounding_queue import GroundingQueue
 from stvg_ros.types import Clip, Grounding, Query, Status, Tube
 
 PATIENT_S = 30.0
