@@ -154,8 +154,16 @@ class LocalGrounder(BaseGrounder):
             ModelError: the model's numbers are not finite.
             StvgError: the window does not fit, or the source of tubes failed.
         """
+        given: list[Grounding] = []
+
+        def once(grounding: Grounding) -> None:
+            if preliminary is not None and not given:
+                given.append(grounding)
+                preliminary(grounding)
+
+        early = None if preliminary is None else once
         try:
-            return self._grounded(clip, query, checkpoint, preliminary)
+            return self._grounded(clip, query, checkpoint, early)
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
@@ -163,7 +171,7 @@ class LocalGrounder(BaseGrounder):
         self._release()
         try:
             with self._mllm.saving_memory():
-                return self._grounded(clip, query, checkpoint, preliminary)
+                return self._grounded(clip, query, checkpoint, early)
         except Exception as error:
             if not is_out_of_memory(error):
                 raise

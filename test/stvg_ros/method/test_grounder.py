@@ -271,7 +271,7 @@ def test_preliminary_answer_is_the_one_without_tuning() -> None:
 
 
 def test_encoding_ahead_changes_nothing_but_when() -> None:
-    flat: dict[str, Value] = {"sampling__ahead": True, "window__duration_s": 1.0}
+    flat: dict[str, Value] = {"sampling__prefetch": True, "window__duration_s": 1.0}
     mllm, clip = ToyMllm(), noise_clip(11)
     local = grounder(mllm, **flat)
     assert [local.prefetch(clip) for _ in range(6)] == [True] * 5 + [False]
