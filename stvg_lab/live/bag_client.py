@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from typing import Any
 
 import rclpy
@@ -25,10 +26,12 @@ from stvg_lab.runs.runner import asked_window
 from stvg_ros import msg
 from stvg_ros.config import Config, settings
 from stvg_ros.errors import StvgError
-from stvg_ros.io.bag import COMPRESSED, BagImage, find_image_topic, read_images
+from stvg_ros.io.bag import COMPRESSED
+from stvg_ros.io.bag_recording import BagImage, BagRecording
+from stvg_ros.io.recording import open_bag
 from stvg_ros.node.conversions import time_message
 from stvg_ros.node.qos import LATCHED
-from stvg_ros.window import TIME_JUMP_NS
+from stvg_ros.stamps import TIME_JUMP_NS
 
 RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 SETTLE_S = 0.3  # after the last image, before a command about it
@@ -136,13 +139,19 @@ class BagClient(Node):
             RecordingError: the bag cannot be read.
         """
         source = samples[0].source
-        kind = find_image_topic(source.path, source.topic or None).type
-        self.advertise(CompressedImage if kind == COMPRESSED else Image, timeout_s)
+        with closing(open_bag(source.path, source.topic or None)) as bag:
+            return self._played(bag, samples, rate, duration_s, timeout_s)
+
+    def _played(
+        self, bag: BagRecording, samples: Sequence[Sample], rate: float, duration_s: float,
+        timeout_s: float,
+    ) -> tuple[list[int], dict[str, int], dict[str, LiveAnswer]]:  # fmt: skip
+        self.advertise(CompressedImage if bag.type == COMPRESSED else Image, timeout_s)
         self._pause(time.monotonic() + DISCOVERY_S)
         before = self._fresh_counts()
         waiting, published_ns = list(samples), []
         begin, first_ns, self._newest_ns = time.monotonic(), None, 0
-        for image in read_images(source.path, source.topic or None):
+        for image in bag.messages():
             recorded_ns = image.raw.recorded_ns
             first_ns = recorded_ns if first_ns is None else first_ns
             due = begin + (recorded_ns - first_ns) / 1e9 / rate

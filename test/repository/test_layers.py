@@ -37,7 +37,7 @@ LAB = "lab.datasets lab.runs lab.rendered lab.report"
 LAYERS = {
     "foundations": layer("foundations", "numpy"),
     "settings": layer("foundations settings", ""),
-    "io": layer("foundations settings io", "numpy cv2 av rosbags"),
+    "io": layer("foundations settings io", "numpy cv2 av rosbags ruamel lz4 backports compression"),
     "method": layer("foundations settings method", "numpy torch"),
     "models": layer(
         "foundations settings method models",
