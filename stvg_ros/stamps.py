@@ -15,6 +15,8 @@ TIME_JUMP_NS = 500_000_000
 _GAP_NS = 2_000_000_000
 # ... unless the images before came as slowly.
 _GAP_STEPS = 10
+# So many images make a time line that one odd stamp does not end.
+_TRUSTED = 5
 
 
 class HeaderStamps:
@@ -53,8 +55,8 @@ class StampLine:
     """Judges a camera's stamps in the order of arrival. One thread uses it.
 
     One odd stamp, far ahead or back, is held; the next one either goes on as before, and the odd
-    one was wrong, or goes on from the odd one, and time did jump. The second image of all, which
-    has nothing to agree with, is believed at once.
+    one was wrong, or goes on from the odd one, and time did jump. A time line of a few images is
+    not trusted as much: a step away from it is believed at once.
     """
 
     def __init__(self) -> None:
@@ -63,7 +65,7 @@ class StampLine:
     def clear(self) -> None:
         """Forgets all stamps."""
         self.newest_ns: int | None = None
-        self._step_ns = 0
+        self._step_ns = self._count = 0
         self._odd_ns: int | None = None
 
     def judge(self, stamp_ns: int) -> StampStep:
@@ -76,7 +78,7 @@ class StampLine:
         step_ns = stamp_ns - newest_ns
         if -TIME_JUMP_NS <= step_ns <= 0:
             return StampStep.LATE
-        if not self._step_ns:
+        if self._count < _TRUSTED:
             return StampStep.NEXT if step_ns > 0 else StampStep.JUMP
         if 0 < step_ns <= max(_GAP_NS, _GAP_STEPS * self._step_ns):
             return StampStep.NEXT
@@ -93,5 +95,6 @@ class StampLine:
         elif step is not StampStep.LATE:
             before_ns = self.newest_ns if step is StampStep.NEXT else self._odd_ns
             self._step_ns = 0 if before_ns is None else stamp_ns - before_ns
+            self._count = self._count + 1 if step is StampStep.NEXT else 1
             self.newest_ns, self._odd_ns = stamp_ns, None
         return step

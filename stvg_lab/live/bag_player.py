@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import closing
+from typing import TYPE_CHECKING
 
 import rclpy
 from rclpy.duration import Duration
@@ -17,10 +18,12 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
 
-from stvg_ros.errors import StvgError
-from stvg_ros.io.bag import COMPRESSED
-from stvg_ros.io.bag_recording import BagRecording
+from stvg_ros.errors import RecordingError, StvgError
+from stvg_ros.io.image_messages import COMPRESSED
 from stvg_ros.io.recording import open_bag
+
+if TYPE_CHECKING:
+    from stvg_ros.io.bag_recording import BagRecording
 
 
 def play(node: Node, bag: BagRecording, *, topic: str, rate: float, wait_s: float) -> int:
@@ -32,6 +35,9 @@ def play(node: Node, bag: BagRecording, *, topic: str, rate: float, wait_s: floa
         topic: where to publish.
         rate: how many times faster than recorded.
         wait_s: how long to wait for a subscriber before the first image.
+
+    Raises:
+        RecordingError: the topic's subscribers expect another type of images.
     """
     kind = CompressedImage if bag.type == COMPRESSED else Image
     qos = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
@@ -39,6 +45,12 @@ def play(node: Node, bag: BagRecording, *, topic: str, rate: float, wait_s: floa
     give_up = time.monotonic() + wait_s
     while publisher.get_subscription_count() == 0 and time.monotonic() < give_up:
         rclpy.spin_once(node, timeout_sec=0.05)
+    taken = {info.topic_type for info in node.get_subscriptions_info_by_topic(topic)}
+    if taken and bag.type not in taken:
+        raise RecordingError(
+            f"{topic}: expects {', '.join(sorted(taken))}, and {bag.path} has {bag.type}; set the "
+            "node's image.transport to the bag's kind of images"
+        )
     begin_s = time.monotonic()
     first_ns, count = None, 0
     for message in (image.raw for image in bag.messages()):

@@ -15,10 +15,9 @@ from rosbags.rosbag2 import StoragePlugin, Writer, WriterError
 from rosbags.typesys import Stores, get_typestore
 
 from stvg_ros.errors import RecordingError
+from stvg_ros.io.image_messages import COMPRESSED, IMAGE
 from stvg_ros.types import Frame
 
-IMAGE = "sensor_msgs/msg/Image"
-COMPRESSED = "sensor_msgs/msg/CompressedImage"
 STORAGES = {"sqlite3": StoragePlugin.SQLITE3, "mcap": StoragePlugin.MCAP}
 
 

@@ -21,33 +21,11 @@ else:
     from backports import zstd
 
 from stvg_ros.errors import RecordingError
-from stvg_ros.io import mcap_file, sqlite_file
-from stvg_ros.io.bag_storage import ZSTD_MAGIC, StorageFile
+from stvg_ros.io import file_kinds
+from stvg_ros.io.bag_storage import StorageFile
 from stvg_ros.io.mcap_file import McapFile
 from stvg_ros.io.read_report import ReadReport
 from stvg_ros.io.sqlite_file import SqliteFile
-
-SUFFIXES = (".mcap", ".db3", ".zstd", ".zst")
-_LFS_MAGIC = b"version https://git-lfs"
-_ROS1_MAGIC = b"#ROSBAG V"
-
-
-def is_bag(path: Path | str) -> bool:
-    """Whether a path is read as a bag: a folder, or a file that its first bytes tell to be one."""
-    path = Path(path)
-    if path.is_dir():
-        return True
-    return path.suffix in SUFFIXES or _magic(path).startswith(
-        (mcap_file.MAGIC, sqlite_file.MAGIC, ZSTD_MAGIC, _ROS1_MAGIC, _LFS_MAGIC)
-    )
-
-
-def _magic(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(32)
-    except OSError:
-        return b""
 
 
 @dataclass
@@ -77,13 +55,13 @@ class BagFiles:
         Raises:
             RecordingError: it is not a file of a ROS 2 bag; the message says what it is.
         """
-        magic = _magic(path)
-        if magic.startswith(ZSTD_MAGIC):
+        magic = file_kinds.magic(path)
+        if magic.startswith(file_kinds.ZSTD):
             path = self._unpacked(path)
-            magic = _magic(path)
-        if magic.startswith(mcap_file.MAGIC):
+            magic = file_kinds.magic(path)
+        if magic.startswith(file_kinds.MCAP):
             self.files.append(McapFile(path))
-        elif magic.startswith(sqlite_file.MAGIC):
+        elif magic.startswith(file_kinds.SQLITE):
             self.files.append(SqliteFile(path))
         else:
             raise _refused(path, magic)
@@ -91,7 +69,9 @@ class BagFiles:
     def _unpacked(self, path: Path) -> Path:
         """The file unpacked in a temporary folder, as much of it as there is."""
         self.folder = self.folder or tempfile.TemporaryDirectory(prefix="stvg_bag_")
-        target = Path(self.folder.name) / (path.stem if path.suffix in SUFFIXES else path.name)
+        target = Path(self.folder.name) / (
+            path.stem if path.suffix in file_kinds.BAG_SUFFIXES else path.name
+        )
         try:
             with path.open("rb") as packed, target.open("wb") as out:
                 try:
@@ -109,13 +89,13 @@ class BagFiles:
 
 def _refused(path: Path, magic: bytes) -> RecordingError:
     """What a file that is no file of a ROS 2 bag is, and the remedy."""
-    if magic.startswith(_ROS1_MAGIC):
+    if magic.startswith(file_kinds.ROS1):
         what = "it is a ROS 1 bag"
         remedy = (
             "convert it with 'rosbags-convert --src FILE --dst FOLDER' of the Python package "
             "rosbags"
         )
-    elif magic.startswith(_LFS_MAGIC):
+    elif magic.startswith(file_kinds.GIT_LFS):
         what = "it is a pointer of Git LFS, not the recording"
         remedy = "run 'git lfs pull' in its repository"
     elif not magic:
@@ -159,7 +139,7 @@ def _listed(folder: Path, report: ReadReport) -> tuple[list[Path], dict[str, int
     """The files of a bag's folder, and the messages of each topic by metadata.yaml."""
     present = [
         item for item in folder.iterdir()
-        if item.is_file() and item.suffix in SUFFIXES and not item.name.startswith(".")
+        if item.suffix in file_kinds.BAG_SUFFIXES and item.name[0] != "." and item.is_file()
     ]  # fmt: skip
     present.sort(key=_natural)
     information = _metadata(folder, report)

@@ -14,10 +14,9 @@ from typing import Any
 from rosbags.typesys import Stores, get_typestore
 
 from stvg_ros.errors import ImageError, RecordingError
-from stvg_ros.io.bag import COMPRESSED
 from stvg_ros.io.bag_files import BagFiles, open_files
 from stvg_ros.io.bag_storage import Channel, StorageFile, StoredMessage
-from stvg_ros.io.image_messages import compressed_frame, image_frame, is_depth
+from stvg_ros.io.image_messages import COMPRESSED, compressed_frame, image_frame, is_depth
 from stvg_ros.io.read_report import ReadReport
 from stvg_ros.stamps import HeaderStamps
 from stvg_ros.types import Frame
@@ -58,7 +57,7 @@ class BagImage:
             -1 for an impossible one, whose frame is refused.
         place: where the recording finds it again.
         raw: the message as it lies in the recording.
-        type: `IMAGE` or `COMPRESSED`.
+        type: `image_messages.IMAGE` or `COMPRESSED`.
         name: what errors call it.
         error: why it cannot be used, "" where nothing is known yet.
     """
@@ -107,7 +106,7 @@ class BagRecording:
     Attributes:
         path: of the bag.
         topic: name of its image topic.
-        type: `IMAGE` or `COMPRESSED`, of the first message.
+        type: `image_messages.IMAGE` or `COMPRESSED`, of the first message.
         report: of the latest pass.
     """
 

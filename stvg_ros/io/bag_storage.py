@@ -11,12 +11,13 @@ from typing import Any, Protocol
 
 import lz4.frame
 
+from stvg_ros.io.file_kinds import ZSTD
+
 if sys.version_info >= (3, 14):
     from compression import zstd
 else:
     from backports import zstd
 
-ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _PIECE = 1 << 16
 
 
@@ -116,4 +117,4 @@ def unpacked(data: bytes, compression: str) -> tuple[bytes, str]:
 def unpacked_message(data: bytes) -> tuple[bytes, str]:
     """A message of `--compression-mode message` unpacked; another one as it is."""
     # A message in CDR begins with a zero.
-    return unpacked(data, "zstd") if data.startswith(ZSTD_MAGIC) else (data, "")
+    return unpacked(data, "zstd") if data.startswith(ZSTD) else (data, "")

@@ -15,6 +15,9 @@ from stvg_ros.errors import ImageError
 from stvg_ros.images import reduced
 from stvg_ros.types import Frame
 
+IMAGE = "sensor_msgs/msg/Image"
+COMPRESSED = "sensor_msgs/msg/CompressedImage"
+
 # Colours are converted with OpenCV's names, whose Bayer patterns begin one row and column later.
 _TO_RGB: dict[str, int | None] = {
     "rgb8": None,

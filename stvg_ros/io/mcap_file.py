@@ -18,8 +18,8 @@ from pathlib import Path
 
 from stvg_ros.errors import RecordingError
 from stvg_ros.io.bag_storage import Channel, StoredMessage, unpacked, unpacked_message
+from stvg_ros.io.file_kinds import MCAP
 
-MAGIC = b"\x89MCAP0\r\n"
 _HEADER, _FOOTER, _SCHEMA, _CHANNEL, _MESSAGE, _CHUNK, _INDEX, _CHUNK_INDEX = range(1, 9)
 _DATA_END = 15
 _HEAD = struct.Struct("<BQ")  # of a record: kind and length
@@ -95,7 +95,7 @@ class McapFile:
 
     def _scan(self) -> None:
         """Goes through the records of the file without unpacking chunks."""
-        at = len(MAGIC)
+        at = len(MCAP)
         while at < self._size:
             head = self._bytes(at, _HEAD.size)
             if len(head) < _HEAD.size:
@@ -103,7 +103,7 @@ class McapFile:
             kind, length = _HEAD.unpack(head)
             begin = at + _HEAD.size
             if kind == 0 or begin + length > self._size:
-                if kind in (_CHUNK, _MESSAGE):
+                if kind == _CHUNK and begin + _CHUNK_HEAD.size <= self._size:
                     self._entry(kind, begin, self._size - begin)
                 break
             if kind == _FOOTER:
@@ -124,7 +124,7 @@ class McapFile:
             self._chunks.append(_Chunk(begin, length, first_ns))
         elif kind == _MESSAGE:
             channel, _, log_ns, _ = _MESSAGE_HEAD.unpack(self._bytes(begin, _MESSAGE_HEAD.size))
-            if begin + length <= self._size and length > _MESSAGE_HEAD.size:
+            if length > _MESSAGE_HEAD.size:
                 self._loose.append((log_ns, begin, length, channel))
                 self._counts[channel] += 1
         elif kind == _INDEX and self._chunks:
@@ -149,7 +149,7 @@ class McapFile:
     def _chunks_after(self, at: int) -> None:
         """Chunks behind a damaged part, which the summary at the end lists."""
         footer = self._bytes(max(0, self._size - 37), 37)
-        if footer[-8:] != MAGIC or footer[:1] != bytes([_FOOTER]):
+        if footer[-8:] != MCAP or footer[:1] != bytes([_FOOTER]):
             return
         (summary,) = struct.unpack_from("<Q", footer, 9)
         where = summary

@@ -15,15 +15,15 @@ from collections.abc import Hashable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol, cast
 
 from stvg_ros.errors import ImageError, RecordingError
-from stvg_ros.io.bag_files import SUFFIXES as BAG_SUFFIXES
-from stvg_ros.io.bag_files import is_bag
-from stvg_ros.io.bag_recording import BagRecording
+from stvg_ros.io.file_kinds import BAG_SUFFIXES, is_bag
 from stvg_ros.io.read_report import ReadReport
-from stvg_ros.io.video_recording import VideoRecording
 from stvg_ros.types import Frame
+
+if TYPE_CHECKING:
+    from stvg_ros.io.bag_recording import BagRecording
 
 
 @dataclass(frozen=True)
@@ -101,10 +101,20 @@ def open_recording(path: Path | str, topic: str | None = None, member: str = "")
     if not path.exists():
         kind = "recording" if path.suffix in ("", *BAG_SUFFIXES) else "video file"
         raise RecordingError(f"{path}: no such {kind}; check the path")
-    if not member and is_bag(path):
-        return BagRecording(path, topic)
-    if topic is not None:
-        raise RecordingError(f"{path}: is a video, which has no topic {topic!r}; leave it out")
+    try:
+        if not member and is_bag(path):
+            from stvg_ros.io.bag_recording import BagRecording
+
+            return BagRecording(path, topic)
+        if topic is not None:
+            raise RecordingError(f"{path}: is a video, which has no topic {topic!r}; leave it out")
+        from stvg_ros.io.video_recording import VideoRecording
+    except ModuleNotFoundError as error:
+        package = {"av": "av"}.get(str(error.name).partition(".")[0], "rosbags")
+        raise RecordingError(
+            f"{path}: cannot be read without the Python package {package}; install it with "
+            f"'pip install {package}'"
+        ) from error
     if member:
         file = member_file(Source(str(path), member))
         return VideoRecording(path, file, f"{path}: {member}")
@@ -113,13 +123,11 @@ def open_recording(path: Path | str, topic: str | None = None, member: str = "")
 
 def open_bag(path: Path | str, topic: str | None = None) -> BagRecording:
     """Opens a bag, for those who publish its messages. Raises: RecordingError."""
-    recording = open_recording(path, topic)
-    if isinstance(recording, BagRecording):
-        return recording
-    recording.close()
-    raise RecordingError(
-        f"{path}: is a video; expected a rosbag2 recording, whose messages can be published"
-    )
+    if Path(path).exists() and not is_bag(path):
+        raise RecordingError(
+            f"{path}: is a video; expected a rosbag2 recording, whose messages can be published"
+        )
+    return cast("BagRecording", open_recording(path, topic))
 
 
 def source_images(source: Source, report: ReadReport | None = None) -> Iterator[SourceImage]:

@@ -15,7 +15,6 @@ from urllib.parse import quote
 from stvg_ros.errors import RecordingError
 from stvg_ros.io.bag_storage import Channel, StoredMessage, unpacked_message
 
-MAGIC = b"SQLite format 3\x00"
 _HOPELESS = 1000  # so many unreadable messages in a row end the search
 
 
@@ -32,6 +31,8 @@ class SqliteFile:
         self.notes: list[str] = []
         self.damaged = False
         self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._index = path.with_name(f"{path.name}-shm")  # SQLite writes it beside a log
+        self._index_is_ours = not self._index.exists()
         try:
             self._base = self._opened()
             topics = self._topics()
@@ -72,6 +73,8 @@ class SqliteFile:
     def close(self) -> None:
         """Closes the file."""
         self._base.close()
+        if self._index_is_ours:
+            self._index.unlink(missing_ok=True)
         if self._folder is not None:
             self._folder.cleanup()
 

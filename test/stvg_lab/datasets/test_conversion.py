@@ -13,7 +13,7 @@ from stvg_lab.datasets.annotations import Entry, read_annotations
 from stvg_lab.datasets.samples import annotated_samples
 from stvg_lab.runs.runner import EvaluationSettings, evaluate
 from stvg_ros.cli.main import main
-from stvg_ros.io.bag import COMPRESSED
+from stvg_ros.io.image_messages import COMPRESSED
 from stvg_ros.io.recording import open_recording
 from stvg_ros.window import WindowConfig
 

@@ -9,8 +9,9 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, Writer
 from rosbags.typesys import Stores, get_typestore
 
 from stvg_ros.errors import RecordingError
-from stvg_ros.io.bag import COMPRESSED, IMAGE, STORAGES, write_bag
+from stvg_ros.io.bag import STORAGES, write_bag
 from stvg_ros.io.bag_recording import RawMessage
+from stvg_ros.io.image_messages import COMPRESSED, IMAGE
 from stvg_ros.io.recording import open_bag, read_frames
 from stvg_ros.types import Frame
 
