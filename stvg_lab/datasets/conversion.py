@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import shutil
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from stvg_lab.datasets.annotations import Annotations, Entry, KeyFrame, write_annotations
 from stvg_lab.datasets.samples import Sample
 from stvg_lab.runs.runner import asked_window
-from stvg_ros.errors import AnnotationError, RecordingError, StvgError
+from stvg_ros.errors import AnnotationError, ImageError, RecordingError, StvgError
 from stvg_ros.io.bag import write_bag
 from stvg_ros.io.recording import source_images
 from stvg_ros.io.video import write_video
@@ -98,9 +99,13 @@ def _part(sample: Sample, shown: WrittenFrames) -> Iterator[Frame]:
         stamp_ns = BEGIN_NS + image.stamp_ns
         if number >= end:
             return
-        if number < begin or (shown.stamps_ns and stamp_ns <= shown.stamps_ns[-1]):
+        late = shown.stamps_ns and stamp_ns <= shown.stamps_ns[-1]
+        if number < begin or image.stamp_ns < 0 or late:
             continue
-        frame = replace(image.frame(), stamp_ns=stamp_ns)
+        try:
+            frame = replace(image.frame(), stamp_ns=stamp_ns)
+        except ImageError:
+            continue  # damaged: the true boxes of the others stay at their numbers
         shown.stamps_ns.append(stamp_ns)
         shown.numbers.append(number)
         shown.size_px = (frame.source_width_px, frame.source_height_px)
@@ -169,15 +174,24 @@ def _hcstvg_entry(sample: Sample, path: Path, version: str, seconds: float) -> d
     shown = _window(sample, seconds)
     wanted = set(shown.stamps_ns)
 
-    def pictures() -> Iterator[NDArray[np.uint8]]:
-        for image in source_images(sample.source):
-            if image.stamp_ns in wanted:
-                wanted.remove(image.stamp_ns)
-                frame = image.frame()
-                shown.size_px = (frame.source_width_px, frame.source_height_px)
-                yield frame.image
+    written: list[int] = []
 
-    write_video(path, pictures(), shown.stamps_ns)
+    def frames() -> Iterator[Frame]:
+        for image in source_images(sample.source):
+            if image.stamp_ns not in wanted:
+                continue
+            try:
+                frame = image.frame()
+            except ImageError:
+                continue  # damaged
+            wanted.remove(image.stamp_ns)
+            shown.size_px = (frame.source_width_px, frame.source_height_px)
+            written.append(image.stamp_ns)
+            yield frame
+
+    pictures, times = itertools.tee(frames())
+    write_video(path, (frame.image for frame in pictures), (frame.stamp_ns for frame in times))
+    shown.stamps_ns, shown.numbers = written, list(range(len(written)))
     truth = sample.truth(*shown.arrays())
     if truth is None or not truth.span.any():
         path.unlink()

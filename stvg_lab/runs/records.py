@@ -32,7 +32,7 @@ CONFIG, ENVIRONMENT, RESULTS, SUMMARY = (
 # Outcomes of a sample; "failed" ones carry an error, and every score of theirs is 0.
 OUTCOMES = ("found", "not_found", "failed")
 # Counts of `Result.images` that tell of something wrong with the source or the transport.
-ODD_IMAGES = ("late", "restarted", "refused", "missing", "dropped")
+ODD_IMAGES = ("late", "odd", "restarted", "refused", "lost", "missing", "dropped")
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,6 +19,7 @@ from stvg_lab.runs.references import references
 from stvg_lab.runs.scores import FrameTube, Score, on_clip, spread
 from stvg_lab.runs.window_replay import Moment, replay, whole_window
 from stvg_ros.errors import AnnotationError, ErrorCode, StvgError
+from stvg_ros.io.read_report import ReadReport
 from stvg_ros.io.recording import SourceImage, source_images
 from stvg_ros.method.interfaces import Grounder
 from stvg_ros.method.sampling import cut
@@ -75,7 +76,8 @@ def _replayed(
 ) -> Iterator[Result]:
     """The results of samples that share a pass, which are in order of their commands."""
     first, waiting = samples[0], list(samples)
-    images: Iterator[SourceImage] = source_images(first.source)
+    report = ReadReport()
+    images: Iterator[SourceImage] = source_images(first.source, report)
     window, begin = job.window, time.perf_counter()
     try:
         if first.duration_s > 0:
@@ -86,11 +88,22 @@ def _replayed(
         commands_ns = [sample.command_ns for sample in samples]
         for moment in replay(images, window, commands_ns, first.frames):
             timings_s = {"read": time.perf_counter() - begin}
-            yield answered(waiting.pop(0), moment, grounder, job, window.duration_s, timings_s)
+            result = answered(waiting.pop(0), moment, grounder, job, window.duration_s, timings_s)
+            yield with_losses(result, report)
             begin = time.perf_counter()
     except Exception as error:
         for sample in waiting:
             yield failed(sample, error)
+
+
+def with_losses(result: Result, report: ReadReport) -> Result:
+    """The result, with what was lost of its recording."""
+    lost = report.never_given
+    images = {**result.images, "lost": lost} if lost else result.images
+    error = result.error
+    if error and report.sentences:
+        error = f"{error} ({'; '.join(report.sentences)})"
+    return replace(result, images=images, error=error)
 
 
 def answered(

@@ -47,6 +47,7 @@ class _TimeLine:
 
     stamps_ns: list[int] = field(default_factory=list)
     numbers: list[int] = field(default_factory=list)
+    odd: tuple[int, int] | None = None  # stamp and number of an image that the window holds
 
     def add(self, stamp_ns: int, number: int) -> None:
         self.stamps_ns.append(stamp_ns)
@@ -117,8 +118,14 @@ def _offer(
     except ImageError:
         counts["refused"] += 1
         return
+    if added is FrameOutcome.ODD:
+        line.odd = (image.stamp_ns, number)
+        return
     if added is FrameOutcome.RESTARTED:
         line.clear()
+    if line.odd is not None and window.frame(line.odd[0]) is not None:
+        line.add(*line.odd)
+    line.odd = None
     line.add(image.stamp_ns, number)
 
 

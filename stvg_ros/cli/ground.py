@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from stvg_ros.types import Query, Status
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments."""
-    parser.add_argument("video", type=Path, help="a video file, or the folder of a rosbag2 bag")
+    parser.add_argument("video", type=Path, help="a video file, or a rosbag2 bag")
+    parser.add_argument("--topic", help="image topic of the bag (default: its only camera)")
     parser.add_argument("query", help="what to find: 'the person in red who waves'")
     parser.add_argument(
         "--start", type=at_least(0), help="from this second (default: the last window.duration_s)"
@@ -38,17 +40,19 @@ def run(given: argparse.Namespace) -> int:
         given.out = Path("out")
     from stvg_ros.build import build_grounder
     from stvg_ros.io.clip import file_clip
+    from stvg_ros.io.read_report import ReadReport
     from stvg_ros.io.tube_json import evidence_to_json, table, tube_to_json
 
-    window = config.window
+    window, report = config.window, ReadReport()
+    # Without a part, as a robot would be asked: about the most recent seconds.
+    whole = given.start is not None or given.end is not None
     clip = file_clip(
         given.video, start_s=given.start or 0.0, end_s=given.end,
         long_side_px=window.long_side_px, max_rate_hz=window.max_rate_hz,
+        last_s=math.inf if whole else window.duration_s, topic=given.topic, report=report,
     )  # fmt: skip
-    if given.start is None and given.end is None:
-        # As a robot would be asked: about the most recent seconds.
-        oldest_ns = clip.frames[-1].stamp_ns - round(window.duration_s * 1e9)
-        clip = type(clip)(tuple(f for f in clip.frames if f.stamp_ns >= oldest_ns))
+    for sentence in report.sentences:
+        print(f"stvg-ros ground: {sentence}", file=sys.stderr)
     grounder = build_grounder(config)
 
     def show(stage: str, progress: float) -> None:

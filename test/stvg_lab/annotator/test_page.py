@@ -15,9 +15,8 @@ import numpy as np
 import pytest
 from browser import PATIENCE_S, chromium, console_errors, resize
 
-from stvg_lab.annotator.bag_frames import BagFrames
 from stvg_lab.annotator.jpeg_frames import JpegFrames, open_recording
-from stvg_lab.annotator.recording import Recording
+from stvg_lab.annotator.recording import NumberedFrames, Recording
 from stvg_lab.annotator.server import AnnotationServer
 from stvg_lab.annotator.session import Session
 from stvg_lab.datasets.annotations import read_annotations, true_tube
@@ -282,7 +281,7 @@ def test_what_goes_wrong_is_said(driver: Any, bag: Path, tmp_path: Path) -> None
     assert driver.execute_script(leave + "return e.defaultPrevented")
 
 
-class Damaged(BagFrames):
+class Damaged(NumberedFrames):
     """A bag whose frame 1 does not decode."""
 
     def pictures(self, index: int) -> Iterator[tuple[int, np.ndarray]]:

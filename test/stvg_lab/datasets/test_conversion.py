@@ -13,7 +13,8 @@ from stvg_lab.datasets.annotations import Entry, read_annotations
 from stvg_lab.datasets.samples import annotated_samples
 from stvg_lab.runs.runner import EvaluationSettings, evaluate
 from stvg_ros.cli.main import main
-from stvg_ros.io.bag import COMPRESSED, find_image_topic
+from stvg_ros.io.image_messages import COMPRESSED
+from stvg_ros.io.recording import open_recording
 from stvg_ros.window import WindowConfig
 
 JOB = EvaluationSettings(WindowConfig(duration_s=60.0, max_rate_hz=5.0, long_side_px=160))
@@ -60,7 +61,7 @@ def test_bags_in_another_storage_and_what_cannot_be_converted(
     captured = capsys.readouterr()
     assert "1 bags with their annotation files" in captured.out
     assert "not converted: 3_scene.mp4: " in captured.err
-    assert find_image_topic(out / "7_scene").type == COMPRESSED
+    assert open_recording(out / "7_scene").type == COMPRESSED
     assert not (out / "7_scene.part").exists()
     (item,) = read_annotations(out / "7_scene.json").entries
     assert len(item.key_frames) == tiny.question(7)[1].span.sum()
