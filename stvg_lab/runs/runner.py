@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from stvg_lab.datasets.samples import Sample
 from stvg_lab.runs.conventions import CONVENTIONS, convention, scored
+from stvg_lab.runs.recording_grounder import recording_pass
 from stvg_lab.runs.records import Result
 from stvg_lab.runs.references import references
 from stvg_lab.runs.scores import FrameTube, Score, on_clip, spread
@@ -50,7 +51,8 @@ def evaluate(
     """The result of every sample; those about one part of a source share a pass over it.
 
     Whatever a sample or its images raise becomes a failed result with scores of 0, and the run
-    goes on.
+    goes on. Each pass begins with a grounder that remembers no frame and observes every stored
+    image in order, as the node's does: a result depends on its own recording alone.
     """
     groups: dict[object, list[Sample]] = {}
     for sample in samples:
@@ -84,10 +86,13 @@ def _replayed(
             size = sum(image.frame(window.long_side_px).image.nbytes for image in opening)
             window = whole_window(window, first.duration_s, max(size, 1))
         commands_ns = [sample.command_ns for sample in samples]
-        for moment in replay(images, window, commands_ns, first.frames):
-            timings_s = {"read": time.perf_counter() - begin}
-            yield answered(waiting.pop(0), moment, grounder, job, window.duration_s, timings_s)
-            begin = time.perf_counter()
+        with recording_pass(grounder) as own:
+            for moment in replay(images, window, commands_ns, first.frames, own.observe):
+                timings_s = {"read": time.perf_counter() - begin}
+                yield answered(
+                    waiting.pop(0), moment, own.grounder, job, window.duration_s, timings_s
+                )
+                begin = time.perf_counter()
     except Exception as error:
         for sample in waiting:
             yield failed(sample, error)

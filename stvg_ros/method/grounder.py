@@ -113,6 +113,12 @@ class LocalGrounder:
         """The source of the candidate tubes."""
         return self._proposer
 
+    def for_recording(self) -> LocalGrounder:
+        """The same models without any memory of frames, for images of another recording."""
+        renewed = getattr(self._proposer, "renewed", None)  # sources that observe frames have it
+        proposer = self._proposer if renewed is None else renewed()
+        return LocalGrounder(self._mllm, self._splitter, proposer, self._config, self._direction)
+
     def reconfigure(self, config: Config) -> None:
         """Uses other dynamic settings from the next call on."""
         self._config = config

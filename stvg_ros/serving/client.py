@@ -87,6 +87,13 @@ class RemoteGrounder:
         """The source of candidate tubes, where it is here."""
         return self._proposer
 
+    def for_recording(self) -> RemoteGrounder:
+        """A session of its own, for images of another recording."""
+        renewed = getattr(self._proposer, "renewed", None)
+        proposer = self._proposer if renewed is None else renewed()
+        local = getattr(self._local, "for_recording", lambda: self._local)()
+        return RemoteGrounder(self._config, local, proposer)
+
     def observe(self, frame: Frame) -> None:
         """Tells that a frame has entered a window; it is sent soon."""
         self._outbox.put(frame)

@@ -73,6 +73,10 @@ class StreamingTubes(ABC):
     def name(self) -> str:
         """What logs and reports call this source."""
 
+    @abstractmethod
+    def renewed(self) -> StreamingTubes:
+        """The same source without what it observed, for images of another recording."""
+
     @property
     def _high_score(self) -> float:
         """From which score on a detection begins a track."""
