@@ -216,7 +216,8 @@ def _loop(
 
 def _report(out: Path, material: Material, answer: dict[str, Any], step: Step) -> int:
     """Prints the tube and its score, and writes the pictures."""
-    from stvg_lab.runs.scores import on_clip, score
+    from stvg_lab.runs.conventions import scored
+    from stvg_lab.runs.scores import on_clip
     from stvg_ros.io.tube_json import evidence_from_json, table, tube_from_json
     from stvg_ros.types import Clip
     from stvg_ros.visualization.contact_sheet import contact_sheet, write_png
@@ -230,7 +231,7 @@ def _report(out: Path, material: Material, answer: dict[str, Any], step: Step) -
     truth = None
     if material.truth is not None and material.truth.span.any():
         truth = (stamps_ns[material.truth.span], material.truth.boxes_xyxy_px[material.truth.span])
-        result = score(on_clip(tube, stamps_ns), material.truth)
+        result = scored(on_clip(tube, stamps_ns), material.truth)
         start_s, end_s = (truth[0][[0, -1]] - stamps_ns[0]) / 1e9
         print(
             f"truth       {start_s:.2f} s to {end_s:.2f} s; "

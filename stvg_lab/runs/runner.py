@@ -202,7 +202,8 @@ def judged(
     scores: dict[str, Score] = {}
     if truth is not None:
         truth = FrameTube(truth.boxes_xyxy_px[shown], truth.present[shown], truth.span[shown])
-        scores = _scores(grounding, truth, stored_ns, stamps_ns, asked, job)
+        clock = sample.rate_hz or rate_hz(stamps_ns), int(moment.numbers[shown][0])
+        scores = _scores(grounding, truth, stored_ns, stamps_ns, asked, job, clock)
     return Result(
         id=sample.id,
         group=sample.group,
@@ -225,22 +226,25 @@ def _scores(
     stamps_ns: NDArray[np.int64],
     asked: NDArray[np.bool_],
     job: EvaluationSettings,
+    clock: tuple[float, int],
 ) -> dict[str, Score]:
-    best, frames_hz = grounding.best, rate_hz(stamps_ns)
+    """Scores by name; `clock` is the frames' rate, and the number of the first in its video."""
+    best, (frames_hz, first) = grounding.best, clock
 
     def carried(tube: FrameTube) -> FrameTube:
         found = spread(tube, stored_ns, stamps_ns)
         return FrameTube(found.boxes_xyxy_px, found.present & asked, found.span & asked)
 
     def score(found: FrameTube) -> Score:
-        return scored(found, truth, convention(job.convention), rate_hz=frames_hz)
+        how = convention(job.convention)
+        return scored(found, truth, how, rate_hz=frames_hz, first_frame=first)
 
     answer = carried(on_clip(best, stored_ns))
     beside = references(
         answer, best.track_id, grounding.candidates, truth, asked, carried=carried, score=score
     )
     others = {
-        f"answer@{name}": scored(answer, truth, how, rate_hz=frames_hz)
+        f"answer@{name}": scored(answer, truth, how, rate_hz=frames_hz, first_frame=first)
         for name, how in CONVENTIONS.items()
     }
     return {"answer": score(answer), **beside, **others}
