@@ -21,7 +21,7 @@ from stvg_lab.datasets.samples import Sample, numbered_truth
 from stvg_ros.errors import AnnotationError
 from stvg_ros.io.recording import Source
 
-DURATION_S = 20.0
+DURATION_S = 20.0  # of a published video; own ones say theirs in "duration_s"
 # What the two versions call the sentence.
 SENTENCE = {"hcstvg-v1": "caption", "hcstvg-v2": "English"}
 # A span whose seconds and frames disagree by more than this is noted.
@@ -54,8 +54,8 @@ def read(name: str, about: DatasetEntry, root: Path, split: str, queries: str) -
                 source=source or Source(str(root / video)),
                 truth=numbered_truth(first, boxes, np.ones(len(boxes), np.bool_), size_px),
                 frames=(0, count),
-                duration_s=DURATION_S,
-                rate_hz=count / DURATION_S,
+                duration_s=_duration_s(values),
+                rate_hz=count / _duration_s(values),
                 problem=f"{where}, {problem}" if problem else "",
             )
         )
@@ -129,7 +129,7 @@ def _notes(values: Mapping[str, Any]) -> list[str]:
             f"fields st_time, ed_time: expected two times in order, got {start_s}, {end_s}"
         )
     else:
-        boxes_s = len(values["bbox"]) * DURATION_S / values["img_num"]
+        boxes_s = len(values["bbox"]) * _duration_s(values) / values["img_num"]
         if abs(end_s - start_s - boxes_s) > TOLERANCE_S:  # type: ignore[operator]
             notes.append(f"field bbox: {boxes_s:.1f} s of boxes for {start_s:.1f} to {end_s:.1f} s")
     size_px = _size(values)
@@ -147,6 +147,13 @@ def _notes(values: Mapping[str, Any]) -> list[str]:
         got = values.get("img_size") or [values.get("height"), values.get("width")]
         notes.append(f"fields width and height, or img_size: expected pixels, got {got}")
     return notes
+
+
+def _duration_s(values: Any) -> float:
+    """Of the entry's video."""
+    given = values.get("duration_s") if isinstance(values, Mapping) else None
+    is_time = isinstance(given, (int, float)) and np.isfinite(given) and given > 0
+    return float(given) if is_time else DURATION_S  # type: ignore[arg-type]
 
 
 def _size(values: Mapping[str, Any]) -> tuple[int, int] | None:
