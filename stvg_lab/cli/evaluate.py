@@ -18,7 +18,6 @@ from stvg_ros.errors import ConfigError
 
 if TYPE_CHECKING:
     from stvg_lab.datasets.samples import Sample
-    from stvg_lab.runs.records import Result
     from stvg_lab.runs.run_folder import Run
     from stvg_lab.runs.runner import EvaluationSettings
 
@@ -139,24 +138,16 @@ def chosen_samples(given: argparse.Namespace) -> tuple[list[Sample], dict[str, A
 def _work(
     folder: Run, left: list[Sample], total: int, config: Config, job: EvaluationSettings
 ) -> None:
-    """Evaluates what is left, with a bar that shows the time left."""
+    """Evaluates what is left."""
     import torch
-    from tqdm import tqdm
 
     from stvg_lab.runs.environment import environment
+    from stvg_lab.runs.progress import EvaluationProgress
     from stvg_lab.runs.runner import evaluate
     from stvg_ros.build import build_grounder, checkpoint_folder
 
     grounder = build_grounder(config)
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     folder.describe(environment(config.model.path, checkpoint_folder(config), gpu))
-    failures = 0
-    with tqdm(total=total, initial=total - len(left), desc="evaluating", unit="sample") as bar:
-
-        def show(result: Result) -> None:
-            nonlocal failures
-            failures += result.outcome == "failed"
-            bar.set_postfix_str(f"{failures} failed" if failures else "")
-            bar.update()
-
-        folder.record(evaluate(left, grounder, job), show)
+    with EvaluationProgress(total, total - len(left)) as progress:
+        folder.record(evaluate(left, grounder, job), progress)
