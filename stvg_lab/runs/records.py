@@ -221,12 +221,19 @@ def results_name(shard: tuple[int, int] | None) -> str:
 
 
 def read_results(folder: Path) -> list[Result]:
-    """The results of a run, its parts one after another; of one id the last one counts.
+    """The results of a run, its parts one after another.
+
+    Of one id the last one counts that did not fail: failed samples are tried again.
 
     Raises:
         RecordingError: the folder is no run, or one of its lines is broken.
     """
-    return list({result.id: result for result in iter_results(folder)}.values())
+    found: dict[str, Result] = {}
+    for result in iter_results(folder):
+        earlier = found.get(result.id)
+        if earlier is None or earlier.outcome == "failed" or result.outcome != "failed":
+            found[result.id] = result
+    return list(found.values())
 
 
 def iter_results(folder: Path) -> Iterator[Result]:

@@ -11,7 +11,6 @@ import sys
 from pathlib import Path
 
 from stvg_ros.cli.options import add_model_arguments, at_least, config_of
-from stvg_ros.errors import RecordingError
 from stvg_ros.types import Query, Status
 
 
@@ -40,9 +39,14 @@ def run(given: argparse.Namespace) -> int:
         given.out = Path("out")
     from stvg_ros.build import build_grounder
     from stvg_ros.io.clip import file_clip
+    from stvg_ros.io.outputs import check_outputs, output, write_output
     from stvg_ros.io.read_report import ReadReport
     from stvg_ros.io.tube_json import evidence_to_json, table, tube_to_json
 
+    if given.out is not None:
+        drawn = {"contact_sheet.png": given.sheet, "annotated.mp4": given.movie}
+        names = ["tube.json", *(name for name, wanted in drawn.items() if wanted)]
+        check_outputs("ground", [given.out / name for name in names])
     window, report = config.window, ReadReport()
     # Without a part, as a robot would be asked: about the most recent seconds.
     whole = given.start is not None or given.end is not None
@@ -71,19 +75,15 @@ def run(given: argparse.Namespace) -> int:
     else:
         print("\n\n".join(table(tube, clip.frames[0].stamp_ns) for tube in grounding.tubes))
     if given.out is not None:
-        try:
-            given.out.mkdir(parents=True, exist_ok=True)
-            (given.out / "tube.json").write_text(json.dumps(answer))
-        except OSError as error:
-            raise RecordingError(f"{given.out}: cannot be written ({error})") from error
+        write_output("ground", given.out / "tube.json", json.dumps(answer))
     if given.sheet:
         from stvg_ros.visualization.contact_sheet import contact_sheet, write_png
 
-        write_png(
-            given.out / "contact_sheet.png", contact_sheet(clip, grounding.best, grounding.evidence)
-        )
+        with output("ground", given.out / "contact_sheet.png") as path:
+            write_png(path, contact_sheet(clip, grounding.best, grounding.evidence))
     if given.movie:
         from stvg_ros.visualization.movie import write_movie
 
-        write_movie(given.out / "annotated.mp4", clip, grounding.best)
+        with output("ground", given.out / "annotated.mp4") as path:
+            write_movie(path, clip, grounding.best)
     return 1 if grounding.best.status == Status.FAILED else 0

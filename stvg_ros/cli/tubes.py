@@ -34,9 +34,12 @@ def run(given: argparse.Namespace) -> int:
     config = config_of(given)
     from stvg_ros.build import build_proposer
     from stvg_ros.io.clip import file_clip
+    from stvg_ros.io.outputs import check_outputs, output
     from stvg_ros.io.read_report import ReadReport
     from stvg_ros.method.query import RuleSplitter
 
+    if given.out is not None:
+        check_outputs("tubes", [given.out])
     report = ReadReport()
     clip = file_clip(
         given.video, start_s=given.start, end_s=given.end,
@@ -70,5 +73,6 @@ def run(given: argparse.Namespace) -> int:
         from stvg_ros.visualization.contact_sheet import write_png
         from stvg_ros.visualization.tube_sheet import tube_sheet
 
-        write_png(given.out, tube_sheet(clip, tubes, given.columns, given.rows))
+        with output("tubes", given.out) as path:
+            write_png(path, tube_sheet(clip, tubes, given.columns, given.rows))
     return 0

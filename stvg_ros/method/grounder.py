@@ -114,6 +114,11 @@ class LocalGrounder(BaseGrounder):
         """What the tubes name as their model."""
         return self._mllm.name
 
+    def for_recording(self) -> LocalGrounder:
+        """The same models without any memory of frames, for images of another recording."""
+        proposer = self._proposer.renewed()
+        return LocalGrounder(self._mllm, self._splitter, proposer, self._config, self._direction)
+
     def reconfigure(self, config: Config) -> None:
         """Uses other dynamic settings from the next call on."""
         self._config = config
