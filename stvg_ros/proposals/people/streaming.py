@@ -194,7 +194,7 @@ class StreamingTubes(ABC):
         for track in tracks:
             if not self._is_object(track, len(clip)):
                 continue
-            boxes, present, interpolated = filled(track.boxes, len(clip), smooth=self._jitters)
+            boxes, present, interpolated = filled(track.boxes, clip.stamps_ns, smooth=self._jitters)
             stretched = held(boxes, present, same)
             interpolated |= stretched & ~present
             source = ((boxes + np.tile(offsets, 2)) * factor).astype(np.float32)
