@@ -31,6 +31,8 @@ class Frame:
         source_height_px: height of the camera's own image.
         frame_id: the header's coordinate frame.
         depth: the aligned depth image of the same moment, where there is one.
+        stream: which camera or client's session sent it, where there are several; frame_ids may
+            be equal.
     """
 
     stamp_ns: int
@@ -39,6 +41,7 @@ class Frame:
     source_height_px: int
     frame_id: str = ""
     depth: Depth | None = None
+    stream: str = ""
 
     def __post_init__(self) -> None:
         shape, dtype = self.image.shape, self.image.dtype

@@ -116,7 +116,7 @@ class App:
         if not key[1]:
             raise SchemaError(f"the header {SESSION_HEADER} is missing: frames need a session")
         batch = unpacked(FrameBatch, await self._body(http))
-        frames = await self._decoded(batch.frames, await_all=True)
+        frames = await self._decoded(batch.frames, key, await_all=True)
         count = self._sessions.put(key, frames, batch.keep_from)
         self._runner.observe(key, batch.settings)
         return Response(packed(SessionState(VERSION, count)), media_type=MEDIA_TYPE)
@@ -130,7 +130,7 @@ class App:
             request = tar_request.request_of_tar(body, http.query_params)
         else:
             request = unpacked(Request, body)
-        frames = await self._decoded(request.frames, await_all=False)
+        frames = await self._decoded(request.frames, key, await_all=False)
         have = {**(self._sessions.get(key) if key[1] else {}), **frames}
         missing = [sent.id for sent in request.frames if sent.id not in have]
         if missing:
@@ -219,7 +219,9 @@ class App:
         except ClientDisconnect:
             raise RefusedError(400, "the client went away before its request was there") from None
 
-    async def _decoded(self, sent: Sequence[SentFrame], await_all: bool) -> Mapping[int, Frame]:
+    async def _decoded(
+        self, sent: Sequence[SentFrame], key: Key, await_all: bool
+    ) -> Mapping[int, Frame]:
         """Those frames that came with their image. Raises: SchemaError, ImageError."""
         given = [(one, one.image) for one in sent if one.image is not None]
         if await_all and len(given) < len(sent):
@@ -237,7 +239,14 @@ class App:
         self._metrics.received(sum(len(image) for _, image in given), len(given))
         images = await asyncio.gather(*(asyncio.to_thread(decoded, image) for _, image in given))
         return {
-            one.id: Frame(one.stamp_ns, image, one.width_px, one.height_px, one.frame_id)
+            one.id: Frame(
+                one.stamp_ns,
+                image,
+                one.width_px,
+                one.height_px,
+                one.frame_id,
+                stream="/".join(key),
+            )
             for (one, _), image in zip(given, images, strict=True)
         }
 
