@@ -20,6 +20,7 @@ CLASSES = {
     "grounding-dino": "GroundingDinoForObjectDetection",
     "mm-grounding-dino": "MMGroundingDinoForObjectDetection",
 }
+_LONGEST_RATIO = 20  # of an image's sides; longer ones are stretched, so that some rows are left
 _ARTICLE = re.compile(r"^(?:the|a|an|that|this|another|some|any)\s+", re.IGNORECASE)
 _QUALIFIER = re.compile(
     r"[\s,]+(?:in|with|without|of|on|at|near|beside|behind|by|from|under|over|inside|next|left|"
@@ -96,6 +97,7 @@ class TextDetector:
         if "height" in size and "width" in size:
             return size["height"], size["width"]
         short, long = sorted((height, width))
+        short = max(short, -(-long // _LONGEST_RATIO))
         edge = size.get("shortest_edge", 800)
         if long / short * edge > size.get("longest_edge", 1333):
             edge = round(size.get("longest_edge", 1333) * short / long)

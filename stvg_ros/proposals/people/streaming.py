@@ -12,12 +12,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stvg_ros.boxes import Boxes
+from stvg_ros.boxes import Boxes, scaled
 from stvg_ros.errors import ProposalError
 from stvg_ros.proposals.interpolation import InterpolatedBoxes, filled, held, tubes_of
 from stvg_ros.proposals.people.byte_track import HIGH_SCORE, Track, linked, tracked
 from stvg_ros.proposals.people.camera_motion import (
-    WORK_WIDTH_PX,
     Image,
     Offset,
     looks_equal,
@@ -155,7 +154,8 @@ class StreamingTubes(ABC):
         people = self._people(frame.image, view.count)
         if people is not None:
             boxes, scores = people
-            people = boxes * (WORK_WIDTH_PX / frame.image.shape[1]) - np.tile(offset, 2), scores
+            (height, width), (rows, columns) = frame.image.shape[:2], copy.shape[:2]
+            people = scaled(boxes, columns / width, rows / height) - np.tile(offset, 2), scores
         view.count += 1
         observed = FrameObservation(view, copy, offset, people)
         self._observed.put(frame.image, observed)

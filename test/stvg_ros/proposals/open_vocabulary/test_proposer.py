@@ -341,3 +341,25 @@ def test_edgetam_without_its_backbone_library_says_so(tmp_path: Path) -> None:
     save_file({"x": torch.zeros(1)}, tmp_path / "model.safetensors")
     with pytest.raises(ModelError, match=r"needs a library that is not installed .*timm"):
         MaskTracker.load(str(tmp_path), "cpu")
+
+
+@pytest.mark.parametrize(
+    "size_px",
+    [(2000, 8), (16384, 1), (1, 16384), (8, 2000), (2, 1), (3, 900), (900, 3), (4096, 64),
+     (64, 4096), (1, 2)],
+)  # fmt: skip
+def test_an_image_of_any_shape_is_searched_and_tracked(
+    folder: Path, size_px: tuple[int, int]
+) -> None:
+    config = ProposalConfig(
+        source="open_vocabulary",
+        detector=str(folder / "grounding-dino"),
+        tracker=str(folder / "sam2_video"),
+        device="cpu",
+        box_threshold=0.0,
+        text_threshold=0.0,
+    )
+    proposer = OpenVocabularyProposer.load(config)
+    width, height = 2 * size_px[0], 2 * size_px[1]
+    for tube in proposer.propose(clip_of(2, size_px), QUERY):
+        assert (tube.boxes_xyxy_px <= np.array([width, height] * 2)).all()
