@@ -353,8 +353,8 @@ def test_an_image_of_any_shape_is_searched_and_tracked(
 ) -> None:
     config = ProposalConfig(
         source="open_vocabulary",
-        detector=str(folder / "grounding-dino"),
-        tracker=str(folder / "sam2_video"),
+        detector=str(save_detector(folder / "any shape")),
+        tracker=str(save_tracker(folder / "any shape tracked")),
         device="cpu",
         box_threshold=0.0,
         text_threshold=0.0,
