@@ -133,8 +133,8 @@ def _smoothed(boxes: NDArray[np.float64], times: NDArray[np.float64]) -> NDArray
     on its own.
     """
     steps = np.diff(times)
-    holes = np.flatnonzero(steps > _HOLE * np.median(steps)) + 1 if len(steps) else []
-    return np.concatenate([_averaged(part) for part in np.split(boxes, holes)])
+    holes = np.flatnonzero(steps > _HOLE * np.median(steps)) + 1 if len(steps) else steps
+    return np.concatenate([_averaged(part) for part in np.split(boxes, holes.astype(np.intp))])
 
 
 def _averaged(boxes: NDArray[np.float64]) -> NDArray[np.float64]:

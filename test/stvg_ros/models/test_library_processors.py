@@ -12,7 +12,8 @@ import torch
 import transformers
 from numpy.typing import NDArray
 
-from stvg_ros.models.preprocess import ImagePreprocessing, normalised, patches, square_size
+from stvg_ros.checkpoints.image_preprocessing import ImagePreprocessing
+from stvg_ros.models.preprocess import normalised, patches, square_size
 from stvg_ros.models.qwen2_vl import frame_size as size_of_qwen2
 from stvg_ros.models.qwen3_vl import frame_size as size_of_qwen3
 from stvg_ros.models.video_llama_3 import frame_size as size_of_video_llama

@@ -220,7 +220,7 @@ def test_detections_are_those_of_the_library(folder: Path, kind: str) -> None:
         transformers.AutoTokenizer.from_pretrained(path),
     )
     inputs = processor(images=image, text="tall man.", return_tensors="pt")
-    own = detector._loaded.pixels.tensor(image, *inputs["pixel_values"].shape[2:])
+    own = detector._loaded.pixels(image, *inputs["pixel_values"].shape[2:])
     assert (own - inputs["pixel_values"]).abs().max() < 1.5 / 255 / 0.22  # a grey level
     inputs["pixel_values"] = own  # random weights magnify that level
     with torch.no_grad():
@@ -257,7 +257,7 @@ def test_masks_are_those_of_the_library(folder: Path, kind: str) -> None:
         assert len(outputs["non_cond_frame_outputs"]) <= 18  # of a video of any length
 
     model = tracker._loaded.model
-    pixels = torch.cat([tracker._loaded.pixels.tensor(f.image, IMAGE, IMAGE) for f in clip.frames])
+    pixels = torch.cat([tracker._loaded.pixels(f.image, IMAGE, IMAGE) for f in clip.frames])
     session_class = type(item.session)
     for reverse in (False, True):
         session = session_class(pixels, 48, 80, dtype=torch.float32)
