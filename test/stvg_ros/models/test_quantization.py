@@ -18,9 +18,9 @@ from stvg_ros.models.hf_common import HfMllm
 from stvg_ros.models.settings import ModelConfig
 
 functional = pytest.importorskip(
-    "bitsandbytes.functional", reason="bitsandbytes is missing: no weights in 4 or 8 bits"
+    "bitsandbytes.functional", reason="bitsandbytes is missing: make libraries"
 )
-pytest.importorskip("accelerate", reason="accelerate is missing: no weights in 4 or 8 bits")
+pytest.importorskip("accelerate", reason="accelerate is missing: make libraries")
 
 
 @pytest.fixture(scope="module")
