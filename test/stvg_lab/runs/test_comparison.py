@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stvg_lab.runs.comparison import compare, paired
+from stvg_lab.runs.comparison import PERMUTATIONS, compare, paired
 from stvg_lab.runs.records import Result, ResultFile, write_json
 from stvg_lab.runs.scores import Score
 from stvg_ros.cli.main import main
@@ -97,3 +97,10 @@ def test_conventions_must_agree(tmp_path: Path) -> None:
     other = write_run(tmp_path / "c", {"1": 0.4})
     with pytest.raises(RecordingError, match="no sample in common"):
         compare(one, other)
+
+
+@pytest.mark.parametrize("count", [20, 40, 100])
+def test_a_p_value_is_never_zero(count: int) -> None:
+    (found,) = paired(np.zeros((count, 1)), np.ones((count, 1)))
+    assert found.p == pytest.approx(1 / (1 + PERMUTATIONS), rel=0.2)
+    assert found.p >= 1 / (1 + PERMUTATIONS)

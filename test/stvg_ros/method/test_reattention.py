@@ -157,3 +157,13 @@ def test_the_gradient_in_float32_is_that_of_the_loss_to_the_bit(margin: float) -
     plain = -value.exp() * (1 + asked.margin - value)
     (expected,) = torch.autograd.grad(plain, offset)
     assert torch.equal(found, expected)
+
+
+@pytest.mark.parametrize("value", [1e38, -1e38, 3e38])
+@pytest.mark.parametrize("rate", [8.0, 100.0])
+def test_a_step_that_overflows_is_dropped(value: float, rate: float) -> None:
+    before = torch.tensor([[1.0, 2.0]])
+    step = Step("paper", "plain", rate)
+    result, taken = moved(before, torch.tensor([[value, 0.0]]), torch.ones(1, 2), step)
+    assert not taken
+    assert torch.equal(result, before)
