@@ -172,7 +172,7 @@ class HfMllm:
     @property
     def frames_per_slot(self) -> int:
         """How many frames share a temporal slot."""
-        return self._checkpoint.numbers.pair if self._checkpoint.family.pairs else 1
+        return self._checkpoint.preprocessing.pair if self._checkpoint.family.pairs else 1
 
     def encode(self, images: Sequence[NDArray[np.uint8]], total: int = 0) -> VisualTokens:
         """Runs the vision tower over T `(h, w, 3)` RGB images of one size. No gradient.
@@ -183,9 +183,9 @@ class HfMllm:
         sizes = {image.shape for image in images}
         if len(sizes) != 1:
             raise ModelError(f"encode: expected T >= 1 images of one shape, got {sorted(sizes)}")
-        family, numbers = self._checkpoint.family, self._checkpoint.numbers
+        family, preprocessing = self._checkpoint.family, self._checkpoint.preprocessing
         with torch.no_grad():
-            return family.encode(self._model, numbers, images, total or len(images))
+            return family.encode(self._model, preprocessing, images, total or len(images))
 
     def prefill(self, visual: VisualTokens, offset: Tensor | None = None) -> HfPrefix:
         """One pass over system and visual tokens, T_v + `offset` `(M, D)`."""

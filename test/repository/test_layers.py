@@ -32,19 +32,21 @@ ROS = (
     "geometry_msgs visualization_msgs diagnostic_msgs action_msgs message_filters "
     "ament_index_python tf2_ros foxglove_msgs vision_msgs"
 )
-ROBOT = "foundations io method models proposals runtime serving build visualization"
+ROBOT = "foundations io method checkpoints models proposals runtime serving build visualization"
 LAB = "lab.datasets lab.runs lab.rendered lab.report"
 LAYERS = {
     "foundations": layer("foundations", "numpy"),
     "settings": layer("foundations settings", ""),
     "io": layer("foundations settings io", "numpy cv2 av rosbags ruamel lz4 backports compression"),
     "method": layer("foundations settings method", "numpy torch"),
+    "checkpoints": layer("foundations checkpoints", "torch transformers huggingface_hub"),
     "models": layer(
-        "foundations settings method models",
+        "foundations settings method checkpoints models",
         "numpy torch transformers safetensors tokenizers huggingface_hub accelerate PIL",
     ),
     "proposals": layer(
-        "foundations settings method proposals", "numpy cv2 scipy torch transformers safetensors"
+        "foundations settings method checkpoints proposals",
+        "numpy cv2 scipy torch transformers safetensors",
     ),
     "runtime": layer("foundations settings method runtime", ""),
     "serving": layer(

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stvg_lab.runs.comparison import compare, paired
+from stvg_lab.runs.comparison import PERMUTATIONS, compare, paired
 from stvg_lab.runs.records import Result, ResultFile, write_json
 from stvg_lab.runs.scores import Score
 from stvg_ros.cli.main import main
@@ -141,3 +141,10 @@ def test_one_recording_has_no_interval(
     assert "+20.0 [one recording]" in capsys.readouterr().out
     found = json.loads(path.read_text())["groups"]["even"]["m_vIoU"]
     assert (found["low"], found["high"], found["p"]) == (None, None, 1.0)
+
+
+@pytest.mark.parametrize("count", [20, 40, 100])
+def test_a_p_value_is_never_zero(count: int) -> None:
+    (found,) = paired(np.zeros((count, 1)), np.ones((count, 1)), [str(n) for n in range(count)])
+    assert found.p == pytest.approx(1 / (1 + PERMUTATIONS), rel=0.2)
+    assert found.p >= 1 / (1 + PERMUTATIONS)
