@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""What a sentence asks for: the fields that every reader of commands fills."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, cast
+
+Intent = Literal["find", "follow", "count", "describe", "exists", "watch", "other"]
+INTENTS: tuple[Intent, ...] = (
+    "find",
+    "follow",
+    "count",
+    "describe",
+    "exists",
+    "watch",
+    "other",
+)
+FeatureKind = Literal["garment", "hair", "gesture", "pose", "movement", "place", "size", "words"]
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One thing that a sentence says about its target, in a form that can be measured.
+
+    Attributes:
+        kind: What is measured; "words" where no item covers them.
+        name: The canonical name: "jacket", "raise arm", "sitting", "walk".
+        colours: Colours of a garment or of hair, as said.
+        side: "left" or "right", of a limb, a direction or a place in the image; or "".
+        text: The words of the sentence.
+        negated: The sentence denies it.
+    """
+
+    kind: FeatureKind
+    name: str
+    text: str
+    colours: tuple[str, ...] = ()
+    side: str = ""
+    negated: bool = False
+
+
+@dataclass(frozen=True)
+class Relation:
+    """Where the target is with regard to another described target.
+
+    Attributes:
+        kind: "left of", "right of", "near", "between", "in front of", "behind", "above" or
+            "below".
+        other: The other target's description.
+        text: The words of the sentence, preposition included.
+    """
+
+    kind: str
+    other: str
+    text: str
+
+
+@dataclass(frozen=True)
+class TimeSpan:
+    """A span relative to now.
+
+    Attributes:
+        text: The words of the sentence.
+        start_s: Begin of the span, in seconds before now.
+        end_s: End of the span, in seconds before now; at most `start_s`.
+    """
+
+    text: str
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True)
+class Command:
+    """A sentence, understood. Every text consists of words of the sentence.
+
+    Attributes:
+        intent: What the robot is asked to do with whom it sees; "other" where nobody is to be
+            seen.
+        target: The description alone, as a model is asked about it. Never empty.
+        attribute: What the target looks like and where it belongs, with its noun; "" where only
+            the kind is named.
+        action: What the target does, without its noun; "" where it does nothing.
+        place: Room or furniture that the robot is sent to.
+        then: What the robot is to do afterwards, as said.
+        number: "one", "all", or how many.
+        relation: Side or nearness to another target.
+        negated: What the target must not be or do ("not" in JSON).
+        time: A span relative to now.
+        asked: What a question wants to know: "name", "pose", "gesture", "clothes", "action",
+            "description".
+        noun: The target's kind with its determiner, such as "the man".
+        name: A person's name or a relative ("my mum"), by which nobody can be seen.
+        features: Items that can be measured.
+        reader: Who read the sentence.
+        problems: What went wrong, or was left out, one sentence each.
+    """
+
+    intent: Intent
+    target: str
+    attribute: str = ""
+    action: str = ""
+    place: str = ""
+    then: str = ""
+    number: Literal["one", "all"] | int = "one"
+    relation: Relation | None = None
+    negated: str = ""
+    time: TimeSpan | None = None
+    asked: str = ""
+    noun: str = ""
+    name: str = ""
+    features: tuple[Feature, ...] = ()
+    reader: str = ""
+    problems: tuple[str, ...] = field(default=())
+
+    @property
+    def attribute_query(self) -> str:
+        """DSTH's Q_s: the looks, or "" where nothing but the kind is said."""
+        return self.attribute
+
+    @property
+    def action_query(self) -> str:
+        """DSTH's Q_t: the noun with what it does, such as "the man who waves", or ""."""
+        if not self.action:
+            return ""
+        words = self.action.split(" ", 1)
+        first = words[0].lower()
+        noun = self.noun or "the one"
+        if first in _PRONOUNS:
+            return self.action
+        if first in {"that", "which", "who"} or first.startswith("who'"):
+            rest = words[1] if len(words) > 1 else ""
+            contraction = {"who's": "is ", "who're": "are "}.get(first, "")
+            return f"{noun} who {contraction}{rest}".strip()
+        if first in _NO_CLAUSE:
+            return f"{noun} {self.action}"
+        if first.endswith("ing") and len(first) > 4:
+            return f"{noun} who {'is' if self.number == 'one' else 'are'} {self.action}"
+        return f"{noun} who {self.action}"
+
+    def json(self) -> dict[str, object]:
+        """The fields as JSON values, under the names of the command line."""
+        return {
+            "intent": self.intent,
+            "target": self.target,
+            "attribute": self.attribute,
+            "action": self.action,
+            "place": self.place,
+            "then": self.then,
+            "number": self.number,
+            "relation": self.relation.text if self.relation else "",
+            "not": self.negated,
+            "time": self.time.text if self.time else "",
+            "reader": self.reader,
+            "problems": list(self.problems),
+            "asked": self.asked,
+            "features": [feature_json(feature) for feature in self.features],
+        }
+
+
+_PRONOUNS = frozenset("he she it they".split())
+_NO_CLAUSE = frozenset("to before after while when as until".split())
+
+
+def feature_json(feature: Feature) -> dict[str, object]:
+    """One feature as JSON; what does not apply is left out."""
+    values: dict[str, object] = {"kind": feature.kind, "name": feature.name, "text": feature.text}
+    if feature.colours:
+        values["colours"] = list(feature.colours)
+    if feature.side:
+        values["side"] = feature.side
+    if feature.negated:
+        values["not"] = True
+    return values
+
+
+def intent_of(text: str) -> Intent:
+    """The intent of that name; "find" where there is none."""
+    return cast(Intent, text) if text in INTENTS else "find"
