@@ -39,7 +39,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 INTERFACES := $(wildcard msg/*.msg srv/*.srv action/*.action)
 # Folders too: their time changes when a file is removed.
-MODULES := $(shell find stvg_ros launch config rviz foxglove -not -path '*__pycache__*' 2>/dev/null)
+MODULES := $(shell find stvg_ros stvg_lab launch config rviz foxglove -not -path '*__pycache__*' 2>/dev/null)
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL:

@@ -1,21 +1,27 @@
-# Copyright 2026 the stvg_ros contributors
-#
-# Licensed under the Apache License, Version 2.0 (the "License"); you may not use this file except
-# in compliance with the License. You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software distributed under the License
-# is distributed on an "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express
-# or implied. See the License for the specific language governing permissions and limitations under
-# the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """`pip install .`: the library and the `stvg-ros` command, without ROS.
 
 The ROS package with its messages and node is built by CMakeLists.txt (colcon, or `make setup`).
 """
 
+from configparser import ConfigParser
+from pathlib import Path
+
 from setuptools import find_packages, setup
+
+DATA_FILES = [
+    "**/*.safetensors",
+    "**/*.json",
+    "**/*.jinja",
+    "**/*.txt",
+    "**/*.html",
+    "**/*.css",
+    "**/*.js",
+]
+entry_points = ConfigParser()
+entry_points.read(Path(__file__).with_name("stvg_lab") / "entry_points.txt")
+commands = [f"{name} = {module}" for name, module in entry_points["stvg_ros.commands"].items()]
 
 setup(
     name="stvg_ros",
@@ -25,18 +31,8 @@ setup(
     author="stvg_ros developers",
     author_email="stvg_ros@example.com",
     python_requires=">=3.10",
-    packages=find_packages(include=["stvg_ros", "stvg_ros.*"]),
-    package_data={
-        "stvg_ros": [
-            "**/*.safetensors",
-            "**/*.json",
-            "**/*.txt",
-            "**/*.yaml",
-            "**/*.html",
-            "**/*.css",
-            "**/*.js",
-        ]
-    },
+    packages=find_packages(include=["stvg_ros", "stvg_ros.*", "stvg_lab", "stvg_lab.*"]),
+    package_data={"stvg_ros": DATA_FILES, "stvg_lab": DATA_FILES},
     install_requires=[
         "av>=14",
         "msgpack>=1.0",
@@ -52,5 +48,8 @@ setup(
         "transformers>=5.0,<6",
     ],
     extras_require={"serving": ["ray[serve]>=2.60"]},
-    entry_points={"console_scripts": ["stvg-ros = stvg_ros.cli.main:main"]},
+    entry_points={
+        "console_scripts": ["stvg-ros = stvg_ros.cli.main:main"],
+        "stvg_ros.commands": commands,
+    },
 )

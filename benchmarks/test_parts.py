@@ -1,14 +1,4 @@
-# Copyright 2026 the stvg_ros contributors
-#
-# Licensed under the Apache License, Version 2.0 (the "License"); you may not use this file except
-# in compliance with the License. You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software distributed under the License
-# is distributed on an "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express
-# or implied. See the License for the specific language governing permissions and limitations under
-# the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """What the parts of a grounding cost, one by one: `make parts`. They print and assert nothing."""
 
@@ -20,19 +10,21 @@ import numpy as np
 import pytest
 import torch
 
-from stvg_ros.config import AttentionConfig, ModelConfig, ProposalConfig, SpanConfig
-from stvg_ros.core.assembling import assembled
-from stvg_ros.core.attention import grounding_map
-from stvg_ros.core.interfaces import Rows, VisualTokens
-from stvg_ros.core.query import NEUTRAL, RuleSplitter, question
-from stvg_ros.core.scoring import box_scores
-from stvg_ros.core.span import find_span
-from stvg_ros.evaluation.clips import scene_frames
-from stvg_ros.evaluation.synthetic.scene import Scene
-from stvg_ros.mllm import load_mllm
-from stvg_ros.mllm.hf_common import HfMllm
-from stvg_ros.mllm.preprocess import patches
-from stvg_ros.proposals.classical import ClassicalProposer
+from stvg_lab.rendered.clips import scene_frames
+from stvg_lab.rendered.scene import Scene
+from stvg_ros.method.assembling import assembled
+from stvg_ros.method.attention import grounding_map
+from stvg_ros.method.interfaces import AttentionRows, VisualTokens
+from stvg_ros.method.query import NEUTRAL, RuleSplitter, question
+from stvg_ros.method.scoring import box_scores
+from stvg_ros.method.settings import AttentionConfig, SpanConfig
+from stvg_ros.method.span import find_span
+from stvg_ros.models import load_mllm
+from stvg_ros.models.hf_common import HfMllm
+from stvg_ros.models.preprocess import patches
+from stvg_ros.models.settings import ModelConfig
+from stvg_ros.proposals.people.classical import ClassicalProposer
+from stvg_ros.proposals.settings import ProposalConfig
 from stvg_ros.types import Clip
 
 ASKED = [
@@ -107,7 +99,7 @@ def test_look_of_three_passes(benchmark: Any, mllm: HfMllm, visual: VisualTokens
 
 
 def test_map_and_assemble(benchmark: Any, visual: VisualTokens) -> None:
-    rows = Rows(torch.rand(5, *visual.grid), tuple("abcde"))
+    rows = AttentionRows(torch.rand(5, *visual.grid), tuple("abcde"))
 
     def both() -> None:
         heat, _ = grounding_map(rows, rows, AttentionConfig())

@@ -1,14 +1,4 @@
-# Copyright 2026 the stvg_ros contributors
-#
-# Licensed under the Apache License, Version 2.0 (the "License"); you may not use this file except
-# in compliance with the License. You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software distributed under the License
-# is distributed on an "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express
-# or implied. See the License for the specific language governing permissions and limitations under
-# the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """Draws docs/rendered_scenes.jpg: `python docs/scenes.py`. Each row is an action as time passes."""
 
@@ -21,8 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stvg_ros.evaluation.synthetic.render import render
-from stvg_ros.evaluation.synthetic.scene import ACTIONS, Act, Person, Scene
+from stvg_lab.rendered.render import render
+from stvg_lab.rendered.scene import ACTIONS, Act, Person, Scene
 
 PICTURE = Path(__file__).with_suffix("").with_name("rendered_scenes.jpg")
 COLUMNS, WIDTH, HEIGHT = 5, 200, 150

@@ -1,14 +1,4 @@
-# Copyright 2026 the stvg_ros contributors
-#
-# Licensed under the Apache License, Version 2.0 (the "License"); you may not use this file except
-# in compliance with the License. You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software distributed under the License
-# is distributed on an "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express
-# or implied. See the License for the specific language governing permissions and limitations under
-# the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """Configuration to grounder: the only place that assembles the parts."""
 
@@ -18,11 +8,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from stvg_ros.config import Config, ProposalConfig, SplitConfig
-from stvg_ros.core.grounder import LocalGrounder
-from stvg_ros.core.interfaces import Grounder, Mllm, Proposer, Splitter
-from stvg_ros.core.query import EndpointSplitter, MllmSplitter, RuleSplitter, WholeSplitter
+from stvg_ros.config import Config
 from stvg_ros.errors import ConfigError
+from stvg_ros.method.grounder import LocalGrounder
+from stvg_ros.method.interfaces import Grounder, Mllm, Proposer, Splitter
+from stvg_ros.method.query import EndpointSplitter, MllmSplitter, RuleSplitter, WholeSplitter
+from stvg_ros.method.settings import SplitConfig
+from stvg_ros.proposals.settings import ProposalConfig
 
 
 def build_grounder(config: Config) -> Grounder:
@@ -56,7 +48,7 @@ def build_local(
         ModelError: the checkpoint cannot be used.
         ConfigError: settings that do not fit together.
     """
-    from stvg_ros.mllm import load_mllm
+    from stvg_ros.models import load_mllm
 
     mllm = load_mllm(config.model, config.attention)
     splitter = build_splitter(config.split, mllm)
@@ -86,18 +78,18 @@ def build_proposer(config: ProposalConfig) -> Proposer:
         ModelError, ConfigError: a checkpoint or the device cannot be used.
     """
     if config.source == "people_detector":
-        from stvg_ros.proposals.people import PeopleProposer
+        from stvg_ros.proposals.people.transformer_detector import PeopleProposer
 
         return PeopleProposer.load(config)
     if config.source == "open_vocabulary":
-        from stvg_ros.proposals.open_vocabulary import OpenVocabularyProposer
+        from stvg_ros.proposals.open_vocabulary.proposer import OpenVocabularyProposer
 
         return OpenVocabularyProposer.load(config)
     if config.source == "external":
         from stvg_ros.proposals.external import ExternalProposer
 
         return ExternalProposer(config)
-    from stvg_ros.proposals.classical import ClassicalProposer
+    from stvg_ros.proposals.people.classical import ClassicalProposer
 
     return ClassicalProposer(config)
 
@@ -110,7 +102,7 @@ def checkpoint_folder(config: Config) -> Path | None:
     """
     if config.place.backend != "local":
         return None
-    from stvg_ros.mllm.loading import checkpoint_folder
+    from stvg_ros.models.loading import checkpoint_folder
 
     return checkpoint_folder(config.model.path)
 

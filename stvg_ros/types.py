@@ -1,14 +1,4 @@
-# Copyright 2026 the stvg_ros contributors
-#
-# Licensed under the Apache License, Version 2.0 (the "License"); you may not use this file except
-# in compliance with the License. You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software distributed under the License
-# is distributed on an "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express
-# or implied. See the License for the specific language governing permissions and limitations under
-# the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """The data that passes between the stages. Stamps are integer nanoseconds of the image headers,
 boxes are xyxy pixels of the original camera image, images are RGB uint8.
@@ -212,7 +202,7 @@ class CandidateTube:
 
 
 @dataclass(frozen=True, eq=False)
-class Detected:
+class ExternalDetections:
     """What a detector of another node saw in one image.
 
     Attributes:
@@ -233,7 +223,7 @@ class Detected:
                 f"{self.boxes_xyxy_px.shape} and {self.scores.shape}"
             )
 
-    def usable(self, size_px: tuple[int, int]) -> Detected:
+    def usable(self, size_px: tuple[int, int]) -> ExternalDetections:
         """Those with finite boxes of which something is inside the image, cut to it."""
         inside = clipped(self.boxes_xyxy_px, *size_px)
         sound = np.isfinite(self.boxes_xyxy_px).all(axis=1)
@@ -241,7 +231,7 @@ class Detected:
         scores = np.nan_to_num(self.scores)
         scores = np.where(scores > 0, np.minimum(scores, 1), 1).astype(np.float32)
         ids = tuple(name for name, kept in zip(self.track_ids, keep, strict=True) if kept)
-        return Detected(inside[keep], scores[keep], ids)
+        return ExternalDetections(inside[keep], scores[keep], ids)
 
 
 class Status(IntEnum):

@@ -1,14 +1,4 @@
-# Copyright 2026 the stvg_ros contributors
-#
-# Licensed under the Apache License, Version 2.0 (the "License"); you may not use this file except
-# in compliance with the License. You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software distributed under the License
-# is distributed on an "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express
-# or implied. See the License for the specific language governing permissions and limitations under
-# the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """The sliding window of camera frames, bounded by seconds and by bytes."""
 
@@ -16,19 +6,53 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, deque
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import Enum
 
-from stvg_ros.config import WindowConfig
 from stvg_ros.depth import Depth
 from stvg_ros.errors import NoImagesError
+from stvg_ros.setting import Group, setting
 from stvg_ros.types import Clip, Frame
 
 # Frames that come late by less than this are dropped; a larger step back is a new time line.
 TIME_JUMP_NS = 500_000_000
 
 
-class Added(Enum):
+@dataclass(frozen=True)
+class WindowConfig(Group):
+    """The sliding window of frames; the bounds hold together."""
+
+    group_name = "window"
+    duration_s: float = setting(
+        10.0, "how far back the window reaches", unit="s", minimum=0.1, maximum=3600.0, dynamic=True
+    )
+    max_bytes: int = setting(
+        512 * 1024 * 1024,
+        "memory for buffered images",
+        unit="bytes",
+        minimum=1,
+        maximum=2**40,
+        dynamic=True,
+    )
+    long_side_px: int = setting(
+        640,
+        "images are scaled down to this long side when stored; boxes are scaled back",
+        unit="px",
+        minimum=16,
+        maximum=16384,
+        dynamic=True,
+    )
+    max_rate_hz: float = setting(
+        15.0,
+        "frames are stored at most this often; 0 stores every frame",
+        unit="Hz",
+        minimum=0.0,
+        maximum=1000.0,
+        dynamic=True,
+    )
+
+
+class FrameOutcome(Enum):
     """What became of a frame."""
 
     STORED = "stored"
@@ -58,24 +82,24 @@ class Window:
         """
         with self._lock:
             outcome = self._judged(stamp_ns)
-            if outcome in (Added.THINNED, Added.LATE):
+            if outcome in (FrameOutcome.THINNED, FrameOutcome.LATE):
                 self._counts[outcome.value] += 1
                 return False
             return True
 
-    def add(self, frame: Frame) -> Added:
+    def add(self, frame: Frame) -> FrameOutcome:
         """Stores a frame, or says why not, and drops what is too old or too much."""
         with self._lock:
             outcome = self._judged(frame.stamp_ns)
             size = (frame.source_width_px, frame.source_height_px)
-            if self._frames and outcome is Added.STORED:
+            if self._frames and outcome is FrameOutcome.STORED:
                 newest = self._frames[-1]
                 if (newest.source_width_px, newest.source_height_px) != size:
-                    outcome = Added.RESTARTED
+                    outcome = FrameOutcome.RESTARTED
             self._counts[outcome.value] += 1
-            if outcome in (Added.THINNED, Added.LATE):
+            if outcome in (FrameOutcome.THINNED, FrameOutcome.LATE):
                 return outcome
-            if outcome is Added.RESTARTED:
+            if outcome is FrameOutcome.RESTARTED:
                 self._frames.clear()
                 self._bytes = 0
             self._frames.append(frame)
@@ -129,9 +153,9 @@ class Window:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many frames had each outcome, by `Added` value."""
+        """How many frames had each outcome, by `FrameOutcome` value."""
         with self._lock:
-            return {outcome.value: self._counts[outcome.value] for outcome in Added}
+            return {outcome.value: self._counts[outcome.value] for outcome in FrameOutcome}
 
     @property
     def fill(self) -> tuple[int, float, int]:
@@ -142,19 +166,19 @@ class Window:
             span_ns = self._frames[-1].stamp_ns - self._frames[0].stamp_ns
             return len(self._frames), span_ns / 1e9, self._bytes
 
-    def _judged(self, stamp_ns: int) -> Added:
+    def _judged(self, stamp_ns: int) -> FrameOutcome:
         if not self._frames:
-            return Added.STORED
+            return FrameOutcome.STORED
         step_ns = stamp_ns - self._frames[-1].stamp_ns
         if step_ns < -TIME_JUMP_NS:
-            return Added.RESTARTED
+            return FrameOutcome.RESTARTED
         if step_ns <= 0:
-            return Added.LATE
+            return FrameOutcome.LATE
         rate_hz = self._config.max_rate_hz
         # A tenth of a period of tolerance: cameras jitter.
         if rate_hz > 0 and step_ns < 0.9e9 / rate_hz:
-            return Added.THINNED
-        return Added.STORED
+            return FrameOutcome.THINNED
+        return FrameOutcome.STORED
 
     def _trim(self) -> None:
         if not self._frames:

@@ -1,14 +1,4 @@
-# Copyright 2026 the stvg_ros contributors
-#
-# Licensed under the Apache License, Version 2.0 (the "License"); you may not use this file except
-# in compliance with the License. You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software distributed under the License
-# is distributed on an "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express
-# or implied. See the License for the specific language governing permissions and limitations under
-# the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """`stvg-ros doctor`: checks model, device, memory, the node and its topics; says what to do."""
 
@@ -25,9 +15,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from stvg_ros.cli.options import add_model_arguments, at_least, config_of
-from stvg_ros.config import Config, ModelConfig
+from stvg_ros.config import Config
+from stvg_ros.doctor.findings import Finding, write_findings
 from stvg_ros.errors import ConfigError, ModelError
-from stvg_ros.findings import Finding, write_findings
+from stvg_ros.models.settings import ModelConfig
 
 # Room beside the weights for attention, gradients and images, as a share of the weights.
 HEADROOM = 1.3
@@ -53,14 +44,20 @@ def run(given: argparse.Namespace) -> int:
         return 0 if fine else 1
     # Away from a checkout, whose ./stvg_ros would hide the installed package.
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "stvg_ros.node.doctor", given.node, str(given.seconds)]
+        command = [
+            sys.executable,
+            "-m",
+            "stvg_ros.doctor.node_check",
+            given.node,
+            str(given.seconds),
+        ]
         return max(0 if fine else 1, subprocess.run(command, cwd=folder, check=False).returncode)
 
 
 def model_findings(config: Config) -> Iterator[Finding]:
     """Model, device, memory; nothing is loaded or fetched."""
-    from stvg_ros.mllm.families import FAMILIES
-    from stvg_ros.mllm.loading import checkpoint_folder, device_of
+    from stvg_ros.models.families import FAMILIES
+    from stvg_ros.models.loading import checkpoint_folder, device_of
 
     model = config.model
     try:

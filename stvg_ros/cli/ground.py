@@ -1,14 +1,4 @@
-# Copyright 2026 the stvg_ros contributors
-#
-# Licensed under the Apache License, Version 2.0 (the "License"); you may not use this file except
-# in compliance with the License. You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software distributed under the License
-# is distributed on an "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express
-# or implied. See the License for the specific language governing permissions and limitations under
-# the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """`stvg-ros ground VIDEO QUERY`: one command on a file, without ROS."""
 
@@ -47,8 +37,8 @@ def run(given: argparse.Namespace) -> int:
     if (given.sheet or given.movie) and given.out is None:
         given.out = Path("out")
     from stvg_ros.build import build_grounder
-    from stvg_ros.evaluation.answers import evidence_to_json, table, tube_to_json
-    from stvg_ros.evaluation.clips import file_clip
+    from stvg_ros.io.clip import file_clip
+    from stvg_ros.io.tube_json import evidence_to_json, table, tube_to_json
 
     window = config.window
     clip = file_clip(
@@ -83,7 +73,7 @@ def run(given: argparse.Namespace) -> int:
         except OSError as error:
             raise RecordingError(f"{given.out}: cannot be written ({error})") from error
     if given.sheet:
-        from stvg_ros.visualization.sheet import contact_sheet, write_png
+        from stvg_ros.visualization.contact_sheet import contact_sheet, write_png
 
         write_png(
             given.out / "contact_sheet.png", contact_sheet(clip, grounding.best, grounding.evidence)

@@ -1,14 +1,4 @@
-# Copyright 2026 the stvg_ros contributors
-#
-# Licensed under the Apache License, Version 2.0 (the "License"); you may not use this file except
-# in compliance with the License. You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software distributed under the License
-# is distributed on an "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express
-# or implied. See the License for the specific language governing permissions and limitations under
-# the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """`stvg-ros`: ground a video, try the node, measure. Each command loads only what it needs."""
 
@@ -17,28 +7,21 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from importlib.metadata import entry_points
 
 from stvg_ros.errors import ConfigError, StvgError
 
-# Name, what it does, and the module with `add_arguments(parser)` and `run(given) -> int`.
-COMMANDS = (
-    ("ground", "find what a sentence describes in a video or a bag, without ROS"),
-    ("tubes", "the candidate tubes of a video, among which a grounding chooses"),
-    ("evaluate", "accuracy on data sets, bags and videos; stopped runs go on"),
-    ("convert", "a data set as bags, or annotated bags and videos as a data set"),
-    ("compare", "two runs of evaluate side by side, with a paired test"),
-    ("demo", "the whole loop on real ROS 2: bag, camera topic, node, command, tube"),
-    ("serve", "the model for robots elsewhere, on Ray Serve"),
-    ("latency", "what a server adds to a command, beside the same model here"),
-    ("annotate", "mark queries, spans and boxes on a video or a bag, in a local web page"),
-    ("report", "what an evaluation run gave, as an HTML page, JSON and CSV"),
-    ("synthesize", "rendered scenes as a data set: videos or bags, with true tubes"),
-    ("ablate", "accuracy on rendered scenes, the parts of the method added one by one"),
-    ("calibrate", "from when on a target counts as present, measured on rendered scenes"),
-    ("bench", "what a grounding costs on this machine, beside a slow schedule"),
-    ("doctor", "checks model, memory, the running node and its topics; says what to do"),
-)
+# The robot's own commands: each a module of `stvg_ros.cli`, with a docstring that begins
+# "`stvg-ros NAME ...`: what it does", `add_arguments(parser)` and `run(given) -> int`.
+COMMANDS = ("ground", "tubes", "serve", "doctor")
+# Commands of other packages are found through entry points of this group.
+GROUP = "stvg_ros.commands"
+# Those of `stvg_lab`, so that a robot without that package can say what is missing.
+LAB_COMMANDS = (
+    "demo", "evaluate", "convert", "compare", "annotate", "report", "synthesize", "ablate",
+    "calibrate", "bench", "latency",
+)  # fmt: skip
 
 
 class _Parser(argparse.ArgumentParser):
@@ -48,23 +31,50 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
 
 
-def parser() -> argparse.ArgumentParser:
-    """The command line of every command."""
+def modules() -> dict[str, str]:
+    """The module of each command that is installed, by the command's name."""
+    found = {entry.name: entry.value for entry in entry_points(group=GROUP)}
+    listed = [name for name in LAB_COMMANDS if name in found]
+    own = {name: f"stvg_ros.cli.{name}" for name in COMMANDS}
+    return {**own, **{name: found[name] for name in [*listed, *sorted({*found} - {*listed})]}}
+
+
+def parser(modules: Mapping[str, str]) -> argparse.ArgumentParser:
+    """The command line of the commands whose modules are given."""
     top = _Parser(
         prog="stvg-ros", description="Where and when is what a sentence describes, in a video."
     )
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name, about in COMMANDS:
-        command = commands.add_parser(name, help=about, description=about[0].upper() + about[1:])
-        importlib.import_module(f"stvg_ros.cli.{name}").add_arguments(command)
+    for name, path in modules.items():
+        module = importlib.import_module(path)
+        first = (module.__doc__ or "").split("\n\n")[0].replace("\n", " ").strip()
+        about = first.partition(": ")[2] or first
+        command = commands.add_parser(name, help=about.rstrip("."), description=about)
+        module.add_arguments(command)
     return top
+
+
+def _check_installed(arguments: Sequence[str], installed: Mapping[str, str]) -> None:
+    missing = next(iter(arguments[:1]), "")
+    if missing in LAB_COMMANDS and missing not in installed:
+        raise ConfigError(
+            f"{missing}: expected the package stvg_lab, which is not installed; build with the "
+            "CMake option -DSTVG_LAB=ON, or install stvg_ros[lab] with pip"
+        )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command; 0 for success, 1 for an error of the run, 2 for wrong arguments."""
-    given = parser().parse_args(arguments)
+    installed = modules()
+    arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        code: int = importlib.import_module(f"stvg_ros.cli.{given.command}").run(given)
+        _check_installed(arguments, installed)
+    except ConfigError as error:
+        print(f"stvg-ros {error}", file=sys.stderr)
+        return 2
+    given = parser(installed).parse_args(arguments)
+    try:
+        code: int = importlib.import_module(installed[given.command]).run(given)
         return code
     except StvgError as error:
         print(f"stvg-ros {given.command}: {error}", file=sys.stderr)

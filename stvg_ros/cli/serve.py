@@ -1,14 +1,4 @@
-# Copyright 2026 the stvg_ros contributors
-#
-# Licensed under the Apache License, Version 2.0 (the "License"); you may not use this file except
-# in compliance with the License. You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software distributed under the License
-# is distributed on an "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express
-# or implied. See the License for the specific language governing permissions and limitations under
-# the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """`stvg-ros serve`: the model on this machine for robots elsewhere, on Ray Serve."""
 
@@ -56,7 +46,7 @@ def run(given: argparse.Namespace) -> int:
     if given.max_queue is not None:
         settings["serving.max_queue"] = given.max_queue
     Config.from_flat(settings)
-    from stvg_ros.serving.access import check_listening, read_tokens
+    from stvg_ros.serving.authentication import check_listening, read_tokens
 
     check_listening(given.host, given.token_file, given.certificate, given.key)
     if given.token_file:

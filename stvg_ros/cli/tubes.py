@@ -1,14 +1,4 @@
-# Copyright 2026 the stvg_ros contributors
-#
-# Licensed under the Apache License, Version 2.0 (the "License"); you may not use this file except
-# in compliance with the License. You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software distributed under the License
-# is distributed on an "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express
-# or implied. See the License for the specific language governing permissions and limitations under
-# the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """`stvg-ros tubes VIDEO`: the candidate tubes among which a grounding chooses."""
 
@@ -41,8 +31,8 @@ def run(given: argparse.Namespace) -> int:
     """Prints a table of the tubes, and what they cost; 0 also when there are none."""
     config = config_of(given)
     from stvg_ros.build import build_proposer
-    from stvg_ros.core.query import RuleSplitter
-    from stvg_ros.evaluation.clips import file_clip
+    from stvg_ros.io.clip import file_clip
+    from stvg_ros.method.query import RuleSplitter
 
     clip = file_clip(
         given.video, start_s=given.start, end_s=given.end,
@@ -72,8 +62,8 @@ def run(given: argparse.Namespace) -> int:
         f"{done - observed:.2f} s when the command comes"
     )
     if given.out is not None:
-        from stvg_ros.visualization.sheet import write_png
-        from stvg_ros.visualization.tubes import tube_sheet
+        from stvg_ros.visualization.contact_sheet import write_png
+        from stvg_ros.visualization.tube_sheet import tube_sheet
 
         write_png(given.out, tube_sheet(clip, tubes, given.columns, given.rows))
     return 0

@@ -1,14 +1,4 @@
-# Copyright 2026 the stvg_ros contributors
-#
-# Licensed under the Apache License, Version 2.0 (the "License"); you may not use this file except
-# in compliance with the License. You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software distributed under the License
-# is distributed on an "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express
-# or implied. See the License for the specific language governing permissions and limitations under
-# the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """The cameras: image messages into one window each."""
 
@@ -30,7 +20,7 @@ from stvg_ros.node.depth_feed import DepthFeed
 from stvg_ros.node.image_conversions import compressed_frame, image_frame
 from stvg_ros.node.qos import CAMERA
 from stvg_ros.types import Clip, Frame
-from stvg_ros.window import Added, Window
+from stvg_ros.window import FrameOutcome, Window
 
 
 def topic(camera: str, name: str) -> str:
@@ -136,21 +126,21 @@ class Camera:
         convert = image_frame if self._raw else compressed_frame
         frame = convert(message, long_side_px)
         outcome = self.window.add(frame)
-        if outcome is Added.RESTARTED:
+        if outcome is FrameOutcome.RESTARTED:
             self._node.get_logger().warning(
                 f"{self.name or 'camera'}: the image stamps jumped back or the image size "
                 "changed: window cleared"
             )
-        if outcome in (Added.STORED, Added.RESTARTED):
+        if outcome in (FrameOutcome.STORED, FrameOutcome.RESTARTED):
             self._stored(frame)
         if self.depth is not None:
-            if outcome is Added.RESTARTED:
+            if outcome is FrameOutcome.RESTARTED:
                 self.depth.restart()
             self.depth.image_stored(message, frame.source_width_px, frame.source_height_px)
         if self.listener is not None:
-            if outcome is Added.RESTARTED:
+            if outcome is FrameOutcome.RESTARTED:
                 self.listener.restarted(self.name)
-            if outcome in (Added.STORED, Added.RESTARTED):
+            if outcome in (FrameOutcome.STORED, FrameOutcome.RESTARTED):
                 self.listener.stored(self.name, message.header, frame)
 
 

@@ -1,14 +1,4 @@
-# Copyright 2026 the stvg_ros contributors
-#
-# Licensed under the Apache License, Version 2.0 (the "License"); you may not use this file except
-# in compliance with the License. You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software distributed under the License
-# is distributed on an "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express
-# or implied. See the License for the specific language governing permissions and limitations under
-# the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """Commands in: sentences and queries from topics and a service."""
 
@@ -25,12 +15,12 @@ from std_msgs.msg import String
 
 from stvg_ros import msg
 from stvg_ros.errors import StvgError
+from stvg_ros.node.async_bridge import wait_for_thread
 from stvg_ros.node.cameras import Cameras
 from stvg_ros.node.conversions import query_of, tube_message
 from stvg_ros.node.qos import COMMANDS
-from stvg_ros.node.standing import StandingQueries
-from stvg_ros.node.waiting import over
-from stvg_ros.node.worker import Answer, Job, Worker, failed
+from stvg_ros.node.standing_queries import StandingQueries
+from stvg_ros.runtime.grounding_worker import Answer, GroundingJob, Worker, failed
 from stvg_ros.srv import GroundQuery
 from stvg_ros.types import Grounding, Query
 
@@ -74,12 +64,12 @@ class Intake:
 
     def take(
         self, parse: Parse, query_id: str, text: str, answer: Answer, **options: Any
-    ) -> Job | None:
+    ) -> GroundingJob | None:
         """Submits a command; arguments as of `parsed`.
 
         Args:
             answer: is called exactly once, maybe before this returns.
-            options: of the `Job`.
+            options: of the `GroundingJob`.
 
         Returns:
             The job, or None when it was answered at once.
@@ -90,7 +80,7 @@ class Intake:
         try:
             worker = self._worker()
             clips = self._cameras.clips(query.camera)
-            job = Job(query, clips, answer, preliminary=self._preliminary, **options)
+            job = GroundingJob(query, clips, answer, preliminary=self._preliminary, **options)
             worker.submit(job)
         except StvgError as error:
             answer(failed(query, error))
@@ -164,7 +154,7 @@ class Commands:
         self._intake.take(
             lambda query_id: query_of(request, query_id), "", request.text, done.set_result
         )
-        await over(self._node, done)
+        await wait_for_thread(self._node, done)
         grounding = done.result()
         self._publish(grounding)
         response.tube, *response.alternatives = map(tube_message, grounding.tubes)

@@ -1,14 +1,4 @@
-# Copyright 2026 the stvg_ros contributors
-#
-# Licensed under the Apache License, Version 2.0 (the "License"); you may not use this file except
-# in compliance with the License. You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software distributed under the License
-# is distributed on an "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express
-# or implied. See the License for the specific language governing permissions and limitations under
-# the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """Detections of another node, matched to the frames of a window by stamp."""
 
@@ -22,19 +12,19 @@ from rclpy.node import Node
 from std_msgs.msg import Header
 
 from stvg_ros import msg
-from stvg_ros.config import ProposalConfig
-from stvg_ros.core.interfaces import DetectionSink
 from stvg_ros.errors import ConfigError, StvgError
+from stvg_ros.method.interfaces import DetectionSink
 from stvg_ros.node.conversions import stamp_ns
 from stvg_ros.node.depth_feed import StoredImage
 from stvg_ros.node.qos import CAMERA
-from stvg_ros.types import Detected, Frame
+from stvg_ros.proposals.settings import ProposalConfig
+from stvg_ros.types import ExternalDetections, Frame
 from stvg_ros.window import Window
 
 try:
     from message_filters import ApproximateTimeSynchronizer, SimpleFilter
 except ImportError:
-    from stvg_ros.node.time_filters import ApproximateTimeSynchronizer, SimpleFilter
+    from stvg_ros.node.time_synchronizer import ApproximateTimeSynchronizer, SimpleFilter
 
 
 def detection_type(name: str) -> Any:
@@ -57,7 +47,7 @@ def detection_type(name: str) -> Any:
     return Detection2DArray
 
 
-def detected(message: Any) -> Detected:
+def detected(message: Any) -> ExternalDetections:
     """The detections of a `stvg_ros/DetectionArray` or a `vision_msgs/Detection2DArray`."""
     corners, scores, ids = [], [], []
     for item in message.detections:
@@ -70,7 +60,7 @@ def detected(message: Any) -> Detected:
             corners.append((item.x_min, item.y_min, item.x_max, item.y_max))
             scores.append(item.score)
         ids.append(item.id)
-    return Detected(
+    return ExternalDetections(
         np.array(corners, np.float32).reshape(-1, 4), np.array(scores, np.float32), tuple(ids)
     )
 

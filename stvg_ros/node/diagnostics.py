@@ -1,14 +1,4 @@
-# Copyright 2026 the stvg_ros contributors
-#
-# Licensed under the Apache License, Version 2.0 (the "License"); you may not use this file except
-# in compliance with the License. You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software distributed under the License
-# is distributed on an "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express
-# or implied. See the License for the specific language governing permissions and limitations under
-# the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """Health of the node on /diagnostics, for rqt_runtime_monitor and aggregators."""
 
@@ -24,9 +14,9 @@ from rclpy.node import Node
 
 from stvg_ros.errors import InactiveError, StvgError
 from stvg_ros.node.cameras import Camera, Cameras
-from stvg_ros.node.memory import gpu_memory_bytes
-from stvg_ros.node.standing import StandingQueries
-from stvg_ros.node.worker import Worker
+from stvg_ros.node.gpu_memory import gpu_memory_bytes
+from stvg_ros.node.standing_queries import StandingQueries
+from stvg_ros.runtime.grounding_worker import Worker
 
 STALE_S = 2.0  # a camera that is silent for longer is worth a warning
 

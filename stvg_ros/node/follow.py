@@ -1,14 +1,4 @@
-# Copyright 2026 the stvg_ros contributors
-#
-# Licensed under the Apache License, Version 2.0 (the "License"); you may not use this file except
-# in compliance with the License. You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software distributed under the License
-# is distributed on an "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express
-# or implied. See the License for the specific language governing permissions and limitations under
-# the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """Follow mode: after a tube is found, the target's current box for each image, until it is lost."""
 
@@ -26,8 +16,8 @@ from std_srvs.srv import SetBool, Trigger
 
 from stvg_ros import msg
 from stvg_ros.config import Config
-from stvg_ros.core.interfaces import Follower, Sighting, StreamingProposer
 from stvg_ros.errors import StvgError
+from stvg_ros.method.interfaces import Follower, StreamingProposer, TargetObservation
 from stvg_ros.node.conversions import time_message
 from stvg_ros.types import Frame, Grounding, Query, Status, Tube
 from stvg_ros.window import Window
@@ -41,7 +31,7 @@ class _Target:
     follower: Follower
     frame: Frame
     seen_ns: int
-    sighting: Sighting
+    sighting: TargetObservation
     ended: bool = False
 
 
@@ -155,7 +145,7 @@ class Follow:
         except StvgError as error:
             self._node.get_logger().error(f"{tube.query.id}: cannot be followed: {error}")
             return
-        sighting = Sighting(last.box_xyxy_px, seen=True)
+        sighting = TargetObservation(last.box_xyxy_px, seen=True)
         target = _Target(tube, follower, frame, frame.stamp_ns, sighting)
         self._target = target
         frames = window.snapshot().frames

@@ -1,14 +1,4 @@
-# Copyright 2026 the stvg_ros contributors
-#
-# Licensed under the Apache License, Version 2.0 (the "License"); you may not use this file except
-# in compliance with the License. You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software distributed under the License
-# is distributed on an "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express
-# or implied. See the License for the specific language governing permissions and limitations under
-# the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """The managed node: composes its parts, and takes them through the states of its life."""
 
@@ -28,21 +18,21 @@ from std_msgs.msg import String
 
 from stvg_ros.build import build_grounder
 from stvg_ros.config import Config
-from stvg_ros.core.interfaces import Grounder
 from stvg_ros.errors import InactiveError, NoImagesError, StvgError
-from stvg_ros.node.answers import Answers
+from stvg_ros.method.interfaces import Grounder
+from stvg_ros.node.answer_publisher import AnswerPublisher
 from stvg_ros.node.cameras import Cameras
 from stvg_ros.node.commands import Commands, Intake
 from stvg_ros.node.diagnostics import Diagnostics
-from stvg_ros.node.goals import Goals
+from stvg_ros.node.gpu_memory import release_memory
+from stvg_ros.node.ground_action import GroundAction
 from stvg_ros.node.managed_node import ManagedNode
-from stvg_ros.node.memory import release_memory
 from stvg_ros.node.parameters import Parameters
 from stvg_ros.node.positions import Locator
 from stvg_ros.node.qos import LATCHED
-from stvg_ros.node.standing import StandingQueries
+from stvg_ros.node.standing_queries import StandingQueries
 from stvg_ros.node.tracking import Tracking
-from stvg_ros.node.worker import Worker
+from stvg_ros.runtime.grounding_worker import Worker
 from stvg_ros.types import Clip, Frame, Grounding, Query
 from stvg_ros.window import Window
 
@@ -56,10 +46,10 @@ class Parts:
 
     cameras: Cameras
     locator: Locator
-    answers: Answers
+    answers: AnswerPublisher
     standing: StandingQueries
     commands: Commands
-    goals: Goals
+    goals: GroundAction
     diagnostics: Diagnostics
     tracking: Tracking
 
@@ -215,7 +205,7 @@ class GroundingNode(ManagedNode):
     def _configure(self) -> None:
         config = self._settings.check()
         cameras = Cameras(self, self._current, self._observed)
-        answers = Answers(self, cameras, self._current)
+        answers = AnswerPublisher(self, cameras, self._current)
         intake = Intake(cameras, self._active_worker, answers.publish_preliminary)
 
         def ask(query: Query) -> None:
@@ -234,7 +224,7 @@ class GroundingNode(ManagedNode):
             answers,
             standing,
             Commands(self, intake, standing, publish),
-            Goals(self, intake, publish),
+            GroundAction(self, intake, publish),
             Diagnostics(self, cameras, self._active_worker, standing, config.diagnostics.period_s),
             tracking,
         )

@@ -1,14 +1,4 @@
-# Copyright 2026 the stvg_ros contributors
-#
-# Licensed under the Apache License, Version 2.0 (the "License"); you may not use this file except
-# in compliance with the License. You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software distributed under the License
-# is distributed on an "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express
-# or implied. See the License for the specific language governing permissions and limitations under
-# the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """Camera images to frames and back, depth images to metres."""
 
@@ -23,11 +13,11 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
-from stvg_ros import camera_images
-from stvg_ros.camera_images import compressed_frame as compressed_frame
-from stvg_ros.camera_images import pixel_rows
 from stvg_ros.depth import Intrinsics, thinned
 from stvg_ros.errors import ImageError
+from stvg_ros.io import image_messages
+from stvg_ros.io.image_messages import compressed_frame as compressed_frame
+from stvg_ros.io.image_messages import pixel_rows
 from stvg_ros.node.conversions import time_message
 from stvg_ros.types import Frame
 
@@ -35,8 +25,8 @@ _DEPTHS = {"16uc1": ("u2", 1000.0), "mono16": ("u2", 1000.0), "32fc1": ("f4", 1.
 
 
 def image_frame(message: Image, long_side_px: int) -> Frame:
-    """See `camera_images.image_frame`; rarer encodings go through cv_bridge where it works."""
-    return camera_images.image_frame(message, long_side_px, _library_rgb)
+    """See `image_messages.image_frame`; rarer encodings go through cv_bridge where it works."""
+    return image_messages.image_frame(message, long_side_px, _library_rgb)
 
 
 def depth_metres(message: Image, long_side_px: int) -> NDArray[np.float32]:

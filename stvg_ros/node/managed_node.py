@@ -1,14 +1,4 @@
-# Copyright 2026 the stvg_ros contributors
-#
-# Licensed under the Apache License, Version 2.0 (the "License"); you may not use this file except
-# in compliance with the License. You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software distributed under the License
-# is distributed on an "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express
-# or implied. See the License for the specific language governing permissions and limitations under
-# the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """A managed node that goes on while a step from one state to the next takes its time."""
 
@@ -23,7 +13,7 @@ from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.lifecycle import LifecycleNodeMixin, LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
 
-from stvg_ros.node.waiting import over
+from stvg_ros.node.async_bridge import wait_for_thread
 
 
 class ManagedNode(LifecycleNodeMixin, Node):
@@ -101,7 +91,7 @@ class ManagedNode(LifecycleNodeMixin, Node):
         try:
             work = self.prepare(step)
             if work is not None:
-                await over(self, work)
+                await wait_for_thread(self, work)
             return callbacks[step](before)
         except Exception:
             self.get_logger().error(traceback.format_exc())

@@ -1,14 +1,4 @@
-# Copyright 2026 the stvg_ros contributors
-#
-# Licensed under the Apache License, Version 2.0 (the "License"); you may not use this file except
-# in compliance with the License. You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software distributed under the License
-# is distributed on an "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express
-# or implied. See the License for the specific language governing permissions and limitations under
-# the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """What goes on between commands: frames observed, detections taken, a target followed."""
 
@@ -24,7 +14,7 @@ from stvg_ros.config import Config
 from stvg_ros.node.cameras import Cameras, topic
 from stvg_ros.node.detections import DetectionFeed
 from stvg_ros.node.follow import Follow
-from stvg_ros.node.observing import Observing
+from stvg_ros.runtime.frame_worker import FrameWorker
 from stvg_ros.types import Frame, Grounding, Query
 
 
@@ -55,7 +45,7 @@ class Tracking:
         """
         self._node = node
         self._source: Any = None
-        self._observing: Observing | None = None
+        self._observing: FrameWorker | None = None
         self._follow = Follow(node, lambda name: cameras[name].window, config, ask)
         self._feeds: dict[str, DetectionFeed] = {}
         settings = config().proposals
@@ -78,7 +68,7 @@ class Tracking:
         handlers = [self._follow.frame_stored]
         if hasattr(source, "observe"):
             handlers.insert(0, lambda camera, frame: source.observe(frame))
-        self._observing = Observing(handlers, self._report)
+        self._observing = FrameWorker(handlers, self._report)
         for feed in self._feeds.values():
             feed.start()
 

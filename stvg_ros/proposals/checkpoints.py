@@ -1,14 +1,4 @@
-# Copyright 2026 the stvg_ros contributors
-#
-# Licensed under the Apache License, Version 2.0 (the "License"); you may not use this file except
-# in compliance with the License. You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software distributed under the License
-# is distributed on an "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express
-# or implied. See the License for the specific language governing permissions and limitations under
-# the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """Detectors and trackers from a folder or the hub, checked and frozen."""
 
@@ -33,7 +23,7 @@ _FILES = ("video_preprocessor_config.json", "preprocessor_config.json", "process
 
 
 @dataclass(frozen=True)
-class Pixels:
+class DetectorPreprocessing:
     """Numbers of an image processor.
 
     Attributes:
@@ -57,16 +47,16 @@ class Pixels:
 
 
 @dataclass(frozen=True, eq=False)
-class Loaded:
+class DetectorCheckpoint:
     """A checkpoint in memory, on its device, in evaluation mode and without gradients."""
 
     path: str
     model: Any
-    pixels: Pixels
+    pixels: DetectorPreprocessing
     device: torch.device
 
 
-def load(path: str, setting: str, classes: dict[str, str], device: str) -> Loaded:
+def load(path: str, setting: str, classes: dict[str, str], device: str) -> DetectorCheckpoint:
     """Loads a checkpoint; no code of it is run, and no pickle is read.
 
     Args:
@@ -107,10 +97,10 @@ def load(path: str, setting: str, classes: dict[str, str], device: str) -> Loade
             "model.safetensors of this kind; download it again"
         ) from error
     model = model.eval().requires_grad_(False).to(where)
-    return Loaded(source, model, _pixels(source), where)
+    return DetectorCheckpoint(source, model, _pixels(source), where)
 
 
-def tokenizer_of(loaded: Loaded, setting: str) -> Any:
+def tokenizer_of(loaded: DetectorCheckpoint, setting: str) -> Any:
     """The checkpoint's tokenizer.
 
     Raises:
@@ -138,7 +128,7 @@ def _device(name: str) -> torch.device:
     return device
 
 
-def _pixels(source: str) -> Pixels:
+def _pixels(source: str) -> DetectorPreprocessing:
     values: dict[str, Any] = {}
     for name in _FILES:
         try:
@@ -153,9 +143,9 @@ def _pixels(source: str) -> Pixels:
             ) from error
     size = {key: int(number) for key, number in (values.get("size") or {}).items() if number}
     if values.get("do_normalize") is False:  # as RT-DETR, which names a mean all the same
-        return Pixels(size, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+        return DetectorPreprocessing(size, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
     mean, std = values.get("image_mean"), values.get("image_std")
-    return Pixels(size, _triple(mean, _MEAN), _triple(std, _STD))
+    return DetectorPreprocessing(size, _triple(mean, _MEAN), _triple(std, _STD))
 
 
 def _triple(values: Sequence[float] | None, default: tuple[float, ...]) -> tuple[float, ...]:

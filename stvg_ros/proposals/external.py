@@ -1,14 +1,4 @@
-# Copyright 2026 the stvg_ros contributors
-#
-# Licensed under the Apache License, Version 2.0 (the "License"); you may not use this file except
-# in compliance with the License. You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software distributed under the License
-# is distributed on an "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express
-# or implied. See the License for the specific language governing permissions and limitations under
-# the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """Candidate tubes from the detections of another node, matched to the frames by that node's side.
 
@@ -26,14 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stvg_ros.boxes import iou_matrix
-from stvg_ros.config import ProposalConfig
-from stvg_ros.core.interfaces import Sighting
 from stvg_ros.errors import ProposalError
-from stvg_ros.proposals.association import HIGH_SCORE, Track, linked, tracked
-from stvg_ros.proposals.detection import Detections, colour_of
-from stvg_ros.proposals.filling import Filled, filled, tubes_of
-from stvg_ros.proposals.keeping import ByImage
-from stvg_ros.types import CandidateTube, Clip, Detected, Frame, SplitQuery
+from stvg_ros.method.interfaces import TargetObservation
+from stvg_ros.proposals.interpolation import InterpolatedBoxes, filled, tubes_of
+from stvg_ros.proposals.people.byte_track import HIGH_SCORE, Track, linked, tracked
+from stvg_ros.proposals.people.hog_detector import Detections, colour_of
+from stvg_ros.proposals.settings import ProposalConfig
+from stvg_ros.proposals.weak_image_map import WeakImageMap
+from stvg_ros.types import CandidateTube, Clip, ExternalDetections, Frame, SplitQuery
 
 _LOST_S = 1.5  # a track may be unseen for so long
 _LINK_S = 3.0
@@ -41,7 +31,7 @@ _SAME_PLACE = 0.2  # IoU from one detection to the next, for following without t
 
 
 @dataclass
-class Counts:
+class MatchCounts:
     """What came so far.
 
     Attributes:
@@ -70,8 +60,8 @@ class ExternalProposer:
     def __init__(self, config: ProposalConfig) -> None:
         self._config = config
         self._lock = threading.Lock()
-        self._detected: ByImage[Detected] = ByImage()
-        self._counts = Counts()
+        self._detected: WeakImageMap[ExternalDetections] = WeakImageMap()
+        self._counts = MatchCounts()
 
     @property
     def name(self) -> str:
@@ -79,7 +69,7 @@ class ExternalProposer:
         return "external"
 
     @property
-    def counts(self) -> Counts:
+    def counts(self) -> MatchCounts:
         """What came so far."""
         return self._counts
 
@@ -93,7 +83,7 @@ class ExternalProposer:
             self._counts.messages += 1
             self._counts.newest_ns = stamp_ns
 
-    def put(self, frame: Frame, detected: Detected) -> None:
+    def put(self, frame: Frame, detected: ExternalDetections) -> None:
         """Gives a frame its detections."""
         usable = detected.usable((frame.source_width_px, frame.source_height_px))
         with self._lock:
@@ -105,7 +95,7 @@ class ExternalProposer:
     def observe(self, frame: Frame) -> None:
         """Nothing to do: the detector works elsewhere."""
 
-    def of(self, frame: Frame) -> Detected | None:
+    def of(self, frame: Frame) -> ExternalDetections | None:
         """The detections of a frame, or None when none have come."""
         return self._detected.get(frame.image)
 
@@ -130,7 +120,9 @@ class ExternalProposer:
         for boxes, score in tracks:
             places, present, interpolated = filled(boxes, len(clip), smooth=False, max_gap=max_gap)
             if present.sum() >= least:
-                objects.append(Filled(places.astype(np.float32), present, interpolated, score))
+                objects.append(
+                    InterpolatedBoxes(places.astype(np.float32), present, interpolated, score)
+                )
         return tubes_of(objects, clip.size_px)
 
     def _why_none(self, clip: Clip) -> str:
@@ -151,7 +143,7 @@ class ExternalProposer:
 Boxed = tuple[dict[int, NDArray[np.float32]], float]  # boxes by frame, and the mean score
 
 
-def _by_id(seen: dict[int, Detected]) -> list[Boxed]:
+def _by_id(seen: dict[int, ExternalDetections]) -> list[Boxed]:
     """The detections that have track ids."""
     boxes: dict[str, dict[int, NDArray[np.float32]]] = defaultdict(dict)
     scores: dict[str, list[float]] = defaultdict(list)
@@ -163,7 +155,7 @@ def _by_id(seen: dict[int, Detected]) -> list[Boxed]:
     return [(found, float(np.mean(scores[name]))) for name, found in boxes.items()]
 
 
-def _by_place(clip: Clip, seen: dict[int, Detected]) -> list[Boxed]:
+def _by_place(clip: Clip, seen: dict[int, ExternalDetections]) -> list[Boxed]:
     """The others, linked by place and colour; the detector's frames are the tracker's steps."""
     frames = sorted(seen)
     steps = [_unnamed(clip.frames[frame], seen[frame]) for frame in frames]
@@ -179,7 +171,7 @@ def _by_place(clip: Clip, seen: dict[int, Detected]) -> list[Boxed]:
     ]
 
 
-def _unnamed(frame: Frame, detected: Detected) -> Detections:
+def _unnamed(frame: Frame, detected: ExternalDetections) -> Detections:
     rows = [index for index, name in enumerate(detected.track_ids) if not name]
     boxes = detected.boxes_xyxy_px[rows]
     height, width = frame.image.shape[:2]
@@ -207,7 +199,7 @@ class ExternalFollower:
         self._name = ""
         self.update(frame)
 
-    def update(self, frame: Frame) -> Sighting | None:
+    def update(self, frame: Frame) -> TargetObservation | None:
         """Where the object is in a later frame; see `Follower.update`."""
         detected = self._source.of(frame)
         if detected is None:
@@ -224,6 +216,6 @@ class ExternalFollower:
         self._box, self._name = detected.boxes_xyxy_px[index], detected.track_ids[index]
         return self._sighting(seen=True)
 
-    def _sighting(self, *, seen: bool) -> Sighting:
+    def _sighting(self, *, seen: bool) -> TargetObservation:
         x_min, y_min, x_max, y_max = map(float, self._box)
-        return Sighting((x_min, y_min, x_max, y_max), seen)
+        return TargetObservation((x_min, y_min, x_max, y_max), seen)

@@ -1,14 +1,4 @@
-# Copyright 2026 the stvg_ros contributors
-#
-# Licensed under the Apache License, Version 2.0 (the "License"); you may not use this file except
-# in compliance with the License. You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software distributed under the License
-# is distributed on an "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express
-# or implied. See the License for the specific language governing permissions and limitations under
-# the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """What a replica does with a request; HTTP by Starlette, whoever serves it."""
 
@@ -26,11 +16,10 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 
 from stvg_ros.config import Config
 from stvg_ros.errors import QueueFullError, StvgError
-from stvg_ros.serving import metrics, one_shot
-from stvg_ros.serving.access import Door, Rates, RefusedError, read_tokens
-from stvg_ros.serving.codec import SchemaError, packed, unpacked
-from stvg_ros.serving.pictures import decoded, decoded_size
-from stvg_ros.serving.runner import Build, Job, Runner
+from stvg_ros.serving import replica_metrics, tar_request
+from stvg_ros.serving.authentication import Authenticator, RateLimiter, RefusedError, read_tokens
+from stvg_ros.serving.image_codec import decoded, decoded_size
+from stvg_ros.serving.runner import Build, ReplicaCommand, Runner
 from stvg_ros.serving.schema import (
     MEDIA_TYPE,
     SESSION_HEADER,
@@ -41,9 +30,10 @@ from stvg_ros.serving.schema import (
     MissingFramesError,
     Request,
     SentFrame,
-    Stored,
+    SessionState,
 )
 from stvg_ros.serving.sessions import Key, Sessions
+from stvg_ros.serving.wire_format import SchemaError, packed, unpacked
 from stvg_ros.types import Clip, Frame
 
 ALIVE_S = 1.0  # a command's stream is never silent for longer
@@ -66,10 +56,10 @@ class App:
             StvgError: the token file or the model cannot be used.
         """
         self._limits = config.serving
-        self._door = Door(read_tokens(token_file) if token_file else None)
-        self._rates = Rates(self._limits.client_rate_hz)
+        self._door = Authenticator(read_tokens(token_file) if token_file else None)
+        self._rates = RateLimiter(self._limits.client_rate_hz)
         self._sessions = Sessions(self._limits)
-        self._metrics = metrics.Metrics(replica)
+        self._metrics = replica_metrics.Metrics(replica)
         self._runner = Runner(config, build, self._sessions.seen)
 
     async def handle(self, http: HttpRequest) -> Response:
@@ -119,7 +109,7 @@ class App:
             "session_bytes": self._sessions.nbytes,
             "prepared_bytes": self._runner.prepared_bytes,
         }
-        return PlainTextResponse(self._metrics.text(gauges), media_type=metrics.MEDIA_TYPE)
+        return PlainTextResponse(self._metrics.text(gauges), media_type=replica_metrics.MEDIA_TYPE)
 
     async def _frames(self, http: HttpRequest) -> Response:
         key = self._let_in(http)
@@ -129,15 +119,15 @@ class App:
         frames = await self._decoded(batch.frames, await_all=True)
         count = self._sessions.put(key, frames, batch.keep_from)
         self._runner.observe(key, batch.settings)
-        return Response(packed(Stored(VERSION, count)), media_type=MEDIA_TYPE)
+        return Response(packed(SessionState(VERSION, count)), media_type=MEDIA_TYPE)
 
     async def _ground(self, http: HttpRequest) -> Response:
         received_s = time.monotonic()
         key = self._let_in(http)
         body = await self._body(http)
-        plain = http.headers.get("content-type", "") == one_shot.MEDIA_TYPE
+        plain = http.headers.get("content-type", "") == tar_request.MEDIA_TYPE
         if plain:
-            request = one_shot.request_of_tar(body, http.query_params)
+            request = tar_request.request_of_tar(body, http.query_params)
         else:
             request = unpacked(Request, body)
         frames = await self._decoded(request.frames, await_all=False)
@@ -158,7 +148,7 @@ class App:
             with contextlib.suppress(RuntimeError):  # the loop has ended with the replica
                 loop.call_soon_threadsafe(events.put_nowait, event)
 
-        job = Job(key, request, clip, tell, received_s)
+        job = ReplicaCommand(key, request, clip, tell, received_s)
         self._runner.submit(job)
         stream = self._stream(job, events)
         if not plain:
@@ -166,9 +156,11 @@ class App:
                 (packed(event) async for event in stream), media_type=MEDIA_TYPE
             )
         last = [event async for event in stream][-1]
-        return JSONResponse(one_shot.answer_json(last), 200 if last.answer else 422)
+        return JSONResponse(tar_request.answer_json(last), 200 if last.answer else 422)
 
-    async def _stream(self, job: Job, events: asyncio.Queue[Event]) -> AsyncIterator[Event]:
+    async def _stream(
+        self, job: ReplicaCommand, events: asyncio.Queue[Event]
+    ) -> AsyncIterator[Event]:
         """The events of a job; when nobody takes them any more, the job ends."""
         try:
             while True:
@@ -262,6 +254,6 @@ def _refusal(error: StvgError, http: HttpRequest) -> Response:
         status, missing = 409, error.ids
     headers = {"retry-after": "1"} if status in (429, 503) else {}
     if http.headers.get("content-type", "") != MEDIA_TYPE:
-        return JSONResponse(one_shot.error_json(error), status, headers)
+        return JSONResponse(tar_request.error_json(error), status, headers)
     event = Event(VERSION, failure=Failure(error.code, str(error), missing))
     return Response(packed(event), status, headers, MEDIA_TYPE)

@@ -1,14 +1,4 @@
-# Copyright 2026 the stvg_ros contributors
-#
-# Licensed under the Apache License, Version 2.0 (the "License"); you may not use this file except
-# in compliance with the License. You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software distributed under the License
-# is distributed on an "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express
-# or implied. See the License for the specific language governing permissions and limitations under
-# the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """A grounder whose model is on a server."""
 
@@ -22,11 +12,11 @@ from collections.abc import Callable, Set
 from dataclasses import dataclass
 
 from stvg_ros.config import Config
-from stvg_ros.core.interfaces import Checkpoint, Grounder, Proposer
 from stvg_ros.errors import StvgError, UnreachableError
-from stvg_ros.serving.breaker import Breaker
-from stvg_ros.serving.codec import packed
-from stvg_ros.serving.outbox import Ledger, Outbox, sent_frame
+from stvg_ros.method.interfaces import Grounder, Proposer, StageCallback
+from stvg_ros.serving.circuit_breaker import Breaker
+from stvg_ros.serving.frame_uploader import FrameRegistry, FrameUploader, sent_frame
+from stvg_ros.serving.http_channel import Address, Channel
 from stvg_ros.serving.schema import (
     VERSION,
     Event,
@@ -35,7 +25,7 @@ from stvg_ros.serving.schema import (
     chosen_settings,
     error_of,
 )
-from stvg_ros.serving.transport import Address, Channel
+from stvg_ros.serving.wire_format import packed
 from stvg_ros.types import CandidateTube, Clip, Frame, Grounding, Query, SplitQuery
 
 POLL_S = 0.2  # how often a waiting command looks whether it is canceled
@@ -50,7 +40,7 @@ class _Command:
 
     clip: Clip
     query: Query
-    checkpoint: Checkpoint
+    checkpoint: StageCallback
     preliminary: Early | None
 
 
@@ -80,11 +70,11 @@ class RemoteGrounder:
         self._config = config
         self._local = local
         self._proposer = proposer
-        self._ledger = Ledger()
+        self._ledger = FrameRegistry()
         self._breaker = Breaker(remote)
         self._channel = Channel(address, remote.timeout_s)
         frames = Channel(address, remote.timeout_s)
-        self._outbox = Outbox(
+        self._outbox = FrameUploader(
             self._ledger,
             remote.jpeg_quality,
             lambda: chosen_settings(self._config),
@@ -117,7 +107,7 @@ class RemoteGrounder:
         self,
         clip: Clip,
         query: Query,
-        checkpoint: Checkpoint,
+        checkpoint: StageCallback,
         preliminary: Early | None = None,
     ) -> Grounding:
         """Asks the server, again if it breaks off; see `Grounder.ground`.

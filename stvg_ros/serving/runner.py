@@ -1,14 +1,4 @@
-# Copyright 2026 the stvg_ros contributors
-#
-# Licensed under the Apache License, Version 2.0 (the "License"); you may not use this file except
-# in compliance with the License. You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software distributed under the License
-# is distributed on an "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express
-# or implied. See the License for the specific language governing permissions and limitations under
-# the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """One thread of a replica that grounds commands in turn, and encodes frames when there is none."""
 
@@ -23,16 +13,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from stvg_ros.config import Config
-from stvg_ros.core.interfaces import Grounder, Proposer
-from stvg_ros.errors import (
-    CanceledError,
-    DeadlineError,
-    ErrorCode,
-    QueueFullError,
-    StvgError,
-)
-from stvg_ros.serving.ahead import windows
-from stvg_ros.serving.given_tubes import GivenTubes
+from stvg_ros.errors import CanceledError, DeadlineError, ErrorCode, QueueFullError, StvgError
+from stvg_ros.method.interfaces import Grounder, Proposer
+from stvg_ros.serving.client_tubes import ClientTubesOverride
+from stvg_ros.serving.prefetch import windows
 from stvg_ros.serving.schema import VERSION, Event, Failure, Request
 from stvg_ros.serving.sessions import Key
 from stvg_ros.setting import Value
@@ -45,7 +29,7 @@ _TIDY_S = 5.0  # between looks, of a thread with nothing to do, for features of 
 
 
 @dataclass(eq=False)
-class Job:
+class ReplicaCommand:
     """A command in a replica.
 
     Attributes:
@@ -92,12 +76,12 @@ class Runner:
         """
         self._config = config
         self._flat = config.flat()
-        self._wrapped: list[GivenTubes] = []
+        self._wrapped: list[ClientTubesOverride] = []
         self._grounder: Any = build(config, self._wrap)
         self._frames_of = frames_of
-        self._jobs: deque[Job] = deque()
+        self._jobs: deque[ReplicaCommand] = deque()
         self._unprepared: dict[Key, Config] = {}  # sessions with new frames, longest waiting first
-        self._running: Job | None = None
+        self._running: ReplicaCommand | None = None
         self.prepared_bytes = 0
         self._changed = threading.Condition()
         self._stopping = False
@@ -115,7 +99,7 @@ class Runner:
         with self._changed:
             return len(self._jobs)
 
-    def submit(self, job: Job) -> None:
+    def submit(self, job: ReplicaCommand) -> None:
         """Queues a job.
 
         Raises:
@@ -154,7 +138,7 @@ class Runner:
                 self._unprepared[key] = config
                 self._changed.notify()
 
-    def cancel(self, job: Job) -> None:
+    def cancel(self, job: ReplicaCommand) -> None:
         """Forgets a job that waits, and ends one that runs at its next stage."""
         job.canceled.set()
         with self._changed:
@@ -171,7 +155,7 @@ class Runner:
         self._thread.join(timeout_s)
 
     def _wrap(self, inner: Proposer) -> Proposer:
-        self._wrapped.append(GivenTubes(inner))
+        self._wrapped.append(ClientTubesOverride(inner))
         return self._wrapped[-1]
 
     def _with(self, settings: Mapping[str, Value]) -> Config:
@@ -220,7 +204,7 @@ class Runner:
             with self._changed:  # the other sessions come first
                 self._unprepared.setdefault(key, config)
 
-    def _outcome(self, job: Job) -> Event:
+    def _outcome(self, job: ReplicaCommand) -> Event:
         try:
             return self._ground(job)
         except StvgError as error:
@@ -230,7 +214,7 @@ class Runner:
             text = f"unexpected {type(error).__name__} on the server: {error}"
             return Event(VERSION, failure=Failure(ErrorCode.INTERNAL, text))
 
-    def _ground(self, job: Job) -> Event:
+    def _ground(self, job: ReplicaCommand) -> Event:
         limit_s = self._config.serving.command_timeout_s
 
         def checkpoint(stage: str, progress: float) -> None:

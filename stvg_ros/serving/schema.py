@@ -1,14 +1,4 @@
-# Copyright 2026 the stvg_ros contributors
-#
-# Licensed under the Apache License, Version 2.0 (the "License"); you may not use this file except
-# in compliance with the License. You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software distributed under the License
-# is distributed on an "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express
-# or implied. See the License for the specific language governing permissions and limitations under
-# the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """What travels between client and server, version 1. Types only; see `codec` for the bytes.
 
@@ -24,7 +14,7 @@ from dataclasses import dataclass, field
 from stvg_ros import errors
 from stvg_ros.config import Config, settings
 from stvg_ros.errors import ErrorCode, StvgError
-from stvg_ros.serving.codec import SchemaError
+from stvg_ros.serving.wire_format import SchemaError
 from stvg_ros.setting import Value
 from stvg_ros.types import CandidateTube, Grounding, Query
 
@@ -104,7 +94,7 @@ class FrameBatch:
 
 
 @dataclass(frozen=True)
-class Stored:
+class SessionState:
     """How many frames the session holds now."""
 
     version: int

@@ -1,14 +1,4 @@
-# Copyright 2026 the stvg_ros contributors
-#
-# Licensed under the Apache License, Version 2.0 (the "License"); you may not use this file except
-# in compliance with the License. You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software distributed under the License
-# is distributed on an "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express
-# or implied. See the License for the specific language governing permissions and limitations under
-# the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """The Ray Serve side: replicas, and a server on this machine. The only module that imports Ray."""
 
@@ -52,7 +42,7 @@ _ENVIRONMENT = {
     request_router_config=RequestRouterConfig(request_router_class=_ROUTER),
     logging_config={"enable_access_log": False},
 )
-class Grounding:
+class GroundingReplica:
     """One model with its sessions and its queue."""
 
     def __init__(self, build: Build, settings: Mapping[str, Value], token_file: str) -> None:
@@ -102,7 +92,7 @@ def application(
     config = Config.from_flat(settings)
     # A replica that is replaced answers the commands that it has; a replica that dies does not.
     options.setdefault("graceful_shutdown_timeout_s", config.serving.command_timeout_s)
-    deployment: Any = Grounding  # the decorator's result
+    deployment: Any = GroundingReplica  # the decorator's result
     return deployment.options(**options).bind(build, dict(settings), token_file)
 
 

@@ -1,14 +1,4 @@
-# Copyright 2026 the stvg_ros contributors
-#
-# Licensed under the Apache License, Version 2.0 (the "License"); you may not use this file except
-# in compliance with the License. You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software distributed under the License
-# is distributed on an "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express
-# or implied. See the License for the specific language governing permissions and limitations under
-# the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """A clip with its tube as an MP4."""
 
@@ -17,10 +7,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from stvg_ros.io.video import write_video
 from stvg_ros.types import Clip, Tube
-from stvg_ros.video import write_video
+from stvg_ros.visualization.contact_sheet import outcome
 from stvg_ros.visualization.drawing import Image, annotate_frame, caption
-from stvg_ros.visualization.sheet import outcome
 
 
 def write_movie(path: Path | str, clip: Clip, tube: Tube) -> int:

@@ -1,0 +1,301 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Accuracy on rendered scenes, with the parts of the method added one after another.
+
+Beside the rows stand floors, which know nothing of the method, and controls, which break one part
+of it. Tube metrics are over the questions with a span of their own (they name an action, as those
+of HC-STVG do); the right person counts for questions of every kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from stvg_lab.rendered.questions import ASKED, SceneQuestion
+from stvg_lab.runs.scores import FrameTube, Interval, auroc, bootstrap, on_clip, score, summarised
+from stvg_ros.boxes import paired_iou
+from stvg_ros.setting import Value
+from stvg_ros.types import CandidateTube, Clip, Grounding, SplitQuery, Status, Tube
+
+_BASE: dict[str, Value] = {
+    "attention.selection": "mean",
+    "reattention.spatial": False,
+    "reattention.temporal": False,
+    "assembling.enabled": False,
+    "span.method": "top_k",
+    "presence.enabled": False,
+}
+_SELECTION: dict[str, Value] = {**_BASE, "attention.selection": "activation"}
+_BOTH: dict[str, Value] = {
+    **_SELECTION, "reattention.spatial": True, "reattention.temporal": True,
+}  # fmt: skip
+_TAS: dict[str, Value] = {**_BOTH, "assembling.enabled": True}
+_ADAPTIVE: dict[str, Value] = {**_TAS, "span.method": "adaptive"}
+
+
+@dataclass(frozen=True)
+class AblationRow:
+    """A line of the table: settings, and the model that runs under them.
+
+    Attributes:
+        over: name of the row from which it differs in one thing; "" for none.
+        model: "own", "random direction" or "negated gradient" (re-attention moves that way
+            instead), or "untrained" (random weights of the same shape).
+    """
+
+    name: str
+    values: dict[str, Value]
+    over: str
+    model: str = "own"
+
+
+# The rows of the paper's ablation, then what this package adds.
+ROWS = (
+    AblationRow("mean of the tokens", _BASE, ""),
+    AblationRow("+ token selection", _SELECTION, "mean of the tokens"),
+    AblationRow(
+        "+ spatial prompt", {**_SELECTION, "reattention.spatial": True}, "+ token selection"
+    ),
+    AblationRow(
+        "+ temporal prompt", {**_SELECTION, "reattention.temporal": True}, "+ token selection"
+    ),
+    AblationRow("+ both prompts", _BOTH, "+ token selection"),
+    AblationRow("+ TAS", _TAS, "+ both prompts"),
+    AblationRow("+ adaptive span", _ADAPTIVE, "+ TAS"),
+    AblationRow("+ absence", {**_ADAPTIVE, "presence.enabled": True}, "+ adaptive span"),
+)
+CONTROLS = (
+    AblationRow("both prompts, random direction", _BOTH, "+ both prompts", "random direction"),
+    AblationRow("both prompts, negated gradient", _BOTH, "+ both prompts", "negated gradient"),
+    AblationRow("adaptive span, untrained model", _ADAPTIVE, "+ adaptive span", "untrained"),
+)
+FLOORS = ("random tube", "whole window", "oracle tube")
+MODELS = ("own", *(row.model for row in CONTROLS))
+_PEOPLE = 4  # the subset of scenes in which chance is a quarter
+
+
+class TruePeople:
+    """Candidate tubes that are the people's true boxes: isolates the method from the tracker.
+
+    One thread sets `people` before each grounding.
+    """
+
+    name = "true boxes"
+
+    def __init__(self) -> None:
+        self.people: tuple[CandidateTube, ...] = ()
+
+    def propose(self, clip: Clip, query: SplitQuery) -> tuple[CandidateTube, ...]:
+        """The people of the current scene."""
+        return self.people
+
+
+def floor(
+    name: str, sample: SceneQuestion, candidates: Sequence[CandidateTube], rng: np.random.Generator
+) -> FrameTube:
+    """An answer without a model: see `FLOORS`.
+
+    A random candidate in a random span; a random one all the time; and, knowing the truth, the
+    candidate that fits the target best, all the time.
+
+    Raises:
+        ValueError: an unknown floor.
+    """
+    if name not in FLOORS:
+        raise ValueError(f"floor: expected one of {FLOORS}, got {name!r}")
+    count = len(sample.clip)
+    index, ends = int(rng.integers(1 << 30)), np.sort(rng.integers(count, size=2))
+    if not candidates:
+        return FrameTube.nothing(count)
+    span = np.ones(count, np.bool_)
+    tubes = [FrameTube(one.boxes_xyxy_px, one.present, span) for one in candidates]
+    if name == "oracle tube":
+        return max(tubes, key=lambda tube: score(tube, sample.truth).gt_v_iou)
+    chosen = tubes[index % len(tubes)]
+    if name == "random tube":
+        span = (np.arange(count) >= ends[0]) & (np.arange(count) <= ends[1])
+    return FrameTube(chosen.boxes_xyxy_px, chosen.present, span)
+
+
+def whole_track(
+    tube: Tube, sample: SceneQuestion, candidates: Sequence[CandidateTube]
+) -> FrameTube:
+    """The answer with its span and the boxes of its candidate everywhere, so that gt_vIoU and the
+    right person do not depend on the span.
+    """
+    found = on_clip(tube, sample.clip.stamps_ns)
+    for one in candidates:
+        if found.span.any() and one.track_id == tube.track_id:
+            return FrameTube(one.boxes_xyxy_px, one.present, found.span)
+    return found
+
+
+def right_person(found: FrameTube, truth: FrameTube) -> float:
+    """1 where the answer's boxes lie on the target (mean IoU over 0.5 while it is there)."""
+    if not found.present.any():
+        return 0.0
+    overlap = paired_iou(found.boxes_xyxy_px, truth.boxes_xyxy_px)[found.present]
+    return float(overlap.mean() > 0.5)
+
+
+@dataclass(eq=False)
+class RowAnswers:
+    """What one row said to all present targets, and how sure it was of all targets.
+
+    Attributes:
+        tubes: answers to the present targets, in order.
+        sure: confidence for each present target.
+        unsure: confidence for each absent one.
+        found: how many of the absent ones were "found".
+    """
+
+    tubes: list[FrameTube] = field(default_factory=list)
+    sure: list[float] = field(default_factory=list)
+    unsure: list[float] = field(default_factory=list)
+    found: int = 0
+
+
+class Ablation:
+    """Scores every row, control and floor, one sample after another."""
+
+    def __init__(
+        self,
+        ground: Callable[[AblationRow, SceneQuestion], Grounding],
+        candidates: Callable[[SceneQuestion], Sequence[CandidateTube]],
+        says_yes: Callable[[SceneQuestion], bool],
+        *,
+        seed: int = 0,
+    ) -> None:
+        """Prepares an empty table.
+
+        Args:
+            ground: answers a sample under a row's settings, by a row's model.
+            candidates: the tubes that every row chooses among.
+            says_yes: whether the model answers the whole question with yes.
+            seed: of the floors' draws and the bootstrap.
+        """
+        self._ground = ground
+        self._candidates = candidates
+        self._says_yes = says_yes
+        self._seed = seed
+        self._rng = np.random.default_rng(seed)
+        self._present: list[SceneQuestion] = []
+        self._lines = {row.name: RowAnswers() for row in (*ROWS, *CONTROLS)}
+        self._floors: dict[str, RowAnswers] = {name: RowAnswers() for name in FLOORS}
+        self._said: dict[tuple[str, bool], list[float]] = {}
+
+    def add(self, samples: Iterable[SceneQuestion], progress: Callable[[str], None]) -> None:
+        """Grounds samples by every row; `progress` hears each row's name before it answers."""
+        for sample in samples:
+            right = self._says_yes(sample) == sample.present
+            self._said.setdefault((sample.query.kind, sample.present), []).append(float(right))
+            if sample.present:
+                # Kept for its truth; the images go.
+                self._present.append(sample.without_images())
+                for name in FLOORS:
+                    tube = floor(name, sample, self._candidates(sample), self._rng)
+                    self._floors[name].tubes.append(tube)
+            for row in (*ROWS, *CONTROLS):
+                progress(row.name)
+                best, line = self._ground(row, sample).best, self._lines[row.name]
+                if sample.present:
+                    line.tubes.append(whole_track(best, sample, self._candidates(sample)))
+                    line.sure.append(best.confidence)
+                else:
+                    line.unsure.append(best.confidence)
+                    line.found += best.status == Status.FOUND
+
+    def table(self) -> dict[str, Any]:
+        """`rows` (floors, the method's, controls) with 95 % `intervals`, `gains`, and `by_kind`.
+
+        Raises:
+            ValueError: no sample has a present target with a span of its own.
+        """
+        if not any(sample.timed for sample in self._present):
+            raise ValueError("no question with a span of its own has a target in these scenes")
+        groups = (
+            ("floor", self._floors),
+            ("method", {row.name: self._lines[row.name] for row in ROWS}),
+            ("control", {row.name: self._lines[row.name] for row in CONTROLS}),
+        )
+        return {
+            "rows": [
+                {"name": name, "group": group, **self._line(line)}
+                for group, lines in groups
+                for name, line in lines.items()
+            ],
+            "gains": [self._gain(row) for row in (*ROWS, *CONTROLS) if row.over],
+            "by_kind": [self._kind(kind) for kind in ASKED if self._of_kind(kind)],
+        }
+
+    def _line(self, line: RowAnswers) -> dict[str, Any]:
+        pairs = list(zip(line.tubes, self._present, strict=True))
+        scores = [score(tube, sample.truth) for tube, sample in pairs if sample.timed]
+        means: dict[str, Interval] = summarised(scores, seed=self._seed)
+        means["gt_vIoU"] = means.pop("m_gt_vIoU")
+        right = [right_person(tube, sample.truth) for tube, sample in pairs]
+        means["spatial_accuracy"] = bootstrap(right, seed=self._seed)
+        of_four = [
+            hit
+            for hit, sample in zip(right, self._present, strict=True)
+            if len(sample.people) == _PEOPLE
+        ]
+        if of_four:
+            means["spatial_accuracy_of_four"] = bootstrap(of_four, seed=self._seed)
+        separation = auroc(line.sure, line.unsure)
+        return {
+            **{metric: interval.mean for metric, interval in means.items()},
+            "absence_auroc": separation if np.isfinite(separation) else None,
+            "absent_found": line.found / len(line.unsure) if line.unsure else None,
+            "intervals": {metric: [item.low, item.high] for metric, item in means.items()},
+            "samples": {
+                "timed": len(scores),
+                "present": len(right),
+                "of_four": len(of_four),
+                "absent": len(line.unsure),
+            },
+        }
+
+    def _gain(self, row: AblationRow) -> dict[str, Any]:
+        """What a row adds to the one that it differs from, sentence by sentence."""
+        pairs = zip(
+            self._lines[row.over].tubes, self._lines[row.name].tubes, self._present, strict=True
+        )
+        gains: dict[str, list[float]] = {"m_vIoU": [], "spatial_accuracy": []}
+        for before, after, sample in pairs:
+            truth = sample.truth
+            gains["spatial_accuracy"].append(
+                right_person(after, truth) - right_person(before, truth)
+            )
+            if sample.timed:
+                gains["m_vIoU"].append(score(after, truth).v_iou - score(before, truth).v_iou)
+        means = {name: bootstrap(values, seed=self._seed) for name, values in gains.items()}
+        return {
+            "name": row.name,
+            "over": row.over,
+            **{name: interval.mean for name, interval in means.items()},
+            "intervals": {name: [item.low, item.high] for name, item in means.items()},
+        }
+
+    def _of_kind(self, kind: str) -> list[int]:
+        return [i for i, sample in enumerate(self._present) if sample.query.kind == kind]
+
+    def _kind(self, kind: str) -> dict[str, Any]:
+        """Of the adaptive row: the right person and the tube; and the model's yes and no."""
+        line, at = self._lines["+ adaptive span"], self._of_kind(kind)
+        tubes = [(line.tubes[i], self._present[i].truth) for i in at]
+        scores = [score(tube, truth) for tube, truth in tubes]
+        said = {present: self._said.get((kind, present), []) for present in (True, False)}
+        return {
+            "name": kind,
+            "spatial_accuracy": float(np.mean([right_person(*pair) for pair in tubes])),
+            "m_tIoU": float(np.mean([one.t_iou for one in scores])),
+            "m_vIoU": float(np.mean([one.v_iou for one in scores])),
+            "yes_accuracy": float(np.mean(said[True])),
+            "no_accuracy": float(np.mean(said[False])) if said[False] else None,
+            "samples": len(at),
+        }

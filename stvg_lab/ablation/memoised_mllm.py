@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""The model's work on one clip done once, for all the settings that ask for it.
+
+M visual tokens, D their size, S slots.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from stvg_ros.method.interfaces import (
+    AttentionRows,
+    Mllm,
+    MllmSettings,
+    Pass,
+    Prefix,
+    Proposer,
+    Reading,
+    VisualTokens,
+)
+from stvg_ros.types import CandidateTube, Clip, SplitQuery
+
+
+class MemoisedProposer:
+    """A proposer that is asked once for a clip, whatever the query. One thread uses it."""
+
+    def __init__(self, proposer: Proposer) -> None:
+        self._proposer = proposer
+        self._last: tuple[Clip, tuple[CandidateTube, ...]] | None = None
+
+    @property
+    def name(self) -> str:
+        """The proposer's own name."""
+        return self._proposer.name
+
+    def propose(self, clip: Clip, query: SplitQuery) -> tuple[CandidateTube, ...]:
+        """The proposer's candidates for these frames."""
+        if self._last is None or self._last[0].frames != clip.frames:
+            self._last = (clip, self._proposer.propose(clip, query))
+        return self._last[1]
+
+
+@dataclass(frozen=True, eq=False)
+class _SharedPrefix:
+    visual: VisualTokens
+    offset: Tensor | None
+
+
+@dataclass(eq=False)
+class _SharedPass:
+    """One pass over T_v + V and what was read from it.
+
+    Attributes:
+        prefix: keys and values.
+        leaf: the V to which the pass has a graph, or None without one.
+        readings: by question.
+        slopes: gradients of a question's two log-probabilities, by the weights of the two.
+    """
+
+    prefix: Prefix
+    leaf: Tensor | None
+    readings: dict[str, Reading] = field(default_factory=dict)
+    slopes: dict[tuple[str, float, float], Tensor] = field(default_factory=dict)
+
+    def slope(self, text: str, yes: Tensor, no: Tensor) -> Tensor:
+        """d(yes * log p(yes) + no * log p(no)) / dV, `(M, D)`."""
+        key = (text, float(yes), float(no))
+        if key not in self.slopes:
+            reading, leaf = self.readings[text], self.leaf
+            assert leaf is not None
+            (self.slopes[key],) = torch.autograd.grad(
+                (reading.log_p_yes, reading.log_p_no), (leaf,), (yes, no), retain_graph=True
+            )
+        return self.slopes[key]
+
+
+class MemoisedMllm:
+    """An `Mllm` that never does the same pass over one clip twice.
+
+    What it knows is forgotten with the next clip. The graph of a pass stays in memory until then.
+    One thread uses it at a time.
+    """
+
+    def __init__(self, mllm: Mllm) -> None:
+        self._mllm = mllm
+        self._images: tuple[NDArray[np.uint8], ...] = ()
+        self._visual: VisualTokens | None = None
+        self._passes: dict[tuple[Any, ...], _SharedPass] = {}
+        self._looks: dict[tuple[Any, ...], AttentionRows] = {}
+        self._texts: dict[tuple[str, str, int], str] = {}
+
+    @property
+    def name(self) -> str:
+        """The model's own name."""
+        return self._mllm.name
+
+    @property
+    def settings(self) -> MllmSettings:
+        """The model's own settings."""
+        return self._mllm.settings
+
+    @property
+    def frames_per_slot(self) -> int:
+        """The model's own."""
+        return self._mllm.frames_per_slot
+
+    def encode(self, images: Sequence[NDArray[np.uint8]], total: int = 0) -> VisualTokens:
+        """The visual tokens; the same object for the same images."""
+        same = len(images) == len(self._images) and all(
+            image is known for image, known in zip(images, self._images, strict=True)
+        )
+        if self._visual is None or not same:
+            self._passes.clear()
+            self._looks.clear()
+            self._visual = self._mllm.encode(images, total)
+            self._images = tuple(images)
+        return self._visual
+
+    def prefill(self, visual: VisualTokens, offset: Tensor | None = None) -> Prefix:
+        """Names a pass; the first question to it does the work."""
+        return _SharedPrefix(visual, offset)
+
+    def ask(self, prefix: Prefix, questions: Sequence[str]) -> tuple[Reading, ...]:
+        """The readings, from memory where the pass was asked before."""
+        if not isinstance(prefix, _SharedPrefix):
+            raise TypeError(f"expected a prefix of this model, got {type(prefix).__name__}")
+        offset = prefix.offset
+        tracked = offset is not None and offset.requires_grad and torch.is_grad_enabled()
+        done = self._pass(prefix, tracked, questions)
+        missing = [text for text in dict.fromkeys(questions) if text not in done.readings]
+        with torch.set_grad_enabled(tracked):
+            readings = self._mllm.ask(done.prefix, missing) if missing else ()
+        done.readings.update(zip(missing, readings, strict=True))
+        return tuple(_followed(done, text, offset if tracked else None) for text in questions)
+
+    def attention_rows(self, passes: Sequence[Pass], question: str) -> tuple[AttentionRows, ...]:
+        """The rows, from memory where the pass was looked at with this question before."""
+        keys = [(*_key(visual, offset), question) for visual, offset in passes]
+        missing = [index for index, key in enumerate(keys) if key not in self._looks]
+        if missing:
+            seen = self._mllm.attention_rows([passes[index] for index in missing], question)
+            self._looks.update(zip([keys[index] for index in missing], seen, strict=True))
+        return tuple(self._looks[key] for key in keys)
+
+    def complete(self, system: str, prompt: str, max_new_tokens: int) -> str:
+        """The model's completion."""
+        key = (system, prompt, max_new_tokens)
+        if key not in self._texts:
+            self._texts[key] = self._mllm.complete(*key)
+        return self._texts[key]
+
+    def _pass(self, prefix: _SharedPrefix, tracked: bool, questions: Sequence[str]) -> _SharedPass:
+        """The pass over these tokens; one with a graph also serves who only asks what it knows."""
+        visual, offset = prefix.visual, prefix.offset
+        plain, with_graph = ((*_key(visual, offset), graph) for graph in (False, True))
+        known = self._passes.get(with_graph)
+        if known is not None and (tracked or set(questions) <= set(known.readings)):
+            return known
+        key = with_graph if tracked else plain
+        if key not in self._passes:
+            value = None if offset is None else offset.detach().clone().requires_grad_(tracked)
+            with torch.set_grad_enabled(tracked):
+                before = self._mllm.prefill(visual, value)
+            self._passes[key] = _SharedPass(before, value)
+        return self._passes[key]
+
+
+def _key(visual: VisualTokens, offset: Tensor | None) -> tuple[Any, ...]:
+    """What tells a pass over one clip from another: the order of its slots, and V."""
+    value = None if offset is None else offset.detach()
+    moved = value is not None and bool(value.any())
+    return visual.slots, value.cpu().numpy().tobytes() if moved and value is not None else b""
+
+
+def _followed(done: _SharedPass, text: str, offset: Tensor | None) -> Reading:
+    """The reading, with a graph to this caller's V where it has one."""
+    known = done.readings[text]
+    yes, no = known.log_p_yes.detach(), known.log_p_no.detach()
+    if offset is not None:
+        yes, no = _Followed.apply(offset, yes, no, done, text)  # type: ignore[no-untyped-call]
+    return Reading(known.rows, known.tokens, yes, no)
+
+
+class _Followed(torch.autograd.Function):
+    """Known values whose gradient is taken from the pass that they come from."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, offset: Tensor, yes: Tensor, no: Tensor, done: _SharedPass, text: str
+    ) -> tuple[Tensor, Tensor]:
+        ctx.done, ctx.text = done, text
+        return yes.clone(), no.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *weights: Tensor) -> tuple[Tensor | None, ...]:
+        return ctx.done.slope(ctx.text, *weights), None, None, None, None

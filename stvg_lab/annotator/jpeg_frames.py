@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Any frame of a bag or a video, in any order, as JPEG for a browser."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from stvg_lab.annotator.bag_frames import BagFrames
+from stvg_lab.annotator.recording import Recording
+from stvg_lab.annotator.video_frames import VideoFrames
+from stvg_ros.errors import RecordingError
+from stvg_ros.images import jpeg_bytes
+from stvg_ros.io.recording import is_bag
+
+LONG_SIDE_PX = 1280
+
+
+def open_recording(path: Path, topic: str | None = None) -> Recording:
+    """A bag (its folder, or its one .mcap or .db3 file) or a video.
+
+    Raises:
+        RecordingError: it cannot be read, or has no images.
+    """
+    if is_bag(path):
+        return BagFrames(path, topic)
+    if topic is not None:
+        raise RecordingError(f"{path}: is a video, which has no topic {topic!r}; leave it out")
+    return VideoFrames(path)
+
+
+class JpegFrames:
+    """The frames as JPEG, the latest ones kept.
+
+    Thread contract: any thread calls `jpeg`; one thread of its own reads the recording, because
+    neither decoders nor the files of bags may be shared.
+    """
+
+    def __init__(self, opened: Callable[[], Recording], max_bytes: int = 64 * 1024**2) -> None:
+        """Opens the recording on the reading thread.
+
+        Args:
+            opened: opens the recording.
+            max_bytes: what the kept frames may take; the asked one is always kept.
+
+        Raises:
+            RecordingError: it cannot be read.
+        """
+        self._max_bytes = max_bytes
+        self._kept: OrderedDict[int, bytes] = OrderedDict()
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="frames")
+        try:
+            self.recording = self._thread.submit(opened).result()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Ends the reading thread."""
+        self._thread.shutdown(cancel_futures=True)
+
+    def jpeg(self, index: int) -> bytes:
+        """The frame as JPEG of at most `LONG_SIDE_PX`.
+
+        Raises:
+            RecordingError: there is no such frame, or it cannot be decoded.
+        """
+        count = len(self.recording.stamps_ns)
+        if not 0 <= index < count:
+            raise RecordingError(f"frame {index}: expected a number from 0 to {count - 1}")
+        return self._thread.submit(self._read, index).result()
+
+    @property
+    def kept_bytes(self) -> int:
+        """What the kept frames take."""
+        return sum(map(len, self._kept.values()))
+
+    def _read(self, index: int) -> bytes:
+        if index not in self._kept:
+            for number, picture in self.recording.pictures(index):
+                self._keep(number, jpeg_bytes(picture, LONG_SIDE_PX))
+        if index not in self._kept:
+            raise RecordingError(f"frame {index} cannot be decoded; the file may be damaged there")
+        self._kept.move_to_end(index)
+        return self._kept[index]
+
+    def _keep(self, index: int, data: bytes) -> None:
+        self._kept[index] = data
+        self._kept.move_to_end(index)
+        while len(self._kept) > 1 and self.kept_bytes > self._max_bytes:
+            self._kept.popitem(last=False)

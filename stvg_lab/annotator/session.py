@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Between the page and the annotation file: frame numbers there, stamps here."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stvg_lab.annotator.recording import Recording
+from stvg_lab.datasets.annotations import (
+    Annotations,
+    Entry,
+    KeyFrame,
+    annotations_from_json,
+    annotations_to_json,
+    read_annotations,
+)
+from stvg_lab.runs.records import write_json
+from stvg_ros.errors import AnnotationError
+
+
+class Session:
+    """The annotations of one recording, read from and saved to one file.
+
+    Thread contract: the server's threads call it one at a time.
+    """
+
+    def __init__(self, recording: Recording, source: Path, out: Path) -> None:
+        """Reads `out` where it exists.
+
+        Args:
+            recording: the frames.
+            source: path of the bag or video.
+            out: the annotation file.
+
+        Raises:
+            AnnotationError: `out` is no annotation file, or is about another recording.
+        """
+        self._recording = recording
+        self._source, self.out = source, out
+        self._notes = list(recording.notes)
+        self._loaded: dict[str, Entry] = {}
+        if out.exists():
+            self._load(read_annotations(out))
+
+    def _load(self, found: Annotations) -> None:
+        """Takes a file's entries, if they can be about this recording."""
+        stamps_ns, size_px = self._recording.stamps_ns, self._recording.size_px
+        if found.size_px not in (None, size_px):
+            raise AnnotationError(
+                f"{self.out}: is about images of {found.size_px}, and {self._source} has "
+                f"{size_px}; choose another --out"
+            )
+        for entry in found.entries:
+            times = [*(entry.span_ns or ()), *(key.stamp_ns for key in entry.key_frames)]
+            if times and not stamps_ns[0] <= min(times) <= max(times) <= stamps_ns[-1]:
+                raise AnnotationError(
+                    f"{self.out}: entry {entry.id} has times from {min(times)} to {max(times)} ns, "
+                    f"outside {self._source} ({stamps_ns[0]} to {stamps_ns[-1]} ns); it seems to "
+                    "be about another recording; choose another --out"
+                )
+        self._loaded = {entry.id: entry for entry in found.entries}
+        known = set(stamps_ns.tolist())
+        moved = sum(
+            key.stamp_ns not in known for entry in found.entries for key in entry.key_frames
+        )
+        if moved:
+            self._notes.append(
+                f"{moved} key frames of {self.out.name} are not at a frame; they show at the "
+                "nearest one, and saving moves them there."
+            )
+
+    def recording_json(self) -> dict[str, Any]:
+        """What the page starts with."""
+        stamps_ns = self._recording.stamps_ns
+        return {
+            "name": self._source.name,
+            "out": self.out.name,
+            "exists": self.out.exists(),
+            "size_px": list(self._recording.size_px),
+            "times_s": ((stamps_ns - stamps_ns[0]) / 1e9).tolist(),
+            "notes": self._notes,
+            "queries": [self._query_json(entry) for entry in self._loaded.values()],
+        }
+
+    def _query_json(self, entry: Entry) -> dict[str, Any]:
+        begin = end = None
+        if entry.span_ns is not None:
+            begin, end = map(self._nearest, entry.span_ns)
+        return {
+            "id": entry.id,
+            "text": entry.query,
+            "absent": entry.span_ns is None,
+            "begin": begin,
+            "end": end,
+            "boxes": {
+                str(self._nearest(key.stamp_ns)): list(key.box_xyxy_px) for key in entry.key_frames
+            },
+        }
+
+    def _nearest(self, stamp_ns: int) -> int:
+        """Number of the frame nearest to a stamp."""
+        return int(np.argmin(np.abs(self._recording.stamps_ns - stamp_ns)))
+
+    def save(self, values: Any) -> None:
+        """Writes the page's queries to the file, in one step.
+
+        Args:
+            values: `{"queries": [...]}` as in `recording_json`.
+
+        Raises:
+            AnnotationError: a query is not complete or not possible.
+            RecordingError: the file cannot be written. In both cases it is as before.
+        """
+        listed = values.get("queries") if isinstance(values, Mapping) else None
+        if not isinstance(listed, list):
+            raise AnnotationError("expected a list 'queries' from the page")
+        entries = tuple(self._entry(item) for item in listed)
+        recording = os.path.relpath(self._source.resolve(), self.out.resolve().parent)
+        annotations = Annotations(
+            entries, Path(recording).as_posix(), self._recording.topic, self._recording.size_px
+        )
+        written = annotations_to_json(annotations)
+        checked = annotations_from_json(written, self.out.name)
+        write_json(self.out, written)
+        self._loaded = {entry.id: entry for entry in checked.entries}
+
+    def _entry(self, item: Any) -> Entry:
+        """A query of the page as an entry. What the page does not show stays as it was."""
+        try:
+            name, text, absent = str(item["id"]), str(item["text"]), bool(item["absent"])
+            boxes = {int(frame): box for frame, box in item["boxes"].items()}
+            span = None if absent else (int(item["begin"]), int(item["end"]))
+            keys = tuple(
+                KeyFrame(self._stamp(frame), _box(boxes[frame])) for frame in sorted(boxes)
+            )
+            span_ns = None if span is None else (self._stamp(span[0]), self._stamp(span[1]))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise AnnotationError(
+                f"a query from the page is incomplete ({type(error).__name__}: {error}); expected "
+                "a text, a span and boxes at frames"
+            ) from error
+        entry = self._loaded.get(name) or Entry(name, text, None)
+        return replace(entry, query=" ".join(text.split()), span_ns=span_ns, key_frames=keys)
+
+    def _stamp(self, frame: int) -> int:
+        if not 0 <= frame < len(self._recording.stamps_ns):
+            raise ValueError(f"no frame {frame}")
+        return int(self._recording.stamps_ns[frame])
+
+
+def _box(values: Any) -> tuple[float, float, float, float]:
+    x1, y1, x2, y2 = map(float, values)
+    return x1, y1, x2, y2

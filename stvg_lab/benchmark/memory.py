@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Bytes of a grounding, part by part, for a model and a device that need not be there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.profiler import ProfilerActivity, profile
+
+from stvg_lab.benchmark.memory_ledger import MemoryLedger, followed, storage_bytes
+from stvg_lab.benchmark.side_by_side import CountingMllm, grounded, noise
+from stvg_ros.method.interfaces import VisualTokens
+from stvg_ros.models.hf_common import HfMllm
+
+BLOCK = 64  # weights that share a scale in 4 bits
+
+
+@dataclass(frozen=True)
+class MemoryUse:
+    """Bytes that a grounding with tuning and assembling holds.
+
+    Attributes:
+        visual_tokens: M.
+        weights: of language model and vision tower.
+        tower: the most while the vision tower runs, above the weights.
+        keys: keys and values of one pass, for all layers.
+        graph: what waits for the backward pass, keys and values included.
+        tuning: the most while the passes with a gradient run, above the weights.
+        attending: the most while the tuned passes run, above the weights.
+        reads: how often the host waited for the device.
+    """
+
+    visual_tokens: int
+    weights: int
+    tower: int
+    keys: int
+    graph: int
+    tuning: int
+    attending: int
+    reads: int
+
+    @property
+    def peak(self) -> int:
+        """The most at any time."""
+        return self.weights + max(self.tower, self.tuning, self.attending)
+
+
+def memory_use(mllm: HfMllm, frames: int, grid: tuple[int, int]) -> MemoryUse:
+    """Grounds noise of `frames` frames with `grid` (rows, columns) tokens a slot, and counts.
+
+    On the meta device nothing is computed; the passes after tuning run one by one there.
+    """
+    model, clip = mllm.checkpoint.model, noise(frames, grid)
+    weights = [*model.parameters(), *model.buffers()]
+    ledger = MemoryLedger()
+    ledger.leave_out(weights)
+    with followed(ledger, model.device):
+        visual = mllm.encode([frame.image for frame in clip.frames])
+        tower = ledger.restart()
+        watched = _Watched(mllm, ledger)
+        grounded(watched, clip, visual)
+    return MemoryUse(
+        len(visual.features),
+        storage_bytes(weights),
+        tower,
+        watched.keys,
+        watched.graph,
+        watched.tuning,
+        ledger.restart(),
+        ledger.reads,
+    )
+
+
+def allocated_peak(work: Callable[[], object]) -> int:
+    """Bytes that torch's CPU allocator holds at most while `work` runs, as its profiler tells."""
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
+        work()
+    results: Any = seen.profiler
+    events = sorted(
+        (event for event in results.kineto_results.events() if event.name() == "[memory]"),
+        key=lambda event: int(event.start_ns()),
+    )
+    held = peak = 0
+    for event in events:
+        held += event.nbytes()
+        peak = max(peak, held)
+    return peak
+
+
+def in_four_bits(mllm: HfMllm) -> HfMllm:
+    """The model with stand-ins for the language model's weights in 4 bits."""
+    for layer in mllm.checkpoint.model.model.language_model.layers:
+        for block in (layer.self_attn, layer.mlp):
+            for name, child in list(block.named_children()):
+                if isinstance(child, nn.Linear):
+                    setattr(block, name, _FourBits(child))
+    return mllm
+
+
+class _Watched(CountingMllm):
+    """Notes what is held at the turns of a grounding."""
+
+    def __init__(self, mllm: HfMllm, ledger: MemoryLedger) -> None:
+        super().__init__(mllm)
+        self._ledger = ledger
+        self.keys = self.graph = self.tuning = 0
+
+    def prefill(self, visual: VisualTokens, offset: Tensor | None = None) -> Any:
+        prefix = super().prefill(visual, offset)
+        self.keys = storage_bytes(each for pair in prefix.pairs for each in pair)
+        return prefix
+
+    def ask(self, prefix: Any, questions: Sequence[str]) -> Any:
+        readings = super().ask(prefix, questions)
+        self.graph = max(self.graph, self._ledger.live_bytes)
+        return readings
+
+    def attention_rows(self, passes: Any, question: str) -> Any:
+        self.tuning = self._ledger.restart()
+        return super().attention_rows(passes, question)
+
+
+class _FourBits(nn.Module):
+    """As many bytes as bitsandbytes' nf4: packed weights and scales; whole while it multiplies."""
+
+    def __init__(self, whole: nn.Linear) -> None:
+        super().__init__()
+        self._shape, self.bias, kept = whole.weight.shape, whole.bias, whole.weight
+        count = kept.numel()
+        self.register_buffer("packed", kept.new_empty(count // 2, dtype=torch.uint8))
+        self.register_buffer("scales", kept.new_empty(-(-count // BLOCK), dtype=torch.float32))
+
+    def forward(self, states: Tensor) -> Tensor:
+        """`(..., inputs)` to `(..., outputs)`."""
+        product: Tensor = _WholeForAMoment.apply(states, self._shape)  # type: ignore[no-untyped-call]
+        return product if self.bias is None else product + self.bias
+
+
+class _WholeForAMoment(torch.autograd.Function):
+    """The product with a weight that is unpacked for it, and once more in the backward pass."""
+
+    @staticmethod
+    def forward(ctx: Any, states: Tensor, shape: tuple[int, int]) -> Tensor:
+        ctx.shape = shape
+        return states @ states.new_empty(shape).t()
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Any:
+        return grads[0] @ grads[0].new_empty(ctx.shape), None

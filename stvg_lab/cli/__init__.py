@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""The commands of `stvg-ros` that measure, annotate and render."""

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""`stvg-ros ablate`: what each part of the method contributes, on rendered scenes."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stvg_ros.cli.options import add_model_arguments, flat_settings, whole
+from stvg_ros.config import Config
+from stvg_ros.errors import ConfigError, RecordingError
+
+if TYPE_CHECKING:
+    from stvg_lab.ablation.experiment import Ablation, AblationRow
+    from stvg_lab.rendered.questions import SceneQuestion
+    from stvg_ros.method.interfaces import Mllm, Proposer
+    from stvg_ros.method.reattention import Direction
+    from stvg_ros.types import CandidateTube, Grounding
+
+METRICS = {
+    "m_tIoU": "m_tIoU",
+    "m_vIoU": "m_vIoU",
+    "vIoU@0.3": "vIoU@0.3",
+    "vIoU@0.5": "vIoU@0.5",
+    "gt_vIoU": "gt_vIoU",
+    "spatial_accuracy": "person",
+    "spatial_accuracy_of_four": "of four",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the command's arguments."""
+    parser.add_argument("--data", choices=("synthetic",), default="synthetic")
+    parser.add_argument("--split", choices=("train", "val", "test"), default="test")
+    parser.add_argument("--seed", type=whole(0), default=0, help="number of the first scene")
+    parser.add_argument("--count", type=whole(1), default=20, help="scenes (default 20)")
+    parser.add_argument(
+        "--tubes", choices=("true", "people_detector", "classical", "open_vocabulary"),
+        default="true",
+        help="candidates: the people's true boxes, or those of a source (proposals.source)",
+    )  # fmt: skip
+    parser.add_argument("--json", type=Path, help="also write the table to this file")
+    add_model_arguments(parser)
+
+
+def run(given: argparse.Namespace) -> int:
+    """Prints the table of floors, rows and controls."""
+    asked = flat_settings(given)
+    if given.tubes != "true":
+        asked["proposals.source"] = given.tubes
+    config = Config.from_flat(asked)
+    from tqdm import tqdm
+
+    from stvg_lab.ablation.experiment import CONTROLS, ROWS
+    from stvg_lab.rendered.queries import split_seed
+    from stvg_lab.rendered.questions import samples
+
+    try:
+        split_seed(given.split, given.seed + given.count - 1)
+    except ValueError as error:
+        raise ConfigError(f"--seed: {error}") from error
+    ablation = _prepared(given, config)
+    scenes = samples(given.split, given.seed, given.count)
+    with tqdm(
+        total=given.count, desc="scenes", leave=False, disable=None,
+        bar_format="{desc} {percentage:3.0f}% |{bar}| {elapsed} left {remaining}{postfix}",
+    ) as bar:  # fmt: skip
+        for data in scenes:
+            share = 1 / max(1, len(data) * (len(ROWS) + len(CONTROLS)))
+
+            def progress(name: str, share: float = share) -> None:
+                bar.set_postfix_str(name, refresh=False)
+                bar.update(share)
+
+            ablation.add(data, progress)
+    try:
+        table = ablation.table()
+    except ValueError as error:
+        raise ConfigError(f"--count: {error}; ask for more scenes") from error
+    print(shown(table))
+    if given.json is not None:
+        about = {name: getattr(given, name) for name in ("data", "split", "seed", "count", "tubes")}
+        values = {**about, "settings": asked, **table}
+        try:
+            given.json.write_text(json.dumps(values, indent=1) + "\n")
+        except OSError as error:
+            raise RecordingError(f"{given.json}: cannot be written ({error})") from error
+    return 0
+
+
+def _prepared(given: argparse.Namespace, config: Config) -> Ablation:
+    """The models of all rows over the same candidates, sharing what work they can."""
+    from stvg_lab.ablation.control_directions import negated, random_direction
+    from stvg_lab.ablation.experiment import Ablation, TruePeople
+    from stvg_lab.ablation.memoised_mllm import MemoisedMllm, MemoisedProposer
+    from stvg_ros.build import build_proposer, build_splitter
+    from stvg_ros.method.grounder import LocalGrounder
+    from stvg_ros.method.query import question
+    from stvg_ros.method.reattention import descent
+    from stvg_ros.method.sampling import uniform_indices
+    from stvg_ros.models import load_mllm, load_untrained
+    from stvg_ros.types import Query
+
+    own = MemoisedMllm(load_mllm(config.model, config.attention))
+    fresh = MemoisedMllm(load_untrained(config.model, config.attention, given.seed))
+    models: dict[str, tuple[Mllm, Direction]] = {
+        "own": (own, descent),
+        "random direction": (own, random_direction(given.seed)),
+        "negated gradient": (own, negated),
+        "untrained": (fresh, descent),
+    }
+    splitter = build_splitter(config.split, own)
+    people = TruePeople()
+    proposer: Proposer = people
+    if given.tubes != "true":
+        proposer = MemoisedProposer(build_proposer(config.proposals))
+    grounders = {
+        name: LocalGrounder(model, splitter, proposer, config, direction)
+        for name, (model, direction) in models.items()
+    }
+
+    def ground(row: AblationRow, sample: SceneQuestion) -> Grounding:
+        people.people = sample.people
+        grounders[row.model].reconfigure(Config.from_flat({**config.flat(), **row.values}))
+        query = Query(sample.query.text)
+        return grounders[row.model].ground(sample.clip, query, lambda stage, share: None)
+
+    def candidates(sample: SceneQuestion) -> tuple[CandidateTube, ...]:
+        people.people = sample.people
+        return proposer.propose(sample.clip, splitter.split(sample.query.text))
+
+    def says_yes(sample: SceneQuestion) -> bool:
+        frames = config.sampling.frames or own.settings.frame_count
+        chosen = uniform_indices(len(sample.clip), frames)
+        visual = own.encode([sample.clip.frames[index].image for index in chosen])
+        split = splitter.split(sample.query.text)
+        (reading,) = own.ask(own.prefill(visual), [question(split.text)])
+        return float(reading.margin) > 0
+
+    return Ablation(ground, candidates, says_yes, seed=given.seed)
+
+
+def shown(table: dict[str, Any]) -> str:
+    """Percent with half the width of the 95 % interval; then the questions by kind."""
+    wide = max(len(row["name"]) for row in table["rows"]) + 2
+    names = "".join(f"{name:>13}" for name in METRICS.values())
+    lines = [f"{'':<{wide}}{names}{'absence':>9}"]
+    for before, row in zip([None, *table["rows"]], table["rows"], strict=False):
+        if before is not None and before["group"] != row["group"]:
+            lines.append("")
+        cells = ""
+        for name in METRICS:
+            low, high = row["intervals"].get(name, (0.0, 0.0))
+            text = f"{100 * row[name]:.1f} ±{50 * (high - low):4.1f}" if name in row else "-"
+            cells += f"{text:>13}"
+        separation = row["absence_auroc"]
+        last = f"{'-' if separation is None else format(separation, '.3f'):>9}"
+        lines.append(f"{row['name']:<{wide}}{cells}{last}")
+    count = table["rows"][0]["samples"]
+    lines += [
+        "percent ± half the 95 % bootstrap interval; absence: AUROC",
+        f"tubes: {count['timed']} questions with a span of their own; "
+        f"person: {count['present']} of all kinds, {count['of_four']} of them with four people",
+        "",
+        f"{'adaptive span, by kind':<{wide}}{'person':>13}{'m_tIoU':>13}{'m_vIoU':>13}"
+        f"{'yes right':>13}{'no right':>13}{'questions':>13}",
+    ]
+    keys = ("spatial_accuracy", "m_tIoU", "m_vIoU", "yes_accuracy", "no_accuracy")
+    for row in table["by_kind"]:
+        cells = "".join(f"{_percent(row[key]):>13}" for key in keys)
+        lines.append(f"{row['name']:<{wide}}{cells}{row['samples']:>13}")
+    lines += ["", f"{'gain, sentence by sentence':<{wide}}{'m_vIoU':>24}{'person':>24}  over"]
+    for row in table["gains"]:
+        cells = "".join(f"{_gain(row, name):>24}" for name in ("m_vIoU", "spatial_accuracy"))
+        lines.append(f"{row['name']:<{wide}}{cells}  {row['over']}")
+    return "\n".join(lines)
+
+
+def _gain(row: dict[str, Any], name: str) -> str:
+    """Points with their interval, and whether it leaves a doubt about the sign."""
+    low, high = row["intervals"][name]
+    sign = "+" if low > 0 else "-" if high < 0 else "?"
+    return f"{100 * row[name]:+.1f} ({100 * low:+.1f} {100 * high:+.1f}) {sign}"
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.1f}"

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""`stvg-ros calibrate`: from when on a target counts as present, from rendered scenes."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from stvg_ros.cli.options import add_model_arguments, flat_settings, whole
+from stvg_ros.config import Config
+from stvg_ros.errors import ConfigError, ModelError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the command's arguments."""
+    parser.add_argument("--split", choices=("train", "val", "test"), default="val")
+    parser.add_argument("--seed", type=whole(0), default=0, help="number of the first scene")
+    parser.add_argument("--count", type=whole(1), default=20, help="scenes (default 20)")
+    parser.add_argument(
+        "--write", action="store_true", help="store the result in the model folder's stvg.json"
+    )
+    add_model_arguments(parser)
+
+
+def run(given: argparse.Namespace) -> int:
+    """Prints threshold, weight and how well they separate; the candidates are the true people."""
+    config = Config.from_flat({**flat_settings(given), "presence.enabled": False})
+    from tqdm import tqdm
+
+    from stvg_lab.ablation.calibration import Scores, calibrate
+    from stvg_lab.ablation.experiment import TruePeople
+    from stvg_lab.ablation.memoised_mllm import MemoisedMllm
+    from stvg_lab.rendered.queries import split_seed
+    from stvg_lab.rendered.questions import samples
+    from stvg_ros.build import build_splitter
+    from stvg_ros.method.grounder import LocalGrounder
+    from stvg_ros.models import load_mllm
+    from stvg_ros.types import Query
+
+    try:
+        split_seed(given.split, given.seed + given.count - 1)
+    except ValueError as error:
+        raise ConfigError(f"--seed: {error}") from error
+    mllm, people = MemoisedMllm(load_mllm(config.model, config.attention)), TruePeople()
+    grounder = LocalGrounder(mllm, build_splitter(config.split, mllm), people, config)
+    found: dict[bool, list[Scores]] = {True: [], False: []}
+    scenes = samples(given.split, given.seed, given.count)
+    for data in tqdm(scenes, "scenes", given.count, leave=False, disable=None):
+        for sample in data:
+            people.people = sample.people
+            query = Query(sample.query.text)
+            seen = grounder.ground(sample.clip, query, lambda stage, share: None).evidence
+            assert seen is not None
+            scores = min(seen.margins), max(seen.track_scores.values())
+            found[sample.present].append(scores)
+    try:
+        result = calibrate(found[True], found[False])
+    except ValueError as error:
+        raise ConfigError(f"--count: {error}; ask for more scenes") from error
+    print(
+        f"{len(found[True])} present and {len(found[False])} absent targets: "
+        f"AUROC {result.auroc:.2f}, balanced accuracy {result.accuracy:.2f}\n"
+        f"presence_threshold {result.threshold:.3f}, presence_track_weight {result.track_weight:g}"
+    )
+    if given.write:
+        from stvg_ros.models.loading import checkpoint_folder
+
+        file = checkpoint_folder(config.model.path) / "stvg.json"
+        store(file, result.threshold, result.track_weight)
+        print(f"stored in {file}")
+    return 0
+
+
+def store(file: Path, threshold: float, track_weight: float) -> None:
+    """Changes the two settings of a stvg.json, or begins one.
+
+    Raises:
+        ModelError: the file cannot be read or written.
+    """
+    try:
+        values = json.loads(file.read_text()) if file.is_file() else {}
+        values |= {
+            "presence_threshold": round(threshold, 4), "presence_track_weight": track_weight,
+        }  # fmt: skip
+        file.write_text(json.dumps(values, indent=2) + "\n")
+    except (OSError, ValueError, TypeError) as error:
+        raise ModelError(
+            f"{file}: cannot be changed ({error}); expected a writable JSON object; set "
+            f"presence.threshold {threshold:.3f} and presence.track_weight {track_weight:g} instead"
+        ) from error

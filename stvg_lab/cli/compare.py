@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""`stvg-ros compare A B`: two runs side by side, with a paired test."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from pathlib import Path
+
+from stvg_lab.runs.conventions import CONVENTIONS
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the command's arguments."""
+    parser.add_argument("first", type=Path, metavar="A", help="folder of a run of evaluate")
+    parser.add_argument("second", type=Path, metavar="B", help="folder of another run")
+    parser.add_argument(
+        "--convention", choices=tuple(CONVENTIONS),
+        help="how frames are counted (default: as both runs did)",
+    )  # fmt: skip
+    parser.add_argument("--json", type=Path, help="also write the comparison to this file")
+
+
+def run(given: argparse.Namespace) -> int:
+    """Prints the table."""
+    from stvg_lab.runs.comparison import compare, table
+    from stvg_lab.runs.records import write_json
+
+    found = compare(given.first, given.second, given.convention)
+    print(table(found))
+    if given.json is not None:
+        write_json(given.json, asdict(found))
+    return 0

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""`stvg-ros evaluate`: accuracy on data sets, bags and videos; stops and goes on at any sample."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stvg_lab.datasets import DATASETS, QUERIES, open_dataset
+from stvg_lab.runs.conventions import CONVENTIONS
+from stvg_ros.cli.options import add_model_arguments, config_of, whole
+from stvg_ros.config import Config
+from stvg_ros.errors import ConfigError
+
+if TYPE_CHECKING:
+    from stvg_lab.datasets.samples import Sample
+    from stvg_lab.runs.records import Result
+    from stvg_lab.runs.run_folder import Run
+    from stvg_lab.runs.runner import EvaluationSettings
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the command's arguments."""
+    parser.add_argument("--data", choices=tuple(DATASETS), help="a public data set, with --root")
+    parser.add_argument("--root", type=Path, help="its folder or zip file, as published")
+    parser.add_argument("--split", help="part of the data set (default: the one papers report)")
+    parser.add_argument(
+        "--queries", choices=QUERIES, default="both", help="of VidSTG (default both)"
+    )
+    parser.add_argument("--annotations", type=Path, nargs="+", help="annotation files")
+    parser.add_argument(
+        "--bag", type=Path, help="the bag or video of the annotation file, if it names none"
+    )
+    parser.add_argument("--topic", help="image topic of the bag (default: its only one)")
+    parser.add_argument(
+        "--out", type=Path, default=Path("out/evaluation"),
+        help="folder of the run; one that holds a part of it goes on (default out/evaluation)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--convention", choices=tuple(CONVENTIONS),
+        help="how frames are counted (default: every frame; the data set's usual one)",
+    )  # fmt: skip
+    parser.add_argument("--limit", type=whole(1), help="only the first samples")
+    parser.add_argument(
+        "--shard", type=_shard, metavar="I/N", help="only part I of N, for several processes"
+    )
+    parser.add_argument("--evidence", action="store_true", help="keep the attention maps")
+    add_model_arguments(parser)
+
+
+def _shard(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d+)/(\d+)", text)
+    if match is None or not 1 <= int(match[1]) <= int(match[2]):
+        raise argparse.ArgumentTypeError(
+            f"expected I/N with I from 1 to N, such as 2/4, got {text!r}"
+        )
+    return int(match[1]), int(match[2])
+
+
+def run(given: argparse.Namespace) -> int:
+    """Runs what is left of the run and prints its table; 1 when every sample failed."""
+    config = config_of(given)
+    samples, described, usual = chosen_samples(given)
+    from stvg_lab.report import write_report
+    from stvg_lab.runs.run_folder import Run, RunConfig, part_of
+    from stvg_lab.runs.runner import EvaluationSettings
+    from stvg_lab.runs.summary import table
+
+    convention = given.convention or usual
+    kind = "data" if given.data else "bag"
+    asked = RunConfig(kind, described, config.flat(), convention, given.evidence)
+    planned = part_of(samples, given.limit, None)
+    ours = part_of(samples, given.limit, given.shard)
+    folder = Run(given.out, asked, given.shard)
+    left = folder.remaining(ours)
+    if len(left) < len(ours):
+        print(f"{given.out}: {len(ours) - len(left)} of {len(ours)} samples are done, going on")
+    if left:
+        job = EvaluationSettings(config.window, convention, given.evidence)
+        _work(folder, left, len(ours), config, job)
+    values = folder.finish(planned)
+    print(table(values))
+    if values["done"]:
+        print(f"report: {write_report(given.out, given.out / 'report.html')[0]}")
+    print(f"written to {given.out}")
+    return 1 if len(values["failures"]) == values["done"] else 0
+
+
+def chosen_samples(given: argparse.Namespace) -> tuple[list[Sample], dict[str, Any], str]:
+    """The samples asked for, how the configuration describes them, and their usual convention.
+
+    Raises:
+        ConfigError: arguments that do not fit together.
+        AnnotationError: a wrong annotation file.
+    """
+    if (given.data is None) == (given.annotations is None):
+        raise ConfigError("expected either --data with --root, or --annotations")
+    from stvg_lab.datasets.samples import annotated_samples
+
+    if given.annotations is not None:
+        if given.bag is not None and len(given.annotations) > 1:
+            raise ConfigError("--bag: expected one annotation file with it, got several")
+        samples = [
+            sample
+            for path in given.annotations
+            for sample in annotated_samples(path, given.bag, given.topic)
+        ]
+        described = {
+            "annotations": [str(path.resolve()) for path in given.annotations],
+            "bag": None if given.bag is None else str(given.bag.resolve()),
+            "topic": given.topic,
+        }
+        if len({sample.id for sample in samples}) < len(samples):
+            raise ConfigError("--annotations: expected files of different names")
+        return samples, described, "frames"
+    if given.root is None:
+        raise ConfigError(f"--root: expected the folder or zip file of {given.data}")
+    data = open_dataset(given.data, given.root, given.split, given.queries)
+    for line in data.report():
+        print(line, file=sys.stderr)
+    described = {
+        "name": given.data, "root": str(given.root.resolve()), "split": data.split,
+        "queries": given.queries,
+    }  # fmt: skip
+    return list(data.samples), described, data.convention
+
+
+def _work(
+    folder: Run, left: list[Sample], total: int, config: Config, job: EvaluationSettings
+) -> None:
+    """Evaluates what is left, with a bar that shows the time left."""
+    import torch
+    from tqdm import tqdm
+
+    from stvg_lab.runs.environment import environment
+    from stvg_lab.runs.runner import evaluate
+    from stvg_ros.build import build_grounder, checkpoint_folder
+
+    grounder = build_grounder(config)
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    folder.describe(environment(config.model.path, checkpoint_folder(config), gpu))
+    failures = 0
+    with tqdm(total=total, initial=total - len(left), desc="evaluating", unit="sample") as bar:
+
+        def show(result: Result) -> None:
+            nonlocal failures
+            failures += result.outcome == "failed"
+            bar.set_postfix_str(f"{failures} failed" if failures else "")
+            bar.update()
+
+        folder.record(evaluate(left, grounder, job), show)

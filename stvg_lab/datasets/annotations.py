@@ -1,0 +1,284 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""The annotation file of a bag or a video: sentences, spans, and boxes at key frames.
+
+docs/evaluation.md shows one. Stamps are those of the frames: header stamps of a bag's images,
+presentation times of a video counted from its first frame.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stvg_lab.runs.scores import FrameTube
+from stvg_ros.errors import AnnotationError
+from stvg_ros.types import MAX_QUERY_CHARACTERS
+
+FORMAT = "stvg_ros annotations 1"
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class KeyFrame:
+    """The true box at one frame."""
+
+    stamp_ns: int
+    box_xyxy_px: Box
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One sentence and where and when it is true.
+
+    Attributes:
+        id: unique in the file.
+        query: the sentence.
+        span_ns: stamps of the first and the last frame (included), or None when the target is
+            absent from the window.
+        key_frames: by stamp, inside the span; boxes between them are interpolated.
+        command_ns: stamp of the last frame that the camera had sent when the command came;
+            None is the recording's last.
+        window_ns: the part of the window that the command asks about (both included), or None
+            for all of it.
+    """
+
+    id: str
+    query: str
+    span_ns: tuple[int, int] | None
+    key_frames: tuple[KeyFrame, ...] = ()
+    command_ns: int | None = None
+    window_ns: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Annotations:
+    """An annotation file.
+
+    Attributes:
+        entries: the sentences.
+        recording: path of the bag or video, relative to the file; "" when it is not named.
+        topic: the bag's image topic; "" for its only one, and for a video.
+        size_px: width and height of the images, which bound the boxes; None when unknown.
+    """
+
+    entries: tuple[Entry, ...]
+    recording: str = ""
+    topic: str = ""
+    size_px: tuple[int, int] | None = None
+
+
+def true_tube(entry: Entry, stamps_ns: NDArray[np.int64]) -> FrameTube:
+    """The entry's tube on frames: boxes linear in time between key frames, held outside them.
+
+    Args:
+        entry: with a span or without one, which gives the tube that is nowhere.
+        stamps_ns: `(F,)` increasing stamps.
+    """
+    if entry.span_ns is None:
+        return FrameTube.nothing(len(stamps_ns))
+    start_ns, end_ns = entry.span_ns
+    span = (stamps_ns >= start_ns) & (stamps_ns <= end_ns)
+    known_ns = np.array([key.stamp_ns for key in entry.key_frames], np.int64)
+    known = np.array([key.box_xyxy_px for key in entry.key_frames], np.float64)
+    # Relative to the span's begin: nanoseconds since 1970 do not fit a float.
+    times = (stamps_ns - start_ns).astype(np.float64)
+    known_times = (known_ns - start_ns).astype(np.float64)
+    boxes = np.stack([np.interp(times, known_times, known[:, edge]) for edge in range(4)], axis=1)
+    return FrameTube(boxes.astype(np.float32), span.copy(), span)
+
+
+def annotations_to_json(annotations: Annotations) -> dict[str, Any]:
+    """The file's content as plain values."""
+    return {
+        "format": FORMAT,
+        "recording": annotations.recording,
+        "topic": annotations.topic,
+        "size_px": None if annotations.size_px is None else list(annotations.size_px),
+        "entries": [
+            {
+                "id": entry.id,
+                "query": entry.query,
+                "span_ns": None if entry.span_ns is None else list(entry.span_ns),
+                "key_frames": [
+                    {"stamp_ns": key.stamp_ns, "box_xyxy_px": list(key.box_xyxy_px)}
+                    for key in entry.key_frames
+                ],
+                "command_ns": entry.command_ns,
+                "window_ns": None if entry.window_ns is None else list(entry.window_ns),
+            }
+            for entry in annotations.entries
+        ],
+    }
+
+
+def write_annotations(path: Path | str, annotations: Annotations) -> None:
+    """Writes the file, after the checks that reading it makes. Raises: AnnotationError."""
+    values = annotations_to_json(annotations)
+    annotations_from_json(values, str(path))
+    try:
+        Path(path).write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    except OSError as error:
+        raise AnnotationError(f"{path}: cannot be written ({error})") from error
+
+
+def read_annotations(path: Path | str) -> Annotations:
+    """Reads and checks the file.
+
+    Raises:
+        AnnotationError: it is no annotation file, or some entries are wrong; all of them are
+            named, each with the field.
+    """
+    try:
+        values = json.loads(Path(path).read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise AnnotationError(
+            f"{path}: cannot be read as an annotation file ({error}); expected JSON as in "
+            "docs/evaluation.md"
+        ) from error
+    return annotations_from_json(values, str(path))
+
+
+def annotations_from_json(values: Any, name: str) -> Annotations:
+    """The annotations that `annotations_to_json` described.
+
+    Args:
+        values: the parsed JSON.
+        name: what messages call the file.
+
+    Raises:
+        AnnotationError: with one line for each thing that is wrong.
+    """
+    if not isinstance(values, Mapping) or values.get("format") != FORMAT:
+        got = values.get("format") if isinstance(values, Mapping) else type(values).__name__
+        raise AnnotationError(f"{name}: expected the format {FORMAT!r}, got {got!r}")
+    check = _Checks(name)
+    size_px = check.pair(values.get("size_px"), "size_px", "whole numbers", optional=True)
+    listed = values.get("entries")
+    if not isinstance(listed, list):
+        check.wrong("entries", "a list", listed)
+        listed = []
+    entries: list[Entry] = []
+    for index, item in enumerate(listed):
+        entry = check.entry(item, index, size_px)
+        if entry is not None and any(entry.id == other.id for other in entries):
+            check.wrong(f"entries[{index}].id", "an id that no other entry has", entry.id)
+        elif entry is not None:
+            entries.append(entry)
+    texts = [values.get(key, "") for key in ("recording", "topic")]
+    for key, text in zip(("recording", "topic"), texts, strict=True):
+        if not isinstance(text, str):
+            check.wrong(key, "a text", text)
+    if check.problems:
+        raise AnnotationError("\n".join(check.problems))
+    return Annotations(tuple(entries), texts[0], texts[1], size_px)
+
+
+class _Checks:
+    """Reads fields and collects what is wrong with them."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.problems: list[str] = []
+
+    def wrong(self, field: str, expected: str, got: object) -> None:
+        shown = repr(got)
+        shown = shown if len(shown) <= 80 else shown[:77] + "..."
+        self.problems.append(f"{self.name}: {field}: expected {expected}, got {shown}")
+
+    def pair(
+        self, value: Any, field: str, what: str, *, optional: bool = False
+    ) -> tuple[int, int] | None:
+        """Two whole numbers, the second not below the first when they are stamps."""
+        if value is None and optional:
+            return None
+        if not (isinstance(value, list) and len(value) == 2 and all(map(_whole, value))):
+            self.wrong(field, f"two {what}" + (" or null" if optional else ""), value)
+            return None
+        if what == "stamps" and value[1] < value[0]:
+            self.wrong(field, "an end that is not before the begin", value)
+            return None
+        return value[0], value[1]
+
+    def entry(self, item: Any, index: int, size_px: tuple[int, int] | None) -> Entry | None:
+        """An entry, or None when something is wrong with it."""
+        before, place = len(self.problems), f"entries[{index}]"
+        if not isinstance(item, Mapping):
+            self.wrong(place, "an object", item)
+            return None
+        given = item.get("id")
+        if not isinstance(given, str) or not given:
+            self.wrong(f"{place}.id", "a text", given)
+        else:
+            place = f"entries[{index}] ({given})"
+        query = item.get("query")
+        if not isinstance(query, str) or not 0 < len(query.strip()) <= MAX_QUERY_CHARACTERS:
+            expected = f"a sentence of at most {MAX_QUERY_CHARACTERS} characters"
+            self.wrong(f"{place}.query", expected, query)
+        span_ns = self.pair(item.get("span_ns"), f"{place}.span_ns", "stamps", optional=True)
+        window_ns = self.pair(item.get("window_ns"), f"{place}.window_ns", "stamps", optional=True)
+        command_ns = item.get("command_ns")
+        if command_ns is not None and not _whole(command_ns):
+            self.wrong(f"{place}.command_ns", "a stamp or null", command_ns)
+        keys = self.key_frames(item.get("key_frames", []), f"{place}.key_frames", span_ns, size_px)
+        if item.get("span_ns") is None and keys:
+            self.wrong(f"{place}.key_frames", "none, for the target is absent", len(keys))
+        if len(self.problems) > before:
+            return None
+        return Entry(str(given), str(query), span_ns, keys, command_ns, window_ns)
+
+    def key_frames(
+        self, listed: Any, field: str, span_ns: tuple[int, int] | None,
+        size_px: tuple[int, int] | None,
+    ) -> tuple[KeyFrame, ...]:  # fmt: skip
+        if not isinstance(listed, Sequence) or isinstance(listed, str):
+            self.wrong(field, "a list", listed)
+            return ()
+        found: list[KeyFrame] = []
+        for index, item in enumerate(listed):
+            place = f"{field}[{index}]"
+            stamp_ns = item.get("stamp_ns") if isinstance(item, Mapping) else None
+            if not _whole(stamp_ns):
+                self.wrong(f"{place}.stamp_ns", "a stamp", stamp_ns)
+                continue
+            assert isinstance(stamp_ns, int)
+            if found and stamp_ns <= found[-1].stamp_ns:
+                expected = f"a stamp after {found[-1].stamp_ns}"
+                self.wrong(f"{place}.stamp_ns", expected, stamp_ns)
+            if span_ns is not None and not span_ns[0] <= stamp_ns <= span_ns[1]:
+                expected = f"a stamp in the span {list(span_ns)}"
+                self.wrong(f"{place}.stamp_ns", expected, stamp_ns)
+            box = checked_box(item.get("box_xyxy_px"), size_px)
+            if isinstance(box, str):
+                self.wrong(f"{place}.box_xyxy_px", box, item.get("box_xyxy_px"))
+                continue
+            found.append(KeyFrame(stamp_ns, box))
+        if span_ns is not None and not listed:
+            self.wrong(field, "at least one box in the span", listed)
+        return tuple(found)
+
+
+def _whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def checked_box(value: Any, size_px: tuple[int, int] | None) -> Box | str:
+    """The box, or what a box would have to be: finite, not empty, in an image of `size_px`."""
+    numbers = isinstance(value, list) and len(value) == 4
+    if not numbers or not all(
+        isinstance(edge, (int, float)) and not isinstance(edge, bool) for edge in value
+    ):
+        return "four numbers x1, y1, x2, y2"
+    x1, y1, x2, y2 = map(float, value)
+    # Written so that NaN fails too.
+    if not (x1 < x2 < float("inf") and y1 < y2 < float("inf")):
+        return "a box with x1 < x2 and y1 < y2"
+    if size_px is not None and not (x2 > 0 and y2 > 0 and x1 < size_px[0] and y1 < size_px[1]):
+        return f"a box that meets the image of {size_px[0]} x {size_px[1]} px"
+    return x1, y1, x2, y2

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""HC-STVG v1 and v2: a JSON object by video name, videos of 20 s, one person each.
+
+The first frame is number 1; a box is x, y, width, height; there is one for each frame of the tube.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stvg_lab.datasets import DataSet, DatasetEntry
+from stvg_lab.datasets.files import FileTree, read_json, shown
+from stvg_lab.datasets.samples import Sample, numbered_truth
+from stvg_ros.errors import AnnotationError
+from stvg_ros.io.recording import Source
+
+DURATION_S = 20.0
+# What the two versions call the sentence.
+SENTENCE = {"hcstvg-v1": "caption", "hcstvg-v2": "English"}
+# A span whose seconds and frames disagree by more than this is noted.
+TOLERANCE_S = 1.0
+
+
+def read(name: str, about: DatasetEntry, root: Path, split: str, queries: str) -> DataSet:
+    """The queries of a split; see `datasets.open_dataset`."""
+    tree = FileTree(root)
+    file, entries = _annotation(name, about, tree, split)
+    samples, missing, notes = [], [], []
+    for video, values in entries.items():
+        source = tree.video(video)
+        if source is None:
+            missing.append(video)
+        where = f"{shown(file)}: entry {video!r}"
+        problem = _problem(values, SENTENCE[name])
+        first, boxes = 0, np.zeros((1, 4), np.float32)
+        text, count = "?", 1
+        if not problem:
+            first, boxes = values["st_frame"] - 1, _xyxy(values["bbox"])
+            text, count = values[SENTENCE[name]], values["img_num"]
+            notes += [f"{where}, {note}" for note in _notes(values)]
+        samples.append(
+            Sample(
+                id=video,
+                group=f"{about.title} {split}",
+                query=text,
+                source=source or Source(str(root / video)),
+                truth=numbered_truth(first, boxes, np.ones(len(boxes), np.bool_)),
+                frames=(0, count),
+                duration_s=DURATION_S,
+                problem=f"{where}, {problem}" if problem else "",
+            )
+        )
+    return DataSet(about, split, tuple(samples), tuple(missing), tuple(notes))
+
+
+def _annotation(
+    name: str, about: DatasetEntry, tree: FileTree, split: str
+) -> tuple[Source, Mapping[str, Any]]:
+    """The annotation file of the split: its name says the split, its fields the version."""
+    version = name[-2:]
+    wanted = {f"{split}{version}", f"{version}{split}", f"{split}", f"hcstvg{split}"}
+    wanted |= {f"hcstvg{version}{split}", f"hcstvg{split}{version}", f"{split}annotations"}
+    for file_name, source in tree:
+        stem = re.sub(r"[^a-z0-9]", "", file_name.lower().rpartition(".")[0])
+        if not file_name.endswith(".json") or stem not in wanted:
+            continue
+        entries = read_json(source)
+        if isinstance(entries, Mapping) and any(
+            isinstance(values, Mapping) and SENTENCE[name] in values for values in entries.values()
+        ):
+            return source, entries
+    usual = f"{split}.json" if version == "v1" else f"{split}v2.json or {split}_v2.json"
+    raise AnnotationError(
+        f"{tree.root}: the annotation of {about.title} {split} is missing; expected {usual}, a "
+        f"JSON object by video name whose entries have {SENTENCE[name]!r}; published at "
+        f"{about.where}"
+    )
+
+
+def _problem(values: Any, sentence: str) -> str:
+    """What keeps an entry from being scored: the field, what is expected, what is there."""
+    if not isinstance(values, Mapping):
+        return f"expected an object, got {type(values).__name__}"
+    if not isinstance(values.get(sentence), str) or not values[sentence].strip():
+        return f"field {sentence}: expected a sentence, got {values.get(sentence)!r}"
+    for field in ("img_num", "st_frame"):
+        if not isinstance(values.get(field), int) or values[field] < 1:
+            return f"field {field}: expected a whole number from 1 on, got {values.get(field)!r}"
+    boxes = values.get("bbox")
+    if not isinstance(boxes, list) or not boxes:
+        return "field bbox: expected a list of boxes, got none"
+    last = values["st_frame"] - 1 + len(boxes)
+    if last > values["img_num"]:
+        return (
+            f"field bbox: expected at most {values['img_num'] - values['st_frame'] + 1} boxes from "
+            f"frame {values['st_frame']} of {values['img_num']}, got {len(boxes)}"
+        )
+    for index, box in enumerate(boxes):
+        if not (
+            isinstance(box, list)
+            and len(box) == 4
+            and all(isinstance(edge, (int, float)) for edge in box)
+            and np.isfinite(box).all()
+            and box[2] > 0
+            and box[3] > 0
+        ):
+            return (
+                f"field bbox[{index}]: expected x, y, width, height with sizes above 0, got {box!r}"
+            )
+    return ""
+
+
+def _notes(values: Mapping[str, Any]) -> list[str]:
+    """What is odd in an entry that can be scored."""
+    notes = []
+    start_s, end_s = values.get("st_time"), values.get("ed_time")
+    times = isinstance(start_s, (int, float)) and isinstance(end_s, (int, float))
+    if not times or not 0 <= start_s < end_s:  # type: ignore[operator]
+        notes.append(
+            f"fields st_time, ed_time: expected two times in order, got {start_s}, {end_s}"
+        )
+    else:
+        boxes_s = len(values["bbox"]) * DURATION_S / values["img_num"]
+        if abs(end_s - start_s - boxes_s) > TOLERANCE_S:  # type: ignore[operator]
+            notes.append(f"field bbox: {boxes_s:.1f} s of boxes for {start_s:.1f} to {end_s:.1f} s")
+    size = values.get("img_size") or [values.get("height"), values.get("width")]
+    if len(size) >= 2 and all(isinstance(side, int) for side in size[:2]):
+        high, wide = size[:2]
+        outside = [
+            index for index, (x, y, width, height) in enumerate(values["bbox"])
+            if x >= wide or y >= high or x + width <= 0 or y + height <= 0
+        ]  # fmt: skip
+        if outside:
+            notes.append(
+                f"field bbox[{outside[0]}]: {len(outside)} boxes outside the {wide} x {high} image"
+            )
+    else:
+        notes.append(f"fields width and height, or img_size: expected pixels, got {size}")
+    return notes
+
+
+def _xyxy(boxes: list[list[float]]) -> np.ndarray[Any, np.dtype[np.float32]]:
+    array = np.array(boxes, np.float32)
+    array[:, 2:] += array[:, :2]
+    return array

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""What is evaluated: a sentence, its images, the moment of the command, and the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stvg_lab.datasets.annotations import Entry, read_annotations, true_tube
+from stvg_lab.runs.scores import FrameTube
+from stvg_ros.boxes import Boxes
+from stvg_ros.errors import AnnotationError
+from stvg_ros.io.recording import Source
+
+# The true tube on frames with these stamps `(F,)` and numbers in their source `(F,)`; None for an
+# absent target. Raises: AnnotationError, when it reads a file that is wrong.
+Truth = Callable[[NDArray[np.int64], NDArray[np.int64]], FrameTube | None]
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """One question.
+
+    Attributes:
+        id: unique in the run.
+        group: the row of the table that it counts in.
+        query: the sentence.
+        source: where the images are.
+        truth: the true tube on frames.
+        present: whether there is a true tube.
+        frames: the part of the source that is shown, as numbers of frames, end excluded; None
+            for all of it. Such a part is asked about as a whole, whatever the window's duration.
+        duration_s: about how long that part is; 0 when the window of a robot is asked about.
+        command_ns: see `annotations.Entry`.
+        window_ns: see `annotations.Entry`.
+        problem: what is wrong with the annotation; such a sample fails without being tried.
+    """
+
+    id: str
+    group: str
+    query: str
+    source: Source
+    truth: Truth
+    present: bool = True
+    frames: tuple[int, int] | None = None
+    duration_s: float = 0.0
+    command_ns: int | None = None
+    window_ns: tuple[int, int] | None = None
+    problem: str = ""
+
+    @property
+    def replay_key(self) -> tuple[Source, tuple[int, int] | None, float]:
+        """Samples of one key share one pass over the images."""
+        return self.source, self.frames, self.duration_s
+
+
+def numbered_truth(first: int, boxes_xyxy_px: Boxes, present: NDArray[np.bool_]) -> Truth:
+    """The truth of a data set that numbers frames.
+
+    Args:
+        first: number of the first true frame.
+        boxes_xyxy_px: `(L, 4)`, one for each frame from the first on.
+        present: `(L,)`, whether the frame has a box.
+    """
+    last = first + len(present) - 1
+
+    def truth(stamps_ns: NDArray[np.int64], numbers: NDArray[np.int64]) -> FrameTube:
+        span = (numbers >= first) & (numbers <= last)
+        rows = np.clip(numbers - first, 0, len(present) - 1)
+        return FrameTube(boxes_xyxy_px[rows], present[rows] & span, span)
+
+    return truth
+
+
+def stamped_truth(entry: Entry) -> Truth:
+    """The truth of an annotation file's entry."""
+
+    def truth(stamps_ns: NDArray[np.int64], numbers: NDArray[np.int64]) -> FrameTube | None:
+        return None if entry.span_ns is None else true_tube(entry, stamps_ns)
+
+    return truth
+
+
+def annotated_samples(
+    path: Path, recording: Path | None = None, topic: str | None = None
+) -> list[Sample]:
+    """The samples of an annotation file.
+
+    Args:
+        path: the annotation file.
+        recording: the bag or video, in place of the one that the file names.
+        topic: its image topic, in place of the one that the file names.
+
+    Raises:
+        AnnotationError: the file is wrong, or neither it nor the caller names a recording.
+    """
+    annotations = read_annotations(path)
+    if recording is None:
+        if not annotations.recording:
+            raise AnnotationError(
+                f"{path}: recording: expected the path of a bag or video, got ''; "
+                "name it there or with --bag"
+            )
+        recording = path.parent / annotations.recording
+    source = Source(str(recording.resolve()), topic=annotations.topic if topic is None else topic)
+    return [
+        Sample(
+            id=f"{path.stem}/{entry.id}",
+            group=path.stem,
+            query=entry.query,
+            source=source,
+            truth=stamped_truth(entry),
+            present=entry.span_ns is not None,
+            command_ns=entry.command_ns,
+            window_ns=entry.window_ns,
+        )
+        for entry in annotations.entries
+    ]

@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Plays a bag to a running node like a camera, commands it, and keeps its answers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.duration import Duration
+from rclpy.node import Node
+from rclpy.parameter import parameter_value_to_python
+from rclpy.parameter_client import AsyncParameterClient
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import String
+
+from stvg_lab.datasets.samples import Sample
+from stvg_lab.live.demo_client import evidence_of, tube_of
+from stvg_lab.live.results import LiveAnswer, image_counts
+from stvg_lab.runs.runner import asked_window
+from stvg_ros import msg
+from stvg_ros.config import Config, settings
+from stvg_ros.errors import StvgError
+from stvg_ros.io.bag import COMPRESSED, BagImage, find_image_topic, read_images
+from stvg_ros.node.conversions import time_message
+from stvg_ros.node.qos import LATCHED
+from stvg_ros.window import TIME_JUMP_NS
+
+RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
+SETTLE_S = 0.3  # after the last image, before a command about it
+# The node may not know of the camera yet when the camera knows of the node.
+DISCOVERY_S = 1.0
+
+
+class BagClient(Node):
+    """Plays, commands, and keeps answers. Used by one thread, which spins it while it waits."""
+
+    def __init__(self, target: str, image_topic: str) -> None:
+        """Connects to the node.
+
+        Args:
+            target: full name of the grounding node.
+            image_topic: where it takes images from.
+        """
+        super().__init__("bag_evaluation")
+        self._target = target
+        self._image_topic = image_topic
+        self._state = ""
+        self._tubes: dict[str, tuple[float, list[Any]]] = {}
+        self._evidence: dict[str, Any] = {}
+        self._sent: dict[str, float] = {}
+        self._newest_ns = 0
+        self._counts: dict[str, int] | None = None
+        self._camera: Any = None
+        self._queries = self.create_publisher(msg.Query, f"{target}/query", 1000)
+        self.create_subscription(String, f"{target}/status", self._on_status, LATCHED)
+        self.create_subscription(msg.Tube, f"{target}/tube", self._on_tube, 1000)
+        self.create_subscription(msg.Evidence, f"{target}/evidence", self._on_evidence, 100)
+        self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 100)
+
+    def _on_status(self, message: Any) -> None:
+        self._state = message.data
+
+    def _on_tube(self, message: Any) -> None:
+        if message.query_id in self._sent:
+            arrived, tubes = self._tubes.get(message.query_id, (time.monotonic(), []))
+            self._tubes[message.query_id] = (arrived, [*tubes, message])
+
+    def _on_evidence(self, message: Any) -> None:
+        self._evidence[message.query_id] = message
+
+    def _on_diagnostics(self, message: Any) -> None:
+        """The counts "images NAME" of the node's camera."""
+        for status in message.status:
+            if status.name == f"{self._target}: camera":
+                self._counts = {
+                    item.key.removeprefix("images "): int(item.value)
+                    for item in status.values
+                    if item.key.startswith("images ") and item.value.isdecimal()
+                }
+
+    def until(self, condition: Callable[[], bool], timeout_s: float) -> bool:
+        """Spins until the condition holds; False when the time is over."""
+        end = time.monotonic() + timeout_s
+        while not condition():
+            if time.monotonic() > end:
+                return False
+            rclpy.spin_once(self, timeout_sec=0.02)
+        return True
+
+    def connect(self, timeout_s: float) -> Config:
+        """Waits until the node is ready, and returns its settings.
+
+        Raises:
+            StvgError: it is not there or not ready in time, or its model failed.
+        """
+
+        def settled() -> bool:
+            return self._state.startswith(("ready", "failed"))
+
+        if not self.until(settled, timeout_s) or self._state.startswith("failed"):
+            raise StvgError(
+                f"{self._target}: expected the node to become ready within {timeout_s:g} s; its "
+                f"status is {self._state or 'unknown: is it running?'!r}"
+            )
+        self.until(lambda: bool(self._queries.get_subscription_count()), timeout_s)
+        names = [item.name for item in settings()]
+        client = AsyncParameterClient(self, self._target)
+        client.wait_for_services(timeout_s)
+        future = client.get_parameters(names)
+        rclpy.spin_until_future_complete(self, future, timeout_sec=timeout_s)
+        if not future.done():
+            raise StvgError(f"{self._target}: did not tell its parameters in {timeout_s:g} s")
+        values = map(parameter_value_to_python, future.result().values)
+        return Config.from_flat(dict(zip(names, values, strict=True)))
+
+    def play(
+        self, samples: Sequence[Sample], rate: float, duration_s: float, timeout_s: float
+    ) -> tuple[list[int], dict[str, int], dict[str, LiveAnswer]]:
+        """Plays the bag that the samples are about, and asks about it.
+
+        Args:
+            samples: of one bag, in order of their commands.
+            rate: how many times faster than recorded.
+            duration_s: how far back commands ask.
+            timeout_s: longest wait for an answer after the last image.
+
+        Returns:
+            Stamps of the published images, what became of them, answers by sample id.
+
+        Raises:
+            RecordingError: the bag cannot be read.
+        """
+        source = samples[0].source
+        kind = find_image_topic(source.path, source.topic or None).type
+        self.advertise(CompressedImage if kind == COMPRESSED else Image, timeout_s)
+        self._pause(time.monotonic() + DISCOVERY_S)
+        before = self._fresh_counts()
+        waiting, published_ns = list(samples), []
+        begin, first_ns, self._newest_ns = time.monotonic(), None, 0
+        for image in read_images(source.path, source.topic or None):
+            recorded_ns = image.raw.recorded_ns
+            first_ns = recorded_ns if first_ns is None else first_ns
+            due = begin + (recorded_ns - first_ns) / 1e9 / rate
+            self._pause(due)
+            while waiting and _comes_before(waiting[0], image):
+                self._ask(waiting.pop(0), duration_s)
+            self._camera.publish(image.raw.data)
+            published_ns.append(image.stamp_ns)
+            if not 0 <= self._newest_ns - image.stamp_ns <= TIME_JUMP_NS:
+                self._newest_ns = image.stamp_ns  # unless it comes late
+        self._camera.wait_for_all_acked(Duration(seconds=5.0))
+        self._pause(time.monotonic() + SETTLE_S)
+        for sample in waiting:  # nothing moves any more: one after the other
+            self._ask(sample, duration_s)
+            self.until(self._all_answered, timeout_s)
+        self.until(self._all_answered, timeout_s)
+        self._pause(time.monotonic() + SETTLE_S)  # for evidence and further tubes
+        counts = image_counts(len(published_ns), before, self._fresh_counts())
+        return published_ns, counts, self._answers(samples)
+
+    def _all_answered(self) -> bool:
+        return self._sent.keys() <= self._tubes.keys()
+
+    def advertise(self, kind: Any, timeout_s: float) -> None:
+        """Becomes a camera of `kind`, and waits for the node. Raises: StvgError."""
+        if self._camera is not None:
+            self.destroy_publisher(self._camera)
+        self._camera = self.create_publisher(kind, self._image_topic, RELIABLE)
+        if not self.until(lambda: bool(self._camera.get_subscription_count()), timeout_s):
+            raise StvgError(
+                f"{self._image_topic}: nobody takes {kind.__name__} there; give the node's image "
+                "topic with --image, and the bag's kind of images with image.transport"
+            )
+
+    def _fresh_counts(self) -> dict[str, int] | None:
+        """The node's counts from now on, or None when it publishes no diagnostics."""
+        self._counts = None
+        self.until(lambda: self._counts is not None, 3.0)
+        return self._counts
+
+    def _pause(self, until: float) -> None:
+        """Takes answers until a moment of the monotonic clock."""
+        while (left := until - time.monotonic()) > 0:
+            rclpy.spin_once(self, timeout_sec=left)
+
+    def _ask(self, sample: Sample, duration_s: float) -> None:
+        low_ns, high_ns = asked_window(sample, self._newest_ns, duration_s)
+        self._queries.publish(
+            msg.Query(
+                id=sample.id, text=sample.query, window_start=time_message(low_ns),
+                window_end=time_message(high_ns),
+            )
+        )  # fmt: skip
+        self._sent[sample.id] = time.monotonic()
+
+    def _answers(self, samples: Sequence[Sample]) -> dict[str, LiveAnswer]:
+        found = {}
+        for sample in samples:
+            if sample.id in self._tubes:
+                arrived, messages = self._tubes[sample.id]
+                tubes = sorted(map(tube_of, messages), key=lambda tube: tube.rank)
+                evidence = self._evidence.get(sample.id)
+                found[sample.id] = LiveAnswer(
+                    tuple(tubes),
+                    None if evidence is None else evidence_of(evidence),
+                    arrived - self._sent[sample.id],
+                )
+        return found
+
+
+def _comes_before(sample: Sample, image: BagImage) -> bool:
+    """Whether the sample's command comes before an image that is due."""
+    return sample.command_ns is not None and image.stamp_ns > sample.command_ns

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Plays the images of a recording onto a topic at the recorded pace; stamps stay as they are."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+
+import rclpy
+from rclpy.duration import Duration
+from rclpy.executors import ExternalShutdownException
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CompressedImage, Image
+
+from stvg_ros.errors import StvgError
+from stvg_ros.io.bag import COMPRESSED, find_image_topic, read_raw
+
+
+def play(
+    node: Node, bag: str, *, source: str | None, topic: str, rate: float, wait_s: float
+) -> int:
+    """Publishes every image of the recording and returns how many there were.
+
+    Args:
+        node: publishes.
+        bag: the folder of the recording.
+        source: the image topic in the recording, or None for its only one.
+        topic: where to publish.
+        rate: how many times faster than recorded.
+        wait_s: how long to wait for a subscriber before the first image.
+
+    Raises:
+        RecordingError: the recording cannot be read.
+    """
+    kind = CompressedImage if find_image_topic(bag, source).type == COMPRESSED else Image
+    qos = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
+    publisher = node.create_publisher(kind, topic, qos)
+    give_up = time.monotonic() + wait_s
+    while publisher.get_subscription_count() == 0 and time.monotonic() < give_up:
+        rclpy.spin_once(node, timeout_sec=0.05)
+    begin_s = time.monotonic()
+    first_ns, count = None, 0
+    for message in read_raw(bag, source):
+        first_ns = message.recorded_ns if first_ns is None else first_ns
+        due_s = begin_s + (message.recorded_ns - first_ns) / 1e9 / rate
+        time.sleep(max(0.0, due_s - time.monotonic()))
+        publisher.publish(message.data)
+        count += 1
+    # Leaving at once would drop what the middleware has not delivered yet.
+    publisher.wait_for_all_acked(Duration(seconds=5.0))
+    return count
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point; 0 when all images were published, 1 for an unreadable recording."""
+    parser = argparse.ArgumentParser(prog="bag_player", description=__doc__)
+    parser.add_argument("bag", help="the recording's folder")
+    parser.add_argument("--from-topic", help="image topic in the recording, where it has several")
+    parser.add_argument("--topic", default="/camera/image", help="topic to publish on")
+    parser.add_argument("--rate", type=float, default=1.0, help="times the recorded pace")
+    parser.add_argument("--wait-s", type=float, default=10.0, help="longest wait for a subscriber")
+    asked = sys.argv[1:] if arguments is None else list(arguments)
+    given = parser.parse_args(rclpy.utilities.remove_ros_args(["", *asked])[1:])
+    if not given.rate > 0:
+        parser.error(f"--rate: expected more than 0, got {given.rate}")
+    rclpy.init(args=asked)
+    node = Node("bag_player")
+    try:
+        count = play(
+            node, given.bag, source=given.from_topic, topic=given.topic, rate=given.rate,
+            wait_s=given.wait_s,
+        )  # fmt: skip
+        print(f"published {count} images on {given.topic}", flush=True)
+        return 0
+    except StvgError as error:
+        print(f"bag_player: {error}", file=sys.stderr)
+        return 1
+    except (KeyboardInterrupt, ExternalShutdownException):
+        return 130
+    finally:
+        node.destroy_node()
+        rclpy.try_shutdown()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""The articulated figure: a person's pose and looks as plain shapes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import cos, pi, radians, sin
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stvg_lab.rendered.pose import Pose
+
+Rgb = tuple[int, int, int]
+Point = tuple[float, float]
+
+CARTON_REACH = 0.34  # from the feet to the middle of a carton on the floor, body heights
+_CARTON_HALF = 0.08  # body heights
+_CARTON_RGB = (176, 132, 84)
+
+
+@dataclass(frozen=True)
+class Prop:
+    """One filled shape.
+
+    Attributes:
+        points_px: `(N, 2)`; one point is a disc, two a limb with round ends, more a polygon.
+        radius_px: of the disc, or half the limb's thickness; 0 for a polygon.
+        rgb: colour.
+        body: whether it belongs to the person's box (a carton does not).
+    """
+
+    points_px: NDArray[np.float64]
+    radius_px: float
+    rgb: Rgb
+    body: bool = True
+
+
+@dataclass(frozen=True)
+class Appearance:
+    """What a person looks like.
+
+    Attributes:
+        long_hair: whether the hair falls to the shoulders.
+        hat_rgb: colour of the hat, or None without one.
+        bag: "backpack", "handbag" (hung over the shoulder) or None.
+        bag_rgb: colour of the bag, where there is one.
+    """
+
+    shirt_rgb: Rgb
+    trousers_rgb: Rgb
+    skin_rgb: Rgb
+    hair_rgb: Rgb
+    long_hair: bool = False
+    hat_rgb: Rgb | None = None
+    bag: str | None = None
+    bag_rgb: Rgb = (96, 62, 40)
+
+
+class _Frame:
+    """Places of the torso in the image, and shapes made from them."""
+
+    def __init__(self, pose: Pose, foot_px: Point, height_px: float) -> None:
+        self.tall = height_px
+        self.ground = foot_px
+        self.hip = (foot_px[0], foot_px[1] - (pose.hip + pose.lift) * height_px)
+        self.away = pose.turn > 0.5
+        self.breadth = max(0.45, abs(1 - 2 * pose.turn))
+        lean = radians(pose.lean)
+        self._up, self._across = (sin(lean), -cos(lean)), (cos(lean), sin(lean))
+
+    def at(self, along: float, sideways: float) -> Point:
+        """A point of the torso, in body heights up from the hips and to the image's right."""
+        sideways *= self.breadth
+        return (
+            self.hip[0] + self.tall * (along * self._up[0] + sideways * self._across[0]),
+            self.hip[1] + self.tall * (along * self._up[1] + sideways * self._across[1]),
+        )
+
+    def limb(self, points: list[Point], radius: float, rgb: Rgb) -> Prop:
+        return Prop(np.array(points), radius * self.tall, rgb)
+
+    def patch(self, corners: tuple[Point, ...], rgb: Rgb) -> Prop:
+        """A polygon on the torso."""
+        return Prop(np.array([self.at(*corner) for corner in corners]), 0.0, rgb)
+
+
+def figure_at(
+    pose: Pose,
+    look: Appearance,
+    *,
+    time_s: float,
+    foot_px: Point,
+    height_px: float,
+    bag_side: int = 1,
+    carton_px: float | None = None,
+    carries: bool = False,
+) -> tuple[Prop, ...]:
+    """The shapes of a person, back to front.
+
+    Args:
+        pose: what the body does.
+        look: what the person wears.
+        time_s: drives the sway of the whole body.
+        foot_px: the point on the ground between the feet.
+        height_px: of the standing person.
+        bag_side: -1 or 1, the hip at which a handbag hangs.
+        carton_px: x of the middle of a carton on the floor, or None without one.
+        carries: whether a carton is in the hands.
+    """
+    still = pose.lift == 0 and pose.foot_lifts == (0.0, 0.0)
+    sway = 0.008 * sin(2 * pi * 0.3 * time_s) if still else 0.0
+    body = _Frame(pose, (foot_px[0] + sway * height_px, foot_px[1]), height_px)
+    left, right, hands = _arms(body, pose, look)
+    props = _legs(body, pose, look)
+    pack = look.bag == "backpack"
+    corners = ((0.35, -0.1), (0.35, 0.1), (0.0, 0.085), (-0.02, -0.085))
+    if pack and not body.away:
+        wide = ((0.34, -0.15), (0.34, 0.15), (0.06, 0.15), (0.06, -0.15))
+        props.append(body.patch(wide, look.bag_rgb))
+    arms = left + right if body.away else left
+    props += arms
+    if look.long_hair and not body.away:
+        props.append(body.limb([body.at(0.46, 0), body.at(0.36, 0)], 0.07, look.hair_rgb))
+    props.append(body.limb([body.at(0.34, 0), body.at(0.38, 0)], 0.03, look.skin_rgb))
+    props.append(body.patch(corners, look.shirt_rgb))
+    props.append(body.limb([body.at(0.31, -0.085), body.at(0.31, 0.085)], 0.045, look.shirt_rgb))
+    props += _bag(body, look, bag_side)
+    props += _head(body, look)
+    if not body.away:
+        props += right
+    if carries:
+        middle = (hands[0][0] + hands[1][0]) / 2, (hands[0][1] + hands[1][1]) / 2
+        props.append(_carton(middle, height_px))
+    elif carton_px is not None:
+        props.append(_carton((carton_px, foot_px[1] - _CARTON_HALF * height_px), height_px))
+    return tuple(props)
+
+
+def _legs(body: _Frame, pose: Pose, look: Appearance) -> list[Prop]:
+    props: list[Prop] = []
+    tall, ground, hip = body.tall, body.ground, body.hip
+    for k, sign in ((0, -1), (1, 1)):
+        top = (hip[0] + sign * 0.05 * body.breadth * tall, hip[1])
+        foot = (
+            ground[0] + pose.feet[k] * body.breadth * tall,
+            ground[1] - (pose.lift + pose.foot_lifts[k] + 0.02) * tall,
+        )
+        knee = ((top[0] + foot[0]) / 2 + pose.knees[k] * tall, (top[1] + foot[1]) / 2)
+        props.append(body.limb([top, knee], 0.046, look.trousers_rgb))
+        props.append(body.limb([knee, foot], 0.037, look.trousers_rgb))
+        shoe = (foot[0] + sign * 0.025 * tall, foot[1])
+        props.append(body.limb([foot, shoe], 0.024, (40, 36, 34)))
+    return props
+
+
+def _arms(body: _Frame, pose: Pose, look: Appearance) -> tuple[list[Prop], list[Prop], list[Point]]:
+    """Both arms with sleeves and hands, and where the hands are."""
+    hands: list[Point] = []
+    arms: list[list[Prop]] = []
+    for k, sign in ((0, -1), (1, 1)):
+        shoulder = body.at(0.315, sign * 0.105)
+        upper, fore = radians(pose.arms[2 * k]), radians(pose.arms[2 * k + 1])
+        elbow = _reached(shoulder, 0.165 * body.tall, upper)
+        hand = _reached(elbow, 0.15 * body.tall, fore)
+        arms.append(
+            [
+                body.limb([shoulder, elbow], 0.034, look.shirt_rgb),
+                body.limb([elbow, hand], 0.026, look.shirt_rgb),
+                body.limb([hand], 0.03, look.skin_rgb),
+            ]
+        )
+        hands.append(hand)
+    return arms[0], arms[1], hands
+
+
+def _reached(start: Point, length_px: float, angle: float) -> Point:
+    return start[0] + length_px * sin(angle), start[1] + length_px * cos(angle)
+
+
+def _head(body: _Frame, look: Appearance) -> list[Prop]:
+    """Face and hair; from behind only hair, and long hair over the back."""
+    props = [body.limb([body.at(0.462, 0)], 0.062, look.hair_rgb)]
+    if not body.away:
+        props.append(body.limb([body.at(0.44, 0)], 0.056, look.skin_rgb))
+    else:
+        low = 0.3 if look.long_hair else 0.43
+        props.append(body.limb([body.at(0.44, 0), body.at(low, 0)], 0.06, look.hair_rgb))
+    if look.hat_rgb is not None:
+        dome = ((0.47, -0.06), (0.53, -0.05), (0.545, 0), (0.53, 0.05), (0.47, 0.06))
+        props.append(body.patch(dome, look.hat_rgb))
+        props.append(
+            body.limb([body.at(0.475, -0.085), body.at(0.475, 0.085)], 0.016, look.hat_rgb)
+        )
+    return props
+
+
+def _bag(body: _Frame, look: Appearance, side: int) -> list[Prop]:
+    """Straps and what of the bag lies in front of the torso."""
+    rgb = look.bag_rgb
+    if look.bag == "backpack" and body.away:
+        whole = ((0.34, -0.11), (0.34, 0.11), (0.05, 0.12), (0.05, -0.12))
+        return [body.patch(whole, rgb)]
+    if look.bag == "backpack":
+        return [
+            body.limb([body.at(0.34, sign * 0.07), body.at(0.1, sign * 0.085)], 0.022, rgb)
+            for sign in (-1, 1)
+        ]
+    if look.bag == "handbag":
+        x = side * (-1 if body.away else 1) * 0.12
+        corners = ((0.06, x - 0.085), (0.06, x + 0.085), (-0.1, x + 0.1), (-0.1, x - 0.1))
+        strap = body.limb([body.at(0.35, -x * 0.6), body.at(0.04, x)], 0.02, rgb)
+        return [strap, body.patch(corners, rgb)]
+    return []
+
+
+def _carton(middle: Point, tall: float) -> Prop:
+    square = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)])
+    return Prop(middle + _CARTON_HALF * tall * square, 0.0, _CARTON_RGB, body=False)
+
+
+def figure_box(props: tuple[Prop, ...]) -> NDArray[np.float64]:
+    """The box `(x1, y1, x2, y2)` around the body, cartons left out."""
+    body = [prop for prop in props if prop.body]
+    low = np.min([prop.points_px.min(0) - prop.radius_px for prop in body], axis=0)
+    high = np.max([prop.points_px.max(0) + prop.radius_px for prop in body], axis=0)
+    return np.concatenate([low, high])

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Rendered scenes as frames and as true tubes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from stvg_lab.rendered.queries import SceneQuery
+from stvg_lab.rendered.render import render
+from stvg_lab.rendered.scene import Scene
+from stvg_lab.runs.scores import FrameTube
+from stvg_ros.types import Frame
+
+
+def scene_frames(scene: Scene, start_ns: int = 0) -> Iterator[Frame]:
+    """The scene's frames at its own size, its first at `start_ns`."""
+    for index, stamp_ns in enumerate(scene.stamps_ns):
+        yield Frame(
+            start_ns + int(stamp_ns), render(scene, index), scene.width, scene.height, "camera"
+        )
+
+
+def scene_truth(scene: Scene, query: SceneQuery) -> FrameTube:
+    """The true tube on the scene's frames; the target's boxes also outside the span."""
+    count = scene.frame_count
+    if query.target is None:
+        return FrameTube.nothing(count)
+    span = np.zeros(count, np.bool_)
+    span[query.start_frame : query.end_frame] = True
+    return FrameTube(scene.boxes_xyxy_px[query.target], np.ones(count, np.bool_), span)

@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Rendered scenes as a data set on disk: HC-STVG's own files, or recordings with annotations."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stvg_lab.datasets.annotations import (
+    Annotations,
+    Entry,
+    KeyFrame,
+    checked_box,
+    write_annotations,
+)
+from stvg_lab.rendered.clips import scene_frames
+from stvg_lab.rendered.queries import SceneQuery, scene_queries, split_seed
+from stvg_lab.rendered.questions import ASKED
+from stvg_lab.rendered.scene import STAND, Scene
+from stvg_ros.errors import RecordingError
+from stvg_ros.io.bag import write_bag
+from stvg_ros.io.video import write_video
+
+FORMATS = ("hc-stvg-v1", "hc-stvg-v2", "bag")
+TOPIC = "/camera/image"
+HC_STVG_S = 20.0  # the length of its videos
+_BAG_S = 8.0
+_START_NS = 1_700_000_000 * 10**9  # when a recording begins
+Progress = Callable[[], None]
+
+
+def write_dataset(
+    folder: Path, kind: str, split: str, seed: int, count: int, progress: Progress
+) -> int:
+    """Writes `count` scenes of a split from number `seed` on.
+
+    The HC-STVG formats hold `videos/*.mp4`, 20 s each as there, and `<split>.json`, one sentence a
+    video, which always has a target; a scene without such a sentence is passed over. "bag" holds
+    for each scene a rosbag2 recording and its annotation file, with targets of every kind, present
+    and absent.
+
+    Args:
+        folder: is made; must be empty.
+        kind: one of `FORMATS`.
+        split: "train", "val" or "test".
+        seed: number of the first scene.
+        count: videos or recordings.
+        progress: called after each.
+
+    Returns:
+        The number of sentences.
+
+    Raises:
+        ValueError: an unknown format or split, or a scene outside the split.
+        RecordingError: the folder is not empty or cannot be written.
+    """
+    if kind not in FORMATS:
+        raise ValueError(f"format: expected one of {', '.join(FORMATS)}, got {kind!r}")
+    split_seed(split, seed + count - 1)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise RecordingError(f"{folder}: is not empty; choose a folder that does not exist yet")
+        if kind == "bag":
+            return _write_bags(folder, split, seed, count, progress)
+        return _write_hc_stvg(folder, kind == "hc-stvg-v2", split, seed, count, progress)
+    except OSError as error:
+        raise RecordingError(f"{folder}: cannot be written ({error})") from error
+
+
+def hc_stvg_entry(scene: Scene, query: SceneQuery, *, second: bool) -> dict[str, Any]:
+    """A sentence and its tube with HC-STVG's keys; `second` for those of version 2.
+
+    Boxes are `[x, y, w, h]`, one a frame of the tube; `st_frame` counts from 1.
+
+    Raises:
+        ValueError: the target is absent, which the format cannot say.
+    """
+    if query.target is None:
+        raise ValueError(f"HC-STVG has no absent targets; the query {query.text!r} has one")
+    boxes = scene.boxes_xyxy_px[query.target, query.start_frame : query.end_frame].astype(float)
+    sides = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
+    tube = {
+        "bbox": np.round(sides, 2).tolist(),
+        "st_time": query.start_frame / scene.fps,
+        "ed_time": query.end_frame / scene.fps,
+        "st_frame": query.start_frame + 1,
+        "img_num": scene.frame_count,
+    }
+    if second:
+        return {**tube, "img_size": [scene.height, scene.width], "English": query.text}
+    return {**tube, "width": scene.width, "height": scene.height, "caption": query.text}
+
+
+def _write_hc_stvg(
+    folder: Path, second: bool, split: str, seed: int, count: int, progress: Progress
+) -> int:
+    videos = folder / "videos"
+    videos.mkdir()
+    written: dict[str, Any] = {}
+    for number, scene in _scenes(split, seed, HC_STVG_S):
+        stories = [q for q in _sentences(scene) if q.kind == "sentence" and _in_view(scene, q)]
+        if not stories:
+            continue
+        query = stories[int(np.random.default_rng((number, 2)).integers(len(stories)))]
+        name = f"{split}_{number:07d}.mp4"
+        images = (frame.image for frame in scene_frames(scene))
+        write_video(videos / name, images, scene.stamps_ns.tolist())
+        written[name] = hc_stvg_entry(scene, query, second=second)
+        progress()
+        if len(written) == count:
+            break
+    text = json.dumps(written, indent=1)
+    (folder / f"{split}.json").write_text(text + "\n", "utf-8")
+    return len(written)
+
+
+def _write_bags(folder: Path, split: str, seed: int, count: int, progress: Progress) -> int:
+    sentences = 0
+    for number, scene in _scenes(split, seed, _BAG_S):
+        name = f"{split}_{number:07d}"
+        frames = scene_frames(scene, _START_NS)
+        write_bag(folder / name, frames, topic=TOPIC, compressed=True)
+        rng = np.random.default_rng((number, 2))
+        entries: list[Entry] = []
+        for kind in ASKED:
+            for present in (True, False):
+                fitting = [
+                    query
+                    for query in _sentences(scene)
+                    if query.kind == kind and (query.target is not None) == present
+                ]
+                if fitting:
+                    query = fitting[int(rng.integers(len(fitting)))]
+                    label = f"{kind}-{'present' if present else 'absent'}"
+                    entries.append(_entry(scene, query, label))
+        annotations = Annotations(tuple(entries), name, TOPIC, (scene.width, scene.height))
+        write_annotations(folder / f"{name}.json", annotations)
+        sentences += len(entries)
+        progress()
+        if number == seed + count - 1:
+            break
+    return sentences
+
+
+def _scenes(split: str, seed: int, duration_s: float) -> Iterator[tuple[int, Scene]]:
+    number = seed
+    while True:
+        yield number, Scene.from_seed(split_seed(split, number), duration_s=duration_s)
+        number += 1
+
+
+def _in_view(scene: Scene, query: SceneQuery) -> bool:
+    """Whether there is a target with a box in every frame of its span."""
+    if query.target is None:
+        return False
+    boxes = scene.boxes_xyxy_px[query.target, query.start_frame : query.end_frame]
+    return bool((boxes[:, 2:] - boxes[:, :2] > 1).all())
+
+
+def _sentences(scene: Scene) -> list[SceneQuery]:
+    """What can be asked about the scene, each in a wording of its own; nothing about standing."""
+    return [query for query in scene_queries(scene, seed=2) if query.act != STAND]
+
+
+def _entry(scene: Scene, query: SceneQuery, label: str) -> Entry:
+    """The annotation of a query, with a key frame at every frame where the target is in view."""
+    if query.target is None:
+        return Entry(label, query.text, None)
+    size_px = scene.width, scene.height
+    stamps = (_START_NS + scene.stamps_ns).tolist()
+    keys = []
+    for frame in range(query.start_frame, query.end_frame):
+        box = checked_box(scene.boxes_xyxy_px[query.target, frame].tolist(), size_px)
+        if not isinstance(box, str):
+            keys.append(KeyFrame(stamps[frame], box))
+    span_ns = stamps[query.start_frame], stamps[query.end_frame - 1]
+    return Entry(label, query.text, span_ns, tuple(keys))

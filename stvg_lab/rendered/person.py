@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""People of a scene: their looks, where they are, and what they do when."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from stvg_lab.rendered.character import CARTON_REACH, Appearance, Prop, figure_at
+from stvg_lab.rendered.pose import pose_at
+
+ACTIONS = (
+    "walk_left",
+    "walk_right",
+    "wave",
+    "jump",
+    "sit",
+    "pick_up",
+    "put_down",
+    "turn",
+    "meet",
+)
+STAND = "stand"
+LIFTS = ("pick_up", "put_down")  # a carton changes between the floor and the hands half way
+
+
+@dataclass(frozen=True)
+class Act:
+    """One action of a person in the frames `[start_frame, end_frame)`.
+
+    Attributes:
+        name: one of `ACTIONS`.
+        to_x_px: where the feet are at the end; a walk moves, other actions stay.
+        side: -1 or 1, the arm that waves or greets, or the side of the carton.
+    """
+
+    name: str
+    start_frame: int
+    end_frame: int
+    to_x_px: float
+    side: int
+
+    def __post_init__(self) -> None:
+        if self.name not in ACTIONS:
+            raise ValueError(f"Act.name: expected one of {ACTIONS}, got {self.name!r}")
+        if not 0 <= self.start_frame < self.end_frame:
+            raise ValueError(
+                f"Act: expected 0 <= start < end, got [{self.start_frame}, {self.end_frame})"
+            )
+
+    def share(self, frame: int) -> float:
+        """How much of the action is done in a frame, 0 to 1."""
+        done = (frame - self.start_frame) / (self.end_frame - self.start_frame)
+        return min(1.0, max(0.0, done))
+
+
+@dataclass(frozen=True)
+class Person:
+    """A person: looks, the place of the feet at the first frame, and up to two actions.
+
+    Attributes:
+        shirt: name of the shirt's colour.
+        bag_side: -1 or 1, the hip at which a handbag hangs.
+        box_side: -1 or 1 for a carton on that side, 0 for none. One who lifts it carries it to the
+            end; one who lays it down has it in the hands from the beginning.
+    """
+
+    shirt: str
+    look: Appearance
+    height_px: float
+    x_px: float
+    ground_y_px: float
+    phase: float
+    acts: tuple[Act, ...] = ()
+    bag_side: int = 1
+    box_side: int = 0
+
+    @property
+    def bag(self) -> str | None:
+        """The kind of bag that the person has."""
+        return self.look.bag
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """Names of what the person does, `("stand",)` for one who does nothing else."""
+        return tuple(act.name for act in self.acts) or (STAND,)
+
+    def act_at(self, frame: int) -> Act | None:
+        """The action under way in a frame."""
+        return next((a for a in self.acts if a.start_frame <= frame < a.end_frame), None)
+
+    def x_at(self, frame: int) -> float:
+        """Where the feet are in a frame."""
+        x = self.x_px
+        for act in self.acts:
+            share = act.share(frame)
+            x = (1 - share) * x + share * act.to_x_px
+        return x
+
+    def carries(self, frame: int) -> bool:
+        """Whether a carton is in the hands in a frame."""
+        lift = self._lift
+        if lift is None:
+            return False
+        return (lift.share(frame) >= 0.5) == (lift.name == "pick_up")
+
+    def figure(self, frame: int, fps: float) -> tuple[Prop, ...]:
+        """The shapes of the body in a frame, back to front (see `figure.figure_at`)."""
+        act = self.act_at(frame)
+        name, share, side = STAND, 0.0, 1
+        if act is not None:
+            name, share, side = act.name, act.share(frame), act.side
+        time_s = frame / fps + self.phase
+        carries = self.carries(frame)
+        return figure_at(
+            pose_at(name, share, time_s, side, carries),
+            self.look,
+            time_s=time_s,
+            foot_px=(self.x_at(frame), self.ground_y_px),
+            height_px=self.height_px,
+            bag_side=self.bag_side,
+            carton_px=self._carton_px,
+            carries=carries,
+        )
+
+    @property
+    def _lift(self) -> Act | None:
+        return next((act for act in self.acts if act.name in LIFTS), None)
+
+    @property
+    def _carton_px(self) -> float | None:
+        """Where the carton lies while it is on the floor."""
+        if not self.box_side:
+            return None
+        x = self.x_px if self._lift is None else self.x_at(self._lift.start_frame)
+        return x + self.box_side * CARTON_REACH * self.height_px

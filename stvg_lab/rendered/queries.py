@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Sentences about a scene, each with the person it means and when, or with nobody at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stvg_lab.rendered.query_templates import (
+    BAGS,
+    COMMANDS,
+    KINDS,
+    LOOKS,
+    NOUNS,
+    SIDES,
+    VERBS,
+    phrased,
+    vocabulary,
+)
+from stvg_lab.rendered.scene import ACTIONS, SHIRTS, STAND, Person, Scene
+from stvg_ros.boxes import Boxes
+
+__all__ = [
+    "BAGS",
+    "COMMANDS",
+    "KINDS",
+    "LOOKS",
+    "NOUNS",
+    "SIDES",
+    "VERBS",
+    "SceneQuery",
+    "TrueTube",
+    "beside",
+    "does",
+    "has_bag",
+    "matching",
+    "phrased",
+    "query_for",
+    "scene_queries",
+    "scene_tube",
+    "spans",
+    "split_seed",
+    "vocabulary",
+]
+
+SPLITS = ("train", "val", "test")
+SPLIT_SEEDS = 10_000_000  # seeds in each split
+
+
+@dataclass(frozen=True)
+class SceneQuery:
+    """A sentence with its answer.
+
+    Attributes:
+        text: the whole query.
+        attribute: its static part such as "the person in red", or "" where it has none.
+        action: its dynamic part such as "the person who waves", or "" where it has none.
+        target: index of the one person meant, or None when the scene has nobody like that.
+        start_frame: first frame in which the description holds (0 for an absent target).
+        end_frame: the frame after the last one (0 for an absent target).
+        kind: one of `KINDS`.
+        shirt: the colour that was named, or None; in a relation the other person's.
+        act: the action that was named (a key of `VERBS`), or None.
+        bag: the bag that was named (a key of `BAGS`), or None.
+        side: "left" or "right" of the other person in a relation, else None.
+    """
+
+    text: str
+    attribute: str
+    action: str
+    target: int | None
+    start_frame: int
+    end_frame: int
+    kind: str
+    shirt: str | None
+    act: str | None
+    bag: str | None = None
+    side: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class TrueTube:
+    """Where and when a target is: stamps `(N,)` ns and boxes `(N, 4)` of the frames in the span."""
+
+    stamps_ns: NDArray[np.int64]
+    boxes_xyxy_px: Boxes
+    start_frame: int
+    end_frame: int
+
+
+def split_seed(split: str, index: int) -> int:
+    """The seed of a split's scene number `index`; the splits' seeds never meet.
+
+    Raises:
+        ValueError: an unknown split, or an index outside the split's range.
+    """
+    if split not in SPLITS:
+        raise ValueError(f"split: expected one of {SPLITS}, got {split!r}")
+    if not 0 <= index < SPLIT_SEEDS:
+        raise ValueError(f"index: expected 0 to {SPLIT_SEEDS - 1}, got {index}")
+    return SPLITS.index(split) * SPLIT_SEEDS + index
+
+
+def does(actions: tuple[str, ...], act: str) -> bool:
+    """Whether somebody with these actions does `act`."""
+    return act in actions or (act == "walk" and any(a.startswith("walk_") for a in actions))
+
+
+def has_bag(person: Person, bag: str) -> bool:
+    """Whether the person has that bag; "bag" stands for either kind."""
+    return person.bag is not None and bag in ("bag", person.bag)
+
+
+def matching(
+    scene: Scene, shirt: str | None, act: str | None, bag: str | None = None
+) -> tuple[int, ...]:
+    """Indices of the people with that shirt and bag who do that; None fits everybody."""
+    return tuple(
+        index
+        for index, person in enumerate(scene.people)
+        if (shirt is None or person.shirt == shirt)
+        and (bag is None or has_bag(person, bag))
+        and (act is None or does(person.actions, act))
+    )
+
+
+def beside(scene: Scene, side: str, anchor: int) -> tuple[int, ...] | None:
+    """Who is on that side of the anchor through the whole scene; None where somebody crosses.
+
+    Closer than a fiftieth of the image's width counts as crossing.
+    """
+    away = scene.feet_px - scene.feet_px[anchor]
+    if side == "left":
+        away = -away
+    gap = scene.width / 50
+    others = [index for index in range(len(scene.people)) if index != anchor]
+    if any(away[i].max() > -gap and away[i].min() < gap for i in others):
+        return None
+    return tuple(index for index in others if away[index].min() > 0)
+
+
+def spans(scene: Scene, person: int, act: str | None) -> tuple[tuple[int, int], ...]:
+    """The frame ranges in which the person does `act`; the whole scene for looks and standing."""
+    if act is None or act == STAND:
+        return ((0, scene.frame_count),)
+    acts = scene.people[person].acts
+    return tuple((a.start_frame, a.end_frame) for a in acts if does((a.name,), act))
+
+
+def query_for(
+    scene: Scene,
+    kind: str,
+    shirt: str | None,
+    act: str | None,
+    rng: np.random.Generator | None = None,
+    *,
+    bag: str | None = None,
+    side: str | None = None,
+) -> SceneQuery | None:
+    """The query that names this, or None where its answer is not unique (see `phrased`)."""
+    text, attribute, action = phrased(rng, kind, shirt, act, bag=bag, side=side)
+    people: tuple[int, ...] | None = matching(scene, shirt, act, bag)
+    if side is not None and people is not None:
+        people = beside(scene, side, people[0]) if len(people) == 1 else None
+    if people is None or len(people) > 1:
+        return None
+    if not people:
+        return SceneQuery(text, attribute, action, None, 0, 0, kind, shirt, act, bag, side)
+    found = spans(scene, people[0], act)
+    if len(found) != 1:
+        return None
+    return SceneQuery(text, attribute, action, people[0], *found[0], kind, shirt, act, bag, side)
+
+
+def scene_queries(scene: Scene, seed: int | None = None) -> tuple[SceneQuery, ...]:
+    """Every query with one target in the scene, and each with an absent one.
+
+    Absent combinations are swapped ones where possible: somebody wears the shirt and somebody
+    else does the action; somebody stands on the other side of the person that a relation names.
+
+    Args:
+        scene: what the sentences are about.
+        seed: draws the wordings; None takes the plainest ones.
+    """
+    rng = None if seed is None else np.random.default_rng((seed, scene.seed))
+    shirts = {person.shirt for person in scene.people}
+    acts = {act for person in scene.people for act in person.actions}
+    bags = [bag for bag in BAGS if any(has_bag(person, bag) for person in scene.people)]
+    queries = [query_for(scene, "attribute", shirt, None, rng) for shirt in SHIRTS]
+    queries += [query_for(scene, "attribute", None, None, rng, bag=bag) for bag in BAGS]
+    for act in (*ACTIONS, STAND, "walk"):
+        queries.append(query_for(scene, "action", None, act, rng))
+    for kind, act in product(("combined", "command", "sentence"), (*ACTIONS, STAND)):
+        if act in acts:
+            worn = [shirt for shirt in SHIRTS if shirt in shirts]
+            queries += [query_for(scene, kind, shirt, act, rng) for shirt in worn]
+            queries += [query_for(scene, kind, None, act, rng, bag=bag) for bag in bags]
+    for side, shirt in product(SIDES, SHIRTS):
+        queries.append(query_for(scene, "relation", shirt, None, rng, side=side))
+    return tuple(query for query in queries if query is not None)
+
+
+def scene_tube(scene: Scene, query: SceneQuery) -> TrueTube:
+    """Stamps and boxes of the target inside the query's span; empty for an absent target."""
+    span = slice(query.start_frame, query.end_frame)
+    boxes = np.zeros((0, 4), np.float32)
+    if query.target is not None:
+        boxes = scene.boxes_xyxy_px[query.target, span]
+    return TrueTube(scene.stamps_ns[span], boxes, query.start_frame, query.end_frame)

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Draws a scene at any size: vectors at twice the size, then averaged down."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from stvg_lab.rendered.character import Prop
+from stvg_lab.rendered.room import RoomBackdrop
+from stvg_lab.rendered.scene import Scene
+
+_SHIFT = 4  # fractional bits of OpenCV's coordinates
+
+
+def render(
+    scene: Scene, frame_index: int, width: int | None = None, height: int | None = None
+) -> NDArray[np.uint8]:
+    """One frame, `(height, width, 3)` RGB uint8; the scene's own size by default.
+
+    Raises:
+        ValueError: the frame is not in the scene or the size is not positive.
+    """
+    width = scene.width if width is None else width
+    height = scene.height if height is None else height
+    if not 0 <= frame_index < scene.frame_count:
+        raise ValueError(f"frame_index: expected 0 to {scene.frame_count - 1}, got {frame_index}")
+    if width < 1 or height < 1:
+        raise ValueError(f"size: expected 1 x 1 or more, got {width} x {height}")
+    scale = np.array([2 * width / scene.width, 2 * height / scene.height])
+    shake = scene.shake_px[frame_index]
+    canvas = _background(scene.background, 2 * width, 2 * height)
+    if shake.any():
+        move = np.array([[1, 0, shake[0] * scale[0]], [0, 1, shake[1] * scale[1]]], np.float64)
+        canvas = cv2.warpAffine(
+            canvas, move, (2 * width, 2 * height), borderMode=cv2.BORDER_REPLICATE
+        )
+    else:
+        canvas = canvas.copy()
+    for person in sorted(scene.people, key=lambda person: person.ground_y_px):
+        for prop in person.figure(frame_index, scene.fps):
+            _draw(canvas, prop, shake, scale)
+    for prop in scene.foreground:
+        _draw(canvas, prop, shake, scale)
+    image = cv2.resize(canvas, (width, height), interpolation=cv2.INTER_AREA)
+    return _with_noise(image, scene, frame_index)
+
+
+def render_all(
+    scene: Scene, width: int | None = None, height: int | None = None
+) -> NDArray[np.uint8]:
+    """Every frame, `(F, height, width, 3)` RGB uint8."""
+    return np.stack([render(scene, i, width, height) for i in range(scene.frame_count)])
+
+
+def _draw(
+    canvas: NDArray[np.uint8], prop: Prop, shake: NDArray[np.float32], scale: NDArray[np.float64]
+) -> None:
+    # The centre of pixel i lies at i + 0.5.
+    points = (prop.points_px + shake) * scale - 0.5
+    fixed = np.round(points * (1 << _SHIFT)).astype(np.int32)
+    size = float(np.sqrt(scale[0] * scale[1]))
+    if len(fixed) == 1:
+        radius = round(prop.radius_px * size * (1 << _SHIFT))
+        cv2.circle(canvas, fixed[0].tolist(), radius, prop.rgb, -1, cv2.LINE_AA, _SHIFT)
+    elif prop.radius_px:
+        thickness = max(1, round(2 * prop.radius_px * size))
+        first, last = fixed.tolist()
+        cv2.line(canvas, first, last, prop.rgb, thickness, cv2.LINE_AA, _SHIFT)
+    else:
+        cv2.fillPoly(canvas, [fixed], prop.rgb, cv2.LINE_AA, _SHIFT)
+
+
+@lru_cache(maxsize=16)
+def _background(background: RoomBackdrop, width: int, height: int) -> NDArray[np.uint8]:
+    """The empty room, `(height, width, 3)`; shared, so callers copy before drawing."""
+    canvas = np.empty((height, width, 3), np.uint8)
+    edge = min(height - 1, max(1, round(background.horizon * height)))
+    for rows, first, last in (
+        (canvas[:edge], background.wall_top, background.wall_bottom),
+        (canvas[edge:], background.floor_far, background.floor_near),
+    ):
+        share = np.linspace(0, 1, len(rows))[:, None]
+        rows[:] = (np.array(first) * (1 - share) + np.array(last) * share)[:, None]
+    for x1, y1, x2, y2, rgb in background.furniture:
+        low = round(x1 * width), round(y1 * height)
+        high = round(x2 * width), round(y2 * height)
+        cv2.rectangle(canvas, low, high, rgb, -1)
+        darker = tuple(int(0.7 * value) for value in rgb)
+        cv2.rectangle(canvas, low, high, darker, max(1, width // 320))
+    return canvas
+
+
+@lru_cache(maxsize=1)
+def _noise_tile() -> NDArray[np.float32]:
+    return np.random.default_rng(0).normal(0, 1, 1 << 20).astype(np.float32)
+
+
+def _with_noise(image: NDArray[np.uint8], scene: Scene, frame_index: int) -> NDArray[np.uint8]:
+    if scene.noise == 0 and scene.gain == 1:
+        return image
+    tile = _noise_tile()
+    start = int(np.random.default_rng((scene.seed, frame_index)).integers(len(tile)))
+    repeats = -(-(image.size + start) // len(tile))
+    noise = np.tile(tile, repeats)[start : start + image.size].reshape(image.shape)
+    noisy = image.astype(np.float32) * scene.gain + scene.noise * noise
+    return np.clip(noisy + 0.5, 0, 255).astype(np.uint8)

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Scenes of articulated people who act, drawn at random from a seed.
+
+A `Scene` holds what there is to know (who wears what, who does what and when); `render` draws it.
+Lengths are pixels of the scene's own size; frame ranges are half open, `[start, end)`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stvg_lab.rendered.character import Prop, figure_box
+from stvg_lab.rendered.person import ACTIONS, STAND, Act, Person
+from stvg_lab.rendered.room import RoomBackdrop, draw_background, draw_foreground
+from stvg_lab.rendered.scene_generator import MOST_PEOPLE, SHIRTS, draw_cast
+from stvg_ros.boxes import Boxes
+
+__all__ = ["ACTIONS", "SHIRTS", "STAND", "Act", "Person", "RoomBackdrop", "Scene"]
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """A rendered video before it is rendered.
+
+    Attributes:
+        shake_px: `(F, 2)` float32, how far the camera's pan and jitter shift each frame.
+        foreground: shapes before everybody, which the camera's motion shifts as well.
+        noise: standard deviation of the pixel noise, grey levels.
+        gain: factor on all brightnesses.
+    """
+
+    seed: int
+    width: int
+    height: int
+    fps: float
+    frame_count: int
+    people: tuple[Person, ...]
+    background: RoomBackdrop
+    foreground: tuple[Prop, ...]
+    shake_px: NDArray[np.float32]
+    noise: float
+    gain: float
+
+    @classmethod
+    def from_seed(
+        cls,
+        seed: int,
+        *,
+        people: int | None = None,
+        duration_s: float = 8.0,
+        fps: float = 10.0,
+        width: int = 640,
+        height: int = 480,
+        difficulty: float = 0.5,
+    ) -> Scene:
+        """Draws a scene; equal arguments give equal scenes.
+
+        Args:
+            seed: 0 or more.
+            people: 1 to 6 people, or None to draw 2 to 6, mostly up to 4.
+            duration_s: length of the video.
+            fps: frames a second.
+            width: of the scene's images, pixels.
+            height: of the scene's images, pixels.
+            difficulty: 0 for a clean picture, a still camera and nothing in front of the people,
+                1 for the noisiest one.
+
+        Raises:
+            ValueError: an argument outside its range.
+        """
+        frames = round(duration_s * fps) if np.isfinite(duration_s * fps) else 0
+        if seed < 0:
+            raise ValueError(f"seed: expected 0 or more, got {seed}")
+        if people is not None and not 1 <= people <= MOST_PEOPLE:
+            raise ValueError(f"people: expected 1 to {MOST_PEOPLE}, got {people}")
+        if not fps > 0 or frames < 20:
+            raise ValueError(
+                f"expected at least 20 frames, got duration_s={duration_s} x fps={fps}; "
+                "ask for a longer scene"
+            )
+        if width < 64 or height < 64:
+            raise ValueError(f"size: expected at least 64 x 64, got {width} x {height}")
+        if not 0 <= difficulty <= 1:
+            raise ValueError(f"difficulty: expected 0 to 1, got {difficulty}")
+        rng = np.random.default_rng(seed)
+        return cls(
+            seed=seed,
+            width=width,
+            height=height,
+            fps=fps,
+            frame_count=frames,
+            people=draw_cast(rng, people, frames, width, height),
+            background=draw_background(rng),
+            foreground=draw_foreground(rng, width, height, 0.5 * difficulty),
+            shake_px=_camera(rng, frames, width, difficulty),
+            noise=float(rng.uniform(0, 8) * difficulty),
+            gain=float(1 + rng.uniform(-0.3, 0.2) * difficulty),
+        )
+
+    @cached_property
+    def boxes_xyxy_px(self) -> Boxes:
+        """True boxes of every person, `(P, F, 4)` float32, clipped to the image."""
+        boxes = np.zeros((len(self.people), self.frame_count, 4), np.float32)
+        limit = np.array([self.width, self.height] * 2, np.float32)
+        for index, person in enumerate(self.people):
+            for frame in range(self.frame_count):
+                box = figure_box(person.figure(frame, self.fps))
+                boxes[index, frame] = box + np.tile(self.shake_px[frame], 2)
+        return np.clip(boxes, 0, limit).astype(np.float32)
+
+    @cached_property
+    def feet_px(self) -> NDArray[np.float64]:
+        """Where everybody stands before the camera moves, `(P, F)`."""
+        frames = range(self.frame_count)
+        return np.array([[person.x_at(frame) for frame in frames] for person in self.people])
+
+    @property
+    def stamps_ns(self) -> NDArray[np.int64]:
+        """Stamps of the frames, `(F,)`, the first at 0."""
+        return np.round(np.arange(self.frame_count) * 1e9 / self.fps).astype(np.int64)
+
+
+def _camera(
+    rng: np.random.Generator, frames: int, width: int, difficulty: float
+) -> NDArray[np.float32]:
+    """Shifts of a hand-held camera that pans slowly to one side, or there and back, `(F, 2)`."""
+    shaky, pans = rng.random(2) < (0.6 * difficulty, 0.5 * difficulty)
+    shift = rng.normal(0, 0.0012 * width * difficulty, (frames, 2)) * shaky
+    reach = rng.uniform(0.012, 0.035) * width * rng.choice((-1, 1)) * pans
+    turns = rng.choice((0.5, 1.0))
+    shift[:, 0] += reach * np.cos(2 * np.pi * turns * np.arange(frames) / frames)
+    return np.asarray(shift, np.float32)

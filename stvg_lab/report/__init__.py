@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""What a run gave, for people and for programs: one HTML file, and JSON and CSV beside it."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from stvg_lab.report.page import page
+from stvg_lab.report.pictures import draw, found_rows, truth_rows
+from stvg_lab.report.sample import ANSWER
+from stvg_lab.runs.records import CONFIG, ENVIRONMENT, SUMMARY, Result, read_json, read_results
+from stvg_lab.runs.scores import REFERENCES
+from stvg_lab.runs.summary import summary
+from stvg_ros.errors import RecordingError
+
+FORMAT = "stvg_ros report 1"
+MAX_PICTURE_BYTES = 12 * 1024**2
+SCORES = ("t_iou", "v_iou", "gt_v_iou")
+COLUMNS = (
+    "id", "group", "query", "outcome", "error_code", "error", *SCORES, "true_start_s", "true_end_s",
+    "found_start_s", "found_end_s", "confidence", *(f"{name}_v_iou" for name in REFERENCES),
+    "read_s", "ground_s", "latency_s", "path", "member", "topic",
+)  # fmt: skip
+
+
+def write_report(run_dir: Path, out: Path, *, pictures: int = 20) -> tuple[Path, Path, Path]:
+    """Writes `out` and, with its name, a `.json` and a `.csv` file.
+
+    Args:
+        run_dir: folder of a run.
+        out: the HTML file; it holds all that it shows.
+        pictures: so many samples have pictures, the worst first.
+
+    Returns:
+        The three files.
+
+    Raises:
+        RecordingError: the folder is no run or has no results yet, or a file cannot be written.
+    """
+    results = worst_first(read_results(run_dir))
+    if not results:
+        raise RecordingError(f"{run_dir}: has no results yet; run or resume the evaluation first")
+    paths = out, out.with_suffix(".json"), out.with_suffix(".csv")
+    if len(set(paths)) < 3:
+        raise RecordingError(f"{out}: JSON and CSV get its name; choose one that ends in .html")
+    facts = {
+        name.removesuffix(".json"): read_json(run_dir / name)
+        for name in (CONFIG, ENVIRONMENT, SUMMARY)
+        if (run_dir / name).exists()
+    }
+    # Anew from the results, which a resumed run may have more of than its summary counted.
+    table = summary(
+        results,
+        convention=facts.get("config", {}).get("convention", "frames"),
+        planned=facts.pop("summary", {}).get("planned", len(results)),
+    )
+    drawn, reasons = draw(results[:pictures], MAX_PICTURE_BYTES)
+    rows = [sample_row(result) for result in results]
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(page(run_dir.resolve().name, results, table, facts, drawn, reasons), "utf-8")
+        values = {**table, "format": FORMAT, "samples": rows}
+        paths[1].write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", "utf-8")
+        with paths[2].open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, COLUMNS)
+            writer.writeheader()
+            writer.writerows(rows)
+    except OSError as error:
+        raise RecordingError(f"{out}: cannot be written ({error})") from error
+    return paths
+
+
+def worst_first(results: Sequence[Result]) -> list[Result]:
+    """By vIoU; an absent target counts 1 where it was not found, else 0. Failures lead."""
+
+    def goodness(result: Result) -> tuple[float, bool, float, float, str]:
+        if result.scores:
+            score = result.scores[ANSWER]
+            values = score.v_iou, score.t_iou, score.gt_v_iou
+        else:
+            values = (float(result.outcome == "not_found"),) * 3
+        return values[0], result.outcome != "failed", *values[1:], result.id
+
+    return sorted(results, key=goodness)
+
+
+def sample_row(result: Result) -> dict[str, Any]:
+    """A sample's values by `COLUMNS`; None where there is none. Seconds from its first frame."""
+    row: dict[str, Any] = dict.fromkeys(COLUMNS)
+    row.update(vars(result.source))
+    for name in ("id", "group", "query", "outcome", "error_code", "error"):
+        row[name] = getattr(result, name)
+    for name, score in result.scores.items():
+        if name == ANSWER:
+            row.update({key: getattr(score, key) for key in SCORES})
+        elif name in REFERENCES:
+            row[f"{name}_v_iou"] = score.v_iou
+    for name, frames in (("true", truth_rows(result)), ("found", found_rows(result))):
+        if len(frames):
+            start_s, end_s = (result.stamps_ns[frames[[0, -1]]] - result.stamps_ns[0]) / 1e9
+            row[f"{name}_start_s"], row[f"{name}_end_s"] = float(start_s), float(end_s)
+    if result.tubes:
+        row["confidence"] = result.tubes[0].confidence
+    for name in ("read", "ground", "latency"):
+        row[f"{name}_s"] = result.timings_s.get(name)
+    return row

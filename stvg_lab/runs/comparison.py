@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Two runs side by side, sample by sample: paired bootstrap intervals and permutation tests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stvg_lab.runs.records import CONFIG, ENVIRONMENT, Result, read_json, read_results
+from stvg_lab.runs.summary import ALL, METRICS, NOTHING
+from stvg_ros.errors import ConfigError, RecordingError
+
+RESAMPLES, PERMUTATIONS, BLOCK = 1000, 10_000, 500
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One metric of two runs over the same samples.
+
+    Attributes:
+        first: mean of the first run.
+        second: mean of the second run.
+        low: lower end of the 95 % interval of the mean difference, second minus first.
+        high: its upper end.
+        p: two-sided p-value of the permutation test: how often chance alone, swapping the runs
+            sample by sample, makes a difference at least as large.
+    """
+
+    first: float
+    second: float
+    low: float
+    high: float
+    p: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two runs.
+
+    Attributes:
+        convention: of the scores.
+        groups: differences by metric, by group.
+        samples: how many samples each group has.
+        only: how many samples only the first, and only the second run has; they are left out.
+        settings: what the runs were asked differently: name, first, second.
+    """
+
+    convention: str
+    groups: Mapping[str, Mapping[str, Difference]]
+    samples: Mapping[str, int]
+    only: tuple[int, int]
+    settings: tuple[tuple[str, Any, Any], ...]
+
+
+def compare(
+    first: Path, second: Path, convention: str | None = None, *, seed: int = 0
+) -> Comparison:
+    """Compares the runs of two folders on the samples that both have; a failed one counts 0.
+
+    Args:
+        first: folder of a run.
+        second: folder of another run of the same data.
+        convention: None for the one that both runs used.
+        seed: of resampling and permutations.
+
+    Raises:
+        RecordingError: a folder is no run, or the runs share no sample.
+        ConfigError: the runs used different conventions and none is named.
+    """
+    configs = [read_json(folder / CONFIG) for folder in (first, second)]
+    used = {config["convention"] for config in configs}
+    if convention is None and len(used) > 1:
+        raise ConfigError(
+            f"the runs used the conventions {' and '.join(sorted(used))}; name one of them with "
+            "--convention"
+        )
+    name = "answer" if convention is None else f"answer@{convention}"
+    left, right = ({r.id: r for r in read_results(folder)} for folder in (first, second))
+    shared = sorted(left.keys() & right.keys())
+    if not shared:
+        raise RecordingError(f"{first} and {second}: the runs have no sample in common")
+    members: dict[str, list[str]] = {}
+    for key in shared:
+        members.setdefault(left[key].group, []).append(key)
+    if len(members) > 1:
+        members[ALL] = shared
+    groups, samples = {}, {}
+    for group, keys in members.items():
+        pairs = [(left[key], right[key]) for key in keys]
+        groups[group] = _differences(pairs, name, seed)
+        samples[group] = len(pairs)
+    return Comparison(
+        convention or used.pop(),
+        groups,
+        samples,
+        (len(left) - len(shared), len(right) - len(shared)),
+        _settings(configs, (first, second)),
+    )
+
+
+def _differences(
+    pairs: Sequence[tuple[Result, Result]], name: str, seed: int
+) -> dict[str, Difference]:
+    """By metric; "refused" for absent targets."""
+    found: dict[str, Difference] = {}
+    present = [pair for pair in pairs if pair[0].scores]
+    absent = [pair for pair in pairs if not pair[0].scores]
+    if present:
+        first, second = (
+            np.array([_columns(pair[side], name) for pair in present]) for side in (0, 1)
+        )
+        found |= dict(zip(METRICS, paired(first, second, seed=seed), strict=True))
+    if absent:
+        first, second = (
+            np.array([[pair[side].outcome == "not_found"] for pair in absent], np.float64)
+            for side in (0, 1)
+        )
+        found["refused"] = paired(first, second, seed=seed)[0]
+    return found
+
+
+def _columns(result: Result, name: str) -> list[float]:
+    """A sample's contribution to each of `METRICS`."""
+    score = result.scores.get(name, NOTHING)
+    return [score.t_iou, score.v_iou, score.v_iou > 0.3, score.v_iou > 0.5, score.gt_v_iou]
+
+
+def paired(
+    first: NDArray[np.float64], second: NDArray[np.float64], *, seed: int = 0
+) -> list[Difference]:
+    """Differences of the means of columns; equal arguments give equal results.
+
+    Args:
+        first: `(n, k)`, a row a sample.
+        second: `(n, k)`, the same samples.
+        seed: of resampling and permutations.
+
+    Raises:
+        ValueError: other shapes, or no samples.
+    """
+    if first.shape != second.shape or first.ndim != 2 or not len(first):
+        raise ValueError(f"expected two arrays (n, k), got {first.shape} and {second.shape}")
+    gaps = np.asarray(second - first, np.float64)
+    rng = np.random.default_rng(seed)
+    count, observed = len(gaps), gaps.mean(axis=0)
+    means = np.concatenate(
+        [
+            gaps[rng.integers(count, size=(BLOCK // 10, count))].mean(axis=1)
+            for _ in range(RESAMPLES * 10 // BLOCK)
+        ]
+    )
+    low, high = np.quantile(means, [0.025, 0.975], axis=0)
+    as_large = np.zeros(gaps.shape[1])
+    for _ in range(PERMUTATIONS // BLOCK):
+        signs = 1.0 - 2.0 * rng.integers(2, size=(BLOCK, count))
+        # A hair below the observed difference: equal ones must count whatever the rounding.
+        as_large += (np.abs(signs @ gaps / count) >= np.abs(observed) - 1e-12).sum(axis=0)
+    p = (1 + as_large) / (1 + PERMUTATIONS)
+    ends = zip(first.mean(axis=0), second.mean(axis=0), low, high, p, strict=True)
+    return [Difference(*map(float, values)) for values in ends]
+
+
+def _settings(
+    configs: Sequence[dict[str, Any]], folders: tuple[Path, Path]
+) -> tuple[tuple[str, Any, Any], ...]:
+    """What the runs were asked differently, and the weights where they differ."""
+    one, two = (config["settings"] for config in configs)
+    names = sorted({*one, *two})
+    found = [(n, one.get(n), two.get(n)) for n in names if one.get(n) != two.get(n)]
+    if all((folder / ENVIRONMENT).exists() for folder in folders):
+        hashes = [read_json(folder / ENVIRONMENT)["model"]["sha256"][:12] for folder in folders]
+        if hashes[0] != hashes[1]:
+            found.append(("SHA-256 of the weights", *hashes))
+    return tuple(found)
+
+
+def table(comparison: Comparison) -> str:
+    """The comparison for reading; metrics in percent."""
+    lines = [f"convention {comparison.convention}; percent; difference is B - A, [95 % interval]"]
+    for group, metrics in comparison.groups.items():
+        lines += ["", f"{group}: {comparison.samples[group]} samples in both"]
+        lines.append(f"{'':<12}{'A':>8}{'B':>8}{'difference':>24}{'p':>9}")
+        for name, item in metrics.items():
+            gap = 100 * (item.second - item.first)
+            interval = f"{gap:+.1f} [{100 * item.low:+.1f}, {100 * item.high:+.1f}]"
+            lines.append(
+                f"{name:<12}{100 * item.first:>8.1f}{100 * item.second:>8.1f}{interval:>24}"
+                f"{item.p:>9.4f}"
+            )
+    lines += [""]
+    for run, count in zip("AB", comparison.only, strict=True):
+        if count:
+            lines.append(f"{count} samples that only {run} has are left out")
+    lines += [f"{name}: {one} in A, {two} in B" for name, one, two in comparison.settings]
+    return "\n".join(lines).rstrip()

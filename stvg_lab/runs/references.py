@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Floors and oracles: what the scores of an answer are to be compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stvg_lab.runs.scores import FrameTube, Score
+from stvg_ros.types import CandidateTube
+
+
+def references(
+    answer: FrameTube,
+    track_id: int,
+    candidates: tuple[CandidateTube, ...],
+    truth: FrameTube,
+    asked: NDArray[np.bool_],
+    *,
+    carried: Callable[[FrameTube], FrameTube],
+    score: Callable[[FrameTube], Score],
+) -> dict[str, Score]:
+    """Scores by the names of `metrics.REFERENCES`.
+
+    The whole window stands for knowing nothing about time: the answer's own track, all the
+    time. The best track stands for a perfect choice among the candidates, without and with the
+    true span; both are missing when the candidates are not known.
+
+    Args:
+        answer: on the F scored frames.
+        track_id: the candidate that the answer chose, or one that is none of them.
+        candidates: on the kept frames.
+        truth: on the scored frames, with a span.
+        asked: `(F,)`, the scored frames that the command asks about.
+        carried: a tube on the kept frames carried to the scored ones.
+        score: of an answer on the scored frames.
+    """
+    tracks = {
+        item.track_id: carried(FrameTube(item.boxes_xyxy_px, item.present, item.present))
+        for item in candidates
+    }
+    own = tracks.get(track_id, answer)
+    found = {"whole_window": score(replace(own, span=asked))}
+    if tracks:
+        best = max(tracks.values(), key=lambda track: score(track).gt_v_iou)
+        found["best_track"] = score(replace(best, span=asked))
+        found["best_track_true_span"] = score(replace(best, span=truth.span))
+    return found

@@ -1,0 +1,265 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Asks a grounder about samples and keeps each answer with its scores before it asks on."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stvg_lab.datasets.samples import Sample
+from stvg_lab.runs.conventions import CONVENTIONS, convention, scored
+from stvg_lab.runs.records import Result
+from stvg_lab.runs.references import references
+from stvg_lab.runs.scores import FrameTube, Score, on_clip, spread
+from stvg_lab.runs.window_replay import Moment, replay, whole_window
+from stvg_ros.errors import AnnotationError, ErrorCode, StvgError
+from stvg_ros.io.recording import SourceImage, source_images
+from stvg_ros.method.interfaces import Grounder
+from stvg_ros.method.sampling import cut
+from stvg_ros.types import Grounding, Query, Status
+from stvg_ros.window import WindowConfig
+
+NOTHING = Score(0.0, 0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class EvaluationSettings:
+    """How a run asks and scores.
+
+    Attributes:
+        window: of the node that is stood in for.
+        convention: name of the convention of the scores; the answer is scored under the others
+            too, as "answer@NAME".
+        keep_evidence: whether results carry the evidence.
+    """
+
+    window: WindowConfig
+    convention: str = "frames"
+    keep_evidence: bool = False
+
+
+def evaluate(
+    samples: Sequence[Sample], grounder: Grounder, job: EvaluationSettings
+) -> Iterator[Result]:
+    """The result of every sample; those about one part of a source share a pass over it.
+
+    Whatever a sample or its images raise becomes a failed result with scores of 0, and the run
+    goes on.
+    """
+    groups: dict[object, list[Sample]] = {}
+    for sample in samples:
+        groups.setdefault(sample.replay_key, []).append(sample)
+    for group in groups.values():
+        asked = in_order(group)
+        fine = [sample for sample in asked if not sample.problem]
+        for sample in asked:
+            if sample.problem:
+                yield failed(sample, AnnotationError(sample.problem))
+        if fine:
+            yield from _replayed(fine, grounder, job)
+
+
+def in_order(samples: Sequence[Sample]) -> list[Sample]:
+    """The samples in order of their commands, those at the end of the source last."""
+    return sorted(samples, key=lambda s: (s.command_ns is None, s.command_ns or 0))
+
+
+def _replayed(
+    samples: list[Sample], grounder: Grounder, job: EvaluationSettings
+) -> Iterator[Result]:
+    """The results of samples that share a pass, which are in order of their commands."""
+    first, waiting = samples[0], list(samples)
+    images: Iterator[SourceImage] = source_images(first.source)
+    window, begin = job.window, time.perf_counter()
+    try:
+        if first.duration_s > 0:
+            opening = list(itertools.islice(images, 1))
+            images = itertools.chain(opening, images)
+            size = sum(image.frame(window.long_side_px).image.nbytes for image in opening)
+            window = whole_window(window, first.duration_s, max(size, 1))
+        commands_ns = [sample.command_ns for sample in samples]
+        for moment in replay(images, window, commands_ns, first.frames):
+            timings_s = {"read": time.perf_counter() - begin}
+            yield answered(waiting.pop(0), moment, grounder, job, window.duration_s, timings_s)
+            begin = time.perf_counter()
+    except Exception as error:
+        for sample in waiting:
+            yield failed(sample, error)
+
+
+def answered(
+    sample: Sample,
+    moment: Moment,
+    grounder: Grounder,
+    job: EvaluationSettings,
+    duration_s: float,
+    timings_s: dict[str, float],
+) -> Result:
+    """The result of one sample at its moment.
+
+    Args:
+        sample: the question.
+        moment: when the command comes.
+        grounder: is asked.
+        job: how to score.
+        duration_s: of the window.
+        timings_s: seconds so far; "ground" is added.
+    """
+    try:
+        clip = moment.clip
+        if clip is None:
+            raise moment.error or StvgError("no images")
+        moment = _with_missing(moment, sample.frames)
+        low_ns, high_ns = asked_window(sample, int(moment.stamps_ns[-1]), duration_s)
+        stored_ns = cut(clip, low_ns, high_ns).stamps_ns
+        begin = time.perf_counter()
+        query = Query(sample.query, sample.id, low_ns, high_ns)
+        grounding = grounder.ground(clip, query, lambda stage, share: None)
+        timings_s["ground"] = time.perf_counter() - begin
+        result = judged(sample, moment, grounding, stored_ns, (low_ns, high_ns), job)
+    except Exception as error:
+        result = failed(sample, error)
+    return replace(result, images=moment.images, timings_s=timings_s)
+
+
+def _with_missing(moment: Moment, frames: tuple[int, int] | None) -> Moment:
+    """The moment with stamps for the last frames of a part that its video lacks.
+
+    They count: nobody may gain by a video that ends early.
+    """
+    if frames is None or len(moment.numbers) < 2:
+        return moment
+    missing = np.arange(moment.numbers[-1] + 1, frames[1], dtype=np.int64)
+    step_ns = int(np.median(np.diff(moment.stamps_ns)))
+    stamps_ns = moment.stamps_ns[-1] + step_ns * np.arange(1, len(missing) + 1, dtype=np.int64)
+    return replace(
+        moment,
+        stamps_ns=np.concatenate([moment.stamps_ns, stamps_ns]),
+        numbers=np.concatenate([moment.numbers, missing]),
+        images={**moment.images, "missing": len(missing)} if len(missing) else moment.images,
+    )
+
+
+def asked_window(sample: Sample, last_ns: int, duration_s: float) -> tuple[int, int]:
+    """First and last stamp that a command asks about: the sample's part of the node's window.
+
+    Args:
+        sample: with the moment of its command; None is at `last_ns`.
+        last_ns: stamp of the last image.
+        duration_s: of the window.
+    """
+    high_ns = last_ns if sample.command_ns is None else sample.command_ns
+    low_ns = max(0, high_ns - round(duration_s * 1e9))
+    if sample.window_ns is not None:
+        low_ns, high_ns = max(low_ns, sample.window_ns[0]), min(high_ns, sample.window_ns[1])
+    return low_ns, high_ns
+
+
+def judged(
+    sample: Sample,
+    moment: Moment,
+    grounding: Grounding,
+    stored_ns: NDArray[np.int64],
+    window_ns: tuple[int, int],
+    job: EvaluationSettings,
+) -> Result:
+    """The result of an answer; scored are the camera's frames in the window, and all true ones.
+
+    Args:
+        sample: the question.
+        moment: with all frames of the camera.
+        grounding: the answer; a failed tube gives a failed result.
+        stored_ns: `(K,)` stamps of the kept frames that were asked about.
+        window_ns: first and last stamp that were asked about.
+        job: how to score.
+
+    Raises:
+        AnnotationError: the truth is wrong, or no frame up to the command is in the true span.
+    """
+    best = grounding.best
+    if best.status is Status.FAILED:
+        return failed(sample, StvgError(best.error), best.error_code)
+    truth = sample.truth(moment.stamps_ns, moment.numbers)
+    if truth is not None and not truth.span.any():
+        raise AnnotationError(
+            f"{sample.id}: the true span has no image up to the command; check span_ns and "
+            "command_ns"
+        )
+    asked = (moment.stamps_ns >= window_ns[0]) & (moment.stamps_ns <= window_ns[1])
+    shown = asked if truth is None else asked | truth.span
+    stamps_ns, asked = moment.stamps_ns[shown], asked[shown]
+    scores: dict[str, Score] = {}
+    if truth is not None:
+        truth = FrameTube(truth.boxes_xyxy_px[shown], truth.present[shown], truth.span[shown])
+        scores = _scores(grounding, truth, stored_ns, stamps_ns, asked, job)
+    return Result(
+        id=sample.id,
+        group=sample.group,
+        query=sample.query,
+        source=sample.source,
+        outcome="found" if best.status is Status.FOUND else "not_found",
+        size_px=(best.width_px, best.height_px),
+        stamps_ns=stamps_ns,
+        truth=truth,
+        tubes=grounding.tubes,
+        evidence=grounding.evidence if job.keep_evidence else None,
+        scores=scores,
+    )
+
+
+def _scores(
+    grounding: Grounding,
+    truth: FrameTube,
+    stored_ns: NDArray[np.int64],
+    stamps_ns: NDArray[np.int64],
+    asked: NDArray[np.bool_],
+    job: EvaluationSettings,
+) -> dict[str, Score]:
+    best, frames_hz = grounding.best, rate_hz(stamps_ns)
+
+    def carried(tube: FrameTube) -> FrameTube:
+        found = spread(tube, stored_ns, stamps_ns)
+        return FrameTube(found.boxes_xyxy_px, found.present & asked, found.span & asked)
+
+    def score(found: FrameTube) -> Score:
+        return scored(found, truth, convention(job.convention), rate_hz=frames_hz)
+
+    answer = carried(on_clip(best, stored_ns))
+    beside = references(
+        answer, best.track_id, grounding.candidates, truth, asked, carried=carried, score=score
+    )
+    others = {
+        f"answer@{name}": scored(answer, truth, how, rate_hz=frames_hz)
+        for name, how in CONVENTIONS.items()
+    }
+    return {"answer": score(answer), **beside, **others}
+
+
+def rate_hz(stamps_ns: NDArray[np.int64]) -> float:
+    """Mean rate of frames; 1 for a single one."""
+    if len(stamps_ns) < 2:
+        return 1.0
+    return float((len(stamps_ns) - 1) * 1e9 / (stamps_ns[-1] - stamps_ns[0]))
+
+
+def failed(sample: Sample, error: Exception, code: ErrorCode | None = None) -> Result:
+    """The result of a sample that could not be answered; every score is 0."""
+    if code is None:
+        code = error.code if isinstance(error, StvgError) else ErrorCode.INTERNAL
+    known = isinstance(error, StvgError)
+    return Result(
+        id=sample.id,
+        group=sample.group,
+        query=sample.query,
+        source=sample.source,
+        outcome="failed",
+        scores={"answer": NOTHING} if sample.present else {},
+        error_code=code.name,
+        error=str(error) if known else f"unexpected {type(error).__name__}: {error}",
+    )

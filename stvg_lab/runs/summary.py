@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""The table of a run, from its results alone: equal results give equal tables, in any order."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from stvg_lab.runs.conventions import CONVENTIONS
+from stvg_lab.runs.records import FORMAT, ODD_IMAGES, Result
+from stvg_lab.runs.scores import REFERENCES, Interval, Score, auroc, summarised
+from stvg_ros.io.recording import Source
+
+NOTHING = Score(0.0, 0.0, 0.0)
+METRICS = ("m_tIoU", "m_vIoU", "vIoU@0.3", "vIoU@0.5", "m_gt_vIoU")
+ALL = "all"
+SHOWN = 10  # of a list, in the table for reading
+
+
+def summary(
+    results: Iterable[Result], *, convention: str, planned: int, seed: int = 0
+) -> dict[str, Any]:
+    """What `summary.json` holds.
+
+    Args:
+        results: of the run.
+        convention: name of the convention of the scores.
+        planned: how many samples the run has when it is done.
+        seed: of the bootstrap.
+    """
+    ordered = sorted(results, key=lambda result: result.id)
+    names = list(dict.fromkeys(result.group for result in ordered))
+    groups = [_group(name, [r for r in ordered if r.group == name], seed) for name in names]
+    if len(groups) > 1:
+        groups.append(_group(ALL, ordered, seed))
+    failures = [result for result in ordered if result.outcome == "failed"]
+    return {
+        "format": FORMAT,
+        "convention": convention,
+        "planned": planned,
+        "done": len(ordered),
+        "groups": groups,
+        "odd_images": {result.id: odd for result in ordered if (odd := _odd(result.images))},
+        "failure_counts": dict(Counter(result.error_code for result in failures).most_common()),
+        "failures": [
+            {"id": result.id, "code": result.error_code, "message": result.error}
+            for result in failures
+        ],
+    }
+
+
+def _group(name: str, results: Sequence[Result], seed: int) -> dict[str, Any]:
+    present = [result for result in results if result.scores]
+    absent = [result for result in results if not result.scores]
+    known = {score for result in present for score in result.scores}
+    wanted = [score for score in ("answer", *REFERENCES) if score in known]
+    others = [f"answer@{other}" for other in CONVENTIONS if f"answer@{other}" in known]
+    return {
+        "name": name,
+        "samples": len(results),
+        "present": len(present),
+        "outcomes": dict(Counter(result.outcome for result in results)),
+        "scores": {score: _means(present, score, seed) for score in wanted},
+        "conventions": {
+            other.partition("@")[2]: {
+                metric: values["mean"] for metric, values in _means(present, other, seed).items()
+            }
+            for other in others
+        },
+        "absent": _absent(present, absent) if absent else None,
+        "latency_s": _latency(results),
+        "images": _images(results),
+    }
+
+
+def _images(results: Sequence[Result]) -> dict[str, int]:
+    """Sums by name over the sources, each as of its last command.
+
+    A count of 0 stays, for it tells that nothing was dropped.
+    """
+    sources: dict[Source, Counter[str]] = {}
+    for result in results:
+        counts = sources.setdefault(result.source, Counter())
+        for name, count in result.images.items():
+            counts[name] = max(counts[name], count)
+    total: Counter[str] = Counter()
+    for counts in sources.values():
+        total.update(counts)
+    return dict(sorted(total.items()))
+
+
+def _odd(images: Mapping[str, int]) -> dict[str, int]:
+    return {name: images[name] for name in ODD_IMAGES if images.get(name)}
+
+
+def _means(present: Sequence[Result], name: str, seed: int) -> dict[str, dict[str, float]]:
+    """Means with 95 % intervals; a sample without this score counts 0."""
+    means: dict[str, Interval] = summarised(
+        [result.scores.get(name, NOTHING) for result in present], seed=seed
+    )
+    return {metric: vars(interval).copy() for metric, interval in means.items()}
+
+
+def _absent(present: Sequence[Result], absent: Sequence[Result]) -> dict[str, Any]:
+    """How well absent targets are told from present ones; a failure is never right."""
+
+    def confidences(results: Sequence[Result]) -> list[float]:
+        return [result.tubes[0].confidence for result in results if result.tubes]
+
+    separation = auroc(confidences(present), confidences(absent))
+    refused = sum(result.outcome == "not_found" for result in absent)
+    return {
+        "samples": len(absent),
+        "refused": refused / len(absent),
+        "auroc": separation if np.isfinite(separation) else None,
+    }
+
+
+def _latency(results: Sequence[Result]) -> dict[str, dict[str, float]]:
+    """Median, 90th percentile and maximum of what was timed, by name; stages as "stage NAME"."""
+    values: dict[str, list[float]] = {}
+    for result in results:
+        for name, seconds in result.timings_s.items():
+            values.setdefault(name, []).append(seconds)
+        for name, seconds in (result.tubes[0].timings_s if result.tubes else {}).items():
+            values.setdefault(f"stage {name}", []).append(seconds)
+    return {
+        name: dict(
+            zip(("median", "p90", "max"), np.percentile(times, [50, 90, 100]).tolist(), strict=True)
+        )
+        for name, times in values.items()
+    }
+
+
+def table(values: dict[str, Any]) -> str:
+    """A summary for reading: percent with 95 % intervals, references below each answer."""
+    lines = [f"convention {values['convention']}; percent, [95 % bootstrap interval]"]
+    for group in values["groups"]:
+        outcomes = ", ".join(
+            f"{n} {name.replace('_', ' ')}" for name, n in group["outcomes"].items()
+        )
+        lines += ["", f"{group['name']}: {group['samples']} samples ({outcomes})"]
+        lines.append(f"{'':<24}" + "".join(f"{metric:>17}" for metric in METRICS))
+        for name, metrics in group["scores"].items():
+            cells = "".join(f"{_cell(metrics[metric]):>17}" for metric in METRICS)
+            lines.append(f"{name.replace('_', ' '):<24}{cells}")
+        for name, means in group["conventions"].items():
+            if name != values["convention"]:
+                cells = "".join(f"{100 * means[metric]:>17.1f}" for metric in METRICS)
+                lines.append(f"{'answer, as ' + name:<24}{cells}")
+        if group["absent"]:
+            absent = group["absent"]
+            known = "" if absent["auroc"] is None else f", AUROC {absent['auroc']:.2f}"
+            share = f"{100 * absent['refused']:.1f} % of {absent['samples']}"
+            lines.append(f"absent targets: {share} refused{known}")
+        for name in ("latency", "ground"):
+            if name in group["latency_s"]:
+                times = group["latency_s"][name]
+                lines.append(
+                    f"{name}: median {times['median']:.2f} s, 90 % {times['p90']:.2f} s, "
+                    f"max {times['max']:.2f} s"
+                )
+        lines.append(f"images: {_listed(group['images']) or 'none'}")
+    lines += ["", f"{values['done']} of {values['planned']} samples done"]
+    odd = list(values["odd_images"].items())
+    if odd:
+        lines.append(f"{len(odd)} with odd images:")
+        lines += [f"  {name}: {_listed(counts)}" for name, counts in odd[:SHOWN]]
+        lines += ["  ... summary.json lists all of them"] if len(odd) > SHOWN else []
+    if values["failures"]:
+        lines.append(f"{len(values['failures'])} failed, each counts 0:")
+        lines += [f"  {n} x {code}" for code, n in values["failure_counts"].items()]
+        lines += [f"  {item['id']}: {item['message']}" for item in values["failures"][:SHOWN]]
+        if len(values["failures"]) > SHOWN:
+            lines.append("  ... summary.json lists all of them")
+    return "\n".join(lines)
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counts.items())
+
+
+def _cell(interval: dict[str, float]) -> str:
+    mean, low, high = (100 * interval[name] for name in ("mean", "low", "high"))
+    return f"{mean:.1f} [{low:.0f}, {high:.0f}]"

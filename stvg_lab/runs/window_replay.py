@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Replays recorded images through the window, without waiting: what the node would have buffered.
+
+Deterministic, one pass over the images for all commands about them; only images that the window
+keeps are converted.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stvg_ros.errors import ImageError, NoImagesError, RecordingError, StvgError
+from stvg_ros.io.recording import SourceImage
+from stvg_ros.types import Clip
+from stvg_ros.window import FrameOutcome, Window, WindowConfig
+
+
+@dataclass(frozen=True, eq=False)
+class Moment:
+    """What there was when a command came.
+
+    Attributes:
+        clip: the window's frames; None when something went wrong.
+        stamps_ns: `(F,)` increasing stamps of all images since the window last started anew.
+        numbers: `(F,)` their numbers in the source.
+        images: how many were read up to the command, and what became of them.
+        error: why there is no clip.
+    """
+
+    clip: Clip | None
+    stamps_ns: NDArray[np.int64]
+    numbers: NDArray[np.int64]
+    images: Mapping[str, int]
+    error: StvgError | None = None
+
+
+@dataclass
+class _TimeLine:
+    """Stamps and numbers of the images since the window last started anew."""
+
+    stamps_ns: list[int] = field(default_factory=list)
+    numbers: list[int] = field(default_factory=list)
+
+    def add(self, stamp_ns: int, number: int) -> None:
+        self.stamps_ns.append(stamp_ns)
+        self.numbers.append(number)
+
+    def clear(self) -> None:
+        self.stamps_ns.clear()
+        self.numbers.clear()
+
+
+def replay(
+    images: Iterable[SourceImage],
+    config: WindowConfig,
+    commands_ns: Sequence[int | None],
+    frames: tuple[int, int] | None = None,
+) -> Iterator[Moment]:
+    """The moments of the commands.
+
+    An image that cannot be converted is counted as refused and skipped, as the node does; a
+    source that breaks off fails the commands that come after the break.
+
+    Args:
+        images: in the order of the file.
+        config: of the window.
+        commands_ns: in order: each command comes after the last image that is not later; None
+            (at the end) after the last image of all.
+        frames: only images with these numbers are shown, end excluded; None shows all.
+    """
+    window, line = Window(config), _TimeLine()
+    counts: Counter[str] = Counter()
+    begin, end = frames or (0, math.inf)
+    waiting = list(commands_ns)
+    broken: StvgError | None = None
+    try:
+        for number, image in enumerate(images):
+            if number < begin:
+                continue
+            if number >= end:
+                break
+            while waiting and waiting[0] is not None and image.stamp_ns > waiting[0]:
+                yield _moment(window, line, counts)
+                waiting.pop(0)
+            if not waiting:
+                return
+            counts["read"] += 1
+            _offer(image, number, window, line, counts, config)
+    except RecordingError as error:
+        broken = error
+    for _ in waiting:
+        yield _moment(window, line, counts, broken)
+
+
+def _offer(
+    image: SourceImage, number: int, window: Window, line: _TimeLine, counts: Counter[str],
+    config: WindowConfig,
+) -> None:  # fmt: skip
+    """Shows an image to the window, which converts it only when it keeps it."""
+    if image.stamp_ns < 0:
+        counts["refused"] += 1
+        return
+    newest_ns = line.stamps_ns[-1] if line.stamps_ns else -1
+    if not window.wanted(image.stamp_ns):
+        if image.stamp_ns > newest_ns:
+            line.add(image.stamp_ns, number)
+        return
+    try:
+        added = window.add(image.frame(config.long_side_px))
+    except ImageError:
+        counts["refused"] += 1
+        return
+    if added is FrameOutcome.RESTARTED:
+        line.clear()
+    line.add(image.stamp_ns, number)
+
+
+def _moment(
+    window: Window, line: _TimeLine, counts: Counter[str], broken: StvgError | None = None
+) -> Moment:
+    clip: Clip | None = None
+    error = broken
+    if broken is None:
+        try:
+            clip = window.snapshot()
+        except NoImagesError:
+            error = NoImagesError(
+                f"no image up to the command: {counts['read']} were read, {counts['refused']} of "
+                "them could not be converted; check command_ns and the image topic"
+            )
+    kept = {name: count for name, count in window.counts.items() if count or name == "stored"}
+    stamps_ns, numbers = np.array(line.stamps_ns, np.int64), np.array(line.numbers, np.int64)
+    return Moment(clip, stamps_ns, numbers, {**counts, **kept}, error)
+
+
+def whole_window(config: WindowConfig, duration_s: float, bytes_per_frame: int) -> WindowConfig:
+    """A window for all of a part, at the highest rate that keeps within its bytes.
+
+    Args:
+        config: of the node; its rate and bytes stay upper bounds.
+        duration_s: of the part.
+        bytes_per_frame: of one stored image.
+    """
+    fitting_hz = config.max_bytes / (1.1 * bytes_per_frame * max(duration_s, 1.0))
+    rate_hz = config.max_rate_hz if config.max_rate_hz > 0 else math.inf
+    return replace(
+        config,
+        duration_s=min(3600.0, duration_s + 10.0),
+        max_rate_hz=min(rate_hz, fitting_hz) if fitting_hz < 1000 else config.max_rate_hz,
+    )

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Clips to train on: rendered in a background process into a ring of shared memory.
+
+P people at most, T frames a clip, h x w visual tokens a frame.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from stvg_lab.rendered.character import figure_box
+from stvg_lab.rendered.queries import split_seed
+from stvg_lab.rendered.render import render
+from stvg_lab.rendered.scene import ACTIONS, SHIRTS, Scene
+from stvg_lab.rendered.scene_generator import MOST_PEOPLE
+from stvg_lab.training.packed_questions import COLUMNS, HEIGHT, ROWS, WIDTH
+
+FRAMES = 16
+PEOPLE = MOST_PEOPLE
+STANDS = len(ACTIONS)  # index of "stand" after the actions
+NOBODY = -1
+BAG_KINDS = (None, "backpack", "handbag")
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingClip:
+    """A sampled and resized scene with its labels.
+
+    Attributes:
+        frames: `(T, HEIGHT, WIDTH, 3)` uint8.
+        shirts: `(P,)` index into `SHIRTS`, or -1 where there is nobody.
+        bags: `(P,)` index into `BAG_KINDS`.
+        acts: `(P, T)` index into `ACTIONS`, or `STANDS`; -1 where there is nobody.
+        carries: `(P, T)` whether a carton is in the hands.
+        places: `(P, T)` where the feet are, as a share of the image's width.
+        cover: `(P, T, h * w)` share of each visual token's area inside the person's box.
+        boxes: `(P, T, 4)` boxes as shares of the image's size.
+    """
+
+    frames: NDArray[np.uint8]
+    shirts: NDArray[np.int64]
+    bags: NDArray[np.int64]
+    acts: NDArray[np.int64]
+    carries: NDArray[np.bool_]
+    places: NDArray[np.float32]
+    cover: NDArray[np.float32]
+    boxes: NDArray[np.float32]
+
+
+def sampled(scene: Scene, rng: np.random.Generator | None) -> NDArray[np.int64]:
+    """Which frames a clip takes, `(T,)`; uniform over the scene, or over a part of it at random."""
+    if rng is None:
+        return np.round((np.arange(FRAMES) + 0.5) * scene.frame_count / FRAMES - 0.5).astype(int)
+    length = scene.frame_count * (rng.uniform(0.55, 1) if rng.random() < 0.25 else 1.0)
+    first = rng.uniform(0, scene.frame_count - length)
+    steps = (np.arange(FRAMES) + rng.uniform(0, 1) + rng.uniform(-0.15, 0.15, FRAMES)) / FRAMES
+    return np.clip(first + steps * length, 0, scene.frame_count - 1).astype(int)
+
+
+def covered(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Share of each visual token inside each box, `(N, 4)` to `(N, h * w)`."""
+    parts = []
+    for low, high, count in ((0, 2, COLUMNS), (1, 3, ROWS)):
+        edges = np.arange(count + 1) / count
+        overlap = np.minimum(boxes[:, high, None], edges[1:]) - np.maximum(
+            boxes[:, low, None], edges[:-1]
+        )
+        parts.append(np.clip(overlap, 0, None) * count)
+    shares = parts[1][:, :, None] * parts[0][:, None, :]
+    return shares.reshape(len(boxes), ROWS * COLUMNS).astype(np.float32)
+
+
+def make_clip(scene: Scene, rng: np.random.Generator | None = None) -> TrainingClip:
+    """Renders a clip. Without `rng`: evenly sampled, from full-size pictures, not disturbed."""
+    chosen = sampled(scene, rng)
+    draw = 1.0 if rng is None else rng.random()
+    if rng is None or draw < 0.02:
+        images = [_shrunk(render(scene, int(i)), rng) for i in chosen]
+    elif draw < 0.12:
+        images = [_shrunk(render(scene, int(i), 320, 240), rng) for i in chosen]
+    else:
+        images = [render(scene, int(i), WIDTH, HEIGHT) for i in chosen]
+    frames = np.stack(images)
+    if rng is not None:
+        tint = rng.normal(1, 0.04, 3) * rng.uniform(0.8, 1.15)
+        frames = np.clip(frames * tint + rng.normal(0, 6), 0, 255).astype(np.uint8)
+    shirts, bags = np.full(PEOPLE, NOBODY), np.zeros(PEOPLE, np.int64)
+    acts = np.full((PEOPLE, FRAMES), NOBODY)
+    carries = np.zeros((PEOPLE, FRAMES), np.bool_)
+    places = np.zeros((PEOPLE, FRAMES), np.float32)
+    boxes = np.zeros((PEOPLE, FRAMES, 4), np.float32)
+    limit = np.array([scene.width, scene.height] * 2)
+    for index, person in enumerate(scene.people):
+        shirts[index] = list(SHIRTS).index(person.shirt)
+        bags[index] = BAG_KINDS.index(person.bag)
+        places[index] = scene.feet_px[index, chosen] / scene.width
+        for at, frame in enumerate(chosen):
+            act = person.act_at(int(frame))
+            acts[index, at] = STANDS if act is None else ACTIONS.index(act.name)
+            carries[index, at] = person.carries(int(frame))
+            box = figure_box(person.figure(int(frame), scene.fps))
+            boxes[index, at] = np.clip((box + np.tile(scene.shake_px[frame], 2)) / limit, 0, 1)
+    cover = covered(boxes.reshape(-1, 4)).reshape(PEOPLE, FRAMES, -1)
+    return TrainingClip(frames, shirts, bags, acts, carries, places, cover, boxes)
+
+
+def _shrunk(image: NDArray[np.uint8], rng: np.random.Generator | None) -> NDArray[np.uint8]:
+    if rng is not None and rng.random() < 0.5:
+        quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(40, 95))]
+        image = cv2.imdecode(cv2.imencode(".jpg", image, quality)[1], cv2.IMREAD_COLOR)
+    small = Image.fromarray(image).resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC)
+    return np.asarray(small)
+
+
+ARRAYS = {  # of a clip in the pool: shape and type
+    "frames": ((FRAMES, HEIGHT, WIDTH, 3), torch.uint8),
+    "shirts": ((PEOPLE,), torch.int64),
+    "bags": ((PEOPLE,), torch.int64),
+    "acts": ((PEOPLE, FRAMES), torch.int64),
+    "carries": ((PEOPLE, FRAMES), torch.bool),
+    "places": ((PEOPLE, FRAMES), torch.float32),
+    "cover": ((PEOPLE, FRAMES, ROWS * COLUMNS), torch.float16),
+}
+
+
+class Pool:
+    """A ring of clips that a background process keeps filling.
+
+    The process alone writes the arrays and `count`; the trainer alone reads them. The clip that is
+    being written is never drawn.
+    """
+
+    def __init__(self, size: int, seed: int) -> None:
+        self.size = size
+        self.arrays = {
+            name: torch.zeros(size, *shape, dtype=kind) for name, (shape, kind) in ARRAYS.items()
+        }
+        self.count = torch.zeros(1, dtype=torch.int64)
+        for array in (*self.arrays.values(), self.count):
+            array.share_memory_()
+        context = multiprocessing.get_context("spawn")
+        self._process = context.Process(
+            target=_fill, args=(self.arrays, self.count, size, seed), daemon=True
+        )
+        self._process.start()
+
+    def draw(self, rng: np.random.Generator, clips: int) -> NDArray[np.int64]:
+        """Indices of clips that are ready."""
+        done = int(self.count[0])
+        if done <= self.size:
+            return rng.integers(done, size=clips)
+        return (done + 2 + rng.integers(self.size - 4, size=clips)) % self.size
+
+    def close(self) -> None:
+        """Ends the background process."""
+        self._process.terminate()
+        self._process.join()
+
+
+def _fill(arrays: dict[str, torch.Tensor], count: torch.Tensor, size: int, seed: int) -> None:
+    torch.set_num_threads(1)
+    os.nice(19)  # the trainer comes first
+    cv2.setNumThreads(1)
+    rng = np.random.default_rng((seed, 77))
+    index = 0
+    while True:
+        scene = Scene.from_seed(
+            split_seed("train", int(rng.integers(10_000_000))), difficulty=float(rng.uniform(0, 1))
+        )
+        clip = make_clip(scene, rng)
+        for name, array in arrays.items():
+            array[index % size] = torch.from_numpy(getattr(clip, name))
+        index += 1
+        count[0] = index
+        if index > size:
+            time.sleep(0.1)  # a full ring is only refreshed

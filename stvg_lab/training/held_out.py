@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Held-out figures: answers, and where and when the role tokens look."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from transformers import Qwen2VLForConditionalGeneration
+
+from stvg_lab.rendered.queries import SceneQuery, scene_queries, split_seed
+from stvg_lab.rendered.scene import Scene
+from stvg_lab.training.clips import FRAMES, TrainingClip, make_clip
+from stvg_lab.training.model import ATTENTION_LAYERS, LAYERS
+from stvg_lab.training.packed_questions import COLUMNS, PAIR, ROWS, encode, patches_of, run
+from stvg_lab.training.questions import Packer, Question
+from stvg_lab.training.vocabulary import NEUTRAL, TEMPLATE
+
+KINDS = ("attribute", "action", "combined", "sentence", "relation")
+EPSILON = 1e-4
+HeldOutAnswers = tuple[Scene, TrainingClip]
+
+
+def held_out(split: str, count: int) -> list[HeldOutAnswers]:
+    """Scenes of a split with their clips, rendered at full size and resized as a camera's are."""
+    scenes = [Scene.from_seed(split_seed(split, index)) for index in range(count)]
+    return [(scene, make_clip(scene)) for scene in scenes]
+
+
+def asked_text(query: SceneQuery) -> str:
+    """What goes into the template: the query without its full stop."""
+    return query.text.rstrip(".")
+
+
+@torch.no_grad()
+def evaluate(
+    model: Qwen2VLForConditionalGeneration,
+    packer: Packer,
+    prompt_ids: tuple[torch.Tensor, torch.Tensor],
+    answer_ids: tuple[int, int],
+    held: Sequence[HeldOutAnswers],
+) -> dict[str, float]:
+    """Figures over all queries of the held-out scenes (see `describe` for their meaning)."""
+    model.eval()
+    found: dict[str, list[float]] = defaultdict(list)
+    for scene, clip in held:
+        queries = [query for query in scene_queries(scene, seed=1) if query.kind in KINDS]
+        neutral = Question(NEUTRAL, "", "neutral", (), None)
+        asked = [
+            Question(TEMPLATE.format(text=asked_text(q)), "", q.kind, (), None) for q in queries
+        ]
+        packed = packer([[neutral, *asked]])
+        visual = encode(model, patches_of(torch.from_numpy(clip.frames)[None]))
+        output = run(model, visual[None], *prompt_ids, packed.ids, tuple(range(LAYERS)))
+        rows = packed.rows[0]  # (Q, R)
+        picked = torch.arange(len(rows))[:, None]
+        maps = output.attention[:, 0][:, picked, rows]  # (layers, Q, R, M)
+        logits = output.logits[0, picked[:, 0], rows[:, -1]]
+        yes = (logits[:, answer_ids[0]] > logits[:, answer_ids[1]])[1:].tolist()
+        bands = {"": maps[list(ATTENTION_LAYERS)].mean(0), "all layers ": maps.mean(0)}
+        for index, query in enumerate(queries):
+            right = yes[index] == (query.target is not None)
+            found[f"yes_no/{query.kind}/{'present' if query.target is not None else 'absent'}"] += [
+                float(right)
+            ]
+            if query.target is None:
+                continue
+            found[f"chance/{query.kind}"].append(1 / len(scene.people))
+            for name, band in bands.items():
+                heat = (band[index + 1] / (band[0] + EPSILON)).numpy()
+                _score(found, name, heat, scene, clip, query)
+    return {key: float(np.mean(values)) for key, values in sorted(found.items())}
+
+
+def _score(
+    found: dict[str, list[float]],
+    band: str,
+    heat: NDArray[np.float32],
+    scene: Scene,
+    clip: TrainingClip,
+    query: SceneQuery,
+) -> None:
+    """Adds the figures of one present target; `heat` is `(R, M)` relative attention of its rows."""
+    best = heat[int(np.argmax(heat.max(1)))]
+    for name, values in (("mean row", heat.mean(0)), ("strongest row", best)):
+        curves = person_curves(values, clip, len(scene.people))
+        right = float(int(np.argmax(curves.max(1))) == query.target)
+        found[f"person/{band}{name}/{query.kind}"].append(right)
+        if band == "" and query.act not in (None, "stand"):
+            assert query.target is not None
+            low, high = half_peak(curves[query.target])
+            true = (query.start_frame, query.end_frame)
+            per_slot = scene.frame_count / (FRAMES // PAIR)
+            found[f"tiou/{name}/{query.kind}"].append(
+                interval_iou((low * per_slot, high * per_slot), true)
+            )
+            if name == "mean row":
+                whole = interval_iou((0, scene.frame_count), true)
+                found[f"tiou/whole window/{query.kind}"].append(whole)
+
+
+def person_curves(
+    values: NDArray[np.float32], clip: TrainingClip, people: int
+) -> NDArray[np.float32]:
+    """Maximum of the heat inside each person's box in each slot, `(P, S)`.
+
+    A token counts as inside where it holds a fifth of the box or more.
+    """
+    heat = values.reshape(-1, 1, ROWS * COLUMNS)  # (S, 1, h * w)
+    cover = clip.cover[:people]
+    share = cover / np.maximum(cover.sum(-1, keepdims=True), 1e-6)
+    inside = share.reshape(people, -1, PAIR, ROWS * COLUMNS) >= 0.2
+    return np.where(inside, heat[None], 0.0).max((-1, -2)).astype(np.float32)
+
+
+def half_peak(curve: NDArray[np.float32]) -> tuple[int, int]:
+    """The run of slots around the peak that stay above half of it, `[low, high)`."""
+    peak = int(np.argmax(curve))
+    low = high = peak
+    while low > 0 and curve[low - 1] >= 0.5 * curve[peak]:
+        low -= 1
+    while high + 1 < len(curve) and curve[high + 1] >= 0.5 * curve[peak]:
+        high += 1
+    return low, high + 1
+
+
+def interval_iou(first: tuple[float, float], second: tuple[float, float]) -> float:
+    """Intersection over union of two half-open intervals."""
+    inter = max(0.0, min(first[1], second[1]) - max(first[0], second[0]))
+    union = first[1] - first[0] + second[1] - second[0] - inter
+    return inter / union if union > 0 else 0.0

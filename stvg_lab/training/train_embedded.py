@@ -1,0 +1,342 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Trains the embedded checkpoint from nothing on rendered scenes.
+
+    python -m stvg_lab.training.train_embedded --out DIR --minutes 50 --seed 0 [--resume DIR]
+
+Three stages share the time: the vision tower alone on dense labels of its tokens; the whole model
+on three slots of a clip; the whole model on all eight.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from stvg_lab.training.clips import NOBODY, Pool
+from stvg_lab.training.held_out import HeldOutAnswers, evaluate, held_out
+from stvg_lab.training.labels import DENSE, Labels
+from stvg_lab.training.model import ATTENTION_LAYERS, build_model, save_folder
+from stvg_lab.training.model_card import model_card
+from stvg_lab.training.packed_questions import PAIR, encode, patches_of, run
+from stvg_lab.training.questions import ACTS, IGNORED, Examiner, Packer, target_map
+from stvg_lab.training.vocabulary import build_tokenizer
+
+SLOTS = 8
+STAGE_A, STAGE_B = 0.05, 0.20  # shares of the time at which the stages end
+PEAK_RATE, WARM_UP_STEPS, EMA = 1.5e-3, 150, 0.997
+ATTENTION_WEIGHT, DENSE_WEIGHT, MASS_WEIGHT, WORDS_WEIGHT = 0.8, 0.3, 0.15, 0.2
+YES_NO_WEIGHT = 5.0  # of the one token that decides, against the other tokens of an answer
+
+
+@dataclass
+class Trainer:
+    """The state of one training run."""
+
+    seed: int
+    minutes: float
+    pool: Pool
+    eager: bool = False
+    elapsed_s: float = 0.0
+    step: int = 0
+    history: list[dict[str, float]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        torch.manual_seed(self.seed)
+        self.rng = np.random.default_rng(self.seed)
+        self.tokenizer = build_tokenizer()
+        self.packer = Packer(self.tokenizer)
+        self.model = build_model(self.tokenizer)
+        hidden = self.model.config.text_config.hidden_size
+        self.heads = nn.ModuleList([nn.Linear(hidden, DENSE), nn.Linear(hidden, DENSE)])
+        self.encode, self.run = encode, run
+        if not self.eager:
+            self.encode, self.run = torch.compile(encode), torch.compile(run)
+        decayed = [p for p in self._parameters() if p.ndim > 1]
+        others = [p for p in self._parameters() if p.ndim <= 1]
+        groups = [{"params": decayed, "weight_decay": 0.03}, {"params": others, "weight_decay": 0}]
+        self.optimizer = torch.optim.AdamW(groups, lr=PEAK_RATE, betas=(0.9, 0.98), fused=True)
+        self.average = {k: v.clone() for k, v in self.model.state_dict().items()}
+        prompt = self.tokenizer.apply_chat_template(
+            [{"role": "user", "content": [{"type": "video"}]}], tokenize=False
+        )
+        before, after = prompt.split("<|video_pad|>")
+        after = after.removesuffix("<|im_end|>\n")
+        self.prompt_ids = (self._ids(before), self._ids(after))
+        self.answer_ids = (int(self._ids("yes")[0]), int(self._ids("no")[0]))
+
+    def _parameters(self) -> list[nn.Parameter]:
+        return [*self.model.parameters(), *self.heads.parameters()]
+
+    def _ids(self, text: str) -> Tensor:
+        return torch.tensor(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    @property
+    def share(self) -> float:
+        """How much of the time is used, 0 to 1."""
+        return min(1.0, self.elapsed_s / (60 * self.minutes))
+
+    def train_step(self) -> dict[str, float]:
+        """One batch of the current stage; returns its losses."""
+        if self.share < STAGE_A:
+            clips, slots = 16, 4
+        elif self.share < STAGE_B:
+            clips, slots = 16, 3
+        else:
+            clips, slots = 8, SLOTS
+        picked = torch.from_numpy(self.pool.draw(self.rng, clips))
+        chosen = np.stack([self._slots(int(i), slots) for i in picked])
+        frames = torch.from_numpy((chosen[..., None] * PAIR + np.arange(PAIR)).reshape(clips, -1))
+        at = picked[:, None]
+        arrays = self.pool.arrays
+        labels = Labels(
+            shirts=arrays["shirts"][picked],
+            bags=arrays["bags"][picked],
+            acts=arrays["acts"][at, :, frames].transpose(1, 2),
+            carries=arrays["carries"][at, :, frames].transpose(1, 2),
+            places=arrays["places"][at, :, frames].transpose(1, 2),
+            cover=arrays["cover"][at, :, frames].transpose(1, 2).float(),
+        )
+        pixels = arrays["frames"][at, frames]
+        if self.rng.random() < 0.5:
+            pixels, labels = pixels.flip(3), labels.mirrored()
+        truth = labels.dense()
+        self.model.train()
+        with torch.autocast("cpu", torch.bfloat16):
+            visual = self.encode(self.model, patches_of(pixels)).unflatten(0, (clips, slots))
+            losses = {"dense": dense_loss(self.heads[0](visual.flatten(1, 2)), truth)}
+            total = losses["dense"]
+            if self.share >= STAGE_A:
+                losses |= self._language_losses(visual, labels, truth)
+                total = DENSE_WEIGHT * (losses["dense"] + losses["middle"]) + losses["answer"]
+                total = total + ATTENTION_WEIGHT * losses["attention"]
+                total = total + MASS_WEIGHT * losses["mass"] + WORDS_WEIGHT * losses["words"]
+        self._update(total)
+        return {name: float(loss.detach()) for name, loss in losses.items()}
+
+    def _slots(self, clip: int, count: int) -> np.ndarray:
+        """Slots of a clip in order; a few of them are drawn where somebody acts, if possible."""
+        if count == SLOTS:
+            return np.arange(SLOTS)
+        acts = self.pool.arrays["acts"][clip].numpy()
+        busy = ((acts != NOBODY) & (acts != len(ACTS) - 1)).any(0).reshape(SLOTS, PAIR).any(1)
+        weights = busy + 0.15
+        return np.sort(self.rng.choice(SLOTS, count, replace=False, p=weights / weights.sum()))
+
+    def _language_losses(self, visual: Tensor, labels: Labels, truth: Tensor) -> dict[str, Tensor]:
+        casts = [labels.cast(i) for i in range(len(visual))]
+        batch = [Examiner(self.rng, cast).questions() for cast in casts]
+        packed = self.packer(batch, self.rng)
+        output = self.run(self.model, visual, *self.prompt_ids, packed.ids, ATTENTION_LAYERS)
+        answer = self._answer_loss(output.logits.float(), packed.labels)
+        targets = torch.stack(
+            [
+                torch.stack(
+                    [target_map(q, labels.cover[i], labels.acts[i]).flatten() for q in questions]
+                )
+                for i, questions in enumerate(batch)
+            ]
+        )  # (B, Q, M)
+        attention = output.attention.float().mean(0)
+        # The last naming word looks at the target too: the role tokens then need only copy it.
+        places = torch.arange(packed.ids.shape[-1])
+        last = (packed.named * places).argmax(-1, keepdim=True)
+        last = torch.where(packed.named.any(-1, keepdim=True), last, packed.rows[..., :1])
+        rows = torch.cat([last, packed.rows], dim=-1)
+        rows = rows[..., None].expand(-1, -1, -1, attention.shape[-1])
+        looks = attention.gather(2, rows)  # (B, Q, R, M)
+        mass = looks.sum(-1)
+        shares = looks / mass[..., None].clamp_min(1e-6)
+        named = targets.sum(-1) > 0.5
+        absent = torch.tensor([[q.answer == "no" for q in questions] for questions in batch])
+        entropy = -(targets * targets.clamp_min(1e-9).log()).sum(-1)
+        cross = -(targets[:, :, None] * shares.clamp_min(1e-7).log()).sum(-1)
+        divergence = (cross - entropy[..., None])[named]
+        weights = torch.tensor(
+            [[0.3 if q.kind == "neutral" else 1.0 for q in questions] for questions in batch]
+        )[named]
+        # What is not there is nowhere to be seen: such rows look at the prompt instead.
+        kept = torch.cat([mass[named], 1 - mass[absent]])
+        return {
+            "answer": answer,
+            "attention": (divergence.mean(-1) * weights).mean(),
+            "words": words_loss(output.words.float(), packed.rows, packed.named),
+            "mass": -kept.clamp_min(1e-4).log().mean(),
+            "middle": dense_loss(self.heads[1](output.middle), truth),
+        }
+
+    def _answer_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        losses = functional.cross_entropy(
+            logits.flatten(0, 2), labels.flatten(), reduction="none", ignore_index=IGNORED
+        )
+        flat = labels.flatten()
+        weights = (flat != IGNORED).float()
+        weights[(flat == self.answer_ids[0]) | (flat == self.answer_ids[1])] = YES_NO_WEIGHT
+        return (losses * weights).sum() / weights.sum()
+
+    def _update(self, loss: Tensor) -> None:
+        cosine = 0.5 * (1 + math.cos(math.pi * self.share))
+        rate = PEAK_RATE * max(0.02, cosine) * min(1.0, (self.step + 1) / WARM_UP_STEPS)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self._parameters(), 1.0)
+        self.optimizer.step()
+        self.step += 1
+        decay = min(EMA, (self.step + 1) / (self.step + 10))
+        with torch.no_grad():
+            current = self.model.state_dict()
+            averages = [self.average[name] for name in current]
+            torch._foreach_lerp_(averages, list(current.values()), 1 - decay)
+
+    def evaluated(self, held: list[HeldOutAnswers]) -> dict[str, float]:
+        """Held-out figures of the averaged weights."""
+        current = {k: v.clone() for k, v in self.model.state_dict().items()}
+        self.model.load_state_dict(self.average)
+        figures = evaluate(self.model, self.packer, self.prompt_ids, self.answer_ids, held)
+        self.model.load_state_dict(current)
+        return figures
+
+    def save(self, folder: Path, figures: dict[str, float], scenes: int, split: str) -> None:
+        """Writes the folder that can be loaded and the state for `--resume`."""
+        report = {
+            "seed": self.seed,
+            "minutes": round(self.elapsed_s / 60, 1),
+            "steps": self.step,
+            "clips_rendered": int(self.pool.count[0]),
+            "parameters": sum(p.numel() for p in self.model.parameters()),
+            "attention_layers": list(ATTENTION_LAYERS),
+            "held_out_split": split,
+            "held_out_scenes": scenes,
+            "figures": {name: round(value, 4) for name, value in figures.items()},
+            "history": self.history,
+        }
+        card = model_card(report)
+        save_folder(folder, self.model, self.average, self.tokenizer, report, card)
+        state = {
+            "model": self.model.state_dict(),
+            "heads": self.heads.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "average": self.average,
+            "elapsed_s": self.elapsed_s,
+            "step": self.step,
+            "history": self.history,
+            "rng": self.rng.bit_generator.state,
+        }
+        torch.save(state, folder.with_name(folder.name + "-state.pt"))
+
+    def resume(self, folder: Path) -> None:
+        """Continues from what `save` wrote for `folder`."""
+        path = folder.with_name(folder.name + "-state.pt")
+        state = torch.load(path, weights_only=True)
+        self.model.load_state_dict(state["model"])
+        self.heads.load_state_dict(state["heads"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.average = state["average"]
+        self.elapsed_s, self.step = state["elapsed_s"], state["step"]
+        self.history = state["history"]
+        self.rng.bit_generator.state = state["rng"]
+
+
+def words_loss(words: Tensor, rows: Tensor, named: Tensor) -> Tensor:
+    """How little the rows look at their question's naming words, just below the upper half.
+
+    The upper half can look for what was named only once the role tokens have read it.
+    """
+    shape = (-1, -1, -1, words.shape[-1])
+    own = words.gather(2, rows[..., None].expand(*shape))  # (B, Q, R, L)
+    mass = (own * named[:, :, None]).sum(-1)
+    asked = named.any(-1)
+    return -mass[asked].clamp_min(1e-4).log().mean()
+
+
+def dense_loss(logits: Tensor, truth: Tensor) -> Tensor:
+    """Binary cross-entropy, the rare positives weighted up, summed over the labels."""
+    weight = torch.tensor(4.0)
+    losses = functional.binary_cross_entropy_with_logits(
+        logits.float(), truth, reduction="none", pos_weight=weight
+    )
+    return losses.sum(-1).mean()
+
+
+def summary(figures: dict[str, float]) -> dict[str, float]:
+    """The few figures of the progress line."""
+    short = {}
+    for kind in ("attribute", "action", "combined", "relation"):
+        parts = [figures.get(f"yes_no/{kind}/{state}", 0.0) for state in ("present", "absent")]
+        short[f"yes/no {kind}"] = round(sum(parts) / 2, 3)
+        short[f"person {kind}"] = round(figures.get(f"person/mean row/{kind}", 0.0), 3)
+    short["tIoU"] = round(figures.get("tiou/mean row/combined", 0.0), 3)
+    return short
+
+
+def main() -> None:
+    """Trains for the given time, then measures on the test split and writes the folder."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, required=True, help="folder for the checkpoint")
+    parser.add_argument("--minutes", type=float, default=50, help="time to train")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--resume", type=Path, help="continue from this checkpoint")
+    parser.add_argument("--every-minutes", type=float, default=4, help="time between checkpoints")
+    parser.add_argument("--held-out", type=int, default=40, help="validation scenes")
+    parser.add_argument("--test", type=int, default=200, help="test scenes at the end")
+    parser.add_argument("--pool", type=int, default=6000, help="clips kept in memory")
+    parser.add_argument("--eager", action="store_true", help="do without torch.compile")
+    options = parser.parse_args()
+    torch.set_num_threads(1)  # the renderer has the other core; two threads that wait cost more
+    pool = Pool(options.pool, options.seed + (1000 if options.resume else 0))
+    try:
+        trainer = Trainer(options.seed, options.minutes, pool, options.eager)
+        if options.resume:
+            trainer.resume(options.resume)
+        held = held_out("val", options.held_out)
+        while int(pool.count[0]) < min(1000, options.pool):
+            time.sleep(0.2)
+        train(trainer, options, held)
+        figures = trainer.evaluated(held_out("test", options.test))
+        trainer.save(options.out, figures, options.test, "test")
+        sys.stdout.write(f"\n{json.dumps(summary(figures))}\n")
+    finally:
+        pool.close()
+
+
+def train(trainer: Trainer, options: argparse.Namespace, held: list[HeldOutAnswers]) -> None:
+    """The loop: steps, a progress line, and checkpoints with held-out figures."""
+    next_save_s = trainer.elapsed_s + 60 * options.every_minutes
+    means: dict[str, float] = {}
+    shown: dict[str, float] = {}
+    while trainer.share < 1:
+        begin = time.monotonic()
+        for name, loss in trainer.train_step().items():
+            means[name] = 0.97 * means.get(name, loss) + 0.03 * loss
+        trainer.elapsed_s += time.monotonic() - begin
+        if trainer.step % 20 == 0:
+            bar = "#" * round(20 * trainer.share)
+            losses = " ".join(f"{name} {value:.3f}" for name, value in means.items())
+            end = "\r" if sys.stdout.isatty() else "\n"
+            minutes = trainer.elapsed_s / 60
+            sys.stdout.write(f"[{bar:<20}] {minutes:5.1f} min, step {trainer.step}: {losses}{end}")
+            sys.stdout.flush()
+        if trainer.elapsed_s >= next_save_s and trainer.share >= STAGE_A:
+            next_save_s = trainer.elapsed_s + 60 * options.every_minutes
+            figures = trainer.evaluated(held)
+            shown = summary(figures)
+            trainer.history.append({"minutes": round(trainer.elapsed_s / 60, 1), **shown})
+            trainer.save(options.out, figures, len(held), "val")
+            sys.stdout.write(f"\nheld out: {shown}\n")
+            sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""The embedded model's tokenizer: one token a word, with the special tokens of Qwen2-VL."""
+
+from __future__ import annotations
+
+import re
+
+from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
+
+from stvg_lab.rendered.queries import vocabulary
+
+SPECIAL = (
+    "<|endoftext|>",
+    "<|im_start|>",
+    "<|im_end|>",
+    "<|vision_start|>",
+    "<|vision_end|>",
+    "<|image_pad|>",
+    "<|video_pad|>",
+)
+SYSTEM = "You answer questions about a video."
+NEUTRAL = "Describe this video in details."
+TEMPLATE = "Is there {text} in this video?"
+OTHER_TEXTS = (
+    SYSTEM,
+    NEUTRAL,
+    TEMPLATE.format(text=""),
+    "yes no system user assistant what which color colour does do is doing wear wearing",
+    "people and , . ? ! : ; ' the to of on at with near left right then while before after",
+    "woman man boy girl child lady gentleman he she they her their him it",
+    "sit stand jump wave walk pick lift move crouch hop turn stay",
+)
+CHAT_TEMPLATE = """\
+{%- if messages and messages[0]['role'] != 'system' -%}
+<|im_start|>system
+SYSTEM_TEXT<|im_end|>
+{% endif -%}
+{%- for message in messages -%}
+<|im_start|>{{ message['role'] }}
+{% if message['content'] is string -%}
+{{ message['content'] }}
+{%- else -%}
+{%- for part in message['content'] -%}
+{%- if part['type'] == 'video' -%}
+<|vision_start|><|video_pad|><|vision_end|>
+{%- elif part['type'] == 'image' -%}
+<|vision_start|><|image_pad|><|vision_end|>
+{%- elif part['type'] == 'text' -%}
+{{ part['text'] }}
+{%- endif -%}
+{%- endfor -%}
+{%- endif -%}
+<|im_end|>
+{% endfor -%}
+{%- if add_generation_prompt -%}
+<|im_start|>assistant
+{% endif -%}
+""".replace("SYSTEM_TEXT", SYSTEM)
+
+
+def words() -> tuple[str, ...]:
+    """Every ordinary token, sorted: words, punctuation marks and the newline."""
+    found = set(vocabulary()) | {"\n"}
+    for text in OTHER_TEXTS:
+        found.update(re.findall(r"[a-z]+|[^\sa-z{}]", text.lower()))
+    return tuple(sorted(found))
+
+
+def build_tokenizer() -> PreTrainedTokenizerFast:
+    """Lower-cases, keeps newlines and punctuation marks as tokens, and maps strangers to [UNK]."""
+    tokens = ("[UNK]", *SPECIAL, *words())
+    model = models.WordLevel({token: i for i, token in enumerate(tokens)}, unk_token="[UNK]")
+    tokenizer = Tokenizer(model)
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(r"\n"), "isolated"),
+            pre_tokenizers.Split(Regex(r"[^\S\n]+"), "removed"),
+            pre_tokenizers.Split(Regex(r"[^\w\s]"), "isolated"),
+        ]
+    )
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        unk_token="[UNK]",
+        pad_token="<|endoftext|>",
+        eos_token="<|im_end|>",
+        additional_special_tokens=list(SPECIAL),
+        model_max_length=2048,
+        padding_side="left",
+    )
+    fast.chat_template = CHAT_TEMPLATE
+    return fast

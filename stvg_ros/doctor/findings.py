@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""What a check found, and what to do about it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TextIO
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of a doctor's report.
+
+    Attributes:
+        level: "ok", "note" (worth knowing), or "bad" (it will not work like this).
+        about: what was looked at, in a word.
+        text: what was found.
+        remedy: what to do; empty when nothing needs doing.
+    """
+
+    level: str
+    about: str
+    text: str
+    remedy: str = ""
+
+    def __post_init__(self) -> None:
+        if self.level not in ("ok", "note", "bad"):
+            raise ValueError(f"Finding.level: expected ok, note or bad, got {self.level!r}")
+
+
+def write_findings(findings: Iterable[Finding], to: TextIO = sys.stdout) -> bool:
+    """Writes a line each, as soon as it is known; says whether none is bad."""
+    fine = True
+    for item in findings:
+        to.write(f"{item.level:<5}{item.about:<12}{item.text}\n")
+        if item.remedy:
+            to.write(f"{'':<17}-> {item.remedy}\n")
+        to.flush()
+        fine = fine and item.level != "bad"
+    return fine

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Answers as JSON: tubes and evidence, there and back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from stvg_ros.errors import ErrorCode
+from stvg_ros.types import Evidence, Query, SplitQuery, Status, Tube, TubeBox
+
+
+def tube_to_json(tube: Tube) -> dict[str, Any]:
+    """The tube as plain values; NaN becomes None, which JSON can hold."""
+    split = tube.split
+    return {
+        "query": tube.query.text,
+        "query_id": tube.query.id,
+        "attribute": split.attribute if split else "",
+        "action": split.action if split else "",
+        "split_method": split.method if split else "",
+        "status": tube.status.name.lower(),
+        "error_code": int(tube.error_code),
+        "error": tube.error,
+        "confidence": tube.confidence,
+        "rank": tube.rank,
+        "track_id": tube.track_id,
+        "score": None if math.isnan(tube.score) else tube.score,
+        "preliminary": tube.preliminary,
+        "consistency": None if math.isnan(tube.consistency) else tube.consistency,
+        "dropped_steps": tube.dropped_steps,
+        "start_ns": tube.start_ns,
+        "end_ns": tube.end_ns,
+        "stamp_ns": tube.stamp_ns,
+        "width_px": tube.width_px,
+        "height_px": tube.height_px,
+        "frame_id": tube.frame_id,
+        "model": tube.model,
+        "timings_s": dict(tube.timings_s),
+        "boxes": [
+            {
+                "stamp_ns": box.stamp_ns,
+                "box_xyxy_px": list(box.box_xyxy_px),
+                "score": box.score,
+                "interpolated": box.interpolated,
+            }
+            for box in tube.boxes
+        ],
+    }
+
+
+def tube_from_json(values: Mapping[str, Any]) -> Tube:
+    """The tube that `tube_to_json` described.
+
+    Raises:
+        KeyError: a field is missing.
+    """
+    query = Query(values["query"], id=values["query_id"])
+    split = SplitQuery(query.text, values["attribute"], values["action"], values["split_method"])
+    boxes = []
+    for item in values["boxes"]:
+        x1, y1, x2, y2 = map(float, item["box_xyxy_px"])
+        boxes.append(
+            TubeBox(item["stamp_ns"], (x1, y1, x2, y2), item["score"], item["interpolated"])
+        )
+    consistency, score = values["consistency"], values["score"]
+    return Tube(
+        query=query,
+        status=Status[values["status"].upper()],
+        split=split if split.method else None,
+        boxes=tuple(boxes),
+        start_ns=values["start_ns"],
+        end_ns=values["end_ns"],
+        confidence=values["confidence"],
+        rank=values["rank"],
+        track_id=values["track_id"],
+        score=math.nan if score is None else score,
+        preliminary=values["preliminary"],
+        consistency=math.nan if consistency is None else consistency,
+        dropped_steps=values["dropped_steps"],
+        width_px=values["width_px"],
+        height_px=values["height_px"],
+        frame_id=values["frame_id"],
+        stamp_ns=values["stamp_ns"],
+        model=values["model"],
+        error_code=ErrorCode(values["error_code"]),
+        error=values["error"],
+        timings_s=values["timings_s"],
+    )
+
+
+def evidence_to_json(evidence: Evidence) -> dict[str, Any]:
+    """The evidence as plain lists; NaN becomes None."""
+    return {
+        "stamps_ns": evidence.stamps_ns.tolist(),
+        "slots": [list(members) for members in evidence.slots],
+        "grid": list(evidence.spatial.shape),
+        "spatial": evidence.spatial.ravel().tolist(),
+        "temporal": evidence.temporal.ravel().tolist(),
+        "frame_scores": [float(s) if math.isfinite(s) else None for s in evidence.frame_scores],
+        "track_scores": {str(k): float(v) for k, v in evidence.track_scores.items()},
+        "grounding_token": evidence.grounding_token,
+        "margins": list(evidence.margins),
+    }
+
+
+def evidence_from_json(values: Mapping[str, Any]) -> Evidence:
+    """The evidence that `evidence_to_json` described.
+
+    Raises:
+        KeyError: a field is missing.
+    """
+    grid = tuple(values["grid"])
+    scores = [math.nan if score is None else score for score in values["frame_scores"]]
+    return Evidence(
+        stamps_ns=np.array(values["stamps_ns"], np.int64),
+        slots=tuple(tuple(members) for members in values["slots"]),
+        spatial=np.array(values["spatial"], np.float32).reshape(grid),
+        temporal=np.array(values["temporal"], np.float32).reshape(grid),
+        frame_scores=np.array(scores, np.float32),
+        track_scores={int(k): float(v) for k, v in values["track_scores"].items()},
+        grounding_token=values["grounding_token"],
+        margins=tuple(values["margins"]),
+    )
+
+
+def table(tube: Tube, origin_ns: int = 0, rows: int = 10) -> str:
+    """The tube for reading: what was understood, the outcome, boxes and times.
+
+    Args:
+        tube: the answer.
+        origin_ns: the stamp that counts as 0 s.
+        rows: at most this many boxes are listed, spread evenly.
+    """
+    lines = [f"query       {tube.query.text}"]
+    if tube.split:
+        lines.append(f"where       {tube.split.attribute}")
+        lines.append(f"when        {tube.split.action}")
+    lines.append(f"outcome     {tube.status.name.lower().replace('_', ' ')}")
+    if tube.error:
+        lines.append(f"reason      {tube.error}")
+    if tube.status != Status.FAILED:
+        lines.append(f"confidence  {tube.confidence:.2f}")
+    if tube.status == Status.FOUND:
+        start_s, end_s = (tube.start_ns - origin_ns) / 1e9, (tube.end_ns - origin_ns) / 1e9
+        lines.append(f"span        {start_s:.2f} s to {end_s:.2f} s, {len(tube.boxes)} boxes")
+        lines.append(f"{'time':>10}{'x1':>8}{'y1':>8}{'x2':>8}{'y2':>8}{'score':>8}")
+        count = min(rows, len(tube.boxes))
+        for index in np.linspace(0, len(tube.boxes) - 1, count).round().astype(int):
+            box = tube.boxes[index]
+            edges = "".join(f"{edge:8.1f}" for edge in box.box_xyxy_px)
+            lines.append(f"{(box.stamp_ns - origin_ns) / 1e9:8.2f} s{edges}{box.score:8.2f}")
+    if tube.timings_s:
+        total_s = sum(tube.timings_s.values())
+        stages = ", ".join(f"{name} {seconds:.2f}" for name, seconds in tube.timings_s.items())
+        lines.append(f"times       {total_s:.2f} s in all: {stages}")
+    return "\n".join(lines)

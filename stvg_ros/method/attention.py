@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Grounding tokens, relative attention (paper, section 4.1). R rows, S x h x w cells."""
+
+from __future__ import annotations
+
+import torch
+
+from stvg_ros.method.interfaces import AttentionRows
+from stvg_ros.method.settings import AttentionConfig
+
+EPSILON = 1e-4  # the paper's, against division by a vanishing neutral attention
+
+
+def relative(rows: torch.Tensor, neutral: torch.Tensor) -> torch.Tensor:
+    """A / (A_cap + 1e-4), `(R, S, h, w)`; row i is divided by the neutral prompt's row i.
+
+    Raises:
+        ValueError: the two prompts do not have the same candidates.
+    """
+    if rows.shape != neutral.shape:
+        raise ValueError(
+            f"relative attention: expected equal shapes, got {tuple(rows.shape)} for the question "
+            f"and {tuple(neutral.shape)} for the neutral prompt"
+        )
+    return rows / (neutral + EPSILON)
+
+
+def grounding_map(
+    question: AttentionRows, neutral: AttentionRows, config: AttentionConfig
+) -> tuple[torch.Tensor, str]:
+    """The attention map of a question `(S, h, w)`, and the label of the row that gave it.
+
+    The grounding token is the candidate whose highest visual attention, its visual activation
+    degree, is the highest of all candidates.
+    """
+    by_neutral = relative(question.rows, neutral.rows)
+    rows = by_neutral if config.relative else question.rows
+    if config.selection == "mean":
+        return rows.mean(0), "mean"
+    if config.selection == "fixed":
+        # An index past either end is the end: prompts have few candidates, and not all as many.
+        index = max(-len(rows), min(len(rows) - 1, config.index))
+        return rows[index], question.tokens[index]
+    ranked = by_neutral if config.rank_relative else question.rows
+    best = int(ranked.flatten(1).amax(1).argmax())
+    return rows[best], question.tokens[best]

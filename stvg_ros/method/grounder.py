@@ -1,0 +1,294 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""The method, in the order of the paper (section 4): one query, one clip, the tubes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from stvg_ros.config import Config
+from stvg_ros.method.assembling import assembled
+from stvg_ros.method.attention import grounding_map
+from stvg_ros.method.encoding import Encoder
+from stvg_ros.method.interfaces import (
+    AttentionRows,
+    Mllm,
+    Proposer,
+    Splitter,
+    StageCallback,
+    VisualTokens,
+)
+from stvg_ros.method.query import NEUTRAL, question
+from stvg_ros.method.reattention import (
+    Direction,
+    descent,
+    gradient,
+    reattention_loss,
+    spatial_step,
+    temporal_step,
+    tuned,
+)
+from stvg_ros.method.sampling import cut, grid_indices, uniform_indices
+from stvg_ros.method.tube_selection import TubeSelection
+from stvg_ros.types import Clip, Grounding, Query, SplitQuery, Status, Tube
+
+STAGES = (
+    "split", "propose", "encode", "forward pass", "reversed pass", "re-attend", "attend",
+    "assemble", "score",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Probe:
+    """What one order of the plain video tells before tuning.
+
+    Attributes:
+        visual: T_v in that order.
+        whole: rows of Q.
+        neutral: rows of the neutral prompt, A_cap.
+        margins: log p(yes) - log p(no) of Q and of the sub-queries that were asked.
+        gradients: dL/dV at V = 0 for each sub-query that tunes a branch.
+    """
+
+    visual: VisualTokens
+    whole: AttentionRows
+    neutral: AttentionRows
+    margins: tuple[float, ...]
+    gradients: Mapping[str, torch.Tensor]
+
+
+@dataclass
+class Clock:
+    """Seconds per stage; calls the checkpoint as each stage begins."""
+
+    checkpoint: StageCallback
+    timings_s: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Measures one stage."""
+        self.checkpoint(name, STAGES.index(name) / len(STAGES))
+        begin = time.perf_counter()
+        yield
+        self.timings_s[name] = time.perf_counter() - begin
+
+
+class LocalGrounder:
+    """Grounds queries with a model in this process.
+
+    Thread contract: any thread may call `reconfigure`, which takes effect with the next call; one
+    thread uses the rest.
+    """
+
+    def __init__(
+        self,
+        mllm: Mllm,
+        splitter: Splitter,
+        proposer: Proposer,
+        config: Config,
+        direction: Direction = descent,
+    ) -> None:
+        """Puts the parts together; `direction` is what V moves against, the gradient."""
+        self._mllm = mllm
+        self._splitter = splitter
+        self._proposer = proposer
+        self._config = config
+        self._direction = direction
+        self._encoder = Encoder(mllm)
+
+    @property
+    def model_name(self) -> str:
+        """What the tubes name as their model."""
+        return self._mllm.name
+
+    @property
+    def proposer(self) -> Proposer:
+        """The source of the candidate tubes."""
+        return self._proposer
+
+    def reconfigure(self, config: Config) -> None:
+        """Uses other dynamic settings from the next call on."""
+        self._config = config
+        reconfigure = getattr(self._proposer, "reconfigure", None)  # sources with settings have it
+        if reconfigure is not None:
+            reconfigure(config.proposals)
+
+    def prepare(self, clip: Clip) -> bool:
+        """Encodes a slot of frames for commands to come; False when there is nothing to do."""
+        config = self._config
+        sampled = self._on_grid(clip, config)
+        if sampled is None:
+            return False
+        frames = [clip.frames[i] for i in sampled]
+        return self._encoder.prepare(frames, self._wanted(config))
+
+    @property
+    def prepared_bytes(self) -> int:
+        """Memory of what `prepare` has encoded, on the model's device."""
+        return self._encoder.nbytes
+
+    def forget(self) -> None:
+        """Lets go of what was encoded for frames that are gone; `prepare` does it too."""
+        self._encoder.forget()
+
+    def ground(
+        self,
+        clip: Clip,
+        query: Query,
+        checkpoint: StageCallback,
+        preliminary: Callable[[Grounding], None] | None = None,
+    ) -> Grounding:
+        """Finds the tubes that the query describes; see `Grounder.ground`."""
+        config, clock = self._config, Clock(checkpoint)
+        clip = cut(clip, query.start_ns, query.end_ns)
+        with clock.stage("split"):
+            split = self._splitter.split(query.text)
+            parts = {"spatial": split.attribute, "temporal": split.action}
+        with clock.stage("propose"):
+            candidates = self._proposer.propose(clip, split)
+        with clock.stage("encode"):
+            sampled, visual = self._encoded(clip, config)
+        with clock.stage("forward pass"):
+            forward = self._probe(visual, split, parts, config)
+        template = self._template(clip, query, split, clock)
+        answer = TubeSelection(
+            clip, sampled, visual.slots, candidates, forward.margins, self._mllm.settings, config
+        )
+        if preliminary is not None:
+            whole, cap = forward.whole.on_host(), forward.neutral.on_host()
+            heat, token = grounding_map(whole, cap, config.attention)
+            first = replace(template, preliminary=True, timings_s={**clock.timings_s})
+            preliminary(answer.grounding(heat, heat, token, first))
+        backward = None
+        if config.assembling.enabled:
+            with clock.stage("reversed pass"):
+                # V_s starts from zero here too, so that its first gradient, the reversed A_cap
+                # and the untuned rows come from one pass.
+                only = {"spatial": split.attribute}
+                backward = self._probe(visual.reversed(), split, only, config)
+        with clock.stage("re-attend"):
+            v_s, dropped_s = self._tuned(forward, "spatial", split.attribute, config)
+            v_t, dropped_t = self._tuned(forward, "temporal", split.action, config)
+            v_b, dropped_b = self._tuned(backward, "spatial", split.attribute, config)
+        with clock.stage("attend"):
+            passes = [(forward, v_s), (forward, v_t), *([(backward, v_b)] if backward else [])]
+            (a_s, token), (a_t, _), *reverse = self._maps(passes, split, config)
+        consistency = float("nan")
+        for a_b, _ in reverse:
+            with clock.stage("assemble"):
+                a_s, consistency = assembled(a_s, a_b)
+        with clock.stage("score"):
+            dropped = int(dropped_s + dropped_t + dropped_b)
+            final = replace(template, consistency=consistency, dropped_steps=dropped)
+            grounding = answer.grounding(a_s, a_t, token, final)
+        return grounding
+
+    def _template(self, clip: Clip, query: Query, split: SplitQuery, clock: Clock) -> Tube:
+        """What every tube of the answer says."""
+        newest = clip.frames[-1]
+        return Tube(
+            query=query,
+            status=Status.NOT_FOUND,
+            split=split,
+            width_px=newest.source_width_px,
+            height_px=newest.source_height_px,
+            frame_id=newest.frame_id,
+            stamp_ns=newest.stamp_ns,
+            model=self._mllm.name,
+            timings_s=clock.timings_s,
+        )
+
+    def _wanted(self, config: Config) -> int:
+        return config.sampling.frames or self._mllm.settings.frame_count
+
+    def _on_grid(self, clip: Clip, config: Config) -> NDArray[np.int64] | None:
+        """Frames that can be encoded as they come, where that is asked for and possible."""
+        if not config.sampling.ahead:
+            return None
+        wanted = self._wanted(config)
+        step_ns = int(config.window.duration_s * 1e9) // wanted
+        return grid_indices(clip.stamps_ns, step_ns, wanted, self._mllm.frames_per_slot)
+
+    def _encoded(self, clip: Clip, config: Config) -> tuple[NDArray[np.int64], VisualTokens]:
+        """Which frames the model sees, and T_v."""
+        sampled, total = self._on_grid(clip, config), self._wanted(config)
+        if sampled is None:
+            sampled, total = uniform_indices(len(clip), total), 0
+        return sampled, self._encoder.encode([clip.frames[i] for i in sampled], total)
+
+    def _probe(
+        self, visual: VisualTokens, split: SplitQuery, parts: Mapping[str, str], config: Config
+    ) -> Probe:
+        """One pass over T_v serves Q, its parts, the neutral prompt, and all first gradients."""
+        branches = [name for name in parts if getattr(config.reattention, name)]
+        with torch.set_grad_enabled(bool(branches)):
+            offset = _zeros_like(visual)
+            prefix = self._mllm.prefill(visual, offset)
+            asked = [question(text) for text in (split.text, *parts.values())]
+            whole, *readings, neutral = self._mllm.ask(prefix, [*asked, NEUTRAL])
+            gradients = {}
+            for name, reading in zip(parts, readings, strict=True):
+                if name in branches:
+                    loss = reattention_loss(reading, neutral, config.reattention.loss)
+                    more = name != branches[-1]
+                    gradients[name] = gradient(loss, offset, keep_graph=more)
+        margins = torch.stack([reading.margin.detach() for reading in (whole, *readings)])
+        return Probe(
+            visual,
+            whole.without_answer(),
+            neutral.without_answer(),
+            tuple(margins.tolist()),
+            gradients,
+        )
+
+    def _tuned(
+        self, probe: Probe | None, branch: str, text: str, config: Config
+    ) -> tuple[torch.Tensor | None, torch.Tensor | int]:
+        """V of one branch and its dropped steps, or None when the branch is off."""
+        if probe is None or branch not in probe.gradients:
+            return None, 0
+        visual = probe.visual
+
+        def loss(offset: torch.Tensor) -> torch.Tensor:
+            with torch.enable_grad():
+                prefix = self._mllm.prefill(visual, offset)
+                reading, neutral = self._mllm.ask(prefix, [question(text), NEUTRAL])
+                return reattention_loss(reading, neutral, config.reattention.loss)
+
+        step_of = spatial_step if branch == "spatial" else temporal_step
+        step = step_of(config.reattention, self._mllm.settings)
+        return tuned(probe.gradients[branch], visual.features, step, loss, self._direction)
+
+    def _maps(
+        self,
+        passes: Sequence[tuple[Probe, torch.Tensor | None]],
+        split: SplitQuery,
+        config: Config,
+    ) -> list[tuple[torch.Tensor, str]]:
+        """For each pass the rows of Q over T_v + V, relative to A_cap over T_v."""
+        tuned_passes = [(probe.visual, offset) for probe, offset in passes if offset is not None]
+        seen = iter(
+            self._mllm.attention_rows(tuned_passes, question(split.text)) if tuned_passes else ()
+        )
+        found = [(probe.whole if v is None else next(seen), probe.neutral) for probe, v in passes]
+        return [
+            grounding_map(rows.on_host(), neutral.on_host(), config.attention)
+            for rows, neutral in found
+        ]
+
+
+def _zeros_like(visual: VisualTokens) -> torch.Tensor:
+    """V before tuning: float32 whatever the model's precision; a leaf when gradients are on."""
+    return torch.zeros(
+        visual.features.shape,
+        dtype=torch.float32,
+        device=visual.features.device,
+        requires_grad=torch.is_grad_enabled(),
+    )

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Logit-guided re-attention, LRA (paper, section 4.3). V and T_v are `(M, D)`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+
+from stvg_ros.method.interfaces import MllmSettings, Reading
+from stvg_ros.method.settings import ReattentionConfig
+
+# dL/dV to the direction that V moves against; an ablation puts another one here.
+Direction = Callable[[torch.Tensor], torch.Tensor]
+
+_MOST = 30.0  # nats; gradients of this weight, and their squares, are normal float32 numbers
+
+
+@dataclass(frozen=True)
+class Step:
+    """How V moves.
+
+    Attributes:
+        loss: "paper" or "code".
+        rule: "plain" is V - rate * gradient; "rms" scales the gradient so that the token that
+            moves most moves by `rate` times the RMS of the visual tokens.
+        rate: the step size.
+        epochs: N_ep, how often V moves.
+    """
+
+    loss: str
+    rule: str
+    rate: float
+    epochs: int = 1
+
+
+def spatial_step(config: ReattentionConfig, own: MllmSettings) -> Step:
+    """How V_s moves: what is asked for, or what suits the model."""
+    rule = own.step if config.step == "auto" else config.step
+    return Step(config.loss, rule, config.learning_rate or own.learning_rate, config.epochs)
+
+
+def temporal_step(config: ReattentionConfig, own: MllmSettings) -> Step:
+    """How V_t moves: as V_s, unless the configuration sets it apart."""
+    step = spatial_step(config, own)
+    return replace(
+        step,
+        rate=config.temporal_learning_rate or step.rate,
+        epochs=config.temporal_epochs or step.epochs,
+    )
+
+
+def descent(grad: torch.Tensor) -> torch.Tensor:
+    """The gradient itself, as in the paper."""
+    return grad
+
+
+def reattention_loss(question: Reading, neutral: Reading, kind: str) -> torch.Tensor:
+    """The loss to be lowered, 0-d float32, never infinite.
+
+    "paper": -exp(p_yes - p_no) of log-probabilities. Its weight exp(p_yes - p_no) is clipped to
+    exp(-30) .. exp(30), in the gradient too, so that a confident model keeps a direction. "code",
+    as released:
+    1 - [(yes - no) of the question - (yes - no) of the neutral prompt]; log-probabilities differ
+    from logits by the same constant for both answers, so the margins are equal.
+    """
+    if kind == "paper":
+        value = question.margin.detach()
+        # The derivative is weight * d margin also where the clip holds; clamp's own would be 0.
+        return -value.clamp(-_MOST, _MOST).exp() * (1 + question.margin - value)
+    return 1 - (question.margin - neutral.margin)
+
+
+def gradient(loss: torch.Tensor, offset: torch.Tensor, *, keep_graph: bool) -> torch.Tensor:
+    """dL/dV, `(M, D)`; nothing else receives a gradient."""
+    (result,) = torch.autograd.grad(loss, offset, retain_graph=keep_graph)
+    return result
+
+
+def moved(
+    offset: torch.Tensor, grad: torch.Tensor, visual: torch.Tensor, step: Step
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """V after one step, and whether the step was taken, 0-d: a non-finite gradient drops it.
+
+    Nothing here makes the host wait for the device.
+    """
+    offset = offset.detach()
+    change = step.rate * grad
+    if step.rule == "rms":
+        longest = grad.float().norm(dim=1).amax()
+        length = visual.float().norm(dim=1).square().mean().sqrt()
+        scale = torch.where(longest > 0, step.rate * length / longest, 0.0)
+        change = scale * grad
+    result = offset - change
+    taken = torch.isfinite(grad).all() & torch.isfinite(result).all()
+    return torch.where(taken, result, offset), taken
+
+
+def tuned(
+    first_gradient: torch.Tensor,
+    visual: torch.Tensor,
+    step: Step,
+    loss_at: Callable[[torch.Tensor], torch.Tensor],
+    direction: Direction = descent,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """V after N_ep steps from zero, and how many were dropped, 0-d.
+
+    Args:
+        first_gradient: dL/dV at V = 0; the first pass over the video already gave it.
+        visual: T_v, which sets the length of "rms" steps.
+        step: how V moves.
+        loss_at: the loss at a V that requires gradients; called for steps 2 to N_ep.
+        direction: what V moves against.
+    """
+    offset = torch.zeros_like(first_gradient)
+    dropped = torch.zeros((), dtype=torch.int64, device=offset.device)
+    for epoch in range(step.epochs):
+        grad = first_gradient
+        if epoch > 0:
+            offset = offset.requires_grad_(True)
+            grad = gradient(loss_at(offset), offset, keep_graph=False)
+        offset, taken = moved(offset, direction(grad), visual, step)
+        dropped += ~taken
+    return offset, dropped

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Which buffered frames the model sees: the asked window, then T uniform samples."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stvg_ros.errors import WindowError
+from stvg_ros.types import Clip
+
+
+def cut(clip: Clip, start_ns: int | None, end_ns: int | None) -> Clip:
+    """The frames of the clip from `start_ns` to `end_ns`, both included; None is open.
+
+    Raises:
+        WindowError: no buffered frame lies in the window.
+    """
+    low = clip.frames[0].stamp_ns if start_ns is None else start_ns
+    high = clip.frames[-1].stamp_ns if end_ns is None else end_ns
+    frames = tuple(frame for frame in clip.frames if low <= frame.stamp_ns <= high)
+    if not frames:
+        raise WindowError(
+            f"the window {low / 1e9:.3f} s to {high / 1e9:.3f} s holds no image; buffered are "
+            f"{clip.frames[0].stamp_ns / 1e9:.3f} s to {clip.frames[-1].stamp_ns / 1e9:.3f} s; "
+            "ask for a window inside, or raise window.duration_s"
+        )
+    return Clip(frames)
+
+
+def uniform_indices(count: int, wanted: int) -> NDArray[np.int64]:
+    """At most `wanted` indices into `count` frames, the centres of equal parts, `(T,)`.
+
+    Raises:
+        ValueError: `count` or `wanted` is below 1.
+    """
+    if count < 1 or wanted < 1:
+        raise ValueError(f"expected 1 or more frames, got count={count}, wanted={wanted}")
+    if count <= wanted:
+        return np.arange(count, dtype=np.int64)
+    return np.floor((np.arange(wanted) + 0.5) * count / wanted).astype(np.int64)
+
+
+def grid_indices(
+    stamps_ns: NDArray[np.int64], step_ns: int, wanted: int, frames_per_slot: int
+) -> NDArray[np.int64] | None:
+    """About `wanted` frames on a time grid that does not move with the window, or None.
+
+    The first frame of each cell of `step_ns` is taken, so the choice is known as a frame comes.
+    Frames that share a slot always fill it together: a slot begins in a cell whose number is a
+    multiple of `frames_per_slot`. None where the clip is much shorter or longer than `wanted`
+    cells, for which the grid would be too coarse or too fine.
+
+    Args:
+        stamps_ns: `(F,)` stamps of the clip.
+        step_ns: length of a cell.
+        wanted: T.
+        frames_per_slot: how many frames the model merges.
+    """
+    cells = stamps_ns // step_ns
+    taken = np.flatnonzero(np.diff(cells)) + 1
+    while len(taken) and cells[taken[0]] % frames_per_slot:
+        taken = taken[1:]
+    surplus = -(-(len(taken) - wanted) // frames_per_slot) * frames_per_slot
+    if surplus > 2 * frames_per_slot or len(taken) < max(1, wanted * 3 // 4):
+        return None
+    return taken[max(0, surplus) :].astype(np.int64)

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Settings of the method, stage by stage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from stvg_ros.setting import Group, setting
+
+
+@dataclass(frozen=True)
+class SamplingConfig(Group):
+    """Which frames of the window the model sees."""
+
+    group_name = "sampling"
+    frames: int = setting(
+        0,
+        "T, uniformly sampled frames; 0 takes the model's own (20 in the paper)",
+        minimum=0,
+        maximum=512,
+        dynamic=True,
+    )
+    ahead: bool = setting(
+        False,
+        "encode frames as they come, in idle time: commands for the whole window are answered "
+        "sooner, on frames of a fixed time grid of window.duration_s / T",
+        dynamic=True,
+    )
+
+
+@dataclass(frozen=True)
+class SplitConfig(Group):
+    """Decomposition of the query (paper, section 4.2)."""
+
+    group_name = "split"
+    method: str = setting(
+        "auto",
+        "who splits: the MLLM itself, an OpenAI-compatible endpoint, rules, or nobody; "
+        "auto is rules for the embedded model and the MLLM for others",
+        choices=("auto", "mllm", "endpoint", "rules", "none"),
+    )
+    endpoint_url: str = setting("", "base URL of the endpoint, such as http://host:8000/v1")
+    endpoint_model: str = setting("", "model name sent to the endpoint")
+    endpoint_timeout_s: float = setting(
+        10.0, "time-out of the endpoint", unit="s", minimum=0.1, maximum=600.0
+    )
+
+
+@dataclass(frozen=True)
+class AttentionConfig(Group):
+    """Grounding token and relative attention (paper, section 4.1)."""
+
+    group_name = "attention"
+    first_layer: int = setting(
+        -1, "first layer of the averaged band; -1 is the model's own", minimum=-1, maximum=999
+    )
+    last_layer: int = setting(
+        -1, "last layer of the band, included; -1 is the model's own", minimum=-1, maximum=999
+    )
+    selection: str = setting(
+        "activation",
+        "the row used: the candidate of highest visual activation, the mean of all, or a fixed one",
+        choices=("activation", "mean", "fixed"),
+        dynamic=True,
+    )
+    index: int = setting(
+        -1,
+        "fixed: which candidate, from the question's final point on; -1 is the last",
+        minimum=-100,
+        maximum=100,
+        dynamic=True,
+    )
+    rank_relative: bool = setting(
+        True, "rank candidates by relative attention instead of raw", dynamic=True
+    )
+    relative: bool = setting(True, "divide by the attention of the neutral prompt", dynamic=True)
+
+
+@dataclass(frozen=True)
+class ReattentionConfig(Group):
+    """Logit-guided re-attention, LRA (paper, section 4.3)."""
+
+    group_name = "reattention"
+    spatial: bool = setting(True, "tune V_s on the attribute sub-query", dynamic=True)
+    temporal: bool = setting(True, "tune V_t on the action sub-query", dynamic=True)
+    loss: str = setting(
+        "paper",
+        "-exp(p_yes - p_no) of the paper, or the released code's contrast with the neutral prompt",
+        choices=("paper", "code"),
+        dynamic=True,
+    )
+    epochs: int = setting(1, "N_ep, gradient steps", minimum=1, maximum=100, dynamic=True)
+    temporal_epochs: int = setting(
+        0, "N_ep of V_t; 0 is the same as epochs", minimum=0, maximum=100, dynamic=True
+    )
+    step: str = setting(
+        "auto",
+        "plain: V - learning_rate * gradient (the paper's); rms: the strongest token moves by "
+        "learning_rate times the RMS of the visual tokens; auto is the model's own",
+        choices=("auto", "plain", "rms"),
+        dynamic=True,
+    )
+    learning_rate: float = setting(
+        0.0,
+        "step size; 0 is the model's own (8 with plain steps)",
+        minimum=0.0,
+        maximum=1e6,
+        dynamic=True,
+    )
+    temporal_learning_rate: float = setting(
+        0.0,
+        "step size of V_t; 0 is the same as learning_rate",
+        minimum=0.0,
+        maximum=1e6,
+        dynamic=True,
+    )
+
+
+@dataclass(frozen=True)
+class AssemblingConfig(Group):
+    """Temporal-augmented assembling, TAS (paper, section 4.4)."""
+
+    group_name = "assembling"
+    enabled: bool = setting(
+        True, "average the spatial map with that of the reversed frame order", dynamic=True
+    )
+
+
+@dataclass(frozen=True)
+class SpanConfig(Group):
+    """From frame scores to a time span."""
+
+    group_name = "span"
+    method: str = setting(
+        "adaptive",
+        "adaptive: a threshold on S_frame, all for a query without an action; "
+        "top_k: first to last of the K best (paper); "
+        "contiguous: grow from the peak to a fixed length (released code); change_points: the run "
+        "that rises most clearly above the rest; window: all",
+        choices=("adaptive", "top_k", "contiguous", "change_points", "window"),
+        dynamic=True,
+    )
+    top_k: int = setting(
+        7, "K of 20 frames for top_k, scaled to T", minimum=1, maximum=20, dynamic=True
+    )
+    length: int = setting(
+        11, "frames of 20 for contiguous, scaled to T", minimum=1, maximum=20, dynamic=True
+    )
+    threshold: float = setting(
+        0.2,
+        "adaptive: share of the way from the floor to the peak of S_frame",
+        minimum=0.0,
+        maximum=1.0,
+        dynamic=True,
+    )
+
+
+@dataclass(frozen=True)
+class PresenceConfig(Group):
+    """Whether the target is there at all."""
+
+    group_name = "presence"
+    enabled: bool = setting(True, "answer 'not found' when the evidence is thin", dynamic=True)
+    threshold: float = setting(
+        0.0,
+        "smallest evidence that counts as present: log p(yes) - log p(no) before tuning, and "
+        "track_weight times the logarithm of the best track's score; on top of the model's own",
+        unit="nat",
+        minimum=-1000.0,
+        maximum=1000.0,
+        dynamic=True,
+    )
+    track_weight: float = setting(
+        -1.0,
+        "how much the best track's score counts; -1 is the model's own, found by calibration",
+        minimum=-1.0,
+        maximum=1000.0,
+        dynamic=True,
+    )

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""From attention maps and candidate tubes to the tubes of the answer (method, section 4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from stvg_ros.config import Config
+from stvg_ros.method.interfaces import MllmSettings
+from stvg_ros.method.presence import confidence, evidence
+from stvg_ros.method.scoring import box_scores, slot_of_frames
+from stvg_ros.method.span import find_span, span_ns
+from stvg_ros.types import CandidateTube, Clip, Evidence, Grounding, Status, Tube, TubeBox
+
+
+@dataclass(frozen=True, eq=False)
+class TubeScores:
+    """Maps and candidate tubes of one clip, and the scores that follow from them.
+
+    Attributes:
+        clip: the frames of the answer.
+        sampled: `(T,)` indices of the frames that the model saw.
+        slots: the sampled frames of each temporal slot.
+        spatial: `(S, h, w)` A_S.
+        temporal: `(S, h, w)` A_T.
+        candidates: candidate tubes over the clip.
+        config: how a span is found.
+    """
+
+    clip: Clip
+    sampled: NDArray[np.int64]
+    slots: tuple[tuple[int, ...], ...]
+    spatial: torch.Tensor
+    temporal: torch.Tensor
+    candidates: tuple[CandidateTube, ...]
+    config: Config
+
+    def _scores(self, heat: torch.Tensor, candidate: CandidateTube) -> NDArray[np.float32]:
+        """`(T,)` maxima of a map inside a candidate at the sampled frames; NaN where absent."""
+        return box_scores(
+            heat.float().cpu().numpy(),
+            candidate.boxes_xyxy_px[self.sampled],
+            candidate.present[self.sampled],
+            slot_of_frames(self.slots, len(self.sampled)),
+            self.clip.size_px,
+            None if candidate.masks is None else candidate.masks[self.sampled],
+        )
+
+    def object_score(self, candidate: CandidateTube) -> float:
+        """S_obj, -inf for a candidate that no sampled frame shows."""
+        scores = self._scores(self.spatial, candidate)
+        return float(np.nanmax(scores)) if np.isfinite(scores).any() else float("-inf")
+
+    def ranked(self) -> list[CandidateTube]:
+        """Candidates, best first; equal scores keep the proposer's order."""
+        return sorted(self.candidates, key=self.object_score, reverse=True)
+
+    def best_score(self) -> float:
+        """S_obj of the best candidate, -inf without one."""
+        return max(map(self.object_score, self.candidates), default=float("-inf"))
+
+    def tube(self, candidate: CandidateTube, answer: Tube) -> Tube:
+        """`answer` with the candidate's span and one box per buffered frame in the span."""
+        clip_ns = self.clip.stamps_ns
+        lasts = answer.split is not None and answer.split.lasts
+        scores = self._scores(self.temporal, candidate)
+        first, last = find_span(scores, self.config.span, lasts=lasts)
+        start_ns, end_ns = span_ns(first, last, clip_ns[self.sampled], clip_ns)
+        place = self._scores(self.spatial, candidate)
+        peak = float(np.nanmax(place)) if np.isfinite(place).any() else 0.0
+        nearest = np.searchsorted(
+            (clip_ns[self.sampled][1:] + clip_ns[self.sampled][:-1]) // 2, clip_ns
+        )
+        shares = np.nan_to_num(place / peak if peak > 0 else place * 0.0)
+        boxes = []
+        for frame in np.flatnonzero(
+            candidate.present & (clip_ns >= start_ns) & (clip_ns <= end_ns)
+        ):
+            x_min, y_min, x_max, y_max = map(float, candidate.boxes_xyxy_px[frame])
+            boxes.append(
+                TubeBox(
+                    stamp_ns=int(clip_ns[frame]),
+                    box_xyxy_px=(x_min, y_min, x_max, y_max),
+                    score=float(shares[nearest[frame]]),
+                    interpolated=bool(candidate.interpolated[frame]),
+                )
+            )
+        return replace(
+            answer,
+            status=Status.FOUND,
+            track_id=candidate.track_id,
+            score=self.object_score(candidate),
+            start_ns=start_ns,
+            end_ns=end_ns,
+            boxes=tuple(boxes),
+        )
+
+    def evidence(self, token: str, margins: tuple[float, ...]) -> Evidence:
+        """The maps, scores and margins behind the tubes."""
+        ranked = self.ranked()
+        nothing = np.full(len(self.sampled), np.nan, np.float32)
+        return Evidence(
+            stamps_ns=self.clip.stamps_ns[self.sampled],
+            slots=self.slots,
+            spatial=self.spatial.float().cpu().numpy(),
+            temporal=self.temporal.float().cpu().numpy(),
+            frame_scores=self._scores(self.temporal, ranked[0]) if ranked else nothing,
+            track_scores={c.track_id: self.object_score(c) for c in self.candidates},
+            grounding_token=token,
+            margins=margins,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class TubeSelection:
+    """What the answers of one command, before and after tuning, have in common.
+
+    Attributes:
+        clip: the frames of the answer.
+        sampled: `(T,)` indices of the frames that the model saw.
+        slots: the sampled frames of each temporal slot.
+        candidates: candidate tubes over the clip.
+        margins: log p(yes) - log p(no) of Q, Q_s and Q_t before tuning, in nats.
+        own: what suits the model.
+        config: what is asked for.
+    """
+
+    clip: Clip
+    sampled: NDArray[np.int64]
+    slots: tuple[tuple[int, ...], ...]
+    candidates: tuple[CandidateTube, ...]
+    margins: tuple[float, ...]
+    own: MllmSettings
+    config: Config
+
+    def grounding(
+        self, spatial: torch.Tensor, temporal: torch.Tensor, token: str, template: Tube
+    ) -> Grounding:
+        """The tubes of A_S and A_T, or why there is none; the rest is the template's."""
+        scored = TubeScores(
+            self.clip, self.sampled, self.slots, spatial, temporal, self.candidates, self.config
+        )
+        sure = self._confidence(scored.best_score())
+        template = replace(template, confidence=sure)
+        if not self.candidates:
+            reason = "no candidate tubes: their source saw nothing to follow"
+            tubes: tuple[Tube, ...] = (replace(template, error=reason),)
+        elif self.config.presence.enabled and sure < 0.5:
+            reason = f"the model sees no such target (confidence {sure:.2f})"
+            tubes = (replace(template, error=reason),)
+        else:
+            best = scored.ranked()[: template.query.max_targets]
+            tubes = tuple(
+                scored.tube(candidate, replace(template, rank=rank))
+                for rank, candidate in enumerate(best)
+            )
+        return Grounding(tubes, scored.evidence(token, self.margins), self.candidates)
+
+    def _confidence(self, track_score: float) -> float:
+        weight, threshold = self.config.presence.track_weight, self.config.presence.threshold
+        weight = self.own.presence_track_weight if weight < 0 else weight
+        nats = evidence(self.margins, track_score, weight)
+        return confidence(nats, threshold + self.own.presence_threshold)

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Attention rows of a few prompt tokens beside fused attention; never an N x N map.
+
+Dimensions: B passes, R rows, M visual columns, N keys, H heads, G key heads, d head size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
+
+NAME = "stvg_rows"
+
+
+@dataclass
+class AttentionRecorder:
+    """Collects the asked rows while a forward pass runs.
+
+    Attributes:
+        rows: `(R,)` positions among the queries.
+        columns: `(M,)` positions among the keys.
+        first_layer, last_layer: the band, both included.
+        total: `(B, R, M)` float32, sum over the band's layers of the mean over heads.
+        layers: how many layers were added.
+        largest: elements of the largest attention map that was held, for all passes and heads.
+    """
+
+    rows: Tensor
+    columns: Tensor
+    first_layer: int
+    last_layer: int
+    total: Tensor | None = None
+    layers: int = 0
+    largest: int = 0
+
+    def mean(self) -> Tensor:
+        """`(B, R, M)` mean over the layers of the band."""
+        if self.total is None:
+            raise RuntimeError("no layer of the band ran while the recorder was active")
+        return self.total / self.layers
+
+    @torch.no_grad()
+    def add(self, query: Tensor, key: Tensor, mask: Tensor | None, scaling: float) -> None:
+        """One layer: `query` `(B, H, S, d)`, `key` `(B, G, N, d)`, `mask` `(B, 1, S, N)`."""
+        passes, heads, _, size = query.shape
+        groups, count = key.shape[1], len(self.rows)
+        asked = query[:, :, self.rows].reshape(passes, groups, heads // groups * count, size)
+        scores = (asked @ key.transpose(-1, -2)).float() * scaling
+        scores = scores.view(passes, heads, count, -1)  # (B, H, R, N)
+        if mask is None:
+            behind = key.shape[2] - query.shape[2]
+            position = torch.arange(key.shape[2], device=key.device)
+            visible = position <= (self.rows + behind)[:, None]
+        elif mask.dtype == torch.bool:
+            visible = mask[:, :, self.rows]
+        else:
+            visible = mask[:, :, self.rows] == 0
+        weights = scores.masked_fill_(~visible, float("-inf")).softmax(-1)
+        self.largest = max(self.largest, weights.numel())
+        layer = weights.mean(1)[..., self.columns]
+        self.total = layer if self.total is None else self.total + layer
+        self.layers += 1
+
+
+_active: ContextVar[AttentionRecorder | None] = ContextVar("stvg_rows", default=None)
+
+
+@contextmanager
+def recording(recorder: AttentionRecorder) -> Iterator[AttentionRecorder]:
+    """While the context lasts, layers of the band add their rows to `recorder`."""
+    token = _active.set(recorder)
+    try:
+        yield recorder
+    finally:
+        _active.reset(token)
+
+
+def attend(
+    module: Any,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    scaling: float | None = None,
+    **rest: Any,
+) -> tuple[Tensor, None]:
+    """Fused attention for the output; the recorder, if any, reads its rows."""
+    recorder = _active.get()
+    if recorder and recorder.first_layer <= module.layer_idx <= recorder.last_layer:
+        scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+        recorder.add(query, key, attention_mask, scale)
+    groups = query.shape[1] // key.shape[1]
+    if attention_mask is None or groups == 1:
+        output, _ = sdpa_attention_forward(
+            module, query, key, value, attention_mask, scaling=scaling, **rest
+        )
+        return output, None
+    # The library would repeat the prefix's keys and values for every head of a group, and the
+    # backward pass would keep the copies. Heads of a group are more rows of one head instead.
+    rows = query.reshape(*key.shape[:2], -1, query.shape[-1])
+    output = functional.scaled_dot_product_attention(
+        rows, key, value, attn_mask=attention_mask.repeat(1, 1, groups, 1), scale=scaling
+    )
+    heads = output.view(*key.shape[:2], groups, *query.shape[2:]).permute(0, 3, 1, 2, 4)
+    return heads.flatten(2, 3), None
+
+
+AttentionInterface.register(NAME, attend)
+AttentionMaskInterface.register(NAME, sdpa_mask)

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Where the embedded model lies, and the settings that a checkpoint brings along."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from pathlib import Path
+
+from stvg_ros.errors import ModelError
+from stvg_ros.method.interfaces import MllmSettings
+
+FOLDER = Path(__file__).parent / "embedded"
+SETTINGS_FILE = "stvg.json"
+
+
+def read_settings(file: Path | None) -> MllmSettings:
+    """The settings of a checkpoint's `stvg.json`; the paper's where there is none.
+
+    Raises:
+        ModelError: the file is no JSON object, or has an unknown key or a wrong type.
+    """
+    if file is None or not file.is_file():
+        return MllmSettings()
+    known = {item.name: type(item.default) for item in fields(MllmSettings)}
+    try:
+        values = json.loads(file.read_text())
+        for key, value in values.items():
+            kinds = (int, float) if known[key] is float else (known[key],)
+            if not isinstance(value, kinds) or isinstance(value, bool):
+                raise TypeError(f"{key} = {value!r}, expected {known[key].__name__}")
+    except (ValueError, AttributeError, KeyError, TypeError) as error:
+        raise ModelError(
+            f"{file}: {error!r}; expected a JSON object with keys of {', '.join(known)}; "
+            "correct or remove the file"
+        ) from error
+    return MllmSettings(**values)

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""What a family module tells the shared machinery."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from stvg_ros.method.interfaces import MllmSettings, VisualTokens
+from stvg_ros.models.preprocess import ImagePreprocessing, Images
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """How the visual tokens stand in the prompt.
+
+    Attributes:
+        placeholder: the text that the chat template writes for a video.
+        text: what replaces it; one visual token string for each visual token.
+        token_id: id of the visual token.
+        tail: `(K, D)` embeddings of K more visual tokens after the grid's, or None.
+    """
+
+    placeholder: str
+    text: str
+    token_id: int
+    tail: Tensor | None = None
+
+
+class Encode(Protocol):
+    """Runs the vision tower, without gradient."""
+
+    def __call__(
+        self, model: Any, numbers: ImagePreprocessing, images: Images, total: int
+    ) -> VisualTokens: ...
+
+
+@dataclass(frozen=True)
+class Family:
+    """One family.
+
+    Attributes:
+        encode: images, a part of a video of `total` frames, to visual tokens.
+        layout: tokenizer, model and visual tokens to their place in the prompt.
+        positions: model, ids `(1, N)` and visual tokens to the position ids of the prefix,
+            `(A, 1, N)` or `(1, N)`, and the position of the token that follows.
+        deep: `VisualTokens.deep` is handed to the language model.
+        pairs: `ImagePreprocessing.pair` frames share a slot.
+    """
+
+    encode: Encode
+    layout: Callable[[Any, Any, VisualTokens], Layout]
+    positions: Callable[[Any, Tensor, VisualTokens], tuple[Tensor, int]]
+    deep: bool = False
+    pairs: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedCheckpoint:
+    """A loaded checkpoint: frozen weights, in eval mode, on their device."""
+
+    name: str
+    path: str
+    model: Any
+    tokenizer: Any
+    numbers: ImagePreprocessing
+    family: Family
+    settings: MllmSettings

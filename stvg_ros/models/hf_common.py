@@ -1,0 +1,392 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""The machinery that all families share: one prefill, then short questions on its keys.
+
+Dimensions: B passes, N prefix tokens, M visual tokens, D hidden size, R rows.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from transformers import DynamicCache
+
+from stvg_ros.errors import ConfigError, ModelError
+from stvg_ros.method.interfaces import (
+    AttentionRows,
+    MllmSettings,
+    Pass,
+    Prefix,
+    Reading,
+    VisualTokens,
+)
+from stvg_ros.method.settings import AttentionConfig
+from stvg_ros.models.attention_capture import AttentionRecorder, recording
+from stvg_ros.models.family import Layout, LoadedCheckpoint
+from stvg_ros.models.packed_prompts import PackedPrompts, packed
+from stvg_ros.models.prefix_cache import Pairs, SharedKeys, pairs_of, recompute_layers
+from stvg_ros.models.prompt import Prompt, Suffix
+from stvg_ros.models.yes_no_tokens import yes_no_ids
+
+
+@dataclass(frozen=True, eq=False)
+class PrefixLayout:
+    """Where the tokens of a video stand; the same for every pass over videos of its grid.
+
+    Attributes:
+        layout: how the visual tokens stand in the prompt.
+        grid: `(S, h, w)` of the video.
+        ids: `(1, N)` of system and visual tokens.
+        visual: `(K,)` positions of the visual tokens, those after the grid's too.
+        positions: position ids, `(A, 1, N)` or `(1, N)`.
+        next_position: position of the first token after the prefix.
+    """
+
+    layout: Layout
+    grid: tuple[int, int, int]
+    ids: Tensor
+    visual: Tensor
+    positions: Tensor
+    next_position: int
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """System and visual tokens of B passes before the first layer.
+
+    Attributes:
+        visual: what went in first, without the offset.
+        layout: how it stands in the prompt.
+        named: what the language model is called with: embeddings `(B, N, D)`, positions, and
+            the deeper layers' features where the family has them.
+        columns: `(M,)` positions of the visual tokens in the prefix.
+        next_position: position of the first token after the prefix.
+    """
+
+    visual: VisualTokens
+    layout: Layout
+    named: dict[str, Any]
+    columns: Tensor
+    next_position: int
+
+
+@dataclass(frozen=True, eq=False)
+class HfPrefix:
+    """Keys and values of system and visual tokens of B passes.
+
+    Attributes:
+        visual: what went in first, without the offset.
+        layout: how it stands in the prompt.
+        pairs: keys and values of each layer that ran; they carry the graph to the offset.
+        columns: `(M,)` positions of the visual tokens in the prefix.
+        next_position: position of the first token after the prefix.
+    """
+
+    visual: VisualTokens
+    layout: Layout
+    pairs: Pairs
+    columns: Tensor
+    next_position: int
+
+
+class HfMllm:
+    """A transformers video model as an `Mllm`. One thread uses it at a time.
+
+    Attributes:
+        prompt: how questions are put.
+        largest_map: elements of the largest attention map that the last question held.
+    """
+
+    prompt: Prompt
+    largest_map: int = 0
+    _place: PrefixLayout | None = None  # of the last pass: the passes of a command share it
+
+    def __init__(
+        self,
+        checkpoint: LoadedCheckpoint,
+        attention: AttentionConfig,
+        gradient_checkpointing: bool = False,
+        batch_passes: int = 0,
+    ) -> None:
+        """Prepares a loaded checkpoint.
+
+        Args:
+            checkpoint: the weights and what belongs to them.
+            attention: the layer band.
+            gradient_checkpointing: recompute activations in the backward pass always, rather
+                than only where a GPU's memory could not keep them.
+            batch_passes: how many passes `attention_rows` runs at a time, 0 for as many as memory
+                allows.
+
+        Raises:
+            ModelError: no chat template, or no token for yes or no.
+            ConfigError: a layer band that the model does not have.
+        """
+        self._checkpoint = checkpoint
+        self._model = checkpoint.model
+        self._text = checkpoint.model.model.language_model
+        self.prompt = Prompt(checkpoint.tokenizer, checkpoint.path)
+        self._band = _band(attention, checkpoint.settings, len(self._text.layers))
+        self._yes, self._no = (
+            torch.tensor(ids, device=self._model.device)
+            for ids in (
+                yes_no_ids(checkpoint.tokenizer, self.prompt.answer_start, word, checkpoint.path)
+                for word in ("yes", "no")
+            )
+        )
+        self._batch_passes = batch_passes
+        self._always_recompute = self._recomputing = gradient_checkpointing
+        recompute_layers(self._text, lambda: self._recomputing)
+        self._lower = _cut_above(self._text, self._band[1])
+
+    @property
+    def name(self) -> str:
+        """What the tube message names as its model."""
+        return self._checkpoint.name
+
+    @property
+    def settings(self) -> MllmSettings:
+        """What suits this model."""
+        return self._checkpoint.settings
+
+    @property
+    def checkpoint(self) -> LoadedCheckpoint:
+        """The weights and what belongs to them."""
+        return self._checkpoint
+
+    @property
+    def band(self) -> tuple[int, int]:
+        """First and last layer of the attention band, both included."""
+        return self._band
+
+    @property
+    def frames_per_slot(self) -> int:
+        """How many frames share a temporal slot."""
+        return self._checkpoint.numbers.pair if self._checkpoint.family.pairs else 1
+
+    def encode(self, images: Sequence[NDArray[np.uint8]], total: int = 0) -> VisualTokens:
+        """Runs the vision tower over T `(h, w, 3)` RGB images of one size. No gradient.
+
+        Raises:
+            ModelError: no image, or images of different sizes.
+        """
+        sizes = {image.shape for image in images}
+        if len(sizes) != 1:
+            raise ModelError(f"encode: expected T >= 1 images of one shape, got {sorted(sizes)}")
+        family, numbers = self._checkpoint.family, self._checkpoint.numbers
+        with torch.no_grad():
+            return family.encode(self._model, numbers, images, total or len(images))
+
+    def prefill(self, visual: VisualTokens, offset: Tensor | None = None) -> HfPrefix:
+        """One pass over system and visual tokens, T_v + `offset` `(M, D)`."""
+        needed = self.graph_bytes(len(visual.features))
+        self._recomputing = self._always_recompute or needed > 0.9 * self._free_bytes()
+        return self._prefill([(visual, offset)], self._text)
+
+    def graph_bytes(self, tokens: int) -> int:
+        """What a pass keeps for its backward pass, where nothing is recomputed."""
+        config = self._text.config
+        size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        heads = config.num_attention_heads + config.num_key_value_heads
+        # Of a layer: queries, keys, values and what attention gives; the MLP's two halves and the
+        # first one's activation; the inputs of two norms in float32.
+        values = 2 * heads * size + 3 * config.intermediate_size
+        a_token = values * self._model.dtype.itemsize + 2 * 4 * config.hidden_size
+        return int(tokens * len(self._text.layers) * a_token)
+
+    def ask(self, prefix: Prefix, questions: Sequence[str]) -> tuple[Reading, ...]:
+        """Reads each question on the shared prefix; the questions do not see one another."""
+        if not isinstance(prefix, HfPrefix):
+            raise TypeError(f"expected a prefix of this model, got {type(prefix).__name__}")
+        if not questions:
+            return ()
+        suffixes, asked = self._packed(prefix, questions)
+        rows, hidden = self._run(prefix, asked, self._text)
+        yes, no = self.answer(hidden[0, asked.ends])
+        return tuple(
+            Reading(rows[i][0].view(-1, *prefix.visual.grid), suffix.labels, yes[i], no[i])
+            for i, suffix in enumerate(suffixes)
+        )
+
+    def answer(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """log p(yes) and log p(no), `(Q,)` float32, of the last states `(Q, D)` of Q prompts."""
+        log_p = self._model.lm_head(hidden).float().log_softmax(-1)  # (Q, vocabulary)
+        return log_p[:, self._yes].logsumexp(1), log_p[:, self._no].logsumexp(1)
+
+    @torch.no_grad()
+    def attention_rows(self, passes: Sequence[Pass], question: str) -> tuple[AttentionRows, ...]:
+        """The rows of one question for several passes of one grid, without an answer."""
+        found: list[AttentionRows] = []
+        for some in self._batches(passes):
+            prefix = self._prefill(some, self._lower)
+            (suffix,), asked = self._packed(prefix, [question])
+            (rows,), _ = self._run(prefix, asked, self._lower)
+            found += [
+                AttentionRows(each.view(-1, *prefix.visual.grid), suffix.labels) for each in rows
+            ]
+        return tuple(found)
+
+    def _batches(self, passes: Sequence[Pass]) -> Iterator[Sequence[Pass]]:
+        """As many passes at a time as the setting or the free memory allows."""
+        size = self._batch_passes or self._room(len(passes[0][0].features))
+        for start in range(0, len(passes), size):
+            yield passes[start : start + size]
+
+    def _room(self, tokens: int) -> int:
+        """How many passes fit in memory; 1 on a CPU, where a batch saves nothing."""
+        if self._model.device.type != "cuda":
+            return 1
+        config = self._text.config
+        # Keys and values stay for all layers; a layer holds its states and the MLP's two halves.
+        values = 2 * len(self._lower.layers) * config.hidden_size
+        values += 8 * config.hidden_size + 3 * config.intermediate_size
+        return max(
+            1, int(self._free_bytes() / (1.5 * tokens * values * self._model.dtype.itemsize))
+        )
+
+    def _free_bytes(self) -> float:
+        """What a GPU has left; infinite on a CPU, whose system decides."""
+        device = self._model.device
+        if device.type != "cuda":
+            return float("inf")
+        free = torch.cuda.mem_get_info(device)[0]
+        return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+
+    def inputs(self, passes: Sequence[Pass]) -> Inputs:
+        """System and visual tokens of B passes of one grid, as the language model takes them.
+
+        Raises:
+            ModelError: the tokenizer does not know the visual token as one token.
+        """
+        visual = passes[0][0]
+        if len({each.grid for each, _ in passes}) != 1:
+            raise ValueError(f"expected passes of one grid, got {[v.grid for v, _ in passes]}")
+        place = self._placed(visual)
+        features = torch.stack([_moved(*each, place.layout) for each in passes])  # (B, M, D)
+        embedded = self._text.get_input_embeddings()(place.ids).expand(len(passes), -1, -1)
+        positions = place.positions
+        named: dict[str, Any] = {
+            "inputs_embeds": embedded.index_copy(1, place.visual, features.to(embedded)),
+            "position_ids": positions.expand(*positions.shape[:-2], len(passes), -1),
+        }
+        if self._checkpoint.family.deep:
+            levels = zip(*(each.deep for each, _ in passes), strict=True)
+            known = place.ids == place.layout.token_id
+            named["visual_pos_masks"] = known.expand(len(passes), -1)
+            named["deepstack_visual_embeds"] = [torch.cat(level) for level in levels]
+        columns = place.visual[: len(visual.features)]
+        return Inputs(visual, place.layout, named, columns, place.next_position)
+
+    def _placed(self, visual: VisualTokens) -> PrefixLayout:
+        """Found on the host, where looking at a token makes no device wait."""
+        family, device = self._checkpoint.family, self._model.device
+        layout = family.layout(self._checkpoint.tokenizer, self._model, visual)
+        if (last := self._place) and (last.layout.text, last.grid) == (layout.text, visual.grid):
+            return last
+        ids = self.prompt.prefix_ids(layout)
+        at = (ids[0] == layout.token_id).nonzero()[:, 0]
+        count = len(visual.features) + (0 if layout.tail is None else len(layout.tail))
+        if len(at) != count:
+            raise ModelError(
+                f"{self._checkpoint.path}: {len(at)} visual tokens in the prompt, expected "
+                f"{count}; the tokenizer must know the visual token as one special token"
+            )
+        positions, following = family.positions(self._model, ids, visual)
+        ids, at, positions = (each.to(device, non_blocking=True) for each in (ids, at, positions))
+        self._place = PrefixLayout(layout, visual.grid, ids, at, positions, following)
+        return self._place
+
+    def _prefill(self, passes: Sequence[Pass], text: Any) -> HfPrefix:
+        """System and visual tokens of B passes through `text`."""
+        given = self.inputs(passes)
+        cache = DynamicCache()
+        text(**given.named, past_key_values=cache, use_cache=True)
+        return HfPrefix(
+            given.visual, given.layout, pairs_of(cache), given.columns, given.next_position
+        )
+
+    def _packed(
+        self, prefix: HfPrefix, questions: Sequence[str]
+    ) -> tuple[list[Suffix], PackedPrompts]:
+        suffixes = [self.prompt.suffix(prefix.layout, question) for question in questions]
+        known = prefix.pairs[0][0].shape[2]
+        return suffixes, packed(suffixes, known, prefix.next_position, self._model.device)
+
+    def _run(
+        self, prefix: HfPrefix, asked: PackedPrompts, text: Any
+    ) -> tuple[list[Tensor], Tensor]:
+        """For each question its rows `(B, R, M)`; and the last states `(B, S, D)` of all."""
+        passes = len(prefix.pairs[0][0])
+        recorder = AttentionRecorder(asked.rows, prefix.columns, *self._band)
+        with recording(recorder):
+            hidden: Tensor = text(
+                inputs_embeds=text.get_input_embeddings()(asked.ids).expand(passes, -1, -1),
+                position_ids=asked.positions.expand(passes, -1),
+                attention_mask=asked.mask.expand(passes, -1, -1, -1),
+                past_key_values=SharedKeys(prefix.pairs),
+                use_cache=True,
+            ).last_hidden_state
+        self.largest_map = recorder.largest
+        return list(torch.split(recorder.mean(), asked.counts, dim=1)), hidden
+
+    @torch.no_grad()
+    def complete(self, system: str, prompt: str, max_new_tokens: int) -> str:
+        """Greedy text-only completion, for splitting the query."""
+        tokenizer = self._checkpoint.tokenizer
+        generation = getattr(self._model.generation_config, "eos_token_id", None)
+        stops = set(generation if isinstance(generation, list) else [generation])
+        stops.add(tokenizer.eos_token_id)
+        ids = self.prompt.chat(system, prompt).to(self._model.device)
+        cache = DynamicCache()
+        written: list[int] = []
+        while len(written) < max_new_tokens:
+            hidden = self._text(
+                inputs_embeds=self._text.get_input_embeddings()(ids),
+                past_key_values=cache,
+                use_cache=True,
+            ).last_hidden_state
+            token = int(self._model.lm_head(hidden[0, -1]).argmax())
+            if token in stops:
+                break
+            written.append(token)
+            ids = torch.tensor([[token]], device=self._model.device)
+        return str(tokenizer.decode(written, skip_special_tokens=True)).strip()
+
+
+def _band(attention: AttentionConfig, own: MllmSettings, layers: int) -> tuple[int, int]:
+    """First and last layer of the band, both included."""
+    first = attention.first_layer if attention.first_layer >= 0 else max(own.first_layer, 0)
+    last = attention.last_layer if attention.last_layer >= 0 else own.last_layer
+    last = last if last >= 0 else layers - 1
+    if not first <= last < layers:
+        raise ConfigError(
+            f"attention.first_layer {first}, attention.last_layer {last}: expected "
+            f"0 <= first <= last <= {layers - 1} for a model of {layers} layers"
+        )
+    return first, last
+
+
+def _moved(visual: VisualTokens, offset: Tensor | None, layout: Layout) -> Tensor:
+    """T_v + V, added in float32, and the tokens that follow the grid's."""
+    features = visual.features
+    if offset is not None:
+        features = (features.float() + offset.to(features.device).float()).to(features.dtype)
+    if layout.tail is not None:
+        features = torch.cat([features, layout.tail.to(features)])
+    return features
+
+
+def _cut_above(text: Any, last_layer: int) -> Any:
+    """The language model without the layers above `last_layer`; the weights are shared."""
+    if last_layer + 1 == len(text.layers):
+        return text
+    lower = copy.copy(text)
+    lower._modules = {**text._modules, "layers": text.layers[: last_layer + 1]}
+    return lower

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""InternVL3: frames as numbered images, one slot a frame."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from stvg_ros.method.interfaces import VisualTokens
+from stvg_ros.models.family import Family, Layout
+from stvg_ros.models.llava_onevision import CHUNK, positions
+from stvg_ros.models.preprocess import ImagePreprocessing, Images, normalised, slots_of, square_size
+
+
+def encode(model: Any, numbers: ImagePreprocessing, images: Images, total: int) -> VisualTokens:
+    """T frames to T slots, pixel-shuffled to `downsample_ratio` of the tower's grid."""
+    vision = model.config.vision_config
+    size = square_size(numbers, vision.image_size[0])
+    side = int(size[0] // vision.patch_size[0] * model.config.downsample_ratio)
+    parts = []
+    for start in range(0, len(images), CHUNK):
+        pixels = normalised(images[start : start + CHUNK], *size, numbers, model.device)
+        output = model.model.get_image_features(pixels.to(model.dtype))
+        parts.append(output.pooler_output.flatten(0, 1))
+    return VisualTokens(torch.cat(parts), (len(images), side, side), slots_of(len(images), 1))
+
+
+def layout(tokenizer: Any, model: Any, visual: VisualTokens) -> Layout:
+    """`Frame1: ` and a bracketed run of visual tokens, a line a frame."""
+    token_id = model.config.image_token_id
+    run = tokenizer.convert_ids_to_tokens(token_id) * (visual.grid[1] * visual.grid[2])
+    start, end = tokenizer.start_image_token, tokenizer.end_image_token
+    lines = (f"Frame{frame + 1}: {start}{run}{end}" for frame in range(visual.grid[0]))
+    return Layout(tokenizer.video_token, "\n".join(lines), token_id)
+
+
+FAMILY = Family(encode, layout, positions)

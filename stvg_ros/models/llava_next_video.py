@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""LLaVA-NeXT-Video: one slot a frame, pooled to a square grid."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from stvg_ros.method.interfaces import VisualTokens
+from stvg_ros.models.family import Family, Layout
+from stvg_ros.models.llava_onevision import positions, tower
+from stvg_ros.models.preprocess import ImagePreprocessing, Images, slots_of, square_size
+
+
+def encode(model: Any, numbers: ImagePreprocessing, images: Images, total: int) -> VisualTokens:
+    """T frames to T slots; `spatial_pool_stride` of the checkpoint sets the grid."""
+    vision = model.config.vision_config
+    size = square_size(numbers, vision.image_size)
+    side = size[0] // vision.patch_size // model.config.spatial_pool_stride
+    features = torch.cat(tower(model, numbers, images, (size[0], size[0])))
+    return VisualTokens(features, (len(images), side, side), slots_of(len(images), 1))
+
+
+def layout(tokenizer: Any, model: Any, visual: VisualTokens) -> Layout:
+    """One run of visual tokens."""
+    token_id = model.config.video_token_id
+    token = tokenizer.convert_ids_to_tokens(token_id)
+    return Layout(token, token * len(visual.features), token_id)
+
+
+FAMILY = Family(encode, layout, positions)

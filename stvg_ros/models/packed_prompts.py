@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Several questions in one row behind a shared prefix, invisible to one another.
+
+Dimensions: N prefix tokens, Q questions of S tokens in all, R candidate rows of all questions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from stvg_ros.models.prompt import Suffix
+
+
+@dataclass(frozen=True, eq=False)
+class PackedPrompts:
+    """Q questions in one row.
+
+    Attributes:
+        ids: `(1, S)`.
+        positions: `(1, S)`; each question continues from the prefix.
+        mask: `(1, 1, S, N + S)` bool; a question sees the prefix and itself, causally.
+        rows: `(R,)` candidate positions, question by question.
+        counts: how many candidates each question has.
+        ends: `(Q,)` last position of each question.
+    """
+
+    ids: Tensor
+    positions: Tensor
+    mask: Tensor
+    rows: Tensor
+    counts: list[int]
+    ends: Tensor
+
+
+def packed(
+    suffixes: Sequence[Suffix], known: int, next_position: int, device: torch.device
+) -> PackedPrompts:
+    """Packs questions behind `known` prefix tokens; the text goes on at `next_position`."""
+    lengths = torch.tensor([len(suffix.ids) for suffix in suffixes])
+    starts = lengths.cumsum(0) - lengths
+    owner = torch.arange(len(suffixes)).repeat_interleave(lengths)
+    within = torch.arange(len(owner)) - starts[owner]
+    own = (owner[:, None] == owner) & (within[:, None] >= within)
+    mask = torch.cat([own.new_ones(len(owner), known), own], dim=1)
+    rows = [
+        start + candidate
+        for start, suffix in zip(starts.tolist(), suffixes, strict=True)
+        for candidate in suffix.candidates
+    ]
+
+    def there(tensor: Tensor) -> Tensor:
+        return tensor.to(device, non_blocking=True)
+
+    return PackedPrompts(
+        ids=there(torch.tensor([[token for suffix in suffixes for token in suffix.ids]])),
+        positions=there((within + next_position)[None]),
+        mask=there(mask[None, None]),
+        rows=there(torch.tensor(rows)),
+        counts=[len(suffix.candidates) for suffix in suffixes],
+        ends=there(starts + lengths - 1),
+    )

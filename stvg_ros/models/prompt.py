@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""The prompt, from the checkpoint's own chat template: what is shared, and what a question adds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from stvg_ros.errors import ModelError
+from stvg_ros.models.family import Layout
+
+SENTINEL = "Is there anything?"  # stands for the question while the template is taken apart
+PUNCTUATION = ".?!:;"
+
+
+@dataclass(frozen=True)
+class Suffix:
+    """What follows the visual tokens for one question.
+
+    Attributes:
+        ids: the question with what stands around it, up to where the answer starts.
+        candidates: positions in `ids` of the final punctuation and the role tokens.
+        labels: the candidates as text.
+    """
+
+    ids: tuple[int, ...]
+    candidates: tuple[int, ...]
+    labels: tuple[str, ...]
+
+
+class Prompt:
+    """Cuts the rendered chat template at the video and at the question."""
+
+    def __init__(self, tokenizer: Any, path: str) -> None:
+        """Checks that there is a template and that the tokenizer tells offsets.
+
+        Raises:
+            ModelError: no chat template, or a tokenizer without offsets.
+        """
+        if not tokenizer.chat_template:
+            raise ModelError(
+                f"{path}: no chat template; expected one in tokenizer_config.json, "
+                "chat_template.jinja or chat_template.json; download the checkpoint's file"
+            )
+        if not tokenizer.is_fast:
+            raise ModelError(
+                f"{path}: the tokenizer tells no offsets; expected a tokenizer.json; "
+                "save the tokenizer with a current transformers"
+            )
+        self._tokenizer = tokenizer
+        self._path = path
+        video = {"type": "video"}
+        self._text = self._render([_turn("user", [video, {"type": "text", "text": SENTINEL}])])
+        # The passes of a command ask the same questions about the same grid of tokens.
+        self._suffix = lru_cache(maxsize=64)(self._suffix_after)
+        self._tail = lru_cache(maxsize=8)(self._last_id)
+
+    def _render(self, messages: list[dict[str, Any]]) -> str:
+        try:
+            return str(
+                self._tokenizer.apply_chat_template(
+                    messages, tokenize=False, add_generation_prompt=True
+                )
+            )
+        except Exception as error:  # templates raise errors of many kinds
+            raise ModelError(
+                f"{self._path}: the chat template failed: {error}; "
+                "expected one that takes a video and a text"
+            ) from error
+
+    def parts(self, placeholder: str) -> tuple[str, str, str]:
+        """Text before the video, between video and question, and after the question.
+
+        Raises:
+            ModelError: the template puts them in no such order.
+        """
+        before, found, rest = self._text.partition(placeholder)
+        between, asked, after = rest.partition(SENTINEL)
+        if not found or not asked:
+            raise ModelError(
+                f"{self._path}: the chat template gives {self._text!r}; expected {placeholder!r} "
+                "once and the question after it; use the template of the released checkpoint"
+            )
+        return before, between, after
+
+    def prefix_ids(self, layout: Layout) -> Tensor:
+        """`(1, N)` ids of everything up to the end of the visual tokens."""
+        text = self.parts(layout.placeholder)[0] + layout.text
+        bos = self._tokenizer.bos_token
+        special = not (bos and text.startswith(bos))
+        return torch.tensor([self._tokenizer(text, add_special_tokens=special)["input_ids"]])
+
+    @property
+    def answer_start(self) -> str:
+        """The end of the prompt, from the question on: what the answer follows."""
+        return SENTINEL + self._text.rpartition(SENTINEL)[2]
+
+    def suffix(self, layout: Layout, question: str) -> Suffix:
+        """What `question` adds after the visual tokens.
+
+        It is tokenised after the visual block's last token, so that the ids are those of the
+        whole prompt.
+        """
+        return self._suffix(self.prefix_tail(layout), layout.placeholder, question.strip())
+
+    def _suffix_after(self, tail: int, placeholder: str, question: str) -> Suffix:
+        _, between, after = self.parts(placeholder)
+        last = self._tokenizer.convert_ids_to_tokens(tail)
+        known = self._tokenizer(last, add_special_tokens=False)["input_ids"]
+        text = last + between + question + after
+        coded = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        ids, offsets = coded["input_ids"][len(known) :], coded["offset_mapping"][len(known) :]
+        end = len(last) + len(between) + len(question.rstrip(PUNCTUATION))
+        if question.rstrip(PUNCTUATION) != question:
+            end = len(last) + len(between) + len(question) - 1
+        candidates = tuple(i for i, (_, stop) in enumerate(offsets) if stop > end)
+        labels = tuple(self._tokenizer.decode([ids[i]]) for i in candidates)
+        return Suffix(tuple(ids), candidates, labels)
+
+    def prefix_tail(self, layout: Layout) -> int:
+        """Id of the last token of the visual block, a special token."""
+        return self._tail(layout.text)
+
+    def _last_id(self, text: str) -> int:
+        return int(self._tokenizer(text, add_special_tokens=False)["input_ids"][-1])
+
+    def chat(self, system: str, prompt: str) -> Tensor:
+        """`(1, n)` ids of a text-only prompt; a template without a system role gets one text."""
+        try:
+            turns = [_turn("system", [_text(system)]), _turn("user", [_text(prompt)])]
+            rendered = self._render(turns)
+            if system not in rendered:
+                raise ModelError("the system text is left out")
+        except ModelError:
+            rendered = self._render([_turn("user", [_text(f"{system}\n{prompt}")])])
+        bos = self._tokenizer.bos_token
+        special = not (bos and rendered.startswith(bos))
+        return torch.tensor([self._tokenizer(rendered, add_special_tokens=special)["input_ids"]])
+
+
+def _turn(role: str, content: list[dict[str, str]]) -> dict[str, Any]:
+    return {"role": role, "content": content}
+
+
+def _text(text: str) -> dict[str, str]:
+    return {"type": "text", "text": text}

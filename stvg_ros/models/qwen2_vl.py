@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Qwen2-VL and Qwen2.5-VL: frame pairs, tokens by image size, three-fold positions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from stvg_ros.method.interfaces import VisualTokens
+from stvg_ros.models.family import Family, Layout
+from stvg_ros.models.preprocess import ImagePreprocessing, Images, fitted_size, patches, slots_of
+from stvg_ros.models.vision_tower import run_tower
+
+# Largest share of one frame, in tokens, that the library grants a video; the files of older
+# checkpoints hold the much larger bound for single images.
+MAX_FRAME_TOKENS = 768
+MIN_FRAME_TOKENS = 128
+CHUNK = 8  # slots that go through the vision tower at a time
+
+
+def frame_size(numbers: ImagePreprocessing, height: int, width: int, total: int) -> tuple[int, int]:
+    """`(height, width)` px of the resized frames; the bounds hold for each frame."""
+    factor = numbers.patch * numbers.merge
+    most = MAX_FRAME_TOKENS * factor**2
+    return fitted_size(
+        height,
+        width,
+        factor,
+        min(numbers.size.get("shortest_edge", MIN_FRAME_TOKENS * factor**2), most),
+        min(numbers.size.get("longest_edge", most), most),
+    )
+
+
+def encode(model: Any, numbers: ImagePreprocessing, images: Images, total: int) -> VisualTokens:
+    """T frames to `ceil(T / 2)` slots."""
+    height, width = frame_size(numbers, images[0].shape[0], images[0].shape[1], total)
+    features, _ = tower(model, numbers, images, height, width)
+    slots = slots_of(len(images), numbers.pair)
+    factor = numbers.patch * numbers.merge
+    return VisualTokens(features, (len(slots), height // factor, width // factor), slots)
+
+
+def tower(
+    model: Any, numbers: ImagePreprocessing, images: Images, height: int, width: int
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """Features `(M, D)` and deep features of images at `height` x `width` px."""
+    grid = (height // numbers.patch, width // numbers.patch)
+    step = CHUNK * numbers.pair
+    features: list[Tensor] = []
+    deep: list[list[Tensor]] = []
+    for start in range(0, len(images), step):
+        some = images[start : start + step]
+        output = run_tower(
+            model.model.visual,
+            model.model.get_video_features,
+            patches(some, height, width, numbers, model.device),
+            (len(slots_of(len(some), numbers.pair)), *grid),
+            numbers.merge,
+        )
+        features.append(torch.cat(output.pooler_output))
+        levels = getattr(output, "deepstack_features", None) or ()
+        deep.append([torch.cat(tuple(level)) for level in levels])
+    return torch.cat(features), tuple(torch.cat(level) for level in zip(*deep, strict=True))
+
+
+def layout(tokenizer: Any, model: Any, visual: VisualTokens) -> Layout:
+    """One run of visual tokens."""
+    token_id = model.config.video_token_id
+    token = tokenizer.convert_ids_to_tokens(token_id)
+    return Layout(token, token * len(visual.features), token_id)
+
+
+def positions(model: Any, ids: Tensor, visual: VisualTokens) -> tuple[Tensor, int]:
+    """`(3, 1, N)` time, row and column, by the library's own rule.
+
+    One text token is appended to learn where the text goes on after the video.
+    """
+    merge = model.config.vision_config.spatial_merge_size
+    slots, rows, columns = visual.grid
+    token_id = model.config.video_token_id
+    longer = torch.cat([ids, ids.new_full((1, 1), 0 if token_id else 1)], dim=1)
+    kinds = torch.where(longer == token_id, 2, 0).int()
+    grid = torch.tensor([[slots, rows * merge, columns * merge]], device=ids.device)
+    at, _ = model.model.get_rope_index(longer, mm_token_type_ids=kinds, video_grid_thw=grid)
+    return at[..., :-1], int(at[0, 0, -1])
+
+
+FAMILY = Family(encode, layout, positions, pairs=True)

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Qwen3-VL: a time stamp before each frame pair, and features for the first deeper layers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stvg_ros.method.interfaces import VisualTokens
+from stvg_ros.models.family import Family, Layout
+from stvg_ros.models.preprocess import ImagePreprocessing, Images, fitted_size, slots_of
+from stvg_ros.models.qwen2_vl import positions, tower
+
+# The model is told that frames are half a second apart, as its own sampling makes them.
+FRAMES_PER_SECOND = 2.0
+MIN_TOKENS, MAX_TOKENS = 128, 768
+
+
+def frame_size(numbers: ImagePreprocessing, height: int, width: int, total: int) -> tuple[int, int]:
+    """`(height, width)` px of the resized frames; the bounds hold for the whole video."""
+    factor = numbers.patch * numbers.merge
+    if min(height, width) < factor:
+        scale = factor / min(height, width)
+        height, width = int(height * scale), int(width * scale)
+    return fitted_size(
+        height,
+        width,
+        factor,
+        numbers.size.get("shortest_edge", MIN_TOKENS * factor**2),
+        numbers.size.get("longest_edge", MAX_TOKENS * factor**2),
+        frames=max(total, numbers.pair),
+        pair=numbers.pair,
+    )
+
+
+def encode(model: Any, numbers: ImagePreprocessing, images: Images, total: int) -> VisualTokens:
+    """T frames to `ceil(T / 2)` slots."""
+    height, width = frame_size(numbers, images[0].shape[0], images[0].shape[1], total)
+    features, deep = tower(model, numbers, images, height, width)
+    slots = slots_of(len(images), numbers.pair)
+    factor = numbers.patch * numbers.merge
+    return VisualTokens(features, (len(slots), height // factor, width // factor), slots, deep)
+
+
+def layout(tokenizer: Any, model: Any, visual: VisualTokens) -> Layout:
+    """`<1.2 seconds>`, start, the slot's tokens, end; the stamps keep their order when reversed."""
+
+    def token(token_id: int) -> str:
+        return str(tokenizer.convert_ids_to_tokens(token_id))
+
+    config = model.config
+    start, end = token(config.vision_start_token_id), token(config.vision_end_token_id)
+    video = token(config.video_token_id)
+    inside = start + video * (visual.grid[1] * visual.grid[2]) + end
+    stamps = (sum(slot) / len(slot) / FRAMES_PER_SECOND for slot in sorted(visual.slots))
+    text = "".join(f"<{stamp_s:.1f} seconds>{inside}" for stamp_s in stamps)
+    return Layout(start + video + end, text, config.video_token_id)
+
+
+FAMILY = Family(encode, layout, positions, deep=True, pairs=True)

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""VideoLLaMA3: a time stamp before each frame, one slot a frame, tokens by image size."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from stvg_ros.method.interfaces import VisualTokens
+from stvg_ros.models.family import Family, Layout
+from stvg_ros.models.llava_onevision import positions
+from stvg_ros.models.preprocess import ImagePreprocessing, Images, fitted_size, patches, slots_of
+from stvg_ros.models.vision_tower import run_tower
+
+# The model is told that frames are a second apart, as its own sampling makes them.
+FRAMES_PER_SECOND = 1.0
+MIN_FRAME_TOKENS, MAX_TOKENS = 128, 768
+CHUNK = 8  # frames that go through the vision tower at a time
+
+
+def frame_size(numbers: ImagePreprocessing, height: int, width: int, total: int) -> tuple[int, int]:
+    """`(height, width)` px: the lower bound holds for a frame, the upper for the whole video."""
+    factor = numbers.patch * numbers.merge
+    return fitted_size(
+        height,
+        width,
+        factor,
+        numbers.size.get("shortest_edge", MIN_FRAME_TOKENS * factor**2),
+        numbers.size.get("longest_edge", MAX_TOKENS * factor**2) // total,
+    )
+
+
+def encode(model: Any, numbers: ImagePreprocessing, images: Images, total: int) -> VisualTokens:
+    """T frames to T slots.
+
+    All tokens are kept. The library can leave out those that hardly change from frame to frame;
+    a map needs the whole grid.
+    """
+    numbers = replace(numbers, pair=1)
+    height, width = frame_size(numbers, images[0].shape[0], images[0].shape[1], total)
+    rows, columns = height // numbers.patch, width // numbers.patch
+    features = []
+    for start in range(0, len(images), CHUNK):
+        some = images[start : start + CHUNK]
+        output = run_tower(
+            model.model.vision_model,
+            model.model.get_video_features,
+            patches(some, height, width, numbers, model.device),
+            (len(some), rows, columns),
+            numbers.merge,
+            torch.tensor([numbers.merge]),
+        )
+        features.append(torch.cat(output.pooler_output))
+    grid = (len(images), rows // numbers.merge, columns // numbers.merge)
+    return VisualTokens(torch.cat(features), grid, slots_of(len(images), 1))
+
+
+def layout(tokenizer: Any, model: Any, visual: VisualTokens) -> Layout:
+    """`Time 1.0s:` and the frame's tokens; the stamps keep their order when reversed."""
+    token_id = model.config.video_token_id
+    token = tokenizer.convert_ids_to_tokens(token_id)
+    run = token * (visual.grid[1] * visual.grid[2])
+    stamps = (frame / FRAMES_PER_SECOND for frame in range(visual.grid[0]))
+    text = ",".join(f"Time {stamp_s:.1f}s:{run}" for stamp_s in stamps)
+    return Layout(token, text, token_id)
+
+
+FAMILY = Family(encode, layout, positions)

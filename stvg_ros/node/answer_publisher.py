@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Answers out: tube, evidence, pose of the target, and what shows them to people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from geometry_msgs.msg import PoseStamped
+from rclpy.node import Node
+from sensor_msgs.msg import Image
+from visualization_msgs.msg import MarkerArray
+
+from stvg_ros import msg
+from stvg_ros.config import Config
+from stvg_ros.node.cameras import Camera, Cameras, topic
+from stvg_ros.node.conversions import evidence_message, tube_message
+from stvg_ros.node.image_conversions import image_message
+from stvg_ros.node.markers import annotations_type, image_annotations, markers
+from stvg_ros.node.positions import target_pose
+from stvg_ros.node.qos import LATCHED
+from stvg_ros.types import Grounding, Status, Tube
+from stvg_ros.visualization.drawing import annotate_frame
+
+
+class AnswerPublisher:
+    """The publishers of what was found.
+
+    Thread contract: `publish` may be called from any thread, `close` from the executor's.
+    """
+
+    def __init__(self, node: Node, cameras: Cameras, config: Callable[[], Config]) -> None:
+        self._node = node
+        self._cameras = cameras
+        self._config = config
+        self._tubes = node.create_publisher(msg.Tube, "~/tube", LATCHED)
+        self._evidence = node.create_publisher(msg.Evidence, "~/evidence", LATCHED)
+        self._poses = node.create_publisher(PoseStamped, "~/target_pose", LATCHED)
+        self._markers = node.create_publisher(MarkerArray, "~/markers", LATCHED)
+        self._annotated = {
+            camera.name: node.create_publisher(Image, topic(camera.name, "annotated_image"), 1)
+            for camera in cameras
+        }
+        kind = annotations_type()
+        self._annotations = {
+            camera.name: node.create_publisher(kind, topic(camera.name, "image_annotations"), 1)
+            for camera in cameras
+            if kind is not None
+        }
+
+    def publish(self, grounding: Grounding) -> None:
+        """Publishes an answer on all topics that somebody listens to."""
+        best = grounding.best
+        if best.status is Status.FAILED:
+            self._node.get_logger().error(f"{best.query.id}: {best.error}")
+        if grounding.evidence is not None:
+            self._evidence.publish(evidence_message(grounding.evidence, best))
+        # The best tube goes last: it is the one that late subscribers get.
+        for tube in reversed(grounding.tubes):
+            self._tubes.publish(tube_message(tube))
+        pose = target_pose(best)
+        if pose is not None:
+            self._poses.publish(pose)
+        self._markers.publish(markers(best))
+        if best.boxes and self._config().image.annotate:
+            self._annotate(best, self._cameras[best.camera])
+
+    def _annotate(self, tube: Tube, camera: Camera) -> None:
+        box = tube.boxes[-1]
+        if camera.name in self._annotations:
+            self._annotations[camera.name].publish(image_annotations(tube, box))
+        publisher = self._annotated[camera.name]
+        if not publisher.get_subscription_count():
+            return
+        frame = camera.window.frame(box.stamp_ns)
+        if frame is not None:
+            image = annotate_frame(frame, tube, box)
+            publisher.publish(image_message(image, frame.stamp_ns, frame.frame_id))
+
+    def publish_preliminary(self, grounding: Grounding) -> None:
+        """Publishes an answer before tuning: its tubes alone, for nobody is to walk there yet."""
+        for tube in reversed(grounding.tubes):
+            self._tubes.publish(tube_message(tube))
+
+    def close(self) -> None:
+        """Withdraws the topics."""
+        for publisher in (
+            self._tubes,
+            self._evidence,
+            self._poses,
+            self._markers,
+            *self._annotated.values(),
+            *self._annotations.values(),
+        ):
+            self._node.destroy_publisher(publisher)

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Memory of the graphics card, where torch uses one."""
+
+from __future__ import annotations
+
+import gc
+
+import torch
+
+
+def release_memory() -> None:
+    """Gives memory that nobody uses back to the system and the graphics card."""
+    gc.collect()
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        torch.cuda.empty_cache()
+
+
+def gpu_memory_bytes() -> tuple[int, int] | None:
+    """Bytes that this process has reserved, and those of the whole card; None without a card."""
+    if not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        return None
+    device = torch.cuda.current_device()
+    return torch.cuda.memory_reserved(device), torch.cuda.get_device_properties(device).total_memory

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Settings of the node: cameras, images, depth, diagnostics, following."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from stvg_ros.errors import ConfigError
+from stvg_ros.setting import Group, setting
+
+
+@dataclass(frozen=True)
+class NodeConfig(Group):
+    """The node as a whole (node only)."""
+
+    group_name = ""
+    autostart: bool = setting(
+        True, "configure and activate at the start; false leaves it to a lifecycle manager"
+    )
+    cameras: str = setting(
+        "", "names of cameras, separated by commas, with topics ~/NAME/image; '' is one at ~/image"
+    )
+
+    @property
+    def camera_names(self) -> tuple[str, ...]:
+        """The names in `cameras`, or one empty name for the only camera."""
+        return tuple(name.strip() for name in self.cameras.split(",")) if self.cameras else ("",)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        names = self.camera_names
+        if self.cameras and not all(re.fullmatch(r"[A-Za-z]\w*", name, re.ASCII) for name in names):
+            raise ConfigError(
+                f"cameras: expected names of letters, digits and _, separated by commas, "
+                f"got {self.cameras!r}"
+            )
+        if len(set(names)) < len(names):
+            raise ConfigError(f"cameras: expected each name once, got {self.cameras!r}")
+
+
+@dataclass(frozen=True)
+class ImageConfig(Group):
+    """How camera images come in (node only)."""
+
+    group_name = "image"
+    transport: str = setting(
+        "raw", "message type of ~/image: Image or CompressedImage", choices=("raw", "compressed")
+    )
+    qos: str = setting(
+        "sensor_data",
+        "QoS profile of the image subscription",
+        choices=("sensor_data", "reliable", "system_default"),
+    )
+    annotate: bool = setting(
+        True, "publish ~/annotated_image when somebody subscribes", dynamic=True
+    )
+
+
+@dataclass(frozen=True)
+class DiagnosticsConfig(Group):
+    """Health on /diagnostics (node only)."""
+
+    group_name = "diagnostics"
+    period_s: float = setting(
+        1.0, "how often /diagnostics is told; 0 is never", unit="s", minimum=0.0, maximum=3600.0
+    )
+
+
+@dataclass(frozen=True)
+class DepthConfig(Group):
+    """Aligned depth, for positions in space (node only)."""
+
+    group_name = "depth"
+    enabled: bool = setting(
+        False, "take ~/depth (16UC1 in mm or 32FC1 in m, aligned to ~/image) and ~/camera_info"
+    )
+    slop_s: float = setting(
+        0.05,
+        "stamps of image, depth and camera_info that differ by less belong together",
+        unit="s",
+        minimum=0.0001,
+        maximum=10.0,
+    )
+    queue_size: int = setting(
+        10, "messages of each topic that wait for their fellows", minimum=1, maximum=1000
+    )
+    target_frame: str = setting(
+        "", "frame in which positions are told too, such as map (needs tf2); '' is none"
+    )
+
+
+@dataclass(frozen=True)
+class FollowConfig(Group):
+    """Following the target after a tube is found (node only)."""
+
+    group_name = "follow"
+    enabled: bool = setting(
+        False, "keep publishing the target's box on ~/target; ~/follow switches it while running"
+    )
+    lost_s: float = setting(
+        1.5,
+        "the target is lost when it has not been seen for so long",
+        unit="s",
+        minimum=0.05,
+        maximum=3600.0,
+        dynamic=True,
+    )

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Standing queries: grounded again and again on the moving window, answered when that changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+
+from stvg_ros.errors import CanceledError, CommandError, ErrorCode, StvgError
+from stvg_ros.runtime.grounding_worker import Answer, GroundingJob, Worker, failed
+from stvg_ros.types import Clip, Grounding, Query, Status, Tube
+
+MAX_RATE_HZ = 100.0
+MAX_QUERIES = 100
+# A standing query that makes way for a command tries again; its place is no news.
+_MADE_WAY = {ErrorCode.CANCELED, ErrorCode.REPLACED, ErrorCode.QUEUE_FULL}
+
+
+def is_news(last: Tube | None, tube: Tube) -> bool:
+    """Whether an answer differs from the last one that was published.
+
+    It does when the status or the error does, or when the target is found in a span that begins
+    after the last one ended: it happened again. A span that only moves with the window, or grows,
+    is the same event.
+    """
+    if last is None or (last.status, last.error_code) != (tube.status, tube.error_code):
+        return True
+    return tube.status is Status.FOUND and (
+        tube.camera != last.camera or tube.start_ns > last.end_ns
+    )
+
+
+@dataclass(eq=False)
+class _Standing:
+    query: Query
+    timer: Any
+    seen_ns: Mapping[str, int]
+    job: GroundingJob | None = None
+    last: Tube | None = None
+
+
+class StandingQueries:
+    """The standing queries of the node, by id.
+
+    Each one takes the worker only when nothing else wants it, and only when there are new images.
+
+    Thread contract: the executor's thread; answers come from the worker's.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        clips: Callable[[str], Mapping[str, Clip]],
+        worker: Callable[[], Worker],
+        publish: Answer,
+    ) -> None:
+        """Prepares.
+
+        Args:
+            node: has the timers.
+            clips: gives the windows of the named camera, or of all; may raise StvgError.
+            worker: gives the worker; may raise StvgError.
+            publish: is given the answers that are news.
+        """
+        self._node = node
+        self._clips = clips
+        self._worker = worker
+        self._publish = publish
+        self._all: dict[str, _Standing] = {}
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def start(self, query: Query, rate_hz: float) -> None:
+        """Grounds the query this often from now on; an older one of its id ends.
+
+        Raises:
+            CommandError: an impossible rate, or too many queries.
+        """
+        if not 0 < rate_hz <= MAX_RATE_HZ:
+            raise CommandError(
+                f"standing_rate_hz: expected above 0 to {MAX_RATE_HZ:g} Hz, got {rate_hz:g}"
+            )
+        if query.start_ns is not None or query.end_ns is not None:
+            raise CommandError(
+                "a standing query looks at the moving window: expected window_start and "
+                "window_end of 0, got a fixed window"
+            )
+        if query.id not in self._all and len(self._all) >= MAX_QUERIES:
+            raise CommandError(
+                f"{MAX_QUERIES} standing queries are there already; stop one of them first"
+            )
+        self._drop(query.id)
+        # Steady: with use_sim_time a paused recording must not stop the answers for good.
+        timer = self._node.create_timer(
+            1.0 / rate_hz,
+            lambda: self._ground_now(query.id),
+            clock=Clock(clock_type=ClockType.STEADY_TIME),
+        )
+        self._all[query.id] = _Standing(query, timer, {})
+        self._ground_now(query.id)
+
+    def stop(self, query_id: str) -> None:
+        """Ends a standing query, which is answered for the last time.
+
+        Raises:
+            CommandError: there is none of this id.
+        """
+        standing = self._drop(query_id)
+        if standing is None:
+            known = ", ".join(map(repr, self._all)) or "none"
+            raise CommandError(
+                f"stop: expected the id of a standing query ({known}), got {query_id!r}"
+            )
+        self._publish(failed(standing.query, CanceledError("the standing query was stopped")))
+
+    def close(self) -> None:
+        """Ends all of them."""
+        for query_id in list(self._all):
+            self.stop(query_id)
+
+    def _drop(self, query_id: str) -> _Standing | None:
+        standing = self._all.pop(query_id, None)
+        if standing is not None:
+            self._node.destroy_timer(standing.timer)
+            if (job := standing.job) is not None:
+                job.cancel()
+        return standing
+
+    def _ground_now(self, query_id: str) -> None:
+        standing = self._all.get(query_id)
+        if standing is None or standing.job is not None:
+            return
+        try:
+            worker = self._worker()
+            clips = self._clips(standing.query.camera)
+        except StvgError as error:
+            self._judge(standing, failed(standing.query, error))
+            return
+        newest_ns = {camera: clip.frames[-1].stamp_ns for camera, clip in clips.items()}
+        if newest_ns == standing.seen_ns:
+            return
+
+        def answer(grounding: Grounding) -> None:
+            standing.job = None
+            self._judge(standing, grounding)
+
+        standing.job = GroundingJob(standing.query, clips, answer)
+        standing.seen_ns = newest_ns
+        if not worker.offer(standing.job):
+            standing.job, standing.seen_ns = None, {}
+
+    def _judge(self, standing: _Standing, grounding: Grounding) -> None:
+        tube = grounding.best
+        if self._all.get(standing.query.id) is not standing:
+            return
+        if tube.error_code in _MADE_WAY:
+            standing.seen_ns = {}
+            return
+        news = is_news(standing.last, tube)
+        standing.last = tube  # also when it is no news: the event goes on, its end moves
+        if news:
+            self._publish(grounding)

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Messages of several topics, joined by their stamps: for machines without message_filters.
+
+The two classes have the names, arguments and behaviour of those that the node uses of
+message_filters; the tests run on whichever is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from stvg_ros.node.conversions import stamp_ns
+
+
+class SimpleFilter:
+    """Hands every message to its callbacks. Thread contract: one thread."""
+
+    def __init__(self) -> None:
+        self._callbacks: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
+
+    def registerCallback(self, callback: Callable[..., None], *arguments: Any) -> int:  # noqa: N802
+        """Calls `callback(*message, *arguments)` from now on; returns the connection's number."""
+        self._callbacks.append((callback, arguments))
+        return len(self._callbacks) - 1
+
+    def signalMessage(self, *message: Any) -> None:  # noqa: N802
+        """Hands on."""
+        for callback, arguments in self._callbacks:
+            callback(*message, *arguments)
+
+
+class ApproximateTimeSynchronizer(SimpleFilter):
+    """Hands on one message of each filter whose stamps differ by less than `slop` seconds.
+
+    A set is complete as soon as its last message comes, with the nearest of each other filter;
+    each message is used once. Each filter keeps its `queue_size` messages of latest stamps.
+    """
+
+    def __init__(self, filters: Sequence[Any], queue_size: int, slop: float) -> None:
+        super().__init__()
+        self._queue_size = queue_size
+        self._slop_ns = round(slop * 1e9)
+        self._queues: list[dict[int, Any]] = [{} for _ in filters]
+        for index, source in enumerate(filters):
+            source.registerCallback(self._add, index)
+
+    def _add(self, message: Any, index: int) -> None:
+        ns = stamp_ns(message.header.stamp)
+        own = self._queues[index]
+        own[ns] = message
+        while len(own) > self._queue_size:
+            del own[min(own)]
+        if ns not in own or not all(self._queues):
+            return
+        chosen = [
+            ns if queue is own else min(queue, key=lambda other: abs(other - ns))
+            for queue in self._queues
+        ]
+        if max(chosen) - min(chosen) < self._slop_ns:
+            taken = [queue.pop(at) for queue, at in zip(self._queues, chosen, strict=True)]
+            self.signalMessage(*taken)

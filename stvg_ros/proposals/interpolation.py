@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""From the boxes of some frames to candidate tubes: a box in every frame, each object once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stvg_ros.boxes import Boxes, clipped, paired_iou
+from stvg_ros.types import CandidateTube
+
+_SMOOTHING = 5  # frames
+
+
+@dataclass(frozen=True, eq=False)
+class InterpolatedBoxes:
+    """One object over all F frames of a clip; a `CandidateTube` without a number."""
+
+    boxes_xyxy_px: Boxes
+    present: NDArray[np.bool_]
+    interpolated: NDArray[np.bool_]
+    score: float
+    masks: NDArray[np.bool_] | None = None
+
+
+def filled(
+    seen: Mapping[int, NDArray[np.float32]],
+    count: int,
+    *,
+    smooth: bool,
+    max_gap: int | None = None,
+) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:
+    """Boxes `(count, 4)` between the first and the last frame of `seen`, linear in the gaps.
+
+    Args:
+        seen: boxes `(4,)` by frame, at least one.
+        count: frames of the clip.
+        smooth: whether the boxes jitter and are to be averaged over a few frames.
+        max_gap: frames without a box that are filled in; longer gaps stay empty. None fills all.
+
+    Returns:
+        The boxes, where the object is (`present`), and where that is not from `seen`
+        (`interpolated`). Outside `present` the nearest box is repeated.
+    """
+    frames = np.array(sorted(seen))
+    known = np.stack([seen[int(frame)] for frame in frames])
+    boxes = np.stack([np.interp(np.arange(count), frames, known[:, k]) for k in range(4)], axis=1)
+    first, last = int(frames[0]), int(frames[-1])
+    if smooth:
+        boxes[first : last + 1] = _smoothed(boxes[first : last + 1])
+        boxes[:first], boxes[last + 1 :] = boxes[first], boxes[last]
+    present = np.zeros(count, np.bool_)
+    present[first : last + 1] = True
+    if max_gap is not None:
+        for before, after in zip(frames[:-1].tolist(), frames[1:].tolist(), strict=True):
+            if after - before - 1 > max_gap:
+                present[before + 1 : after] = False
+    interpolated = present.copy()
+    interpolated[frames] = False
+    return boxes, present, interpolated
+
+
+def held(
+    boxes: NDArray[np.float64],
+    present: NDArray[np.bool_],
+    same: Callable[[int, int, NDArray[np.float64]], bool],
+) -> NDArray[np.bool_]:
+    """`present`, stretched at both ends over frames whose box looks as it did.
+
+    Args:
+        boxes: `(F, 4)`, with the nearest box repeated outside `present`.
+        present: `(F,)`, one run.
+        same: whether two frames look equal inside a box.
+    """
+    first, last = np.flatnonzero(present)[[0, -1]].tolist()
+    low, high = first, last
+    while low > 0 and same(first, low - 1, boxes[first]):
+        low -= 1
+    while high < len(present) - 1 and same(last, high + 1, boxes[last]):
+        high += 1
+    frames = np.arange(len(present))
+    return np.asarray(present | ((frames >= low) & (frames <= high)), np.bool_)
+
+
+def tubes_of(
+    objects: Sequence[InterpolatedBoxes], size_px: tuple[int, int]
+) -> tuple[CandidateTube, ...]:
+    """Numbered tubes, best first, inside the image, without those that lie on a better one.
+
+    What a tube has outside the image is cut off; where nothing of it is left it is not present.
+    """
+    inside = []
+    for item in objects:
+        boxes = clipped(item.boxes_xyxy_px, *size_px)
+        visible = item.present & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+        if visible.any():
+            shown = item.interpolated & visible
+            inside.append(replace(item, boxes_xyxy_px=boxes, present=visible, interpolated=shown))
+    return tuple(
+        CandidateTube(
+            number, item.boxes_xyxy_px, item.present, item.interpolated, item.score, item.masks
+        )
+        for number, item in enumerate(_distinct(inside))
+    )
+
+
+def _distinct(objects: Sequence[InterpolatedBoxes]) -> list[InterpolatedBoxes]:
+    kept: list[InterpolatedBoxes] = []
+    for item in sorted(objects, key=lambda o: -o.score * float(o.present.mean())):
+        own = item.present
+        shared = (
+            np.where(
+                own & other.present, paired_iou(item.boxes_xyxy_px, other.boxes_xyxy_px), 0
+            ).sum()
+            for other in kept
+        )
+        if all(overlap < 0.5 * own.sum() for overlap in shared):
+            kept.append(item)
+    return kept
+
+
+def _smoothed(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Median, then mean over a few frames; a short track is averaged over what there is."""
+    half = min(_SMOOTHING, len(boxes)) // 2
+    for reduce in (np.median, np.mean):
+        padded = np.pad(boxes, ((half, half), (0, 0)), mode="edge")
+        windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1, axis=0)
+        boxes = reduce(windows, axis=-1)
+    return boxes

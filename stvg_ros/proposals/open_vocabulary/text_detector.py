@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Objects that a noun phrase names, in one image: Grounding DINO and MM Grounding DINO.
+
+Dimensions: Q object queries, L text tokens.
+"""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from stvg_ros.boxes import Boxes
+from stvg_ros.proposals.checkpoints import load, tokenizer_of
+
+CLASSES = {
+    "grounding-dino": "GroundingDinoForObjectDetection",
+    "mm-grounding-dino": "MMGroundingDinoForObjectDetection",
+}
+_ARTICLE = re.compile(r"^(?:the|a|an|that|this|another|some|any)\s+", re.IGNORECASE)
+_QUALIFIER = re.compile(
+    r"[\s,]+(?:in|with|without|of|on|at|near|beside|behind|by|from|under|over|inside|next|left|"
+    r"right|wearing|dressed|holding|carrying|having|who|that|which|whose)\b.*$",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def noun_phrase(attribute: str) -> str:
+    """What kind of thing is meant: "the tall man in purple clothes" gives "tall man".
+
+    All of that kind become candidates; which one has the purple clothes is for the language
+    model's attention to say.
+    """
+    text = _ARTICLE.sub("", " ".join(attribute.split()).strip(" .,!?"))
+    return _QUALIFIER.sub("", text).strip(" ,").lower() or "person"
+
+
+class TextDetector:
+    """Boxes of what a phrase names. Not for several threads at once."""
+
+    def __init__(self, path: str, device: str, box_threshold: float, text_threshold: float) -> None:
+        """Loads a checkpoint.
+
+        Raises:
+            ModelError, ConfigError: see `load`.
+        """
+        setting = "proposals.detector"
+        self._loaded = load(path, setting, CLASSES, device)
+        self._tokenizer = tokenizer_of(self._loaded, setting)
+        self._box_threshold = box_threshold
+        self._text_threshold = text_threshold
+
+    @torch.no_grad()
+    def __call__(self, image: NDArray[np.uint8], phrase: str) -> tuple[Boxes, NDArray[np.float32]]:
+        """Boxes `(N, 4)` in the image's pixels and scores `(N,)`, best first.
+
+        A query counts when its best token exceeds the box threshold, and a token of the phrase
+        itself (not a full stop or a special token) exceeds the text threshold.
+        """
+        height, width = image.shape[:2]
+        pixels = self._loaded.pixels.tensor(image, *self._fitted(height, width))
+        text = self._tokenizer(f"{phrase}.", return_tensors="pt")
+        device = self._loaded.device
+        output = self._loaded.model(
+            pixel_values=pixels.to(device),
+            pixel_mask=torch.ones(pixels[:, 0].shape, dtype=torch.long, device=device),
+            input_ids=text["input_ids"].to(device),
+            attention_mask=text["attention_mask"].to(device),
+            token_type_ids=torch.zeros_like(text["input_ids"]).to(device),
+        )
+        chances = output.logits[0].float().sigmoid()  # (Q, at least L)
+        meant = torch.tensor(self._meant(text["input_ids"][0].tolist()), device=device)
+        scores = chances.max(dim=1).values
+        keep = scores > self._box_threshold
+        keep &= chances[:, : len(meant)][:, meant].max(dim=1).values > self._text_threshold
+        order = scores[keep].argsort(descending=True, stable=True)
+        centre, size = output.pred_boxes[0].float()[keep][order].split(2, dim=1)
+        boxes = torch.cat([centre - size / 2, centre + size / 2], dim=1).cpu().numpy()
+        limit = np.array([width, height, width, height], np.float32)
+        found = np.clip(boxes * limit, 0, limit).astype(np.float32)
+        return found, scores[keep][order].cpu().numpy().astype(np.float32)
+
+    def _meant(self, ids: list[int]) -> list[bool]:
+        """Which tokens are of the phrase; all of them where it has none that can be told."""
+        tokens = self._tokenizer.convert_ids_to_tokens(ids)
+        special = set(self._tokenizer.all_special_ids)
+        meant = [i not in special and t.strip() != "." for i, t in zip(ids, tokens, strict=True)]
+        return meant if any(meant) else [True] * len(meant)
+
+    def _fitted(self, height: int, width: int) -> tuple[int, int]:
+        """Shortest and longest edge as the checkpoint asks, the aspect kept."""
+        size = self._loaded.pixels.size
+        if "height" in size and "width" in size:
+            return size["height"], size["width"]
+        short, long = sorted((height, width))
+        edge = size.get("shortest_edge", 800)
+        if long / short * edge > size.get("longest_edge", 1333):
+            edge = round(size.get("longest_edge", 1333) * short / long)
+        other = int(edge * long / short)  # cut, as the library's image processor does
+        return (edge, other) if height <= width else (other, edge)

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Candidate tubes without a learned network: difference, HOG, Kalman tracks, then filling in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stvg_ros.boxes import Boxes
+from stvg_ros.proposals.people.background import (
+    BackgroundModel,
+    Regions,
+    moving_regions,
+    people_at,
+    standing_places,
+)
+from stvg_ros.proposals.people.byte_track import Track
+from stvg_ros.proposals.people.camera_motion import Image, Offset
+from stvg_ros.proposals.people.hog_detector import Detections, ShapeDetector, merged_detections
+from stvg_ros.proposals.people.single_target_tracker import ClassicalFollower, FrameObservation
+from stvg_ros.proposals.people.streaming import StreamingTubes
+from stvg_ros.proposals.settings import ProposalConfig
+from stvg_ros.types import Frame
+
+_SHAPE_EVERY = 4  # frames; the HOG detector costs more than all the rest
+_LEAST_SEEN = 0.13  # of a track's frames; half of what the shape detector alone can reach
+_MIN_TRAVEL = 0.6  # heights; what is not shaped like a person has to move
+_SURE = 0.5  # score from which a shape in the background is a person
+
+
+class ClassicalProposer(StreamingTubes):
+    """People who move or are shaped like people, for cameras that stand or turn slowly.
+
+    The HOG detector looks at every fourth image; the background is the clip's median. Thread
+    contract: see `StreamingTubes`.
+    """
+
+    _jitters = True
+
+    def __init__(self, config: ProposalConfig) -> None:
+        super().__init__(config)
+        self._shapes = ShapeDetector()
+
+    @property
+    def name(self) -> str:
+        """What logs and reports call this source."""
+        return "classical"
+
+    def _people(self, image: Image, count: int) -> tuple[Boxes, NDArray[np.float32]] | None:
+        return None if count % _SHAPE_EVERY else self._shapes(image)
+
+    def _follower(
+        self, past: Sequence[FrameObservation], frame: Frame, box_xyxy_px: NDArray[np.float32]
+    ) -> ClassicalFollower:
+        return ClassicalFollower(
+            self._observation, frame, box_xyxy_px, self._config.min_height, past
+        )
+
+    def _seen(
+        self, observed: Sequence[FrameObservation], images: Sequence[Image | None], origin: Offset
+    ) -> list[Detections]:
+        """What each frame shows, in scene pixels relative to `origin`."""
+        near = [image for image in images if image is not None]
+        background = BackgroundModel.of(near)
+        min_height_px = self._config.min_height * background.image.shape[0]
+        regions = [
+            Regions() if image is None else moving_regions(image, background, min_height_px)
+            for image in images
+        ]
+        with self._lock:
+            boxes, scores = self._shapes(background.image)
+        places = standing_places(boxes[scores >= _SURE], [r.ghosts for r in regions])
+        seen = []
+        for item, image, changed in zip(observed, images, regions, strict=True):
+            moving, numbers = changed.people, None
+            if image is not None:
+                moving, numbers = people_at(image, background, changed, places)
+            shapes = None
+            if item.shapes is not None:
+                boxes = item.shapes[0] + np.tile(origin, 2)
+                tall = boxes[:, 3] - boxes[:, 1] >= min_height_px
+                shapes = boxes[tall], item.shapes[1][tall]
+            seen.append(
+                merged_detections(item.copy if image is None else image, moving, shapes, numbers)
+            )
+        return seen
+
+    def _is_object(self, track: Track, frame_count: int) -> bool:
+        """Long and often enough seen, and shaped like a person more than once or on the move."""
+        length = track.last - track.first + 1
+        if length < min(self._config.min_frames, frame_count):
+            return False
+        if len(track.boxes) < _LEAST_SEEN * length:
+            return False
+        wanted = 1 if frame_count <= _SHAPE_EVERY else 2
+        return track.shape_hits >= wanted or track.travel >= _MIN_TRAVEL

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""People in single frames: OpenCV's HOG people detector, merged with moving regions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from stvg_ros.boxes import Boxes, area, iou_matrix, shared_with
+from stvg_ros.proposals.people.camera_motion import Image, resized
+
+_HOG_HEIGHT_PX = 400  # the detector's smallest person, 96 px, is then 24 % of the image
+_HOG_THRESHOLD = -0.4
+_MARGIN_X, _MARGIN_Y = 0.22, 0.105  # of the detector's window
+_PART = 0.55  # of the area of a whole person
+_STRONG = 0.5  # a HOG margin of 0 as a score
+NOBODY = np.zeros((0, 4), np.float32), np.zeros(0, np.float32)  # boxes and scores
+
+
+@dataclass(frozen=True, eq=False)
+class Detections:
+    """What was seen in one frame.
+
+    Attributes:
+        boxes_xyxy_px: `(N, 4)`.
+        scores: `(N,)` 0 to 1.
+        is_person: `(N,)` bool, found by its shape (HOG) and not only by difference.
+        colours: `(N, B)` colour histograms, each of sum 1.
+        places: `(N,)` number of the place in the background where the person stands, or -1; None
+            where the source has no places.
+    """
+
+    boxes_xyxy_px: Boxes
+    scores: NDArray[np.float32]
+    is_person: NDArray[np.bool_]
+    colours: NDArray[np.float32]
+    places: NDArray[np.int64] | None = None
+
+    def place(self, index: int) -> int:
+        """The number of a detection's place, or -1."""
+        return -1 if self.places is None else int(self.places[index])
+
+
+class ShapeDetector:
+    """OpenCV's HOG detector of upright people. Not for several threads at once."""
+
+    def __init__(self) -> None:
+        self._hog = cv2.HOGDescriptor()
+        self._hog.setSVMDetector(cv2.HOGDescriptor_getDefaultPeopleDetector())  # type: ignore[attr-defined,unused-ignore]
+
+    def __call__(self, image: Image) -> tuple[Boxes, NDArray[np.float32]]:
+        """Boxes `(N, 4)` in the image's pixels, margins removed, and scores `(N,)`, 0 to 1."""
+        factor = _HOG_HEIGHT_PX / image.shape[0]
+        found, weights = self._hog.detectMultiScale(
+            resized(image, max(64, round(image.shape[1] * factor)), _HOG_HEIGHT_PX),
+            hitThreshold=_HOG_THRESHOLD,
+            winStride=(8, 8),
+            scale=1.08,
+        )
+        if len(found) == 0:
+            return NOBODY
+        x, y, w, h = np.asarray(found, np.float32).T / np.float32(factor)
+        # The detector was trained on windows with people of 96 px in the middle of 64 x 128 px;
+        # arms and feet reach somewhat farther.
+        left, top = _MARGIN_X * w, _MARGIN_Y * h
+        boxes = np.stack([x + left, y + top, x + w - left, y + h - top], axis=1)
+        scores = np.clip(_STRONG + np.asarray(weights, np.float32).ravel() / 2, 0, 1)
+        return boxes.astype(np.float32), scores.astype(np.float32)
+
+
+def detections(
+    image: Image, boxes: Boxes, scores: NDArray[np.float32], offset: NDArray[np.float32]
+) -> Detections:
+    """What a people detector alone saw.
+
+    Args:
+        image: the working copy.
+        boxes: `(N, 4)` in scene pixels.
+        scores: `(N,)`.
+        offset: `(2,)` from scene pixels to those of the copy.
+    """
+    places = boxes + np.tile(offset, 2)
+    colours = [colour_of(image, box) for box in places]
+    return Detections(
+        boxes.astype(np.float32),
+        scores,
+        np.ones(len(boxes), np.bool_),
+        np.array(colours, np.float32).reshape(-1, 64),
+    )
+
+
+def merged_detections(
+    image: Image,
+    moving: Boxes,
+    shaped: tuple[Boxes, NDArray[np.float32]] | None,
+    places: NDArray[np.int64] | None = None,
+) -> Detections:
+    """Both sources in one list, each person once; the recognised shape wins over the difference.
+
+    Args:
+        image: stabilized working copy.
+        moving: boxes `(N, 4)`.
+        shaped: boxes `(K, 4)` and scores `(K,)`, None where the frame was not searched for them.
+        places: `(N,)` numbers of the places of `moving`; a shape takes that of what it replaces.
+    """
+    boxes, scores = shaped or NOBODY
+    numbers = np.full(len(moving), -1, np.int64) if places is None else places
+    if len(boxes) and (numbers >= 0).any():
+        # A shape in the middle of one who moves at their place is a part of them.
+        whole = moving[numbers >= 0]
+        within = shared_with(boxes, whole) > 0.8
+        small = area(boxes)[:, None] < _PART * area(whole)[None]
+        alone = ~(within & small).any(axis=1)
+        boxes, scores = boxes[alone], scores[alone]
+    own = np.full(len(boxes), -1, np.int64)
+    keep = np.ones(len(moving), bool)
+    if len(boxes) and len(moving):
+        overlap = iou_matrix(moving, boxes)
+        keep = (overlap.max(axis=1) < 0.3) & (_inside(moving, boxes) < 0.6)
+        at_place = np.where((numbers >= 0)[:, None], overlap, 0)
+        best = at_place.argmax(axis=0)
+        own = np.where(at_place.max(axis=0) > 0.4, numbers[best], -1)
+    together = np.concatenate([boxes, moving[keep]]).astype(np.float32)
+    colours = [colour_of(image, box) for box in together]
+    extra = int(keep.sum())
+    return Detections(
+        together,
+        np.concatenate([scores, np.full(extra, 0.4, np.float32)]).astype(np.float32),
+        np.array([True] * len(boxes) + [False] * extra, np.bool_),
+        np.array(colours, np.float32).reshape(-1, 64),
+        np.concatenate([own, numbers[keep]]),
+    )
+
+
+def colour_of(image: Image, box_xyxy_px: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Colour histogram of the clothes: the middle of the box, 4 x 4 x 4 bins of RGB, sum 1."""
+    x1, y1, x2, y2 = box_xyxy_px.tolist()
+    w, h = x2 - x1, y2 - y1
+    left, right = int(max(0, x1 + 0.25 * w)), int(min(image.shape[1], x2 - 0.25 * w + 1))
+    top, bottom = int(max(0, y1 + 0.15 * h)), int(min(image.shape[0], y1 + 0.7 * h + 1))
+    if right <= left or bottom <= top:
+        return np.full(64, 1 / 64, np.float32)
+    bins = image[top:bottom, left:right] >> 6
+    codes = (bins[..., 0] << 4) + (bins[..., 1] << 2) + bins[..., 2]
+    counts = np.bincount(codes.ravel(), minlength=64).astype(np.float32)
+    return np.asarray(counts / counts.sum(), np.float32)
+
+
+def _inside(first: Boxes, second: Boxes) -> NDArray[np.float32]:
+    """The largest share of each first box that lies in one of the second, `(N,)`."""
+    low = np.maximum(first[:, None, :2], second[None, :, :2])
+    high = np.maximum(low, np.minimum(first[:, None, 2:], second[None, :, 2:]))
+    shared = area(np.concatenate([low, high], axis=-1)).max(axis=1)
+    return np.asarray(shared / np.maximum(area(first), 1), np.float32)

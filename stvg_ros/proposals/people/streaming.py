@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Sources that look at each frame as it arrives and link what they saw when a command comes."""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from stvg_ros.boxes import Boxes
+from stvg_ros.errors import ProposalError
+from stvg_ros.proposals.interpolation import InterpolatedBoxes, filled, held, tubes_of
+from stvg_ros.proposals.people.byte_track import HIGH_SCORE, Track, linked, tracked
+from stvg_ros.proposals.people.camera_motion import (
+    WORK_WIDTH_PX,
+    Image,
+    Offset,
+    Stabilizer,
+    looks_equal,
+    stabilized,
+    working_copy,
+)
+from stvg_ros.proposals.people.hog_detector import Detections
+from stvg_ros.proposals.people.single_target_tracker import (
+    MOST_SAMPLES,
+    FrameObservation,
+    TrackFollower,
+)
+from stvg_ros.proposals.settings import ProposalConfig
+from stvg_ros.proposals.weak_image_map import WeakImageMap
+from stvg_ros.types import CandidateTube, Clip, Frame, SplitQuery
+
+_SEEN_EVERY = 5  # frames; a track may be unseen for so many, however slow the camera
+_UNSEEN_S = 1.5  # a track may be unseen for so long
+_LINK_S = 3.0
+
+
+@dataclass
+class _View:
+    """One camera's view: how it moves, and how many of its frames were observed."""
+
+    stabilizer: Stabilizer = field(default_factory=Stabilizer)
+    count: int = 0
+
+
+class StreamingTubes(ABC):
+    """Tracking by detection, for cameras that stand or turn slowly.
+
+    `observe` does the costly part as frames arrive and keeps it as long as the frame itself lives,
+    so memory is bounded by the window that holds the frames. `propose` observes what is left, then
+    works on the clip as a whole: detections are linked, and tracks are filled in both directions
+    of time. The query is not used.
+
+    Thread contract: any thread may call any method; one lock makes them wait for one another.
+    """
+
+    _jitters: bool  # whether boxes of one who stands differ from frame to frame
+
+    def __init__(self, config: ProposalConfig) -> None:
+        self._config = config
+        self._lock = threading.Lock()
+        self._views: dict[str, _View] = {}
+        self._observed: WeakImageMap[FrameObservation] = WeakImageMap()
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """What logs and reports call this source."""
+
+    @property
+    def _high_score(self) -> float:
+        """From which score on a detection begins a track."""
+        return HIGH_SCORE
+
+    @abstractmethod
+    def _people(self, image: Image, count: int) -> tuple[Boxes, NDArray[np.float32]] | None:
+        """People in an image that is the `count`-th of its camera; None where nobody looked.
+
+        Returns:
+            Boxes `(N, 4)` in the image's pixels and scores `(N,)`.
+        """
+
+    @abstractmethod
+    def _seen(
+        self, observed: Sequence[FrameObservation], images: Sequence[Image | None], origin: Offset
+    ) -> list[Detections]:
+        """What each frame of a clip shows, in scene pixels relative to `origin`."""
+
+    @abstractmethod
+    def _is_object(self, track: Track, frame_count: int) -> bool:
+        """Whether a track of a clip is worth a tube."""
+
+    @abstractmethod
+    def _follower(
+        self, past: Sequence[FrameObservation], frame: Frame, box_xyxy_px: NDArray[np.float32]
+    ) -> TrackFollower:
+        """Follows the person at a box; `past` is what was observed of this camera."""
+
+    @property
+    def fill(self) -> tuple[int, int]:
+        """Frames that are kept as observed, and the bytes of their working copies."""
+        kept = list(self._observed)
+        return len(kept), sum(item.copy.nbytes for item in kept)
+
+    def reconfigure(self, config: ProposalConfig) -> None:
+        """Uses other dynamic settings from the next clip on."""
+        self._config = config
+
+    def observe(self, frame: Frame) -> None:
+        """Takes a frame as it arrives, each camera's in order of the stamps; a frame counts once.
+
+        Raises:
+            ProposalError: the image was refused.
+        """
+        self._observation(frame)
+
+    def follower(self, frame: Frame, box_xyxy_px: NDArray[np.float32]) -> TrackFollower:
+        """Follows the person at a box `(4,)` of a frame; see `StreamingProposer`.
+
+        Raises:
+            ProposalError: the image was refused.
+        """
+        shape = self._observation(frame).copy.shape
+        past = [
+            item
+            for item in self._observed
+            if item.view == frame.frame_id and item.copy.shape == shape
+        ]
+        picks = np.linspace(0, len(past) - 1, min(len(past), MOST_SAMPLES)).astype(int)
+        try:
+            return self._follower([past[i] for i in picks], frame, box_xyxy_px)
+        except cv2.error as error:
+            raise self._refused(frame, error) from error
+
+    def propose(self, clip: Clip, query: SplitQuery) -> tuple[CandidateTube, ...]:
+        """Candidate tubes over every frame of the clip, best first; empty when nothing is seen.
+
+        Raises:
+            ProposalError: an image was refused.
+        """
+        observed = [self._observation(frame) for frame in clip.frames]
+        try:
+            return self._tubes(clip, observed)
+        except cv2.error as error:
+            raise self._refused(clip.frames[0], error) from error
+
+    def _observation(self, frame: Frame) -> FrameObservation:
+        """What does not depend on other frames, computed once."""
+        try:
+            with self._lock:
+                return self._new_observation(frame)
+        except (cv2.error, RuntimeError) as error:
+            raise self._refused(frame, error) from error
+
+    def _new_observation(self, frame: Frame) -> FrameObservation:
+        known = self._observed.get(frame.image)
+        if known is not None:
+            return known
+        view = self._views.setdefault(frame.frame_id, _View())
+        copy = working_copy(frame.image)
+        offset = view.stabilizer(copy)
+        people = self._people(frame.image, view.count)
+        if people is not None:
+            boxes, scores = people
+            people = boxes * (WORK_WIDTH_PX / frame.image.shape[1]) - np.tile(offset, 2), scores
+        view.count += 1
+        observed = FrameObservation(frame.frame_id, copy, offset, people)
+        self._observed.put(frame.image, observed)
+        return observed
+
+    def _tubes(self, clip: Clip, observed: Sequence[FrameObservation]) -> tuple[CandidateTube, ...]:
+        origin = observed[len(observed) // 2].offset
+        offsets = np.stack([item.offset - origin for item in observed])
+        images = [stabilized(o.copy, own) for o, own in zip(observed, offsets, strict=True)]
+        seen = self._seen(observed, images, origin)
+        rate_hz = _rate_hz(clip)
+        max_lost = max(_SEEN_EVERY, round(_UNSEEN_S * rate_hz))
+        tracks = tracked(seen, max_lost, self._high_score)
+        tracks = linked(tracks, max_gap=round(_LINK_S * rate_hz))
+
+        def same(first: int, second: int, box: NDArray[np.float64]) -> bool:
+            one, other = images[first], images[second]
+            return one is not None and other is not None and looks_equal(one, other, box)
+
+        height, width = observed[0].copy.shape[:2]
+        factor = np.array([clip.size_px[0] / width, clip.size_px[1] / height] * 2)
+        objects = []
+        for track in tracks:
+            if not self._is_object(track, len(clip)):
+                continue
+            boxes, present, interpolated = filled(track.boxes, len(clip), smooth=self._jitters)
+            stretched = held(boxes, present, same)
+            interpolated |= stretched & ~present
+            source = ((boxes + np.tile(offsets, 2)) * factor).astype(np.float32)
+            score = float(np.mean(track.scores)) * min(1.0, 0.5 + track.shape_hits / 8)
+            objects.append(InterpolatedBoxes(source, stretched, interpolated, score))
+        return tubes_of(objects, clip.size_px)
+
+    def _refused(self, frame: Frame, error: Exception) -> ProposalError:
+        return ProposalError(
+            f"the tubes of {self.name} failed on images of {frame.image.shape}: {error}; "
+            "check the camera's image size"
+        )
+
+
+def _rate_hz(clip: Clip) -> float:
+    stamps_ns = clip.stamps_ns
+    if len(stamps_ns) < 2:
+        return 10.0
+    return float(np.clip(1e9 / np.median(np.diff(stamps_ns)), 1, 60))

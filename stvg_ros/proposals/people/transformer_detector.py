@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Candidate tubes of people whom a detector sees in each image: DETRs for real time, ByteTrack."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from stvg_ros.boxes import Boxes, clipped
+from stvg_ros.errors import ModelError
+from stvg_ros.proposals.checkpoints import load
+from stvg_ros.proposals.people.byte_track import Track
+from stvg_ros.proposals.people.camera_motion import Image, Offset
+from stvg_ros.proposals.people.hog_detector import NOBODY, Detections, detections
+from stvg_ros.proposals.people.single_target_tracker import FrameObservation, PeopleFollower
+from stvg_ros.proposals.people.streaming import StreamingTubes
+from stvg_ros.proposals.settings import ProposalConfig
+from stvg_ros.types import Frame
+
+CLASSES = {
+    "rt_detr": "RTDetrForObjectDetection",
+    "rt_detr_v2": "RTDetrV2ForObjectDetection",
+    "d_fine": "DFineForObjectDetection",
+}
+FOLDER = Path(__file__).parent / "embedded"  # of stvg_lab/training/train_detector.py
+_LEAST_SEEN = 0.3  # of a track's frames
+_SAME_IOU = 0.6  # boxes with a larger overlap are one person
+
+
+class PeopleDetector:
+    """People in single images. Not for several threads at once."""
+
+    def __init__(self, path: str, device: str, box_threshold: float) -> None:
+        """Loads a checkpoint.
+
+        Raises:
+            ModelError, ConfigError: see `load`; or it does not know people.
+        """
+        setting = "proposals.people_detector"
+        self._loaded = load(path, setting, CLASSES, device)
+        self._box_threshold = box_threshold
+        names = {
+            str(name).lower(): int(at) for at, name in self._loaded.model.config.id2label.items()
+        }
+        if "person" not in names:
+            raise ModelError(
+                f"{setting} {path!r}: expected a class 'person' among its classes, got "
+                f"{sorted(names)[:10]}"
+            )
+        self._person = names["person"]
+
+    @torch.no_grad()
+    def __call__(self, image: Image) -> tuple[Boxes, NDArray[np.float32]]:
+        """Boxes `(N, 4)` in the image's pixels and scores `(N,)`, best first."""
+        height, width = image.shape[:2]
+        size = self._loaded.pixels.size
+        pixels = self._loaded.pixels.tensor(image, size.get("height", 640), size.get("width", 640))
+        output = self._loaded.model(pixel_values=pixels.to(self._loaded.device))
+        scores = output.logits[0, :, self._person].float().sigmoid().cpu().numpy()
+        centre, sides = output.pred_boxes[0].float().cpu().split(2, dim=1)
+        limit = np.array([width, height], np.float32)
+        low, size_px = (centre - sides / 2).numpy() * limit, sides.numpy() * limit
+        # One query for an object is the aim of these models; some people get two all the same.
+        order = np.array(
+            cv2.dnn.NMSBoxes(
+                np.concatenate([low, size_px], axis=1).tolist(),
+                scores.tolist(),
+                self._box_threshold,
+                _SAME_IOU,
+            ),
+            np.int64,
+        ).ravel()
+        boxes = np.concatenate([low, low + size_px], axis=1)[order]
+        return clipped(boxes, width, height), scores[order]
+
+
+class PeopleProposer(StreamingTubes):
+    """People whom a detector sees in each image, linked; see `StreamingTubes`."""
+
+    _jitters = False
+
+    def __init__(self, config: ProposalConfig, detect: PeopleDetector) -> None:
+        super().__init__(config)
+        self._detect = detect
+
+    @classmethod
+    def load(cls, config: ProposalConfig) -> PeopleProposer:
+        """Loads the detector.
+
+        Raises:
+            ModelError, ConfigError: see `PeopleDetector`.
+        """
+        path = str(FOLDER) if config.people_detector == "embedded" else config.people_detector
+        return cls(config, PeopleDetector(path, config.device, config.box_threshold))
+
+    @property
+    def name(self) -> str:
+        """What logs and reports call this source."""
+        return "people_detector"
+
+    @property
+    def _high_score(self) -> float:
+        return self._config.new_track_threshold
+
+    def _people(self, image: Image, count: int) -> tuple[Boxes, NDArray[np.float32]]:
+        return self._detect(image)
+
+    def _seen(
+        self, observed: Sequence[FrameObservation], images: Sequence[Image | None], origin: Offset
+    ) -> list[Detections]:
+        move = np.tile(origin, 2)
+        return [
+            detections(item.copy, boxes + move, scores, item.offset - origin)
+            for item in observed
+            for boxes, scores in (item.shapes or NOBODY,)
+        ]
+
+    def _is_object(self, track: Track, frame_count: int) -> bool:
+        """Long and often enough seen."""
+        length = track.last - track.first + 1
+        least = min(self._config.min_frames, frame_count)
+        return length >= least and len(track.boxes) >= _LEAST_SEEN * length
+
+    def _follower(
+        self, past: Sequence[FrameObservation], frame: Frame, box_xyxy_px: NDArray[np.float32]
+    ) -> PeopleFollower:
+        return PeopleFollower(self._observation, frame, box_xyxy_px, self._high_score)

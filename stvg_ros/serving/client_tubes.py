@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Candidate tubes that came with the command, where there are some."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from stvg_ros.method.interfaces import Proposer
+from stvg_ros.types import CandidateTube, Clip, SplitQuery
+
+
+class ClientTubesOverride:
+    """Proposes the tubes of the command, or what `inner` proposes for a command without any.
+
+    Thread contract: the thread that grounds.
+    """
+
+    def __init__(self, inner: Proposer) -> None:
+        self._inner = inner
+        self._clip: Clip | None = None
+        self._tubes: tuple[CandidateTube, ...] | None = None
+
+    @property
+    def name(self) -> str:
+        """That of the source in use."""
+        return self._inner.name if self._tubes is None else "given"
+
+    def give(self, clip: Clip, tubes: tuple[CandidateTube, ...] | None) -> None:
+        """Sets the tubes over the frames of `clip` for the next command; None asks `inner`."""
+        self._clip, self._tubes = clip, tubes
+
+    def forget(self) -> None:
+        """Lets go of the command's frames and tubes."""
+        self._clip = self._tubes = None
+
+    def propose(self, clip: Clip, query: SplitQuery) -> tuple[CandidateTube, ...]:
+        """Candidate tubes over `clip`, which is the clip given or a part of it."""
+        if self._tubes is None or self._clip is None:
+            return self._inner.propose(clip, query)
+        rows = np.isin(self._clip.stamps_ns, clip.stamps_ns)
+        return tuple(
+            replace(
+                tube,
+                boxes_xyxy_px=tube.boxes_xyxy_px[rows],
+                present=tube.present[rows],
+                interpolated=tube.interpolated[rows],
+                masks=None if tube.masks is None else tube.masks[rows],
+            )
+            for tube in self._tubes
+            if tube.present[rows].any()
+        )

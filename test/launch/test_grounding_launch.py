@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""The launch file: its arguments always, its node where ROS launch is installed."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from paths import ROOT
+
+from stvg_ros.config import settings
+
+FILE = ROOT / "launch" / "grounding.launch.py"
+
+
+def constants() -> dict[str, tuple[tuple[object, ...], ...]]:
+    """The tables of arguments, read without importing ROS launch."""
+    tree = ast.parse(FILE.read_text(encoding="utf-8"))
+    return {
+        node.targets[0].id: ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+    }
+
+
+def arguments() -> dict[str, str]:
+    """Argument to description."""
+    return {str(row[0]): str(row[-1]) for table in constants().values() for row in table}
+
+
+def test_arguments() -> None:
+    assert set(arguments()) == {
+        "image", "depth", "camera_info", "command", "query", "tube", "model", "device", "cameras",
+        "target_frame", "image_transport", "namespace", "name", "params_file", "autostart",
+        "use_sim_time", "log_level",
+    }  # fmt: skip
+    assert all(len(text) > 10 for text in arguments().values())
+
+
+def test_settings_exist() -> None:
+    known = {item.name: item for item in settings()}
+    for _, name, choices, _ in constants()["SETTINGS"]:
+        assert name in known
+        if choices:
+            assert set(choices) - {""} == set(known[str(name)].choices)
+
+
+def test_default_preset_exists() -> None:
+    (default,) = (row[1] for row in constants()["OTHERS"] if row[0] == "params_file")
+    assert (ROOT / "config" / str(default)).is_file()
+
+
+def test_readme_lists_the_arguments() -> None:
+    readme = ROOT / "README.md"
+    if not readme.exists():
+        pytest.skip("there is no README.md")
+    text = readme.read_text(encoding="utf-8")
+    missing = [name for name in arguments() if f"`{name}`" not in text and f"{name}:=" not in text]
+    assert missing == []
+
+
+@pytest.fixture
+def launch_file(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    pytest.importorskip("launch", reason="ROS launch is not among the wheels")
+    pytest.importorskip("launch_ros", reason="ROS launch is not among the wheels")
+    monkeypatch.setenv("AMENT_PREFIX_PATH", os.environ.get("AMENT_PREFIX_PATH") or sys.prefix)
+    return module_of(FILE)
+
+
+def module_of(file: Path) -> ModuleType:
+    """A launch file as a module."""
+    spec = importlib.util.spec_from_file_location(file.name.split(".")[0], file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def node_arguments(
+    module: ModuleType, monkeypatch: pytest.MonkeyPatch, **given: str
+) -> dict[str, Any]:
+    """What the launch file hands to launch_ros' Node, for given launch arguments."""
+    from launch import LaunchContext
+    from launch.actions import DeclareLaunchArgument
+
+    handed: dict[str, Any] = {}
+    monkeypatch.setattr(module, "LifecycleNode", lambda **arguments: handed.update(arguments))
+    context = LaunchContext()
+    context.launch_configurations.update(given)
+    for entity in module.generate_launch_description().entities:
+        if isinstance(entity, DeclareLaunchArgument):
+            entity.execute(context)
+    module.grounding_node(context)
+    *files, overrides = handed.pop("parameters")
+    handed["files"] = files
+    handed["overrides"] = {
+        name: value if value is True else value.evaluate(context)
+        for name, value in overrides.items()
+    }
+    return handed
+
+
+def test_every_argument_is_declared(launch_file: ModuleType) -> None:
+    declared = launch_file.generate_launch_description().get_launch_arguments()
+    assert {item.name for item in declared} == set(arguments())
+    for item in declared:
+        # ROS launch adds the choices behind the text.
+        assert item.description.startswith(arguments()[item.name])
+
+
+def test_empty_arguments_override_nothing(
+    launch_file: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handed = node_arguments(launch_file, monkeypatch)
+    assert handed["remappings"] == []
+    assert handed["overrides"] == {}
+    assert handed["name"] == "grounding"
+    assert [Path(name).name for name in handed["files"]] == ["laptop_cpu.yaml"]
+    assert Path(handed["files"][0]).is_file()
+    assert node_arguments(launch_file, monkeypatch, params_file="")["files"] == []
+
+
+def test_arguments_reach_the_node(launch_file: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    handed = node_arguments(
+        launch_file,
+        monkeypatch,
+        image="/camera/image_raw",
+        tube="/tube",
+        namespace="robot",
+        name="finder",
+        params_file="/elsewhere/mine.yaml",
+        device="0",
+        use_sim_time="true",
+    )
+    assert handed["remappings"] == [("~/tube", "/tube"), ("~/image", "/camera/image_raw")]
+    assert (handed["namespace"], handed["name"]) == ("robot", "finder")
+    assert handed["files"] == ["/elsewhere/mine.yaml"]
+    assert handed["overrides"] == {"model.device": "0", "use_sim_time": True}
+
+
+def test_depth_and_several_cameras(
+    launch_file: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handed = node_arguments(
+        launch_file, monkeypatch, cameras="front, rear", image="/f, /r", depth="/df,/dr",
+        autostart="false",
+    )  # fmt: skip
+    assert handed["remappings"] == [
+        ("~/front/image", "/f"), ("~/rear/image", "/r"),
+        ("~/front/depth", "/df"), ("~/rear/depth", "/dr"),
+    ]  # fmt: skip
+    assert handed["overrides"] == {
+        "cameras": "front, rear", "depth.enabled": True, "autostart": False,
+    }  # fmt: skip
+    with pytest.raises(RuntimeError, match=r"image: expected 2 topic\(s\)"):
+        node_arguments(launch_file, monkeypatch, cameras="front,rear", image="/only")
+
+
+def test_the_bag_needs_a_folder_and_plays_its_own_time(launch_file: ModuleType) -> None:
+    from launch import LaunchContext
+    from launch.actions import DeclareLaunchArgument
+
+    module = module_of(FILE.with_name("grounding_with_bag.launch.py"))
+    context = LaunchContext()
+    for entity in module.generate_launch_description().entities:
+        if isinstance(entity, DeclareLaunchArgument):
+            entity.execute(context)
+    with pytest.raises(RuntimeError, match="bag: expected the folder"):
+        module.player(context)
+    context.launch_configurations["bag"] = "/my/bag"
+    assert len(module.player(context)) == 2
+    context.launch_configurations["shutdown"] = "true"
+    assert len(module.player(context)) == 3
+    given = dict(module.node(context)[0].launch_arguments)
+    assert given == {"image": "/camera/image_raw", "use_sim_time": "true"}

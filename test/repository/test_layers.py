@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Who may import whom: the table of CONTRIBUTING.md, enforced on every import statement."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from paths import ROOT
+
+PACKAGES = ("stvg_ros", "stvg_lab")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """The layers of this package and the other packages that one layer may import."""
+
+    ours: frozenset[str]
+    others: frozenset[str]
+
+
+def layer(ours: str, others: str) -> Layer:
+    return Layer(frozenset(ours.split()), frozenset(others.split()))
+
+
+ROS = (
+    "rclpy rcl_interfaces lifecycle_msgs builtin_interfaces std_msgs std_srvs sensor_msgs "
+    "geometry_msgs visualization_msgs diagnostic_msgs action_msgs cv_bridge message_filters "
+    "ament_index_python tf2_ros foxglove_msgs vision_msgs"
+)
+ROBOT = "foundations io method models proposals runtime serving build visualization"
+LAB = "lab.datasets lab.runs lab.rendered lab.report"
+LAYERS = {
+    "foundations": layer("foundations", "numpy"),
+    "settings": layer("foundations settings", ""),
+    "io": layer("foundations settings io", "numpy cv2 av rosbags"),
+    "method": layer("foundations settings method", "numpy torch"),
+    "models": layer(
+        "foundations settings method models",
+        "numpy torch transformers safetensors tokenizers huggingface_hub accelerate PIL",
+    ),
+    "proposals": layer(
+        "foundations settings method proposals", "numpy cv2 scipy torch transformers safetensors"
+    ),
+    "runtime": layer("foundations settings method runtime", ""),
+    "serving": layer(
+        "foundations settings method runtime serving", "numpy cv2 msgpack PIL starlette"
+    ),
+    "build": layer("foundations settings method models proposals serving build", "numpy torch"),
+    "visualization": layer("foundations settings method visualization io", "numpy cv2 av"),
+    "doctor": layer("foundations settings models build doctor node messages", ROS),
+    "node": layer(
+        f"settings {ROBOT} node messages",
+        f"numpy cv2 rosbags torch {ROS}",
+    ),
+    "cli": layer(f"settings doctor cli {ROBOT}", "numpy cv2 torch tqdm rosbags av"),
+    "lab": layer("lab", ""),
+    "lab.datasets": layer(f"settings {ROBOT} {LAB}", "numpy cv2 scipy av rosbags tqdm"),
+    "lab.runs": layer(f"settings {ROBOT} {LAB}", "numpy cv2 torch scipy av rosbags tqdm"),
+    "lab.report": layer(f"settings {ROBOT} {LAB}", "numpy cv2"),
+    "lab.rendered": layer(f"settings {ROBOT} {LAB}", "numpy cv2 scipy av rosbags tqdm"),
+    "lab.ablation": layer(f"settings {ROBOT} {LAB} lab.ablation", "numpy torch tqdm"),
+    "lab.annotator": layer(f"settings {ROBOT} {LAB} lab.annotator", "numpy cv2 av rosbags"),
+    "lab.benchmark": layer(f"settings {ROBOT} {LAB} lab.benchmark", "numpy torch transformers cv2"),
+    "lab.live": layer(
+        f"settings {ROBOT} {LAB} lab.live node messages", f"numpy cv2 rosbags torch {ROS}"
+    ),
+    "lab.training": layer(
+        f"settings {ROBOT} {LAB} lab.training lab.ablation",
+        "numpy cv2 scipy torch transformers safetensors tokenizers tqdm PIL",
+    ),
+    "lab.cli": layer(
+        f"settings {ROBOT} {LAB} cli lab.cli lab.ablation lab.annotator lab.benchmark lab.live",
+        "numpy cv2 torch tqdm rosbags av",
+    ),
+}
+# Modules with a library more than their layer.
+EXTRA = {
+    "stvg_ros.images": {"cv2"},
+    "stvg_ros.serving.server": {"ray"},
+    "stvg_ros.serving.proxy": {"uvicorn"},
+}
+
+
+def layer_of(name: str) -> str:
+    """The layer of a module given by its full name."""
+    top, *parts = name.split(".")
+    if top == "stvg_lab":
+        return f"lab.{parts[0]}" if parts else "lab"
+    if parts and parts[0] in ("msg", "srv", "action"):
+        return "messages"
+    if name == "stvg_ros.config" or parts[-1:] == ["settings"]:
+        return "settings"
+    return parts[0] if parts and parts[0] in LAYERS else "foundations"
+
+
+def violations(source: str, module: str) -> list[str]:
+    """What a module imports against the table."""
+    own = layer_of(module)
+    allowed = LAYERS[own]
+    others = allowed.others | EXTRA.get(module, set())
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            if node.level:
+                found.append(f"line {node.lineno}: relative import")
+                continue
+            names = [node.module or ""]
+            if node.module in PACKAGES:
+                names = [f"{node.module}.{alias.name}" for alias in node.names]
+        for name in names:
+            top = name.split(".")[0]
+            if top in PACKAGES:
+                target = layer_of(name)
+                if target not in allowed.ours:
+                    found.append(f"line {node.lineno}: {own} imports {target} ({name})")
+            elif top not in others and top not in sys.stdlib_module_names:
+                found.append(f"line {node.lineno}: {own} imports {name}")
+    return found
+
+
+MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def test_modules_are_found() -> None:
+    assert len(MODULES) > 100
+
+
+@pytest.mark.parametrize("path", MODULES, ids=module_name)
+def test_imports_keep_to_the_layers(path: Path) -> None:
+    assert violations(path.read_text(encoding="utf-8"), module_name(path)) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "module", "wrong"),
+    [
+        ("import numpy as np\nimport json", "stvg_ros.window", 0),
+        ("import cv2", "stvg_ros.window", 1),
+        ("import cv2", "stvg_ros.images", 0),
+        ("import torch\nimport transformers", "stvg_ros.method.attention", 1),
+        ("def f():\n    import rclpy", "stvg_ros.cli.ground", 1),
+        ("from stvg_ros import models", "stvg_ros.proposals.people.classical", 1),
+        ("from stvg_ros.cli.main import main", "stvg_ros.node.main", 1),
+        ("from stvg_ros.msg import Tube", "stvg_ros.node.conversions", 0),
+        ("from stvg_ros.msg import Tube", "stvg_ros.io.bag", 1),
+        ("from . import boxes", "stvg_ros.types", 1),
+        ("def f():\n    from stvg_lab.runs import scores", "stvg_ros.cli.ground", 1),
+        ("import rclpy", "stvg_ros.runtime.settings", 1),
+        ("import rclpy", "stvg_ros.node.settings", 1),
+        ("from stvg_ros.config import Config", "stvg_lab.runs.runner", 0),
+    ],
+)
+def test_the_rule_itself(source: str, module: str, wrong: int) -> None:
+    assert len(violations(source, module)) == wrong
+
+
+def test_every_folder_has_its_row() -> None:
+    folders = {
+        layer_of(module_name(path))
+        for package in PACKAGES
+        for path in (ROOT / package).glob("*/__init__.py")
+    }
+    assert folders <= {*LAYERS, "messages"}

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stvg_lab.ablation.calibration import Scores, calibrate
+from stvg_lab.cli.calibrate import store
+from stvg_ros.cli.main import main
+from stvg_ros.errors import ModelError
+from stvg_ros.method.presence import confidence, evidence
+from stvg_ros.models.embedded_checkpoint import read_settings
+
+
+def test_threshold_is_the_middle_of_the_widest_gap() -> None:
+    found = calibrate([(3.0, 1.0), (5.0, 1.0)], [(-1.0, 1.0), (1.0, 1.0)])
+    assert (found.threshold, found.track_weight) == (2.0, 0.0)
+    assert (found.auroc, found.accuracy) == (1.0, 1.0)
+
+
+def test_the_kinds_count_alike_whatever_their_numbers() -> None:
+    # 1 of 4 present ones lies among the absent: better to lose it than half of the absent.
+    found = calibrate([(-3.0, 1.0), (2.0, 1.0), (2.5, 1.0), (3.0, 1.0)], [(-1.0, 1.0), (0.0, 1.0)])
+    assert found.threshold == 1.0
+    assert found.accuracy == pytest.approx((3 / 4 + 1) / 2)
+
+
+def test_a_track_counts_where_it_helps() -> None:
+    present: list[Scores] = [(0.0, math.e**2), (1.0, math.e**1.5)]
+    absent: list[Scores] = [(1.0, 1.0), (0.5, 1.1)]
+    found = calibrate(present, absent)
+    assert found.track_weight > 0
+    assert found.accuracy == 1.0
+    for scores, there in ((present, True), (absent, False)):
+        for margin, track in scores:
+            nats = evidence((margin,), track, found.track_weight)
+            assert (confidence(nats, found.threshold) >= 0.5) is there
+
+
+def test_noise_gives_chance() -> None:
+    draw = np.random.default_rng(0)
+    present, absent = ([(float(m), 1.0) for m in draw.standard_normal(200)] for _ in range(2))
+    assert 0.4 < calibrate(present, absent).auroc < 0.6
+
+
+def test_both_kinds_are_needed() -> None:
+    with pytest.raises(ValueError, match="got 1 and 0"):
+        calibrate([(0.0, 1.0)], [])
+
+
+def test_store_changes_two_settings_only(tmp_path: Path) -> None:
+    file = tmp_path / "stvg.json"
+    file.write_text(json.dumps({"step": "rms", "presence_threshold": 9.0}))
+    store(file, 1.23456, 0.5)
+    settings = read_settings(file)
+    assert (settings.step, settings.presence_threshold) == ("rms", 1.2346)
+    assert settings.presence_track_weight == 0.5
+    file.write_text("[1]")
+    with pytest.raises(ModelError, match=r"stvg\.json.*presence\.threshold 1\.235"):
+        store(file, 1.23456, 0.5)
+
+
+def test_command_prints_the_settings(capsys: pytest.CaptureFixture[str]) -> None:
+    quick = ["--set", "sampling.frames=2", "--set", "assembling.enabled=false"]
+    assert main(["calibrate", "--count", "1", *quick]) == 0
+    said = capsys.readouterr().out
+    assert "presence_threshold" in said
+    assert "AUROC" in said
+    assert main(["calibrate", "--seed", "100000000"]) == 2
+    assert "--seed" in capsys.readouterr().err

@@ -1,0 +1,313 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""The annotation page in a real browser: what a user does, and what the file then says."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from browser import PATIENCE_S, chromium, console_errors, resize
+
+from stvg_lab.annotator.bag_frames import BagFrames
+from stvg_lab.annotator.jpeg_frames import JpegFrames, open_recording
+from stvg_lab.annotator.recording import Recording
+from stvg_lab.annotator.server import AnnotationServer
+from stvg_lab.annotator.session import Session
+from stvg_lab.datasets.annotations import read_annotations, true_tube
+from stvg_lab.datasets.samples import annotated_samples
+from stvg_ros.errors import RecordingError
+from stvg_ros.io.bag import write_bag
+from stvg_ros.types import Frame
+
+START_NS, STEP_NS, COUNT = 1_700_000_000_000_000_000, 100_000_000, 41
+SIZE = (320, 240)
+
+
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    with chromium(tmp_path_factory.mktemp("profile")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def bag(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A light square that walks to the right."""
+
+    def frames() -> Iterator[Frame]:
+        for index in range(COUNT):
+            image = np.full((SIZE[1], SIZE[0], 3), 60, np.uint8)
+            image[80:200, 20 + 5 * index : 60 + 5 * index] = 230
+            # Uneven in time, so that linear in frames and linear in time differ.
+            yield Frame(START_NS + index * STEP_NS + (index > 20) * 30_000_000, image, *SIZE)
+
+    path = tmp_path_factory.mktemp("bag") / "run1"
+    write_bag(path, frames(), compressed=True)
+    return path
+
+
+@contextmanager
+def served(
+    bag: Path, out: Path, opened: Callable[[Path], Recording] = open_recording
+) -> Iterator[AnnotationServer]:
+    source = JpegFrames(lambda: opened(bag))
+    with AnnotationServer(source, Session(source.recording, bag, out)) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+            source.close()
+
+
+class Page:
+    """The page as a user sees it."""
+
+    def __init__(self, driver: Any, address: str) -> None:
+        self.driver = driver
+        resize(driver, 1280, 800)
+        driver.get(address)
+        self.until(lambda: self.find("#frame").get_attribute("data-frame") == "0")
+
+    def find(self, selector: str) -> Any:
+        return self.driver.find_element("css selector", selector)
+
+    def all(self, selector: str) -> list[Any]:
+        return list(self.driver.find_elements("css selector", selector))
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        end_s = time.monotonic() + PATIENCE_S
+        while not condition():
+            assert time.monotonic() < end_s, f"not in {PATIENCE_S} s: {self.find('body').text}"
+            time.sleep(0.05)
+
+    def press(self, *keys: str) -> None:
+        """Presses keys, the ones before the last held down."""
+        from selenium.webdriver import ActionChains
+
+        actions = ActionChains(self.driver)
+        for key in keys[:-1]:
+            actions.key_down(key)
+        actions.send_keys(keys[-1])
+        for key in keys[:-1]:
+            actions.key_up(key)
+        actions.perform()
+
+    def drag(self, x1: float, y1: float, x2: float, y2: float) -> None:
+        """Drags the mouse from one place of the image to another, both in its pixels."""
+        from selenium.webdriver import ActionChains
+
+        overlay = self.find("#overlay")
+        scale = overlay.rect["width"] / SIZE[0]
+
+        def offset(x: float, y: float) -> tuple[int, int]:
+            return round((x - SIZE[0] / 2) * scale), round((y - SIZE[1] / 2) * scale)
+
+        actions = ActionChains(self.driver, duration=20)
+        actions.move_to_element_with_offset(overlay, *offset(x1, y1)).click_and_hold()
+        actions.move_to_element_with_offset(overlay, *offset((x1 + x2) / 2, (y1 + y2) / 2))
+        actions.move_to_element_with_offset(overlay, *offset(x2, y2)).release().perform()
+
+    def box(self) -> list[float]:
+        """The box that is drawn, in the image's pixels."""
+        x, y, w, h = (
+            float(self.find(".box").get_attribute(k)) for k in ("x", "y", "width", "height")
+        )
+        return [x, y, x + w, y + h]
+
+    def go(self, frame: int) -> None:
+        """To a frame, with the keys."""
+        from selenium.webdriver.common.keys import Keys
+
+        self.press(Keys.HOME)
+        for _ in range(frame // 10):
+            self.press(Keys.SHIFT, Keys.ARROW_RIGHT)
+        for _ in range(frame % 10):
+            self.press(Keys.ARROW_RIGHT)
+        self.until(lambda: self.find("#frame").get_attribute("data-frame") == str(frame))
+
+    def type(self, text: str) -> None:
+        from selenium.webdriver.common.keys import Keys
+
+        self.find("#text").send_keys(text, Keys.ESCAPE)
+
+    @property
+    def state(self) -> str:
+        return str(self.find("#state").text)
+
+    @property
+    def message(self) -> str:
+        return str(self.find("#message").text)
+
+    def save(self) -> None:
+        self.find("#save").click()
+        self.until(lambda: self.state.startswith("Saved in") or bool(self.message))
+
+
+def test_mark_save_and_open_again(driver: Any, bag: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run.json"
+    with served(bag, out) as server:
+        page = Page(driver, server.address)
+        assert page.state == "Saves to run.json"
+        page.type("the square that walks")
+        assert page.state == "Not saved"
+        page.go(4)
+        page.press("i")
+        page.drag(40, 80, 80, 200)
+        assert page.box() == pytest.approx([40, 80, 80, 200], abs=1)
+        page.go(34)
+        page.drag(200, 82, 240, 190)  # outside the held box: a new one
+        page.find("#end").click()
+        page.go(22)
+        assert "between" in page.find(".box").get_attribute("class")
+        between = page.box()
+        page.save()
+        assert page.state == "Saved in run.json"
+        assert page.message == ""
+    (entry,) = read_annotations(out).entries
+    stamps_ns = server.frames.recording.stamps_ns
+    assert entry.query == "the square that walks"
+    assert entry.span_ns == (stamps_ns[4], stamps_ns[34])
+    assert [key.stamp_ns for key in entry.key_frames] == [stamps_ns[4], stamps_ns[34]]
+    assert entry.key_frames[1].box_xyxy_px == pytest.approx((200, 82, 240, 190), abs=1)
+    truth = true_tube(entry, stamps_ns)
+    np.testing.assert_allclose(between, truth.boxes_xyxy_px[22], atol=0.01)
+    assert truth.span.sum() == 31
+    (sample,) = annotated_samples(out)  # as the evaluation takes it
+    assert Path(sample.source.path) == bag.resolve()
+
+    with served(bag, out) as server:
+        page = Page(driver, server.address)
+        assert page.state == "Saved in run.json"
+        (item,) = page.all("#queries button")
+        assert "the square that walks" in item.text
+        assert "2 key frames" in item.text
+        page.press("]")
+        page.until(lambda: page.find("#frame").get_attribute("data-frame") == "4")
+        assert page.box() == pytest.approx(entry.key_frames[0].box_xyxy_px, abs=0.05)
+        # A corner and the box itself can be dragged.
+        page.drag(80, 200, 90, 210)
+        page.drag(60, 140, 70, 140)
+        assert page.box() == pytest.approx([50, 80, 100, 210], abs=1.5)
+        page.find("#add").click()
+        page.type("the dog")
+        page.save()
+        assert page.message == (
+            "Not saved. “the dog” is incomplete: Set the frame where the span begins (I)."
+        )
+        page.find("#absent").click()
+        page.save()
+        assert page.message == ""
+    first, second = read_annotations(out).entries
+    assert first.key_frames[0].box_xyxy_px == pytest.approx((50, 80, 100, 210), abs=1.5)
+    assert (second.query, second.span_ns) == ("the dog", None)
+    assert console_errors(driver) == []
+
+
+def test_without_a_mouse(driver: Any, bag: Path, tmp_path: Path) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    out = tmp_path / "keys.json"
+    with served(bag, out) as server:
+        page = Page(driver, server.address)
+        page.press("q")
+        page.press("a thing?")  # no commands while typing
+        page.press(Keys.ESCAPE)
+        assert page.all("dialog[open]") == []
+        page.press("i")
+        page.press("b")
+        assert page.box() == [128, 72, 192, 168]
+        page.press(Keys.ALT, Keys.ARROW_RIGHT)
+        page.press(Keys.ALT, Keys.SHIFT, Keys.ARROW_DOWN)
+        assert page.box() == [129, 72, 193, 169]
+        page.press(Keys.END)
+        page.press("k")
+        page.press("o")
+        assert len(page.all(".key")) == 2
+        page.press(Keys.DELETE)
+        assert len(page.all(".key")) == 1
+        page.press(Keys.CONTROL, "z")
+        assert len(page.all(".key")) == 2
+        page.press(Keys.CONTROL, "y")
+        assert len(page.all(".key")) == 1
+        page.press("?")
+        assert page.all("dialog[open]")
+        page.find("#help button").click()
+        assert page.all("dialog[open]") == []
+        page.press("n")
+        page.press(Keys.ESCAPE)
+        assert [item.get_attribute("aria-current") for item in page.all("#queries button")] == [
+            "false", "true",
+        ]  # fmt: skip
+        page.press(Keys.ARROW_UP)
+        page.press(Keys.HOME)
+        page.press(" ")
+        page.until(lambda: page.find("#play").get_attribute("aria-label") == "Play")
+        assert page.find("#line").get_attribute("aria-valuenow") == str(COUNT - 1)
+        page.press(Keys.CONTROL, "s")
+        page.until(lambda: page.state == "Saved in keys.json")
+    (entry,) = read_annotations(out).entries  # the empty query is not one
+    assert entry.query == "a thing?"
+    assert entry.key_frames[0].box_xyxy_px == (129, 72, 193, 169)
+    assert console_errors(driver) == []
+
+
+def test_what_goes_wrong_is_said(driver: Any, bag: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with served(bag, tmp_path / "file" / "run.json") as server:
+        page = Page(driver, server.address)
+        page.type("the square")
+        page.find("#absent").click()
+        page.save()
+        assert page.message.startswith("Not saved. ")
+        assert "cannot be written" in page.message
+        console_errors(driver)  # the browser reports the refusal itself
+    page.press("b")
+    page.save()
+    page.until(lambda: "is incomplete" in page.message)
+    page.find("#absent").click()
+    page.save()
+    page.until(lambda: "is `stvg-ros annotate` still running?" in page.message)
+    console_errors(driver)
+    # The page asks before it forgets what is not saved.
+    leave = "const e = new Event('beforeunload', {cancelable: true}); dispatchEvent(e);"
+    assert driver.execute_script(leave + "return e.defaultPrevented")
+
+
+class Damaged(BagFrames):
+    """A bag whose frame 1 does not decode."""
+
+    def pictures(self, index: int) -> Iterator[tuple[int, np.ndarray]]:
+        if index == 1:
+            raise RecordingError("frame 1 is damaged")
+        return super().pictures(index)
+
+
+def test_a_damaged_frame_is_said_and_passed(driver: Any, bag: Path, tmp_path: Path) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    with served(bag, tmp_path / "run.json", lambda path: Damaged(path, None)) as server:
+        page = Page(driver, server.address)
+        page.press(Keys.ARROW_RIGHT)
+        page.until(lambda: page.message == "frame 1 is damaged")
+        page.press(Keys.ARROW_RIGHT)
+        page.until(lambda: page.message == "")
+        console_errors(driver)  # the browser reports the refusal itself
+
+
+def test_on_a_phone(driver: Any, bag: Path, tmp_path: Path) -> None:
+    with served(bag, tmp_path / "run.json") as server:
+        page = Page(driver, server.address)
+        resize(driver, 390, 844)
+        page.until(lambda: page.find("#overlay").rect["width"] < 390)
+        assert driver.execute_script("return document.documentElement.scrollWidth") <= 390
+        assert page.find("#overlay").rect["width"] > 300
+        assert console_errors(driver) == []

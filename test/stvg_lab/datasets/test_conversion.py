@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny_datasets as tiny
+from recordings import SIZE, SquareGrounder, annotate, box_at, entry, square_bag
+
+from stvg_lab.datasets import open_dataset
+from stvg_lab.datasets.annotations import Entry, read_annotations
+from stvg_lab.datasets.samples import annotated_samples
+from stvg_lab.runs.runner import EvaluationSettings, evaluate
+from stvg_ros.cli.main import main
+from stvg_ros.io.bag import COMPRESSED, find_image_topic
+from stvg_ros.window import WindowConfig
+
+JOB = EvaluationSettings(WindowConfig(duration_s=60.0, max_rate_hz=5.0, long_side_px=160))
+
+
+def convert(*arguments: object) -> int:
+    return main(["convert", *map(str, arguments)])
+
+
+def test_a_data_set_as_bags_gives_the_same_scores(tmp_path: Path) -> None:
+    tiny.vidstg(tmp_path / "vidstg")
+    out = tmp_path / "bags"
+    asked = ("--data", "vidstg", "--root", tmp_path / "vidstg", "--out", out)
+    assert convert(*asked) == 0
+    files = sorted(out.glob("*.json"))
+    assert len(files) == 2
+    data = open_dataset("vidstg", tmp_path / "vidstg")
+    direct = {r.id: r for r in evaluate(data.samples, SquareGrounder(0.5), JOB)}
+    samples = [sample for file in files for sample in annotated_samples(file)]
+    through = {r.id.partition("/")[2]: r for r in evaluate(samples, SquareGrounder(0.5), JOB)}
+    assert through.keys() == direct.keys()
+    for name, result in through.items():
+        assert len(result.stamps_ns) == len(direct[name].stamps_ns)
+        assert vars(result.scores["answer"]) == pytest.approx(
+            vars(direct[name].scores["answer"]), abs=1e-3
+        )
+    # Again: what is there stays.
+    times = [file.stat().st_mtime_ns for file in files]
+    assert convert(*asked) == 0
+    assert [file.stat().st_mtime_ns for file in files] == times
+
+
+def test_bags_in_another_storage_and_what_cannot_be_converted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny.hcstvg(tmp_path / "data", "v1", "test")
+    (tmp_path / "data" / "video" / "3_scene.mp4").write_bytes(b"nothing")
+    out = tmp_path / "bags"
+    (out / "7_scene.part").mkdir(parents=True)
+    assert convert(
+        "--data", "hcstvg-v1", "--root", tmp_path / "data", "--out", out, "--storage", "sqlite3",
+        "--compressed",
+    ) == 1  # fmt: skip
+    captured = capsys.readouterr()
+    assert "1 bags with their annotation files" in captured.out
+    assert "not converted: 3_scene.mp4: " in captured.err
+    assert find_image_topic(out / "7_scene").type == COMPRESSED
+    assert not (out / "7_scene.part").exists()
+    (item,) = read_annotations(out / "7_scene.json").entries
+    assert len(item.key_frames) == tiny.question(7)[1].span.sum()
+
+
+@pytest.mark.parametrize("layout", ["hcstvg-v1", "hcstvg-v2"])
+def test_annotated_bags_as_a_data_set(
+    tmp_path: Path, layout: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    square_bag(tmp_path / "run")
+    path = annotate(
+        tmp_path / "run.json", "run", entry("a", 5, 14, 19), entry("b", 12, 20),
+        Entry("dog", "the dog", None),
+    )  # fmt: skip
+    out = tmp_path / "data"
+    assert convert("--annotations", path, "--to", layout, "--seconds", 1.5, "--out", out) == 1
+    captured = capsys.readouterr()
+    assert "2 videos" in captured.out
+    assert "run/dog: HC-STVG has no place for absent targets" in captured.err
+    data = open_dataset(layout, out)
+    assert [sample.id for sample in data.samples] == ["run_a.mp4", "run_b.mp4"]
+    assert data.missing == () and not any(sample.problem for sample in data.samples)
+    # Frames 4..19 and 14..29 of the bag; true from 5 and from 14 (12 is before the video).
+    first, second = evaluate(data.samples, SquareGrounder(), JOB)
+    assert (len(first.stamps_ns), len(second.stamps_ns), first.size_px) == (16, 16, SIZE)
+    assert np.flatnonzero(first.truth.span).tolist() == list(range(1, 11))
+    assert np.flatnonzero(second.truth.span).tolist() == list(range(7))
+    assert first.truth.boxes_xyxy_px[1].tolist() == pytest.approx(box_at(5))
+    assert np.diff(first.stamps_ns).tolist() == pytest.approx([1e8] * 15, rel=1e-3)
+    file = "test.json" if layout == "hcstvg-v1" else "val_v2.json"
+    values = json.loads((out / file).read_text())["run_a.mp4"]
+    assert (values["st_frame"], values["img_num"], values["st_time"]) == (2, 16, 0.1)
+
+
+def test_arguments(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert convert("--out", tmp_path) == 2
+    assert "expected either --data with --root, or --annotations" in capsys.readouterr().err
+    assert convert("--out", tmp_path, "--data", "vidstg") == 2
+    assert "--root: expected the folder or zip file of vidstg" in capsys.readouterr().err

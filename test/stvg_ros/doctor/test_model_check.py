@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""The doctor: each trouble is named, with its remedy; a healthy node has none."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+
+from stvg_ros.cli import doctor
+from stvg_ros.cli.main import main
+from stvg_ros.config import Config
+from stvg_ros.doctor.findings import Finding, write_findings
+
+
+def model(**values):
+    named = {f"model.{name}": value for name, value in values.items()}
+    return list(doctor.model_findings(Config.from_flat({"model.device": "cpu", **named})))
+
+
+def test_a_report_has_the_remedy_below_and_says_whether_all_is_well():
+    out = io.StringIO()
+    assert write_findings([Finding("ok", "node", "runs")], out)
+    assert not write_findings([Finding("bad", "qos", "differs", "set it")], out)
+    assert out.getvalue().splitlines() == [
+        "ok   node        runs",
+        "bad  qos         differs",
+        "                 -> set it",
+    ]
+    with pytest.raises(ValueError, match="'worse'"):
+        Finding("worse", "x", "y")
+
+
+def test_the_embedded_model_on_the_cpu_is_fine():
+    found = model()
+    assert [(item.level, item.about) for item in found] == [
+        ("ok", "device"), ("ok", "model"), ("ok", "memory"),
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path):
+    def make(kind="qwen2_vl", size=1000, **values):
+        (tmp_path / "config.json").write_text(json.dumps({"model_type": kind, **values}))
+        if size:
+            (tmp_path / "model.safetensors").write_bytes(bytes(size))
+        return str(tmp_path)
+
+    return make
+
+
+def test_what_is_wrong_with_a_model_is_told_without_loading_it(folder, monkeypatch, tmp_path):
+    assert "no such folder" in model(path="/nowhere/at/all")[-1].text
+    assert "no config.json" in model(path=str(tmp_path))[-1].text
+    assert "safetensors" in model(path=folder(size=0))[-1].text
+    assert "'bert'" in model(path=folder("bert"))[-1].text
+    assert model(path=folder())[-1].level == "ok"
+    monkeypatch.setattr(doctor, "free_memory_bytes", lambda: 2500)
+    assert model(path=folder(dtype="float32"))[-1].level == "ok"  # 1300 bytes
+    assert model(path=folder(dtype="bfloat16"))[-1].level == "bad"  # 2600 bytes in float32
+    assert model(path=folder(dtype="bfloat16"), dtype="bfloat16")[-1].level == "ok"
+    hub = model(path="Qwen/Qwen2.5-VL-7B-Instruct")[-1]
+    assert (hub.level, hub.about) == ("note", "model")
+
+
+def test_a_device_that_is_not_here():
+    (found,) = model(device="cuda:99")
+    assert found.level == "bad"
+    assert "cuda:99" in found.text
+
+
+def test_free_memory_is_some():
+    assert 2**20 < doctor.free_memory_bytes() < 2**50
+
+
+def test_the_command_without_a_node(capfd):
+    pytest.importorskip("rclpy", reason="rclpy is missing: run `make test` or source a ROS 2")
+    assert main(["doctor", "--device", "cpu", "--node", "/nobody", "--seconds", "0.5"]) == 1
+    text = capfd.readouterr().out
+    assert "no node /nobody" in text
+    assert "grounding.launch.py" in text

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+
+import json
+import math
+
+import numpy as np
+
+from stvg_ros.io.tube_json import (
+    evidence_from_json,
+    evidence_to_json,
+    table,
+    tube_from_json,
+    tube_to_json,
+)
+from stvg_ros.types import Evidence, Query, SplitQuery, Status, Tube, TubeBox
+
+
+def test_tube_there_and_back() -> None:
+    tube = Tube(
+        Query("find it", id="7"), Status.FOUND, SplitQuery("find it", "it", "it moves", "rules"),
+        boxes=(TubeBox(1_500_000_000, (1.0, 2.0, 3.0, 4.5), 0.5, True),),
+        start_ns=1_500_000_000, end_ns=1_600_000_000, confidence=0.75,
+        timings_s={"forward pass": 0.5},
+    )  # fmt: skip
+    back = tube_from_json(json.loads(json.dumps(tube_to_json(tube), allow_nan=False)))
+    assert math.isnan(back.consistency)
+    assert (back.boxes, back.split, back.query) == (tube.boxes, tube.split, tube.query)
+    assert (back.start_ns, back.end_ns, back.timings_s) == (
+        tube.start_ns,
+        tube.end_ns,
+        {"forward pass": 0.5},
+    )
+    text = table(back, 1_000_000_000)
+    assert "0.50 s to 0.60 s, 1 boxes" in text
+    assert "0.50 s in all" in text
+
+
+def test_failed_tube_shows_its_reason() -> None:
+    text = table(Tube(Query("x"), Status.FAILED, error="no images yet"))
+    assert "outcome     failed" in text
+    assert "no images yet" in text
+    assert "span" not in text
+
+
+def test_evidence_there_and_back() -> None:
+    maps = np.arange(12, dtype=np.float32).reshape(2, 2, 3)
+    scores = np.array([0.5, np.nan], np.float32)
+    evidence = Evidence(
+        np.array([1, 2]), ((0,), (1,)), maps, maps + 1, scores, {3: 0.25}, "assistant"
+    )
+    back = evidence_from_json(json.loads(json.dumps(evidence_to_json(evidence), allow_nan=False)))
+    assert np.array_equal(back.spatial, maps)
+    assert np.array_equal(back.temporal, maps + 1)
+    assert np.array_equal(back.frame_scores, scores, equal_nan=True)
+    assert back.slots == ((0,), (1,))
+    assert back.track_scores == {3: 0.25}

@@ -1,0 +1,392 @@
+# SPDX-License-Identifier: Apache-2.0
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from fakes import FixedProposer, FixedSplitter, ToyMllm, no_checkpoint, noise_clip
+
+from stvg_ros.config import Config
+from stvg_ros.errors import CanceledError, WindowError
+from stvg_ros.method import grounder as module
+from stvg_ros.method.encoding import Encoder
+from stvg_ros.method.grounder import STAGES, LocalGrounder
+from stvg_ros.method.interfaces import MllmSettings, VisualTokens
+from stvg_ros.method.query import NEUTRAL, question
+from stvg_ros.setting import Value
+from stvg_ros.types import Grounding, Query, Status
+
+LEFT, RIGHT = (0.0, 0.0, 40.0, 80.0), (80.0, 0.0, 120.0, 80.0)
+TEXT = "the red one who waves"
+
+
+def grounder(mllm: ToyMllm, proposer: FixedProposer | None = None, **flat: Value) -> LocalGrounder:
+    values = {name.replace("__", "."): value for name, value in flat.items()}
+    proposer = proposer or FixedProposer(LEFT, RIGHT)
+    return LocalGrounder(mllm, FixedSplitter(), proposer, Config.from_flat(values))
+
+
+def run(mllm: ToyMllm | None = None, **flat: Value) -> Grounding:
+    return grounder(mllm or ToyMllm(), **flat).ground(noise_clip(), Query(TEXT), no_checkpoint)
+
+
+def flipped(tokens: torch.Tensor) -> torch.Tensor:
+    """Slot by slot, with loops; 6 tokens a slot."""
+    slots = [tokens[6 * slot : 6 * slot + 6] for slot in range(len(tokens) // 6)]
+    return torch.cat(slots[::-1])
+
+
+def slow_maps(rate: float, epochs: int) -> tuple[torch.Tensor, torch.Tensor, float]:
+    """A_S, A_T, S_cons as the paper writes them, with nothing shared and every pass its own."""
+    mllm, frames = ToyMllm(), noise_clip().frames
+    plain = mllm.encode([frames[i].image for i in (1, 3, 5, 7, 9)])
+    backward = VisualTokens(flipped(plain.features), plain.grid, plain.slots[::-1])
+
+    def rows(visual: VisualTokens, text: str) -> torch.Tensor:
+        with torch.no_grad():
+            return mllm.ask(mllm.prefill(visual), [text])[0].rows
+
+    def prompt(visual: VisualTokens, text: str) -> VisualTokens:
+        moved = visual.features.clone()
+        for _ in range(epochs):
+            leaf = moved.clone().requires_grad_(True)
+            answer = mllm.ask(mllm.prefill(replace(visual, features=leaf)), [question(text)])[0]
+            (-torch.exp(answer.log_p_yes - answer.log_p_no)).backward()
+            assert leaf.grad is not None
+            moved = moved - rate * leaf.grad
+        return replace(visual, features=moved)
+
+    def relative(visual: VisualTokens, text: str) -> torch.Tensor:
+        heat = rows(prompt(visual, text), question(TEXT)) / (rows(visual, NEUTRAL) + 1e-4)
+        return max(heat, key=lambda row: float(row.max()))
+
+    forward = relative(plain, "the red one")
+    restored = torch.stack(list(relative(backward, "the red one"))[::-1])
+    consistency = np.corrcoef(forward.flatten(), restored.flatten())[0, 1]
+    return (forward + restored) / 2, relative(plain, "the one who waves"), float(consistency)
+
+
+@pytest.mark.parametrize(("rate", "epochs"), [(0.1, 1), (0.05, 3), (8.0, 1)])
+def test_maps_equal_an_unshared_version_with_explicit_reversal(rate: float, epochs: int) -> None:
+    found = run(reattention__learning_rate=rate, reattention__epochs=epochs)
+    spatial, temporal, consistency = slow_maps(rate, epochs)
+    assert found.evidence is not None
+    np.testing.assert_allclose(found.evidence.spatial, spatial, rtol=2e-4, atol=1e-6)
+    np.testing.assert_allclose(found.evidence.temporal, temporal, rtol=2e-4, atol=1e-6)
+    assert found.best.consistency == pytest.approx(consistency, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("flat", "prefills", "gradients"),
+    [
+        ({}, 5, 3),
+        ({"assembling__enabled": False}, 3, 2),
+        ({"reattention__temporal": False}, 4, 2),
+        ({"reattention__spatial": False}, 3, 1),
+        ({"reattention__spatial": False, "reattention__temporal": False}, 2, 0),
+        ({"reattention__epochs": 2}, 8, 6),
+        ({"reattention__temporal_epochs": 3}, 7, 5),
+    ],
+)
+def test_passes_are_counted(
+    flat: dict[str, Value], prefills: int, gradients: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+    true_grad = torch.autograd.grad
+
+    def counted(*args: object, **options: object) -> object:
+        calls.append(1)
+        return true_grad(*args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(torch.autograd, "grad", counted)
+    mllm = ToyMllm()
+    run(mllm, **flat)
+    assert (mllm.prefills, len(calls)) == (prefills, gradients)
+
+
+def changed(one: Grounding, other: Grounding) -> set[str]:
+    assert one.evidence is not None
+    assert other.evidence is not None
+    result = {
+        name
+        for name in ("spatial", "temporal")
+        if not np.array_equal(getattr(one.evidence, name), getattr(other.evidence, name))
+    }
+    if (one.best.start_ns, one.best.end_ns) != (other.best.start_ns, other.best.end_ns):
+        result.add("span")
+    if one.best.confidence != other.best.confidence:
+        result.add("confidence")
+    return result
+
+
+@pytest.mark.parametrize(
+    ("flat", "expected"),
+    [
+        ({}, set()),
+        ({"reattention__spatial": False}, {"spatial"}),
+        ({"reattention__temporal": False}, {"temporal"}),
+        ({"assembling__enabled": False}, {"spatial"}),
+        ({"attention__selection": "mean"}, {"spatial", "temporal"}),
+        ({"attention__selection": "fixed"}, {"spatial", "temporal"}),
+        ({"attention__relative": False}, {"spatial", "temporal"}),
+        ({"reattention__step": "rms"}, {"spatial", "temporal"}),
+        ({"reattention__loss": "code"}, {"spatial", "temporal"}),
+        ({"reattention__temporal_learning_rate": 1.0}, {"temporal"}),
+        ({"reattention__temporal_epochs": 2}, {"temporal"}),
+        ({"presence__threshold": 0.5}, {"confidence"}),
+        ({"presence__track_weight": 0.5}, {"confidence"}),
+        ({"presence__enabled": False}, set()),
+    ],
+)
+def test_a_switch_changes_only_its_stage(flat: dict[str, Value], expected: set[str]) -> None:
+    difference = changed(run(span__method="window"), run(span__method="window", **flat))
+    assert difference == expected
+
+
+def test_span_method_changes_only_the_span() -> None:
+    whole, short = run(span__method="window"), run(span__method="contiguous", span__length=4)
+    assert changed(whole, short) == {"span"}
+    assert whole.best.start_ns == 1_000_000_000
+    assert whole.best.end_ns == 1_900_000_000
+
+
+def test_tube_has_a_box_for_every_buffered_frame_of_the_span() -> None:
+    tube = run(span__method="window").best
+    assert tube.status is Status.FOUND
+    assert [box.stamp_ns for box in tube.boxes] == list(range(10**9, 2 * 10**9, 10**8))
+    assert {box.box_xyxy_px for box in tube.boxes} <= {LEFT, RIGHT}
+    assert max(box.score for box in tube.boxes) == pytest.approx(1)
+    assert (tube.width_px, tube.height_px, tube.stamp_ns) == (120, 80, 1_900_000_000)
+    assert (tube.frame_id, tube.model) == ("camera", "toy")
+
+
+def test_boxes_only_where_the_candidate_is_present() -> None:
+    proposer = FixedProposer(LEFT, present=slice(2, 6))
+    tube = (
+        grounder(ToyMllm(), proposer, span__method="window")
+        .ground(noise_clip(), Query(TEXT), no_checkpoint)
+        .best
+    )
+    assert [box.stamp_ns // 10**8 for box in tube.boxes] == [12, 13, 14, 15]
+
+
+def test_the_track_is_the_one_with_the_highest_spatial_attention() -> None:
+    found = run()
+    assert found.evidence is not None
+    heat = found.evidence.spatial
+    scores = {0: float(heat[:, :, 0].max()), 1: float(heat[:, :, 2].max())}
+    assert dict(found.evidence.track_scores) == pytest.approx(scores)
+    assert found.best.track_id == max(scores, key=lambda track: scores[track])
+
+
+def test_max_targets_gives_ranked_tubes_with_their_scores() -> None:
+    found = grounder(ToyMllm()).ground(noise_clip(), Query(TEXT, max_targets=5), no_checkpoint)
+    assert [tube.rank for tube in found.tubes] == [0, 1]
+    assert {tube.track_id for tube in found.tubes} == {0, 1}
+    assert found.evidence is not None
+    assert {tube.track_id: tube.score for tube in found.tubes} == found.evidence.track_scores
+    assert found.tubes[0].score > found.tubes[1].score
+    one = grounder(ToyMllm()).ground(noise_clip(), Query(TEXT), no_checkpoint)
+    assert [tube.boxes for tube in one.tubes] == [found.tubes[0].boxes]
+
+
+def test_one_candidate() -> None:
+    found = grounder(ToyMllm(), FixedProposer(LEFT)).ground(
+        noise_clip(), Query(TEXT), no_checkpoint
+    )
+    assert found.best.status is Status.FOUND
+    assert found.best.track_id == 0
+
+
+def test_no_candidates_is_an_answer() -> None:
+    found = grounder(ToyMllm(), FixedProposer()).ground(noise_clip(), Query(TEXT), no_checkpoint)
+    assert found.best.status is Status.NOT_FOUND
+    assert found.best.error.startswith("no candidate tubes")
+    assert found.best.boxes == ()
+    assert found.evidence is not None
+    assert np.isnan(found.evidence.frame_scores).all()
+
+
+def test_absent_target_is_not_found_unless_presence_is_off() -> None:
+    assert run(ToyMllm(lift=-20)).best.status is Status.NOT_FOUND
+    assert run(ToyMllm(lift=-20)).best.confidence < 0.01
+    assert run(ToyMllm(lift=-20), presence__enabled=False).best.status is Status.FOUND
+
+
+def test_the_query_of_another_video_is_not_found() -> None:
+    """Each of two videos shows one of two targets: the query of the other one finds nobody."""
+
+    def status(absent: str, asked: str, **flat: Value) -> tuple[Status, float]:
+        splitter = FixedSplitter(f"the {asked} one", "the one who waves")
+        local = LocalGrounder(
+            ToyMllm(absent=absent), splitter, FixedProposer(LEFT), Config.from_flat(flat)
+        )
+        best = local.ground(noise_clip(), Query(f"the {asked} one waves"), no_checkpoint).best
+        return best.status, best.confidence
+
+    for present, absent in (("red", "blue"), ("blue", "red")):
+        assert status(absent, present)[0] is Status.FOUND
+        assert status(absent, absent)[0] is Status.NOT_FOUND
+        assert status(absent, absent)[1] < 0.5 < status(absent, present)[1]
+        assert status(absent, absent, **{"presence.threshold": -50.0})[0] is Status.FOUND
+
+
+def test_a_track_that_stands_out_raises_the_confidence() -> None:
+    plain, counted = run(presence__track_weight=0.0), run(presence__track_weight=2.0)
+    assert counted.evidence is not None
+    score = max(counted.evidence.track_scores.values())
+    assert score == counted.best.score
+    logit = [
+        np.log(found.best.confidence / (1 - found.best.confidence)) for found in (plain, counted)
+    ]
+    assert logit[1] - logit[0] == pytest.approx(2 * np.log(score), rel=1e-3)
+    own = MllmSettings(split="rules", frame_count=5, presence_track_weight=2.0)
+    assert run(ToyMllm(own)).best.confidence == counted.best.confidence
+
+
+def test_preliminary_answer_is_the_one_without_tuning() -> None:
+    early: list[Grounding] = []
+    seen: list[str] = []
+    mllm = ToyMllm()
+
+    def keep(grounding: Grounding) -> None:
+        early.append(grounding)
+        seen.append(f"preliminary after {mllm.prefills} pass")
+
+    final = grounder(mllm).ground(
+        noise_clip(), Query(TEXT), lambda stage, share: seen.append(stage), keep
+    )
+    untuned = {"reattention__spatial": False, "reattention__temporal": False}
+    plain = run(assembling__enabled=False, **untuned)
+    (first,) = early
+    assert changed(first, plain) == set()
+    assert first.best.boxes == plain.best.boxes
+    assert (first.best.preliminary, final.best.preliminary) == (True, False)
+    assert list(first.best.timings_s) == ["split", "propose", "encode", "forward pass"]
+    assert seen[3:6] == ["forward pass", "preliminary after 1 pass", "reversed pass"]
+    assert changed(final, run()) == set()
+
+
+def test_encoding_ahead_changes_nothing_but_when() -> None:
+    flat: dict[str, Value] = {"sampling__ahead": True, "window__duration_s": 1.0}
+    mllm, clip = ToyMllm(), noise_clip(11)
+    local = grounder(mllm, **flat)
+    assert [local.prepare(clip) for _ in range(6)] == [True] * 5 + [False]
+    assert mllm.encoded == 5
+    found = local.ground(clip, Query(TEXT), no_checkpoint)
+    assert mllm.encoded == 5
+    late = grounder(ToyMllm(), **flat).ground(clip, Query(TEXT), no_checkpoint)
+    assert changed(found, late) == set()
+    assert found.evidence is not None
+    assert (found.evidence.stamps_ns // 10**8).tolist() == [12, 14, 16, 18, 20]
+    # Part of the window is sampled as ever, and nothing is done ahead when it is not asked for.
+    part = Query(TEXT, start_ns=1_200_000_000, end_ns=1_500_000_000)
+    assert local.ground(clip, part, no_checkpoint).evidence.stamps_ns.size == 4  # type: ignore[union-attr]
+    assert not grounder(ToyMllm()).prepare(clip)
+
+
+def test_what_is_encoded_ahead_goes_with_its_frames() -> None:
+    mllm = ToyMllm()
+    encoder = Encoder(mllm)
+    frames = list(noise_clip(6).frames)
+    for begin in range(3):
+        while encoder.prepare(frames[begin : begin + 4], 4):
+            pass
+    assert (encoder.kept, mllm.encoded) == (6, 6)
+    del frames[:4]
+    assert not encoder.prepare(frames, 4)
+    assert (encoder.kept, mllm.encoded) == (2, 6)
+    assert encoder.prepare(frames, 8)  # another length of the sample is another size of images
+
+
+def test_another_direction_of_the_step_is_used() -> None:
+    config = Config.from_flat({"span.method": "window"})
+    parts = (ToyMllm(), FixedSplitter(), FixedProposer(LEFT, RIGHT), config)
+    plain = LocalGrounder(*parts).ground(noise_clip(), Query(TEXT), no_checkpoint)
+    turned = LocalGrounder(*parts, direction=torch.zeros_like).ground(
+        noise_clip(), Query(TEXT), no_checkpoint
+    )
+    untuned = run(span__method="window", reattention__spatial=False, reattention__temporal=False)
+    assert changed(plain, turned) == {"spatial", "temporal"}
+    assert changed(turned, untuned) == set()
+
+
+def test_non_finite_gradients_are_dropped_and_counted() -> None:
+    found = run(ToyMllm(poison="Is there the red one in"))
+    assert found.best.dropped_steps == 2  # V_s, forward and reversed
+    assert found.evidence is not None
+    assert np.isfinite(found.evidence.spatial).all()
+    plain = run(reattention__spatial=False)
+    assert plain.evidence is not None
+    np.testing.assert_array_equal(found.evidence.spatial, plain.evidence.spatial)
+    assert changed(found, plain) <= {"span"}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_cancel_at_each_checkpoint(stage: str) -> None:
+    seen: list[tuple[str, float]] = []
+
+    def checkpoint(name: str, progress: float) -> None:
+        seen.append((name, progress))
+        if name == stage:
+            raise CanceledError(f"at {name}")
+
+    local = grounder(ToyMllm())
+    with pytest.raises(CanceledError, match=f"at {stage}"):
+        local.ground(noise_clip(), Query(TEXT), checkpoint)
+    assert [name for name, _ in seen] == list(STAGES[: STAGES.index(stage) + 1])
+    shares = [share for _, share in seen]
+    assert shares == sorted(shares)
+    again = local.ground(noise_clip(), Query(TEXT), no_checkpoint)
+    assert changed(again, run()) == set()
+
+
+def test_timings_name_every_stage_in_order() -> None:
+    assert list(run().best.timings_s) == list(STAGES)
+    assert "assemble" not in run(assembling__enabled=False).best.timings_s
+    assert np.isnan(run(assembling__enabled=False).best.consistency)
+
+
+def test_reconfigure_takes_effect_with_the_next_call() -> None:
+    local = grounder(ToyMllm())
+    local.reconfigure(Config.from_flat({"span.method": "window", "sampling.frames": 2}))
+    found = local.ground(noise_clip(), Query(TEXT), no_checkpoint)
+    assert found.evidence is not None
+    assert found.evidence.stamps_ns.tolist() == [1_200_000_000, 1_700_000_000]
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3])
+def test_fewer_frames_than_the_model_likes(frames: int) -> None:
+    found = grounder(ToyMllm()).ground(noise_clip(frames), Query(TEXT), no_checkpoint)
+    assert found.evidence is not None
+    assert found.evidence.spatial.shape == (frames, 2, 3)
+    assert found.best.boxes
+
+
+def test_window_is_cut_before_anything_else() -> None:
+    query = Query(TEXT, start_ns=1_200_000_000, end_ns=1_500_000_000)
+    tube = (
+        grounder(ToyMllm(), span__method="window").ground(noise_clip(), query, no_checkpoint).best
+    )
+    assert (tube.start_ns, tube.end_ns, len(tube.boxes)) == (1_200_000_000, 1_500_000_000, 4)
+    with pytest.raises(WindowError, match=r"9\.000 s .* buffered are 1\.000 s to 1\.900 s"):
+        grounder(ToyMllm()).ground(noise_clip(), Query(TEXT, start_ns=9 * 10**9), no_checkpoint)
+
+
+def test_the_models_own_step_is_used_for_auto() -> None:
+    own = ToyMllm(MllmSettings(step="rms", learning_rate=0.5, split="rules", frame_count=5))
+    explicit = run(reattention__step="rms", reattention__learning_rate=0.5)
+    assert changed(run(own), explicit) == set()
+
+
+def test_same_input_same_answer() -> None:
+    first, second = run(), run()
+    assert changed(first, second) == set()
+    assert first.best.boxes == second.best.boxes
+
+
+def test_grounder_module_has_no_stage_without_a_name() -> None:
+    assert len(set(module.STAGES)) == len(module.STAGES)

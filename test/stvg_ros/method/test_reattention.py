@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from fakes import reading
+
+from stvg_ros.method.interfaces import MllmSettings, Reading
+from stvg_ros.method.reattention import (
+    Step,
+    gradient,
+    moved,
+    reattention_loss,
+    spatial_step,
+    temporal_step,
+    tuned,
+)
+from stvg_ros.method.settings import ReattentionConfig
+
+ROWS = torch.zeros(1, 1, 1, 1)
+PLAIN = Step("paper", "plain", 8.0)
+
+
+def at_margin(leaf: torch.Tensor) -> Reading:
+    return Reading(ROWS, ("a",), leaf, torch.tensor(0.0))
+
+
+def test_losses_by_hand() -> None:
+    asked, neutral = reading(ROWS, yes=-0.5, no=-1.5), reading(ROWS, yes=-2.0, no=-1.0)
+    assert float(reattention_loss(asked, neutral, "paper")) == pytest.approx(-math.e)
+    assert float(reattention_loss(asked, neutral, "code")) == pytest.approx(1 - (1 - -1))
+
+
+@pytest.mark.parametrize("margin", [-1.5, 0.0, 2.0])
+def test_paper_loss_has_the_derivative_of_minus_exp(margin: float) -> None:
+    leaf = torch.tensor(margin, requires_grad=True)
+    grad = gradient(
+        reattention_loss(at_margin(leaf), reading(ROWS), "paper"), leaf, keep_graph=False
+    )
+    assert float(grad) == pytest.approx(-math.exp(margin))
+
+
+@pytest.mark.parametrize("margin", [-1e4, -200.0, 200.0, 1e4])
+def test_confident_models_keep_a_finite_direction(margin: float) -> None:
+    leaf = torch.tensor(margin, requires_grad=True)
+    loss = reattention_loss(at_margin(leaf), reading(ROWS), "paper")
+    grad = gradient(loss, leaf, keep_graph=False)
+    assert math.isfinite(float(loss.detach()))
+    assert math.isfinite(float(grad))
+    assert float(grad) < 0
+
+
+def test_plain_step_by_hand() -> None:
+    grad = torch.tensor([[1.0, -0.5]])
+    result, taken = moved(torch.zeros(1, 2), grad, torch.ones(1, 2), PLAIN)
+    assert taken
+    assert result.tolist() == [[-8.0, 4.0]]
+
+
+@pytest.mark.parametrize("weight", [1e-13, 1.0, 1e13])
+def test_rms_step_moves_the_strongest_token_by_rate_times_rms(weight: float) -> None:
+    visual = torch.tensor([[3.0, 4.0], [0.0, 0.0]])  # lengths 5 and 0, so RMS sqrt(25 / 2)
+    grad = torch.tensor([[0.0, 2.0], [0.5, 0.0]]) * weight
+    result, _ = moved(torch.zeros(2, 2), grad, visual, Step("paper", "rms", 0.5))
+    length = 0.5 * math.sqrt(12.5)
+    torch.testing.assert_close(result, torch.tensor([[0.0, -length], [-length / 4, 0.0]]))
+
+
+def test_rms_step_of_a_zero_gradient_moves_nothing() -> None:
+    result, taken = moved(
+        torch.zeros(1, 2), torch.zeros(1, 2), torch.ones(1, 2), Step("paper", "rms", 1.0)
+    )
+    assert taken
+    assert not result.any()
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_non_finite_gradient_is_dropped(bad: float) -> None:
+    before = torch.tensor([[1.0, 2.0]])
+    result, taken = moved(before, torch.tensor([[bad, 0.0]]), torch.ones(1, 2), PLAIN)
+    assert not taken
+    torch.testing.assert_close(result, before)
+
+
+def square(offset: torch.Tensor) -> torch.Tensor:
+    return ((offset - 1) ** 2).sum()
+
+
+def test_epochs_descend_and_count_drops() -> None:
+    step = Step("paper", "plain", 0.25, epochs=3)
+    first = torch.full((1, 1), -2.0)  # of the square at 0
+    result, dropped = tuned(first, torch.ones(1, 1), step, square)
+    assert dropped == 0
+    assert float(result) == pytest.approx(0.875)  # 0.5, 0.75, 0.875
+    bad = torch.full((1, 1), math.nan)
+    result, dropped = tuned(bad, torch.ones(1, 1), Step("paper", "plain", 0.25, 2), square)
+    assert dropped == 1
+    assert float(result) == pytest.approx(0.5)
+
+
+def test_another_direction_takes_the_gradients_place() -> None:
+    step = Step("paper", "plain", 0.25, epochs=2)
+    first = torch.full((1, 1), -2.0)
+    result, _ = tuned(first, torch.ones(1, 1), step, square, lambda grad: -grad)
+    assert float(result) == pytest.approx(-1.25)  # -0.5, then a slope of -3 upwards
+
+
+def test_branches_step_apart_where_asked() -> None:
+    own = MllmSettings(step="rms", learning_rate=0.5)
+    config = ReattentionConfig(epochs=2, temporal_epochs=3, temporal_learning_rate=1.5)
+    assert spatial_step(config, own) == Step("paper", "rms", 0.5, 2)
+    assert temporal_step(config, own) == Step("paper", "rms", 1.5, 3)
+    same = ReattentionConfig(epochs=2, learning_rate=4.0, step="plain", loss="code")
+    assert temporal_step(same, own) == spatial_step(same, own) == Step("code", "plain", 4.0, 2)

@@ -1,0 +1,335 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Every family against its own library class, on the whole sequence with nothing shared."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny_models
+import torch
+from safetensors.torch import load_file, save_file
+from torch.utils.flop_counter import FlopCounterMode
+
+from stvg_ros.errors import ModelError
+from stvg_ros.method.encoding import Encoder
+from stvg_ros.method.interfaces import VisualTokens, joined_slots
+from stvg_ros.method.settings import AttentionConfig
+from stvg_ros.models import load_mllm
+from stvg_ros.models.attention_capture import NAME, AttentionRecorder, recording
+from stvg_ros.models.families import FAMILIES, families_table
+from stvg_ros.models.hf_common import HfMllm
+from stvg_ros.models.settings import ModelConfig
+from stvg_ros.types import Clip, Frame
+
+torch.set_num_threads(1)
+QUESTIONS = ("Is there a man in red in this video?", "Describe this video in details.")
+
+
+@pytest.fixture(scope="module", params=list(FAMILIES))
+def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    kind = request.param
+    return tiny_models.save(kind, FAMILIES[kind].class_name, tmp_path_factory.mktemp(kind))
+
+
+@pytest.fixture(scope="module")
+def mllm(folder: Any) -> HfMllm:
+    loaded = load_mllm(ModelConfig(path=str(folder), device="cpu"), AttentionConfig())
+    assert isinstance(loaded, HfMllm)
+    return loaded
+
+
+def images(count: int, height: int = 16, width: int = 24) -> list[Any]:
+    random = np.random.default_rng(count)
+    return [random.integers(0, 256, (height, width, 3)).astype(np.uint8) for _ in range(count)]
+
+
+def reference(
+    mllm: HfMllm, visual: VisualTokens, question: str, offset: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Positions, rows, yes and no by the library's eager forward over the whole prompt."""
+    model, prompt = mllm._model, mllm.prompt
+    layout = mllm._checkpoint.family.layout(mllm._checkpoint.tokenizer, model, visual)
+    before, between, after = prompt.parts(layout.placeholder)
+    whole = before + layout.text + between + question + after
+    ids = torch.tensor([mllm._checkpoint.tokenizer(whole)["input_ids"]])
+    suffix = prompt.suffix(layout, question)
+    prefix_ids = prompt.prefix_ids(layout)
+    assert ids[0].tolist() == prefix_ids[0].tolist() + list(suffix.ids)
+
+    at = (ids[0] == layout.token_id).nonzero()[:, 0]
+    features = visual.features + offset
+    if layout.tail is not None:
+        features = torch.cat([features, layout.tail])
+    embedded = model.get_input_embeddings()(ids).index_copy(1, at, features[None])
+    named: dict[str, Any] = {}
+    if hasattr(model.model, "get_rope_index"):
+        slots, rows, columns = visual.grid
+        merge = model.config.vision_config.spatial_merge_size
+        named["position_ids"], _ = model.model.get_rope_index(
+            ids,
+            mm_token_type_ids=(ids == layout.token_id).int() * 2,
+            video_grid_thw=torch.tensor([[slots, rows * merge, columns * merge]]),
+        )
+    if visual.deep:
+        named["visual_pos_masks"] = ids == layout.token_id
+        named["deepstack_visual_embeds"] = list(visual.deep)
+    text = model.model.language_model
+    text.config._attn_implementation = "eager"
+    try:
+        out = text(inputs_embeds=embedded, output_attentions=True, use_cache=False, **named)
+    finally:
+        text.config._attn_implementation = NAME
+    maps = torch.stack(out.attentions).mean((0, 2))[0]  # (N, N)
+    asked = torch.tensor(suffix.candidates) + prefix_ids.shape[1]
+    rows_ = maps[asked][:, at[: len(visual.features)]]
+    log_p = model.lm_head(out.last_hidden_state[0, -1]).log_softmax(-1)
+    positions = named.get("position_ids", torch.arange(ids.shape[1])[None])
+    return positions, rows_, log_p[mllm._yes].logsumexp(0), log_p[mllm._no].logsumexp(0)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 20])
+def test_sharing_and_packing_change_nothing(mllm: HfMllm, count: int) -> None:
+    visual = mllm.encode(images(count))
+    offset = 0.01 * torch.randn(visual.features.shape, generator=torch.manual_seed(1))
+    offset.requires_grad_(True)
+    prefix = mllm.prefill(visual, offset)
+    readings = mllm.ask(prefix, QUESTIONS)
+    again = mllm.ask(prefix, QUESTIONS[:1])[0]
+    torch.testing.assert_close(again.rows, readings[0].rows, atol=1e-6, rtol=0)
+    for question, reading in zip(QUESTIONS, readings, strict=True):
+        positions, rows, yes, no = reference(mllm, visual, question, offset)
+        following = positions.flatten(0, -2)[:, len_of(prefix)]
+        assert following.unique().tolist() == [prefix.next_position]
+        assert reading.rows.shape == (len(reading.tokens), *visual.grid)
+        torch.testing.assert_close(reading.rows.flatten(1), rows.detach(), atol=1e-5, rtol=0)
+        torch.testing.assert_close(reading.log_p_yes, yes, atol=1e-5, rtol=0)
+        torch.testing.assert_close(reading.log_p_no, no, atol=1e-5, rtol=0)
+        ours, theirs = (
+            torch.autograd.grad(margin, offset, retain_graph=True)[0]
+            for margin in (reading.margin, yes - no)
+        )
+        assert theirs.abs().max() > 0
+        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=0)
+
+
+def len_of(prefix: Any) -> int:
+    return int(prefix.pairs[0][0].shape[2])
+
+
+def test_reversed_order_is_the_same_prompt_with_permuted_features(mllm: HfMllm) -> None:
+    visual = mllm.encode(images(5, 24, 16)).reversed()
+    offset = torch.zeros_like(visual.features)
+    reading = mllm.ask(mllm.prefill(visual), QUESTIONS[:1])[0]
+    _, rows, _, _ = reference(mllm, visual, QUESTIONS[0], offset)
+    torch.testing.assert_close(reading.rows.flatten(1), rows, atol=1e-5, rtol=0)
+
+
+def test_chunks_of_the_vision_tower_change_nothing(mllm: HfMllm) -> None:
+    frames = images(20)
+    whole, part = mllm.encode(frames), mllm.encode(frames[:2], 20)
+    assert whole.grid[1:] == part.grid[1:]
+    torch.testing.assert_close(
+        whole.features[: len(part.features)], part.features, atol=1e-5, rtol=0
+    )
+    assert sorted(sum(whole.slots, ())) == list(range(20))
+
+
+def test_gradient_checkpointing_keeps_the_gradient(mllm: HfMllm, folder: Any) -> None:
+    recomputing = load_mllm(
+        ModelConfig(path=str(folder), device="cpu", gradient_checkpointing=True), AttentionConfig()
+    )
+    visual = mllm.encode(images(2))
+    found = []
+    for model in (mllm, recomputing):
+        offset = torch.zeros_like(visual.features, requires_grad=True)
+        model.ask(model.prefill(visual, offset), QUESTIONS)[0].margin.backward()
+        found.append(offset.grad)
+    torch.testing.assert_close(found[0], found[1], atol=1e-6, rtol=1e-5)
+
+
+def test_activations_are_recomputed_where_memory_lacks(
+    mllm: HfMllm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visual = mllm.encode(images(2))
+    ran: list[int] = []
+    hook = mllm._text.layers[1].mlp.register_forward_pre_hook(lambda *_: ran.append(1))
+    found = []
+    needed = mllm.graph_bytes(len(visual.features))
+    for free, runs in ((needed * 1.2, 2), (needed, 4)):  # prefix and question, and both again
+        monkeypatch.setattr(mllm, "_free_bytes", lambda free=free: free)
+        ran.clear()
+        offset = torch.zeros_like(visual.features, requires_grad=True)
+        mllm.ask(mllm.prefill(visual, offset), QUESTIONS)[0].margin.backward()
+        assert len(ran) == runs
+        found.append(offset.grad)
+    hook.remove()
+    torch.testing.assert_close(found[0], found[1], atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 5])
+def test_passes_of_one_batch_equal_passes_one_by_one(
+    mllm: HfMllm, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = mllm.encode(images(5, 24, 16))
+    noise = torch.randn((3, *plain.features.shape), generator=torch.manual_seed(2))
+    passes = [(plain, noise[0]), (plain, None), (plain.reversed(), noise[1]), (plain, noise[2])]
+    monkeypatch.setattr(mllm, "_batch_passes", size)
+    found = mllm.attention_rows(passes, QUESTIONS[0])
+    assert len(found) == 4
+    for (visual, offset), rows in zip(passes, found, strict=True):
+        alone = mllm.ask(mllm.prefill(visual, offset), QUESTIONS[:1])[0]
+        assert rows.tokens == alone.tokens
+        torch.testing.assert_close(rows.rows, alone.rows, atol=1e-6, rtol=0)
+
+
+def test_layers_above_the_band_do_not_run_for_rows(mllm: HfMllm, folder: Any) -> None:
+    band = AttentionConfig(first_layer=0, last_layer=1)
+    low = load_mllm(ModelConfig(path=str(folder), device="cpu"), band)
+    assert isinstance(low, HfMllm)
+    ran: list[int] = []
+    for index, layer in enumerate(low._text.layers):
+        layer.register_forward_hook(lambda *_, index=index: ran.append(index))
+    visual = low.encode(images(2))
+    (rows,) = low.attention_rows([(visual, None)], QUESTIONS[0])
+    assert ran == [0, 1, 0, 1]  # the prefix, then the question
+    (reading,) = low.ask(low.prefill(visual), QUESTIONS[:1])
+    assert ran[4:] == [0, 1, 2] * 2
+    torch.testing.assert_close(rows.rows, reading.rows, atol=1e-7, rtol=0)
+    whole = mllm.ask(mllm.prefill(visual), QUESTIONS[:1])[0]
+    torch.testing.assert_close(reading.log_p_yes, whole.log_p_yes, atol=1e-6, rtol=0)
+
+
+def test_logits_of_one_position_a_question(mllm: HfMllm) -> None:
+    sizes: list[tuple[int, ...]] = []
+    hook = mllm._model.lm_head.register_forward_hook(
+        lambda module, given, out: sizes.append(tuple(out.shape))
+    )
+    prefix = mllm.prefill(mllm.encode(images(2)))
+    mllm.ask(prefix, QUESTIONS)
+    mllm.attention_rows([(prefix.visual, None)], QUESTIONS[0])
+    hook.remove()
+    assert [size[0] for size in sizes] == [len(QUESTIONS)]
+
+
+def test_backward_costs_no_weight_gradients(mllm: HfMllm) -> None:
+    """One product a weight for the states' gradient; weights' gradients would double that."""
+    visual = mllm.encode(images(5))
+    offset = torch.zeros_like(visual.features, requires_grad=True)
+    with FlopCounterMode(display=False) as forward:
+        margin = mllm.ask(mllm.prefill(visual, offset), QUESTIONS)[0].margin
+    with FlopCounterMode(display=False) as backward:
+        (found,) = torch.autograd.grad(margin, offset)
+    products = [
+        sum(
+            n for op, n in counter.get_flop_counts()["Global"].items() if "attention" not in str(op)
+        )
+        for counter in (forward, backward)
+    ]
+    assert found.abs().max() > 0
+    assert 0.5 * products[0] < products[1] <= products[0]
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 20])
+def test_slots_encoded_one_by_one_are_those_of_the_whole(mllm: HfMllm, count: int) -> None:
+    frames = images(count)
+    whole = mllm.encode(frames)
+    size = mllm.frames_per_slot
+    parts = [mllm.encode(frames[at : at + size], count) for at in range(0, count, size)]
+    joined = joined_slots(parts)
+    assert (joined.grid, joined.slots) == (whole.grid, whole.slots)
+    torch.testing.assert_close(joined.features, whole.features, atol=1e-5, rtol=0)
+    for ours, theirs in zip(joined.deep, whole.deep, strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=0)
+
+
+def test_slots_encoded_ahead_equal_those_encoded_at_the_command(mllm: HfMllm) -> None:
+    clip = Clip(tuple(Frame(at, image, 24, 16) for at, image in enumerate(images(5))))
+    early, late = Encoder(mllm), Encoder(mllm)
+    while early.prepare(clip.frames, 6):
+        pass
+    assert early.kept == 5 // mllm.frames_per_slot  # a slot that lacks a frame has to wait
+    ahead, now = early.encode(clip.frames, 6), late.encode(clip.frames, 6)
+    assert torch.equal(ahead.features, now.features)
+    assert (ahead.grid, ahead.slots) == (now.grid, now.slots)
+    assert all(map(torch.equal, ahead.deep, now.deep))
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_half_precision_keeps_loss_rows_and_gradient_in_float32(
+    mllm: HfMllm, folder: Any, dtype: str
+) -> None:
+    half = load_mllm(ModelConfig(path=str(folder), device="cpu", dtype=dtype), AttentionConfig())
+    visual = half.encode(images(5))
+    assert visual.features.dtype == getattr(torch, dtype)
+    offset = torch.zeros(visual.features.shape, requires_grad=True)
+    reading = half.ask(half.prefill(visual, offset), QUESTIONS[:1])[0]
+    (grad,) = torch.autograd.grad(reading.margin, offset)
+    exact = mllm.encode(images(5))
+    true_offset = torch.zeros(visual.features.shape, requires_grad=True)
+    truth = mllm.ask(mllm.prefill(exact, true_offset), QUESTIONS[:1])[0]
+    (true_grad,) = torch.autograd.grad(truth.margin, true_offset)
+    assert {reading.rows.dtype, reading.margin.dtype, grad.dtype} == {torch.float32}
+    assert grad.isfinite().all() and reading.rows.isfinite().all()
+    assert float(abs(reading.margin - truth.margin).detach()) < 0.1
+    torch.testing.assert_close(reading.rows, truth.rows, atol=0.02, rtol=0)
+    agreement = torch.cosine_similarity(grad.flatten(), true_grad.flatten(), dim=0)
+    assert float(agreement) > 0.9
+
+
+def test_held_attention_is_rows_by_keys(mllm: HfMllm) -> None:
+    prefix = mllm.prefill(mllm.encode(images(5)))
+    keys = mllm._text.config.num_attention_heads * len_of(prefix)
+    recorder = AttentionRecorder(torch.tensor([0, 1]), prefix.columns, 0, 2)
+    ids = mllm.prompt.prefix_ids(prefix.layout)
+    with recording(recorder):
+        mllm._text(inputs_embeds=mllm._text.get_input_embeddings()(ids), use_cache=False)
+    assert recorder.largest == 2 * keys and recorder.layers == 3
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        ("weight", "weights are missing or of another shape.*download"),
+        ("family", "weights (cannot be loaded|are missing).*download"),
+        ("template", "no chat template"),
+        ("answers", "no single token for 'yes'"),
+        ("config", r"no config\.json"),
+    ],
+)
+def test_damaged_checkpoints_of_each_family(
+    folder: Any, tmp_path: Any, damage: str, said: str
+) -> None:
+    broken = shutil.copytree(folder, tmp_path / "broken")
+    if damage == "weight":
+        weights = load_file(broken / "model.safetensors")
+        weights.pop(next(name for name in weights if "layers.1." in name))
+        save_file(weights, broken / "model.safetensors", {"format": "pt"})
+    elif damage == "family":
+        kind = json.loads((broken / "config.json").read_text())["model_type"]
+        other = "internvl" if kind != "internvl" else "llava_onevision"
+        config = tiny_models.config_of(other, tiny_models.build_tokenizer(other))
+        config.save_pretrained(broken)
+    elif damage == "template":
+        (broken / "chat_template.jinja").unlink()
+    elif damage == "answers":
+        text = (broken / "tokenizer.json").read_text()
+        for word in ("yes", "Yes", "YES"):
+            text = text.replace(f'"{word}"', f'"q{word}"')
+        (broken / "tokenizer.json").write_text(text)
+    else:
+        (broken / "config.json").unlink()
+    with pytest.raises(ModelError, match=said):
+        load_mllm(ModelConfig(path=str(broken), device="cpu"), AttentionConfig())
+
+
+def test_completion_is_text(mllm: HfMllm) -> None:
+    assert isinstance(mllm.complete("You are helpful.", "a man in red", 3), str)
+
+
+def test_table_has_a_row_for_each_family() -> None:
+    assert [row[1] for row in families_table()] == list(FAMILIES)

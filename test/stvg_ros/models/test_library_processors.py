@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Our resizing, normalising and cutting of patches against the library's own video processors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from numpy.typing import NDArray
+
+from stvg_ros.models.preprocess import ImagePreprocessing, normalised, patches, square_size
+from stvg_ros.models.qwen2_vl import frame_size as size_of_qwen2
+from stvg_ros.models.qwen3_vl import frame_size as size_of_qwen3
+from stvg_ros.models.video_llama_3 import frame_size as size_of_video_llama
+
+pytest.importorskip("torchvision", reason="torchvision is missing: no library video processors")
+SHAPES = [(48, 64, 4), (480, 640, 4), (200, 100, 5), (240, 426, 20), (90, 160, 7), (448, 448, 2)]
+# Two filters of the same name, PIL's and torchvision's, round 8-bit pixels a little differently.
+LEVELS = 4
+
+
+def frames(height: int, width: int, count: int) -> list[NDArray[np.uint8]]:
+    """Waves with some noise, as smooth as images are."""
+    draw = np.random.default_rng(height)
+    y, x = np.mgrid[0:height, 0:width]
+    return [
+        np.clip(
+            127
+            + np.stack([90 * np.sin(x / 17 + k + c) + 20 * np.cos(y / 11) for c in range(3)], -1)
+            + draw.normal(0, 6, (height, width, 3)),
+            0,
+            255,
+        ).astype(np.uint8)
+        for k in range(count)
+    ]
+
+
+def theirs(processor: Any, images: list[NDArray[np.uint8]]) -> Any:
+    video = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
+    return processor([video], return_tensors="pt", do_sample_frames=False)
+
+
+def assert_close(ours: torch.Tensor, expected: torch.Tensor, numbers: ImagePreprocessing) -> None:
+    assert ours.shape == expected.shape
+    difference = (ours - expected).abs()
+    level = numbers.rescale / min(numbers.std)
+    assert difference.max() <= LEVELS * level
+    assert difference.mean() <= 0.5 * level
+
+
+@pytest.mark.parametrize(("height", "width", "count"), SHAPES)
+@pytest.mark.parametrize(
+    ("name", "size_of"),
+    [
+        ("Qwen2VLVideoProcessor", size_of_qwen2),
+        ("Qwen3VLVideoProcessor", size_of_qwen3),
+        ("VideoLlama3VideoProcessor", size_of_video_llama),
+    ],
+)
+def test_patches(name: str, size_of: Any, height: int, width: int, count: int) -> None:
+    processor = getattr(transformers, name)()
+    numbers = ImagePreprocessing.from_json(processor.to_dict(), name)
+    images = frames(height, width, count)
+    expected = theirs(processor, images)
+    rows, columns = size_of(numbers, height, width, count)
+    grid = expected["video_grid_thw"][0].tolist()
+    assert grid == [-(-count // numbers.pair), rows // numbers.patch, columns // numbers.patch]
+    ours = patches(images, rows, columns, numbers)
+    assert_close(ours, expected["pixel_values_videos"], numbers)
+
+
+@pytest.mark.parametrize(
+    ("name", "shapes"),
+    [
+        ("LlavaOnevisionVideoProcessor", SHAPES),
+        ("InternVLVideoProcessor", SHAPES),
+        # Ours stretches where the library crops; on a square image the two are one.
+        ("LlavaNextVideoVideoProcessor", [(448, 448, 2), (100, 100, 3)]),
+    ],
+)
+def test_square_frames(name: str, shapes: list[tuple[int, int, int]]) -> None:
+    processor = getattr(transformers, name)()
+    numbers = ImagePreprocessing.from_json(processor.to_dict(), name)
+    for shape in shapes:
+        images = frames(*shape)
+        expected = theirs(processor, images)["pixel_values_videos"][0]
+        assert_close(normalised(images, *square_size(numbers, 0), numbers), expected, numbers)

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Depth in, places in space out: over the middleware, with and without another frame."""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="rclpy is missing: run `make test` or source a ROS 2")
+from geometry_msgs.msg import PoseStamped, TransformStamped
+from ros_tools import context, start
+from sensor_msgs.msg import CameraInfo, Image
+
+from stvg_ros import msg
+from stvg_ros.depth import Depth, Intrinsics, RigidTransform
+from stvg_ros.node.conversions import time_message, tube_message
+from stvg_ros.node.positions import Locator, located, target_pose
+from stvg_ros.node.settings import DepthConfig
+from stvg_ros.types import Clip, Frame, Grounding, Query, Status, Tube, TubeBox
+
+__all__ = ["context", "start"]  # fixtures
+pytestmark = pytest.mark.usefixtures("context")
+
+
+def frame(stamp_ns, metres=None):
+    depth = None
+    if metres is not None:
+        depth = Depth(np.full((4, 8), metres, np.float32), Intrinsics(100.0, 100.0, 3.5, 1.5))
+    return Frame(stamp_ns, np.zeros((4, 8, 3), np.uint8), 8, 4, "camera", depth)
+
+
+def tube(*stamps_ns):
+    boxes = tuple(TubeBox(ns, (0.0, 0.0, 8.0, 4.0), 1.0) for ns in stamps_ns)
+    return Grounding((Tube(Query("x"), Status.FOUND, boxes=boxes, frame_id="camera"),))
+
+
+def ahead(frame_id, stamp_ns):
+    """Known up to 2 ns: the map is 10 m behind the camera."""
+    return RigidTransform((0.0, 0.0, 10.0), (0.0, 0.0, 0.0, 1.0)) if stamp_ns <= 2 else None
+
+
+CLIP = Clip((frame(1, 2.0), frame(2, 3.0), frame(3, 4.0), frame(4)))
+
+
+def test_boxes_with_depth_get_their_place_at_their_own_stamp():
+    boxes = located(tube(1, 2, 3, 4, 5), CLIP, "", ahead).best.boxes
+    assert [box.position_m for box in boxes] == [(0, 0, 2.0), (0, 0, 3.0), (0, 0, 4.0), None, None]
+    assert {box.target_position_m for box in boxes} == {None}
+
+
+def test_another_frame_where_its_transform_is_known():
+    best = located(tube(1, 2, 3, 4), CLIP, "map", ahead).best
+    assert best.target_frame == "map"
+    assert [box.target_position_m for box in best.boxes] == [(0, 0, 12.0), (0, 0, 13.0), None, None]
+    message = tube_message(best)
+    assert [box.has_target_position for box in message.boxes] == [True, True, False, False]
+    assert (message.boxes[1].target_position.z, message.boxes[1].position.z) == (13.0, 3.0)
+    assert message.target_frame == "map"
+
+
+def test_without_depth_nothing_changes():
+    plain = tube(4)
+    assert located(plain, Clip((frame(4),)), "map", ahead) is plain
+    assert target_pose(plain.best) is None
+
+
+def test_the_pose_is_the_last_known_place():
+    pose = target_pose(located(tube(1, 2, 3, 4), CLIP, "map", ahead).best)
+    assert (pose.header.frame_id, pose.header.stamp.nanosec) == ("camera", 3)
+    assert (pose.pose.position.z, pose.pose.orientation.w) == (4.0, 1.0)
+    pose = target_pose(located(tube(1, 2), CLIP, "map", ahead).best)
+    assert (pose.header.frame_id, pose.pose.position.z) == ("map", 13.0)
+
+
+class Rig:
+    """A camera with depth, beside the client."""
+
+    def __init__(self, s):
+        self.s = s
+        self.poses = []
+        self.depths = s.client.create_publisher(Image, "/grounding/depth", 10)
+        self.infos = s.client.create_publisher(CameraInfo, "/grounding/camera_info", 10)
+        s.client.create_subscription(PoseStamped, "/grounding/target_pose", self.poses.append, 10)
+        for publisher in (self.depths, self.infos):
+            s.until(publisher.get_subscription_count)
+
+    def show_depth(self, stamp_s, metres, encoding="16UC1"):
+        values = np.full((48, 64), metres * 1000, "<u2")
+        if encoding == "32FC1":
+            values = np.full((48, 64), metres, "<f4")
+        depth = Image(height=48, width=64, encoding=encoding, step=values.nbytes // 48)
+        depth.header.stamp = time_message(round(stamp_s * 1e9))
+        depth.data.frombytes(values.tobytes())
+        info = CameraInfo(width=64, height=48, k=[50.0, 0, 31.5, 0, 50.0, 23.5, 0, 0, 1.0])
+        info.header.stamp = depth.header.stamp
+        self.depths.publish(depth)
+        self.infos.publish(info)
+
+
+def test_depth_over_the_middleware(start):
+    s = start(**{"depth.enabled": True, "depth.target_frame": "map"})  # tf2 is not on the wheels
+    rig = Rig(s)
+    feed = next(iter(s.node.cameras)).depth
+    s.show(1.0, 1.1)
+    rig.show_depth(1.02, 2.0)
+    s.until(lambda: feed.attached == 1)
+    rig.show_depth(1.11, 3.0, "32FC1")
+    s.until(lambda: feed.attached == 2)
+    s.show(1.2)  # its depth does not come
+    tube = s.say("the person")
+    assert [box.has_position for box in tube.boxes] == [True, True, False]
+    assert [round(box.position.z, 6) for box in tube.boxes] == [2.0, 3.0, 0.0]
+    # The toy's box is from a quarter to a half of the image: its centre, 24 x 18.
+    assert tube.boxes[0].position.x == pytest.approx((23.5 - 31.5) / 50 * 2)
+    s.until(lambda: rig.poses)
+    assert (rig.poses[0].header.frame_id, rig.poses[0].pose.position.z) == ("camera", 3.0)
+    assert s.node.window.fill[2] == 3 * 64 * 48 * 3 + 2 * 64 * 48 * 4
+
+
+def test_bad_depth_costs_the_position_and_nothing_else(start):
+    s = start(**{"depth.enabled": True})
+    rig = Rig(s)
+    feed = next(iter(s.node.cameras)).depth
+    s.show(1.0)
+    rig.show_depth(1.0, 2.0, "8UC1")
+    s.until(lambda: feed.errors == 1)
+    tube = s.say("the person")
+    assert tube.status == msg.Tube.FOUND
+    assert not tube.boxes[0].has_position
+
+
+def test_depth_after_a_bag_loop_belongs_to_the_new_images(start):
+    s = start(**{"depth.enabled": True, "depth.queue_size": 1})
+    rig = Rig(s)
+    feed = next(iter(s.node.cameras)).depth
+    s.show(100.0)
+    rig.show_depth(100.0, 2.0)
+    s.until(lambda: feed.attached == 1)
+    s.show(101.0, 5.0)
+    rig.show_depth(5.0, 7.0)
+    s.until(lambda: feed.attached == 2)
+    assert s.say("the person").boxes[0].position.z == 7.0
+
+
+class Tf2(ModuleType):
+    """What the node uses of tf2_ros, with one transform at one moment."""
+
+    class TransformException(Exception):  # noqa: N818
+        pass
+
+    class Buffer:
+        def lookup_transform(self, target, source, time):
+            assert (target, source) == ("map", "camera")
+            if time.nanoseconds != 1:
+                raise Tf2.TransformException("extrapolation into the future")
+            result = TransformStamped()
+            result.transform.translation.z = 10.0
+            result.transform.rotation.w = 1.0
+            return result
+
+    class TransformListener:
+        gone = False
+
+        def __init__(self, buffer, node):
+            Tf2.last = self
+
+        def unregister(self):
+            self.gone = True
+
+
+def test_transforms_come_from_tf2_at_the_images_stamp(start, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tf2_ros", Tf2("tf2_ros"))
+    s = start()
+    locator = Locator(s.node, DepthConfig(enabled=True, target_frame="map"))
+    boxes = locator.finish(tube(1, 2), CLIP).best.boxes
+    assert [box.target_position_m for box in boxes] == [(0, 0, 12.0), None]
+    locator.close()
+    assert Tf2.last.gone

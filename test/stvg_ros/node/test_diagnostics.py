@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Health on /diagnostics: what is told, and at which level."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("rclpy", reason="rclpy is missing: run `make test` or source a ROS 2")
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from ros_tools import change, context, image, start
+from std_msgs.msg import String
+
+from stvg_ros.errors import ModelError
+from stvg_ros.node import diagnostics
+
+__all__ = ["context", "start"]  # fixtures
+pytestmark = pytest.mark.usefixtures("context")
+
+
+class Health:
+    def __init__(self, s):
+        self.s = s
+        self.heard = []
+        s.client.create_subscription(DiagnosticArray, "/diagnostics", self.heard.append, 10)
+
+    def next(self, name):
+        """The status of a part in a message that comes from now on."""
+        self.heard.clear()
+        self.s.until(lambda: len(self.heard) > 1)  # the first may have been on its way
+        (found,) = (item for item in self.heard[-1].status if item.name.endswith(name))
+        return found, {item.key: item.value for item in found.values}
+
+
+@pytest.fixture
+def health(start, monkeypatch):
+    monkeypatch.setattr(diagnostics, "STALE_S", 1000.0)  # a loaded machine is no silent camera
+    return lambda *args, **parameters: Health(
+        start(*args, **{"diagnostics.period_s": 0.05, **parameters})
+    )
+
+
+def test_a_camera_without_images_is_a_warning_that_names_the_remedy(health):
+    found, values = health().next("camera")
+    assert (found.level, found.name) == (DiagnosticStatus.WARN, "/grounding: camera")
+    assert found.hardware_id == "/grounding"
+    assert "stvg-ros doctor" in found.message
+    assert values["images received"] == "0"
+
+
+def test_a_camera_that_fell_silent_is_a_warning(health, monkeypatch):
+    h = health()
+    h.s.show(1.0)
+    assert h.next("camera")[0].level == DiagnosticStatus.OK
+    monkeypatch.setattr(diagnostics, "STALE_S", 0.0)
+    assert h.next("camera")[0].level == DiagnosticStatus.WARN
+
+
+def test_images_their_fate_and_the_window_are_told(health):
+    h = health(**{"diagnostics.period_s": 0.3})
+    h.s.show(10.0, 10.01, 10.2, 9.9, 12.0)
+    found, values = h.next("camera")
+    assert (found.level, found.message) == (DiagnosticStatus.OK, "images come")
+    wanted = {
+        "images received": "5", "images stored": "3", "images thinned out": "1",
+        "images late": "1", "images refused": "0", "window [frames]": "3", "window [s]": "2.000",
+        "window [MB]": "0.028",
+    }  # fmt: skip
+    assert {key: values[key] for key in wanted} == wanted
+    assert float(values["since last image [s]"]) < 30
+    assert float(values["age of last stamp [s]"]) > 1e9  # the stamps are from 1970
+
+
+def test_refused_images_are_an_error_with_the_reason(health):
+    h = health(**{"diagnostics.period_s": 0.5})
+    bad = image(1.0)
+    bad.encoding = "nonsense"
+    h.s.client.images.publish(bad)
+    h.s.until(lambda: any(
+        item.level == DiagnosticStatus.ERROR and "'nonsense'" in item.message
+        for message in h.heard for item in message.status
+    ))  # fmt: skip
+    assert h.next("camera")[0].level != DiagnosticStatus.ERROR  # it has been told
+
+
+def test_the_workers_queue_answers_and_timings(health):
+    h = health()
+    h.s.show(1.0)
+    h.s.say("the person")
+    h.s.say(" ")
+    found, values = h.next("worker")
+    assert (found.level, found.message) == (DiagnosticStatus.OK, "ready")
+    assert values["answers FOUND"] == "1"
+    assert values["last look [s]"] == "0.500"
+    h.s.toy.go.clear()
+    for _ in range(3):
+        h.s.client.commands.publish(String(data="the person"))
+    h.s.until(lambda: h.next("worker")[1]["commands waiting"] == "2")
+    assert h.next("worker")[0].message == "grounding"
+
+
+def test_a_model_that_did_not_load_is_an_error(health):
+    def build(config):
+        raise ModelError("model.path: no folder '/nowhere'")
+
+    found, _ = health(build, ready="failed").next("worker")
+    assert found.level == DiagnosticStatus.ERROR
+    assert "/nowhere" in found.message
+
+
+def test_an_inactive_node_is_no_problem(health):
+    h = health()
+    change(h.s, "deactivate")
+    for part, message in (("camera", "inactive"), ("worker", "the node is not active; activate")):
+        found, _ = h.next(part)
+        assert found.level == DiagnosticStatus.OK
+        assert found.message.startswith(message)

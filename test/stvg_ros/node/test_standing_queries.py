@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Standing queries: asked once, answered whenever the answer changes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+pytest.importorskip("rclpy", reason="rclpy is missing: run `make test` or source a ROS 2")
+from ros_tools import ToyGrounder, context, start
+from std_msgs.msg import String
+
+from stvg_ros import msg
+from stvg_ros.errors import ErrorCode
+from stvg_ros.node.standing_queries import is_news
+from stvg_ros.types import Grounding, Query, Status, Tube
+
+__all__ = ["context", "start"]  # fixtures
+pytestmark = pytest.mark.usefixtures("context")
+
+FOUND = Tube(Query("x"), Status.FOUND, start_ns=10, end_ns=20)
+ABSENT = Tube(Query("x"), Status.NOT_FOUND)
+FAILED = Tube(Query("x"), Status.FAILED, error_code=ErrorCode.NO_IMAGES)
+
+
+@pytest.mark.parametrize(
+    ("last", "tube", "news"),
+    [
+        (None, ABSENT, True),
+        (ABSENT, ABSENT, False),
+        (ABSENT, FOUND, True),
+        (FOUND, FOUND, False),
+        (FOUND, replace(FOUND, start_ns=12, end_ns=40), False),
+        (FOUND, replace(FOUND, start_ns=20, end_ns=40), False),
+        (FOUND, replace(FOUND, start_ns=21, end_ns=40), True),
+        (FOUND, replace(FOUND, camera="rear"), True),
+        (FOUND, ABSENT, True),
+        (FAILED, FAILED, False),
+        (FAILED, replace(FAILED, error_code=ErrorCode.MODEL), True),
+    ],
+)
+def test_what_is_news(last, tube, news):
+    assert is_news(last, tube) is news
+
+
+class Scripted(ToyGrounder):
+    """Finds somebody only in images of odd seconds."""
+
+    count = 0
+
+    def ground(self, clip, query, checkpoint):
+        answer = super().ground(clip, query, checkpoint)
+        self.count += 1
+        second = clip.frames[-1].stamp_ns // 1_000_000_000
+        if second % 2:
+            newest = clip.frames[-1].stamp_ns
+            return Grounding((replace(answer.best, start_ns=newest, end_ns=newest),))
+        return Grounding((Tube(query, Status.NOT_FOUND),))
+
+
+def ask(s, **fields):
+    s.client.queries.publish(msg.Query(**fields))
+
+
+def test_it_answers_on_change_until_it_is_stopped(start):
+    toy = Scripted()
+    s = start(lambda config: toy)
+    s.show(2.0)
+    ask(s, id="watch", text="someone picks up the box", standing_rate_hz=50.0)
+    s.until(lambda: len(s.client.tubes) == 1)
+    for second, answers in ((4.0, 1), (5.0, 2), (7.0, 3), (8.0, 4), (10.0, 4)):
+        done = toy.count
+        s.show(second)
+        s.until(lambda done=done: toy.count > done)
+        s.until(lambda answers=answers: len(s.client.tubes) >= answers)
+    ask(s, id="watch", stop=True)
+    s.until(lambda: len(s.client.tubes) == 5)
+    status = [tube.status for tube in s.client.tubes]
+    assert status == [msg.Tube.NOT_FOUND, msg.Tube.FOUND, msg.Tube.FOUND, msg.Tube.NOT_FOUND,
+                      msg.Tube.FAILED]  # fmt: skip
+    assert {tube.query_id for tube in s.client.tubes} == {"watch"}
+    assert s.client.tubes[-1].error_code == msg.Tube.ERROR_CANCELED
+    assert toy.count == 6  # the same images are not grounded twice
+    assert len(s.node.standing) == 0
+
+
+def test_a_command_goes_before_a_standing_query(start):
+    s = start(**{"command.policy": "replace"})
+    s.show(1.0)
+    s.toy.go.clear()
+    ask(s, id="watch", text="someone", standing_rate_hz=50.0)
+    s.until(s.toy.started.is_set)
+    s.client.commands.publish(String(data="the person"))
+    s.until(lambda: s.client.states[-1] == "grounding q-000001")
+    s.toy.go.set()
+    s.until(lambda: len(s.client.tubes) == 2)
+    # The standing query gave way without an answer, and tried again.
+    assert [tube.query_id for tube in s.client.tubes] == ["q-000001", "watch"]
+    assert [tube.status for tube in s.client.tubes] == [msg.Tube.FOUND] * 2
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({"text": "x", "standing_rate_hz": -1.0}, "above 0 to 100 Hz, got -1"),
+        ({"text": "x", "standing_rate_hz": float("nan")}, "got nan"),
+        ({"text": " ", "standing_rate_hz": 1.0}, "empty"),
+        ({"stop": True}, "'nobody'"),
+    ],
+)
+def test_what_cannot_be_is_answered_with_the_reason(start, fields, text):
+    s = start()
+    ask(s, id="nobody", **fields)
+    s.until(lambda: s.client.tubes)
+    assert s.client.tubes[0].error_code == msg.Tube.ERROR_INVALID_COMMAND
+    assert s.client.tubes[0].query_id == "nobody"
+    assert text in s.client.tubes[0].error
+
+
+def test_a_fixed_window_cannot_stand(start):
+    s = start()
+    query = msg.Query(id="q", text="x", standing_rate_hz=1.0)
+    query.window_end.sec = 5
+    s.client.queries.publish(query)
+    s.until(lambda: s.client.tubes)
+    assert "moving window" in s.client.tubes[0].error

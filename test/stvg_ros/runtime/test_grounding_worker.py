@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""What the worker does beside answering: frames encoded in idle time, answers before tuning."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+from fakes import noise_clip
+
+from stvg_ros.runtime.grounding_worker import GroundingJob, Worker
+from stvg_ros.runtime.settings import CommandConfig
+from stvg_ros.types import Clip, Grounding, Query, Status, Tube
+
+PATIENT_S = 30.0
+
+
+class Steady:
+    """Finds everything; has `slots` slots to encode ahead, or fails at it."""
+
+    def __init__(self, slots: int = 0, broken: bool = False) -> None:
+        self.slots, self.broken = slots, broken
+        self.prepared: list[Clip] = []
+        self.idle = threading.Event()
+
+    def prepare(self, clip: Clip) -> bool:
+        self.prepared.append(clip)
+        if len(self.prepared) > self.slots:
+            self.idle.set()
+        if self.broken:
+            raise RuntimeError("no memory")
+        return len(self.prepared) <= self.slots
+
+    def ground(self, clip: Clip, query: Query, checkpoint: Any, *early: Any) -> Grounding:
+        for call in early:
+            call(Grounding((Tube(query, Status.FOUND, preliminary=True),)))
+        return Grounding((Tube(query, Status.FOUND),))
+
+
+def answered(worker: Worker, query: Query) -> list[Tube]:
+    """All tubes of a command in order, the preliminary one first."""
+    tubes: list[Tube] = []
+    done = threading.Event()
+
+    def last(grounding: Grounding) -> None:
+        tubes.append(grounding.best)
+        done.set()
+
+    job = GroundingJob(
+        query, {"left": noise_clip(2)}, last, preliminary=lambda g: tubes.append(g.best)
+    )
+    worker.submit(job)
+    assert done.wait(PATIENT_S)
+    return tubes
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_idle_time_goes_into_the_windows_frames(broken: bool) -> None:
+    grounder, clip = Steady(slots=0 if broken else 3, broken=broken), noise_clip(4)
+    worker = Worker(
+        lambda: grounder, CommandConfig(), lambda text: None, unprepared=lambda: (clip,)
+    )
+    assert grounder.idle.wait(PATIENT_S)
+    assert grounder.prepared == [clip] * (1 if broken else 4)
+    assert answered(worker, Query("the dog"))[0].status is Status.FOUND
+    assert worker.stop(PATIENT_S)
+
+
+@pytest.mark.parametrize(
+    ("query", "always", "wanted"),
+    [
+        (Query("the dog"), False, [False]),
+        (Query("the dog", preliminary=True), False, [True, False]),
+        (Query("the dog"), True, [True, False]),
+    ],
+)
+def test_preliminary_answers_come_where_asked_for(
+    query: Query, always: bool, wanted: list[bool]
+) -> None:
+    worker = Worker(Steady, CommandConfig(preliminary=always), lambda text: None)
+    tubes = answered(worker, query)
+    assert [tube.preliminary for tube in tubes] == wanted
+    assert {tube.camera for tube in tubes} == {"left"}
+    assert worker.answered["FOUND"] == 1
+    assert worker.stop(PATIENT_S)
+
+
+def test_an_error_in_publishing_early_does_not_cost_the_answer() -> None:
+    done = threading.Event()
+
+    def fails(grounding: Grounding) -> None:
+        raise RuntimeError("no publisher")
+
+    worker = Worker(Steady, CommandConfig(preliminary=True), lambda text: None)
+    job = GroundingJob(Query("x"), {"": noise_clip(2)}, lambda found: done.set(), preliminary=fails)
+    worker.submit(job)
+    assert done.wait(PATIENT_S)
+    assert worker.answered["FOUND"] == 1
+    assert worker.stop(PATIENT_S)

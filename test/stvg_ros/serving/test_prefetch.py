@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Frames of sessions are encoded while no command waits: what, for whom, how much, and equality."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+
+pytest.importorskip("ray", reason="Ray Serve is missing: pip install -r requirements/serving.txt")
+from fakes import FixedProposer, FixedSplitter, ToyMllm, no_checkpoint
+from serving_tools import HttpServer, clip_of, connect, serve, toy, until
+
+from stvg_ros.config import Config
+from stvg_ros.method.grounder import LocalGrounder
+from stvg_ros.serving import runner
+from stvg_ros.serving.image_codec import encoded
+from stvg_ros.serving.prefetch import windows
+from stvg_ros.serving.schema import MEDIA_TYPE, VERSION, FrameBatch, SentFrame
+from stvg_ros.serving.wire_format import packed
+from stvg_ros.types import Clip, Frame, Query, Status
+
+__all__ = ["connect", "serve", "toy"]  # fixtures
+DOG = Query("the dog")
+AHEAD = {"sampling.ahead": True, "window.duration_s": 1.0}
+
+
+def frame(stamp_ns, frame_id="", width=8):
+    return Frame(stamp_ns, np.zeros((6, 8, 3), np.uint8), width, 6, frame_id)
+
+
+def stamps(frames, duration_s=10.0):
+    return [clip.stamps_ns.tolist() for clip in windows(frames, duration_s)]
+
+
+def test_no_frames_make_no_window():
+    assert windows([], 1.0) == []
+
+
+def test_cameras_have_windows_of_their_own():
+    frames = [frame(1, "left"), frame(1, "right"), frame(2, "left"), frame(3, "left", 16)]
+    assert stamps(frames) == [[1, 2], [1], [3]]
+
+
+def test_a_window_reaches_back_as_far_as_the_clients():
+    assert stamps([frame(0), frame(1), frame(10**9), frame(10**9 + 1)], 1.0) == [
+        [1, 10**9, 10**9 + 1]
+    ]
+
+
+def test_a_jump_back_in_time_clears_the_window():
+    assert stamps([frame(5), frame(6), frame(2), frame(3)]) == [[2, 3]]
+    assert stamps([frame(5), frame(5)]) == [[5]]
+
+
+def grounder(mllm, config, around=lambda proposer: proposer):
+    proposer = around(FixedProposer((1.0, 2.0, 30.0, 40.0)))
+    return LocalGrounder(mllm, FixedSplitter(), proposer, config)
+
+
+class Real:
+    """The real grounder around a toy model."""
+
+    def __init__(self):
+        self.mllm = ToyMllm()
+
+    def build(self, config, around):
+        return grounder(self.mllm, config, around)
+
+
+@pytest.fixture
+def real():
+    servers = []
+
+    def start(**settings):
+        model = Real()
+        servers.append(HttpServer(model, **settings))
+        return servers[-1], model.mllm
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+def observed(connect, server, clip, settings=AHEAD):
+    """A client whose frames are on the server."""
+    client = connect(server.address, jpeg_quality=0)
+    client.reconfigure(Config.from_flat(settings))
+    for one in clip.frames:
+        client.observe(one)
+    numbers = [client._ledger.number(one.image) for one in clip.frames]
+    until(lambda: not client._ledger.lacking(numbers))
+    return client
+
+
+def test_a_command_finds_its_frames_encoded_and_answers_the_same(real, connect):
+    server, mllm = real()
+    clip = clip_of(11)
+    client = observed(connect, server, clip)
+    until(lambda: mllm.encoded == 5)
+    found = client.ground(clip, DOG, no_checkpoint)
+    assert mllm.encoded == 5
+    late = grounder(ToyMllm(), Config.from_flat(AHEAD)).ground(clip, DOG, no_checkpoint)
+    assert found.best.boxes == late.best.boxes
+    assert found.best.confidence == late.best.confidence
+    assert found.evidence.spatial.tobytes() == late.evidence.spatial.tobytes()
+    assert found.evidence.stamps_ns.tolist() == late.evidence.stamps_ns.tolist()
+
+
+def test_frames_that_come_with_a_command_are_encoded_for_the_next(real, connect):
+    server, mllm = real()
+    client, clip = connect(server.address, jpeg_quality=0), clip_of(11)
+    client.reconfigure(Config.from_flat(AHEAD))
+    first = client.ground(clip, DOG, no_checkpoint)
+    until(lambda: mllm.encoded == 10)
+    assert client.ground(clip, DOG, no_checkpoint).best.boxes == first.best.boxes
+    assert mllm.encoded == 10
+
+
+def test_nothing_is_encoded_ahead_unasked(real, connect):
+    server, mllm = real()
+    *early, last = clip_of(12).frames
+    clip = Clip(tuple(early))
+    client = observed(connect, server, clip, {})
+    client.ground(clip, DOG, no_checkpoint)
+    assert mllm.encoded == 5
+    client.reconfigure(Config.from_flat(AHEAD))
+    client.observe(last)
+    until(lambda: mllm.encoded > 5)
+
+
+def test_a_server_can_encode_ahead_for_all(real, connect):
+    server, mllm = real(**AHEAD)
+    observed(connect, server, clip_of(11), {})
+    until(lambda: mllm.encoded == 5)
+
+
+def test_features_go_with_their_frames(real, connect, monkeypatch):
+    monkeypatch.setattr(runner, "_TIDY_S", 0.05)
+    server, mllm = real()
+    observed(connect, server, clip_of(11))
+    slot = mllm.encode([clip_of(1).frames[0].image]).nbytes
+    prepared = lambda: server.app._runner.prepared_bytes  # noqa: E731
+    until(lambda: prepared() == 5 * slot)
+    assert (
+        f'stvg_prepared_bytes{{replica="r0"}} {5 * slot}'
+        in server.ask("GET", "/metrics")[2].decode()
+    )
+    server.app._sessions._sessions.clear()
+    until(lambda: prepared() == 0)
+
+
+def test_a_commands_frames_are_not_held_after_it(real, connect, monkeypatch):
+    monkeypatch.setattr(runner, "_TIDY_S", 0.05)
+    server, mllm = real()
+    clip = clip_of(11)
+    client = observed(connect, server, clip)
+    until(lambda: mllm.encoded == 5)
+    client.ground(clip, DOG, no_checkpoint)
+    server.app._sessions._sessions.clear()
+    until(lambda: server.app._runner.prepared_bytes == 0)
+
+
+def test_what_is_encoded_ahead_is_bounded(real, connect):
+    slot = ToyMllm().encode([clip_of(1).frames[0].image]).nbytes
+    server, mllm = real(**{"serving.ahead_bytes": 2 * slot})
+    clip = clip_of(11)
+    client = observed(connect, server, clip)
+    until(lambda: server.app._runner.prepared_bytes == 2 * slot)
+    client.ground(clip, DOG, no_checkpoint)
+    assert mllm.encoded == 5
+    assert server.app._runner.prepared_bytes == 2 * slot
+
+
+def batch(frame_id="camera", **settings):
+    image = encoded(clip_of(1).frames[0].image, 90)
+    return packed(FrameBatch(VERSION, (SentFrame(1, 1, 64, 48, frame_id, image),), 0, settings))
+
+
+def test_a_command_is_not_kept_waiting_by_frames(serve, connect, toy):
+    server = serve(**AHEAD)
+    toy.slots = 1000
+    toy.go.clear()
+    client = connect(server.address)
+    client.observe(clip_of(1).frames[0])
+    until(toy.started.is_set)
+    answers = []
+    aside = threading.Thread(
+        target=lambda: answers.append(client.ground(clip_of(2, 1), DOG, no_checkpoint))
+    )
+    aside.start()
+    until(lambda: server.app._runner.waiting == 1)
+    toy.go.set()
+    aside.join(60)
+    assert answers[0].best.status is Status.FOUND
+    assert [text for text in toy.asked if text != "forget"][:2] == ["prepare camera", "the dog"]
+
+
+def test_sessions_take_turns(serve, toy):
+    server = serve(**AHEAD)
+    toy.go.clear()
+    for name in ("first", "red", "blue"):
+        headers = {"content_type": MEDIA_TYPE, "x_session_id": name}
+        assert server.ask("POST", "/v1/frames", batch(name), **headers)[0] == 200
+        until(toy.started.is_set)
+    toy.slots = 6
+    toy.go.set()
+    until(lambda: toy.slots == 0)
+    assert [text for text in toy.asked if text != "forget"] == [
+        "prepare first", "prepare red", "prepare blue", "prepare first", "prepare red",
+        "prepare blue",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"window.duration_s": -1.0, "sampling.ahead": True}, "window.duration_s"),
+        ({"model.path": "x"}, "not for clients to choose"),
+    ],
+)
+def test_settings_that_are_refused_are_told_with_the_frames(serve, settings, said):
+    server = serve()
+    headers = {"content_type": MEDIA_TYPE, "x_session_id": "s"}
+    try:
+        body = batch(**settings)
+    except ValueError:
+        good = FrameBatch(VERSION, ())
+        object.__setattr__(good, "settings", settings)
+        body = packed(good)
+    status, _, answer = server.ask("POST", "/v1/frames", body, **headers)
+    assert status == 400
+    assert said.encode() in answer
+
+
+def test_a_model_that_cannot_encode_ahead_still_answers(serve, connect, toy, monkeypatch):
+    server = serve(**AHEAD)
+
+    def broken(clip):
+        toy.started.set()
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(toy, "prepare", broken)
+    client = connect(server.address)
+    client.observe(clip_of(1).frames[0])
+    until(toy.started.is_set)
+    assert client.ground(clip_of(), DOG, no_checkpoint).best.status is Status.FOUND

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""The sliding window: bounds, order, time jumps."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from stvg_ros.errors import NoImagesError
+from stvg_ros.images import reduced, reduced_size
+from stvg_ros.types import Frame
+from stvg_ros.window import FrameOutcome, Window, WindowConfig
+
+SECOND = 1_000_000_000
+
+
+def frame(stamp_s: float, size: int = 4) -> Frame:
+    return Frame(round(stamp_s * SECOND), np.zeros((size, size, 3), np.uint8), size, size)
+
+
+def stamps(window: Window) -> list[float]:
+    return [f.stamp_ns / SECOND for f in window.snapshot().frames]
+
+
+def test_an_empty_window_names_the_remedy():
+    window = Window(WindowConfig())
+    assert window.fill == (0, 0.0, 0)
+    with pytest.raises(NoImagesError, match=r"image\.qos"):
+        window.snapshot()
+
+
+def test_old_frames_go_by_their_stamps():
+    window = Window(WindowConfig(duration_s=2.0, max_rate_hz=0.0))
+    for stamp_s in (1, 2, 3, 3.5):
+        window.add(frame(stamp_s))
+    assert stamps(window) == [2, 3, 3.5]
+    assert window.fill == (3, 1.5, 3 * 48)
+
+
+def test_bytes_bound_the_window_and_the_newest_frame_stays():
+    window = Window(WindowConfig(max_bytes=100, max_rate_hz=0.0))
+    for stamp_s in (1, 2, 3):
+        window.add(frame(stamp_s))
+    assert stamps(window) == [2, 3]
+    window.reconfigure(WindowConfig(max_bytes=1))
+    assert stamps(window) == [3]
+
+
+def test_the_rate_is_limited_with_a_tolerance_for_jitter():
+    window = Window(WindowConfig(max_rate_hz=10.0))
+    outcomes = [window.add(frame(s)) for s in (0.0, 0.05, 0.095, 0.2)]
+    assert outcomes == [
+        FrameOutcome.STORED,
+        FrameOutcome.THINNED,
+        FrameOutcome.STORED,
+        FrameOutcome.STORED,
+    ]
+    assert not window.wanted(round(0.21 * SECOND))
+    assert window.wanted(round(0.3 * SECOND))
+    assert window.counts == {"stored": 3, "thinned": 2, "late": 0, "restarted": 0}
+
+
+@pytest.mark.parametrize("stamp_s", [10.0, 9.6])
+def test_a_late_frame_is_dropped_and_counted(stamp_s):
+    window = Window(WindowConfig())
+    window.add(frame(10))
+    assert window.add(frame(stamp_s)) is FrameOutcome.LATE
+    assert stamps(window) == [10]
+
+
+def test_a_jump_back_starts_a_new_window():
+    window = Window(WindowConfig())
+    window.add(frame(10))
+    assert window.add(frame(3)) is FrameOutcome.RESTARTED
+    assert stamps(window) == [3]
+    assert window.fill[2] == 48
+
+
+def test_another_resolution_starts_a_new_window():
+    window = Window(WindowConfig())
+    window.add(frame(1))
+    assert window.add(frame(2, size=8)) is FrameOutcome.RESTARTED
+    assert stamps(window) == [2]
+
+
+def test_a_snapshot_does_not_change_and_copies_no_pixels():
+    window = Window(WindowConfig())
+    first = frame(1)
+    window.add(first)
+    clip = window.snapshot()
+    window.add(frame(2))
+    window.clear()
+    assert len(clip) == 1
+    assert clip.frames[0].image is first.image
+
+
+def test_reduction_keeps_the_aspect_and_never_enlarges():
+    assert reduced_size(1920, 1080, 640) == (640, 360)
+    assert reduced_size(320, 240, 640) == (320, 240)
+    assert reduced_size(5000, 1, 100) == (100, 1)
+    small = np.zeros((3, 4, 3), np.uint8)
+    assert reduced(small, 640) is small

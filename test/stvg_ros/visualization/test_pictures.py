@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stvg_lab.rendered.queries import scene_queries, scene_tube
+from stvg_lab.rendered.render import render
+from stvg_lab.rendered.scene import Scene
+from stvg_ros.io.video import read_video
+from stvg_ros.types import Clip, Evidence, Frame, Query, Status, Tube, TubeBox
+from stvg_ros.visualization.contact_sheet import WIDTH_PX, contact_sheet, heat_at, outcome
+from stvg_ros.visualization.drawing import PREDICTED, annotate_frame, draw_box, overlay_heat
+from stvg_ros.visualization.movie import write_movie
+
+
+def example(seed: int = 7) -> tuple[Clip, Tube, Evidence, tuple[np.ndarray, np.ndarray]]:
+    scene = Scene.from_seed(seed, width=320, height=240)
+    asked = next(q for q in scene_queries(scene) if q.kind == "combined" and q.target is not None)
+    truth = scene_tube(scene, asked)
+    frames = tuple(Frame(int(s), render(scene, k), 640, 480) for k, s in enumerate(scene.stamps_ns))
+    boxes_px = truth.boxes_xyxy_px * 2
+    boxes = tuple(
+        TubeBox(int(s), tuple((b + 6).tolist()), 0.9)
+        for s, b in zip(truth.stamps_ns[3:], boxes_px[3:], strict=True)
+    )
+    tube = Tube(
+        Query(asked.text), Status.FOUND, boxes=boxes, start_ns=boxes[0].stamp_ns,
+        end_ns=boxes[-1].stamp_ns, confidence=0.87, consistency=0.71,
+    )  # fmt: skip
+    sampled = np.linspace(0, len(frames) - 1, 20).round().astype(int)
+    assert asked.target is not None
+    grid = np.zeros((20, 12, 16), np.float32)
+    for slot, index in enumerate(sampled):
+        x1, y1, x2, y2 = scene.boxes_xyxy_px[asked.target, index] / 20
+        ys, xs = np.mgrid[:12, :16] + 0.5
+        near = np.exp(-(((xs - (x1 + x2) / 2) / 1.2) ** 2) - ((ys - (y1 + y2) / 2) / 2) ** 2)
+        grid[slot] = near * (1.0 if truth.start_frame <= index < truth.end_frame else 0.25)
+    evidence = Evidence(
+        scene.stamps_ns[sampled], tuple((k,) for k in range(20)), grid, grid,
+        grid.max((1, 2)), {0: 1.0}, "newline",
+    )  # fmt: skip
+    return Clip(frames), tube, evidence, (truth.stamps_ns, boxes_px)
+
+
+def test_box_is_drawn_on_its_border_only() -> None:
+    image = np.zeros((100, 100, 3), np.uint8)
+    draw_box(image, (20, 30, 60, 80), color=PREDICTED, thickness_px=1)
+    assert image[30, 40].tolist() == list(PREDICTED)
+    assert image[50, 20].tolist() == list(PREDICTED)
+    assert not image[50, 40].any()
+    assert not image[90, 90].any()
+
+
+def test_boxes_at_the_border_and_labels_do_not_fail() -> None:
+    image = np.zeros((40, 60, 3), np.uint8)
+    draw_box(image, (-5, -5, 70, 50), "a label wider than the image")
+    assert image.any()
+
+
+def test_annotation_scales_boxes_to_the_stored_image() -> None:
+    frame = Frame(1, np.zeros((100, 100, 3), np.uint8), 400, 200)
+    tube = Tube(Query("x"), Status.FOUND, confidence=0.5)
+    image = annotate_frame(frame, tube, TubeBox(1, (80, 100, 320, 180), 1.0))
+    rows, columns = np.nonzero((image == PREDICTED).all(2))
+    assert (columns.min() <= 20, columns.max() >= 78, rows.max() >= 88) == (True, True, True)
+    assert not frame.image.any()
+    assert not annotate_frame(frame, tube, None).any()
+
+
+def test_heat_is_clear_where_low_and_warm_where_high() -> None:
+    image = np.full((40, 80, 3), 100, np.uint8)
+    warm = overlay_heat(image, np.array([[0.0, 0.0, 0.0, 1.0]], np.float32))
+    assert np.array_equal(warm[:, :20], image[:, :20])
+    assert warm[20, 79, 0] > 150 > 100 > warm[20, 79, 2] - 100
+    assert np.array_equal(overlay_heat(image, np.full((2, 2), np.nan, np.float32)), image)
+
+
+def test_sheet_has_a_fixed_width_and_equal_calls_give_equal_pictures() -> None:
+    clip, tube, evidence, truth = example()
+    first = contact_sheet(clip, tube, evidence, truth=truth)
+    assert first.shape[1:] == (WIDTH_PX, 3)
+    assert first.dtype == np.uint8
+    assert np.array_equal(first, contact_sheet(clip, tube, evidence, truth=truth))
+    assert not np.array_equal(first, contact_sheet(clip, tube, evidence))
+
+
+def test_sheet_of_one_frame_without_an_answer() -> None:
+    clip = Clip((Frame(5, np.zeros((30, 40, 3), np.uint8), 40, 30),))
+    tube = Tube(Query("the person " * 40), Status.FAILED, error="no model; " * 30)
+    assert contact_sheet(clip, tube).shape[1] == WIDTH_PX
+    with pytest.raises(ValueError, match="frames: expected 1 or more, got 0"):
+        contact_sheet(clip, tube, frames=0)
+
+
+def test_outcome_in_words() -> None:
+    found = Tube(Query("x"), Status.FOUND, start_ns=2_000_000_000, end_ns=3_500_000_000)
+    assert outcome(found, 1_000_000_000) == "found from 1.0 s to 2.5 s, confidence 0.00"
+    missing = Tube(Query("x"), Status.NOT_FOUND, confidence=0.2)
+    assert outcome(missing, 0) == "not found, confidence 0.20"
+
+
+def test_heat_of_the_nearest_slot() -> None:
+    maps = np.stack([np.zeros((2, 2)), np.ones((2, 2))]).astype(np.float32)
+    evidence = Evidence(
+        np.array([0, 10, 20, 30]), ((0, 1), (2, 3)), maps, maps, np.zeros(4, np.float32), {}, ""
+    )
+    assert heat_at(evidence, 12).max() <= 0 < heat_at(evidence, 19).max()
+
+
+def test_movie_has_every_frame(tmp_path: Path) -> None:
+    clip, tube, _, _ = example()
+    assert write_movie(tmp_path / "a.mp4", clip, tube) == len(clip)
+    assert len(list(read_video(tmp_path / "a.mp4"))) == len(clip)

@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Random checkpoints of every family's real class, small enough for a test."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
+
+HIDDEN, PATCH = 32, 4
+WORDS = [
+    "You",
+    "are",
+    "helpful",
+    ".",
+    "?",
+    "\n",
+    ":",
+    "system",
+    "user",
+    "assistant",
+    "USER",
+    "ASSISTANT",
+    "Is",
+    "there",
+    "a",
+    "man",
+    "in",
+    "red",
+    "this",
+    "video",
+    "Describe",
+    "details",
+    "Yes",
+    "No",
+    "yes",
+    "no",
+    "YES",
+    "NO",
+    "<",
+    ">",
+    "seconds",
+    "Frame1",
+    "Frame2",
+    "Frame3",
+    "Frame4",
+    "Frame5",
+    "anything",
+]
+SPECIAL = [
+    "<|im_start|>",
+    "<|im_end|>",
+    "<|vision_start|>",
+    "<|vision_end|>",
+    "<|image_pad|>",
+    "<|video_pad|>",
+    "<image>",
+    "<video>",
+    "<img>",
+    "</img>",
+    "<IMG_CONTEXT>",
+    "<s>",
+]
+CHAT = (
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n"
+    "{% for c in m['content'] %}{% if c['type'] == 'video' %}VIDEO"
+    "{% else %}{{ c['text'] }}{% endif %}{% endfor %}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+VICUNA = (
+    "{% for m in messages %}{{ m['role'].upper() }}: {% for c in m['content'] %}"
+    "{% if c['type'] == 'video' %}<video>\n{% else %}{{ c['text'] }}{% endif %}{% endfor %} "
+    "{% endfor %}{% if add_generation_prompt %}ASSISTANT:{% endif %}"
+)
+VIDEO = {
+    "qwen2_vl": "<|vision_start|><|video_pad|><|vision_end|>",
+    "qwen2_5_vl": "<|vision_start|><|video_pad|><|vision_end|>",
+    "qwen3_vl": "<|vision_start|><|video_pad|><|vision_end|>",
+    "qwen3_vl_moe": "<|vision_start|><|video_pad|><|vision_end|>",
+    "llava_onevision": "<video>",
+    "video_llama_3": "<|video_pad|>\\n",
+    "internvl": "<video>\\n",
+}
+
+
+def build_tokenizer(kind: str) -> Any:
+    """One token a word; digits and strangers are [UNK]."""
+    vocabulary = {word: i for i, word in enumerate(dict.fromkeys(["[UNK]", *SPECIAL, *WORDS]))}
+    core = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    core.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(r"\n"), "isolated"),
+            pre_tokenizers.Split(Regex(r"[^\S\n]+"), "removed"),
+            pre_tokenizers.Split(Regex(r"[^\w\s]"), "isolated"),
+        ]
+    )
+    core.decoder = decoders.Fuse()
+    more = {}
+    if kind == "internvl":
+        more["extra_special_tokens"] = {
+            "start_image_token": "<img>",
+            "end_image_token": "</img>",
+            "context_image_token": "<IMG_CONTEXT>",
+            "video_token": "<video>",
+        }
+    tokenizer = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=core, unk_token="[UNK]", eos_token="<|im_end|>", **more
+    )
+    tokenizer.add_special_tokens({"additional_special_tokens": list(SPECIAL)} if not more else {})
+    if more:
+        tokenizer.add_tokens(list(SPECIAL), special_tokens=True)
+    tokenizer.chat_template = (
+        VICUNA if kind == "llava_next_video" else CHAT.replace("VIDEO", VIDEO[kind])
+    )
+    return tokenizer
+
+
+def config_of(kind: str, tokenizer: Any) -> Any:
+    """The family's own configuration class with small numbers."""
+
+    def token(name: str) -> int:
+        return int(tokenizer.convert_tokens_to_ids(name))
+
+    text: dict[str, Any] = {
+        "vocab_size": len(tokenizer),
+        "hidden_size": HIDDEN,
+        "intermediate_size": 48,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": 4096,
+        "pad_token_id": 0,
+        "bos_token_id": None,
+        "eos_token_id": token("<|im_end|>"),
+    }
+    if kind.startswith("qwen"):
+        text["rope_parameters"] = {
+            "rope_type": "default",
+            "rope_theta": 10000.0,
+            "mrope_section": [2, 1, 1],
+        }
+        ids = {
+            "image_token_id": token("<|image_pad|>"),
+            "video_token_id": token("<|video_pad|>"),
+            "vision_start_token_id": token("<|vision_start|>"),
+            "vision_end_token_id": token("<|vision_end|>"),
+        }
+        vision: dict[str, Any] = {
+            "depth": 2,
+            "num_heads": 2,
+            "patch_size": PATCH,
+            "temporal_patch_size": 2,
+            "spatial_merge_size": 2,
+        }
+        if kind == "qwen2_vl":
+            vision |= {"embed_dim": 16, "hidden_size": HIDDEN, "mlp_ratio": 2}
+            return transformers.Qwen2VLConfig(text_config=text, vision_config=vision, **ids)
+        vision |= {"hidden_size": 16, "intermediate_size": 24, "out_hidden_size": HIDDEN}
+        if kind == "qwen2_5_vl":
+            vision |= {"window_size": 16, "fullatt_block_indexes": [1], "tokens_per_second": 2}
+            return transformers.Qwen2_5_VLConfig(text_config=text, vision_config=vision, **ids)
+        text["head_dim"] = 8
+        vision |= {"num_position_embeddings": 64, "deepstack_visual_indexes": [0, 1]}
+        if kind == "qwen3_vl":
+            return transformers.Qwen3VLConfig(text_config=text, vision_config=vision, **ids)
+        text |= {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 24}
+        return transformers.Qwen3VLMoeConfig(text_config=text, vision_config=vision, **ids)
+    vision = {
+        "hidden_size": 16,
+        "intermediate_size": 24,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "patch_size": PATCH,
+        "image_size": 24,
+    }
+    if kind == "video_llama_3":
+        vision.pop("image_size")
+        return transformers.VideoLlama3Config(
+            text_config={"model_type": "qwen2", **text},
+            vision_config=vision,
+            image_token_id=token("<|image_pad|>"),
+            video_token_id=token("<|video_pad|>"),
+        )
+    if kind == "internvl":
+        vision |= {"image_size": [24, 24], "patch_size": [PATCH, PATCH]}
+        return transformers.InternVLConfig(
+            text_config={"model_type": "qwen2", **text},
+            vision_config=vision,
+            image_token_id=token("<IMG_CONTEXT>"),
+            image_seq_length=9,
+        )
+    if kind == "llava_onevision":
+        return transformers.LlavaOnevisionConfig(
+            text_config={"model_type": "qwen2", **text},
+            vision_config={"model_type": "siglip_vision_model", "vision_use_head": False, **vision},
+            image_token_index=token("<image>"),
+            video_token_index=token("<video>"),
+        )
+    return transformers.LlavaNextVideoConfig(
+        text_config={"model_type": "llama", **text},
+        vision_config={"model_type": "clip_vision_model", "projection_dim": 16, **vision},
+        image_token_index=token("<image>"),
+        video_token_index=token("<video>"),
+    )
+
+
+def save(kind: str, class_name: str, folder: Path) -> Path:
+    """A whole checkpoint in `folder`."""
+    torch.manual_seed(0)
+    tokenizer = build_tokenizer(kind)
+    model = getattr(transformers, class_name)(config_of(kind, tokenizer))
+    with torch.no_grad():  # the default weights are too small for attention to differ
+        for parameter in model.model.language_model.parameters():
+            if parameter.ndim > 1:
+                parameter.mul_(8)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    numbers: dict[str, Any] = {"patch_size": PATCH, "merge_size": 2, "temporal_patch_size": 2}
+    if kind.startswith("qwen"):
+        total = 6 if kind.startswith("qwen3") else 1
+        numbers["size"] = {"shortest_edge": 256 * total, "longest_edge": 400 * total}
+    elif kind == "video_llama_3":
+        numbers["size"] = {"shortest_edge": 256, "longest_edge": 2400}
+    elif kind == "llava_next_video":
+        numbers |= {"size": {"shortest_edge": 24}, "crop_size": {"height": 24, "width": 24}}
+        numbers["do_center_crop"] = True
+    else:
+        numbers["size"] = {"height": 24, "width": 24}
+    (folder / "preprocessor_config.json").write_text(json.dumps(numbers))
+    return folder
