@@ -21,7 +21,7 @@ _PATH = frozenset(
 )
 _TIMED = frozenset("before after until while when as whilst once".split())
 _EXCEPT = frozenset("but except excluding besides apart".split())
-_HERE = frozenset("here there back away gone".split())
+_HERE = frozenset("here there gone".split())
 
 Kind = Literal["attribute", "action"]
 
@@ -89,8 +89,12 @@ class _Scan:
         if token.tag in ("CONJ", "MARK") or token.word == "then":
             return self._coordinated(index)
         if token.word in _TIMED and self._clause_follows(index + 1):
-            self._begin(index, "action")
-            return index + 1
+            if self._kind != "action" or self._verb < 0:
+                self._begin(index, "action", verb=index)
+            return self._past_verb(index + 1)
+        if token.word == "about" and index + 1 < len(words) and words[index + 1].tag == "TO":
+            self._begin(index, "action", verb=index + 1)
+            return index + 3
         if token.tag == "PRON" and token.word in ("he", "she", "they", "it"):
             return self._verbal(index, index + 1) if self._verb_at(index + 1) else index + 1
         if token.tag == "NEG" and not self._verb_at(index + 1):
@@ -216,8 +220,6 @@ class _Scan:
         known = self._words[index].noun
         if known >= 0:
             return self._phrase.head if known < self._phrase.end else known
-        if self._kind == "action" and self._verb >= 0 and self._words[index].tag != "REL":
-            return self._phrase.head
         excepted = False
         for at in range(index - 1, self._phrase.end - 1, -1):
             token = self._words[at]
@@ -255,7 +257,9 @@ class _Scan:
         token = self._words[at]
         base = BASES.get(token.word, token.word)
         participle = not any(tag in _FINITE for tag in auxiliaries)
-        if base in STATIVE:
+        following = self._words[at + 1].tag if at + 1 < len(self._words) else ""
+        owns = token.word == "got" and not participle and following in ("DET", "ADJ", "NOUN")
+        if base in STATIVE or owns:
             return "attribute", False
         if token.tag == "PART" and static_participle(token.word):
             return "attribute", False

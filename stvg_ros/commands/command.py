@@ -7,6 +7,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, cast
 
+from stvg_ros.commands.lexicon import VEHICLES, singular
+
 Intent = Literal["find", "follow", "count", "describe", "exists", "watch", "other"]
 INTENTS: tuple[Intent, ...] = (
     "find",
@@ -125,20 +127,23 @@ class Command:
         """DSTH's Q_t: the noun with what it does, such as "the man who waves", or ""."""
         if not self.action:
             return ""
-        words = self.action.split(" ", 1)
-        first = words[0].lower()
-        noun = self.noun or "the one"
-        if first in _PRONOUNS:
+        first, _, rest = self.action.partition(" ")
+        pronoun, apostrophe, contracted = first.lower().partition("'")
+        noun = self.noun
+        if not noun:
             return self.action
-        if first in {"that", "which", "who"} or first.startswith("who'"):
-            rest = words[1] if len(words) > 1 else ""
-            contraction = {"who's": "is ", "who're": "are "}.get(first, "")
-            return f"{noun} who {contraction}{rest}".strip()
-        if first in _NO_CLAUSE:
+        if pronoun in ("he", "she", "it", "they"):
+            return self.action
+        acting = noun.split()[-1].lower()
+        who = "that" if acting in VEHICLES or singular(acting) in VEHICLES else "who"
+        if pronoun in ("that", "which", "who"):
+            verb = {"s": "is ", "re": "are "}.get(contracted, "") if apostrophe else ""
+            return f"{noun} {who} {verb}{rest}".strip()
+        if pronoun in _NO_CLAUSE:
             return f"{noun} {self.action}"
-        if first.endswith("ing") and len(first) > 4:
-            return f"{noun} who {'is' if self.number == 'one' else 'are'} {self.action}"
-        return f"{noun} who {self.action}"
+        if pronoun.endswith("ing") and len(pronoun) > 4:
+            return f"{noun} {who} {'is' if self.number == 'one' else 'are'} {self.action}"
+        return f"{noun} {who} {self.action}"
 
     def json(self) -> dict[str, object]:
         """The fields as JSON values, under the names of the command line."""
@@ -160,8 +165,7 @@ class Command:
         }
 
 
-_PRONOUNS = frozenset("he she it they".split())
-_NO_CLAUSE = frozenset("to before after while when as until".split())
+_NO_CLAUSE = frozenset("to before after while when as until about".split())
 
 
 def feature_json(feature: Feature) -> dict[str, object]:

@@ -71,6 +71,8 @@ def description(words: Sequence[Token]) -> Description:
     says what the target looks like, or to one that says what it does.
     """
     phrase = noun_phrase(words)
+    if _asks_for_object(words):
+        return Description("", joined(words[2:]), phrase.kind, "one", "", None)
     parts = clauses(words, phrase)
     looks = [i for i in range(phrase.end) if i not in phrase.prenominal]
     said = phrase.looks
@@ -89,6 +91,11 @@ def description(words: Sequence[Token]) -> Description:
         attribute = "" if action else attribute
     relation = _relation(words, parts, phrase)
     return Description(attribute, action, phrase.kind, phrase.number, denied, relation)
+
+
+def _asks_for_object(words: Sequence[Token]) -> bool:
+    """ "who does the cat bite": what the other one does to the target is all that is said."""
+    return len(words) > 2 and words[0].word in ("who", "whom", "what") and words[1].tag == "DO"
 
 
 def _text(words: Sequence[Token], indices: list[int]) -> str:

@@ -126,7 +126,7 @@ def _colours(words: Sequence[Token], start: int, end: int) -> tuple[str, ...]:
     result = []
     for index in range(start, end):
         word = words[index].word
-        if word in lexicon.COLOURS or word in lexicon.PATTERNS:
+        if word in lexicon.COLOURS:
             shade = words[index - 1].word if index > start else ""
             result.append(f"{shade} {word}" if shade in lexicon.COLOUR_SHADES else word)
     return tuple(result)
@@ -138,12 +138,13 @@ def _garments(words: Sequence[Token], taken: set[int]) -> Found:
         if index in taken:
             continue
         follows = words[index + 1].tag if index + 1 < len(words) else ""
-        if token.word in lexicon.GARMENTS and follows != "NOUN" and token.tag in ("NOUN", "PART"):
+        garment = {token.word, lexicon.singular(token.word)} & lexicon.GARMENTS
+        if garment and follows != "NOUN" and token.tag in ("NOUN", "PART"):
             start = _run(words, index, _OF_GARMENT)
-            name = token.word if token.word.endswith(("glasses", "s")) else token.word
+            pattern = [w.word for w in words[start:index] if w.word in lexicon.PATTERNS]
             colours = _colours(words, start, index)
             text = joined(words[start : index + 1])
-            found.append((list(range(start, index + 1)), Feature("garment", _name(name), text, colours)))
+            found.append((list(range(start, index + 1)), _garment(token.word, pattern, text, colours)))
         elif token.word in lexicon.COLOURS and index and follows not in ("NOUN", "ADJ", "CONJ"):
             # "in red", "dressed in red and black", "wearing red"
             start = _run(words, index + 1, lexicon.COLOURS | lexicon.COLOUR_SHADES | {"and"})
@@ -154,6 +155,12 @@ def _garments(words: Sequence[Token], taken: set[int]) -> Found:
                 span = list(range(start, index + 1))
                 found.append((span, Feature("garment", "clothes", text, colours)))
     return found
+
+
+def _garment(
+    word: str, pattern: list[str], text: str, colours: tuple[str, ...]
+) -> Feature:
+    return Feature("garment", " ".join([*pattern, _name(word)]), text, colours)
 
 
 def _name(garment: str) -> str:
@@ -253,7 +260,7 @@ def _places(words: Sequence[Token], taken: set[int]) -> Found:
     for index, token in enumerate(words):
         if index in taken or token.word not in _PLACES or index < 2:
             continue
-        start = index - 2
+        start = index - (3 if words[index - 1].word == "far" and index > 2 else 2)
         phrase = [t.word for t in words[start:index]]
         after = words[index + 1].word if index + 1 < len(words) else ""
         if phrase[0] in ("on", "in", "at", "to", "from") and phrase[1] == "the" and after != "of":

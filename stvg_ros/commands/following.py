@@ -13,7 +13,7 @@ from stvg_ros.commands.verbs import FORMS
 
 _CONNECTIVES = phrases.phrases(
     "and|then|and then|after that|and after that|afterwards|afterward|and afterwards|next|finally|"
-    "once found|and once found|once you find them|once you have found them|once you find him|"
+    "once found|and once found|once you have found the person|once you find them|once you have found them|once you find him|"
     "once you find her|once located|and once located|when you find them|when found|subsequently|"
     "and finally|and also|after finding them|upon finding them|once you locate them|"
     "once there|once you are there|when you get there|and once there|there|and there|"

@@ -20,6 +20,7 @@ _GROUPS = frozenset(
 _PART_OF_NP = frozenset("DET POSS NUM ORD ADJ NOUN OWNER".split())
 _QUESTIONS = frozenset("who what which whoever".split())
 # Adjectives that name a kind rather than looks: "an adult man".
+_ALL = frozenset("them they everybody everyone everything".split())
 _KINDS = frozenset("adult male female single other another".split())
 # Prenominal participles that are looks, or part of a compound.
 _NO_ACTION = frozenset(
@@ -58,7 +59,7 @@ def noun_phrase(words: Sequence[Token]) -> NounPhrase:
     if first.word in _QUESTIONS and (len(words) < 2 or words[1].tag != "NOUN"):
         kind = "the one" if first.word == "whoever" else "someone"
         return NounPhrase(1, 0, kind if first.word != "what" else "something", False, "one", ())
-    if first.word == "nobody" or (first.tag in ("PRON", "OBJ") and first.word != "everyone"):
+    if first.tag in ("PRON", "OBJ"):
         return _pronoun(words)
     return _phrase(words)
 
@@ -69,7 +70,7 @@ def _pronoun(words: Sequence[Token]) -> NounPhrase:
     if first.word in lexicon.INDEFINITE and len(words) > 1 and words[1].word == "else":
         end = 2
     described = first.word in lexicon.INDEFINITE or first.word in lexicon.SUBJECT_PRONOUNS
-    number: Literal["one", "all"] = "all" if first.word in ("them", "they", "everybody") else "one"
+    number: Literal["one", "all"] = "all" if first.word in _ALL else "one"
     return NounPhrase(end, 0, first.text, not described, number, ())
 
 
@@ -107,6 +108,8 @@ def _extent(words: Sequence[Token], start: int) -> int:
         seen_noun = end > start and words[end - 1].tag == "NOUN"
         if token.tag in _PART_OF_NP:
             if seen_noun and token.tag in ("DET", "POSS", "NUM", "ORD"):
+                break
+            if seen_noun and token.tag == "ADJ" and (after is None or after.tag != "NOUN"):
                 break
         elif token.tag in ("CONJ", "MARK", "ADV") and token.word in (
             *(("and", "or", ",") if not seen_noun else ()),

@@ -42,16 +42,18 @@ ADDRESS = phrases(
     "i would be grateful if you could|i would love you to|i need your help to|i have to|"
     "it would be great if you could|it would be nice if you could|i ask you to|i command you to|"
     "i need help to|i will need you to|i am asking you to|i hope you can",
+    "how are you|how are you doing|how are you today|if you can|if possible|if you do not mind|"
+    "if you please|if you would|nice to meet you|i hope you are well|when you can|"
     "help me|help me to|try to|try and|attempt to|go ahead and|your task is to|your job is to|"
     "your mission is to|let is|let us|make sure to|make sure you|be sure to|do me a favor and|"
     "do me a favour and|go and|come here and|come over here and|come and|get up and|start to|"
-    "be so kind as to|be so kind and|feel free to|proceed to|remember to|use your camera to|"
+    "be so kind as to|be so kind and|feel free to|remember to|use your camera to|"
     "use your camera and|use the camera to|look around and|take a look and|have a look and|"
-    "go out and|go there and|the task is to|here is what i need|could i ask you to|"
+    "i think|i believe|i guess|i think that|go out and|go there and|the task is to|here is what i need|could i ask you to|"
     "can i ask you to|may i ask you to|what i need is|i request that you|continue to",
 )
 FIND = phrases(
-    "find|find me|find out|locate|look for|look at|look out for|search for|search|seek|seek out|"
+    "find|find me|find out|bring me|locate|look for|look at|look out for|search for|search|seek|seek out|"
     "spot|identify|detect|recognize|recognise|track down|show|show me|point at|point to|point out|"
     "point me to|bring me to|take me to|lead me to|guide me to|direct me to|escort me to|see|get|"
     "go to|go get|get me|get to|give me|pick out|pick|approach|reach|check on|hunt for|hunt down|"

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stvg_ros.commands.lexicon import DETERMINERS, FURNITURE, POSSESSIVES, ROOMS
+from stvg_ros.commands.lexicon import BE, DETERMINERS, FURNITURE, POSSESSIVES, ROOMS
 from stvg_ros.commands.tokens import Token, joined
 from stvg_ros.commands.verbs import BASES, FORMS, POSES
 
@@ -57,11 +57,12 @@ def taken_place(words: Sequence[Token]) -> tuple[list[Token], str]:
             sent = base not in ("walk", "go", "come", "run") or word in ("in", "inside", "within")
         else:
             sent = word in _AT and not (verbal and base in POSES | _LOOKING)
-        if not sent or (index and words[index - 1].word in ("not", "is")):
-            if not is_room(place):
-                continue
-        rest = [*words[:index], *words[end:]]
-        return rest, joined(place)
+        if not sent or (index and words[index - 1].word == "not"):
+            continue
+        begin = index
+        if index > 1 and words[index - 1].word in BE and words[index - 2].word in ("who", "that"):
+            begin = index - 2  # "the person who is in the kitchen"
+        return [*words[:begin], *words[end:]], joined(place)
     return list(words), ""
 
 

@@ -15,6 +15,19 @@ from stvg_ros.commands.places import place_at
 from stvg_ros.commands.tokens import Token, joined
 from stvg_ros.commands.verbs import BASES, FORMS
 
+_WANTED = {
+    "doing": "action",
+    "do": "action",
+    "up": "action",
+    "making": "gesture",
+    "gesturing": "gesture",
+    "wearing": "clothes",
+    "wear": "clothes",
+    "dressed": "clothes",
+    "look": "description",
+    "in": "pose",
+}
+_SUBJECTS = lexicon.BE | lexicon.DO | lexicon.DETERMINERS | lexicon.POSSESSIVES | lexicon.INDEFINITE
 _MOST_ORDERS = 6  # "robot, please go to ..., then find ...": prefixes in a row
 
 
@@ -62,6 +75,7 @@ def request(words: Sequence[Token]) -> Request:
         or _exists(words)
         or _simple(words)
         or _question(words)
+        or _order_inside(words)
         or _statement(words)
     )
     return replace(found, place=place or found.place)
@@ -76,6 +90,8 @@ def _without_address(words: Sequence[Token]) -> list[Token]:
     for _ in range(4 * _MOST_ORDERS):
         while rest and rest[0].text in ".,;:!?":
             rest = rest[1:]
+        if starts(rest, phrases.EXISTS):
+            break
         length = starts(rest, phrases.ADDRESS)
         if rest and rest[0].word in ("go", "come") and _ordered(rest[1:]):
             length = 1
@@ -327,7 +343,7 @@ def _describe(words: Sequence[Token]) -> Request | None:
         for width in (2, 1):
             info = phrases.INFO.get(" ".join(t.word for t in words[at : at + width]), "")
             after = words[at + width].word if at + width < len(words) else ""
-            if info and after in ("of", "from", "by", "for", "that", "is"):
+            if info and after in ("of", "from", "for"):
                 begin = at + width + 1
                 begin += words[begin : begin + 1] != [] and words[begin].word in ("of", "by")
                 body, then = split_following(words[begin:])
@@ -366,28 +382,22 @@ def _what_does(words: Sequence[Token]) -> Request | None:
     if at < 0 or (at and not starts(words, phrases.TELL_ME)):
         return None
     rest = [t for t in words[at + 1 :] if t.text not in "?."]
-    if len(rest) < 2:
+    if rest and rest[-1].word == "like":
+        rest.pop()
+    asked = _WANTED.get(rest[-1].word, "") if len(rest) > 2 else ""
+    if not asked:
         return None
-    pronoun_first = rest[0].word in (*lexicon.BE, *lexicon.DO, "kind", "sort", "colour", "color",
-                                     "clothes", "gesture", "pose", "type")
-    if not pronoun_first and words[at].word == "how":
-        return None
-    kinds = ("wearing", "wear", "doing", "do", "making", "look", "dressed", "holding", "up", "in")
-    last = rest[-1].word
-    asked = {"doing": "action", "do": "action", "making": "gesture", "wearing": "clothes",
-             "wear": "clothes", "dressed": "clothes", "look": "description", "holding": "action",
-             "up": "action"}.get(last, "")
-    if last not in kinds or not asked:
-        return None
-    what = rest[0].word
-    if what in phrases.INFO and what not in ("look",):
-        asked = phrases.INFO[what]
-    first = next((i for i, t in enumerate(rest) if t.word in (*lexicon.BE, *lexicon.DO)), 0)
-    subject = rest[first + 1 : -1] if pronoun_first else rest[:-1]
-    if subject and subject[-1].word in (*lexicon.BE, *lexicon.DO, "like"):
+    first = 0  # past "gesture" of "what gesture is", "kind of clothes" of "what kind of clothes"
+    while first < len(rest) - 2 and rest[first].word not in _SUBJECTS:
+        asked = phrases.INFO.get(rest[first].word, asked)
+        first += 1
+    inverted = rest[first].word in (*lexicon.BE, *lexicon.DO)
+    subject = rest[first + inverted : -1]
+    while subject and subject[-1].word in (*lexicon.BE, *lexicon.DO, "like", "currently"):
         subject = subject[:-1]
-    subject = [t for t in subject if t.word not in ("kind",)]
-    return Request("describe", subject, asked=asked) if subject else None
+    if not (inverted or at) or not _person_at(subject, 0):
+        return None
+    return Request("describe", subject, asked=asked)
 
 
 def _exists(words: Sequence[Token]) -> Request | None:
@@ -452,7 +462,7 @@ def _question(words: Sequence[Token]) -> Request | None:
         return Request("find", _which([t for t in words if t.text != "?"]))
     if first in ("who", "what", "whoever"):
         body, then = split_following([t for t in words if t.text != "?"])
-        return Request("find", _whom(body), then=then)
+        return Request("find", body, then=then, ordered=False)
     return None
 
 
@@ -498,9 +508,17 @@ def _which(words: list[Token]) -> list[Token]:
     return [*head, noun, *who, *words[at + 1 :]]
 
 
-def _whom(words: list[Token]) -> list[Token]:
-    """ "who is the cup next to" asks for what stands at the other side; it stays as it is."""
-    return words
+def _order_inside(words: Sequence[Token]) -> Request | None:
+    """ "I lost my friend so find the man in red": the order, where nobody is described before."""
+    for at in range(1, len(words) - 1):
+        if lexicon.is_person(words[at - 1].word) and words[at - 1].word != "friend":
+            return None
+        after = words[at + 1].word
+        begins = after in ("me", "for", *lexicon.DETERMINERS, *lexicon.INDEFINITE)
+        orders = words[at].word in ("find", "locate", "follow", "look", "search", "show", "track")
+        if orders and begins and words[at - 1].word not in ("to", "who", "that", "and"):
+            return request(words[at:])
+    return None
 
 
 def _statement(words: Sequence[Token]) -> Request:

@@ -38,7 +38,7 @@ _CLOSED = {
 _ORDER = (
     "NEG BE HAVE DO MODAL POSS DET NUM PRON OBJ REL CONJ SUB PREP ORD ADV ADJ".split()
 )  # the first class that holds the word
-_WORDS = {word: tag for tag in reversed(_ORDER) for word in _CLOSED[tag]}
+CLOSED_WORDS = {word: tag for tag in reversed(_ORDER) for word in _CLOSED[tag]}
 _NOMINAL = frozenset("DET POSS NUM ORD ADJ OWNER".split())  # a noun is still to come
 _AGENTS = frozenset("PRON NOUN REL".split())
 
@@ -78,7 +78,7 @@ def _tag(words: Sequence[Token], index: int, done: list[Token]) -> str:
     special = _ambiguous(word, before, after, words, index)
     if special:
         return special
-    closed = _WORDS.get(word)
+    closed = CLOSED_WORDS.get(word)
     if closed and not (closed == "ADJ" and word in FORMS):
         return _closed(word, closed, before, after, words, index)
     return _open(word, before, words, index, done)
@@ -88,7 +88,7 @@ def _nounish(word: str) -> bool:
     """Whether a word can begin or continue a noun phrase after a determiner."""
     if not word or word in ".,;:!?":
         return False
-    tag = _WORDS.get(word)
+    tag = CLOSED_WORDS.get(word)
     return tag in (None, "ADJ", "NUM", "ORD") and not (
         word in FORMS and FORMS[word] <= {"PAST", "PART"} and tag is None
     )
@@ -105,8 +105,8 @@ def _ambiguous(
         return "OWNER" if whose else "BE"
     if word == "that":
         relative = last in ("NOUN", "OBJ") or (before is not None and before.word == "one")
-        verbal = after in FORMS or _WORDS.get(after) in ("BE", "HAVE", "DO", "MODAL", "ADV", "NEG")
-        return "REL" if relative and (verbal or not after) else "DET"
+        verbal = after in FORMS or CLOSED_WORDS.get(after) in ("BE", "HAVE", "DO", "MODAL", "ADV", "NEG")
+        return "REL" if last == "NOUN" or relative and (verbal or not after) else "DET"
     if word == "her":
         return "POSS" if _nounish(after) else "OBJ"
     if word == "one":
@@ -115,6 +115,10 @@ def _ambiguous(
     if word == "to":
         base = "BASE" in FORMS.get(after, ()) or after in ("be", "have", "do")
         return "TO" if base and last not in ("BE",) and not _towards(after) else "PREP"
+    if word == "other" and after == "than":
+        return "PREP"
+    if word == "neither":
+        return "NEG" if last in ("BE", "REL", "HAVE", "MODAL") else "DET"
     if word in ("other", "same"):
         return "ADJ" if _nounish(after) else "NOUN"
     if word in ("last", "first", "next"):
@@ -133,6 +137,8 @@ def _towards(word: str) -> bool:
 
 
 def _side(word: str, last: str, after: str) -> str:
+    if word == "left" and last == "CONJ":
+        return "VERB"
     if word == "left" and last in ("REL", "PRON", "ADV", "NOUN", "HAVE") and last:
         noun_before = last == "NOUN" and not after
         return "ADV" if noun_before else ("VERB" if last != "HAVE" else "PART")
@@ -148,13 +154,17 @@ def _closed(
 ) -> str:
     last = before.tag if before else ""
     if tag == "ADJ":
+        further = words[index + 2].word if index + 2 < len(words) else ""
+        listed = after in ("and", ",") and CLOSED_WORDS.get(further) == "ADJ"
+        if listed and last in ("DET", "POSS", "ADJ", "NUM"):
+            return "ADJ"  # "a black and big dog"
         if _nounish(after) and not _verb_follows(words, index):
             return "ADJ"
         # "in red", "the old", "a blonde": the colour stands for the noun.
         return "NOUN" if last in ("PREP", "DET", "POSS", "ADJ", "CONJ") and last else "ADJ"
     if tag == "PREP" and word in lexicon.PARTICLES:
-        nominal = _nounish(after) or _WORDS.get(after) in ("DET", "POSS", "NUM", "OBJ", "ORD")
-        if not (nominal or _WORDS.get(after) in ("PREP", "PRON")):
+        nominal = _nounish(after) or CLOSED_WORDS.get(after) in ("DET", "POSS", "NUM", "OBJ", "ORD")
+        if not (nominal or CLOSED_WORDS.get(after) in ("PREP", "PRON")):
             return "ADV" if last in ("VERB", "BASE", "ING", "NOUN", "OBJ", "PART", "ADV") else "PREP"
     if tag in ("DO", "HAVE") and last == "TO":
         return "BASE"
@@ -171,8 +181,8 @@ def _verb_follows(words: Sequence[Token], index: int) -> bool:
     forms = FORMS.get(word, set())
     if word in lexicon.NOT_VERBS or lexicon.is_person(word) or word in lexicon.GARMENTS:
         return False
-    if "THIRD" in forms and BASES[word] not in MOSTLY_NOUN:
-        return True
+    if "THIRD" in forms:
+        return BASES[word] not in MOSTLY_NOUN or _object_follows(words, index + 1)
     if "ING" in forms:
         following = words[index + 2].word if index + 2 < len(words) else ""
         return not _noun_for_sure(following)
@@ -181,7 +191,7 @@ def _verb_follows(words: Sequence[Token], index: int) -> bool:
 
 def _noun_for_sure(word: str) -> bool:
     known = lexicon.is_animate(word) or word in lexicon.GARMENTS or word in lexicon.FURNITURE
-    return known or (_nounish(word) and word not in FORMS and _WORDS.get(word) is None)
+    return known or (_nounish(word) and word not in FORMS and CLOSED_WORDS.get(word) is None)
 
 
 def _open(
@@ -213,9 +223,22 @@ def _unknown(word: str, last: str, words: Sequence[Token], index: int) -> str:
         words[index + 1].word if index + 1 < len(words) else ""
     ):
         return "ADJ"
-    if word.endswith("s") and last == "REL" and not word.endswith("ss"):
-        return "VERB"
+    if word.endswith("s") and not word.endswith(("ss", "us")) and word not in lexicon.GARMENTS:
+        subject = last == "NOUN" and lexicon.is_animate(words[index - 1].word)
+        if last == "REL" or (subject and _verb_place(words, index)):
+            return "VERB"
+    plural = last == "NOUN" and lexicon.is_plural(words[index - 1].word)
+    if plural and lexicon.is_animate(words[index - 1].word) and not lexicon.is_plural(word):
+        return "BASE" if _verb_place(words, index) else "NOUN"
+    if last == "REL" and index >= 2 and words[index - 1].word in ("who", "that"):
+        return "BASE"
     return "NOUN"
+
+
+def _verb_place(words: Sequence[Token], index: int) -> bool:
+    """Whether what follows an unknown word fits a verb: its end, an adverb, an object."""
+    after = words[index + 1].word if index + 1 < len(words) else ""
+    return not after or after in ".,;:" or CLOSED_WORDS.get(after) in ("ADV", "PREP", "DET", "POSS")
 
 
 def _ing(last: str, words: Sequence[Token], index: int) -> str:
@@ -241,6 +264,9 @@ def _past(word: str, last: str, words: Sequence[Token], index: int, forms: set[s
         return "PART"
     if word in STATIC_PARTICIPLES or after == "by":
         return "PART"
+    state = [token.word for token in words[max(0, index - 3) : index - 1]]
+    if last == "NOUN" and state[:1] == ["with"] and state[-1:] and state[-1] in lexicon.POSSESSIVES:
+        return "ADJ"  # "with her arms crossed"
     if forms == {"PART"}:
         return "PART"
     return "VERB"
@@ -275,7 +301,7 @@ def _noun_of_compound(word: str, done: list[Token]) -> bool:
 
 def _object_follows(words: Sequence[Token], index: int) -> bool:
     after = words[index + 1].word if index + 1 < len(words) else ""
-    tag = _WORDS.get(after)
+    tag = CLOSED_WORDS.get(after)
     return tag in ("DET", "POSS", "OBJ", "ADV") or after in lexicon.PARTICLES | {"at", "to", "into"}
 
 
@@ -297,7 +323,7 @@ def _base(
         return "BASE"
     if last == "":
         after = words[index + 1].word if index + 1 < len(words) else ""
-        return "BASE" if _WORDS.get(after) in ("DET", "POSS", "OBJ", "PREP") or not after else "NOUN"
+        return "BASE" if CLOSED_WORDS.get(after) in ("DET", "POSS", "OBJ", "PREP") or not after else "NOUN"
     plural = any(
         token.tag == "NOUN" and lexicon.is_plural(token.word) for token in done
     ) or any(token.word in ("they", "people") for token in done)
@@ -310,7 +336,7 @@ def _base(
         return "BASE"
     if "PAST" in forms and last in ("REL", "PRON"):
         return "VERB"
-    known = _WORDS.get(word)
+    known = CLOSED_WORDS.get(word)
     if known == "ADJ":
         after = words[index + 1].word if index + 1 < len(words) else ""
         return "ADJ" if _nounish(after) else "NOUN"

@@ -12,7 +12,7 @@ from stvg_ros.commands import lexicon, phrases
 from stvg_ros.commands.command import Command, TimeSpan
 from stvg_ros.commands.description import Description, description
 from stvg_ros.commands.features import features
-from stvg_ros.commands.following import without_closing
+from stvg_ros.commands.following import without_closing, without_connective
 from stvg_ros.commands.language import language_of
 from stvg_ros.commands.places import taken_place
 from stvg_ros.commands.request import Request, request
@@ -21,7 +21,11 @@ from stvg_ros.commands.times import find_time
 from stvg_ros.commands.tokens import Token, cleaned, joined, tokens
 from stvg_ros.commands.verbs import FORMS
 
-_PRONOUNS = frozenset("him her them it".split())
+_PRONOUNS = frozenset("him her them it me us".split())
+_INTERJECTIONS = frozenset(
+    "yes no ok okay hello hi hey robot thanks thank you please bye goodbye stop sorry well".split()
+)
+_LOOSE: frozenset[str] = frozenset("and then that to from of at with".split())
 
 
 def unread(text: str, reader: str, problem: str, *problems: str) -> Command:
@@ -39,7 +43,7 @@ def understood(text: str, tagger: Tagger) -> Command:
     plain, problems = cleaned(text)
     words = tokens(plain)
     if not any(token.text not in ".,;:!?" for token in words):
-        return Command("other", "", reader=tagger.name, problems=(*problems, "No words to read."))
+        return Command("other", text.strip() or "?", reader=tagger.name, problems=(*problems, "No words to read."))
     language = language_of(plain)
     if language != "English":
         problem = f"The sentence is in {language}; only the model and the endpoint read it."
@@ -51,7 +55,7 @@ def understood(text: str, tagger: Tagger) -> Command:
     if asked.ordered and not place:
         body, place = taken_place(body)
     body = _trimmed(body, asked)
-    if not body:
+    if not body or _describes_nobody(asked, body):
         whole = joined(without_closing(words))
         problem = "Nobody to look for is described."
         then = ", ".join(asked.then) or ("" if place else whole)
@@ -61,6 +65,17 @@ def understood(text: str, tagger: Tagger) -> Command:
         )
     command = _command(asked, body, place, span, tagger)
     return replace(command, problems=(*problems, *command.problems))
+
+
+def _describes_nobody(asked: Request, body: list[Token]) -> bool:
+    """Whether a sentence without an order is none about what can be seen: "stop", "yes"."""
+    if asked.ordered or any(lexicon.is_animate(t.word) for t in body):
+        return False
+    said = [t.word for t in body]
+    orders = said[0] in phrases.ROBOT_VERBS and "BASE" in FORMS.get(said[0], ())
+    about_robot = any(word in ("you", "your", "yourself") for word in said)
+    clock = said[0] in ("what", "how") and any(word in phrases.TALK_NOUNS for word in said)
+    return orders or about_robot or clock or all(word in _INTERJECTIONS for word in said)
 
 
 def _of_sentences(words: Sequence[Token]) -> Request:
@@ -96,7 +111,7 @@ def _of_sentences(words: Sequence[Token]) -> Request:
         elif not chosen.words or (other.ordered and not chosen.ordered and _vague(chosen)):
             chosen = replace(other, place=other.place or chosen.place)
         elif first in phrases.ROBOT_VERBS or first in ("then", "afterwards", "once", "after"):
-            chosen = replace(chosen, then=[*chosen.then, joined(without_closing(sentence))])
+            chosen = replace(chosen, then=[*chosen.then, joined(without_connective(without_closing(sentence)))])
     return chosen
 
 
@@ -133,8 +148,9 @@ def _without_time(words: list[Token]) -> tuple[list[Token], TimeSpan | None]:
 
 def _trimmed(words: list[Token], asked: Request) -> list[Token]:
     """Without marks, joints and left-over verbs at both ends."""
-    loose = {"and", "then", "that", "to", "from", "of", "in", "at", "with", "me"}
-    while words and (words[-1].text in ".,;:!?" or words[-1].word in loose - {"me", "in"}):
+    questioned = bool(words) and words[0].word in ("who", "what")
+    loose = frozenset() if questioned else _LOOSE
+    while words and (words[-1].text in ".,;:!?" or words[-1].word in loose):
         words = words[:-1]
     while words and (words[0].text in ".,;:!?" or words[0].word in ("and", "then", "for", "of")):
         words = words[1:]

@@ -31,7 +31,33 @@ stomp stop straighten stretch stroke stroll strum struggle study stumble suck su
 swim swing swipe take talk tap taste teach tear tell think throw tickle tie tighten tip tiptoe toss
 touch tow train trip trot try tuck tug tumble turn twirl twist type unbutton unlock unpack untie
 unwrap use vacuum visit vomit wait wake walk wander want warm wash watch water wave weigh weep
-whisper whistle win wink wipe work worry wrap wrestle write yawn yell zip
+whisper whistle win wink wipe
+    alight amble announce applaud arrange babble bake bark blink boil boo browse chant chatter chirp click
+    crash collide crack curtsy dangle dial disembark dodge doze drift drill drown drum dunk elbow explore
+    faint fall film flex flirt float floss flop fry gargle glare glide glue gobble gossip grate graze
+    grill grind growl grumble hammer hatch haul heave hike hobble hoist honk hover howl huddle hum hurl
+    imitate injure inhale interview jab jostle jump knead knot lather leash linger loiter lug lunge
+    meditate meow mend moonwalk mourn narrate neigh nibble nudge orbit paddle parade park peek peep
+    peddle perch pile pirouette polish pounce prance preen pretend prune purr quarrel queue rake rap
+    refuel rehearse reverse rinse roam roar roast rock rotate salute saunter scamper scatter scold scowl
+    screw sculpt shampoo shimmy shiver shove shower shuffle shriek signal sketch skid skip slam slither
+    slouch slump slurp smash smear smirk smooch snatch snooze snorkel snowboard sob soar soak spar
+    spank sparkle splash sprinkle squint squirm stack stomp storm strap stride strip strut stuff suckle
+    sulk swallow swat swerve sled swirl tackle text thank tilt toast topple toss trample tremble trek
+    trim trudge tumble twerk twirl undress unload unscrew unwind usher vault volley wag waddle
+    wade wail waltz warn wash weld wheel whine whirl whip whisk wiggle wobble wriggle yank yodel zoom
+    juggle kayak jaywalk jiggle moo bleat cradle cuff curl dab dazzle deal decorate deflate detach dice
+    dismount drape dress duck dunk exhale fan fasten fence fetch fidget film fist flail flee flick
+    fling flutter forge freeze frolic fumble gape gesticulate grapple greet handcuff heat hiss hitch
+    hunch hunt hurdle inflate instruct jam jolt joke lasso latch lob lounge lurk mash massage mingle
+    mock motion mutter nest nuzzle operate pad perspire plait play plead plow plunge polish pop pout
+    preach prod propose punish pursue race raft rattle recoil refuse relax repeat retreat rummage
+    rustle scrape scribble scuffle scurry seesaw serenade shed shelter shield shiver shorten shrink
+    shuffle sift sing skim skip slash slump smack snarl sneak snip snuggle socialize spear squeal squirt
+    stab stalk steer sting stoop straddle strangle strike struggle stumble submerge suckle surrender swaddle
+    swap sweat swoop tangle tease teeter thread thrust thump tidy toddle towel trace trade trot tune
+    unfold untangle unveil unzip wager waggle wait wake wander weave wed whack wield wince
+     work worry wrap wrestle write yawn yell zip
     """.split()
 )
 # Verbs of looks and belonging: no action.
@@ -62,13 +88,16 @@ spin spun spun|spit spat spat|split split split|spread spread spread|stand stood
 steal stole stolen|sweep swept swept|swim swam swum|swing swung swung|take took taken|
 teach taught taught|tear tore torn|tell told told|think thought thought|throw threw thrown|
 wake woke woken|wear wore worn|weep wept wept|win won won|write wrote written|
-understand understood understood|wind wound wound
+understand understood understood|wind wound wound|
+strike struck struck|fall fell fallen|swell swelled swollen|freeze froze frozen|
+fling flung flung|flee fled fled|stride strode stridden|weave wove woven|thrust thrust thrust|
+sting stung stung|stick stuck stuck|shrink shrank shrunk|bind bound bound
 """
 _DOUBLING = frozenset(
     """
     beg bob can chat chop clap cut dig dip drag drop fan flap flip get grab grin grip hit hop hug
     jog knit let mop nap nod pat pet plug put rub run scrub set shop shrug shut sip sit skip slap
-    slip snap spin spit split squat stir stop strum swim tap tip trip trot tug win wrap zip ship
+    slip snap spin spit split squat stir stop strum swim tap tip trip trot tug win wrap zip ship drum hum sob rap wag hug lug spar flop strip jab swat strap strum whip trim
     """.split()
 )
 
