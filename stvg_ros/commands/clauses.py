@@ -12,16 +12,17 @@ from stvg_ros.commands import lexicon
 from stvg_ros.commands.noun_phrase import NounPhrase, static_participle
 from stvg_ros.commands.tokens import Token
 from stvg_ros.commands.verbs import BASES, HOLDING, POSES, STATIVE
+from stvg_ros.commands.wordlist import word_set
 
-_VERBAL = frozenset("VERB BASE ING PART BE HAVE DO MODAL".split())
-_FINITE = frozenset("VERB BASE BE HAVE DO MODAL".split())
-_GROUP = frozenset("BE HAVE DO MODAL NEG ADV TO".split())
-_PATH = frozenset(
-    "up down across into to along through towards toward out onto over past around from".split()
+_VERBAL = word_set("VERB BASE ING PART BE HAVE DO MODAL")
+_FINITE = word_set("VERB BASE BE HAVE DO MODAL")
+_GROUP = word_set("BE HAVE DO MODAL NEG ADV TO")
+_PATH = word_set(
+    "up down across into to along through towards toward out onto over past around from"
 )
-_TIMED = frozenset("before after until while when as whilst once".split())
-_EXCEPT = frozenset("but except excluding besides apart".split())
-_HERE = frozenset("here there gone".split())
+_TIMED = word_set("before after until while when as whilst once")
+_EXCEPT = word_set("but except excluding besides apart")
+_HERE = word_set("here there gone")
 
 Kind = Literal["attribute", "action"]
 
@@ -140,7 +141,7 @@ class _Scan:
         return group.end
 
     def _coordinated(self, index: int) -> int:
-        """ "and", "," or "then": a new stretch where a verb follows, the same one otherwise."""
+        """As in "and", "," or "then": a new stretch where a verb follows."""
         words = self._words
         after = index + 1
         while after < len(words) and (
@@ -209,9 +210,7 @@ class _Scan:
 
     def _close(self, end: int) -> None:
         if end > self._start:
-            clause = Clause(
-                self._kind, self._start, end, self._verb, self._negated, self._own
-            )
+            clause = Clause(self._kind, self._start, end, self._verb, self._negated, self._own)
             self._done.append(clause)
         self._start = end
 
@@ -283,7 +282,7 @@ class _Scan:
         return index < len(self._words) and self._words[index].tag in _VERBAL
 
     def _adverb_of_verb(self, index: int) -> bool:
-        """ "just left": the adverb belongs to the verb after it."""
+        """As in "just left": the adverb belongs to the verb after it."""
         return self._verb < 0 and self._verb_at(index + 1) and index > 0
 
     def _clause_follows(self, index: int) -> bool:

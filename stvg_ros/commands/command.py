@@ -5,9 +5,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, cast
+from typing import Literal
 
 from stvg_ros.commands.lexicon import VEHICLES, singular
+from stvg_ros.commands.wordlist import word_set
 
 Intent = Literal["find", "follow", "count", "describe", "exists", "watch", "other"]
 INTENTS: tuple[Intent, ...] = (
@@ -165,7 +166,7 @@ class Command:
         }
 
 
-_NO_CLAUSE = frozenset("to before after while when as until about".split())
+_NO_CLAUSE = word_set("to before after while when as until about")
 
 
 def feature_json(feature: Feature) -> dict[str, object]:
@@ -182,4 +183,4 @@ def feature_json(feature: Feature) -> dict[str, object]:
 
 def intent_of(text: str) -> Intent:
     """The intent of that name; "find" where there is none."""
-    return cast(Intent, text) if text in INTENTS else "find"
+    return next((intent for intent in INTENTS if intent == text), "find")

@@ -12,6 +12,7 @@ from stvg_ros.commands.clauses import Clause, clauses
 from stvg_ros.commands.command import Relation
 from stvg_ros.commands.noun_phrase import NounPhrase, noun_phrase
 from stvg_ros.commands.tokens import Token, joined
+from stvg_ros.commands.wordlist import word_set
 
 _RELATIONS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("to", "the", "left", "of"), "left of"),
@@ -48,8 +49,8 @@ _RELATIONS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("beneath",), "below"),
     (("underneath",), "below"),
 )
-_NOUNS = frozenset("DET POSS NUM ORD ADJ NOUN OBJ PRON".split())
-_WITHOUT = frozenset("without except excluding minus".split())
+_NOUNS = word_set("DET POSS NUM ORD ADJ NOUN OBJ PRON")
+_WITHOUT = word_set("without except excluding minus")
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def description(words: Sequence[Token]) -> Description:
 
 
 def _asks_for_object(words: Sequence[Token]) -> bool:
-    """ "who does the cat bite": what the other one does to the target is all that is said."""
+    """As in "who does the cat bite": what the other one does to the target is all that is said."""
     return len(words) > 2 and words[0].word in ("who", "whom", "what") and words[1].tag == "DO"
 
 
@@ -114,10 +115,10 @@ def _negated(words: Sequence[Token], parts: list[Clause], phrase: NounPhrase) ->
         if part.negated:
             if part.verb >= 0 and words[part.verb].tag not in ("BE", "HAVE"):
                 return joined(words[part.verb : part.end])
-            after = next(
+            denial = next(
                 (i for i in range(part.start, part.end) if words[i].tag == "NEG"), part.start
             )
-            return joined(words[after + 1 : part.end])
+            return joined(words[denial + 1 : part.end])
     for index in range(phrase.end, len(words)):
         word = words[index].word
         after = words[index + 1] if index + 1 < len(words) else None
@@ -147,9 +148,7 @@ def _end_of_noun(words: Sequence[Token], begin: int) -> int:
     return end
 
 
-def _relation(
-    words: Sequence[Token], parts: list[Clause], phrase: NounPhrase
-) -> Relation | None:
+def _relation(words: Sequence[Token], parts: list[Clause], phrase: NounPhrase) -> Relation | None:
     for part in parts:
         if part.kind != "attribute" or not part.own or part.negated:
             continue
@@ -166,6 +165,14 @@ def _relation(
     return None
 
 
+def relation_of(words: Sequence[Token]) -> Relation | None:
+    """The relation that tagged words begin with: "to the left of the door"."""
+    found = _relation_at(words, 0)
+    if found is None or found[0] >= len(words):
+        return None
+    return Relation(found[1], joined(words[found[0] :]), joined(words))
+
+
 def _relation_at(words: Sequence[Token], index: int) -> tuple[int, str] | None:
     for pattern, kind in _RELATIONS:
         here = tuple(token.word for token in words[index : index + len(pattern)])
@@ -174,9 +181,7 @@ def _relation_at(words: Sequence[Token], index: int) -> tuple[int, str] | None:
     return None
 
 
-def _end_of_relation(
-    words: Sequence[Token], parts: list[Clause], part: Clause, begin: int
-) -> int:
+def _end_of_relation(words: Sequence[Token], parts: list[Clause], part: Clause, begin: int) -> int:
     """To the end of the stretch, with the clauses about the other noun that follow it."""
     end = part.end
     for later in parts:

@@ -13,6 +13,7 @@ from stvg_ros.commands.description import Description
 from stvg_ros.commands.noun_phrase import noun_phrase
 from stvg_ros.commands.tokens import Token, joined
 from stvg_ros.commands.verbs import BASES
+from stvg_ros.commands.wordlist import word_set
 
 _GESTURES = {
     "wave": "wave",
@@ -26,7 +27,7 @@ _GESTURES = {
     "gesture": "gesture",
 }
 _LIMBS = {"arm": "arm", "arms": "arms", "hand": "hand", "hands": "hands", "leg": "leg"}
-_RAISING = frozenset("raise lift hold stretch put wave cross".split())
+_RAISING = word_set("raise lift hold stretch put wave cross")
 _POSES = {
     "sit": "sitting",
     "stand": "standing",
@@ -39,9 +40,9 @@ _POSES = {
     "seated": "sitting",
     "recline": "lying",
 }
-_MOVEMENTS = frozenset(
+_MOVEMENTS = word_set(
     "walk run jump go come move dance jog turn leave enter step approach climb crawl cross ride "
-    "fall hop leap skate swim arrive march stroll sit-down get depart exit return".split()
+    "fall hop leap skate swim arrive march stroll sit-down get depart exit return"
 )
 _DIRECTIONS = {
     "left": "left",
@@ -57,10 +58,18 @@ _DIRECTIONS = {
     "upstairs": "up",
     "downstairs": "down",
 }
-_PLACES = {"left": "left", "right": "right", "middle": "middle", "center": "middle",
-           "centre": "middle", "background": "background", "foreground": "foreground",
-           "front": "foreground", "back": "background"}
-_SILENT = frozenset("DET POSS CONJ MARK REL BE PREP OWNER TO ADV HAVE".split())
+_PLACES = {
+    "left": "left",
+    "right": "right",
+    "middle": "middle",
+    "center": "middle",
+    "centre": "middle",
+    "background": "background",
+    "foreground": "foreground",
+    "front": "foreground",
+    "back": "background",
+}
+_SILENT = word_set("DET POSS CONJ MARK REL BE PREP OWNER TO ADV HAVE")
 
 
 def features(words: Sequence[Token], parts: Description) -> tuple[Feature, ...]:
@@ -81,7 +90,9 @@ def features(words: Sequence[Token], parts: Description) -> tuple[Feature, ...]:
         for i in range(len(words))
         if i not in taken and i != phrase.head and words[i].tag not in (*_SILENT, "NUM", "NEG")
     ]
-    told = [words[i] for i in left if words[i].word not in ("wearing", "wears", "dressed", "number")]
+    told = [
+        words[i] for i in left if words[i].word not in ("wearing", "wears", "dressed", "number")
+    ]
     if told:
         found.append((len(words), Feature("words", joined(told), joined(told))))
     return tuple(feature for _, feature in sorted(found, key=lambda pair: pair[0]))
@@ -117,7 +128,10 @@ def _run(words: Sequence[Token], end: int, allowed: frozenset[str]) -> int:
 
 
 _OF_GARMENT = (
-    lexicon.COLOURS | lexicon.COLOUR_SHADES | lexicon.PATTERNS | {"and", "or", "long", "short"}
+    lexicon.COLOURS
+    | lexicon.COLOUR_SHADES
+    | lexicon.PATTERNS
+    | {"and", "or", "long", "short"}
     | {"big", "small", "new", "old", "thick", "woolen", "leather", "baseball", "sun", "high", ","}
 )
 
@@ -144,7 +158,9 @@ def _garments(words: Sequence[Token], taken: set[int]) -> Found:
             pattern = [w.word for w in words[start:index] if w.word in lexicon.PATTERNS]
             colours = _colours(words, start, index)
             text = joined(words[start : index + 1])
-            found.append((list(range(start, index + 1)), _garment(token.word, pattern, text, colours)))
+            found.append(
+                (list(range(start, index + 1)), _garment(token.word, pattern, text, colours))
+            )
         elif token.word in lexicon.COLOURS and index and follows not in ("NOUN", "ADJ", "CONJ"):
             # "in red", "dressed in red and black", "wearing red"
             start = _run(words, index + 1, lexicon.COLOURS | lexicon.COLOUR_SHADES | {"and"})
@@ -157,15 +173,26 @@ def _garments(words: Sequence[Token], taken: set[int]) -> Found:
     return found
 
 
-def _garment(
-    word: str, pattern: list[str], text: str, colours: tuple[str, ...]
-) -> Feature:
+def _garment(word: str, pattern: list[str], text: str, colours: tuple[str, ...]) -> Feature:
     return Feature("garment", " ".join([*pattern, _name(word)]), text, colours)
 
 
 def _name(garment: str) -> str:
-    plural = garment in ("trousers", "pants", "jeans", "shorts", "glasses", "sunglasses", "clothes",
-                         "goggles", "tights", "leggings", "overalls", "headphones", "pyjamas")
+    plural = garment in (
+        "trousers",
+        "pants",
+        "jeans",
+        "shorts",
+        "glasses",
+        "sunglasses",
+        "clothes",
+        "goggles",
+        "tights",
+        "leggings",
+        "overalls",
+        "headphones",
+        "pyjamas",
+    )
     return garment if plural else lexicon.singular(garment)
 
 
@@ -174,13 +201,28 @@ def _hair(words: Sequence[Token], taken: set[int]) -> Found:
     for index, token in enumerate(words):
         if index in taken:
             continue
-        if token.word in ("hair", "beard", "ponytail", "pigtails", "braid", "braids", "moustache",
-                          "mustache", "bangs", "ponytails", "bun", "curls"):
+        if token.word in (
+            "hair",
+            "beard",
+            "ponytail",
+            "pigtails",
+            "braid",
+            "braids",
+            "moustache",
+            "mustache",
+            "bangs",
+            "ponytails",
+            "bun",
+            "curls",
+        ):
             allowed = _OF_GARMENT | {"curly", "straight", "wavy", "dark", "grey"}
             start = _run(words, index, allowed)
             text = joined(words[start : index + 1])
-            shape = [w.word for w in words[start:index] if w.word in ("long", "short", "curly",
-                                                                      "straight", "wavy")]
+            shape = [
+                w.word
+                for w in words[start:index]
+                if w.word in ("long", "short", "curly", "straight", "wavy")
+            ]
             name = " ".join([*shape, token.word])
             span = list(range(start, index + 1))
             found.append((span, Feature("hair", name, text, _colours(words, start, index))))
@@ -213,7 +255,14 @@ def _gestures(words: Sequence[Token], taken: set[int]) -> Found:
             found.append((list(range(index, limb + 1)), Feature("gesture", name, text, (), side)))
         elif base in _GESTURES:
             end = index + 1
-            while end < len(words) and words[end].word in ("to", "at", "the", "left", "right", "up"):
+            while end < len(words) and words[end].word in (
+                "to",
+                "at",
+                "the",
+                "left",
+                "right",
+                "up",
+            ):
                 end += 1
             side = _side(words, index, end)
             end = end if side or "up" in [w.word for w in words[index:end]] else index + 1

@@ -10,10 +10,12 @@ from stvg_ros.commands import lexicon, phrases
 from stvg_ros.commands.phrases import starts
 from stvg_ros.commands.tokens import Token, joined
 from stvg_ros.commands.verbs import FORMS
+from stvg_ros.commands.wordlist import word_set
 
 _CONNECTIVES = phrases.phrases(
     "and|then|and then|after that|and after that|afterwards|afterward|and afterwards|next|finally|"
-    "once found|and once found|once you have found the person|once you find them|once you have found them|once you find him|"
+    "once found|and once found|once you have found the person|once you find them|"
+    "once you have found them|once you find him|"
     "once you find her|once located|and once located|when you find them|when found|subsequently|"
     "and finally|and also|after finding them|upon finding them|once you locate them|"
     "once there|once you are there|when you get there|and once there|there|and there|"
@@ -26,8 +28,10 @@ _CONNECTIVES = phrases.phrases(
     "and go ahead and|and would you|could you|and could you|and can you|then please|"
     "then could you|then proceed to|proceed to"
 )
-_BREAKS = frozenset(("and", "then", ",", ".", ";", ":", "once", "after", "when", "before", "to", "so"))
-_OBJECTS = frozenset("them him her me us it themselves".split())
+_BREAKS = frozenset(
+    ("and", "then", ",", ".", ";", ":", "once", "after", "when", "before", "to", "so")
+)
+_OBJECTS = word_set("them him her me us it themselves")
 
 
 def without_connective(words: Sequence[Token]) -> list[Token]:
@@ -72,13 +76,13 @@ def _is_order(before: Sequence[Token], rest: Sequence[Token]) -> bool:
     if after in _OBJECTS or first in phrases.STRONG_VERBS:
         return True
     plural = any(
-        lexicon.is_plural(t.word) and lexicon.moves(t.word) or t.word in ("they", "people")
+        (lexicon.is_plural(t.word) and lexicon.moves(t.word)) or t.word in ("they", "people")
         for t in before
     )
     modal = any(t.word in lexicon.MODALS | lexicon.DO | {"to"} for t in before[-6:])
     if modal or (plural and any("BASE" in FORMS.get(t.word, ()) for t in before)):
         return False
-    if first in lexicon.COLOURS or first in lexicon.GARMENTS and not after:
+    if first in lexicon.COLOURS or (first in lexicon.GARMENTS and not after):
         return False
     noun = before and before[-1].word in lexicon.ADJECTIVES  # "red and light ..."
     return not noun or after in ("the", "a", "an", "to", "back")
@@ -94,7 +98,8 @@ def without_closing(words: Sequence[Token]) -> list[Token]:
     for _ in range(6):
         while rest and rest[-1].text in ".,;:!?":
             rest.pop()
-        for phrase in phrases.CLOSING:
+        last = rest[-1].word if rest else ""
+        for phrase in phrases.CLOSING.by_last.get(last, ()):
             end = len(rest) - len(phrase)
             if end > 0 and tuple(t.word for t in rest[end:]) == phrase and not _needed(rest, end):
                 rest = rest[:end]
@@ -105,7 +110,7 @@ def without_closing(words: Sequence[Token]) -> list[Token]:
 
 
 def _needed(words: Sequence[Token], end: int) -> bool:
-    """ "who waits for me", "a moment from right now": not a closing."""
+    """As in "who waits for me", "a moment from right now": not a closing."""
     last = words[end].word
     if last == "for":
         return words[end - 1].word in FORMS and "BASE" not in FORMS[words[end - 1].word]

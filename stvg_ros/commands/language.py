@@ -7,6 +7,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from stvg_ros.commands.wordlist import word_set
+
 _WORDS = {
     "German": "der die das den dem des ein eine einen einem einer und ist sind nicht mit von zu "
     "auf im am bei sich ich wir mich mir bitte finde suche suchen folge folgen zeige zeig such "
@@ -37,16 +39,14 @@ _WORDS = {
     "wit draagt springt loopt staat zit keuken woonkamer slaapkamer hoeveel alstublieft niet aan "
     "ik je mij mensen jas zwaait",
 }
-_ENGLISH = frozenset(
-    """
+_ENGLISH = word_set("""
     the a an of to and is are in on at with for who that which where what how many find follow
     person people man woman boy girl child he she it him her his their them this these someone
     somebody anyone from me you your my please tell show look locate wearing one not any was were
     does do did by up down left right red blue green white black yellow while then has have can
     could would adult kid lady guy there behind front next near by into out off as or but two
     three both robot t shirt shirt jacket waving standing sitting go take bring greet say count
-    """.split()
-)
+    """)
 _LISTS = {language: frozenset(words.split()) for language, words in _WORDS.items()}
 _LETTERS = re.compile(r"[^\W\d_]+")
 # Scripts that English is not written in, by the start of a letter's Unicode name.

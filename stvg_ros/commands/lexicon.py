@@ -4,25 +4,43 @@
 
 from __future__ import annotations
 
+from stvg_ros.commands.wordlist import word_set
 
-def _set(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-DETERMINERS = _set(
+DETERMINERS = word_set(
     "the a an this that these those some any another each every either neither no tbe such"
 )
-POSSESSIVES = _set("my your his her its our their")
-PREDETERMINERS = _set("all both half")
+POSSESSIVES = word_set("my your his her its our their")
+PREDETERMINERS = word_set("all both half")
 NUMBERS = {
     word: number
     for number, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
-        "fifteen sixteen seventeen eighteen nineteen twenty".split()
+        [
+            "zero",
+            "one",
+            "two",
+            "three",
+            "four",
+            "five",
+            "six",
+            "seven",
+            "eight",
+            "nine",
+            "ten",
+            "eleven",
+            "twelve",
+            "thirteen",
+            "fourteen",
+            "fifteen",
+            "sixteen",
+            "seventeen",
+            "eighteen",
+            "nineteen",
+            "twenty",
+        ]
     )
 } | {"thirty": 30, "forty": 40, "fifty": 50, "sixty": 60}
-ORDINALS = _set("first second third fourth fifth sixth last next other same only") | {"1st"}
-PREPOSITIONS = _set(
+ORDINALS = word_set("first second third fourth fifth sixth last next other same only") | {"1st"}
+PREPOSITIONS = word_set(
     """
     in on at of to from with without by for near behind between beside besides under underneath over
     above below beneath across along through into onto inside outside around round past towards
@@ -31,27 +49,27 @@ PREPOSITIONS = _set(
     """
 )
 # Prepositions that are adverbs or particles where no noun phrase follows.
-PARTICLES = _set(
+PARTICLES = word_set(
     "in on off up down out over around round past by through along across about inside outside "
     "behind under near"
 )
-SUBORDINATORS = _set("while when whenever whereas because although though if once whilst where")
-CONJUNCTIONS = _set("and or but nor")
-RELATIVES = _set("who that which whom whose")
-BE = _set("is are was were be been being am")
-HAVE = _set("has have had")
-DO = _set("do does did")
-MODALS = _set("can could will would shall should may might must")
-NEGATIONS = _set("not never")
-SUBJECT_PRONOUNS = _set("he she it they i you we")
-OBJECT_PRONOUNS = _set("him them me us himself herself itself themselves each-other")
-INDEFINITE = _set(
+SUBORDINATORS = word_set("while when whenever whereas because although though if once whilst where")
+CONJUNCTIONS = word_set("and or but nor")
+RELATIVES = word_set("who that which whom whose")
+BE = word_set("is are was were be been being am")
+HAVE = word_set("has have had")
+DO = word_set("do does did")
+MODALS = word_set("can could will would shall should may might must")
+NEGATIONS = word_set("not never")
+SUBJECT_PRONOUNS = word_set("he she it they i you we")
+OBJECT_PRONOUNS = word_set("him them me us himself herself itself themselves each-other")
+INDEFINITE = word_set(
     """
     someone somebody anyone anybody everyone everybody whoever whichever nobody no-one something
     anything everything noone
     """
 )
-ADVERBS = _set(
+ADVERBS = word_set(
     """
     again away back forward forwards backward backwards here there now then just still today
     together upstairs downstairs outdoors indoors outdoor indoor alone aside upward upwards downward
@@ -60,24 +78,24 @@ ADVERBS = _set(
     low sometimes maybe perhaps quite really already ago immediately first-of-all afterwards
     """
 )
-COLOURS = _set(
+COLOURS = word_set(
     """
     red blue green yellow black white orange gray grey brown pink purple violet beige tan navy
     turquoise gold golden silver cream khaki maroon burgundy teal cyan magenta olive lilac blond
     blonde brunette crimson scarlet indigo lavender
     """
 )
-COLOUR_SHADES = _set("dark light pale bright deep neon pastel navy sky rose")
-PATTERNS = _set(
+COLOUR_SHADES = word_set("dark light pale bright deep neon pastel navy sky rose")
+PATTERNS = word_set(
     "striped plaid checked checkered checkered dotted spotted floral flowered patterned camouflage "
     "denim leather woolen woollen knitted hooded sleeveless transparent colorful colourful"
 )
-SIZES = _set(
+SIZES = word_set(
     "tall short small big large little tiny huge giant thin slim fat chubby heavy skinny slender "
     "muscular stout plump obese lean-built tallest shortest smallest biggest largest"
 )
 ADJECTIVES = (
-    _set(
+    word_set(
         """
         young old elderly older younger middle-aged male female pregnant bald bearded blind happy
         sad angry smiling-faced tired drunk sick naked topless shirtless barefoot barefooted
@@ -119,7 +137,7 @@ businesswoman salesman saleswoman shopkeeper seller vendor butcher baker model b
 captain steward stewardess courier postman mailman delivery-man newcomer owner people folk crowd
 group team family class audience
 """
-PERSONS = _set(_PERSON)
+PERSONS = word_set(_PERSON)
 _PLURALS = {
     "men": "man",
     "women": "woman",
@@ -152,7 +170,7 @@ _PLURALS = {
     "puppies": "puppy",
     "ponies": "pony",
 }
-ANIMALS = _set(
+ANIMALS = word_set(
     """
     dog cat horse bird cow sheep goat pig animal puppy kitten rabbit hamster duck chicken bear lion
     tiger elephant monkey panda penguin turtle fish squirrel mouse rat fox wolf camel donkey pony
@@ -160,14 +178,14 @@ ANIMALS = _set(
     deer goose swan bull calf lamb doggy kitty pup squirrels
     """
 )
-VEHICLES = _set(
+VEHICLES = word_set(
     """
     car bus truck train bicycle bike motorcycle motorbike scooter van tractor taxi vehicle boat ship
     watercraft plane airplane aircraft helicopter robot drone skateboard tram ambulance kart
     forklift ball
     """
 )
-KIN = _set(
+KIN = word_set(
     """
     mother father mom mum mommy mummy dad daddy granny grandpa grandma grandfather grandmother son
     daughter brother sister uncle aunt cousin nephew niece wife husband boyfriend girlfriend friend
@@ -175,19 +193,19 @@ KIN = _set(
     children kid child baby family
     """
 )
-GARMENTS = _set(
+GARMENTS = word_set(
     """
-    shirt blouse sweater coat jacket hoodie dress skirt suit vest jumper pullover cardigan top tank
-    uniform robe gown kimono apron overall overalls trousers pants jeans shorts leggings tights
-    sock socks shoe shoes boot boots sneakers heels sandals slippers hat cap helmet beanie hood scarf
-    glove gloves tie bow belt glasses sunglasses goggles mask headphones earphones earring earrings
-    necklace bracelet watch ring backpack rucksack bag handbag purse suitcase swimsuit bikini
-    pyjamas pajamas raincoat waistcoat blazer polo tunic cloak poncho headscarf turban veil crown
-    clothes clothing outfit costume armband bandana turtleneck hoody tee sleeves sweatshirt
-    sweatpants tracksuit jersey bathrobe bib
+    shirt blouse sweater coat jacket hoodie dress skirt suit vest jumper pullover cardigan top
+    tank uniform robe gown kimono apron overall overalls trousers pants jeans shorts leggings
+    tights sock socks shoe shoes boot boots sneakers heels sandals slippers hat cap helmet
+    beanie hood scarf glove gloves tie bow belt glasses sunglasses goggles mask headphones
+    earphones earring earrings necklace bracelet watch ring backpack rucksack bag handbag purse
+    suitcase swimsuit bikini pyjamas pajamas raincoat waistcoat blazer polo tunic cloak poncho
+    headscarf turban veil crown clothes clothing outfit costume armband bandana turtleneck hoody
+    tee sleeves sweatshirt sweatpants tracksuit jersey bathrobe bib
     """
 ) | {"t shirt", "t shirts"}
-ROOMS = _set(
+ROOMS = word_set(
     """
     bedroom kitchen office bathroom hallway corridor garage lobby lounge study hall basement attic
     balcony terrace garden livingroom toilet restroom pantry cafeteria canteen classroom foyer
@@ -217,7 +235,7 @@ ROOMS = _set(
     "tv room",
     "room",
 }
-FURNITURE = _set(
+FURNITURE = word_set(
     """
     bed shelf trashbin dishwasher chairs pantry refrigerator fridge sink cabinet coatrack desk
     armchair lamp sofa couch bookshelf bookcase entrance exit table chair counter cupboard wardrobe
@@ -257,14 +275,14 @@ FURNITURE = _set(
     "house plant",
     "tv set",
 }
-NOT_VERBS = _set(
+NOT_VERBS = word_set(
     """
     morning evening building ceiling painting king string thing earring clothing wing sibling spring
     railing earrings something anything nothing everything during viking duckling darling pudding
     piping lightning hands feet keys bags glasses pants
     """
 )
-TEMPORAL = _set("second seconds minute minutes hour hours moment moments while bit day days")
+TEMPORAL = word_set("second seconds minute minutes hour hours moment moments while bit day days")
 
 
 def singular(noun: str) -> str:

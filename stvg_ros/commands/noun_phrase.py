@@ -11,22 +11,23 @@ from typing import Literal
 from stvg_ros.commands import lexicon
 from stvg_ros.commands.tokens import Token, joined
 from stvg_ros.commands.verbs import BASES, FORMS, STATIC_PARTICIPLES
+from stvg_ros.commands.wordlist import word_set
 
 # "one of the kids", "a group of people": the noun follows "of".
-_GROUPS = frozenset(
+_GROUPS = word_set(
     "one all both some any none each group groups couple pair crowd number lot lots bunch team row "
-    "line many most".split()
+    "line many most"
 )
-_PART_OF_NP = frozenset("DET POSS NUM ORD ADJ NOUN OWNER".split())
-_QUESTIONS = frozenset("who what which whoever".split())
+_PART_OF_NP = word_set("DET POSS NUM ORD ADJ NOUN OWNER")
+_QUESTIONS = word_set("who what which whoever")
 # Adjectives that name a kind rather than looks: "an adult man".
-_ALL = frozenset("them they everybody everyone everything".split())
-_KINDS = frozenset("adult male female single other another".split())
+_ALL = word_set("them they everybody everyone everything")
+_KINDS = word_set("adult male female single other another")
 # Prenominal participles that are looks, or part of a compound.
-_NO_ACTION = frozenset(
+_NO_ACTION = word_set(
     "missing charming interesting amazing striking outstanding matching remaining living leading "
     "wedding shopping parking swimming sleeping-bag dining washing boxing dressing baking bowling "
-    "fishing hiking skiing building wearing holding carrying having".split()
+    "fishing hiking skiing building wearing holding carrying having"
 )
 
 
@@ -87,7 +88,9 @@ def _phrase(words: Sequence[Token]) -> NounPhrase:
     if head < 0:
         return NounPhrase(0, -1, "", False, "one", ())
     prenominal = tuple(
-        i for i in range(begin, head) if words[i].tag == "ADJ" and _acts(words[i].word, words[i + 1])
+        i
+        for i in range(begin, head)
+        if words[i].tag == "ADJ" and _acts(words[i].word, words[i + 1])
     )
     return NounPhrase(
         end,

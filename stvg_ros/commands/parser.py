@@ -16,6 +16,7 @@ from stvg_ros.commands.phrases import NAMES
 from stvg_ros.commands.tagging import CLOSED_WORDS, LexiconTagger
 from stvg_ros.commands.tokens import Token
 from stvg_ros.commands.verbs import FORMS
+from stvg_ros.commands.wordlist import word_set
 from stvg_ros.errors import ConfigError
 
 # Packages with an English pipeline that pip can install; the first that is there is used.
@@ -41,7 +42,7 @@ _TAGS = {
     "RBR": "ADV",
     "RP": "ADV",
 }
-_NOUN_FOLLOWS = frozenset("DET POSS NUM ORD OWNER".split())
+_NOUN_FOLLOWS = word_set("DET POSS NUM ORD OWNER")
 
 
 def installed_pipeline() -> str:

@@ -7,22 +7,41 @@ Contractions are in full, as in `Token.word`: "let's" is "let is", "I'd" is "i w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from stvg_ros.commands.tokens import Token
+from stvg_ros.commands.wordlist import word_set
 
 Phrase = tuple[str, ...]
 
 
-def phrases(*lines: str) -> tuple[Phrase, ...]:
-    """Phrases separated by "|", the longest first."""
+@dataclass(frozen=True)
+class Phrases:
+    """A set of phrases, found by their first or by their last word; the longest first."""
+
+    all: tuple[Phrase, ...]
+    by_first: Mapping[str, tuple[Phrase, ...]]
+    by_last: Mapping[str, tuple[Phrase, ...]]
+
+
+def phrases(*lines: str) -> Phrases:
+    """Phrases separated by "|"."""
     found = {tuple(phrase.split()) for line in lines for phrase in line.split("|")}
-    return tuple(sorted((p for p in found if p), key=lambda p: (-len(p), p)))
+    ordered = tuple(sorted((p for p in found if p), key=lambda p: (-len(p), p)))
+    first: dict[str, tuple[Phrase, ...]] = {}
+    last: dict[str, tuple[Phrase, ...]] = {}
+    for phrase in ordered:
+        first[phrase[0]] = (*first.get(phrase[0], ()), phrase)
+        last[phrase[-1]] = (*last.get(phrase[-1], ()), phrase)
+    return Phrases(ordered, first, last)
 
 
-def starts(words: Sequence[Token], options: Iterable[Phrase], at: int = 0) -> int:
-    """Length of the first phrase that stands at an index; 0 where none does."""
-    for phrase in options:
+def starts(words: Sequence[Token], options: Phrases, at: int = 0) -> int:
+    """Length of the longest phrase that stands at an index; 0 where none does."""
+    if at >= len(words):
+        return 0
+    for phrase in options.by_first.get(words[at].word, ()):
         if tuple(token.word for token in words[at : at + len(phrase)]) == phrase:
             return len(phrase)
     return 0
@@ -42,18 +61,21 @@ ADDRESS = phrases(
     "i would be grateful if you could|i would love you to|i need your help to|i have to|"
     "it would be great if you could|it would be nice if you could|i ask you to|i command you to|"
     "i need help to|i will need you to|i am asking you to|i hope you can",
-    "how are you|how are you doing|how are you today|if you can|if possible|if you do not mind|"
+    "how are you|how are you doing|how are you today|if you can|if possible|"
+    "if you do not mind|"
     "if you please|if you would|nice to meet you|i hope you are well|when you can|"
     "help me|help me to|try to|try and|attempt to|go ahead and|your task is to|your job is to|"
     "your mission is to|let is|let us|make sure to|make sure you|be sure to|do me a favor and|"
     "do me a favour and|go and|come here and|come over here and|come and|get up and|start to|"
     "be so kind as to|be so kind and|feel free to|remember to|use your camera to|"
     "use your camera and|use the camera to|look around and|take a look and|have a look and|"
-    "i think|i believe|i guess|i think that|go out and|go there and|the task is to|here is what i need|could i ask you to|"
+    "i think|i believe|i guess|i think that|"
+    "go out and|go there and|the task is to|here is what i need|could i ask you to|"
     "can i ask you to|may i ask you to|what i need is|i request that you|continue to",
 )
 FIND = phrases(
-    "find|find me|find out|bring me|locate|look for|look at|look out for|search for|search|seek|seek out|"
+    "find|find me|find out|bring me|"
+    "locate|look for|look at|look out for|search for|search|seek|seek out|"
     "spot|identify|detect|recognize|recognise|track down|show|show me|point at|point to|point out|"
     "point me to|bring me to|take me to|lead me to|guide me to|direct me to|escort me to|see|get|"
     "go to|go get|get me|get to|give me|pick out|pick|approach|reach|check on|hunt for|hunt down|"
@@ -94,11 +116,37 @@ MEET = phrases("meet|meet with|meet up with|call|phone|meeting")
 GO = phrases(
     *(
         f"{verb} {way}"
-        for verb in (
-            "go|navigate|head|move|drive|walk|travel|proceed|come|get|make your way|run|advance|"
-            "go over|head over|move over|go back|head back|go on over|go down|go up|make your way "
-            "over|find your way|go on|return|relocate|go straight|roll|transit"
-        ).split("|")
+        for verb in [
+            "go",
+            "navigate",
+            "head",
+            "move",
+            "drive",
+            "walk",
+            "travel",
+            "proceed",
+            "come",
+            "get",
+            "make your way",
+            "run",
+            "advance",
+            "go over",
+            "head over",
+            "move over",
+            "go back",
+            "head back",
+            "go on over",
+            "go down",
+            "go up",
+            "make your way over",
+            "find your way",
+            "go on",
+            "return",
+            "relocate",
+            "go straight",
+            "roll",
+            "transit",
+        ]
         for way in ("to", "into", "toward", "towards", "inside", "in", "in to", "over to")
     ),
     "enter|visit|reach|approach|go|once you are in|once you are at|when you are in|"
@@ -122,10 +170,25 @@ HOW_MANY = phrases(
 WATCH = phrases(
     *(
         f"{tell} {when}"
-        for tell in (
-            "tell me|let me know|alert me|notify me|warn me|inform me|tell us|signal me|ping me|"
-            "call me|wake me|shout|report|remind me|give me a sign|say something|message me"
-        ).split("|")
+        for tell in [
+            "tell me",
+            "let me know",
+            "alert me",
+            "notify me",
+            "warn me",
+            "inform me",
+            "tell us",
+            "signal me",
+            "ping me",
+            "call me",
+            "wake me",
+            "shout",
+            "report",
+            "remind me",
+            "give me a sign",
+            "say something",
+            "message me",
+        ]
         for when in ("when", "as soon as", "once", "whenever", "the moment", "every time")
     ),
     "let me know if|alert me if|notify me if|warn me if|inform me if|call me if|wait for|"
@@ -141,7 +204,8 @@ EXISTS = phrases(
     "see whether there is|look if there is|check for|let me know whether there is|verify that "
     "there is|verify whether there is|find out if there is|find out whether there is|"
     "does it look like there is|do we have|confirm whether there is|confirm that there is|"
-    "has there been|tell me if you see|tell me whether you see|check if you see|see if you can find|"
+    "has there been|"
+    "tell me if you see|tell me whether you see|check if you see|see if you can find|"
     "see if you can see|see if you can spot|check if you can see|do you happen to see"
 )
 EXISTS_WHO = phrases(
@@ -196,8 +260,7 @@ CLOSING = phrases(
     "that would be nice|if you see them|if you see him|if you see her"
 )
 # What a robot is told to do after it has found somebody.
-ROBOT_VERBS = frozenset(
-    """
+ROBOT_VERBS = word_set("""
     tell say answer ask greet salute introduce guide escort lead take follow accompany bring give
     deliver hand report describe count let inform return come go show help wait stop find locate
     look search navigate announce respond reply offer serve pass stay keep move walk drive welcome
@@ -205,17 +268,15 @@ ROBOT_VERBS = frozenset(
     direct share state mention relay speak talk track join ensure make then proceed head pick
     place put get fetch grab turn deal recite address resolve meet send notify alert warn identify
     determine check monitor engage approach record conduct attend
-    """.split()
-)
+    """)
 # Verbs that nobody in a picture is said to do in the base form beside a singular noun.
-STRONG_VERBS = frozenset(
+STRONG_VERBS = word_set(
     "tell say answer ask greet salute introduce inform let report respond describe guide escort "
-    "announce notify explain provide share assist relay state".split()
+    "announce notify explain provide share assist relay state"
 )
-TALK_BEGINS = frozenset("what something about your that how a an which who when where some".split())
-TALK_NOUNS = frozenset("time day date joke weather name country affiliation story week".split())
-NAMES = frozenset(
-    """
+TALK_BEGINS = word_set("what something about your that how a an which who when where some")
+TALK_NOUNS = word_set("time day date joke weather name country affiliation story week")
+NAMES = word_set("""
     adel angel axel charlie jane jules morgan paris robin simone alex sam max anna john james robert
     michael william david richard joseph thomas mary patricia jennifer linda elizabeth barbara susan
     jessica sarah karen lisa nancy emma olivia noah liam sophia lucas leo mia paul peter mark george
@@ -223,5 +284,4 @@ NAMES = frozenset(
     leon marie nina oscar oliver tom tim ben chris pat skyler taylor jordan casey riley jamie
     ana carlos maria jose juan luis pedro pepper amelia benjamin emily ethan hannah isabella jacob
     joshua lily logan madison mason matthew samuel victoria
-    """.split()
-)
+    """)

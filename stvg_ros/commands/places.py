@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from stvg_ros.commands.lexicon import BE, DETERMINERS, FURNITURE, POSSESSIVES, ROOMS
 from stvg_ros.commands.tokens import Token, joined
 from stvg_ros.commands.verbs import BASES, FORMS, POSES
+from stvg_ros.commands.wordlist import word_set
 
-_INSIDE = frozenset("in inside within into".split())
-_AT = frozenset("at".split())
-_LOOKING = frozenset("look point stare gaze wave knock smile throw shout laugh arrive aim".split())
-_MODIFIERS = frozenset("big small large little old new main other upstairs downstairs".split())
+_INSIDE = word_set("in inside within into")
+_AT = word_set("at")
+_LOOKING = word_set("look point stare gaze wave knock smile throw shout laugh arrive aim")
+_MODIFIERS = word_set("big small large little old new main other upstairs downstairs")
 
 
 def place_at(words: Sequence[Token], index: int) -> int:
@@ -75,8 +76,42 @@ def _ends(words: Sequence[Token], end: int) -> bool:
         word in ".,;:!?"
         or word in FORMS
         or word
-        in (
-            "is are was were has have had who that which and or with wearing then from to in on at "
-            "but just two one a right now not does doing ago before after while when for"
-        ).split()
+        in [
+            "is",
+            "are",
+            "was",
+            "were",
+            "has",
+            "have",
+            "had",
+            "who",
+            "that",
+            "which",
+            "and",
+            "or",
+            "with",
+            "wearing",
+            "then",
+            "from",
+            "to",
+            "in",
+            "on",
+            "at",
+            "but",
+            "just",
+            "two",
+            "one",
+            "a",
+            "right",
+            "now",
+            "not",
+            "does",
+            "doing",
+            "ago",
+            "before",
+            "after",
+            "while",
+            "when",
+            "for",
+        ]
     )

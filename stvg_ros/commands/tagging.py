@@ -15,6 +15,7 @@ from typing import Protocol
 from stvg_ros.commands import lexicon
 from stvg_ros.commands.tokens import Token
 from stvg_ros.commands.verbs import BASES, FORMS, MOSTLY_NOUN, STATIC_PARTICIPLES
+from stvg_ros.commands.wordlist import word_set
 
 _CLOSED = {
     "DET": lexicon.DETERMINERS | lexicon.PREDETERMINERS,
@@ -35,12 +36,28 @@ _CLOSED = {
     "PREP": lexicon.PREPOSITIONS,
     "ADJ": lexicon.ADJECTIVES,
 }
-_ORDER = (
-    "NEG BE HAVE DO MODAL POSS DET NUM PRON OBJ REL CONJ SUB PREP ORD ADV ADJ".split()
-)  # the first class that holds the word
+_ORDER = [
+    "NEG",
+    "BE",
+    "HAVE",
+    "DO",
+    "MODAL",
+    "POSS",
+    "DET",
+    "NUM",
+    "PRON",
+    "OBJ",
+    "REL",
+    "CONJ",
+    "SUB",
+    "PREP",
+    "ORD",
+    "ADV",
+    "ADJ",
+]  # the first class that holds the word
 CLOSED_WORDS = {word: tag for tag in reversed(_ORDER) for word in _CLOSED[tag]}
-_NOMINAL = frozenset("DET POSS NUM ORD ADJ OWNER".split())  # a noun is still to come
-_AGENTS = frozenset("PRON NOUN REL".split())
+_NOMINAL = word_set("DET POSS NUM ORD ADJ OWNER")  # a noun is still to come
+_AGENTS = word_set("PRON NOUN REL")
 
 
 class Tagger(Protocol):
@@ -105,8 +122,15 @@ def _ambiguous(
         return "OWNER" if whose else "BE"
     if word == "that":
         relative = last in ("NOUN", "OBJ") or (before is not None and before.word == "one")
-        verbal = after in FORMS or CLOSED_WORDS.get(after) in ("BE", "HAVE", "DO", "MODAL", "ADV", "NEG")
-        return "REL" if last == "NOUN" or relative and (verbal or not after) else "DET"
+        verbal = after in FORMS or CLOSED_WORDS.get(after) in (
+            "BE",
+            "HAVE",
+            "DO",
+            "MODAL",
+            "ADV",
+            "NEG",
+        )
+        return "REL" if last == "NOUN" or (relative and (verbal or not after)) else "DET"
     if word == "her":
         return "POSS" if _nounish(after) else "OBJ"
     if word == "one":
@@ -165,7 +189,9 @@ def _closed(
     if tag == "PREP" and word in lexicon.PARTICLES:
         nominal = _nounish(after) or CLOSED_WORDS.get(after) in ("DET", "POSS", "NUM", "OBJ", "ORD")
         if not (nominal or CLOSED_WORDS.get(after) in ("PREP", "PRON")):
-            return "ADV" if last in ("VERB", "BASE", "ING", "NOUN", "OBJ", "PART", "ADV") else "PREP"
+            return (
+                "ADV" if last in ("VERB", "BASE", "ING", "NOUN", "OBJ", "PART", "ADV") else "PREP"
+            )
     if tag in ("DO", "HAVE") and last == "TO":
         return "BASE"
     if tag == "ADV" and last in ("DET", "POSS") and _nounish(after):
@@ -284,7 +310,9 @@ def _third(
     mostly_noun = BASES[word] in MOSTLY_NOUN
     if last == "CONJ":
         verbs = any(token.tag in ("VERB", "ING", "BE", "PART") for token in done)
-        return "VERB" if verbs and not (mostly_noun and not _object_follows(words, index)) else "NOUN"
+        return (
+            "VERB" if verbs and not (mostly_noun and not _object_follows(words, index)) else "NOUN"
+        )
     if last == "NOUN" and before is not None:
         if lexicon.moves(before.word) and not _noun_of_compound(before.word, done):
             return "VERB"
@@ -295,7 +323,7 @@ def _third(
 
 
 def _noun_of_compound(word: str, done: list[Token]) -> bool:
-    """ "with a toy car ...": such a noun after a preposition is no subject of its own."""
+    """As in "with a toy car ...": such a noun after a preposition is no subject of its own."""
     return not lexicon.is_animate(word) and any(token.tag == "PREP" for token in done[-4:])
 
 
@@ -323,15 +351,19 @@ def _base(
         return "BASE"
     if last == "":
         after = words[index + 1].word if index + 1 < len(words) else ""
-        return "BASE" if CLOSED_WORDS.get(after) in ("DET", "POSS", "OBJ", "PREP") or not after else "NOUN"
-    plural = any(
-        token.tag == "NOUN" and lexicon.is_plural(token.word) for token in done
-    ) or any(token.word in ("they", "people") for token in done)
+        return (
+            "BASE"
+            if CLOSED_WORDS.get(after) in ("DET", "POSS", "OBJ", "PREP") or not after
+            else "NOUN"
+        )
+    plural = any(token.tag == "NOUN" and lexicon.is_plural(token.word) for token in done) or any(
+        token.word in ("they", "people") for token in done
+    )
     if last in ("REL", "PRON") or (last == "ADV" and plural):
         return "BASE" if plural or done[-1].word in ("they", "you", "i", "we", "who") else "NOUN"
-    if last == "NOUN" and lexicon.is_plural(done[-1].word):
-        if lexicon.moves(done[-1].word) or word not in MOSTLY_NOUN:
-            return "BASE"
+    several = last == "NOUN" and lexicon.is_plural(done[-1].word)
+    if several and (lexicon.moves(done[-1].word) or word not in MOSTLY_NOUN):
+        return "BASE"
     if last == "CONJ" and any(token.tag == "BASE" for token in done):
         return "BASE"
     if "PAST" in forms and last in ("REL", "PRON"):

@@ -32,12 +32,15 @@ _FIXED = {
     ("at", "the", "moment"): (2.0, 0.0),
     ("currently",): (2.0, 0.0),
 }
+_STARTING: dict[str, list[tuple[tuple[str, ...], tuple[float, float]]]] = {}
+for _fixed in _FIXED.items():
+    _STARTING.setdefault(_fixed[0][0], []).append(_fixed)
 
 
 def find_time(words: Sequence[Token]) -> tuple[int, int, TimeSpan] | None:
     """The first time expression: its begin and end among the words, and the span."""
     for start in range(len(words)):
-        for fixed, (far_s, near_s) in _FIXED.items():
+        for fixed, (far_s, near_s) in _STARTING.get(words[start].word, ()):
             end = start + len(fixed)
             if tuple(token.word for token in words[start:end]) == fixed:
                 return start, end, TimeSpan(joined(words[start:end]), far_s, near_s)
@@ -93,14 +96,12 @@ def _ago(words: Sequence[Token], start: int) -> tuple[int, int, TimeSpan] | None
     if after not in (["ago"], ["earlier"], ["back"]):
         return None
     margin = max(_LEAST_MARGIN_S, seconds / 10)
-    span = TimeSpan(
-        joined(words[first : end + 1]), seconds + margin, max(0.0, seconds - margin)
-    )
+    span = TimeSpan(joined(words[first : end + 1]), seconds + margin, max(0.0, seconds - margin))
     return start, end + 1, span
 
 
 def _within(words: Sequence[Token], start: int) -> tuple[int, int, TimeSpan] | None:
-    """ "in the last ten seconds", "during the past minute", "for the last two minutes"."""
+    """As in "in the last ten seconds", "during the past minute", "for the last two minutes"."""
     at = start
     if words[at].word not in ("in", "within", "during", "over", "for"):
         return None

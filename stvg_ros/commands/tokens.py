@@ -9,8 +9,10 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-MOST_CHARACTERS = 1_000  # of a sentence; what follows is not read
-MOST_WORDS = 160
+from stvg_ros.commands.wordlist import word_set
+
+MOST_CHARACTERS = 800  # of a sentence; what follows is not read
+MOST_WORDS = 100
 
 # Chat templates mark roles and turns with such tokens; none may reach a model.
 _TEMPLATE = re.compile(
@@ -63,17 +65,38 @@ _WITHOUT_APOSTROPHE = {
     "youre": "you're",
     "theyre": "they're",
 }
-_HESITATIONS = frozenset("uh uhh um umm uhm er erm eh hmm hm mm ah äh ähm".split())
+_HESITATIONS = word_set("uh uhh um umm uhm er erm eh hmm hm mm ah äh ähm")
 _PARENTHETICAL = (("you", "know"), ("i", "mean"), ("sort", "of"), ("kind", "of"), ("like", ","))
 _JOINED = {("t", "shirt"), ("tee", "shirt"), ("t", "shirts"), ("tee", "shirts")}
 _DIGITS = {
     str(number): word
     for number, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
-        "fifteen sixteen seventeen eighteen nineteen twenty".split()
+        [
+            "zero",
+            "one",
+            "two",
+            "three",
+            "four",
+            "five",
+            "six",
+            "seven",
+            "eight",
+            "nine",
+            "ten",
+            "eleven",
+            "twelve",
+            "thirteen",
+            "fourteen",
+            "fifteen",
+            "sixteen",
+            "seventeen",
+            "eighteen",
+            "nineteen",
+            "twenty",
+        ]
     )
 } | {"30": "thirty", "40": "forty", "50": "fifty", "60": "sixty"}
-_DOUBLED = frozenset("had that very so bye go".split())  # words that may stand twice
+_DOUBLED = word_set("had that very so bye go")  # words that may stand twice
 
 
 @dataclass(frozen=True)
@@ -116,6 +139,8 @@ def cleaned(text: str) -> tuple[str, tuple[str, ...]]:
         after = plain[order.end() :].lstrip(" .,:;")
         plain = plain[: order.start()] if plain[: order.start()].strip(" .,;:!?") else after
         problems.append("An instruction to a language model was removed.")
+    if len(_WORD.findall(plain)) > MOST_WORDS:
+        problems.append(f"Only the first {MOST_WORDS} words were read.")
     return " ".join(plain.split()), tuple(problems)
 
 
@@ -172,7 +197,7 @@ def _without_hesitations(found: list[Token]) -> list[Token]:
     while index < len(found):
         pair = tuple(token.word for token in found[index : index + 2])
         spoken = pair in _PARENTHETICAL and (
-            index == 0 or result[-1:] and result[-1].word not in ("do", "a", "what", "that", "of")
+            index == 0 or (result[-1:] and result[-1].word not in ("do", "a", "what", "that", "of"))
         )
         if found[index].word in _HESITATIONS:
             index += 1

@@ -6,26 +6,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
 
 from stvg_ros.commands import lexicon, phrases
 from stvg_ros.commands.command import Command, TimeSpan
 from stvg_ros.commands.description import Description, description
 from stvg_ros.commands.features import features
 from stvg_ros.commands.following import without_closing, without_connective
+from stvg_ros.commands.intake import request
 from stvg_ros.commands.language import language_of
 from stvg_ros.commands.places import taken_place
-from stvg_ros.commands.request import Request, request
+from stvg_ros.commands.request import Request
 from stvg_ros.commands.tagging import Tagger
 from stvg_ros.commands.times import find_time
 from stvg_ros.commands.tokens import Token, cleaned, joined, tokens
 from stvg_ros.commands.verbs import FORMS
+from stvg_ros.commands.wordlist import word_set
 
-_PRONOUNS = frozenset("him her them it me us".split())
-_INTERJECTIONS = frozenset(
-    "yes no ok okay hello hi hey robot thanks thank you please bye goodbye stop sorry well".split()
+_PRONOUNS = word_set("him her them it me us")
+_INTERJECTIONS = word_set(
+    "yes no ok okay hello hi hey robot thanks thank you please bye goodbye stop sorry well"
 )
-_LOOSE: frozenset[str] = frozenset("and then that to from of at with".split())
+_MOST_MARKS = 80  # of a text without a word
+_LOOSE: frozenset[str] = word_set("and then that to from of at with")
 
 
 def unread(text: str, reader: str, problem: str, *problems: str) -> Command:
@@ -43,7 +45,12 @@ def understood(text: str, tagger: Tagger) -> Command:
     plain, problems = cleaned(text)
     words = tokens(plain)
     if not any(token.text not in ".,;:!?" for token in words):
-        return Command("other", text.strip() or "?", reader=tagger.name, problems=(*problems, "No words to read."))
+        return Command(
+            "other",
+            plain[:_MOST_MARKS] or "?",
+            reader=tagger.name,
+            problems=(*problems, "No words to read."),
+        )
     language = language_of(plain)
     if language != "English":
         problem = f"The sentence is in {language}; only the model and the endpoint read it."
@@ -60,7 +67,11 @@ def understood(text: str, tagger: Tagger) -> Command:
         problem = "Nobody to look for is described."
         then = ", ".join(asked.then) or ("" if place else whole)
         return Command(
-            "other", whole, place=place, then=then, reader=tagger.name,
+            "other",
+            whole,
+            place=place,
+            then=then,
+            reader=tagger.name,
             problems=(*problems, problem),
         )
     command = _command(asked, body, place, span, tagger)
@@ -111,22 +122,34 @@ def _of_sentences(words: Sequence[Token]) -> Request:
         elif not chosen.words or (other.ordered and not chosen.ordered and _vague(chosen)):
             chosen = replace(other, place=other.place or chosen.place)
         elif first in phrases.ROBOT_VERBS or first in ("then", "afterwards", "once", "after"):
-            chosen = replace(chosen, then=[*chosen.then, joined(without_connective(without_closing(sentence)))])
+            chosen = replace(
+                chosen, then=[*chosen.then, joined(without_connective(without_closing(sentence)))]
+            )
     return chosen
 
 
 def _vague(asked: Request) -> bool:
     """Whether a statement before the order describes nobody: "I have a task for you"."""
-    return not any(
-        lexicon.is_animate(t.word) or t.word in lexicon.INDEFINITE for t in asked.words
-    )
+    return not any(lexicon.is_animate(t.word) or t.word in lexicon.INDEFINITE for t in asked.words)
 
 
 def _courtesy(words: Sequence[Token]) -> bool:
     rest = without_closing([Token("x", "x"), *words])
     return len(rest) == 1 or [t.word for t in words] in (
-        ["hello"], ["hi"], ["hey"], ["robot"], ["hello", "robot"], ["hey", "robot"], ["ok"],
-        ["hi", "robot"], ["listen"], ["excuse", "me"], ["yes"], ["no"], ["well"], ["good", "morning"],
+        ["hello"],
+        ["hi"],
+        ["hey"],
+        ["robot"],
+        ["hello", "robot"],
+        ["hey", "robot"],
+        ["ok"],
+        ["hi", "robot"],
+        ["listen"],
+        ["excuse", "me"],
+        ["yes"],
+        ["no"],
+        ["well"],
+        ["good", "morning"],
     )
 
 
@@ -167,7 +190,7 @@ def _trimmed(words: list[Token], asked: Request) -> list[Token]:
 
 
 def _counted(words: list[Token]) -> list[Token]:
-    """ "people are wearing red" is "people wearing red": the verb belonged to the question."""
+    """As in "people are wearing red" is "people wearing red": the verb belonged to the question."""
     if words and words[-1].word in ("are", "is", "were", "there", "currently"):
         return _counted(words[:-1])
     for at in range(1, len(words) - 1):

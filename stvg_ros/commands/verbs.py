@@ -4,73 +4,72 @@
 
 from __future__ import annotations
 
+from stvg_ros.commands.wordlist import word_set
+
 # Verbs whose third person is rarely a plural noun.
-_PLAIN = frozenset(
-    """
-accelerate accept accompany adjust admire adopt answer approach argue arrange arrive ascend ask
-assemble avoid beckon become beg begin believe bend bite blow board bounce bow brake breathe bring
-bump burn buy call calm can caress carry catch change charge chase chat check cheer chew chop circle
-clap clean climb close coach collapse collect comb come comfort communicate conduct continue cook
-cough count cover crawl cross crouch cry cuddle cut cycle dance deliver depart descend dig dip dive
-do drag draw dribble drink drive drop dry dust eat embrace enter erase escape examine exercise exit
-explain fasten feed feel fetch fiddle fight fill find finish fix flap flip float fly fold follow
-forget frown gallop gather gaze gesture get giggle give glance go grab greet grip groom grow gulp
-hand hang happen hear help hide hit hold hop hug hurry ignore inspect inform interact introduce jog join
-juggle jump keep kick kiss kneel knit knock laugh launch lay lead lean leap learn leave lecture let
-lick lie lift light limp listen load lock look lose lower make march massage measure meet mix moan
-mop mount move mow mumble nap navigate nod notice observe offer open order overtake pace pack paddle
-paint pant pass pat pause pay pedal peel peer perform pet photograph pick piggyback pinch pitch
-place play plug pluck point poke pose pour practice practise pray preach prepare present press
-pretend proceed pull punch push put raise reach read ready receive recline recognize record release
-remove repair repeat replace reply rest retrieve return ride rise roll row rub run rush sail salute
-saw say scoop scramble scratch scream scroll scrub search see seem sell send serve set sew shake
-shave shine shoot shout shovel show shrug shut sigh sing sip sit skate skateboard skip slap sleep
-slice slide slip slow smell smile smoke snap sneak sneeze sniff snore speak spill spin spit split
-spray spread sprint squat squeeze stagger stamp stand stare start startle stay steal step stir
-stomp stop straighten stretch stroke stroll strum struggle study stumble suck surf sway sweat sweep
-swim swing swipe take talk tap taste teach tear tell think throw tickle tie tighten tip tiptoe toss
-touch tow train trip trot try tuck tug tumble turn twirl twist type unbutton unlock unpack untie
-unwrap use vacuum visit vomit wait wake walk wander want warm wash watch water wave weigh weep
-whisper whistle win wink wipe
-    alight amble announce applaud arrange babble bake bark blink boil boo browse chant chatter chirp click
-    crash collide crack curtsy dangle dial disembark dodge doze drift drill drown drum dunk elbow explore
-    faint fall film flex flirt float floss flop fry gargle glare glide glue gobble gossip grate graze
-    grill grind growl grumble hammer hatch haul heave hike hobble hoist honk hover howl huddle hum hurl
-    imitate injure inhale interview jab jostle jump knead knot lather leash linger loiter lug lunge
-    meditate meow mend moonwalk mourn narrate neigh nibble nudge orbit paddle parade park peek peep
-    peddle perch pile pirouette polish pounce prance preen pretend prune purr quarrel queue rake rap
-    refuel rehearse reverse rinse roam roar roast rock rotate salute saunter scamper scatter scold scowl
-    screw sculpt shampoo shimmy shiver shove shower shuffle shriek signal sketch skid skip slam slither
-    slouch slump slurp smash smear smirk smooch snatch snooze snorkel snowboard sob soar soak spar
-    spank sparkle splash sprinkle squint squirm stack stomp storm strap stride strip strut stuff suckle
-    sulk swallow swat swerve sled swirl tackle text thank tilt toast topple toss trample tremble trek
-    trim trudge tumble twerk twirl undress unload unscrew unwind usher vault volley wag waddle
-    wade wail waltz warn wash weld wheel whine whirl whip whisk wiggle wobble wriggle yank yodel zoom
-    juggle kayak jaywalk jiggle moo bleat cradle cuff curl dab dazzle deal decorate deflate detach dice
-    dismount drape dress duck dunk exhale fan fasten fence fetch fidget film fist flail flee flick
-    fling flutter forge freeze frolic fumble gape gesticulate grapple greet handcuff heat hiss hitch
-    hunch hunt hurdle inflate instruct jam jolt joke lasso latch lob lounge lurk mash massage mingle
-    mock motion mutter nest nuzzle operate pad perspire plait play plead plow plunge polish pop pout
-    preach prod propose punish pursue race raft rattle recoil refuse relax repeat retreat rummage
-    rustle scrape scribble scuffle scurry seesaw serenade shed shelter shield shiver shorten shrink
-    shuffle sift sing skim skip slash slump smack snarl sneak snip snuggle socialize spear squeal squirt
-    stab stalk steer sting stoop straddle strangle strike struggle stumble submerge suckle surrender swaddle
-    swap sweat swoop tangle tease teeter thread thrust thump tidy toddle towel trace trade trot tune
-    unfold untangle unveil unzip wager waggle wait wake wander weave wed whack wield wince
-     work worry wrap wrestle write yawn yell zip
-    """.split()
-)
+_PLAIN = word_set("""
+    accelerate accept accompany adjust admire adopt alight amble announce answer applaud
+    approach argue arrange arrive ascend ask assemble avoid babble bake bark beckon become beg
+    begin believe bend bite bleat blink blow board boil boo bounce bow brake breathe bring
+    browse bump burn buy call calm can caress carry catch change chant charge chase chat chatter
+    check cheer chew chirp chop circle clap clean click climb close coach collapse collect
+    collide comb come comfort communicate conduct continue cook cough count cover crack cradle
+    crash crawl cross crouch cry cuddle cuff curl curtsy cut cycle dab dance dangle dazzle deal
+    decorate deflate deliver depart descend detach dial dice dig dip disembark dismount dive do
+    dodge doze drag drape draw dress dribble drift drill drink drive drop drown drum dry duck
+    dunk dust eat elbow embrace enter erase escape examine exercise exhale exit explain explore
+    faint fall fan fasten feed feel fence fetch fiddle fidget fight fill film find finish fist
+    fix flail flap flee flex flick fling flip flirt float flop floss flutter fly fold follow
+    forge forget freeze frolic frown fry fumble gallop gape gargle gather gaze gesticulate
+    gesture get giggle give glance glare glide glue go gobble gossip grab grapple grate graze
+    greet grill grind grip groom grow growl grumble gulp hammer hand handcuff hang happen hatch
+    haul hear heat heave help hide hike hiss hit hitch hobble hoist hold honk hop hover howl
+    huddle hug hum hunch hunt hurdle hurl hurry ignore imitate inflate inform inhale injure
+    inspect instruct interact interview introduce jab jam jaywalk jiggle jog join joke jolt
+    jostle juggle jump kayak keep kick kiss knead kneel knit knock knot lasso latch lather laugh
+    launch lay lead lean leap learn leash leave lecture let lick lie lift light limp linger
+    listen load lob lock loiter look lose lounge lower lug lunge lurk make march mash massage
+    measure meditate meet mend meow mingle mix moan mock moo moonwalk mop motion mount mourn
+    move mow mumble mutter nap narrate navigate neigh nest nibble nod notice nudge nuzzle
+    observe offer open operate orbit order overtake pace pack pad paddle paint pant parade park
+    pass pat pause pay pedal peddle peek peel peep peer perch perform perspire pet photograph
+    pick piggyback pile pinch pirouette pitch place plait play plead plow pluck plug plunge
+    point poke polish pop pose pounce pour pout practice practise prance pray preach preen
+    prepare present press pretend proceed prod propose prune pull punch punish purr pursue push
+    put quarrel queue race raft raise rake rap rattle reach read ready receive recline recognize
+    recoil record refuel refuse rehearse relax release remove repair repeat replace reply rest
+    retreat retrieve return reverse ride rinse rise roam roar roast rock roll rotate row rub
+    rummage run rush rustle sail salute saunter saw say scamper scatter scold scoop scowl
+    scramble scrape scratch scream screw scribble scroll scrub scuffle sculpt scurry search see
+    seem seesaw sell send serenade serve set sew shake shampoo shave shed shelter shield shimmy
+    shine shiver shoot shorten shout shove shovel show shower shriek shrink shrug shuffle shut
+    sift sigh signal sing sip sit skate skateboard sketch skid skim skip slam slap slash sled
+    sleep slice slide slip slither slouch slow slump slurp smack smash smear smell smile smirk
+    smoke smooch snap snarl snatch sneak sneeze sniff snip snooze snore snorkel snowboard
+    snuggle soak soar sob socialize spank spar sparkle speak spear spill spin spit splash split
+    spray spread sprinkle sprint squat squeal squeeze squint squirm squirt stab stack stagger
+    stalk stamp stand stare start startle stay steal steer step sting stir stomp stoop stop
+    storm straddle straighten strangle strap stretch stride strike strip stroke stroll struggle
+    strum strut study stuff stumble submerge suck suckle sulk surf surrender swaddle swallow
+    swap swat sway sweat sweep swerve swim swing swipe swirl swoop tackle take talk tangle tap
+    taste teach tear tease teeter tell text thank think thread throw thrust thump tickle tidy
+    tie tighten tilt tip tiptoe toast toddle topple toss touch tow towel trace trade train
+    trample trek tremble trim trip trot trudge try tuck tug tumble tune turn twerk twirl twist
+    type unbutton undress unfold unload unlock unpack unscrew untangle untie unveil unwind
+    unwrap unzip use usher vacuum vault visit volley vomit waddle wade wag wager waggle wail
+    wait wake walk waltz wander want warm warn wash watch water wave weave wed weep weigh weld
+    whack wheel whine whip whirl whisk whisper whistle wield wiggle win wince wink wipe wobble
+    work worry wrap wrestle wriggle write yank yawn yell yodel zip zoom
+    """)
 # Verbs of looks and belonging: no action.
 _STATIVE = "wear have own contain resemble belong hold carry need know like love"
 # Third persons that are plural nouns at least as often.
-MOSTLY_NOUN = frozenset(
-    """
-    hand step train water pet tie ring roll type board bow box can light order present record row
-    set stamp coach tip brake comb cut drink face fly hook leave pack pass plug shave shovel slice
-    spray tap tear book button charge exit grip lift lock mount picture press sip start stop surf
-    switch wrap plant iron fish ski bat rest shop swing slide ride crowd group back
-    """.split()
-)
+MOSTLY_NOUN = word_set("""
+    back bat board book bow box brake button can charge coach comb crowd cut drink exit face
+    fish fly grip group hand hook iron leave lift light lock mount order pack pass pet picture
+    plant plug present press record rest ride ring roll row set shave shop shovel sip ski slice
+    slide spray stamp start step stop surf swing switch tap tear tie tip train type water wrap
+    """)
 _IRREGULAR = """
 become became become|begin began begun|bend bent bent|bite bit bitten|blow blew blown|
 bring brought brought|buy bought bought|catch caught caught|come came come|cut cut cut|
@@ -93,13 +92,12 @@ strike struck struck|fall fell fallen|swell swelled swollen|freeze froze frozen|
 fling flung flung|flee fled fled|stride strode stridden|weave wove woven|thrust thrust thrust|
 sting stung stung|stick stuck stuck|shrink shrank shrunk|bind bound bound
 """
-_DOUBLING = frozenset(
-    """
-    beg bob can chat chop clap cut dig dip drag drop fan flap flip get grab grin grip hit hop hug
-    jog knit let mop nap nod pat pet plug put rub run scrub set shop shrug shut sip sit skip slap
-    slip snap spin spit split squat stir stop strum swim tap tip trip trot tug win wrap zip ship drum hum sob rap wag hug lug spar flop strip jab swat strap strum whip trim
-    """.split()
-)
+_DOUBLING = word_set("""
+    beg bob can chat chop clap cut dig dip drag drop drum fan flap flip flop get grab grin grip
+    hit hop hug hum jab jog knit let lug mop nap nod pat pet plug put rap rub run scrub set ship
+    shop shrug shut sip sit skip slap slip snap sob spar spin spit split squat stir stop strap
+    strip strum swat swim tap tip trim trip trot tug wag whip win wrap zip
+    """)
 
 
 def _forms(base: str) -> tuple[str, str, str]:
@@ -151,15 +149,14 @@ def _all_forms() -> tuple[dict[str, set[str]], dict[str, str]]:
 
 FORMS, BASES = _all_forms()
 # Verbs of looks and belonging, by their base form.
-STATIVE = frozenset("wear have own contain resemble belong need know like love".split())
+STATIVE = word_set("wear have own contain resemble belong need know like love")
 # Static when a participle after the noun: "the man holding a cup who leaves".
-HOLDING = frozenset("hold carry".split())
-POSES = frozenset("sit stand lie kneel crouch squat lean recline".split())
+HOLDING = word_set("hold carry")
+POSES = word_set("sit stand lie kneel crouch squat lean recline")
 # Participles that describe looks: "dressed in black", "the seated man".
-STATIC_PARTICIPLES = frozenset(
-    """
-    dressed clad seated parked tied covered surrounded printed striped coloured colored called named
-    located masked bearded dyed braided shaved tattooed decorated painted wrapped worn equipped
-    filled made positioned situated bald-headed clothed attired armed hatted tucked rolled pierced
-    """.split()
-)
+STATIC_PARTICIPLES = word_set("""
+    armed attired bald-headed bearded braided called clad clothed colored coloured covered
+    decorated dressed dyed equipped filled hatted located made masked named painted parked
+    pierced positioned printed rolled seated shaved situated striped surrounded tattooed tied
+    tucked worn wrapped
+    """)

@@ -88,8 +88,18 @@ class Generator:
         draw = self._random
         if draw.random() < 0.4:
             text = draw.choice(
-                ["please {}", "could you please {}", "robot {}", "hey robot, {}", "{} please",
-                 "um {}", "okay robot please {}", "can you {}", "I want you to {}", "{}, thank you"]
+                [
+                    "please {}",
+                    "could you please {}",
+                    "robot {}",
+                    "hey robot, {}",
+                    "{} please",
+                    "um {}",
+                    "okay robot please {}",
+                    "can you {}",
+                    "I want you to {}",
+                    "{}, thank you",
+                ]
             ).format(text)
         if draw.random() < 0.3:
             words = text.split()
@@ -142,9 +152,7 @@ class Generator:
     def _find(self) -> Sentence:
         person, room, found = self._person(), self._one("room"), self._found()
         text = f"{self._one('find')} a {person} in the {room} and {found}"
-        return Sentence(
-            text, "find", f"a {person}", "", action_of(person), f"the {room}", (found,)
-        )
+        return Sentence(text, "find", f"a {person}", "", action_of(person), f"the {room}", (found,))
 
     def _meet(self) -> Sentence:
         name, room, found = self._one("name"), self._one("room"), self._found()
@@ -154,9 +162,7 @@ class Generator:
     def _count(self) -> Sentence:
         persons, room = self._one("gesture_persons", "pose_persons"), self._one("room")
         text = f"tell me how many {persons} are in the {room}"
-        return Sentence(
-            text, "count", persons, "", action_of(persons), f"the {room}", number="all"
-        )
+        return Sentence(text, "count", persons, "", action_of(persons), f"the {room}", number="all")
 
     def _count_clothes(self) -> Sentence:
         room, colour, garments = self._one("room"), self._one("colour"), self._one("garments")
