@@ -177,7 +177,7 @@ class _Scan:
             if self._kind == "action" and self._verb >= 0 and self._static_only(group):
                 self._begin(start, "attribute", group.verb, group.negated)
                 return group.end
-        if self._kind == "action" and self._verb >= 0:
+        if self._kind == "action" and self._verb >= 0 and not (finite and self._reduced()):
             return group.end  # "starts dancing", "watches the man leave"
         self._begin(start, group.kind, group.verb, group.negated, pose=group.pose and not finite)
         return group.end
@@ -272,6 +272,10 @@ class _Scan:
             still = after[0] in ("without", "up")
             return ("action" if still else "attribute"), True
         return "action", base in POSES
+
+    def _reduced(self) -> bool:
+        """Whether the stretch is a participle of the target: its main verb is still to come."""
+        return self._words[self._verb].tag in ("ING", "PART") and self._start == self._verb
 
     def _acted(self) -> bool:
         return self._kind == "action" and self._verb >= 0

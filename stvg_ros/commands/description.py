@@ -12,6 +12,7 @@ from stvg_ros.commands.clauses import Clause, clauses
 from stvg_ros.commands.command import Relation
 from stvg_ros.commands.noun_phrase import NounPhrase, noun_phrase
 from stvg_ros.commands.tokens import Token, joined
+from stvg_ros.commands.verbs import FORMS
 from stvg_ros.commands.wordlist import word_set
 
 _RELATIONS: tuple[tuple[tuple[str, ...], str], ...] = (
@@ -50,6 +51,14 @@ _RELATIONS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("underneath",), "below"),
 )
 _NOUNS = word_set("DET POSS NUM ORD ADJ NOUN OBJ PRON")
+_INVERSE = {
+    "left of": "right of",
+    "right of": "left of",
+    "in front of": "behind",
+    "behind": "in front of",
+    "above": "below",
+    "below": "above",
+}
 _WITHOUT = word_set("without except excluding minus")
 
 
@@ -90,13 +99,51 @@ def description(words: Sequence[Token]) -> Description:
     action = _text(words, doings)
     if phrase.head < 0:
         attribute = "" if action else attribute
-    relation = _relation(words, parts, phrase)
-    return Description(attribute, action, phrase.kind, phrase.number, denied, relation)
+    relation = _asked_relation(words) or _relation(words, parts, phrase)
+    number = phrase.number
+    if number == "all" and any(_singular_verb(words, part) for part in parts):
+        number = "one"  # "the adult women speaks": the verb knows better than the noun
+    return Description(attribute, action, phrase.kind, number, denied, relation)
+
+
+def _singular_verb(words: Sequence[Token], part: Clause) -> bool:
+    if not part.own or part.verb < 0:
+        return False
+    verb = words[part.verb]
+    return verb.tag == "VERB" and "THIRD" in FORMS.get(verb.word, ())
+
+
+def _asked_relation(words: Sequence[Token]) -> Relation | None:
+    """As in "who is the hamster in front of": the target is behind the hamster."""
+    if len(words) < 4 or words[0].word not in ("who", "what") or words[1].tag != "BE":
+        return None
+    end = 2
+    while end < len(words) and words[end].tag in ("DET", "POSS", "ADJ", "NOUN", "NUM"):
+        end += 1
+    for index in range(end, len(words)) if end > 2 else ():
+        found = _relation_at(words, index)
+        after = words[index + found[0]].tag if found and index + found[0] < len(words) else ""
+        if found and after not in _NOUNS:
+            other = joined(words[2:index])
+            text = joined(words[2 : index + found[0]])
+            return Relation(_INVERSE.get(found[1], found[1]), other, text)
+    return None
 
 
 def _asks_for_object(words: Sequence[Token]) -> bool:
     """As in "who does the cat bite": what the other one does to the target is all that is said."""
-    return len(words) > 2 and words[0].word in ("who", "whom", "what") and words[1].tag == "DO"
+    if len(words) < 3 or words[0].word not in ("who", "whom", "what"):
+        return False
+    asked = words[1].tag == "BE" and words[2].tag in ("DET", "POSS")
+    return words[1].tag == "DO" or (asked and _acts_at_end(words))
+
+
+def _acts_at_end(words: Sequence[Token]) -> bool:
+    """As in "who are the adults in black watching": a participle with no object."""
+    last = len(words) - 1
+    while last > 2 and words[last].tag in ("PREP", "ADV"):
+        last -= 1
+    return words[last].tag == "ING"
 
 
 def _text(words: Sequence[Token], indices: list[int]) -> str:
@@ -119,7 +166,10 @@ def _negated(words: Sequence[Token], parts: list[Clause], phrase: NounPhrase) ->
                 (i for i in range(part.start, part.end) if words[i].tag == "NEG"), part.start
             )
             return joined(words[denial + 1 : part.end])
+    own = {i for p in parts if p.own and p.kind == "attribute" for i in range(p.start, p.end)}
     for index in range(phrase.end, len(words)):
+        if index not in own:
+            continue
         word = words[index].word
         after = words[index + 1] if index + 1 < len(words) else None
         but = word == "but" and index == phrase.end and after is not None and after.tag in _NOUNS

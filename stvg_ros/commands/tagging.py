@@ -187,8 +187,9 @@ def _closed(
         # "in red", "the old", "a blonde": the colour stands for the noun.
         return "NOUN" if last in ("PREP", "DET", "POSS", "ADJ", "CONJ") and last else "ADJ"
     if tag == "PREP" and word in lexicon.PARTICLES:
-        nominal = _nounish(after) or CLOSED_WORDS.get(after) in ("DET", "POSS", "NUM", "OBJ", "ORD")
-        if not (nominal or CLOSED_WORDS.get(after) in ("PREP", "PRON")):
+        verb = "THIRD" in FORMS.get(after, ()) and BASES[after] not in MOSTLY_NOUN
+        opening = ("DET", "POSS", "NUM", "OBJ", "ORD", "PREP", "PRON")
+        if verb or not (_nounish(after) or CLOSED_WORDS.get(after) in opening):
             return (
                 "ADV" if last in ("VERB", "BASE", "ING", "NOUN", "OBJ", "PART", "ADV") else "PREP"
             )

@@ -29,7 +29,7 @@ _INJECTION = re.compile(
     r"the)\b|\balways (?:answer|say|reply)\b|\banswer (?:yes|no)\b",
     re.IGNORECASE,
 )
-_WORD = re.compile(r"[^\W_]+(?:['’.\-][^\W_]+)*|[.,;:!?]")
+_WORD = re.compile(r"[^\W_]+(?:['’.\-/][^\W_]+)*|[.,;:!?]")
 _CONTRACTION = re.compile(r"^(.+?)(n['’]t|['’](?:s|re|m|ve|ll|d))$", re.IGNORECASE)
 
 _FULL = {
