@@ -47,7 +47,7 @@ def test_failures_count_0_in_every_row() -> None:
     assert answer["m_vIoU"]["low"] <= answer["m_vIoU"]["mean"] <= answer["m_vIoU"]["high"]
     assert group["outcomes"] == {"found": 2, "failed": 1}
     assert group["latency_s"]["ground"]["median"] == pytest.approx(0.5)
-    assert group["latency_s"]["stage look"]["max"] == pytest.approx(0.6)
+    assert group["latency_s"]["stage forward pass"]["max"] == pytest.approx(0.6)
     assert group["images"] == {"dropped": 0, "read": 3}  # of one source
     assert (values["done"], values["planned"]) == (3, 9)
     assert values["failure_counts"] == {"NO_IMAGES": 1}

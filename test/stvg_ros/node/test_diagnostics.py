@@ -91,7 +91,7 @@ def test_the_workers_queue_answers_and_timings(health):
     found, values = h.next("worker")
     assert (found.level, found.message) == (DiagnosticStatus.OK, "ready")
     assert values["answers FOUND"] == "1"
-    assert values["last look [s]"] == "0.500"
+    assert values["last forward pass [s]"] == "0.500"
     h.s.toy.go.clear()
     for _ in range(3):
         h.s.client.commands.publish(String(data="the person"))
