@@ -266,7 +266,15 @@ class _Scan:
             return "action", base in POSES
         after = [t.word for t in self._words[at + 1 :]]
         if base in HOLDING:
-            path = base == "carry" and any(word in _PATH for word in after[:8])
+            object_end = next(
+                (
+                    i
+                    for i, t in enumerate(self._words[at + 1 :])
+                    if t.tag in ("REL", "CONJ", "MARK")
+                ),
+                len(after),
+            )
+            path = base == "carry" and any(word in _PATH for word in after[:object_end])
             return ("action" if path or self._acted() else "attribute"), False
         if base == "stand" and after[:1] and self._words[at + 1].tag == "PREP":
             still = after[0] in ("without", "up")

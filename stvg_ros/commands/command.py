@@ -7,7 +7,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from stvg_ros.commands.lexicon import VEHICLES, singular
+from stvg_ros.commands.lexicon import PREPOSITIONS, VEHICLES, is_animate, singular
+from stvg_ros.commands.verbs import FORMS
 from stvg_ros.commands.wordlist import word_set
 
 Intent = Literal["find", "follow", "count", "describe", "exists", "watch", "other"]
@@ -97,6 +98,8 @@ class Command:
         noun: The target's kind with its determiner, such as "the man".
         name: A person's name or a relative ("my mum"), by which nobody can be seen.
         features: Items that can be measured.
+        clause: The action as the reader worded it, with its subject, where it did.
+        refusal: Why pictures cannot answer the command; "" where they can.
         reader: Who read the sentence.
         problems: What went wrong, or was left out, one sentence each.
     """
@@ -115,6 +118,8 @@ class Command:
     noun: str = ""
     name: str = ""
     features: tuple[Feature, ...] = ()
+    clause: str = ""
+    refusal: str = ""
     reader: str = ""
     problems: tuple[str, ...] = field(default=())
 
@@ -126,8 +131,8 @@ class Command:
     @property
     def action_query(self) -> str:
         """DSTH's Q_t: the noun with what it does, such as "the man who waves", or ""."""
-        if not self.action:
-            return ""
+        if not self.action or self.clause:
+            return self.clause
         first, _, rest = self.action.partition(" ")
         pronoun, apostrophe, contracted = first.lower().partition("'")
         noun = self.noun
@@ -145,6 +150,23 @@ class Command:
         if pronoun.endswith("ing") and len(pronoun) > 4:
             return f"{noun} {who} {'is' if self.number == 'one' else 'are'} {self.action}"
         return f"{noun} {who} {self.action}"
+
+    @property
+    def negated_query(self) -> str:
+        """What the target must not be or do, as a description to ask about; or ""."""
+        if not self.negated:
+            return ""
+        first = self.negated.split()[0].lower()
+        noun = self.noun or "someone"
+        if noun.split()[0].lower() in ("nobody", "everyone", "anyone", "whoever"):
+            noun = "someone"
+        if first in _DESCRIBING and any(is_animate(w) for w in self.negated.lower().split()):
+            return self.negated
+        if first.endswith("ing") or first in PREPOSITIONS:
+            return f"{noun} {self.negated}"
+        if "BASE" in FORMS.get(first, ()):
+            return f"{noun} who does {self.negated}"
+        return f"{noun} with {self.negated}"
 
     def json(self) -> dict[str, object]:
         """The fields as JSON values, under the names of the command line."""
@@ -166,6 +188,7 @@ class Command:
         }
 
 
+_DESCRIBING = frozenset(("the", "a", "an", "this", "that", "my", "his", "her"))
 _NO_CLAUSE = word_set("to before after while when as until about")
 
 

@@ -101,7 +101,8 @@ def description(words: Sequence[Token]) -> Description:
         attribute = "" if action else attribute
     relation = _asked_relation(words) or _relation(words, parts, phrase)
     number = phrase.number
-    if number == "all" and any(_singular_verb(words, part) for part in parts):
+    noun = phrase.head >= 0 and words[phrase.head].tag == "NOUN"
+    if number == "all" and noun and any(_singular_verb(words, part) for part in parts):
         number = "one"  # "the adult women speaks": the verb knows better than the noun
     return Description(attribute, action, phrase.kind, number, denied, relation)
 

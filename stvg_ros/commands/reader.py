@@ -92,5 +92,5 @@ def grammar_reader(name: str = "auto") -> CommandReader:
         ConfigError: the parser is asked for and not installed.
     """
     if name == "parser" or (name == "auto" and installed_pipeline()):
-        return CachedReader(GrammarReader(ParserTagger()))
-    return CachedReader(GrammarReader(LexiconTagger()))
+        return GrammarReader(ParserTagger())
+    return GrammarReader(LexiconTagger())

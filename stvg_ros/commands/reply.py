@@ -19,6 +19,7 @@ from stvg_ros.commands.noun_phrase import noun_phrase
 from stvg_ros.commands.tagging import LexiconTagger
 from stvg_ros.commands.times import find_time
 from stvg_ros.commands.tokens import Token, joined, tokens
+from stvg_ros.commands.understanding import understood
 
 TEXTS = ("target", "attribute", "action", "place", "then", "relation", "not", "time")
 FIELDS = ("intent", "target", "attribute", "action", "place", "then", "number", "relation", "not",
@@ -123,10 +124,15 @@ def command_of(
     notes = list(problems)
     if refused:
         notes.append(f"The model's {', '.join(refused)} did not fit the sentence.")
-    target = found["target"] or _longest(said, found)
+    target = found["target"]
     if not found["target"]:
         notes.append("The model named no target; the whole sentence is asked.")
+        target = tokens(understood(sentence, LexiconTagger()).target)
     attribute, action = _apart(found["attribute"], found["action"])
+    noun = _noun(target)
+    clause = str(values.get("action", "")).strip() if action else ""
+    if not clause.lower().startswith(f"{noun.lower()} "):
+        clause = ""
     kind: Intent = next((i for i in INTENTS if i == intent), "find")
     return Command(
         intent=kind,
@@ -139,7 +145,8 @@ def command_of(
         relation=_relation(found["relation"]),
         negated=joined(found["not"]),
         time=_time(found["time"]),
-        noun=_noun(target),
+        noun=noun,
+        clause=clause,
         reader=reader,
         problems=tuple(notes),
     )
@@ -155,11 +162,15 @@ def _words_of(value: object, said: Sequence[Token]) -> tuple[list[Token], bool]:
     for start in range(len(words) - len(wanted) + 1):
         if wanted and words[start : start + len(wanted)] == wanted:
             return list(said[here[start] : here[start + len(wanted) - 1] + 1]), True
-    return [], not wanted
-
-
-def _longest(said: Sequence[Token], found: Mapping[str, list[Token]]) -> list[Token]:
-    return found["attribute"] or found["action"] or list(said)
+    chosen, at = [], 0  # words of the sentence in its order, with others left out
+    for word in wanted:
+        while at < len(words) and words[at] != word:
+            at += 1
+        if at == len(words):
+            return [], False
+        chosen.append(said[here[at]])
+        at += 1
+    return chosen, bool(chosen) or not wanted
 
 
 def _apart(attribute: list[Token], action: list[Token]) -> tuple[list[Token], list[Token]]:

@@ -185,7 +185,7 @@ def _closed(
         if _nounish(after) and not _verb_follows(words, index):
             return "ADJ"
         # "in red", "the old", "a blonde": the colour stands for the noun.
-        return "NOUN" if last in ("PREP", "DET", "POSS", "ADJ", "CONJ") and last else "ADJ"
+        return "NOUN" if last in ("PREP", "DET", "POSS", "ADJ", "CONJ", "ING") else "ADJ"
     if tag == "PREP" and word in lexicon.PARTICLES:
         verb = "THIRD" in FORMS.get(after, ()) and BASES[after] not in MOSTLY_NOUN
         opening = ("DET", "POSS", "NUM", "OBJ", "ORD", "PREP", "PRON")

@@ -16,7 +16,7 @@ from stvg_ros.commands.intake import request
 from stvg_ros.commands.language import language_of
 from stvg_ros.commands.places import taken_place
 from stvg_ros.commands.request import Request
-from stvg_ros.commands.tagging import Tagger
+from stvg_ros.commands.tagging import LexiconTagger, Tagger
 from stvg_ros.commands.times import find_time
 from stvg_ros.commands.tokens import Token, cleaned, joined, tokens
 from stvg_ros.commands.verbs import FORMS
@@ -26,14 +26,18 @@ _PRONOUNS = word_set("him her them it me us")
 _INTERJECTIONS = word_set(
     "yes no ok okay hello hi hey robot thanks thank you please bye goodbye stop sorry well"
 )
+_NOTHING = "There are no words to read; say what to find."
 _MOST_MARKS = 80  # of a text without a word
 _LOOSE: frozenset[str] = word_set("and then that to from of at with")
 
 
 def unread(text: str, reader: str, problem: str, *problems: str) -> Command:
-    """The whole sentence as the target, where a reader could not read it."""
-    whole = joined(tokens(text)) or text.strip()
-    return Command("find", whole, reader=reader, problems=(*problems, problem))
+    """The whole description as the target, where a reader could not read a sentence.
+
+    What only addresses the robot is left out by the rules, where the sentence is English.
+    """
+    target = understood(text, LexiconTagger()).target
+    return Command("find", target, reader=reader, problems=(*problems, problem))
 
 
 def understood(text: str, tagger: Tagger) -> Command:
@@ -48,13 +52,17 @@ def understood(text: str, tagger: Tagger) -> Command:
         return Command(
             "other",
             plain[:_MOST_MARKS] or "?",
+            refusal=_NOTHING,
             reader=tagger.name,
-            problems=(*problems, "No words to read."),
+            problems=(*problems, _NOTHING),
         )
     language = language_of(plain)
     if language != "English":
         problem = f"The sentence is in {language}; only the model and the endpoint read it."
-        return unread(plain, tagger.name, problem, *problems)
+        whole = joined(words)
+        return Command(
+            "find", whole, refusal=problem, reader=tagger.name, problems=(*problems, problem)
+        )
     asked = _of_sentences(words)
     body = without_closing(asked.words)
     body, span = _without_time(body)
@@ -64,13 +72,14 @@ def understood(text: str, tagger: Tagger) -> Command:
     body = _trimmed(body, asked)
     if not body or _describes_nobody(asked, body):
         whole = joined(without_closing(words))
-        problem = "Nobody to look for is described."
+        problem = "Nobody to look for is described; say what the person looks like or does."
         then = ", ".join(asked.then) or ("" if place else whole)
         return Command(
             "other",
             whole,
             place=place,
             then=then,
+            refusal=problem,
             reader=tagger.name,
             problems=(*problems, problem),
         )
@@ -106,7 +115,7 @@ def _of_sentences(words: Sequence[Token]) -> Request:
         return request(words)
     chosen = request(told[0])
     for sentence in told[1:]:
-        first = sentence[0].word
+        first = _subject_word(sentence)
         if first in ("he", "she", "they", "it") and chosen.words:
             marks = [Token(".", ".", glued=True), *sentence]
             chosen = replace(chosen, words=[*without_closing(chosen.words), *marks])
@@ -126,6 +135,12 @@ def _of_sentences(words: Sequence[Token]) -> Request:
                 chosen, then=[*chosen.then, joined(without_connective(without_closing(sentence)))]
             )
     return chosen
+
+
+def _subject_word(sentence: Sequence[Token]) -> str:
+    """The first word after "then", "after that" and the like."""
+    rest = without_connective(sentence)
+    return rest[0].word if rest else sentence[0].word
 
 
 def _vague(asked: Request) -> bool:
@@ -228,6 +243,7 @@ def _command(
         asked=asked.asked,
         noun=parts.noun,
         name=name,
+        refusal=problem if not known else "",
         features=features(tagged, parts),
         reader=tagger.name,
         problems=(problem,) if problem and not known else (),

@@ -14,7 +14,7 @@ import typing
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from enum import IntEnum
-from typing import Any, Generic, TypeVar, Union, cast
+from typing import Any, Generic, Literal, TypeVar, Union, cast
 
 import msgpack
 import numpy as np
@@ -116,6 +116,10 @@ def _hints(kind: type) -> dict[str, Any]:
 
 def _typed(kind: Any, value: Any, place: str) -> Any:
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is Literal:
+        if not any(type(value) is type(choice) and value == choice for choice in arguments):
+            raise _unexpected(place, f"one of {', '.join(map(repr, arguments))}", value)
+        return value
     if origin in (Union, types.UnionType):
         return _one_of(arguments, value, place)
     if origin is tuple:
@@ -178,7 +182,7 @@ def _one_of(kinds: tuple[Any, ...], value: Any, place: str) -> Any:
         return None
     rest = [kind for kind in kinds if kind is not type(None)]
     for kind in rest:
-        if type(value) is kind:
+        if type(value) is kind or (typing.get_origin(kind) is Literal and isinstance(value, str)):
             return _typed(kind, value, place)
     return _typed(rest[-1], value, place)
 
