@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from stvg_ros.commands import lexicon
@@ -118,8 +118,11 @@ class _Scan:
         acting = [i for i, c in enumerate(result) if c.kind == "action" and i not in self._poses]
         for index in self._poses:
             pose = result[index]
-            if any(i > index for i in acting) and pose.own:
-                result[index] = Clause("attribute", pose.start, pose.end, pose.verb, pose.negated)
+            if any(i > index and result[i].own for i in acting) and pose.own:
+                result[index] = replace(pose, kind="attribute")
+        for index, clause in enumerate(result[1:], 1):
+            if not clause.own:  # it is part of what is said about the noun before it
+                result[index] = replace(clause, kind=result[index - 1].kind)
         return result
 
     # --- what begins a stretch ------------------------------------------------------------------
@@ -270,13 +273,14 @@ class _Scan:
                 (
                     i
                     for i, t in enumerate(self._words[at + 1 :])
-                    if t.tag in ("REL", "CONJ", "MARK")
+                    if t.tag in _FINITE | {"REL", "CONJ", "MARK", "ING"}
                 ),
                 len(after),
             )
             path = base == "carry" and any(word in _PATH for word in after[:object_end])
             return ("action" if path or self._acted() else "attribute"), False
-        if base == "stand" and after[:1] and self._words[at + 1].tag == "PREP":
+        beside = after[:1] and (self._words[at + 1].tag == "PREP" or after[1:2] == ["of"])
+        if base == "stand" and beside:
             still = after[0] in ("without", "up")
             return ("action" if still else "attribute"), True
         return "action", base in POSES

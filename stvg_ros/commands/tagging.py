@@ -182,7 +182,7 @@ def _closed(
         listed = after in ("and", ",") and CLOSED_WORDS.get(further) == "ADJ"
         if listed and last in ("DET", "POSS", "ADJ", "NUM"):
             return "ADJ"  # "a black and big dog"
-        if _nounish(after) and not _verb_follows(words, index):
+        if _nounish(after) and not _verb_follows(words, index, last in ("PREP", "ING")):
             return "ADJ"
         # "in red", "the old", "a blonde": the colour stands for the noun.
         return "NOUN" if last in ("PREP", "DET", "POSS", "ADJ", "CONJ", "ING") else "ADJ"
@@ -200,8 +200,11 @@ def _closed(
     return tag
 
 
-def _verb_follows(words: Sequence[Token], index: int) -> bool:
-    """Whether the next word reads as a verb with nothing of a noun: "in red jumps"."""
+def _verb_follows(words: Sequence[Token], index: int, bare: bool) -> bool:
+    """Whether the next word reads as a verb with nothing of a noun: "in red jumps".
+
+    Without a determiner before the colour (`bare`), "in red waving hello" is no kind of hello.
+    """
     if index + 1 >= len(words):
         return False
     word = words[index + 1].word
@@ -212,7 +215,8 @@ def _verb_follows(words: Sequence[Token], index: int) -> bool:
         return BASES[word] not in MOSTLY_NOUN or _object_follows(words, index + 1)
     if "ING" in forms:
         following = words[index + 2].word if index + 2 < len(words) else ""
-        return not _noun_for_sure(following)
+        garment = lexicon.singular(following) in lexicon.GARMENTS or following in lexicon.GARMENTS
+        return not (garment or (_noun_for_sure(following) and not bare))
     return bool(forms & {"PAST"}) and word not in STATIC_PARTICIPLES
 
 
