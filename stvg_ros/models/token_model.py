@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence, Set
 from typing import Any
 
 import torch
 from transformers import DynamicCache
+
+# From ids `(1, n)` and a cache to the scores `(vocabulary,)` of the next token.
+Forward = Callable[[torch.Tensor, DynamicCache], torch.Tensor]
 
 
 class CausalTokens:
@@ -17,9 +20,10 @@ class CausalTokens:
     One thread uses it at a time.
     """
 
-    def __init__(self, model: Any, tokenizer: Any) -> None:
-        self._model = model
+    def __init__(self, forward: Forward, tokenizer: Any, device: torch.device) -> None:
+        self._forward = forward
         self._tokenizer = tokenizer
+        self._device = device
         self._seen: list[int] = []
         self._cache = DynamicCache()
 
@@ -38,8 +42,32 @@ class CausalTokens:
             common += 1
         if common < len(self._seen):
             self._cache.crop(common - len(self._seen))
-        ids = torch.tensor([tokens[common:]], device=self._model.device)
-        output = self._model(input_ids=ids, past_key_values=self._cache, use_cache=True)
+        ids = torch.tensor([tokens[common:]], device=self._device)
+        scores = self._forward(ids, self._cache)[torch.tensor(list(allowed), device=self._device)]
         self._seen = tokens
-        scores = output.logits[0, -1, torch.tensor(list(allowed), device=ids.device)]
         return int(allowed[int(scores.argmax())])
+
+
+@torch.no_grad()
+def greedy(forward: Forward, ids: torch.Tensor, stops: Set[int], most: int) -> list[int]:
+    """The most probable tokens after ids `(1, n)`, up to one of the stops or so many."""
+    cache = DynamicCache()
+    written: list[int] = []
+    while len(written) < most:
+        token = int(forward(ids, cache).argmax())
+        if token in stops:
+            break
+        written.append(token)
+        ids = torch.tensor([[token]], device=ids.device)
+    return written
+
+
+def causal_tokens(model: Any, tokenizer: Any) -> CausalTokens:
+    """The tokens of a causal language model of transformers."""
+
+    def forward(ids: torch.Tensor, cache: DynamicCache) -> torch.Tensor:
+        output = model(input_ids=ids, past_key_values=cache, use_cache=True)
+        scores: torch.Tensor = output.logits[0, -1]
+        return scores
+
+    return CausalTokens(forward, tokenizer, model.device)

@@ -17,11 +17,11 @@ from stvg_ros import msg
 from stvg_ros.errors import StvgError
 from stvg_ros.node.async_bridge import wait_for_thread
 from stvg_ros.node.cameras import Cameras
-from stvg_ros.node.conversions import query_of, tube_message
+from stvg_ros.node.conversions import answer_message, query_of, tube_message
 from stvg_ros.node.qos import COMMANDS
 from stvg_ros.node.standing_queries import StandingQueries
 from stvg_ros.runtime.grounding_worker import Answer, GroundingJob, Worker, failed
-from stvg_ros.srv import GroundQuery
+from stvg_ros.srv import Ask, GroundQuery
 from stvg_ros.types import Grounding, Query
 
 Parse = Callable[[str], Query]
@@ -89,7 +89,7 @@ class Intake:
 
 
 class Commands:
-    """The topics `~/command` and `~/query` and the service `~/ground_query`.
+    """The topics `~/command` and `~/query` and the services `~/ground_query` and `~/ask`.
 
     Thread contract: the executor's thread.
     """
@@ -111,12 +111,16 @@ class Commands:
             self._on_request,
             callback_group=ReentrantCallbackGroup(),
         )
+        self._questions = node.create_service(
+            Ask, "~/ask", self._on_question, callback_group=ReentrantCallbackGroup()
+        )
 
     def close(self) -> None:
         """Withdraws topics and service."""
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
         self._node.destroy_service(self._service)
+        self._node.destroy_service(self._questions)
 
     def _on_command(self, message: String) -> None:
         self._intake.take(
@@ -150,6 +154,19 @@ class Commands:
         self, request: GroundQuery.Request, response: GroundQuery.Response
     ) -> GroundQuery.Response:
         """Waits for the answer without keeping the executor."""
+        grounding = await self._answered(request)
+        response.tube, *response.alternatives = map(tube_message, grounding.tubes)
+        return response
+
+    async def _on_question(self, request: Ask.Request, response: Ask.Response) -> Ask.Response:
+        """Waits for the answer without keeping the executor."""
+        grounding = await self._answered(request)
+        best = grounding.best
+        response.answer = answer_message(grounding)
+        response.error_code, response.error = int(best.error_code), best.error
+        return response
+
+    async def _answered(self, request: Any) -> Grounding:
         done: concurrent.futures.Future[Grounding] = concurrent.futures.Future()
         self._intake.take(
             lambda query_id: query_of(request, query_id), "", request.text, done.set_result
@@ -157,8 +174,7 @@ class Commands:
         await wait_for_thread(self._node, done)
         grounding = done.result()
         self._publish(grounding)
-        response.tube, *response.alternatives = map(tube_message, grounding.tubes)
-        return response
+        return grounding
 
 
 def _shown(text: str) -> str:

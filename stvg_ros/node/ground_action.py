@@ -13,7 +13,7 @@ from rclpy.node import Node
 from stvg_ros.action import Ground
 from stvg_ros.node.async_bridge import wait_for_thread
 from stvg_ros.node.commands import Intake
-from stvg_ros.node.conversions import duration_message, query_of, tube_message
+from stvg_ros.node.conversions import answer_message, duration_message, query_of, tube_message
 from stvg_ros.runtime.grounding_worker import Answer, GroundingJob
 from stvg_ros.types import Grounding, Status
 
@@ -74,7 +74,7 @@ class GroundAction:
         else:
             goal.succeed()
         first, *others = map(tube_message, grounding.tubes)
-        return Ground.Result(tube=first, alternatives=others)
+        return Ground.Result(tube=first, alternatives=others, answer=answer_message(grounding))
 
     def _on_cancel(self, goal: ServerGoalHandle) -> CancelResponse:
         job = self._jobs.get(bytes(goal.goal_id.uuid))
