@@ -148,6 +148,10 @@ def main() -> None:
             print(json.dumps({"reader": name, **measure(makers[name](), rows)}), flush=True)
     if "endpoint" in given.readers.split(","):
         served = folder / "served"
+        # The weights are plain by now; only the marks of the file's own format would forbid it.
+        model.hf_quantizer = None
+        if hasattr(model.config, "quantization_config"):
+            del model.config.quantization_config
         model.save_pretrained(served)
         tokenizer.save_pretrained(served)
         with serving(served) as url:

@@ -161,6 +161,8 @@ def _towards(word: str) -> bool:
 
 
 def _side(word: str, last: str, after: str) -> str:
+    if word in ("left", "right") and after == "of" and last in ("NOUN", "PRON"):
+        return "ADV"
     if word == "left" and last == "CONJ":
         return "VERB"
     if word == "left" and last in ("REL", "PRON", "ADV", "NOUN", "HAVE") and last:

@@ -20,6 +20,7 @@ _TEMPLATE = re.compile(
     r"<[｜|][^<>]{0,40}[｜|]>|```\w{0,10}",
     re.IGNORECASE,
 )
+_ESCAPE = re.compile(r"\x1b\[[0-9;?]{0,16}[A-Za-z]")  # of terminals
 _ROLE = re.compile(r"(?:^|(?<=[\s.]))(?:system|assistant|user|human|model)\s?:", re.IGNORECASE)
 _INJECTION = re.compile(
     r"\b(?:ignore|disregard|forget|override)\s+(?:(?:all|any|of|everything|the|your|my|these|those|"
@@ -122,18 +123,20 @@ class Token:
 def cleaned(text: str) -> tuple[str, tuple[str, ...]]:
     """The sentence without what no person says, and what was removed.
 
-    Control characters become spaces; tokens of chat templates, role marks, and instructions to
-    a language model are cut out, an instruction together with all that follows it.
+    Control characters become spaces. A mark of a chat template ends the sentence, or begins it
+    where nothing stands before; so does an instruction to a language model.
     """
     problems = []
     if len(text) > MOST_CHARACTERS:
         text = text[:MOST_CHARACTERS].rsplit(None, 1)[0]
         problems.append(f"Only the first {MOST_CHARACTERS} characters were read.")
+    text = _ESCAPE.sub(" ", text)
     text = "".join(" " if unicodedata.category(c)[0] in "CZ" else c for c in text)
     text = unicodedata.normalize("NFC", text)
-    plain = _ROLE.sub(". ", _TEMPLATE.sub(". ", text))
-    if plain != text:
-        problems.append("Marks of a chat template were removed.")
+    turns = _ROLE.sub("\0", _TEMPLATE.sub("\0", text)).split("\0")
+    plain = next((turn for turn in turns if any(map(str.isalnum, turn))), "")
+    if len(turns) > 1:
+        problems.append("Marks of a chat template, and what follows them, were removed.")
     order = _INJECTION.search(plain)
     if order:
         after = plain[order.end() :].lstrip(" .,:;")
