@@ -20,18 +20,19 @@ from stvg_ros.srv import Ask
 
 __all__ = ["context", "start"]  # fixtures
 pytestmark = pytest.mark.usefixtures("context")
+SETTINGS = {"presence.enabled": False, "presence.share": 0.0}
 BOXES = ((0.0, 0.0, 20.0, 40.0), (20.0, 0.0, 40.0, 40.0))
 LATCHED = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 def grounder() -> LocalGrounder:
-    config = Config.from_flat({"presence.enabled": False, "presence.share": 0.0})
+    config = Config.from_flat(SETTINGS)
     return LocalGrounder(ToyMllm(), RuleSplitter(), FixedProposer(*BOXES), config)
 
 
 @pytest.fixture
 def session(start):
-    s = start(lambda config: grounder())
+    s = start(lambda config: grounder(), **SETTINGS)
     s.show(10.0, 10.1, 10.2)
     return s
 
