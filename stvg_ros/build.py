@@ -111,13 +111,11 @@ def checkpoint_folder(config: Config) -> Path | None:
 
 def build_splitter(config: SplitConfig, mllm: Mllm) -> Splitter:
     """The splitter that the configuration names."""
-    method = mllm.settings.split if config.method == "auto" else config.method
+    method = mllm.settings.split if config.method is None else config.method
     if method == "none":
         return WholeSplitter()
-    if method == "parser" or (method == "rules" and config.method == "auto"):
-        return RuleSplitter(grammar_reader("parser" if config.method == "parser" else "auto"))
-    if method == "rules":
-        return RuleSplitter()
+    if method in ("parser", "rules"):
+        return RuleSplitter(grammar_reader(config.method or "auto"))
     if method == "mllm":
         return MllmSplitter(mllm)
     if not config.endpoint_url:

@@ -14,14 +14,15 @@ class SamplingConfig(Group):
     """Which frames of the window the model sees."""
 
     group_name = "sampling"
-    frames: int = setting(
-        0,
+    frames: int | None = setting(
+        None,
         "T, uniformly sampled frames; 0 takes the model's own (20 in the paper)",
-        minimum=0,
+        sentinel=0,
+        minimum=1,
         maximum=512,
         dynamic=True,
     )
-    ahead: bool = setting(
+    prefetch: bool = setting(
         False,
         "encode frames as they come, in idle time: commands for the whole window are answered "
         "sooner, on frames of a fixed time grid of window.duration_s / T",
@@ -34,12 +35,13 @@ class SplitConfig(Group):
     """Who reads commands, and decomposes the query (paper, section 4.2)."""
 
     group_name = "split"
-    method: str = setting(
-        "auto",
+    method: str | None = setting(
+        None,
         "who reads commands: the MLLM itself, an OpenAI-compatible endpoint, a parser (spaCy), "
         "rules, or nobody; auto is the MLLM, or for the embedded model the parser where it is "
         "installed and the rules elsewhere",
         choices=("auto", "mllm", "endpoint", "parser", "rules", "none"),
+        sentinel="auto",
     )
     endpoint_url: str = setting("", "base URL of the endpoint, such as http://host:8000/v1")
     endpoint_model: str = setting("", "model name sent to the endpoint")
@@ -58,11 +60,19 @@ class AttentionConfig(Group):
     """Grounding token and relative attention (paper, section 4.1)."""
 
     group_name = "attention"
-    first_layer: int = setting(
-        -1, "first layer of the averaged band; -1 is the model's own", minimum=-1, maximum=999
+    first_layer: int | None = setting(
+        None,
+        "first layer of the averaged band; -1 is the model's own",
+        sentinel=-1,
+        minimum=0,
+        maximum=999,
     )
-    last_layer: int = setting(
-        -1, "last layer of the band, included; -1 is the model's own", minimum=-1, maximum=999
+    last_layer: int | None = setting(
+        None,
+        "last layer of the band, included; -1 is the model's own",
+        sentinel=-1,
+        minimum=0,
+        maximum=999,
     )
     selection: str = setting(
         "activation",
@@ -97,26 +107,34 @@ class ReattentionConfig(Group):
         dynamic=True,
     )
     epochs: int = setting(1, "N_ep, gradient steps", minimum=1, maximum=100, dynamic=True)
-    temporal_epochs: int = setting(
-        0, "N_ep of V_t; 0 is the same as epochs", minimum=0, maximum=100, dynamic=True
+    temporal_epochs: int | None = setting(
+        None,
+        "N_ep of V_t; 0 is the same as epochs",
+        sentinel=0,
+        minimum=1,
+        maximum=100,
+        dynamic=True,
     )
-    step: str = setting(
-        "auto",
+    step: str | None = setting(
+        None,
         "plain: V - learning_rate * gradient (the paper's); rms: the strongest token moves by "
         "learning_rate times the RMS of the visual tokens; auto is the model's own",
         choices=("auto", "plain", "rms"),
+        sentinel="auto",
         dynamic=True,
     )
-    learning_rate: float = setting(
-        0.0,
+    learning_rate: float | None = setting(
+        None,
         "step size; 0 is the model's own (8 with plain steps)",
+        sentinel=0.0,
         minimum=0.0,
         maximum=1e6,
         dynamic=True,
     )
-    temporal_learning_rate: float = setting(
-        0.0,
+    temporal_learning_rate: float | None = setting(
+        None,
         "step size of V_t; 0 is the same as learning_rate",
+        sentinel=0.0,
         minimum=0.0,
         maximum=1e6,
         dynamic=True,
@@ -185,10 +203,11 @@ class PresenceConfig(Group):
         maximum=1.0,
         dynamic=True,
     )
-    track_weight: float = setting(
-        -1.0,
+    track_weight: float | None = setting(
+        None,
         "how much the best track's score counts; -1 is the model's own, found by calibration",
-        minimum=-1.0,
+        sentinel=-1.0,
+        minimum=0.0,
         maximum=1000.0,
         dynamic=True,
     )

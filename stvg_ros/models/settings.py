@@ -31,10 +31,11 @@ class ModelConfig(Group):
         "recompute activations in re-attention always: slower, less memory; without it, only where "
         "a GPU's free memory could not keep them",
     )
-    batch_passes: int = setting(
-        0,
+    batch_passes: int | None = setting(
+        None,
         "passes over the video that share a batch after tuning; 0 takes as many as a GPU's free "
         "memory allows, and one at a time on a CPU",
-        minimum=0,
+        sentinel=0,
+        minimum=1,
         maximum=16,
     )

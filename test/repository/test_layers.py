@@ -49,7 +49,7 @@ LAYERS = {
     ),
     "runtime": layer("foundations settings method runtime", ""),
     "serving": layer(
-        "foundations settings method runtime serving", "numpy cv2 msgpack PIL starlette"
+        "foundations settings method runtime serving", "numpy cv2 httpx2 msgspec starlette"
     ),
     "build": layer(
         "foundations settings commands method models proposals serving build", "numpy torch"
@@ -85,6 +85,8 @@ LAYERS = {
 EXTRA = {
     "stvg_ros.images": {"cv2"},
     "stvg_ros.commands.parser": {"spacy"},
+    "stvg_ros.depth": {"cv2"},
+    "stvg_ros.node.parameter_files": {"yaml"},
     "stvg_ros.serving.server": {"ray"},
     "stvg_ros.serving.proxy": {"uvicorn"},
 }
