@@ -183,8 +183,15 @@ def understood() -> str:
             if fields[name] not in ("", "one")
         ]
         items = [
-            f"{'not ' if item.negated else ''}{item.kind} {item.name}{''.join(f' {c}' for c in item.colours)}"
-            f"{f' ({item.side})' if item.side else ''}"
+            " ".join(
+                (
+                    *(("not",) if item.negated else ()),
+                    item.kind,
+                    item.name,
+                    *item.colours,
+                    *((f"({item.side})",) if item.side else ()),
+                )
+            )
             for item in command.features
             if item.kind != "words"
         ]

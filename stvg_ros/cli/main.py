@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import entry_points
@@ -65,6 +66,8 @@ def _check_installed(arguments: Sequence[str], installed: Mapping[str, str]) -> 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command; 0 for success, 1 for an error of the run, 2 for wrong arguments."""
+    if not sys.stderr.isatty():  # the bars of weights being loaded are no lines of a log
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     installed = modules()
     arguments = sys.argv[1:] if arguments is None else arguments
     try:

@@ -118,6 +118,11 @@ class LocalGrounder(BaseGrounder):
         """What the tubes name as their model."""
         return self._mllm.name
 
+    def for_recording(self) -> LocalGrounder:
+        """The same models without any memory of frames, for images of another recording."""
+        proposer = self._proposer.renewed()
+        return LocalGrounder(self._mllm, self._splitter, proposer, self._config, self._direction)
+
     def reconfigure(self, config: Config) -> None:
         """Uses other dynamic settings from the next call on."""
         self._config = config
@@ -158,8 +163,16 @@ class LocalGrounder(BaseGrounder):
             ModelError: the model's numbers are not finite.
             StvgError: the window does not fit, or the source of tubes failed.
         """
+        given: list[Grounding] = []
+
+        def once(grounding: Grounding) -> None:
+            if preliminary is not None and not given:
+                given.append(grounding)
+                preliminary(grounding)
+
+        early = None if preliminary is None else once
         try:
-            return self._grounded(clip, query, checkpoint, preliminary)
+            return self._grounded(clip, query, checkpoint, early)
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
@@ -167,7 +180,7 @@ class LocalGrounder(BaseGrounder):
         self._release()
         try:
             with self._mllm.saving_memory():
-                return self._grounded(clip, query, checkpoint, preliminary)
+                return self._grounded(clip, query, checkpoint, early)
         except Exception as error:
             if not is_out_of_memory(error):
                 raise

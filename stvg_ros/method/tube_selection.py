@@ -158,14 +158,20 @@ class TubeSelection:
         self, spatial: torch.Tensor, temporal: torch.Tensor, token: str, template: Tube
     ) -> Grounding:
         """The tubes of A_S and A_T, or why there is none; the rest is the template's."""
-        scored = TubeScores(
-            self.view, spatial, temporal, self.candidates, self.config, self.factors
-        )
+        # What the model never saw has no score; it cannot be the answer.
+        shown = tuple(one for one in self.candidates if one.present[self.view.sampled].any())
+        scored = TubeScores(self.view, spatial, temporal, shown, self.config, self.factors)
         sure = self._confidence(scored.best_score())
         template = replace(template, confidence=sure)
         if not self.candidates:
             reason = "no candidate tubes: their source saw nothing to follow"
             tubes: tuple[Tube, ...] = (replace(template, error=reason),)
+        elif not shown:
+            reason = (
+                "no candidate tube is in one of the frames that the model saw; raise "
+                "sampling.frames, or ask for a shorter window"
+            )
+            tubes = (replace(template, error=reason),)
         elif self.config.presence.enabled and sure < 0.5:
             reason = f"the model sees no such target (confidence {sure:.2f})"
             tubes = (replace(template, error=reason),)

@@ -25,7 +25,7 @@ from stvg_ros.types import Grounding, Query, short_name
 
 
 class Commands:
-    """The topics `~/command` and `~/query`, the services `~/ground_query`, `~/ask` and `~/reground`.
+    """The topics `~/command` and `~/query`; services `~/ground_query`, `~/ask`, `~/reground`.
 
     Thread contract: the executor's thread.
     """

@@ -70,7 +70,7 @@ class GroundingJob:
     stop: StvgError | None = None
     answered: bool = False
     _deadline_name: str = "the deadline"
-    _stage: tuple[str, float] = ("wait", -1.0)
+    _stage: tuple[str, float] = ("wait", 0.0)
     _finish: Callable[[GroundingJob, Outcome], None] | None = None
 
     def cancel(self, reason: str = "canceled by the client") -> None:

@@ -7,9 +7,9 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Set
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from stvg_ros.config import Config
 from stvg_ros.errors import CanceledError, UnreachableError
@@ -17,7 +17,7 @@ from stvg_ros.method.base import BaseGrounder
 from stvg_ros.method.interfaces import Grounder, Proposer, StageCallback
 from stvg_ros.serving.address import Address
 from stvg_ros.serving.circuit_breaker import CircuitBreaker
-from stvg_ros.serving.frame_uploader import FrameRegistry, FrameUploader, sent_frame, short_name
+from stvg_ros.serving.frame_uploader import FrameRegistry, FrameUploader, sent_frame
 from stvg_ros.serving.http_channel import POLL_S, HttpChannel
 from stvg_ros.serving.schema import (
     VERSION,
@@ -83,6 +83,12 @@ class RemoteGrounder(BaseGrounder):
             self._upload,
             self._channel.close,
         )
+
+    def for_recording(self) -> RemoteGrounder:
+        """A session of its own, for images of another recording."""
+        proposer = None if self.proposer is None else self.proposer.renewed()
+        local = None if self._local is None else self._local.for_recording()
+        return RemoteGrounder(self._config, local, proposer)
 
     def observe(self, frame: Frame) -> None:
         """Sends a frame that has entered a window soon."""
@@ -178,9 +184,7 @@ class RemoteGrounder(BaseGrounder):
         )
         body = encoded_record(request)
         command.checkpoint("send", 0.0)
-        answer = self._answer(command, body, send)
-        names = {short_name(frame.frame_id): frame.frame_id for frame in command.clip.frames}
-        return _renamed(answer, names)
+        return self._answer(command, body, send)
 
     def _sent_frames(
         self, command: _Command, numbers: list[int], send: Set[int]
@@ -226,11 +230,3 @@ class RemoteGrounder(BaseGrounder):
     def _upload(self, body: bytes) -> None:
         self._channel.post("/v1/frames", body)
         self._breaker.succeeded()
-
-
-def _renamed(grounding: Grounding, names: Mapping[str, str]) -> Grounding:
-    """With the robot's own names of coordinate frames, which may be too long to travel."""
-    tubes = tuple(
-        replace(tube, frame_id=names.get(tube.frame_id, tube.frame_id)) for tube in grounding.tubes
-    )
-    return replace(grounding, tubes=tubes)

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import threading
 import weakref
@@ -16,10 +15,10 @@ from numpy.typing import NDArray
 
 from stvg_ros.errors import StvgError
 from stvg_ros.serving.image_codec import encoded
-from stvg_ros.serving.schema import MAX_NAME_CHARACTERS, VERSION, FrameBatch, SentFrame
+from stvg_ros.serving.schema import VERSION, FrameBatch, SentFrame
 from stvg_ros.serving.wire_format import encoded_record
 from stvg_ros.setting import Value
-from stvg_ros.types import Frame
+from stvg_ros.types import Frame, short_name
 
 _MAX_WAITING = 256  # what a slow network leaves behind is sent with the command
 _BATCH = 8
@@ -82,18 +81,10 @@ def sent_frame(frame: Frame, number: int, quality: int | None) -> SentFrame:
         frame.stamp_ns,
         frame.source_width_px,
         frame.source_height_px,
-        short_name(frame.frame_id),
+        frame.frame_id,
         None if quality is None else encoded(frame.image, quality),
         short_name(frame.stream),
     )
-
-
-def short_name(name: str) -> str:
-    """A name as it travels: long ones are cut, and told apart by a digest."""
-    if len(name) <= MAX_NAME_CHARACTERS:
-        return name
-    digest = hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:16]
-    return name[: MAX_NAME_CHARACTERS - len(digest)] + digest
 
 
 class FrameUploader:

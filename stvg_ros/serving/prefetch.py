@@ -47,6 +47,8 @@ class SessionPrefetch:
         with self._lock:
             key = next(iter(self._sessions), None)
             config = None if key is None else self._sessions.pop(key)
+        if key is None and not self.prepared_bytes:
+            return TIDY_S
         try:
             grounder.forget()
             if key is not None and config is not None and self._session(grounder, key, config):

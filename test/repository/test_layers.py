@@ -29,7 +29,7 @@ def layer(ours: str, others: str) -> Layer:
 
 ROS = (
     "rclpy rcl_interfaces lifecycle_msgs builtin_interfaces std_msgs std_srvs sensor_msgs "
-    "geometry_msgs visualization_msgs diagnostic_msgs action_msgs cv_bridge message_filters "
+    "geometry_msgs visualization_msgs diagnostic_msgs action_msgs message_filters "
     "ament_index_python tf2_ros foxglove_msgs vision_msgs"
 )
 ROBOT = "foundations commands io method models proposals runtime serving build visualization"
@@ -38,7 +38,7 @@ LAYERS = {
     "foundations": layer("foundations commands", "numpy"),
     "commands": layer("foundations commands", ""),
     "settings": layer("foundations settings", ""),
-    "io": layer("foundations settings io", "numpy cv2 av rosbags"),
+    "io": layer("foundations settings io", "numpy cv2 av rosbags ruamel lz4 backports compression"),
     "method": layer("foundations settings commands method", "numpy torch"),
     "models": layer(
         "foundations settings method models",

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from stvg_ros.boxes import Boxes, area, iou_matrix, shared_with
 from stvg_ros.proposals.people.camera_motion import Image, resized
+from stvg_ros.proposals.people.hog_pyramid import detect_multi_scale
 
 _HOG_HEIGHT_PX = 400  # the detector's smallest person, 96 px, is then 24 % of the image
 _HOG_THRESHOLD = -0.4
@@ -55,10 +56,11 @@ class ShapeDetector:
     def __call__(self, image: Image) -> tuple[Boxes, NDArray[np.float32]]:
         """Boxes `(N, 4)` in the image's pixels, margins removed, and scores `(N,)`, 0 to 1."""
         factor = _HOG_HEIGHT_PX / image.shape[0]
-        found, weights = self._hog.detectMultiScale(
+        found, weights = detect_multi_scale(
+            self._hog,
             resized(image, max(64, round(image.shape[1] * factor)), _HOG_HEIGHT_PX),
-            hitThreshold=_HOG_THRESHOLD,
-            winStride=(8, 8),
+            hit_threshold=_HOG_THRESHOLD,
+            stride_px=8,
             scale=1.08,
         )
         if len(found) == 0:

@@ -76,6 +76,10 @@ class StreamingTubes(BaseProposer, ABC):
     def name(self) -> str:
         """What logs and reports call this source."""
 
+    @abstractmethod
+    def renewed(self) -> StreamingTubes:
+        """The same source without what it observed, for images of another recording."""
+
     @property
     def _high_score(self) -> float:
         """From which score on a detection begins a track."""

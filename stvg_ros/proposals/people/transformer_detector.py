@@ -104,6 +104,10 @@ class PeopleProposer(StreamingTubes):
         """What logs and reports call this source."""
         return "people_detector"
 
+    def renewed(self) -> PeopleProposer:
+        """The same source, with the same detector, without what it observed."""
+        return PeopleProposer(self._config, self._detect)
+
     @property
     def _high_score(self) -> float:
         return self._config.new_track_threshold

@@ -90,8 +90,8 @@ def observed(connect, server, clip, settings=PREFETCH):
     client.reconfigure(Config.from_flat(settings))
     for one in clip.frames:
         client.observe(one)
-    numbers = [client._ledger.number(one.image) for one in clip.frames]
-    until(lambda: not client._ledger.lacking(numbers))
+    numbers = [client._registry.number(one.image) for one in clip.frames]
+    until(lambda: not client._registry.lacking(numbers))
     return client
 
 
