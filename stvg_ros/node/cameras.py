@@ -135,7 +135,8 @@ class Camera:
         if outcome is FrameOutcome.RESTARTED:
             self._node.get_logger().warning(
                 f"{self.name or 'camera'}: the image stamps jumped back or the image size "
-                "changed: window cleared"
+                "changed: window cleared",
+                throttle_duration_sec=2.0,
             )
         if outcome in (FrameOutcome.STORED, FrameOutcome.RESTARTED):
             self._stored(frame)

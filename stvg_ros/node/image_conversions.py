@@ -122,13 +122,18 @@ def _library() -> Callable[[Image, str], Any]:
 
 
 def _library_rgb(message: Image, rows: NDArray[np.uint8], encoding: str) -> NDArray[np.uint8]:
-    """The rarer encodings, through a library; it gets the rows without padding."""
+    """The rarer encodings, through a library; it gets the rows without padding.
+
+    Two-byte colours come in this machine's order: cv_bridge cannot swap them with NumPy 2.
+    """
+    if encoding.endswith("16") and message.is_bigendian:
+        rows = rows.view(">u2").astype("<u2").view(np.uint8)
     packed = Image(
         header=message.header,
         height=message.height,
         width=message.width,
         encoding=encoding,
-        is_bigendian=message.is_bigendian,
+        is_bigendian=False,
         step=rows.shape[1],
     )
     packed.data.frombytes(rows.tobytes())
