@@ -49,7 +49,7 @@ from stvg_ros.types import Grounding, SplitQuery, Status, Tube
 class Quick:
     def __init__(self, config):
         self.proposer = ExternalProposer(config.proposals)
-    def ground(self, clip, query, checkpoint):
+    def ground(self, clip, query, checkpoint, early=None):
         checkpoint("propose", 0.5)
         self.proposer.propose(clip, SplitQuery("x", "x", "x", "rules"))
         return Grounding((Tube(query=query, status=Status.NOT_FOUND),))
