@@ -15,6 +15,7 @@ VIDEO :=
 SCENES := 100
 QUERY :=
 SENTENCES := ../shared/commands/sentences_open.tsv
+FUZZ := 100000
 # Extra arguments for the programs behind the targets, such as ARGS="-k window -x" for pytest.
 ARGS :=
 
@@ -45,8 +46,8 @@ MODULES := $(shell find stvg_ros stvg_lab launch config rviz foxglove -not -path
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help check setup test libraries mutants lint demo bench parts accuracy understand-llm \
-  clean distclean
+.PHONY: help check setup test fuzz libraries mutants lint demo bench parts accuracy \
+  understand-llm clean distclean
 
 help:  ## this list
 	@echo "Targets of stvg_ros (ROS 2 from wheels, no ROS installation needed):"
@@ -63,6 +64,9 @@ test: setup  ## run the tests on the installed package; ARGS="-k window" for som
 
 libraries: setup $(VENV)-libraries/stamp  ## compare with the libraries' own preprocessing and quantization
 	HF_HUB_OFFLINE=1 $(VENV)-libraries/bin/pytest $(LIBRARY_TESTS) $(ARGS)
+fuzz: setup  ## 100,000 random messages to the node (a while); FUZZ=5000 for fewer
+	HF_HUB_OFFLINE=1 ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST STVG_ROS_FUZZ=$(FUZZ) \
+	  $(BIN)/pytest test/stvg_ros/node/test_fuzz.py $(ARGS)
 
 lint: setup  ## ruff and mypy, as CI does
 	$(BIN)/ruff check .

@@ -24,6 +24,7 @@ from launch.actions import (
 )
 from launch.event_handlers import OnProcessExit
 from launch.events import Shutdown
+from launch.events.process import ProcessExited
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
@@ -48,6 +49,13 @@ GROUNDING = (
 NAME = "grounding"
 
 
+def ended(event: ProcessExited, context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    """Ends the launch; with an exit code of 1, as of any error here, when the evaluation failed."""
+    if event.returncode:
+        raise RuntimeError(f"bag_evaluation ended with exit code {event.returncode}")
+    return [EmitEvent(event=Shutdown(reason="the evaluation is done"))]
+
+
 def evaluation(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     """The program that plays and scores; its end is the end of all."""
     words = []
@@ -63,10 +71,7 @@ def evaluation(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         output="screen",
         emulate_tty=True,
     )
-    done = OnProcessExit(
-        target_action=program, on_exit=[EmitEvent(event=Shutdown(reason="the evaluation is done"))]
-    )
-    return [RegisterEventHandler(done), program]
+    return [RegisterEventHandler(OnProcessExit(target_action=program, on_exit=ended)), program]
 
 
 def generate_launch_description() -> LaunchDescription:

@@ -14,6 +14,7 @@ the order of `cameras`.
 from __future__ import annotations
 
 import difflib
+import json
 import os
 from collections.abc import Callable
 
@@ -29,6 +30,7 @@ CAMERA_TOPICS = (
     ("image", "", "camera topic; for compressed images the whole name, as /camera/compressed"),
     ("depth", "", "topic of depth images aligned to the camera's; turns depth.enabled on"),
     ("camera_info", "", "topic of the camera's sensor_msgs/CameraInfo, for depth"),
+    ("detections", "", "topic of a detector of yours; sets proposals.source to external"),
 )
 TOPICS = (
     ("command", "", "topic of std_msgs/String commands"),
@@ -47,6 +49,12 @@ SETTINGS = (
         ("", "raw", "compressed"),
         "raw for sensor_msgs/Image, compressed for sensor_msgs/CompressedImage",
     ),
+    (
+        "image_qos",
+        "image.qos",
+        ("", "sensor_data", "reliable", "system_default"),
+        "quality of service of the image subscription, to fit the camera's",
+    ),
 )
 OTHERS = (
     ("namespace", "", "namespace of the node"),
@@ -54,6 +62,8 @@ OTHERS = (
     ("params_file", "laptop_cpu.yaml", "parameter file: a path, or a preset of this package"),
     ("autostart", "", "false to leave configure and activate to a lifecycle manager"),
     ("use_sim_time", "", "true to take time from /clock, as with ros2 bag play --clock"),
+    ("respawn", "false", "true to start the node again when it ends by itself"),
+    ("foxglove_layout", "", "file to write the Foxglove layout to, with the topics of this launch"),
     ("log_level", "info", "debug, info, warn, error"),
 )
 
@@ -90,6 +100,28 @@ def remappings(value: Callable[[str], str]) -> list[tuple[str, str]]:
     return pairs
 
 
+def write_layout(value: Callable[[str], str]) -> None:
+    """Writes the package's Foxglove layout with the node's name and the topics of this launch."""
+    package = get_package_share_directory("stvg_ros")
+    with open(os.path.join(package, "foxglove", "grounding.json"), encoding="utf-8") as file:
+        text = file.read()
+    node = "/".join(("", *value("namespace").strip("/").split("/"), value("name")))
+    node = node.replace("//", "/")
+    camera = value("cameras").split(",")[0].strip()
+    topics = {f"~/{name}": f"{node}/{name}" for name in ("command", "tube")}
+    for name in ("image", "annotated_image", "image_annotations"):
+        topics[f"~/{name}"] = "/".join(part for part in (node, camera, name) if part)
+        topics[f"~/{camera}/{name}"] = topics[f"~/{name}"]
+    for name, topic in remappings(value):
+        if name in topics:
+            absolute = topic if topic.startswith("/") else f"{os.path.dirname(node)}/{topic}"
+            topics[name] = topics[f"~/{name.split('/')[-1]}"] = absolute.replace("//", "/")
+    for name in ("image", "annotated_image", "image_annotations", "command", "tube"):
+        text = text.replace(f'"/grounding/{name}"', json.dumps(topics[f"~/{name}"]))
+    with open(value("foxglove_layout"), "w", encoding="utf-8") as file:
+        file.write(text.replace('"/grounding/', f'"{node}/'))
+
+
 def grounding_node(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     """The node with those arguments that are not empty."""
 
@@ -106,6 +138,10 @@ def grounding_node(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             overrides[name] = ParameterValue(LaunchConfiguration(name), value_type=bool)
     if value("depth"):
         overrides["depth.enabled"] = True
+    if value("detections"):
+        overrides["proposals.source"] = ParameterValue("external", value_type=str)
+    if value("foxglove_layout"):
+        write_layout(value)
     params_file = value("params_file")
     return [
         LifecycleNode(
@@ -116,6 +152,8 @@ def grounding_node(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             parameters=([parameter_file(params_file)] if params_file else []) + [overrides],
             remappings=remappings(value),
             arguments=["--ros-args", "--log-level", value("log_level")],
+            respawn=value("respawn") == "true",
+            respawn_delay=2.0,
             output="screen",
             emulate_tty=True,
         )

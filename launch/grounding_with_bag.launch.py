@@ -25,6 +25,7 @@ from launch.actions import (
 )
 from launch.event_handlers import OnProcessExit
 from launch.events import Shutdown
+from launch.events.process import ProcessExited
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.event_handlers import OnStateTransition
@@ -37,6 +38,13 @@ BAG = (
     ("loop", "false", "true to begin again at the end; the node clears its window then"),
     ("shutdown", "false", "true to end the launch when the recording has been played"),
 )
+
+
+def ended(event: ProcessExited, context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    """Ends the launch; with an exit code of 1, as of any error here, when nothing was played."""
+    if event.returncode:
+        raise RuntimeError(f"ros2 bag play ended with exit code {event.returncode}")
+    return [EmitEvent(event=Shutdown(reason="the recording has been played"))]
 
 
 def value(context: LaunchContext, name: str) -> str:
@@ -64,7 +72,7 @@ def player(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     if value(context, "loop") == "true":
         command.append("--loop")
     play = ExecuteProcess(cmd=command, name="bag_player", output="screen")
-    end = OnProcessExit(target_action=play, on_exit=[EmitEvent(event=Shutdown())])
+    end = OnProcessExit(target_action=play, on_exit=ended)
     handlers = [RegisterEventHandler(OnStateTransition(goal_state="active", entities=[play]))]
     if value(context, "shutdown") == "true":
         handlers.append(RegisterEventHandler(end))

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import cv2
@@ -34,6 +35,7 @@ _TO_RGB: dict[str, int | None] = {
 }
 # A smaller image of these has the same colours: scaled down before the conversion.
 _FIRST_REDUCED = ("rgb8", "bgr8", "rgba8", "bgra8", "mono8")
+Library = Callable[[Any], "NDArray[np.uint8] | None"]
 # Two names of one layout.
 _SAME = {"uyvy": "yuv422", "yuyv": "yuv422_yuy2"}
 # Channels by encoding of sensor_msgs/image_encodings, without the bits at the end.
@@ -61,12 +63,14 @@ def stamp_ns(stamp: Any, what: str = "header.stamp") -> int:
     return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
 
 
-def image_frame(message: Any, long_side_px: int) -> Frame:
+def image_frame(message: Any, long_side_px: int, library: Library | None = None) -> Frame:
     """A `sensor_msgs/Image` as the window keeps it.
 
     Args:
         message: a message of rclpy or of rosbags.
         long_side_px: the image is scaled down to this.
+        library: makes `(h, w, 3)` RGB of an image whose encoding is not in the table here, or
+            None where it cannot.
 
     Raises:
         ImageError: size, step, data or encoding that do not fit together.
@@ -80,6 +84,9 @@ def image_frame(message: Any, long_side_px: int) -> Frame:
             rows = pixel_rows(message, channels * (1 + wide))
             break
     else:
+        other = None if library is None else library(message)
+        if other is not None:
+            return Frame(ns, reduced(other, long_side_px), width, height, message.header.frame_id)
         raise ImageError(
             f"image encoding: {message.encoding!r} is not known; expected rgb8, bgr8, rgba8, "
             "bgra8, mono8, mono16, a yuv422 or a bayer encoding of sensor_msgs/image_encodings"

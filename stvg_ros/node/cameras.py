@@ -140,7 +140,8 @@ class Camera:
         if outcome is FrameOutcome.RESTARTED:
             self._node.get_logger().warning(
                 f"{self.name or 'camera'}: the image stamps jumped back or the image size "
-                "changed: window cleared"
+                "changed: window cleared",
+                throttle_duration_sec=2.0,
             )
             self.listeners.window_restarted(self.name)
         if outcome in (FrameOutcome.STORED, FrameOutcome.RESTARTED):

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -98,13 +99,16 @@ class GroundingNode(ManagedNode):
         self._loading: GroundingQueue | None = None
         self._queue: GroundingQueue | None = None
         self._error: StvgError | None = None
+        self._starting = False
         self._states = self.create_publisher(String, "~/status", LATCHED)
         self._settings = Parameters(self, self._reconfigured)
         self._calls = PendingCalls(self)
         self._goals = GroundAction(self, self._intake, self._calls)
         self._say("unconfigured")
         if self.get_parameter("autostart").value is not False:
+            self._starting = True
             self.trigger_configure()
+            self._starting = False
             self._refuse_error()
             # On a steady clock: with use_sim_time there may be no time yet.
             self._starter = self.create_timer(
@@ -215,13 +219,14 @@ class GroundingNode(ManagedNode):
             return TransitionCallbackReturn.SUCCESS
         except StvgError as error:
             self._error = error
-            self.get_logger().error(str(error))
-            self._say(f"failed: {error}")
+            if not self._starting:  # the caller receives it
+                self.get_logger().error(f"failed: {error}")
+            self._tell(f"failed: {error}")
             return TransitionCallbackReturn.FAILURE
         except Exception as error:
             self._error = StvgError(f"unexpected {type(error).__name__}: {error}")
-            self.get_logger().fatal(f"{self._error}")
-            self._say(f"failed: {self._error}")
+            self.get_logger().fatal(f"failed: {self._error}\n{traceback.format_exc()[-4000:]}")
+            self._tell(f"failed: {self._error}")
             return TransitionCallbackReturn.ERROR
 
     def _configure(self) -> None:
@@ -356,7 +361,11 @@ class GroundingNode(ManagedNode):
             self._queue.reconfigure(_limits(config), config)
 
     def _say(self, text: str) -> None:
+        """Logs what the node does now, and publishes it on `~/status`."""
         self.get_logger().info(text)
+        self._tell(text)
+
+    def _tell(self, text: str) -> None:
         self._states.publish(String(data=text))
 
 

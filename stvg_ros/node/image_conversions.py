@@ -11,10 +11,11 @@ from std_msgs.msg import Header
 
 from stvg_ros.depth import Intrinsics, thinned
 from stvg_ros.errors import ImageError
+from stvg_ros.io import image_messages
 from stvg_ros.io.image_messages import compressed_frame as compressed_frame
-from stvg_ros.io.image_messages import image_frame as image_frame
 from stvg_ros.io.image_messages import pixel_rows
 from stvg_ros.node.conversions import time_message
+from stvg_ros.types import Frame
 
 # By sensor_msgs/distortion_models, and other names in use.
 _LENSES = {"plumb_bob", "rational_polynomial", "thin_prism", "brown_conrady", "radtan", ""}
@@ -97,6 +98,21 @@ def _sent_part(info: CameraInfo, width: int, height: int) -> tuple[int, int, int
     if outside or (width, height) == full != part:
         return 0, 0, *full
     return roi.x_offset, roi.y_offset, *part
+
+
+def image_frame(message: Image, long_side_px: int) -> Frame:
+    """As of `io.image_messages`; encodings that are not in its table go through cv_bridge."""
+    return image_messages.image_frame(message, long_side_px, _by_cv_bridge)
+
+
+def _by_cv_bridge(message: Image) -> NDArray[np.uint8] | None:
+    """RGB by cv_bridge; None where it is missing or broken, or does not know the encoding."""
+    try:
+        from cv_bridge import CvBridge
+
+        return np.array(CvBridge().imgmsg_to_cv2(message, "rgb8"), np.uint8)
+    except Exception:  # built for another NumPy, it fails with more than ImportError
+        return None
 
 
 def image_message(image: NDArray[np.uint8], ns: int, frame_id: str) -> Image:

@@ -77,7 +77,8 @@ class StandingQueries:
         """
         if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
             raise CommandError(
-                f"standing_rate_hz: expected {MIN_RATE_HZ:g} to {MAX_RATE_HZ:g} Hz, got {rate_hz:g}"
+                f"standing_rate_hz: expected above 0 to {MAX_RATE_HZ:g} Hz, got {rate_hz:g}; "
+                f"the smallest is {MIN_RATE_HZ:g} Hz"
             )
         if query.start_ns is not None or query.end_ns is not None:
             raise CommandError(

@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import json
 import os
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -39,7 +40,7 @@ def test_arguments() -> None:
     assert set(arguments()) == {
         "image", "depth", "camera_info", "command", "query", "tube", "model", "device", "cameras",
         "target_frame", "image_transport", "namespace", "name", "params_file", "autostart",
-        "use_sim_time", "log_level",
+        "use_sim_time", "log_level", "detections", "image_qos", "respawn", "foxglove_layout",
     }  # fmt: skip
     assert all(len(text) > 10 for text in arguments().values())
 
@@ -132,7 +133,7 @@ def test_empty_arguments_override_nothing(
     ("typo.yaml", ""), ("laptop.yaml", "laptop_cpu.yaml"), ("laptop_cpu", "laptop_cpu.yaml"),
     ("laptop_cpu.yml", "laptop_cpu.yaml"), ("gpu_24.yaml", "gpu_24gb.yaml"),
     ("remote.yaml", "remote_gpu.yaml"), ("jetson.yaml", "jetson_4bit_3b.yaml"),
-    ("config/laptop_cpu.yaml", "laptop_cpu.yaml"), ("/nowhere/mine.yaml", ""), ("/", ""),
+    ("elsewhere/laptop_cpu.yaml", "laptop_cpu.yaml"), ("/nowhere/mine.yaml", ""), ("/", ""),
     ("~/mine.yaml", ""), ("Laptop_CPU.yaml", ""),
 ])  # fmt: skip
 def test_a_parameter_file_that_is_not_there_is_refused(
@@ -201,3 +202,80 @@ def test_the_bag_needs_a_folder_and_plays_its_own_time(launch_file: ModuleType) 
     assert len(module.player(context)) == 3
     given = dict(module.node(context)[0].launch_arguments)
     assert given == {"image": "/camera/image_raw", "use_sim_time": "true"}
+
+
+def test_detections_quality_of_service_and_respawn(
+    launch_file: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handed = node_arguments(launch_file, monkeypatch)
+    assert handed["respawn"] is False
+    handed = node_arguments(
+        launch_file, monkeypatch, detections="/yolo/detections", image_qos="reliable",
+        respawn="true",
+    )  # fmt: skip
+    assert handed["remappings"] == [("~/detections", "/yolo/detections")]
+    assert handed["overrides"] == {"image.qos": "reliable", "proposals.source": "external"}
+    assert (handed["respawn"], handed["respawn_delay"]) == (True, 2.0)
+
+
+LAYOUTS = [
+    ({}, "/grounding/image", "/grounding"),
+    ({"image": "/camera/image_raw"}, "/camera/image_raw", "/grounding"),
+    ({"image": "camera/image_raw"}, "/camera/image_raw", "/grounding"),
+    ({"name": "finder"}, "/finder/image", "/finder"),
+    ({"namespace": "robot"}, "/robot/grounding/image", "/robot/grounding"),
+    ({"namespace": "/robot/"}, "/robot/grounding/image", "/robot/grounding"),
+    ({"namespace": "a/b", "name": "c"}, "/a/b/c/image", "/a/b/c"),
+    ({"namespace": "robot", "image": "cam/image"}, "/robot/cam/image", "/robot/grounding"),
+    ({"cameras": "front,rear"}, "/grounding/front/image", "/grounding"),
+    ({"cameras": "front, rear", "image": "/f, /r"}, "/f", "/grounding"),
+]
+
+
+@pytest.mark.parametrize(("given", "image", "node"), LAYOUTS)
+def test_the_foxglove_layout_follows_the_topics(
+    launch_file: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    given: dict[str, str],
+    image: str,
+    node: str,
+) -> None:
+    file = tmp_path / "layout.json"
+    node_arguments(launch_file, monkeypatch, foxglove_layout=str(file), tube="/found", **given)
+    layout = json.loads(file.read_text())
+    original = json.loads((ROOT / "foxglove" / "grounding.json").read_text())
+    panels = layout["configById"]
+    assert panels.keys() == original["configById"].keys()
+    assert panels["Image!camera"]["imageMode"]["imageTopic"] == image
+    camera = given.get("cameras", "").split(",")[0]
+    own = f"{node}/{camera}" if camera else node
+    assert list(panels["Image!camera"]["imageMode"]["annotations"]) == [f"{own}/image_annotations"]
+    assert panels["Image!annotated"]["imageMode"]["imageTopic"] == f"{own}/annotated_image"
+    assert panels["RawMessages!tube"]["topicPath"] == "/found"
+    assert panels["RawMessages!status"]["topicPath"] == f"{node}/status.data"
+    assert panels["Publish!command"]["topicName"] == f"{node}/command"
+
+
+@pytest.mark.parametrize("name", ["bag_evaluation", "grounding_with_bag"])
+@pytest.mark.parametrize("code", [0, 1, 2, 3, -2, -6, -9, -11, 130, 255])
+def test_a_program_that_fails_ends_the_launch_with_an_error(
+    launch_file: ModuleType, name: str, code: int
+) -> None:
+    from launch import LaunchContext, LaunchDescription, LaunchService
+    from launch.actions import ExecuteProcess, RegisterEventHandler
+    from launch.event_handlers import OnProcessExit
+
+    module = module_of(FILE.with_name(f"{name}.launch.py"))
+    event = SimpleNamespace(returncode=code)
+    if code:
+        with pytest.raises(RuntimeError, match=f"exit code {code}"):
+            module.ended(event, LaunchContext())
+    else:
+        assert len(module.ended(event, LaunchContext())) == 1
+    if code in (0, 3):
+        program = ExecuteProcess(cmd=[sys.executable, "-c", f"raise SystemExit({code})"])
+        handler = RegisterEventHandler(OnProcessExit(target_action=program, on_exit=module.ended))
+        service = LaunchService(noninteractive=True)
+        service.include_launch_description(LaunchDescription([handler, program]))
+        assert service.run() == min(code, 1)

@@ -29,7 +29,7 @@ def layer(ours: str, others: str) -> Layer:
 
 ROS = (
     "rclpy rcl_interfaces lifecycle_msgs builtin_interfaces std_msgs std_srvs sensor_msgs "
-    "geometry_msgs visualization_msgs diagnostic_msgs action_msgs message_filters "
+    "geometry_msgs visualization_msgs diagnostic_msgs action_msgs cv_bridge message_filters "
     "ament_index_python tf2_ros foxglove_msgs vision_msgs"
 )
 ROBOT = (

@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+import sys
+import types
+
 import cv2
 import numpy as np
 import pytest
@@ -198,3 +201,39 @@ def test_zero_times_in_a_query_mean_the_whole_buffer():
     given.deadline.nanosec = 500_000_000
     query = query_of(given, "q")
     assert (query.start_ns, query.deadline_s, query.max_targets) == (7, 0.5, 3)
+
+
+@pytest.mark.parametrize("encoding", [
+    "rgb16", "bgr16", "rgba16", "bgra16", "mono16", "RGB16", "BGR16", "RGBA16", "BGRA16", "MONO16",
+])  # fmt: skip
+def test_two_byte_colours_in_either_order(encoding):
+    channels = {"m": 1, "r": 3, "b": 3}[encoding[0].lower()] + ("a" in encoding.lower())
+    rng = np.random.default_rng(0)
+    values = rng.integers(0, 65536, (4, 6 * channels)).astype("<u2")
+    frames = []
+    for big, data in ((False, values), (True, values.astype(">u2"))):
+        source = Image(height=4, width=6, encoding=encoding, step=12 * channels, is_bigendian=big)
+        source.data.frombytes(data.tobytes())
+        frames.append(image_frame(source, 640).image)
+    assert (frames[0] == frames[1]).all()
+    assert frames[0].std() > 10
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_other_encodings_go_through_cv_bridge_where_it_is_installed(monkeypatch, fails):
+    class CvBridge:
+        def imgmsg_to_cv2(self, message, encoding):
+            assert (message.encoding, encoding) == ("nv24", "rgb8")
+            if fails:
+                raise RuntimeError("no colours of nv24")
+            return np.full((4, 6, 3), 7, np.uint8)
+
+    module = types.ModuleType("cv_bridge")
+    module.CvBridge = CvBridge
+    monkeypatch.setitem(sys.modules, "cv_bridge", module)
+    source = Image(height=4, width=6, encoding="nv24", step=6)
+    if fails:
+        with pytest.raises(ImageError, match="'nv24' is not known"):
+            image_frame(source, 640)
+    else:
+        assert image_frame(source, 3).image.tolist() == [[[7, 7, 7]] * 3] * 2

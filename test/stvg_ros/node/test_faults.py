@@ -464,3 +464,34 @@ def test_an_activation_that_fails_half_way_ends_inactive(start, monkeypatch):
     assert change(s, "activate")
     pending = ask(s, SetParameters, "set_parameters", SetParameters.Request())
     s.until(pending.done)
+
+
+def test_a_failure_is_logged_once(start, monkeypatch):
+    from rcl_interfaces.msg import Log
+
+    from stvg_ros.errors import ModelError
+
+    s = start(raising(ModelError("model.path: no folder '/nowhere'")), ready="failed")
+    logged = []
+    s.client.create_subscription(Log, "/rosout", logged.append, 1000)
+    for _ in range(3):
+        assert not change(s, "activate")
+    s.until(lambda: sum("/nowhere" in line.msg for line in logged) >= 3)
+    count = sum("/nowhere" in text for text in s.client.states)
+    s.until(lambda: sum("/nowhere" in line.msg for line in logged) >= count - 1)
+    assert sum("/nowhere" in line.msg for line in logged) <= count
+
+
+def test_a_window_that_is_cleared_at_each_image_is_logged_now_and_then(start):
+    from rcl_interfaces.msg import Log
+
+    s = start()
+    logged = []
+    s.client.create_subscription(Log, "/rosout", logged.append, 1000)
+    s.until(lambda: s.client.count_publishers("/rosout"))
+    for number in range(40):
+        s.show(100.0 - number)
+    s.say("")  # its refusal is logged after them
+    s.until(lambda: any("the command is empty" in line.msg for line in logged))
+    assert s.node.window.counts["restarted"] == 39
+    assert 1 <= sum("window cleared" in line.msg for line in logged) < 20
