@@ -302,7 +302,7 @@ class Proposer(Protocol):
 
 
 class DetectionSink(Protocol):
-    """A source that is told what a detector of another node sees. Any thread may call it."""
+    """A source that receives what a detector of another node sees. Any thread may call it."""
 
     def received(self, stamp_ns: int) -> None:
         """Tells of a message, whether its stamp is that of an image or not."""

@@ -30,7 +30,7 @@ IdleWork = Callable[[Grounder], "float | None"]
 
 _LOG = logging.getLogger(__name__)
 _PAUSE_S = 5.0  # of idle work that failed
-_STOPPED = "the node was deactivated or is shutting down"
+_STOPPED = "the node was deactivated, or the process is shutting down"
 
 
 class GroundingQueue:

@@ -35,7 +35,7 @@ class ClientTubesOverride(BaseProposer):
         self._clip, self._tubes = clip, tubes
 
     def forget(self) -> None:
-        """Lets go of the command's frames and tubes."""
+        """Releases the command's frames and tubes."""
         self._clip = self._tubes = None
 
     def reconfigure(self, config: ProposalConfig) -> None:

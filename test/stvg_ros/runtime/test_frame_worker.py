@@ -40,6 +40,7 @@ class Held:
     def begin(self):
         self.worker.frame_stored("", frame(0.0))
         assert self.first.wait(PATIENT_S)
+        assert self.worker.fill == (0, 0)
 
     def finish(self, camera=""):
         """What was handled after the first frame, but for the last one that this adds."""

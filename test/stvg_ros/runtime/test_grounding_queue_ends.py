@@ -183,6 +183,15 @@ def test_a_client_has_its_share(bench):
     assert b.queue.waiting == 2
 
 
+def test_an_answered_job_does_not_count_for_its_client_though_its_stage_goes_on(bench):
+    b = bench(per_client=1, per_client_name="serving.client_commands")
+    b.running(client="red").cancel()
+    assert b.queue.busy
+    b.put("next", client="red")
+    with pytest.raises(QueueFullError):
+        b.put("third", client="red")
+
+
 def test_jobs_of_a_full_queue_are_refused_and_counted(bench):
     b = bench(waiting=1, waiting_name="command.queue_size")
     b.running()

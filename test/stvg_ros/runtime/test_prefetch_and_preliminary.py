@@ -76,6 +76,19 @@ def test_idle_time_goes_into_the_windows_frames(broken: bool) -> None:
     assert queue.stop(PATIENT_S)
 
 
+def test_idle_work_that_failed_pauses_though_frames_keep_coming() -> None:
+    grounder, clip = Steady(broken=True), noise_clip(4)
+    queue = GroundingQueue(
+        lambda: grounder, QueueLimits(), idle=lambda grounder: float(grounder.prefetch(clip))
+    )
+    assert grounder.idle.wait(PATIENT_S)
+    for _ in range(5):
+        queue.frame_stored("", clip.frames[-1])
+        answered(queue, Query("the dog"))
+    assert len(grounder.prepared) == 1
+    assert queue.stop(PATIENT_S)
+
+
 @pytest.mark.parametrize(
     ("query", "always", "wanted"),
     [
