@@ -35,7 +35,8 @@ setup(
     package_data={"stvg_ros": DATA_FILES, "stvg_lab": DATA_FILES},
     install_requires=[
         "av>=14",
-        "msgpack>=1.0",
+        "httpx2>=2.0,<3",
+        "msgspec>=0.19",
         "numpy>=1.26",
         "opencv-python-headless>=4.8,<5",
         "pillow>=10",
@@ -47,7 +48,7 @@ setup(
         "tqdm>=4.60",
         "transformers>=5.0,<6",
     ],
-    extras_require={"serving": ["ray[serve]>=2.60"]},
+    extras_require={"serving": ["prometheus_client>=0.20", "ray[serve]>=2.60"]},
     entry_points={
         "console_scripts": ["stvg-ros = stvg_ros.cli.main:main"],
         "stvg_ros.commands": commands,

@@ -9,7 +9,7 @@ import contextlib
 import logging
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from functools import partial
 
 from starlette.requests import Request as HttpRequest
@@ -167,7 +167,10 @@ class App:
             return StreamingResponse(
                 (encoded_item(event) async for event in stream), media_type=MEDIA_TYPE
             )
-        last = [event async for event in stream][-1]
+        async with contextlib.aclosing(stream):
+            async for last in stream:
+                if await http.is_disconnected():
+                    raise RefusedError(400, "the client went away before its answer was there")
         return JSONResponse(tar_request.answer_json(last), 200 if last.answer else 422)
 
     async def _request(
@@ -201,7 +204,7 @@ class App:
 
     async def _stream(
         self, job: ReplicaCommand, events: asyncio.Queue[Event], reservation: Reservation
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event, None]:
         """The events of a job; when nobody takes them any more, the job ends."""
         try:
             while True:

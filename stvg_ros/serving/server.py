@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,20 +17,12 @@ from starlette.responses import Response
 from stvg_ros.config import Config
 from stvg_ros.errors import StvgError
 from stvg_ros.serving.app import App
+from stvg_ros.serving.authentication import is_loopback
 from stvg_ros.serving.runner import Build
 from stvg_ros.setting import Value
 
 # By the header x-session-id: a session's requests reach the replica that has its frames.
 _ROUTER = "ray.serve.experimental.consistent_hash_router:ConsistentHashRouter"
-# For Ray Serve's processes, where the environment does not say otherwise.
-_ENVIRONMENT = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "stvg_ros.serving.proxy:middlewares",
-    # Ray's own 15 lets a replica starve beside anything else.
-    "RAY_worker_niceness": "0",
-    # A busy machine takes longer than Serve's 5 s to start a proxy, which is killed then.
-    "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "120",
-}
 
 
 @serve.deployment(
@@ -103,7 +94,7 @@ class Server:
     """
 
     def __init__(self, app: serve.Application, listening: Listening, **ray_options: Any) -> None:
-        """Starts everything and returns when the model is loaded.
+        """Starts everything and returns when the model is loaded; see `ray_environment`.
 
         Args:
             app: what to serve.
@@ -113,9 +104,9 @@ class Server:
         Raises:
             StvgError: a replica cannot start, or the address is taken.
         """
-        for name, value in _ENVIRONMENT.items():
-            os.environ.setdefault(name, value)
         options = {"include_dashboard": False, "log_to_driver": False, **ray_options}
+        if is_loopback(listening.host):
+            options.setdefault("_node_ip_address", "127.0.0.1")
         try:
             ray.init(address="local", configure_logging=False, **options)
             serve.start(
