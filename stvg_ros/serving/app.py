@@ -9,7 +9,7 @@ import contextlib
 import logging
 import time
 import uuid
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from functools import partial
 
 from starlette.requests import Request as HttpRequest
@@ -55,8 +55,15 @@ class App:
     requests, and the runner's thread grounds commands and encodes frames ahead of them.
     """
 
-    def __init__(self, config: Config, build: Build, token_file: str, replica: str) -> None:
-        """Loads the model.
+    def __init__(
+        self,
+        config: Config,
+        build: Build,
+        token_file: str,
+        replica: str,
+        board: replica_metrics.Board | None = None,
+    ) -> None:
+        """Loads the model; `board` shows the metrics of all replicas.
 
         Raises:
             StvgError: the token file or the model cannot be used.
@@ -67,8 +74,15 @@ class App:
         self._memory = MemoryBudget(self._limits)
         self._reader = RequestReader(self._limits)
         self._sessions = Sessions(self._limits)
-        self._metrics = replica_metrics.Metrics(replica)
         self._runner = Runner(config, build, self._sessions.frames)
+        gauges: dict[str, Callable[[], float]] = {
+            "commands_waiting": lambda: self._runner.waiting,
+            "sessions": lambda: len(self._sessions),
+            "session_bytes": lambda: self._sessions.nbytes,
+            "request_bytes": lambda: self._memory.nbytes,
+            "prepared_bytes": lambda: self._runner.prepared_bytes,
+        }
+        self._metrics = replica_metrics.ReplicaMetrics(replica, gauges, board)
 
     async def handle(self, http: HttpRequest) -> Response:
         """Answers a request, whatever it is."""
@@ -94,7 +108,7 @@ class App:
         return response
 
     def check(self) -> None:
-        """Forgets what has expired.
+        """Forgets what has expired, and publishes the metrics.
 
         Raises:
             RuntimeError: the replica can answer no more commands.
@@ -102,11 +116,17 @@ class App:
         self._sessions.expire()
         if not self._runner.alive:
             raise RuntimeError("the thread that grounds has ended")
+        try:
+            self._metrics.publish()
+        except Exception:  # no reason to replace a replica that answers
+            _LOG.warning("the metrics were not published", exc_info=True)
 
     def close(self) -> None:
         """Ends the running command."""
         self._runner.stop()
         self._reader.close()
+        with contextlib.suppress(Exception):  # Ray may have ended already
+            self._metrics.close()
 
     async def _health(self, http: HttpRequest) -> Response:
         if not self._runner.alive:
@@ -115,13 +135,8 @@ class App:
 
     async def _show_metrics(self, http: HttpRequest) -> Response:
         self._authenticated(http)
-        gauges = {
-            "commands_waiting": self._runner.waiting,
-            "sessions": len(self._sessions),
-            "session_bytes": self._sessions.nbytes,
-            "prepared_bytes": self._runner.prepared_bytes,
-        }
-        return PlainTextResponse(self._metrics.text(gauges), media_type=replica_metrics.MEDIA_TYPE)
+        text = await asyncio.to_thread(self._metrics.text)
+        return PlainTextResponse(text, media_type=replica_metrics.MEDIA_TYPE)
 
     async def _frames(self, http: HttpRequest) -> Response:
         key = self._authenticated(http)
@@ -168,7 +183,8 @@ class App:
                 (encoded_item(event) async for event in stream), media_type=MEDIA_TYPE
             )
         async with contextlib.aclosing(stream):
-            async for last in stream:
+            async for event in stream:
+                last = event
                 if await http.is_disconnected():
                     raise RefusedError(400, "the client went away before its answer was there")
         return JSONResponse(tar_request.answer_json(last), 200 if last.answer else 422)

@@ -59,7 +59,7 @@ class RemoteGrounder:
         """Connects with the first frame or command, not before.
 
         Args:
-            config: the address, and how to insist.
+            config: the address, time-outs and retries.
             local: grounds what the server does not, when it is unreachable.
             proposer: makes candidate tubes here; None leaves them to the server.
 
@@ -120,7 +120,7 @@ class RemoteGrounder:
         """
         command = _Command(clip, query, self._until_closed(checkpoint), preliminary)
         try:
-            return self._insisting(command)
+            return self._with_retries(command)
         except UnreachableError:
             self._check_open()
             if self._local is None:
@@ -138,7 +138,7 @@ class RemoteGrounder:
 
         return check
 
-    def _insisting(self, command: _Command) -> Grounding:
+    def _with_retries(self, command: _Command) -> Grounding:
         remote = self._remote
         for attempt in range(remote.retries + 1):
             if attempt:

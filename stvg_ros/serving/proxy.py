@@ -110,7 +110,7 @@ def limit_heads(protocol: Any, head_timeout_s: float, idle_s: float) -> None:
 
     Args:
         protocol: the class of the connections, httptools' or h11's.
-        head_timeout_s: for the first head; then the client is told.
+        head_timeout_s: for the first head; then the client gets status 408.
         idle_s: for each further one.
     """
     connected: Callable[..., None] = protocol.connection_made

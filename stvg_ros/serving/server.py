@@ -10,6 +10,7 @@ from typing import Any
 
 import ray
 from ray import serve
+from ray.experimental import internal_kv
 from ray.serve.config import HTTPOptions, RequestRouterConfig
 from starlette.requests import Request
 from starlette.responses import Response
@@ -25,6 +26,35 @@ from stvg_ros.setting import Value
 _ROUTER = "ray.serve.experimental.consistent_hash_router:ConsistentHashRouter"
 
 
+class ClusterBoard:
+    """The metrics of an application's replicas, in the key-value store of Ray's head.
+
+    See `replica_metrics.Board`.
+    """
+
+    def __init__(self, app: str) -> None:
+        self._namespace = f"stvg_ros/{app}".encode()
+
+    def publish(self, replica: str, text: str) -> None:
+        """Puts up a replica's metrics, in place of its former ones."""
+        internal_kv._internal_kv_put(
+            replica.encode(), text.encode(), overwrite=True, namespace=self._namespace
+        )
+
+    def texts(self) -> Mapping[str, str]:
+        """What is there, by replica."""
+        found = {}
+        for key in internal_kv._internal_kv_list(b"", namespace=self._namespace):
+            text = internal_kv._internal_kv_get(key, namespace=self._namespace)
+            if text is not None:  # else taken down meanwhile
+                found[key.decode()] = text.decode()
+        return found
+
+    def remove(self, replica: str) -> None:
+        """Takes down what a replica put up."""
+        internal_kv._internal_kv_del(replica.encode(), namespace=self._namespace)
+
+
 @serve.deployment(
     # Frames and commands alike; commands have a queue of their own, which says when it is full.
     max_ongoing_requests=1000,
@@ -38,8 +68,9 @@ class GroundingReplica:
 
     def __init__(self, build: Build, settings: Mapping[str, Value], token_file: str) -> None:
         """Loads the model; `build` is named by reference, so the package must be installed."""
-        replica = serve.get_replica_context().replica_id.unique_id
-        self._app = App(Config.from_flat(settings), build, token_file, replica)
+        context = serve.get_replica_context()
+        replica, board = context.replica_id.unique_id, ClusterBoard(context.app_name)
+        self._app = App(Config.from_flat(settings), build, token_file, replica, board)
 
     async def __call__(self, request: Request) -> Response:
         """Answers a request."""

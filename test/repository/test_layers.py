@@ -81,6 +81,7 @@ LAYERS = {
 # Modules with a library more than their layer.
 EXTRA = {
     "stvg_ros.images": {"cv2"},
+    "stvg_ros.serving.replica_metrics": {"prometheus_client"},
     "stvg_ros.serving.server": {"ray"},
     "stvg_ros.serving.proxy": {"uvicorn"},
 }

@@ -60,11 +60,11 @@ def test_health_and_metrics(serve):
     assert status == 200
     assert headers["content-type"].startswith("text/plain; version=0.0.4")
     lines = body.decode().splitlines()
-    assert 'stvg_requests_total{replica="r0",path="/v1/ground",outcome="200"} 1' in lines
-    assert 'stvg_requests_total{replica="r0",path="command",outcome="answered"} 1' in lines
-    assert 'stvg_frames_total{replica="r0"} 3' in lines
-    assert 'stvg_command_seconds_count{replica="r0"} 1' in lines
-    assert 'stvg_commands_waiting{replica="r0"} 0' in lines
+    assert 'stvg_requests_total{outcome="200",path="/v1/ground",replica="r0"} 1.0' in lines
+    assert 'stvg_requests_total{outcome="answered",path="command",replica="r0"} 1.0' in lines
+    assert 'stvg_frames_total{replica="r0"} 3.0' in lines
+    assert 'stvg_command_seconds_count{replica="r0"} 1.0' in lines
+    assert 'stvg_commands_waiting{replica="r0"} 0.0' in lines
 
 
 def test_frames_travel_once(serve, toy):
@@ -327,7 +327,7 @@ def test_a_full_queue_is_told_at_once(serve, toy):
     first = _ask_aside(server, x_session_id="a")
     until(toy.started.is_set)
     second = _ask_aside(server, x_session_id="b")
-    until(lambda: b'commands_waiting{replica="r0"} 1' in server.ask("GET", "/metrics")[2])
+    until(lambda: b'commands_waiting{replica="r0"} 1.0' in server.ask("GET", "/metrics")[2])
     headers = {**CONTENT, "x_session_id": "c"}
     answer = server.ask("POST", "/v1/ground", command(sent()), **headers)
     status, failed = failure(answer)

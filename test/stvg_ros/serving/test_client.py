@@ -51,7 +51,7 @@ def free_port():
 
 def frames_received(server):
     lines = server.ask("GET", "/metrics")[2].decode().splitlines()
-    return next(int(x.rsplit(" ", 1)[1]) for x in lines if x.startswith("stvg_frames_total"))
+    return next(int(float(x.rsplit(" ", 1)[1])) for x in lines if x.startswith("stvg_frames_total"))
 
 
 def test_the_answer_is_the_servers_bit_for_bit(serve, connect, toy):
