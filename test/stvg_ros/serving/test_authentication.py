@@ -111,3 +111,18 @@ def test_rates_are_kept_for_each_client():
     rates.take("a")
     with pytest.raises(RefusedError):
         rates.take("a")
+
+
+@pytest.mark.parametrize("rate_hz", [0.1, 0.5, 1.0, 2.0, 3.0, 10.0, 60.0])
+@pytest.mark.parametrize("pause_s", [10.0, 100.0, 1e6])
+def test_a_pause_allows_no_more_than_a_full_bucket(rate_hz, pause_s):
+    now_s = [0.0]
+    rates = RateLimiter(rate_hz, lambda: now_s[0])
+    rates.take("a")
+    now_s[0] = pause_s
+    allowed = 0
+    with pytest.raises(RefusedError):
+        while True:
+            rates.take("a")
+            allowed += 1
+    assert allowed == max(1, int(2 * rate_hz))

@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import socket
+import sys
 import threading
 from dataclasses import replace
 
@@ -490,6 +491,12 @@ def test_the_configuration_chooses_the_backend():
             remote.ground(clip_of(1), DOG, no_checkpoint)
     finally:
         remote.close()
+
+
+def test_a_missing_library_is_named_with_the_remedy(monkeypatch):
+    monkeypatch.setitem(sys.modules, "stvg_ros.serving.client", None)
+    with pytest.raises(ConfigError, match=r"backend: remote needs .* pip install -r"):
+        build_grounder(Config.from_flat({"backend": "remote"}))
 
 
 def test_eight_clients_at_once_are_all_answered(serve, connect, toy):
