@@ -120,9 +120,7 @@ def test_a_pause_allows_no_more_than_a_full_bucket(rate_hz, pause_s):
     rates = RateLimiter(rate_hz, lambda: now_s[0])
     rates.take("a")
     now_s[0] = pause_s
-    allowed = 0
+    for _ in range(max(1, int(2 * rate_hz))):
+        rates.take("a")
     with pytest.raises(RefusedError):
-        while True:
-            rates.take("a")
-            allowed += 1
-    assert allowed == max(1, int(2 * rate_hz))
+        rates.take("a")
