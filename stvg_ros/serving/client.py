@@ -217,7 +217,7 @@ class RemoteGrounder:
                         command.preliminary(event.early)
                     if event.stage:
                         stage, progress = event.stage, event.progress
-                    answer = event.answer
+                    answer = event.answer or answer
                 elif answer is not None:
                     break  # the end of the stream does not come
                 if answer is None:
