@@ -56,6 +56,7 @@ class ClusterBoard:
 
 
 @serve.deployment(
+    name="Grounding",  # in config files
     # Frames and commands alike; commands have a queue of their own, which says when it is full.
     max_ongoing_requests=1000,
     max_queued_requests=1000,
