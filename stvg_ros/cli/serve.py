@@ -56,6 +56,9 @@ def run(given: argparse.Namespace) -> int:
     asked = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: asked.set())
+    from stvg_ros.serving import ray_environment
+
+    ray_environment.prepare(given.host)
     from stvg_ros.build import build_local
     from stvg_ros.serving.server import Listening, Server, application
 

@@ -9,7 +9,7 @@ import contextlib
 import logging
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, Callable
 from functools import partial
 
 from starlette.requests import Request as HttpRequest
@@ -56,8 +56,15 @@ class App:
     requests, and the queue's thread grounds commands and prefetches frames.
     """
 
-    def __init__(self, config: Config, build: Build, token_file: str, replica: str) -> None:
-        """Loads the model.
+    def __init__(
+        self,
+        config: Config,
+        build: Build,
+        token_file: str,
+        replica: str,
+        board: replica_metrics.Board | None = None,
+    ) -> None:
+        """Loads the model; `board` shows the metrics of all replicas.
 
         Raises:
             StvgError: the token file or the model cannot be used.
@@ -68,8 +75,15 @@ class App:
         self._memory = MemoryBudget(self._limits)
         self._reader = RequestReader(self._limits)
         self._sessions = Sessions(self._limits)
-        self._metrics = replica_metrics.Metrics(replica)
         self._commands = ReplicaCommands(config, build, self._sessions.frames)
+        gauges: dict[str, Callable[[], float]] = {
+            "commands_waiting": lambda: self._commands.waiting,
+            "sessions": lambda: len(self._sessions),
+            "session_bytes": lambda: self._sessions.nbytes,
+            "request_bytes": lambda: self._memory.nbytes,
+            "prepared_bytes": lambda: self._commands.prepared_bytes,
+        }
+        self._metrics = replica_metrics.ReplicaMetrics(replica, gauges, board)
 
     async def handle(self, http: HttpRequest) -> Response:
         """Answers a request, whatever it is."""
@@ -95,7 +109,7 @@ class App:
         return response
 
     def check(self) -> None:
-        """Forgets what has expired.
+        """Forgets what has expired, and publishes the metrics.
 
         Raises:
             RuntimeError: the replica can answer no more commands.
@@ -103,11 +117,17 @@ class App:
         self._sessions.expire()
         if not self._commands.alive:
             raise RuntimeError("the thread that grounds has ended")
+        try:
+            self._metrics.publish()
+        except Exception:  # no reason to replace a replica that answers
+            _LOG.warning("the metrics were not published", exc_info=True)
 
     def close(self) -> None:
         """Ends the running command."""
         self._commands.stop()
         self._reader.close()
+        with contextlib.suppress(Exception):  # Ray may have ended already
+            self._metrics.close()
 
     async def _health(self, http: HttpRequest) -> Response:
         if not self._commands.alive:
@@ -116,13 +136,8 @@ class App:
 
     async def _show_metrics(self, http: HttpRequest) -> Response:
         self._authenticated(http)
-        gauges = {
-            "commands_waiting": self._commands.waiting,
-            "sessions": len(self._sessions),
-            "session_bytes": self._sessions.nbytes,
-            "prepared_bytes": self._commands.prepared_bytes,
-        }
-        return PlainTextResponse(self._metrics.text(gauges), media_type=replica_metrics.MEDIA_TYPE)
+        text = await asyncio.to_thread(self._metrics.text)
+        return PlainTextResponse(text, media_type=replica_metrics.MEDIA_TYPE)
 
     async def _frames(self, http: HttpRequest) -> Response:
         key = self._authenticated(http)
@@ -167,7 +182,11 @@ class App:
             return StreamingResponse(
                 (encoded_item(event) async for event in stream), media_type=MEDIA_TYPE
             )
-        last = [event async for event in stream][-1]
+        async with contextlib.aclosing(stream):
+            async for event in stream:
+                last = event
+                if await http.is_disconnected():
+                    raise RefusedError(400, "the client went away before its answer was there")
         return JSONResponse(tar_request.answer_json(last), 200 if last.answer else 422)
 
     async def _request(
@@ -201,7 +220,7 @@ class App:
 
     async def _stream(
         self, job: GroundingJob, events: asyncio.Queue[Event], reservation: Reservation
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event, None]:
         """The events of a job; when nobody takes them any more, the job ends."""
         try:
             while True:

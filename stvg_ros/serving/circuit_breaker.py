@@ -24,10 +24,10 @@ class CircuitBreaker:
         self._reason = ""
 
     def check(self) -> None:
-        """Lets an attempt pass; after the time alone, one failure more is enough to refuse again.
+        """Lets an attempt pass; after the pause, one failure more is enough to refuse again.
 
         Raises:
-            UnreachableError: the server is left alone.
+            UnreachableError: no attempt is made now.
         """
         with self._lock:
             left_s = self._open_until_s - self._clock()

@@ -60,7 +60,7 @@ class RemoteGrounder(BaseGrounder):
         """Connects with the first frame or command, not before.
 
         Args:
-            config: the address, and how to insist.
+            config: the address, time-outs and retries.
             local: grounds what the server does not, when it is unreachable.
             proposer: makes candidate tubes here; None leaves them to the server.
 
@@ -123,7 +123,7 @@ class RemoteGrounder(BaseGrounder):
         """
         command = _Command(clip, query, self._until_closed(checkpoint), preliminary)
         try:
-            return self._insisting(command)
+            return self._with_retries(command)
         except UnreachableError:
             self._check_open()
             if self._local is None:
@@ -141,7 +141,7 @@ class RemoteGrounder(BaseGrounder):
 
         return check
 
-    def _insisting(self, command: _Command) -> Grounding:
+    def _with_retries(self, command: _Command) -> Grounding:
         remote = self._remote
         for attempt in range(remote.retries + 1):
             if attempt:
@@ -218,7 +218,7 @@ class RemoteGrounder(BaseGrounder):
                         command.preliminary(event.early)
                     if event.stage:
                         stage, progress = event.stage, event.progress
-                    answer = event.answer
+                    answer = event.answer or answer
                 elif answer is not None:
                     break  # the end of the stream does not come
                 if answer is None:

@@ -1,23 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""A time limit for the head of a request, in Ray Serve's HTTP proxies.
+"""What Ray Serve's HTTP proxies lack: limits of requests, and half-closed connections.
 
 uvicorn, which the proxies use, waits for a request's head as long as the client likes, so a client
-that sends a byte now and then would hold a connection for ever. Ray Serve calls `middlewares` as
-a proxy starts, where the environment's RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH names it.
+that sends a byte now and then would hold a connection for ever; and it drops the request of a
+client that closes its sending side, as `nc -N` does. A proxy keeps whole bodies in memory, before
+any replica asks for a token. Ray Serve calls `middlewares` as a proxy starts, where the
+environment's RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH names it.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 from starlette.middleware import Middleware
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 HEAD_TIMEOUT_S = 10.0
 IDLE_S = 65.0  # between requests on one connection
+PROBE_S = 1.0  # between looks whether a half-closed client is still there
+MAX_BODIES_BYTES = 1024**3  # of all requests on their way through a proxy
+MAX_PEER_BYTES = 512 * 1024**2  # of those from one address
+_SESSION = b"x-session-id"
+_PROBE = b"HTTP/1.1 102 Processing\r\n\r\n"
 _REASON = b"the head of the request did not arrive in time\n"
 _REFUSAL = (
     b"HTTP/1.1 408 Request Timeout\r\ncontent-type: text/plain; charset=utf-8\r\n"
@@ -26,9 +36,73 @@ _REFUSAL = (
 
 
 def middlewares() -> list[Middleware]:
-    """Limits the time for heads in this process; there is no middleware to add."""
+    """Prepares the connections of this process, and names the middleware."""
     limit_heads(AutoHTTPProtocol, HEAD_TIMEOUT_S, IDLE_S)
-    return []
+    answer_half_closed(AutoHTTPProtocol, PROBE_S)
+    return [Middleware(RequestLimits)]
+
+
+class RequestLimits:
+    """ASGI middleware: refuses what the proxy fails at, and bounds the bodies that it holds.
+
+    Thread contract: the proxy's event loop.
+    """
+
+    def __init__(
+        self, app: ASGIApp, max_bytes: int = MAX_BODIES_BYTES, max_peer_bytes: int = MAX_PEER_BYTES
+    ) -> None:
+        self._app = app
+        self._max_bytes = max_bytes
+        self._max_peer_bytes = max_peer_bytes
+        self._held: Counter[str] = Counter()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes a request on, or answers it."""
+        if scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 1003})  # before it is accepted: 403
+            return
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        sessions = [value for name, value in scope["headers"] if name.lower() == _SESSION]
+        if not all(value.isascii() for value in sessions):
+            refusal = PlainTextResponse("x-session-id: expected ASCII characters\n", 400)
+            await refusal(scope, receive, send)
+            return
+        peer = (scope.get("client") or ("",))[0]
+        held = 0
+        started = refused = False
+
+        async def counted() -> Message:
+            nonlocal held, refused
+            message = await receive()
+            nbytes = len(message.get("body", b""))
+            held += nbytes
+            self._held[peer] += nbytes
+            if self._held[peer] > self._max_peer_bytes or self._held.total() > self._max_bytes:
+                refused = True
+                return {"type": "http.disconnect"}
+            return message
+
+        async def unless_refused(message: Message) -> None:
+            nonlocal started
+            if not refused:
+                started = True
+                await send(message)
+
+        try:
+            await self._app(scope, counted, unless_refused)
+        except Exception:
+            if not refused:  # of a request that is broken off
+                raise
+        finally:
+            self._held[peer] -= held
+            if self._held[peer] <= 0:
+                del self._held[peer]
+        if refused and not started:
+            text = "the proxy holds too many requests; send fewer at once, or later\n"
+            await PlainTextResponse(text, 503, {"retry-after": "1"})(scope, receive, send)
 
 
 def limit_heads(protocol: Any, head_timeout_s: float, idle_s: float) -> None:
@@ -36,7 +110,7 @@ def limit_heads(protocol: Any, head_timeout_s: float, idle_s: float) -> None:
 
     Args:
         protocol: the class of the connections, httptools' or h11's.
-        head_timeout_s: for the first head; then the client is told.
+        head_timeout_s: for the first head; then the client gets status 408.
         idle_s: for each further one.
     """
     connected: Callable[..., None] = protocol.connection_made
@@ -58,3 +132,30 @@ def limit_heads(protocol: Any, head_timeout_s: float, idle_s: float) -> None:
             self.loop.call_later(idle_s, watch, self, self.cycle)
 
     protocol.connection_made = connection_made
+
+
+def answer_half_closed(protocol: Any, probe_s: float) -> None:
+    """Makes a uvicorn protocol answer clients that have closed their sending side.
+
+    A client that is gone looks the same until something is sent to it, so an interim response
+    goes to it every `probe_s` until the answer begins. With TLS, a connection closes as a whole.
+    """
+
+    def eof_received(self: Any) -> bool:
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete or getattr(cycle, "more_body", False):
+            return False  # nothing was asked, or not all of it: the transport closes itself
+        self.loop.call_later(probe_s, probe, self, cycle)
+        return True
+
+    def probe(self: Any, cycle: Any) -> None:
+        if self.transport.is_closing():
+            return
+        if cycle.response_complete:
+            self.transport.close()
+            return
+        if not cycle.response_started:
+            self.transport.write(_PROBE)
+        self.loop.call_later(probe_s, probe, self, cycle)
+
+    protocol.eof_received = eof_received

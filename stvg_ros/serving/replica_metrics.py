@@ -1,63 +1,143 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Counts of one replica in the text format of Prometheus."""
+"""Counts of one replica (prometheus_client), shown together with those of the others."""
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections import Counter
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Protocol
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.metrics_core import Metric
+from prometheus_client.parser import text_string_to_metric_families
 
 BUCKETS_S = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0)
-MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+MEDIA_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+STALE_S = 30.0  # a replica that published nothing for longer has ended
 
 
-class Metrics:
-    """Requests by outcome, bytes, and how long commands took. Thread contract: one thread."""
+class Board(Protocol):
+    """Where the replicas of one model publish their metrics for each other."""
 
-    def __init__(self, replica: str) -> None:
-        """`replica` is a label of every value."""
+    def publish(self, replica: str, text: str) -> None: ...
+
+    def texts(self) -> Mapping[str, str]: ...
+
+    def remove(self, replica: str) -> None: ...
+
+
+class LocalBoard:
+    """The board of a single replica."""
+
+    def __init__(self) -> None:
+        self._texts: dict[str, str] = {}
+
+    def publish(self, replica: str, text: str) -> None:
+        """Puts up a replica's metrics, in place of its former ones."""
+        self._texts[replica] = text
+
+    def texts(self) -> Mapping[str, str]:
+        """What is there, by replica."""
+        return dict(self._texts)
+
+    def remove(self, replica: str) -> None:
+        """Takes down what a replica put up."""
+        self._texts.pop(replica, None)
+
+
+class ReplicaMetrics:
+    """Requests by outcome, bytes, and how long commands took.
+
+    Thread contract: the event loop's thread counts; any thread may call `publish` and `text`.
+    """
+
+    def __init__(
+        self, replica: str, gauges: Mapping[str, Callable[[], float]], board: Board | None = None
+    ) -> None:
+        """Registers everything.
+
+        Args:
+            replica: a label of every value.
+            gauges: by name, what gives the present value.
+            board: shared with the other replicas.
+        """
         self._replica = replica
-        self._requests: Counter[tuple[str, str]] = Counter()
-        self._received = self._frames = 0
-        self._buckets = [0] * (len(BUCKETS_S) + 1)
-        self._seconds = 0.0
+        self._board = board or LocalBoard()
+        self._registry = CollectorRegistry()
+        own: dict[str, Any] = {"registry": self._registry, "namespace": "stvg"}
+        self._requests = Counter(
+            "requests", "Answered requests", ("replica", "path", "outcome"), **own
+        )
+        label = ("replica",)
+        self._received = Counter("received_bytes", "Bodies", label, **own).labels(replica)
+        self._frames = Counter("frames", "Images received", label, **own).labels(replica)
+        self._seconds = Histogram(
+            "command_seconds", "Command to answer", label, buckets=BUCKETS_S, **own
+        ).labels(replica)
+        self._published = Gauge("published_timestamp_seconds", "When", label, **own).labels(replica)
+        for name, value in gauges.items():
+            Gauge(name, name.replace("_", " "), label, **own).labels(replica).set_function(value)
 
     def request(self, path: str, outcome: str) -> None:
         """Counts an answered request; the outcome is a status, or an error code's name."""
-        self._requests[path, outcome] += 1
+        self._requests.labels(self._replica, path, outcome).inc()
 
     def received(self, nbytes: int) -> None:
         """Counts a body."""
-        self._received += nbytes
+        self._received.inc(nbytes)
 
     def decoded(self, frames: int) -> None:
         """Counts frames that came with their image."""
-        self._frames += frames
+        self._frames.inc(frames)
 
     def command(self, seconds: float) -> None:
         """Counts a command from its receipt to its answer."""
-        self._buckets[bisect_left(BUCKETS_S, seconds)] += 1
-        self._seconds += seconds
+        self._seconds.observe(seconds)
 
-    def text(self, gauges: Mapping[str, float]) -> str:
-        """All values, and the gauges given by name."""
-        own = f'replica="{self._replica}"'
-        lines = ["# TYPE stvg_requests_total counter"]
-        for (path, outcome), count in sorted(self._requests.items()):
-            labels = f'{own},path="{path}",outcome="{outcome}"'
-            lines.append(f"stvg_requests_total{{{labels}}} {count}")
-        for name, value in (("received_bytes", self._received), ("frames", self._frames)):
-            lines.append(f"# TYPE stvg_{name}_total counter")
-            lines.append(f"stvg_{name}_total{{{own}}} {value}")
-        lines.append("# TYPE stvg_command_seconds histogram")
-        total = 0
-        for bound, count in zip((*BUCKETS_S, "+Inf"), self._buckets, strict=True):
-            total += count
-            lines.append(f'stvg_command_seconds_bucket{{{own},le="{bound}"}} {total}')
-        lines.append(f"stvg_command_seconds_sum{{{own}}} {self._seconds}")
-        lines.append(f"stvg_command_seconds_count{{{own}}} {total}")
-        for name, gauge in gauges.items():
-            lines.append(f"# TYPE stvg_{name} gauge")
-            lines.append(f"stvg_{name}{{{own}}} {gauge:g}")
-        return "\n".join(lines) + "\n"
+    def publish(self) -> None:
+        """Shows the other replicas what was counted so far."""
+        self._published.set(time.time())
+        self._board.publish(self._replica, generate_latest(self._registry).decode())
+
+    def close(self) -> None:
+        """Takes down what was published."""
+        self._board.remove(self._replica)
+
+    def text(self) -> str:
+        """The metrics of all replicas in the text format of Prometheus."""
+        self.publish()
+        merged = CollectorRegistry()
+        merged.register(_Merged(self._board.texts()))
+        return generate_latest(merged).decode()
+
+
+class _Merged:
+    """One family for each metric, with the samples of all replicas that live."""
+
+    def __init__(self, texts: Mapping[str, str]) -> None:
+        self._texts = texts
+
+    def collect(self) -> Iterator[Metric]:
+        families: dict[str, Metric] = {}
+        for _, text in sorted(self._texts.items()):
+            published = list(text_string_to_metric_families(text))
+            if _age_s(published) > STALE_S:
+                continue
+            for family in published:
+                if family.name in families:
+                    families[family.name].samples.extend(family.samples)
+                else:
+                    families[family.name] = family
+        return iter(families.values())
+
+
+def _age_s(published: list[Metric]) -> float:
+    stamps = [
+        sample.value
+        for family in published
+        if family.name == "stvg_published_timestamp_seconds"
+        for sample in family.samples
+    ]
+    return time.time() - max(stamps, default=0.0)

@@ -4,13 +4,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import ray
 from ray import serve
+from ray.experimental import internal_kv
 from ray.serve.config import HTTPOptions, RequestRouterConfig
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,23 +18,45 @@ from starlette.responses import Response
 from stvg_ros.config import Config
 from stvg_ros.errors import StvgError
 from stvg_ros.serving.app import App
+from stvg_ros.serving.authentication import is_loopback
 from stvg_ros.serving.replica_commands import Build
 from stvg_ros.setting import Value
 
 # By the header x-session-id: a session's requests reach the replica that has its frames.
 _ROUTER = "ray.serve.experimental.consistent_hash_router:ConsistentHashRouter"
-# For Ray Serve's processes, where the environment does not say otherwise.
-_ENVIRONMENT = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "stvg_ros.serving.proxy:middlewares",
-    # Ray's own 15 lets a replica starve beside anything else.
-    "RAY_worker_niceness": "0",
-    # A busy machine takes longer than Serve's 5 s to start a proxy, which is killed then.
-    "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "120",
-}
+
+
+class ClusterBoard:
+    """The metrics of an application's replicas, in the key-value store of Ray's head.
+
+    See `replica_metrics.Board`.
+    """
+
+    def __init__(self, app: str) -> None:
+        self._namespace = f"stvg_ros/{app}".encode()
+
+    def publish(self, replica: str, text: str) -> None:
+        """Puts up a replica's metrics, in place of its former ones."""
+        internal_kv._internal_kv_put(
+            replica.encode(), text.encode(), overwrite=True, namespace=self._namespace
+        )
+
+    def texts(self) -> Mapping[str, str]:
+        """What is there, by replica."""
+        found = {}
+        for key in internal_kv._internal_kv_list(b"", namespace=self._namespace):
+            text = internal_kv._internal_kv_get(key, namespace=self._namespace)
+            if text is not None:  # else taken down meanwhile
+                found[key.decode()] = text.decode()
+        return found
+
+    def remove(self, replica: str) -> None:
+        """Takes down what a replica put up."""
+        internal_kv._internal_kv_del(replica.encode(), namespace=self._namespace)
 
 
 @serve.deployment(
+    name="Grounding",  # in config files
     # Frames and commands alike; commands have a queue of their own, which says when it is full.
     max_ongoing_requests=1000,
     max_queued_requests=1000,
@@ -47,8 +69,9 @@ class GroundingReplica:
 
     def __init__(self, build: Build, settings: Mapping[str, Value], token_file: str) -> None:
         """Loads the model; `build` is named by reference, so the package must be installed."""
-        replica = serve.get_replica_context().replica_id.unique_id
-        self._app = App(Config.from_flat(settings), build, token_file, replica)
+        context = serve.get_replica_context()
+        replica, board = context.replica_id.unique_id, ClusterBoard(context.app_name)
+        self._app = App(Config.from_flat(settings), build, token_file, replica, board)
 
     async def __call__(self, request: Request) -> Response:
         """Answers a request."""
@@ -103,7 +126,7 @@ class Server:
     """
 
     def __init__(self, app: serve.Application, listening: Listening, **ray_options: Any) -> None:
-        """Starts everything and returns when the model is loaded.
+        """Starts everything and returns when the model is loaded; see `ray_environment`.
 
         Args:
             app: what to serve.
@@ -113,9 +136,9 @@ class Server:
         Raises:
             StvgError: a replica cannot start, or the address is taken.
         """
-        for name, value in _ENVIRONMENT.items():
-            os.environ.setdefault(name, value)
         options = {"include_dashboard": False, "log_to_driver": False, **ray_options}
+        if is_loopback(listening.host):
+            options.setdefault("_node_ip_address", "127.0.0.1")
         try:
             ray.init(address="local", configure_logging=False, **options)
             serve.start(

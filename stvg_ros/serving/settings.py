@@ -28,23 +28,26 @@ class RemoteConfig(Group):
     )
     timeout_s: float = setting(
         10.0,
-        "a server that gives no sign of life for so long is unreachable",
+        "a server that sends nothing for so long is unreachable",
         unit="s",
         minimum=0.1,
         maximum=600.0,
     )
     retries: int = setting(
-        2, "further attempts of a command after the server broke off", minimum=0, maximum=100
+        2, "how often a command is sent again after the server broke off", minimum=0, maximum=100
     )
     backoff_s: float = setting(
         0.2, "pause before the first retry; doubled for each more", unit="s", minimum=0.0,
         maximum=60.0,
     )  # fmt: skip
     breaker_failures: int = setting(
-        3, "failed attempts in a row after which the server is left alone", minimum=1, maximum=1000
+        3,
+        "failed attempts in a row after which no more are made for breaker_s",
+        minimum=1,
+        maximum=1000,
     )
     breaker_s: float = setting(
-        5.0, "for how long it is left alone: commands are answered at once", unit="s",
+        5.0, "how long no attempt is made; commands fail at once", unit="s",
         minimum=0.0, maximum=3600.0,
     )  # fmt: skip
     fallback: str = setting(

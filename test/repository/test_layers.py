@@ -92,6 +92,7 @@ EXTRA = {
     "stvg_ros.commands.parser": {"spacy"},
     "stvg_ros.depth": {"cv2"},
     "stvg_ros.node.parameter_files": {"yaml"},
+    "stvg_ros.serving.replica_metrics": {"prometheus_client"},
     "stvg_ros.serving.server": {"ray"},
     "stvg_ros.serving.proxy": {"uvicorn"},
 }

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import http.client
+import io
+import tarfile
 import threading
 import time
 from dataclasses import replace
@@ -21,6 +23,9 @@ from stvg_ros.config import Config
 from stvg_ros.method.base import BaseGrounder
 from stvg_ros.serving.app import App
 from stvg_ros.serving.client import RemoteGrounder
+from stvg_ros.serving.image_codec import encoded
+from stvg_ros.serving.schema import MEDIA_TYPE, VERSION, Event, Request, SentFrame
+from stvg_ros.serving.wire_format import RecordStream, encoded_record
 from stvg_ros.types import (
     Clip,
     Evidence,
@@ -34,6 +39,7 @@ from stvg_ros.types import (
 )
 
 TOKEN = "0123456789abcdef-red"
+CONTENT = {"content_type": MEDIA_TYPE}
 
 
 def clip_of(count: int = 3, seed: int = 0, width: int = 64, height: int = 48) -> Clip:
@@ -159,6 +165,37 @@ def until(condition, timeout_s: float = 60.0) -> None:
     while not condition():
         assert time.monotonic() < end_s, "the condition did not come true in time"
         time.sleep(0.01)
+
+
+def sent(count=3, quality=90, **changes):
+    return tuple(
+        SentFrame(index, f.stamp_ns, 128, 96, "camera", encoded(f.image, quality))
+        for index, f in enumerate(clip_of(count, **changes).frames)
+    )
+
+
+def command(frames, text="the dog", **more):
+    return encoded_record(Request(VERSION, Query(text), frames, {}, **more))
+
+
+def last_event(body):
+    return RecordStream(Event, 2**26).feed(body)[-1]
+
+
+def works(server):
+    """A whole command goes through."""
+    status, _, body = server.ask("POST", "/v1/ground", command(sent()), **CONTENT)
+    return status == 200 and last_event(body).answer is not None
+
+
+def tar_of(*pictures, names="{:03}.jpg"):
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as archive:
+        for index, picture in reversed(list(enumerate(pictures))):
+            info = tarfile.TarInfo(names.format(index))
+            info.size = len(picture)
+            archive.addfile(info, io.BytesIO(picture))
+    return file.getvalue()
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from __future__ import annotations
 import io
 import json
 import socket
-import tarfile
 import threading
 
 import numpy as np
@@ -15,12 +14,21 @@ import pytest
 
 pytest.importorskip("ray", reason="Ray Serve is missing: pip install -r requirements/serving.txt")
 from PIL import Image
-from serving_tools import TOKEN, clip_of, serve, toy, until
+from serving_tools import (
+    CONTENT,
+    TOKEN,
+    command,
+    last_event,
+    sent,
+    serve,
+    tar_of,
+    toy,
+    until,
+    works,
+)
 
 from stvg_ros.errors import ErrorCode
-from stvg_ros.serving.image_codec import encoded
 from stvg_ros.serving.schema import (
-    MEDIA_TYPE,
     VERSION,
     Event,
     FrameBatch,
@@ -28,41 +36,19 @@ from stvg_ros.serving.schema import (
     SentFrame,
     SessionState,
 )
-from stvg_ros.serving.wire_format import RecordStream, decoded_record, encoded_record
+from stvg_ros.serving.wire_format import decoded_record, encoded_record
 from stvg_ros.types import Query
 
 __all__ = ["serve", "toy"]  # fixtures
-CONTENT = {"content_type": MEDIA_TYPE}
 HEAD = b"POST /v1/frames HTTP/1.1\r\nhost: x\r\nx-session-id: %s\r\ncontent-length: 40000\r\n\r\n"
-
-
-def sent(count=3, quality=90, **changes):
-    return tuple(
-        SentFrame(index, f.stamp_ns, 128, 96, "camera", encoded(f.image, quality))
-        for index, f in enumerate(clip_of(count, **changes).frames)
-    )
-
-
-def command(frames, text="the dog", **more):
-    return encoded_record(Request(VERSION, Query(text), frames, {}, **more))
 
 
 def bare(frames):
     return tuple(SentFrame(f.id, f.stamp_ns, f.width_px, f.height_px, f.frame_id) for f in frames)
 
 
-def last_event(body):
-    return RecordStream(Event, 2**26).feed(body)[-1]
-
-
 def failure(answer):
     return answer[0], decoded_record(Event, answer[2]).failure
-
-
-def works(server):
-    """A whole command goes through."""
-    status, _, body = server.ask("POST", "/v1/ground", command(sent()), **CONTENT)
-    return status == 200 and last_event(body).answer is not None
 
 
 def test_health_and_metrics(serve):
@@ -74,11 +60,11 @@ def test_health_and_metrics(serve):
     assert status == 200
     assert headers["content-type"].startswith("text/plain; version=0.0.4")
     lines = body.decode().splitlines()
-    assert 'stvg_requests_total{replica="r0",path="/v1/ground",outcome="200"} 1' in lines
-    assert 'stvg_requests_total{replica="r0",path="command",outcome="answered"} 1' in lines
-    assert 'stvg_frames_total{replica="r0"} 3' in lines
-    assert 'stvg_command_seconds_count{replica="r0"} 1' in lines
-    assert 'stvg_commands_waiting{replica="r0"} 0' in lines
+    assert 'stvg_requests_total{outcome="200",path="/v1/ground",replica="r0"} 1.0' in lines
+    assert 'stvg_requests_total{outcome="answered",path="command",replica="r0"} 1.0' in lines
+    assert 'stvg_frames_total{replica="r0"} 3.0' in lines
+    assert 'stvg_command_seconds_count{replica="r0"} 1.0' in lines
+    assert 'stvg_commands_waiting{replica="r0"} 0.0' in lines
 
 
 def test_frames_travel_once(serve, toy):
@@ -351,7 +337,7 @@ def test_a_full_queue_is_told_at_once(serve, toy):
     first = _ask_aside(server, x_session_id="a")
     until(toy.started.is_set)
     second = _ask_aside(server, x_session_id="b")
-    until(lambda: b'commands_waiting{replica="r0"} 1' in server.ask("GET", "/metrics")[2])
+    until(lambda: b'commands_waiting{replica="r0"} 1.0' in server.ask("GET", "/metrics")[2])
     headers = {**CONTENT, "x_session_id": "c"}
     answer = server.ask("POST", "/v1/ground", command(sent()), **headers)
     status, failed = failure(answer)
@@ -409,19 +395,9 @@ def test_the_answer_stops_being_made_when_its_client_goes(serve, toy):
     assert works(server)
 
 
-def _tar(*pictures, names="{:03}.jpg"):
-    file = io.BytesIO()
-    with tarfile.open(fileobj=file, mode="w") as archive:
-        for index, picture in reversed(list(enumerate(pictures))):
-            info = tarfile.TarInfo(names.format(index))
-            info.size = len(picture)
-            archive.addfile(info, io.BytesIO(picture))
-    return file.getvalue()
-
-
 def test_a_tar_of_pictures_is_answered_with_json(serve, toy):
     server = serve()
-    tar = _tar(*(frame.image for frame in sent(3)))
+    tar = tar_of(*(frame.image for frame in sent(3)))
     url = "/v1/ground?query=the%20dog&rate_hz=4"
     status, _, body = server.ask("POST", url, tar, content_type="application/x-tar")
     tube = json.loads(body)["tubes"][0]
@@ -436,11 +412,11 @@ def test_a_tar_of_pictures_is_answered_with_json(serve, toy):
     [
         ("?query=a", b"", "a tar of JPEG or PNG files"),
         ("?query=a", b"x" * 1024, "a tar of JPEG or PNG files"),
-        ("?query=a", _tar(b"x"), "expected a JPEG or PNG file"),
-        ("?query=a", _tar(), "expected 1 to 4096 frames, got 0"),
-        ("", _tar(sent(1)[0].image), "the command is empty"),
-        ("?query=a&rate_hz=0", _tar(sent(1)[0].image), "rate_hz: expected 0.001 to 1000"),
-        ("?query=a&targets=two", _tar(sent(1)[0].image), "expected numbers"),
+        ("?query=a", tar_of(b"x"), "expected a JPEG or PNG file"),
+        ("?query=a", tar_of(), "expected 1 to 4096 frames, got 0"),
+        ("", tar_of(sent(1)[0].image), "the command is empty"),
+        ("?query=a&rate_hz=0", tar_of(sent(1)[0].image), "rate_hz: expected 0.001 to 1000"),
+        ("?query=a&targets=two", tar_of(sent(1)[0].image), "expected numbers"),
     ],
 )
 def test_a_bad_tar_is_refused(serve, url, tar, said):

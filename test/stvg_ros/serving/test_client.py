@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import socket
+import sys
 import threading
 from dataclasses import replace
 
@@ -60,7 +61,7 @@ def free_port():
 
 def frames_received(server):
     lines = server.ask("GET", "/metrics")[2].decode().splitlines()
-    return next(int(x.rsplit(" ", 1)[1]) for x in lines if x.startswith("stvg_frames_total"))
+    return next(int(float(x.rsplit(" ", 1)[1])) for x in lines if x.startswith("stvg_frames_total"))
 
 
 def test_the_answer_is_the_servers_bit_for_bit(serve, connect, toy):
@@ -499,6 +500,12 @@ def test_the_configuration_chooses_the_backend():
             remote.ground(clip_of(1), DOG, no_checkpoint)
     finally:
         remote.close()
+
+
+def test_a_missing_library_is_named_with_the_remedy(monkeypatch):
+    monkeypatch.setitem(sys.modules, "stvg_ros.serving.client", None)
+    with pytest.raises(ConfigError, match=r"backend: remote needs .* pip install -r"):
+        build_grounder(Config.from_flat({"backend": "remote"}))
 
 
 def test_eight_clients_at_once_are_all_answered(serve, connect, toy):

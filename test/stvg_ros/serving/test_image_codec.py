@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import io
+import random
 import struct
 import tracemalloc
 import zlib
@@ -143,3 +144,19 @@ def test_a_jpeg_of_scans_without_end_is_refused():
 def test_an_image_too_long_for_jpeg_travels_as_png(shape):
     image = np.full(shape, 7, np.uint8)
     np.testing.assert_array_equal(decoded(encoded(image, 90)), image)
+
+
+@pytest.mark.parametrize("data", [saved("JPEG"), saved("JPEG", progressive=True), saved("PNG")])
+def test_damaged_images_are_read_or_refused(data):
+    draw = random.Random(9)
+    refused = 0
+    for _ in range(200):
+        body = bytearray(data)
+        for _ in range(draw.randint(1, 4)):
+            at = draw.randrange(len(body)) if draw.random() < 0.5 else draw.randrange(40)
+            body[at] = draw.randrange(256)
+        try:
+            assert decoded(bytes(body)).dtype == np.uint8
+        except ImageError:
+            refused += 1
+    assert refused > 10

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -157,7 +158,8 @@ class Served:
         address = re.search(r"--gcs-address=(\S+)", raylet)[1]
         subprocess.run(
             [sys.executable, "-c", DEPLOY, address], cwd=self.folder, check=True, text=True,
-            input=json.dumps(config), env={**os.environ, "RAY_AUTH_MODE": "token"}, timeout=READY_S,
+            input=json.dumps(config), timeout=READY_S,
+            env={**os.environ, "RAY_AUTH_MODE": "token", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"},
         )  # fmt: skip
 
     def stop(self):
@@ -285,6 +287,43 @@ def test_intruders_are_refused_with_a_reason_and_the_server_lives(connect, serve
     health = served.ask("GET /v1/health HTTP/1.1\r\nhost: x\r\nconnection: close")
     assert b'"status":"ok"' in health
     assert connect(3).ground(clip, query, no_checkpoint).best.status is Status.FOUND
+
+
+def _listening(pid):
+    """The addresses that a process listens on, as the kernel writes them."""
+    sockets = set()
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(OSError):
+            sockets.add(link.readlink().name)
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
+            _, address, _, state, *_, inode = line.split()[:10]
+            if state == "0A" and f"socket:[{inode}]" in sockets:
+                yield address.split(":")[0]
+
+
+@pytest.mark.skipif(not Path("/proc/self/net/tcp").exists(), reason="needs Linux's /proc")
+def test_ray_listens_on_loopback_and_keeps_its_token(served):
+    loopback = {"0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000"}
+    elsewhere = []
+    for pid, arguments in served.processes():
+        with contextlib.suppress(FileNotFoundError):  # it ended meanwhile
+            elsewhere += [arguments for address in _listening(pid) if address not in loopback]
+    # Ray Serve has no setting for this port: a replica's, for calls between replicas.
+    assert all("ServeReplica" in arguments for arguments in elsewhere), elsewhere
+    assert len(elsewhere) <= 1
+    token = Path(os.environ.get("RAY_AUTH_TOKEN_PATH", "~/.ray/auth_token")).expanduser()
+    assert token.stat().st_mode & 0o077 == 0
+
+
+def test_what_the_proxy_cannot_pass_on_is_refused(served):
+    head = f"GET /v1/health HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {TOKEN}0\r\n"
+    with served.raw() as connection:
+        connection.sendall(head.encode() + b"connection: close\r\nx-session-id: \xff\r\n\r\n")
+        assert connection.recv(65536).startswith(b"HTTP/1.1 400")
+    upgrade = "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n"
+    answer = served.ask(head + upgrade + "sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==")
+    assert answer.startswith(b"HTTP/1.1 403")
 
 
 def test_a_cluster_file_gives_two_models_and_an_update_loses_no_command(

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import io
 import os
+import random
 import shutil
 import subprocess
 import tarfile
@@ -149,3 +150,23 @@ def test_a_chain_of_long_names_is_refused():
     link.type, link.size = tarfile.GNUTYPE_LONGNAME, 512
     with pytest.raises(StvgError, match="tar"):
         request_of_tar((link.tobuf(tarfile.GNU_FORMAT) + b"x" * 512) * 20_000, QUERY)
+
+
+def test_damaged_tars_are_read_or_refused():
+    draw = random.Random(7)
+    whole = tar(member("a.jpg"), member("b.jpg"), member("c" * 200 + ".jpg"))
+    read = 0
+    for _ in range(500):
+        body = bytearray(whole)
+        for _ in range(draw.randint(1, 3)):
+            at = draw.randrange(len(body)) if draw.random() < 0.5 else draw.randrange(512)
+            if draw.random() < 0.7:
+                body[at] = draw.randrange(256)
+            else:
+                del body[at : at + draw.randint(1, 600)]
+        try:
+            read += bool(request_of_tar(bytes(body), QUERY).frames)
+        except StvgError as error:
+            last = error
+    assert 10 < read < 490
+    assert len(str(last)) < 400
