@@ -114,6 +114,7 @@ class VideoRecording:
         self._zero_s = Fraction(0)  # where the times begin
         self._decoder: Iterator[VideoImage] | None = None
         self._position = -1  # number of the last frame that the decoder gave
+        self._sought = False  # whether that decoder has just jumped
         self._container: Any = None
         self._open()
         self._rate = self._raw_rate()
@@ -299,32 +300,45 @@ class VideoRecording:
         try:
             if self._decoder is None or not 0 < index - self._position <= _FORWARD:
                 self._start(index)
-            assert self._decoder is not None
-            for image in self._decoder:
-                if image.picture is None:
-                    continue
-                number, key = self._numbered(image)
-                self._position = number
-                if index - _ON_THE_WAY <= number <= index:
+            for number, key, image in self._until(index):
+                if number > index and self._sought:  # the jump went too far
+                    self._rewind()
+                    yield from self.at(place, stamp_ns)
+                elif index - _ON_THE_WAY <= number <= index:
                     yield key, image
-                if number >= index:
-                    return
-            self._decoder = None
         except (av.FFmpegError, OSError) as error:
             self._decoder = None
             raise RecordingError(
                 f"{self._name}: the frame at {stamp_ns / 1e9:g} s cannot be decoded ({error})"
             ) from error
 
+    def _until(self, index: int) -> Iterator[tuple[int, int, VideoImage]]:
+        """Number, place and frame of what is decoded next, up to a frame or the first behind it."""
+        for image in self._decoder or ():
+            if image.picture is None:
+                continue
+            number, key = self._numbered(image)
+            self._position = number
+            yield number, key, image
+            if number >= index:
+                return
+            self._sought = False
+        self._decoder = None
+
     def _start(self, index: int) -> None:
         """Decodes from the key frame before a frame on, or from the beginning."""
         if not self._times:
-            self._open()
-            self._decoder = self._from_here()
-        else:
-            self._container.seek(self._times[index], stream=self._stream)
-            self._decoder = self._from_here(self._zero_s)
-        self._position = -1
+            self._rewind()
+            return
+        self._container.seek(self._times[index], stream=self._stream)
+        self._decoder = self._from_here(self._zero_s)
+        self._position, self._sought = -1, True
+
+    def _rewind(self) -> None:
+        """Decodes from the beginning."""
+        self._open()
+        self._decoder = self._from_here(self._zero_s if self._times else None)
+        self._position, self._sought = -1, False
 
     def _numbered(self, image: VideoImage) -> tuple[int, int]:
         """Number and place of a decoded frame."""
