@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import damaged_recordings as made
 import numpy as np
 import pytest
 import tiny_datasets as tiny
@@ -101,3 +102,16 @@ def test_arguments(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "expected either --data with --root, or --annotations" in capsys.readouterr().err
     assert convert("--out", tmp_path, "--data", "vidstg") == 2
     assert "--root: expected the folder or zip file of vidstg" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("share", [0.55, 0.8])
+def test_a_damaged_recording_is_converted_as_far_as_it_goes(tmp_path: Path, share: float) -> None:
+    square_bag(tmp_path / "run")
+    made.cut(tmp_path / "run", share)
+    path = annotate(tmp_path / "run.json", "run", entry("a", 2, 9, 12))
+    out = tmp_path / "data"
+    asked = ("--annotations", path, "--to", "hcstvg-v1", "--seconds", 1.0, "--out", out)
+    assert convert(*asked) == 0
+    (sample,) = open_dataset("hcstvg-v1", out).samples
+    (result,) = evaluate([sample], SquareGrounder(), JOB)
+    assert (result.outcome, len(result.stamps_ns)) == ("found", 11)
