@@ -75,6 +75,7 @@ def test_it_plays_what_is_there(name: str, subscriber, player, tmp_path: Path) -
 ADVERTISE = """
 import sys, rclpy
 from sensor_msgs.msg import CompressedImage, Image
+from stvg_lab.live.bag_client import BagClient
 from stvg_ros.errors import StvgError
 rclpy.init()
 client = BagClient("/nobody", sys.argv[1])
