@@ -13,10 +13,10 @@ from typing import IO, Any
 
 import av
 import numpy as np
-from numpy.typing import NDArray
 
 from stvg_ros.errors import ImageError, RecordingError
 from stvg_ros.images import reduced
+from stvg_ros.io.display_matrix import turn_of, upright, upright_size
 from stvg_ros.io.read_report import ReadReport
 from stvg_ros.stamps import TIME_JUMP_NS
 from stvg_ros.types import Frame
@@ -55,33 +55,7 @@ class VideoImage:
         image = np.asarray(self.picture.to_ndarray(format="rgb24"), np.uint8)
         width, height = upright_size(self.picture)
         small = image if long_side_px is None else reduced(image, long_side_px)
-        return Frame(self.stamp_ns, _upright(small, _turn(self.picture)), width, height)
-
-
-def upright_size(picture: Any) -> tuple[int, int]:
-    """Width and height as the picture is shown."""
-    size = int(picture.width), int(picture.height)
-    return size[::-1] if _turn(picture)[0] else size
-
-
-def _turn(picture: Any) -> tuple[bool, bool, bool]:
-    """Whether the display matrix swaps the axes, and then mirrors x and y of the result."""
-    data = picture.side_data.get("DISPLAYMATRIX")
-    if data is None:
-        return False, False, False
-    matrix = np.frombuffer(bytes(data), np.int32).astype(np.int64)
-    # A pixel (x, y) is shown at (a x + c y, b x + d y).
-    a, b, c, d = (int(matrix[place]) for place in (0, 1, 3, 4))
-    if abs(a) + abs(d) >= abs(b) + abs(c):
-        return False, a < 0, d < 0
-    return True, c < 0, b < 0
-
-
-def _upright(image: NDArray[np.uint8], turn: tuple[bool, bool, bool]) -> NDArray[np.uint8]:
-    swapped, mirrored_x, mirrored_y = turn
-    shown = image.transpose(1, 0, 2) if swapped else image
-    shown = shown[:: -1 if mirrored_y else 1, :: -1 if mirrored_x else 1]
-    return np.ascontiguousarray(shown)
+        return Frame(self.stamp_ns, upright(small, turn_of(self.picture)), width, height)
 
 
 class VideoRecording:
