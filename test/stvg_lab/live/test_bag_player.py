@@ -87,8 +87,8 @@ except StvgError as error: sys.exit(str(error))
 @pytest.mark.parametrize(
     ("kind", "topic", "said"),
     [
-        ("compressed", "/raw", "/raw: expects sensor_msgs/msg/Image"),
-        ("raw", "/compressed", "/compressed: expects sensor_msgs/msg/CompressedImage"),
+        ("compressed", "/raw", "expects sensor_msgs/msg/Image"),
+        ("raw", "/compressed", "expects sensor_msgs/msg/CompressedImage"),
     ],
 )
 def test_another_type_of_images_is_said_at_once(
