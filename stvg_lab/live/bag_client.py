@@ -186,11 +186,10 @@ class BagClient(Node):
         if self.until(lambda: bool(count() or self._takes_another(kind)), timeout_s) and count():
             return
         other = self._takes_another(kind)
-        takes = f"expects {', '.join(other)}, not {kind.__name__}" if other else "has no subscriber"
+        why = f"it expects {', '.join(other)}" if other else "it has no subscriber"
         raise StvgError(
-            f"{self._image_topic}: {takes}; give the node's image topic with --image, and the "
-            "bag's kind of images with image.transport (nobody takes "
-            f"{kind.__name__} there)"
+            f"{self._image_topic}: nobody takes {kind.__name__} there ({why}); give the node's "
+            "image topic with --image, and the bag's kind of images with image.transport"
         )
 
     def _takes_another(self, kind: Any) -> list[str]:

@@ -13,10 +13,10 @@ from typing import IO, Any
 
 import av
 import numpy as np
-from numpy.typing import NDArray
 
 from stvg_ros.errors import ImageError, RecordingError
 from stvg_ros.images import reduced
+from stvg_ros.io.display_matrix import turn_of, upright, upright_size
 from stvg_ros.io.read_report import ReadReport
 from stvg_ros.stamps import TIME_JUMP_NS
 from stvg_ros.types import Frame
@@ -55,33 +55,7 @@ class VideoImage:
         image = np.asarray(self.picture.to_ndarray(format="rgb24"), np.uint8)
         width, height = upright_size(self.picture)
         small = image if long_side_px is None else reduced(image, long_side_px)
-        return Frame(self.stamp_ns, _upright(small, _turn(self.picture)), width, height)
-
-
-def upright_size(picture: Any) -> tuple[int, int]:
-    """Width and height as the picture is shown."""
-    size = int(picture.width), int(picture.height)
-    return size[::-1] if _turn(picture)[0] else size
-
-
-def _turn(picture: Any) -> tuple[bool, bool, bool]:
-    """Whether the display matrix swaps the axes, and then mirrors x and y of the result."""
-    data = picture.side_data.get("DISPLAYMATRIX")
-    if data is None:
-        return False, False, False
-    matrix = np.frombuffer(bytes(data), np.int32).astype(np.int64)
-    # A pixel (x, y) is shown at (a x + c y, b x + d y).
-    a, b, c, d = (int(matrix[place]) for place in (0, 1, 3, 4))
-    if abs(a) + abs(d) >= abs(b) + abs(c):
-        return False, a < 0, d < 0
-    return True, c < 0, b < 0
-
-
-def _upright(image: NDArray[np.uint8], turn: tuple[bool, bool, bool]) -> NDArray[np.uint8]:
-    swapped, mirrored_x, mirrored_y = turn
-    shown = image.transpose(1, 0, 2) if swapped else image
-    shown = shown[:: -1 if mirrored_y else 1, :: -1 if mirrored_x else 1]
-    return np.ascontiguousarray(shown)
+        return Frame(self.stamp_ns, upright(small, turn_of(self.picture)), width, height)
 
 
 class VideoRecording:
@@ -114,6 +88,7 @@ class VideoRecording:
         self._zero_s = Fraction(0)  # where the times begin
         self._decoder: Iterator[VideoImage] | None = None
         self._position = -1  # number of the last frame that the decoder gave
+        self._sought = False  # whether that decoder has just jumped
         self._container: Any = None
         self._open()
         self._rate = self._raw_rate()
@@ -299,32 +274,45 @@ class VideoRecording:
         try:
             if self._decoder is None or not 0 < index - self._position <= _FORWARD:
                 self._start(index)
-            assert self._decoder is not None
-            for image in self._decoder:
-                if image.picture is None:
-                    continue
-                number, key = self._numbered(image)
-                self._position = number
-                if index - _ON_THE_WAY <= number <= index:
+            for number, key, image in self._until(index):
+                if number > index and self._sought:  # the jump went too far
+                    self._rewind()
+                    yield from self.at(place, stamp_ns)
+                elif index - _ON_THE_WAY <= number <= index:
                     yield key, image
-                if number >= index:
-                    return
-            self._decoder = None
         except (av.FFmpegError, OSError) as error:
             self._decoder = None
             raise RecordingError(
                 f"{self._name}: the frame at {stamp_ns / 1e9:g} s cannot be decoded ({error})"
             ) from error
 
+    def _until(self, index: int) -> Iterator[tuple[int, int, VideoImage]]:
+        """Number, place and frame of what is decoded next, up to a frame or the first behind it."""
+        for image in self._decoder or ():
+            if image.picture is None:
+                continue
+            number, key = self._numbered(image)
+            self._position = number
+            yield number, key, image
+            if number >= index:
+                return
+            self._sought = False
+        self._decoder = None
+
     def _start(self, index: int) -> None:
         """Decodes from the key frame before a frame on, or from the beginning."""
         if not self._times:
-            self._open()
-            self._decoder = self._from_here()
-        else:
-            self._container.seek(self._times[index], stream=self._stream)
-            self._decoder = self._from_here(self._zero_s)
-        self._position = -1
+            self._rewind()
+            return
+        self._container.seek(self._times[index], stream=self._stream)
+        self._decoder = self._from_here(self._zero_s)
+        self._position, self._sought = -1, True
+
+    def _rewind(self) -> None:
+        """Decodes from the beginning."""
+        self._open()
+        self._decoder = self._from_here(self._zero_s if self._times else None)
+        self._position, self._sought = -1, False
 
     def _numbered(self, image: VideoImage) -> tuple[int, int]:
         """Number and place of a decoded frame."""

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import damaged_recordings as made
 import numpy as np
 import pytest
 import tiny_datasets as tiny
@@ -180,3 +181,16 @@ def test_the_own_output_is_replaced_and_is_not_odd(tmp_path: Path) -> None:
         (sample,) = data.samples
         assert sample.rate_hz == pytest.approx(10.0, rel=1e-3)
         assert sample.duration_s == pytest.approx(2.0, rel=1e-3)
+
+
+@pytest.mark.parametrize("share", [0.55, 0.8])
+def test_a_damaged_recording_is_converted_as_far_as_it_goes(tmp_path: Path, share: float) -> None:
+    square_bag(tmp_path / "run")
+    made.cut(tmp_path / "run", share)
+    path = annotate(tmp_path / "run.json", "run", entry("a", 2, 9, 12))
+    out = tmp_path / "data"
+    asked = ("--annotations", path, "--to", "hcstvg-v1", "--seconds", 1.0, "--out", out)
+    assert convert(*asked) == 0
+    (sample,) = open_dataset("hcstvg-v1", out).samples
+    (result,) = evaluate([sample], SquareGrounder(), JOB)
+    assert (result.outcome, len(result.stamps_ns)) == ("found", 11)

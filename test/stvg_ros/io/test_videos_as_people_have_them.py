@@ -10,6 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 
@@ -229,12 +230,19 @@ def test_another_size_on_the_way_starts_anew(tmp_path: Path) -> None:
 
 
 def only_a_cover(path: Path) -> Path:
-    file = path / "song.mkv"
-    with av.open(str(file), "w") as container:
-        cover = container.add_stream("mjpeg", rate=1)
-        cover.width, cover.height, cover.pix_fmt = 64, 48, "yuvj420p"
-        cover.disposition = av.stream.Disposition.attached_pic
-        encode(container, cover, 1)
+    """A song with the picture of its cover."""
+    file = path / "song.mka"
+    with av.open(str(file), "w", format="matroska") as container:
+        stream = container.add_stream("aac", rate=44100)
+        stream.layout = "mono"
+        cover = cv2.imencode(".jpg", noise(0))[1].tobytes()
+        container.add_attachment("cover.jpg", "image/jpeg", cover)
+        for index in range(8):
+            silence = np.zeros((1, 1024), np.float32)
+            sound = av.AudioFrame.from_ndarray(silence, format="fltp", layout="mono")
+            sound.sample_rate, sound.pts = 44100, index * 1024
+            container.mux(stream.encode(sound))
+        container.mux(stream.encode(None))
     return file
 
 
