@@ -47,7 +47,10 @@ setup(
         "tqdm>=4.60",
         "transformers>=5.0,<6",
     ],
-    extras_require={"serving": ["ray[serve]>=2.60"]},
+    extras_require={
+        "serving": ["ray[serve]>=2.60"],
+        "lab": ["jinja2>=3.1"],  # reports; torch brings it along
+    },
     entry_points={
         "console_scripts": ["stvg-ros = stvg_ros.cli.main:main"],
         "stvg_ros.commands": commands,
