@@ -147,10 +147,11 @@ def _later(tube: FrameTube, frames: int) -> FrameTube:
     if frames == 0:
         return tube
     there = np.arange(len(tube.span)) >= frames
-    boxes, present, span = (
-        np.roll(part, frames, axis=0) for part in (tube.boxes_xyxy_px, tube.present, tube.span)
+    return FrameTube(
+        np.roll(tube.boxes_xyxy_px, frames, axis=0),
+        np.roll(tube.present, frames) & there,
+        np.roll(tube.span, frames) & there,
     )
-    return FrameTube(boxes, present & there, span & there)
 
 
 def _sampled(count: int, how: Convention, rate_hz: float, first_frame: int) -> NDArray[np.int64]:
