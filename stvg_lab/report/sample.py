@@ -22,7 +22,7 @@ def sample_item(
 ) -> dict[str, Any]:
     """Texts and charts of a sample, by the names of `report.html.jinja`."""
     scores = result.scores.get(ANSWER)
-    shown = (("target", "absent"),)
+    shown: tuple[tuple[str, str], ...] = (("target", "absent"),)
     if scores:
         named = {"vIoU": scores.v_iou, "tIoU": scores.t_iou, "gt_vIoU": scores.gt_v_iou}
         shown = tuple((name, percent(value)) for name, value in named.items())
