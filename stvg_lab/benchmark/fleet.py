@@ -81,7 +81,7 @@ def simulated(fleet: Fleet, replicas: int, duration_s: float = 3600.0, seed: int
     )
 
 
-def table(fleet: Fleet, replicas: Sequence[int]) -> str:
+def fleet_table(fleet: Fleet, replicas: Sequence[int]) -> str:
     """The loads for several numbers of replicas, as text."""
     lines = [
         f"{fleet.robots} robots, a command each {fleet.interval_s:g} s, "
@@ -107,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     fleet = Fleet(given.robots, given.interval_s, given.service_s)
     least = given.robots * given.service_s / given.interval_s
     numbers = sorted({max(1, round(least * factor)) for factor in (1.0, 1.25, 1.5, 2.0, 3.0)})
-    sys.stdout.write(table(fleet, numbers) + "\n")
+    sys.stdout.write(fleet_table(fleet, numbers) + "\n")
     return 0
 
 

@@ -71,7 +71,7 @@ def run(given: argparse.Namespace) -> int:
     from stvg_lab.report import report_paths, write_report
     from stvg_lab.runs.run_folder import Run, RunConfig, part_of
     from stvg_lab.runs.runner import EvaluationSettings
-    from stvg_lab.runs.summary import table
+    from stvg_lab.runs.summary import summary_table
 
     convention = given.convention or usual
     kind = "data" if given.data else "bag"
@@ -91,7 +91,7 @@ def run(given: argparse.Namespace) -> int:
         job = EvaluationSettings(config.window, convention, given.evidence)
         _work(folder, left, len(ours), config, job)
     values = folder.finish(planned)
-    print(table(values))
+    print(summary_table(values))
     if values["done"]:
         print(f"report: {write_report(given.out, report)[0]}")
     print(f"written to {given.out}")

@@ -74,7 +74,7 @@ def _members(path: Path) -> list[str]:
         ) from error
 
 
-def read_json(source: Source) -> Any:
+def source_json(source: Source) -> Any:
     """The content of a JSON file. Raises: AnnotationError."""
     try:
         if source.member:

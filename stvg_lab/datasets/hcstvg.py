@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from stvg_lab.datasets import DataSet, DatasetEntry
-from stvg_lab.datasets.files import FileTree, read_json, shown
+from stvg_lab.datasets.files import FileTree, shown, source_json
 from stvg_lab.datasets.samples import Sample, numbered_truth
 from stvg_ros.errors import AnnotationError
 from stvg_ros.io.recording import Source
@@ -73,7 +73,7 @@ def _annotation(
         stem = re.sub(r"[^a-z0-9]", "", file_name.lower().rpartition(".")[0])
         if not file_name.endswith(".json") or stem not in wanted:
             continue
-        entries = read_json(source)
+        entries = source_json(source)
         if isinstance(entries, Mapping) and any(
             isinstance(values, Mapping) and SENTENCE[name] in values for values in entries.values()
         ):

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stvg_lab.datasets import DataSet, DatasetEntry
-from stvg_lab.datasets.files import FileTree, read_json, shown
+from stvg_lab.datasets.files import FileTree, shown, source_json
 from stvg_lab.datasets.samples import Sample, Truth, numbered_truth
 from stvg_lab.runs.scores import FrameTube
 from stvg_ros.errors import AnnotationError
@@ -41,7 +41,7 @@ def read(name: str, about: DatasetEntry, root: Path, split: str, queries: str) -
             f"{root}: the annotation of {about.title} {split} is missing; expected {wanted}; "
             f"published at {about.where}"
         )
-    records = read_json(file)
+    records = source_json(file)
     if not isinstance(records, list):
         raise AnnotationError(f"{shown(file)}: expected a list, got {type(records).__name__}")
     samples: list[Sample] = []
@@ -165,7 +165,7 @@ def _truth(
 @lru_cache(maxsize=1)
 def _vidor(file: Source) -> Any:
     """VidOR's file of a video: queries about one video follow one another."""
-    return read_json(file)
+    return source_json(file)
 
 
 def _boxes(

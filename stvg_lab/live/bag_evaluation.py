@@ -27,7 +27,7 @@ from stvg_lab.runs.progress import EvaluationProgress
 from stvg_lab.runs.records import Result
 from stvg_lab.runs.run_folder import Run, RunConfig
 from stvg_lab.runs.runner import EvaluationSettings, failed, in_order
-from stvg_lab.runs.summary import table
+from stvg_lab.runs.summary import summary_table
 from stvg_ros.build import checkpoint_folder
 from stvg_ros.config import Config
 from stvg_ros.errors import ModelError, StvgError
@@ -129,7 +129,7 @@ def run(node: BagClient, given: argparse.Namespace) -> int:
     with EvaluationProgress(len(samples), len(samples) - len(left)) as progress:
         folder.record(results, progress)
     values = folder.finish(samples)
-    print(table(values))
+    print(summary_table(values))
     if values["done"]:
         print(f"report: {write_report(given.out, given.out / 'report.html')[0]}")
     print(f"written to {given.out}", flush=True)

@@ -1,25 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""The HTML page of a report. It has no scripts and loads nothing."""
+"""What `report.html.jinja` shows, from the results of a run."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from html import escape
 from pathlib import Path
 from typing import Any
 
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
 from stvg_lab.report import svg
-from stvg_lab.report.fragments import OUTCOMES, figures, flat, percent, quantity, section, table
 from stvg_lab.report.pictures import ReportPicture
-from stvg_lab.report.sample import ANSWER, sample_item
+from stvg_lab.report.sample import sample_item
+from stvg_lab.report.texts import OUTCOMES, flat, percent, quantity
 from stvg_lab.runs.records import Result
 from stvg_lab.runs.summary import ALL
 
 GENERATOR = '<meta name="generator" content="stvg_ros report">'
-STYLE = Path(__file__).with_name("report.css")
-ROWS = {
-    ANSWER: "answer",
+FOLDER = Path(__file__).parent
+ANSWER_NAMES = {
+    "answer": "answer",
     "whole_window": "its track, whole window",
     "best_track": "best track, whole window",
     "best_track_true_span": "best track, true span",
@@ -44,165 +46,65 @@ def page(
         drawn: pictures of samples by id.
         reasons: why samples that should have pictures have none.
     """
-    samples = [
-        sample_item(place, result, drawn.get(result.id, ()), reasons.get(result.id, ""))
-        for place, result in enumerate(results, start=1)
-    ]
-    body = [
-        _header(name, results, summary, facts),
-        *section("Accuracy", _accuracy(summary)),
-        *section("Time to answer", _latency(results, summary)),
-        *section("Failures", _failures(summary)),
-        *section("Samples, worst first", [_LEGEND, '<ol class="samples">', *samples, "</ol>"]),
-        *section("The run", _facts(summary, facts)),
-    ]
-    return "\n".join(
-        [
-            '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n' + GENERATOR,
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f'<title>{escape(name)}: evaluation</title>\n<link rel="icon" href="data:,">',
-            f"<style>\n{STYLE.read_text('utf-8')}</style>\n</head>\n<body>\n<main>",
-            *body,
-            "</main>\n</body>\n</html>\n",
-        ]
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined
     )
-
-
-_LEGEND = (
-    '<p class="legend"><span class="key true"></span>true'
-    '<span class="key found"></span>predicted'
-    '<span class="key curve"></span>frame score'
-    "<span>vIoU, tIoU and gt_vIoU in percent</span></p>"
-)
-
-
-def _header(
-    name: str,
-    results: Sequence[Result],
-    summary: Mapping[str, Any],
-    facts: Mapping[str, Mapping[str, Any]],
-) -> str:
+    environment.filters |= {"percent": percent, "quantity": quantity}
+    # That of all samples comes first where there are several.
+    first, *others = sorted(summary["groups"], key=lambda group: bool(group["name"] != ALL))
     counts = [(label, sum(r.outcome == key for r in results)) for key, label in OUTCOMES.items()]
-    about = ", ".join(f"{count} {label}" for label, count in counts if count)
-    sources = len({result.source for result in results})
-    missing = summary["planned"] - summary["done"]
     model = facts.get("environment", {}).get("model", {}).get("path", "")
-    by = f" with the model {escape(Path(model).name)}" if model else ""
-    unfinished = f'<p class="error">Not finished: {missing} more to do.</p>' if missing > 0 else ""
-    return (
-        f"<header>\n<h1>{escape(name)}</h1>\n<p>{quantity(len(results), 'sample')} in "
-        f"{quantity(sources, 'recording')}{by}: {about}</p>\n{unfinished}</header>"
+    return environment.get_template("report.html.jinja").render(
+        name=name,
+        generator=Markup(GENERATOR),
+        style=Markup((FOLDER / "report.css").read_text("utf-8")),
+        interval=svg.interval,
+        answer_names=ANSWER_NAMES,
+        sources=len({result.source for result in results}),
+        model=Path(model).name,
+        outcomes=[f"{count} {label}" for label, count in counts if count],
+        missing=summary["planned"] - summary["done"],
+        convention=summary["convention"],
+        first=first,
+        other_groups=others,
+        scored_groups=[group for group in others if group["scores"]],
+        latency=_latency(results, first["latency_s"]),
+        failures=_failures(summary),
+        samples=[
+            sample_item(place, result, drawn.get(result.id, ()), reasons.get(result.id, ""))
+            for place, result in enumerate(results, start=1)
+        ],
+        images=[(f"Images {outcome}", count) for outcome, count in first["images"].items()],
+        facts=[(title.capitalize(), flat(values)) for title, values in facts.items()],
     )
 
 
-def _all_first(summary: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The groups, that of all samples first where there are several."""
-    return sorted(summary["groups"], key=lambda group: bool(group["name"] != ALL))
-
-
-def _accuracy(summary: Mapping[str, Any]) -> list[str]:
-    """The table of all samples, a line for each group, and folded the tables of the groups."""
-    first, *groups = _all_first(summary)
-    content = _group(first)
-    scored = [group for group in groups if group["scores"]]
-    if scored:
-        rows = [[escape(group["name"]), *_means(group["scores"][ANSWER])] for group in scored]
-        content.append(
-            table(["", *scored[0]["scores"][ANSWER]], rows, "Answers by group", "means answers")
-        )
-        tables = "".join(line for group in groups for line in _group(group))
-        content.append(f"<details><summary>Tables of the groups</summary>{tables}</details>")
-    if first["scores"]:
-        content.append(
-            f'<p class="note">Percent with 95 % bootstrap intervals, counted as '
-            f"<i>{escape(summary['convention'])}</i> does; what failed scores 0. "
-            "<i>Its track, whole window</i> is the answer's own track without its span. The two "
-            "rows of the <i>best track</i> are oracles: they choose among the candidate tubes by "
-            "the truth, and the last one knows the true span too.</p>"
-        )
-    return content
-
-
-def _group(group: Mapping[str, Any]) -> list[str]:
-    """A group's answer and references, and how it told absent targets."""
-    content = []
-    if group["scores"]:
-        rows = [[ROWS[name], *_means(means)] for name, means in group["scores"].items()]
-        absent = group["samples"] - group["present"]
-        also = f", {absent} more without one" if absent else ""
-        caption = (
-            f"<b>{escape(group['name'])}</b> {quantity(group['present'], 'sample')} with a "
-            f"target{also}"
-        )
-        content.append(table(["", *group["scores"][ANSWER]], rows, caption, "means"))
-    if group["absent"]:
-        content.append(_absent(group["name"], group["absent"]))
-    return content
-
-
-def _means(means: Mapping[str, Mapping[str, float]]) -> list[str]:
-    return [_mean(metric, values) for metric, values in means.items()]
-
-
-def _mean(metric: str, values: Mapping[str, float]) -> str:
-    """A cell with mean, interval and a bar of both."""
-    mean, low, high = values["mean"], values["low"], values["high"]
-    bounds = f"{percent(low)} to {percent(high)}"
-    bar = svg.interval(mean, low, high, f"{metric} {percent(mean)}, interval {bounds}")
-    return f"<b>{percent(mean)}</b><small>{bounds}</small>{bar}"
-
-
-def _absent(name: str, told: Mapping[str, Any]) -> str:
-    known = "" if told["auroc"] is None else f"; AUROC of the confidence {told['auroc']:.2f}"
-    return (
-        f'<p class="absent"><b>{escape(name)}</b> {quantity(told["samples"], "sample")} without a '
-        f"target, of which {percent(told['refused'])} % were not found, as is right{known}</p>"
-    )
-
-
-def _latency(results: Sequence[Result], summary: Mapping[str, Any]) -> list[str]:
+def _latency(
+    results: Sequence[Result], times: Mapping[str, Mapping[str, float]]
+) -> dict[str, Any] | None:
     """Figures and histogram of what a user waits for; of a live run all of it."""
-    times = _all_first(summary)[0]["latency_s"]
     name = "latency" if "latency" in times else "ground"
     if name not in times:
-        return []
+        return None
     what = "command to answer" if name == "latency" else "grounding, without reading images"
     labels = {"median": "Median", "p90": "90 % within", "max": "Slowest"}
-    pairs = [(label, f"{times[name][key]:.2f} s") for key, label in labels.items()]
     values_s = [r.timings_s[name] for r in results if name in r.timings_s]
-    chart = svg.histogram(values_s, "seconds", f"Histogram of seconds: {what}")
-    stages = {
-        key.removeprefix("stage "): f"{values['median']:.3f} s"
-        for key, values in times.items()
-        if key.startswith("stage ")
+    return {
+        "what": what,
+        "figures": [(label, f"{times[name][key]:.2f} s") for key, label in labels.items()],
+        "chart": svg.histogram(values_s, "seconds", f"Histogram of seconds: {what}"),
+        "stages": [
+            (key.removeprefix("stage "), f"{values['median']:.3f} s")
+            for key, values in times.items()
+            if key.startswith("stage ")
+        ],
     }
-    rows = [[escape(stage), seconds] for stage, seconds in stages.items()]
-    return [
-        figures(pairs),
-        '<div class="columns">',
-        f"<figure>{chart}<figcaption>Samples by seconds: {what}</figcaption></figure>",
-        *([table(["stage", "median"], rows, "Stages of a grounding")] if rows else []),
-        "</div>",
-    ]
 
 
-def _failures(summary: Mapping[str, Any]) -> list[str]:
+def _failures(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Code, number and first message of each kind."""
     first = {item["code"]: item["message"] for item in reversed(summary["failures"])}
-    rows = [
-        [escape(code or "unknown"), str(count), escape(first[code])]
+    return [
+        (code or "unknown", str(count), first[code])
         for code, count in summary["failure_counts"].items()
     ]
-    return [table(["code", "samples", "first message"], rows, "Each scores 0")] if rows else []
-
-
-def _facts(summary: Mapping[str, Any], facts: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Images and, folded, what the run saved about itself."""
-    counted = _all_first(summary)[0]["images"]
-    content = [figures([(f"Images {name}", str(count)) for name, count in counted.items()])]
-    for title, values in facts.items():
-        rows = [[escape(name), escape(value)] for name, value in flat(values)]
-        listed = table(["", ""], rows)
-        content.append(
-            f"<details><summary>{escape(title.capitalize())}</summary>{listed}</details>"
-        )
-    return content if counted or facts else []

@@ -1,58 +1,48 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""One sample in the report: sentence, scores, spans, pictures."""
+"""What the report shows of one sample: sentence, scores, spans, pictures."""
 
 from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
+from typing import Any
 
 from stvg_lab.report import svg
-from stvg_lab.report.fragments import OUTCOMES, percent
 from stvg_lab.report.pictures import ReportPicture, curve, found_rows, truth_rows
+from stvg_lab.report.texts import OUTCOMES, percent
 from stvg_lab.runs.records import Result
 
 ANSWER = "answer"
 
 
-def sample_item(place: int, result: Result, drawn: Sequence[ReportPicture], reason: str) -> str:
-    """One sample: sentence, scores, spans, pictures."""
+def sample_item(
+    place: int, result: Result, drawn: Sequence[ReportPicture], reason: str
+) -> dict[str, Any]:
+    """Texts and charts of a sample, by the names of `report.html.jinja`."""
     scores = result.scores.get(ANSWER)
-    numbers = (
-        "".join(
-            f"<div><dt>{name}</dt><dd>{percent(value)}</dd></div>"
-            for name, value in (
-                ("vIoU", scores.v_iou), ("tIoU", scores.t_iou), ("gt_vIoU", scores.gt_v_iou)
-            )
-        )
-        if scores
-        else "<div><dt>target</dt><dd>absent</dd></div>"
-    )  # fmt: skip
-    about = [escape(result.group), escape(_where(result)), OUTCOMES[result.outcome]]
+    shown: tuple[tuple[str, str], ...] = (("target", "absent"),)
+    if scores:
+        named = {"vIoU": scores.v_iou, "tIoU": scores.t_iou, "gt_vIoU": scores.gt_v_iou}
+        shown = tuple((name, percent(value)) for name, value in named.items())
+    about = [result.group, _where(result), OUTCOMES[result.outcome]]
     if result.tubes:
         about.append(f"confidence {result.tubes[0].confidence:.2f}")
     if "ground" in result.timings_s:
         about.append(f"{result.timings_s['ground']:.2f} s")
-    wrong = result.outcome == "failed" or (not result.scores and result.outcome == "found")
-    kind = "wrong" if wrong else "answered"
-    parts = [
-        f'<li id="{escape(result.id)}" class="{kind}">',
-        f'<div class="title"><span class="place">{place}</span>'
-        f"<h3>{escape(result.query)}</h3></div>",
-        f'<dl class="scores">{numbers}</dl>',
-        f'<p class="about"><code>{escape(result.id)}</code> {" · ".join(about)}</p>',
-    ]
-    if result.error:
-        parts.append(f'<p class="error">{escape(result.error_code)}: {escape(result.error)}</p>')
-    if len(result.stamps_ns) > 1:
-        parts.append(_spans(result))
-    if drawn:
-        parts.append('<div class="frames">' + "".join(map(_image, drawn)) + "</div>")
-    elif reason:
-        parts.append(f'<p class="note">No pictures: {escape(reason)}</p>')
-    return "\n".join([*parts, "</li>"])
+    return {
+        "id": result.id,
+        "place": place,
+        "query": result.query,
+        "wrong": result.outcome == "failed" or (not result.scores and result.outcome == "found"),
+        "scores": shown,
+        "about": about,
+        "error": f"{result.error_code}: {result.error}" if result.error else "",
+        "spans": _spans(result) if len(result.stamps_ns) > 1 else None,
+        "pictures": [(b64encode(one.jpeg).decode(), one.about) for one in drawn],
+        "reason": reason,
+    }
 
 
 def _where(result: Result) -> str:
@@ -61,7 +51,7 @@ def _where(result: Result) -> str:
     return f"{name} {result.source.topic}".strip()
 
 
-def _spans(result: Result) -> str:
+def _spans(result: Result) -> dict[str, Any]:
     """The two spans over one another, and the seconds below."""
     times_s = (result.stamps_ns - result.stamps_ns[0]) / 1e9
     rows = []
@@ -71,14 +61,6 @@ def _spans(result: Result) -> str:
         rows.append((name, edges))
         label = "predicted" if name == "found" else name
         words.append(f"{label} {edges[0]:.1f} to {edges[1]:.1f} s" if edges else f"{label} none")
-    length_s = float(times_s[-1])
-    chart = svg.time_line(length_s, rows, ", ".join(words), curve(result))
-    return (
-        f'<figure class="spans">{chart}<figcaption><span>0 s</span><span>{", ".join(words)}</span>'
-        f"<span>{length_s:.1f} s</span></figcaption></figure>"
-    )
-
-
-def _image(picture: ReportPicture) -> str:
-    data = b64encode(picture.jpeg).decode()
-    return f'<img src="data:image/jpeg;base64,{data}" alt="{escape(picture.about)}">'
+    length_s, text = float(times_s[-1]), ", ".join(words)
+    chart = svg.time_line(length_s, rows, text, curve(result))
+    return {"chart": chart, "words": text, "length_s": length_s}

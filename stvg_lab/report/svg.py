@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from html import escape
 
 import numpy as np
+from markupsafe import Markup
 
 
 def tag(name: str, content: str = "", **attributes: float | str) -> str:
@@ -24,10 +25,10 @@ def _short(value: float | str) -> str:
     return value if isinstance(value, str) else f"{value:.2f}".rstrip("0").rstrip(".")
 
 
-def _svg(title: str, width: float, height: float, content: str, **attributes: str) -> str:
+def _svg(title: str, width: float, height: float, content: str, **attributes: str) -> Markup:
     described = tag("title", escape(title)) + content
     box = f"0 0 {_short(width)} {_short(height)}"
-    return tag("svg", described, viewBox=box, role="img", **attributes)
+    return Markup(tag("svg", described, viewBox=box, role="img", **attributes))
 
 
 def time_line(
@@ -35,7 +36,7 @@ def time_line(
     rows: Sequence[tuple[str, tuple[float, float] | None]],
     title: str,
     curve: Sequence[tuple[float, float]] = (),
-) -> str:
+) -> Markup:
     """Spans above one another on one time axis, over a curve. Stretches to the page's width.
 
     Args:
@@ -66,7 +67,7 @@ def time_line(
     return _svg(title, width, height, "".join(parts), preserveAspectRatio="none", class_="line")
 
 
-def interval(mean: float, low: float, high: float, title: str) -> str:
+def interval(mean: float, low: float, high: float, title: str) -> Markup:
     """A mean with its interval on a track from 0 to 1. Stretches to the width of its cell."""
     parts = [
         tag("rect", class_="track", y=2, width=100, height=4),
@@ -76,7 +77,7 @@ def interval(mean: float, low: float, high: float, title: str) -> str:
     return _svg(title, 100, 8, "".join(parts), preserveAspectRatio="none", class_="interval")
 
 
-def histogram(values: Sequence[float], unit: str, title: str, bins: int = 24) -> str:
+def histogram(values: Sequence[float], unit: str, title: str, bins: int = 24) -> Markup:
     """Counts of values from 0 on, with an axis and a mark at the median.
 
     Raises:

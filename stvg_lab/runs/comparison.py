@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stvg_lab.runs.records import CONFIG, ENVIRONMENT, Result, read_json, read_results
-from stvg_lab.runs.summary import ALL, METRICS, NOTHING
+from stvg_lab.runs.scores import NO_SCORE
+from stvg_lab.runs.summary import ALL, METRICS
 from stvg_ros.errors import ConfigError, RecordingError
 
 RESAMPLES, PERMUTATIONS, BLOCK = 1000, 10_000, 500
@@ -138,7 +139,7 @@ def _differences(
 
 def _columns(result: Result, name: str) -> list[float]:
     """A sample's contribution to each of `METRICS`."""
-    score = result.scores.get(name, NOTHING)
+    score = result.scores.get(name, NO_SCORE)
     return [score.t_iou, score.v_iou, score.v_iou > 0.3, score.v_iou > 0.5, score.gt_v_iou]
 
 
@@ -215,7 +216,7 @@ def _settings(
     return tuple(found)
 
 
-def table(comparison: Comparison) -> str:
+def comparison_table(comparison: Comparison) -> str:
     """The comparison for reading; metrics in percent."""
     lines = [f"convention {comparison.convention}; percent; difference is B - A, [95 % interval]"]
     for group, metrics in comparison.groups.items():

@@ -118,7 +118,7 @@ def scored(
     if not predicted.span.any():
         return Score(0.0, 0.0, gt_v_iou)
     p0, p1 = _ends(predicted.span, how.step)
-    t_iou = _range_iou((g0, g1 + how.truth_end), (p0, p1 + how.answer_end))
+    t_iou = range_iou((g0, g1 + how.truth_end), (p0, p1 + how.answer_end))
     g_end = g1 + how.truth_end + how.box_end
     p_end = p1 + how.answer_end + how.box_end
     inter = (chosen >= max(g0, p0)) & (chosen < min(g_end, p_end))
@@ -134,7 +134,7 @@ def _ends(span: NDArray[np.bool_], step: int) -> tuple[int, int]:
     return -(-int(first) // step), int(last) // step
 
 
-def _range_iou(first: tuple[int, int], second: tuple[int, int]) -> float:
+def range_iou(first: tuple[float, float], second: tuple[float, float]) -> float:
     """IoU of two half-open ranges; 0 where one is empty."""
     inter = min(first[1], second[1]) - max(first[0], second[0])
     if inter <= 0:
@@ -147,10 +147,11 @@ def _later(tube: FrameTube, frames: int) -> FrameTube:
     if frames == 0:
         return tube
     there = np.arange(len(tube.span)) >= frames
-    boxes, present, span = (
-        np.roll(part, frames, axis=0) for part in (tube.boxes_xyxy_px, tube.present, tube.span)
+    return FrameTube(
+        np.roll(tube.boxes_xyxy_px, frames, axis=0),
+        np.roll(tube.present, frames) & there,
+        np.roll(tube.span, frames) & there,
     )
-    return FrameTube(boxes, present & there, span & there)
 
 
 def _sampled(count: int, how: Convention, rate_hz: float, first_frame: int) -> NDArray[np.int64]:

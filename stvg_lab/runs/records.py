@@ -50,7 +50,7 @@ class Result:
         truth: the true tube on these frames; None when the target is absent.
         tubes: the answer, best first; empty when the sample failed.
         evidence: the answer's evidence, when the run keeps it.
-        scores: by name: "answer" and the references beside it (`metrics.REFERENCES`); empty
+        scores: by name: "answer" and the references beside it (`scores.REFERENCES`); empty
             when the target is absent.
         images: what became of the source's images up to the command: "read", "stored",
             "thinned", and `ODD_IMAGES`; live runs "published" and "received", of the whole bag

@@ -24,7 +24,7 @@ def references(
     carried: Callable[[FrameTube], FrameTube],
     score: Callable[[FrameTube], Score],
 ) -> dict[str, Score]:
-    """Scores by the names of `metrics.REFERENCES`.
+    """Scores by the names of `scores.REFERENCES`.
 
     The whole window stands for knowing nothing about time: the answer's own track, all the
     time. The best track stands for a perfect choice among the candidates, without and with the

@@ -89,11 +89,11 @@ class Run:
                     f"is no {CONFIG}); nothing is replaced: choose another folder with --out"
                 )
             return
-        there = read_json(path)
-        found = there.get("format") if isinstance(there, dict) else type(there).__name__
-        if found != FORMAT:
+        there: Any = read_json(path)
+        form = there.get("format") if isinstance(there, dict) else type(there).__name__
+        if form != FORMAT:
             raise ConfigError(
-                f"{path}: expected the format {FORMAT!r}, got {found!r}; the folder holds no run, "
+                f"{path}: expected the format {FORMAT!r}, got {form!r}; the folder holds no run, "
                 "and nothing is replaced: choose another folder with --out"
             )
         if self.results():  # without one there is nothing to go on with, and nothing to lose

@@ -17,7 +17,7 @@ from stvg_lab.runs.conventions import CONVENTIONS, convention, scored
 from stvg_lab.runs.recording_grounder import recording_pass
 from stvg_lab.runs.records import Result
 from stvg_lab.runs.references import references
-from stvg_lab.runs.scores import FrameTube, Score, on_clip, spread
+from stvg_lab.runs.scores import NO_SCORE, FrameTube, Score, on_clip, spread
 from stvg_lab.runs.window_replay import Moment, replay, whole_window
 from stvg_ros.errors import AnnotationError, ErrorCode, StvgError
 from stvg_ros.io.read_report import ReadReport
@@ -26,8 +26,6 @@ from stvg_ros.method.interfaces import Grounder
 from stvg_ros.method.sampling import cut
 from stvg_ros.types import Grounding, Query, Status
 from stvg_ros.window import WindowConfig
-
-NOTHING = Score(0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -281,7 +279,7 @@ def failed(sample: Sample, error: Exception, code: ErrorCode | None = None) -> R
         query=sample.query,
         source=sample.source,
         outcome="failed",
-        scores={"answer": NOTHING} if sample.present else {},
+        scores={"answer": NO_SCORE} if sample.present else {},
         error_code=code.name,
         error=str(error) if known else f"unexpected {type(error).__name__}: {error}",
     )

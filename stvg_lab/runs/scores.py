@@ -110,6 +110,9 @@ class Score:
     gt_v_iou: float
 
 
+NO_SCORE = Score(0.0, 0.0, 0.0)  # of what failed or is missing
+
+
 def checked_pair(predicted: FrameTube, truth: FrameTube) -> None:
     """Raises a ValueError when the two cannot be scored against one another."""
     if len(predicted.span) != len(truth.span):

@@ -12,10 +12,9 @@ import numpy as np
 
 from stvg_lab.runs.conventions import CONVENTIONS
 from stvg_lab.runs.records import FORMAT, ODD_IMAGES, Result
-from stvg_lab.runs.scores import REFERENCES, Interval, Score, auroc, summarised
+from stvg_lab.runs.scores import NO_SCORE, REFERENCES, Interval, auroc, summarised
 from stvg_ros.io.recording import Source
 
-NOTHING = Score(0.0, 0.0, 0.0)
 METRICS = ("m_tIoU", "m_vIoU", "vIoU@0.3", "vIoU@0.5", "m_gt_vIoU")
 ALL = "all"
 SHOWN = 10  # of a list, in the table for reading
@@ -100,7 +99,7 @@ def _odd(images: Mapping[str, int]) -> dict[str, int]:
 def _means(present: Sequence[Result], name: str, seed: int) -> dict[str, dict[str, float]]:
     """Means with 95 % intervals; a sample without this score counts 0."""
     means: dict[str, Interval] = summarised(
-        [result.scores.get(name, NOTHING) for result in present], seed=seed
+        [result.scores.get(name, NO_SCORE) for result in present], seed=seed
     )
     return {metric: vars(interval).copy() for metric, interval in means.items()}
 
@@ -136,7 +135,7 @@ def _latency(results: Sequence[Result]) -> dict[str, dict[str, float]]:
     }
 
 
-def table(values: dict[str, Any]) -> str:
+def summary_table(values: dict[str, Any]) -> str:
     """A summary for reading: percent with 95 % intervals, references below each answer."""
     lines = [f"convention {values['convention']}; percent, [95 % bootstrap interval]"]
     for group in values["groups"]:

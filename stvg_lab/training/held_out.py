@@ -14,14 +14,15 @@ from transformers import Qwen2VLForConditionalGeneration
 
 from stvg_lab.rendered.queries import SceneQuery, scene_queries, split_seed
 from stvg_lab.rendered.scene import Scene
-from stvg_lab.training.clips import FRAMES, TrainingClip, make_clip
+from stvg_lab.runs.conventions import range_iou
+from stvg_lab.training.clip_pool import FRAMES, TrainingClip, make_clip
+from stvg_lab.training.examiner import Packer, Question
 from stvg_lab.training.model import ATTENTION_LAYERS, LAYERS
 from stvg_lab.training.packed_questions import COLUMNS, PAIR, ROWS, encode, patches_of, run
-from stvg_lab.training.questions import Packer, Question
-from stvg_lab.training.vocabulary import NEUTRAL, TEMPLATE
+from stvg_ros.method.attention import EPSILON
+from stvg_ros.method.query import NEUTRAL, question
 
 KINDS = ("attribute", "action", "combined", "sentence", "relation")
-EPSILON = 1e-4
 HeldOutAnswers = tuple[Scene, TrainingClip]
 
 
@@ -31,28 +32,21 @@ def held_out(split: str, count: int) -> list[HeldOutAnswers]:
     return [(scene, make_clip(scene)) for scene in scenes]
 
 
-def asked_text(query: SceneQuery) -> str:
-    """What goes into the template: the query without its full stop."""
-    return query.text.rstrip(".")
-
-
 @torch.no_grad()
-def evaluate(
+def held_out_figures(
     model: Qwen2VLForConditionalGeneration,
     packer: Packer,
     prompt_ids: tuple[torch.Tensor, torch.Tensor],
     answer_ids: tuple[int, int],
     held: Sequence[HeldOutAnswers],
 ) -> dict[str, float]:
-    """Figures over all queries of the held-out scenes (see `describe` for their meaning)."""
+    """Figures over all queries of the held-out scenes (`model_card` says what they mean)."""
     model.eval()
     found: dict[str, list[float]] = defaultdict(list)
     for scene, clip in held:
         queries = [query for query in scene_queries(scene, seed=1) if query.kind in KINDS]
         neutral = Question(NEUTRAL, "", "neutral", (), None)
-        asked = [
-            Question(TEMPLATE.format(text=asked_text(q)), "", q.kind, (), None) for q in queries
-        ]
+        asked = [Question(question(q.text), "", q.kind, (), None) for q in queries]
         packed = packer([[neutral, *asked]])
         visual = encode(model, patches_of(torch.from_numpy(clip.frames)[None]))
         output = run(model, visual[None], *prompt_ids, packed.ids, tuple(range(LAYERS)))
@@ -96,10 +90,10 @@ def _score(
             true = (query.start_frame, query.end_frame)
             per_slot = scene.frame_count / (FRAMES // PAIR)
             found[f"tiou/{name}/{query.kind}"].append(
-                interval_iou((low * per_slot, high * per_slot), true)
+                range_iou((low * per_slot, high * per_slot), true)
             )
             if name == "mean row":
-                whole = interval_iou((0, scene.frame_count), true)
+                whole = range_iou((0, scene.frame_count), true)
                 found[f"tiou/whole window/{query.kind}"].append(whole)
 
 
@@ -126,10 +120,3 @@ def half_peak(curve: NDArray[np.float32]) -> tuple[int, int]:
     while high + 1 < len(curve) and curve[high + 1] >= 0.5 * curve[peak]:
         high += 1
     return low, high + 1
-
-
-def interval_iou(first: tuple[float, float], second: tuple[float, float]) -> float:
-    """Intersection over union of two half-open intervals."""
-    inter = max(0.0, min(first[1], second[1]) - max(first[0], second[0]))
-    union = first[1] - first[0] + second[1] - second[0] - inter
-    return inter / union if union > 0 else 0.0

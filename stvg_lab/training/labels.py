@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from stvg_lab.training.clips import BAG_KINDS
+from stvg_lab.training.clip_pool import BAG_KINDS
+from stvg_lab.training.examiner import ACTS, COLOURS, WALK, Cast
 from stvg_lab.training.packed_questions import COLUMNS, PAIR, ROWS
-from stvg_lab.training.questions import ACTS, COLOURS, WALK, Cast
 
 DENSE = len(COLOURS) + len(BAG_KINDS) - 1 + 1 + len(ACTS)  # colours, bags, carton in hands, acts
 _SEEN = 0.12  # share of a token's area inside a box from which on it shows the person
@@ -22,7 +22,7 @@ _SEEN = 0.12  # share of a token's area inside a box from which on it shows the 
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """See `stvg_lab.training.clips.Clip`; each array has a first dimension B more."""
+    """See `stvg_lab.training.clip_pool.Clip`; each array has a first dimension B more."""
 
     shirts: Tensor
     bags: Tensor

@@ -14,7 +14,7 @@ from transformers import (
     Qwen2VLForConditionalGeneration,
 )
 
-from stvg_lab.training.clips import FRAMES
+from stvg_lab.training.clip_pool import FRAMES
 from stvg_lab.training.packed_questions import MERGE, PAIR, PATCH
 
 LAYERS = 4

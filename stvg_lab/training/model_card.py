@@ -7,9 +7,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from stvg_lab.training.clips import FRAMES, PEOPLE
+from stvg_lab.training.clip_pool import FRAMES, PEOPLE
+from stvg_lab.training.examiner import ACTS, COLOURS
 from stvg_lab.training.packed_questions import COLUMNS, HEIGHT, PAIR, ROWS, WIDTH
-from stvg_lab.training.questions import ACTS, COLOURS
 
 KINDS = ("attribute", "action", "combined", "sentence", "relation")
 

@@ -24,13 +24,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from stvg_lab.training.clips import NOBODY, Pool
-from stvg_lab.training.held_out import HeldOutAnswers, evaluate, held_out
+from stvg_lab.training.clip_pool import NOBODY, Pool
+from stvg_lab.training.examiner import ACTS, IGNORED, Examiner, Packer, target_map
+from stvg_lab.training.held_out import HeldOutAnswers, held_out, held_out_figures
 from stvg_lab.training.labels import DENSE, Labels
 from stvg_lab.training.model import ATTENTION_LAYERS, build_model, save_folder
 from stvg_lab.training.model_card import model_card
 from stvg_lab.training.packed_questions import PAIR, encode, patches_of, run
-from stvg_lab.training.questions import ACTS, IGNORED, Examiner, Packer, target_map
 from stvg_lab.training.vocabulary import build_tokenizer
 
 SLOTS = 8
@@ -115,7 +115,7 @@ class Trainer:
         self.model.train()
         with torch.autocast("cpu", torch.bfloat16):
             visual = self.encode(self.model, patches_of(pixels)).unflatten(0, (clips, slots))
-            losses = {"dense": dense_loss(self.heads[0](visual.flatten(1, 2)), truth)}
+            losses = {"dense": label_loss(self.heads[0](visual.flatten(1, 2)), truth)}
             total = losses["dense"]
             if self.share >= STAGE_A:
                 losses |= self._language_losses(visual, labels, truth)
@@ -173,7 +173,7 @@ class Trainer:
             "attention": (divergence.mean(-1) * weights).mean(),
             "words": words_loss(output.words.float(), packed.rows, packed.named),
             "mass": -kept.clamp_min(1e-4).log().mean(),
-            "middle": dense_loss(self.heads[1](output.middle), truth),
+            "middle": label_loss(self.heads[1](output.middle), truth),
         }
 
     def _answer_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
@@ -205,7 +205,7 @@ class Trainer:
         """Held-out figures of the averaged weights."""
         current = {k: v.clone() for k, v in self.model.state_dict().items()}
         self.model.load_state_dict(self.average)
-        figures = evaluate(self.model, self.packer, self.prompt_ids, self.answer_ids, held)
+        figures = held_out_figures(self.model, self.packer, self.prompt_ids, self.answer_ids, held)
         self.model.load_state_dict(current)
         return figures
 
@@ -262,7 +262,7 @@ def words_loss(words: Tensor, rows: Tensor, named: Tensor) -> Tensor:
     return -mass[asked].clamp_min(1e-4).log().mean()
 
 
-def dense_loss(logits: Tensor, truth: Tensor) -> Tensor:
+def label_loss(logits: Tensor, truth: Tensor) -> Tensor:
     """Binary cross-entropy, the rare positives weighted up, summed over the labels."""
     weight = torch.tensor(4.0)
     losses = functional.binary_cross_entropy_with_logits(
@@ -271,7 +271,7 @@ def dense_loss(logits: Tensor, truth: Tensor) -> Tensor:
     return losses.sum(-1).mean()
 
 
-def summary(figures: dict[str, float]) -> dict[str, float]:
+def progress_figures(figures: dict[str, float]) -> dict[str, float]:
     """The few figures of the progress line."""
     short = {}
     for kind in ("attribute", "action", "combined", "relation"):
@@ -307,7 +307,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         train(trainer, options, held)
         figures = trainer.evaluated(held_out("test", options.test))
         trainer.save(options.out, figures, options.test, "test")
-        sys.stdout.write(f"\n{json.dumps(summary(figures))}\n")
+        sys.stdout.write(f"\n{json.dumps(progress_figures(figures))}\n")
     finally:
         pool.close()
 
@@ -332,7 +332,7 @@ def train(trainer: Trainer, options: argparse.Namespace, held: list[HeldOutAnswe
         if trainer.elapsed_s >= next_save_s and trainer.share >= STAGE_A:
             next_save_s = trainer.elapsed_s + 60 * options.every_minutes
             figures = trainer.evaluated(held)
-            shown = summary(figures)
+            shown = progress_figures(figures)
             trainer.history.append({"minutes": round(trainer.elapsed_s / 60, 1), **shown})
             trainer.save(options.out, figures, len(held), "val")
             sys.stdout.write(f"\nheld out: {shown}\n")

@@ -10,6 +10,7 @@ from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from stvg_lab.rendered.queries import vocabulary
+from stvg_ros.method.query import NEUTRAL, question
 
 SPECIAL = (
     "<|endoftext|>",
@@ -21,12 +22,10 @@ SPECIAL = (
     "<|video_pad|>",
 )
 SYSTEM = "You answer questions about a video."
-NEUTRAL = "Describe this video in details."
-TEMPLATE = "Is there {text} in this video?"
 OTHER_TEXTS = (
     SYSTEM,
     NEUTRAL,
-    TEMPLATE.format(text=""),
+    question(""),
     "yes no system user assistant what which color colour does do is doing wear wearing",
     "people and , . ? ! : ; ' the to of on at with near left right then while before after",
     "woman man boy girl child lady gentleman he she they her their him it",

@@ -69,7 +69,7 @@ LAYERS = {
     "lab": layer("lab", ""),
     "lab.datasets": layer(f"settings {ROBOT} {LAB}", "numpy cv2 scipy av rosbags tqdm"),
     "lab.runs": layer(f"settings {ROBOT} {LAB}", "numpy cv2 torch scipy av rosbags tqdm"),
-    "lab.report": layer(f"settings {ROBOT} {LAB}", "numpy cv2"),
+    "lab.report": layer(f"settings {ROBOT} {LAB}", "numpy cv2 jinja2 markupsafe"),
     "lab.rendered": layer(f"settings {ROBOT} {LAB}", "numpy cv2 scipy av rosbags tqdm"),
     "lab.ablation": layer(f"settings {ROBOT} {LAB} lab.ablation", "numpy torch tqdm"),
     "lab.annotator": layer(f"settings {ROBOT} {LAB} lab.annotator", "numpy cv2 av rosbags"),

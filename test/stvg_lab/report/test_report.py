@@ -26,8 +26,8 @@ from report_runs import (
 
 from stvg_lab.datasets.samples import annotated_samples
 from stvg_lab.report import COLUMNS, worst_first, write_report
-from stvg_lab.report.fragments import flat
 from stvg_lab.report.pictures import draw, shown_stamps
+from stvg_lab.report.texts import flat
 from stvg_lab.runs.records import write_json
 from stvg_ros.cli.main import main
 from stvg_ros.errors import RecordingError

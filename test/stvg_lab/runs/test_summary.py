@@ -7,7 +7,7 @@ import pytest
 
 from stvg_lab.runs.records import Result
 from stvg_lab.runs.scores import FrameTube, Score
-from stvg_lab.runs.summary import summary, table
+from stvg_lab.runs.summary import summary, summary_table
 from stvg_ros.io.recording import Source
 from stvg_ros.types import Query, Status, Tube
 
@@ -52,7 +52,7 @@ def test_failures_count_0_in_every_row() -> None:
     assert (values["done"], values["planned"]) == (3, 9)
     assert values["failure_counts"] == {"NO_IMAGES": 1}
     assert values["failures"] == [{"id": "c", "code": "NO_IMAGES", "message": "cut short"}]
-    text = table(values)
+    text = summary_table(values)
     assert "3 of 9 samples done" in text
     assert "c: cut short" in text
     assert "33.3 [0, " in text
@@ -64,13 +64,15 @@ def test_absent_targets_count_apart() -> None:
     assert (group["samples"], group["present"]) == (3, 1)
     assert group["absent"] == {"samples": 2, "refused": 0.5, "auroc": 1.0}
     assert group["scores"]["answer"]["m_vIoU"]["mean"] == pytest.approx(0.4)
-    assert "absent targets: 50.0 % of 2 refused, AUROC 1.00" in table(values)
+    assert "absent targets: 50.0 % of 2 refused, AUROC 1.00" in summary_table(values)
 
 
 def test_only_absent_targets_and_no_results_at_all() -> None:
     (group,) = summary([ABSENT], convention="frames", planned=1)["groups"]
     assert group["scores"] == {}
-    assert table(summary([], convention="frames", planned=2)).endswith("0 of 2 samples done")
+    assert summary_table(summary([], convention="frames", planned=2)).endswith(
+        "0 of 2 samples done"
+    )
 
 
 def test_the_order_of_the_results_does_not_matter() -> None:
@@ -86,4 +88,4 @@ def test_odd_images_are_named_and_counted() -> None:
     odd = replace(result("b", 0.5), images={"read": 9, "late": 2, "refused": 1, "missing": 0})
     values = summary([result("a", 0.4), odd], convention="frames", planned=2)
     assert values["odd_images"] == {"b": {"late": 2, "refused": 1}}
-    assert "1 with odd images:\n  b: 2 late, 1 refused" in table(values)
+    assert "1 with odd images:\n  b: 2 late, 1 refused" in summary_table(values)

@@ -16,12 +16,17 @@ pytest.importorskip("transformers")
 
 from stvg_lab.rendered.queries import VERBS
 from stvg_lab.rendered.scene import Scene
-from stvg_lab.training.clips import BAG_KINDS, FRAMES, NOBODY, STANDS, covered, make_clip, sampled
-from stvg_lab.training.held_out import half_peak, interval_iou
-from stvg_lab.training.labels import DENSE, Labels
-from stvg_lab.training.model import build_model
-from stvg_lab.training.packed_questions import HEIGHT, WIDTH, encode, patches_of, run
-from stvg_lab.training.questions import (
+from stvg_lab.runs.conventions import range_iou
+from stvg_lab.training.clip_pool import (
+    BAG_KINDS,
+    FRAMES,
+    NOBODY,
+    STANDS,
+    covered,
+    make_clip,
+    sampled,
+)
+from stvg_lab.training.examiner import (
     ACTS,
     COLOURS,
     COUNT,
@@ -32,7 +37,12 @@ from stvg_lab.training.questions import (
     Question,
     target_map,
 )
-from stvg_lab.training.vocabulary import NEUTRAL, build_tokenizer, words
+from stvg_lab.training.held_out import half_peak
+from stvg_lab.training.labels import DENSE, Labels
+from stvg_lab.training.model import build_model
+from stvg_lab.training.packed_questions import HEIGHT, WIDTH, encode, patches_of, run
+from stvg_lab.training.vocabulary import build_tokenizer, words
+from stvg_ros.method.query import NEUTRAL
 from stvg_ros.models.embedded_checkpoint import read_settings
 
 TOKENIZER = build_tokenizer()
@@ -244,11 +254,11 @@ def test_packed_labels_follow_the_role_tokens() -> None:
     assert TOKENIZER.decode(packed.labels[0, 0, kept]) == "yes <|im_end|>"
 
 
-def test_half_peak_and_interval_iou() -> None:
+def test_half_peak_and_range_iou() -> None:
     assert half_peak(np.array([0.1, 0.6, 1.0, 0.5, 0.4, 0.9])) == (1, 4)
     assert half_peak(np.zeros(3)) == (0, 3)
-    assert interval_iou((0, 10), (5, 15)) == pytest.approx(1 / 3)
-    assert interval_iou((0, 0), (0, 0)) == 0
+    assert range_iou((0, 10), (5, 15)) == pytest.approx(1 / 3)
+    assert range_iou((0, 0), (0, 0)) == 0
 
 
 @pytest.mark.slow

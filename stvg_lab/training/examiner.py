@@ -17,8 +17,8 @@ from transformers import PreTrainedTokenizerFast
 from stvg_lab.rendered.person import LIFTS
 from stvg_lab.rendered.queries import BAGS, SIDES, VERBS, phrased
 from stvg_lab.rendered.scene import ACTIONS, SHIRTS, STAND
-from stvg_lab.training.clips import BAG_KINDS, NOBODY, STANDS
-from stvg_lab.training.vocabulary import NEUTRAL, TEMPLATE
+from stvg_lab.training.clip_pool import BAG_KINDS, NOBODY, STANDS
+from stvg_ros.method.query import NEUTRAL, question
 
 COLOURS = tuple(SHIRTS)
 ACTS = (*ACTIONS, STAND)
@@ -135,7 +135,7 @@ class Examiner:
                 if (look is None or self._cast.wears(i, look))
                 and (acts is None or set(acts) & self._firm[i])
             ]  # fmt: skip
-        prompt = TEMPLATE.format(text=_text(self._rng, kind, look, acts, side))
+        prompt = question(_text(self._rng, kind, look, acts, side))
         bound = None if acts is None or acts == (STANDS,) else acts
         return Question(prompt, "yes" if people else "no", kind, tuple(people), bound)
 
