@@ -62,6 +62,9 @@ test: setup  ## run the tests on the installed package; ARGS="-k window" for som
 libraries: setup $(VENV)-libraries/stamp  ## compare with the libraries' own preprocessing and quantization
 	HF_HUB_OFFLINE=1 $(VENV)-libraries/bin/pytest $(LIBRARY_TESTS) $(ARGS)
 
+mutants: setup $(VENV)-mutation/stamp  ## change one operator at a time: ARGS=stvg_ros.method.span
+	$(VENV)-mutation/bin/python scripts/mutants.py --python $(BIN)/python $(ARGS)
+
 lint: setup  ## ruff and mypy, as CI does
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -133,6 +136,11 @@ $(VENV)-libraries/stamp: requirements/libraries.txt $(STAMPS)/libraries
 	    "import sysconfig; print(sysconfig.get_path('purelib'))")/stvg_ros_environment.pth"
 	@$(VENV)-libraries/bin/python -m pip --disable-pip-version-check install --quiet --no-deps \
 	  --ignore-installed --requirement $<
+	@touch $@
+
+$(VENV)-mutation/stamp: requirements/mutation.txt
+	@$(PYTHON) -m venv --clear "$(VENV)-mutation"
+	@$(VENV)-mutation/bin/python -m pip --disable-pip-version-check install --quiet --requirement $<
 	@touch $@
 
 $(STAMPS)/interfaces: $(INTERFACES) CMakeLists.txt package.xml cmake/executable.in \
