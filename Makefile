@@ -68,6 +68,9 @@ fuzz: setup  ## 100,000 random messages to the node (a while); FUZZ=5000 for few
 	HF_HUB_OFFLINE=1 ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST STVG_ROS_FUZZ=$(FUZZ) \
 	  $(BIN)/pytest test/stvg_ros/node/test_fuzz.py $(ARGS)
 
+mutants: setup $(VENV)-mutation/stamp  ## change one operator at a time: ARGS=stvg_ros.method.span
+	$(VENV)-mutation/bin/python scripts/mutants.py --python $(BIN)/python $(ARGS)
+
 lint: setup  ## ruff and mypy, as CI does
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -147,6 +150,11 @@ $(VENV)-libraries/stamp: requirements/libraries.txt $(STAMPS)/libraries
 	    "import sysconfig; print(sysconfig.get_path('purelib'))")/stvg_ros_environment.pth"
 	@$(VENV)-libraries/bin/python -m pip --disable-pip-version-check install --quiet --no-deps \
 	  --ignore-installed --requirement $<
+	@touch $@
+
+$(VENV)-mutation/stamp: requirements/mutation.txt
+	@$(PYTHON) -m venv --clear "$(VENV)-mutation"
+	@$(VENV)-mutation/bin/python -m pip --disable-pip-version-check install --quiet --requirement $<
 	@touch $@
 
 $(STAMPS)/interfaces: $(INTERFACES) CMakeLists.txt package.xml cmake/executable.in \

@@ -91,7 +91,7 @@ def joined_slots(parts: Sequence[VisualTokens]) -> VisualTokens:
 
 @dataclass(frozen=True, eq=False)
 class AttentionRows:
-    """Where one question looks in a prefilled video.
+    """The attention of one question to a prefilled video.
 
     Attributes:
         rows: `(R, S, h, w)` float32, detached: attention of the R candidate tokens to the
@@ -109,7 +109,7 @@ class AttentionRows:
 
 @dataclass(frozen=True, eq=False)
 class Reading(AttentionRows):
-    """Where one question looks, and how it would be answered; no answer is generated.
+    """The attention of one question and the odds of its answer; none is generated.
 
     Attributes:
         log_p_yes: 0-d float32, log-probability that the answer starts with a form of "yes".

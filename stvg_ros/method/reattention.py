@@ -115,7 +115,7 @@ def moved(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """V after one step, and whether the step was taken, 0-d: a non-finite gradient drops it.
 
-    Nothing here makes the host wait for the device.
+    Nothing here synchronises with the device.
     """
     offset = offset.detach()
     change = step.rate * grad

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""What a family module tells the shared machinery."""
+"""What a family module provides to the code that all families share."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""The machinery that all families share: one prefill, then short questions on its keys.
+"""The model of every family: one prefill, then short questions on its keys.
 
 Dimensions: B passes, N prefix tokens, M visual tokens, D hidden size, R rows.
 """
@@ -300,7 +300,7 @@ class HfMllm:
         return Inputs(visual, place.layout, named, columns, place.next_position)
 
     def _placed(self, visual: VisualTokens) -> PrefixLayout:
-        """Found on the host, where looking at a token makes no device wait."""
+        """Computed on the host, where reading a token does not synchronise with a device."""
         family, device = self._checkpoint.family, self._model.device
         layout = family.layout(self._checkpoint.tokenizer, self._model, visual)
         if (last := self._place) and (last.layout.text, last.grid) == (layout.text, visual.grid):

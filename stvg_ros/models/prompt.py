@@ -37,7 +37,7 @@ class Prompt:
     """Cuts the rendered chat template at the video and at the question."""
 
     def __init__(self, tokenizer: Any, path: str) -> None:
-        """Checks that there is a template and that the tokenizer tells offsets.
+        """Checks that there is a template and that the tokenizer gives offsets.
 
         Raises:
             ModelError: no chat template, or a tokenizer without offsets.
@@ -49,7 +49,7 @@ class Prompt:
             )
         if not tokenizer.is_fast:
             raise ModelError(
-                f"{path}: the tokenizer tells no offsets; expected a tokenizer.json; "
+                f"{path}: the tokenizer gives no offsets; expected a tokenizer.json; "
                 "save the tokenizer with a current transformers"
             )
         self._tokenizer = tokenizer

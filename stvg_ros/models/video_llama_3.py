@@ -16,7 +16,7 @@ from stvg_ros.models.llava_onevision import positions
 from stvg_ros.models.preprocess import Images, fitted_size, patches, slots_of
 from stvg_ros.models.vision_tower import run_tower
 
-# The model is told that frames are a second apart, as its own sampling makes them.
+# The prompt says that frames are a second apart, as the model's own sampling makes them.
 FRAMES_PER_SECOND = 1.0
 MIN_FRAME_TOKENS, MAX_TOKENS = 128, 768
 CHUNK = 8  # frames that go through the vision tower at a time

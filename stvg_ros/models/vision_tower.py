@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Vision towers that attend within slots or windows: few large products, and no waiting.
+"""Vision towers that attend within slots or windows: few large products, no synchronisation.
 
 Dimensions: N patches in a row, K sequences of n patches, H heads, d head size.
 """
@@ -31,7 +31,7 @@ def run_tower(
 ) -> Any:
     """The output of the model's `get_video_features`.
 
-    What follows from the grid is found on the host, so that a GPU is not waited for.
+    What follows from the grid is computed on the host, without synchronising with a GPU.
 
     Args:
         visual: the tower.

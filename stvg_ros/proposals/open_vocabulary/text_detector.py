@@ -85,7 +85,7 @@ class TextDetector:
         return found, scores[keep][order].cpu().numpy().astype(np.float32)
 
     def _meant(self, ids: list[int]) -> list[bool]:
-        """Which tokens are of the phrase; all of them where it has none that can be told."""
+        """Which tokens are of the phrase; all of them where none is left."""
         tokens = self._tokenizer.convert_ids_to_tokens(ids)
         special = set(self._tokenizer.all_special_ids)
         meant = [i not in special and t.strip() != "." for i, t in zip(ids, tokens, strict=True)]

@@ -34,7 +34,7 @@ _SURE = 0.5  # score from which a shape in the background is a person
 class ClassicalProposer(StreamingTubes):
     """People who move or are shaped like people, for cameras that stand or turn slowly.
 
-    The HOG detector looks at every fourth image; the background is the clip's median. Thread
+    The HOG detector searches every fourth image; the background is the clip's median. Thread
     contract: see `StreamingTubes`.
     """
 

@@ -44,7 +44,7 @@ class FrameObservation:
         copy: the working copy.
         offset: of the camera's view, `(2,)`, in the copy's pixels.
         shapes: boxes `(N, 4)` in scene pixels and scores `(N,)` of people recognised by shape;
-            None in frames where nobody looked for them.
+            None in frames that were not searched.
     """
 
     view: View
@@ -54,7 +54,7 @@ class FrameObservation:
 
 
 class TrackFollower(ABC):
-    """Follows the person at a box among all the others, so that two who cross are told apart.
+    """Follows the person at a box among all others, so that two who cross keep their identities.
 
     Memory is bounded: a few seconds of each track.
     """

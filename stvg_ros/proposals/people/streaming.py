@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Sources that look at each frame as it arrives and link what they saw when a command comes."""
+"""Sources that observe each frame as it arrives and link the detections at a command."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class StreamingTubes(BaseProposer, ABC):
 
     @abstractmethod
     def _people(self, image: Image, count: int) -> tuple[Boxes, NDArray[np.float32]] | None:
-        """People in an image that is the `count`-th of its camera; None where nobody looked.
+        """People in an image that is the `count`-th of its camera; None where it was not searched.
 
         Returns:
             Boxes `(N, 4)` in the image's pixels and scores `(N,)`.

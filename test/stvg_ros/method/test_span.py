@@ -7,7 +7,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stvg_ros.method.span import adaptive, change_points
+from stvg_ros.method.settings import SpanConfig
+from stvg_ros.method.span import adaptive, change_points, find_span
 
 
 def test_the_floor_of_an_adaptive_span_is_the_lower_quartile() -> None:
@@ -33,3 +34,19 @@ def test_noise_passes_as_a_run_in_few_windows_of_any_length(count: int) -> None:
     noise = np.exp(0.2 * np.random.default_rng(count).standard_normal((400, count)))
     runs = sum(change_points(row) != (0, count - 1) for row in noise)
     assert runs <= 0.08 * len(noise)
+
+
+def test_a_span_at_one_end_does_not_depend_on_the_other_end() -> None:
+    assert adaptive(np.array([1.0, 9, 1, 1, 1, 7]), 0.5) == (1, 1)
+    assert adaptive(np.array([7.0, 1, 1, 1, 9, 1]), 0.5) == (4, 4)
+
+
+def test_four_frames_are_enough_for_change_points() -> None:
+    assert change_points(np.array([1.0, 9, 1, 1])) == (1, 1)
+
+
+@pytest.mark.parametrize("length", [1, 3, 8, 9, 10, 11, 12, 15, 19, 20])
+def test_lengths_are_those_of_twenty_frames(length: int) -> None:
+    scores = np.linspace(0, 1, 20, dtype=np.float32)
+    span = find_span(scores, SpanConfig(method="contiguous", length=length))
+    assert span == (20 - length, 19)
