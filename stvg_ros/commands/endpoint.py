@@ -20,7 +20,7 @@ from stvg_ros.errors import ConfigError
 
 TOKEN_VARIABLE = "STVG_ENDPOINT_TOKEN"
 _MOST_BYTES = 2**20  # of an answer
-_MOST_TOKENS = 512
+_MOST_TOKENS = 256
 _NO_SCHEMA = (400, 404, 415, 422, 501)  # a server that knows no response_format
 _FAILURES = (
     OSError,  # time-outs, refused connections, error statuses

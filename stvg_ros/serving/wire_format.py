@@ -17,7 +17,7 @@ import types
 import typing
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
-from typing import Annotated, Any, Generic, TypeVar, Union, cast
+from typing import Annotated, Any, Generic, Literal, TypeVar, Union, cast
 
 import msgspec
 import numpy as np
@@ -165,6 +165,8 @@ def _strict(kind: Any) -> Any:
             inner = typing.get_args(inner)[0]
         bounded = (inner, *arguments[1:])
         return cast(Any, Annotated)[bounded]
+    if origin is Literal:
+        return kind
     if origin in (Union, types.UnionType):
         return Union[tuple(_strict(one) for one in arguments)]  # noqa: UP007
     if origin is np.ndarray:
