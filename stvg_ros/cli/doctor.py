@@ -96,9 +96,10 @@ def model_findings(config: Config) -> Iterator[Finding]:
     if not stored:
         yield Finding("bad", "model", f"{folder}: no *.safetensors", "download the weights again")
         return
-    yield Finding(
-        "ok", "model", f"{model.path}: {FAMILIES[kind].title}, {stored / 1e6:.0f} MB of weights"
-    )
+    text = f"{model.path}: {FAMILIES[kind].title}, {stored / 1e6:.0f} MB of weights"
+    if model.path == "embedded":
+        text += "; trained on rendered scenes only"
+    yield Finding("ok", "model", text)
     yield _memory(model, device.type, stored, str(values.get("dtype", values.get("torch_dtype"))))
 
 

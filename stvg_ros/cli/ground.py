@@ -36,7 +36,7 @@ def run(given: argparse.Namespace) -> int:
     query = Query(given.query, max_targets=given.targets)
     if (given.sheet or given.movie) and given.out is None:
         given.out = Path("out")
-    from stvg_ros.build import build_grounder
+    from stvg_ros.build import build_grounder, embedded_limits
     from stvg_ros.io.clip import file_clip
     from stvg_ros.io.tube_json import evidence_to_json, table, tube_to_json
 
@@ -49,6 +49,8 @@ def run(given: argparse.Namespace) -> int:
         # As a robot would be asked: about the most recent seconds.
         oldest_ns = clip.frames[-1].stamp_ns - round(window.duration_s * 1e9)
         clip = type(clip)(tuple(f for f in clip.frames if f.stamp_ns >= oldest_ns))
+    for limit in embedded_limits(config).values():
+        print(f"note: {limit}", file=sys.stderr)
     grounder = build_grounder(config)
 
     def show(stage: str, progress: float) -> None:

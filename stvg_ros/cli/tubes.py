@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(given: argparse.Namespace) -> int:
     """Prints a table of the tubes, and what they cost; 0 also when there are none."""
     config = config_of(given)
-    from stvg_ros.build import build_proposer
+    from stvg_ros.build import build_proposer, embedded_limits
     from stvg_ros.io.clip import file_clip
     from stvg_ros.method.query import RuleSplitter
 
@@ -38,6 +39,9 @@ def run(given: argparse.Namespace) -> int:
         given.video, start_s=given.start, end_s=given.end,
         long_side_px=config.window.long_side_px, max_rate_hz=config.window.max_rate_hz,
     )  # fmt: skip
+    limit = embedded_limits(config).get("proposals.people_detector")
+    if limit:
+        print(f"note: {limit}", file=sys.stderr)
     proposer = build_proposer(config.proposals)
     observe = getattr(proposer, "observe", None)
     begin = time.perf_counter()

@@ -18,7 +18,7 @@ from transformers.utils.hub import cached_file
 
 from stvg_ros.errors import ConfigError, ModelError
 from stvg_ros.models.attention_capture import NAME
-from stvg_ros.models.embedded_checkpoint import FOLDER, SETTINGS_FILE, read_settings
+from stvg_ros.models.embedded_checkpoint import FOLDER, SCOPE, SETTINGS_FILE, read_settings
 from stvg_ros.models.families import FAMILIES
 from stvg_ros.models.family import LoadedCheckpoint
 from stvg_ros.models.preprocess import ImagePreprocessing
@@ -69,7 +69,7 @@ def load(config: ModelConfig) -> LoadedCheckpoint:
     settings_file = _file(path, SETTINGS_FILE, local)
     settings = read_settings(Path(settings_file) if settings_file else None)
     model = _weights(path, local, row.class_name, config)
-    name = f"{row.title} (embedded)" if config.path == "embedded" else Path(path).name
+    name = f"{row.title} ({SCOPE})" if config.path == "embedded" else Path(path).name
     return LoadedCheckpoint(name, path, model, tokenizer, numbers, family, settings)
 
 

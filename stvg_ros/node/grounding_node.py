@@ -16,7 +16,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from std_msgs.msg import String
 
-from stvg_ros.build import build_grounder
+from stvg_ros.build import build_grounder, embedded_limits
 from stvg_ros.config import Config
 from stvg_ros.errors import InactiveError, NoImagesError, StvgError
 from stvg_ros.method.interfaces import Grounder
@@ -204,6 +204,8 @@ class GroundingNode(ManagedNode):
 
     def _configure(self) -> None:
         config = self._settings.check()
+        for limit in embedded_limits(config).values():
+            self.get_logger().warning(limit)
         cameras = Cameras(self, self._current, self._observed)
         answers = AnswerPublisher(self, cameras, self._current)
         intake = Intake(cameras, self._active_worker, answers.publish_preliminary)
