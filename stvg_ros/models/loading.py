@@ -63,7 +63,7 @@ def load(config: ModelConfig) -> LoadedCheckpoint:
             f"{path}: unknown model_type {kind!r}; expected one of {', '.join(sorted(FAMILIES))}"
         )
     row = FAMILIES[kind]
-    family = importlib.import_module(f"stvg_ros.models.{row.module}").FAMILY
+    family = importlib.import_module(row.module).FAMILY
     tokenizer = _tokenizer(path, local)
     numbers = _numbers(path, local)
     settings_file = _file(path, SETTINGS_FILE, local)
