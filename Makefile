@@ -74,7 +74,7 @@ parts: setup  ## what each part costs, with pytest-benchmark: ARGS="-k encode" f
 	HF_HUB_OFFLINE=1 $(BIN)/pytest benchmarks --benchmark-timer=time.process_time \
 	  --benchmark-sort=name --benchmark-columns=median,iqr,rounds $(ARGS)
 
-accuracy: setup  ## measure the README's accuracy tables: SCENES=100 (half an hour)
+accuracy: setup  ## measure the tables of docs/accuracy.md: SCENES=100 (half an hour)
 	mkdir -p out
 	$(BIN)/stvg-ros ablate --split test --seed 1000 --count $(SCENES) --json out/accuracy.json
 	for source in people_detector classical; do \

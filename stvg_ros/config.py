@@ -89,7 +89,7 @@ class Config:
         groups: dict[str, dict[str, Value]] = {}
         for name, value in values.items():
             if name not in places:
-                raise ConfigError(f"{name}: unknown setting; the README's tables list all of them")
+                raise ConfigError(f"{name}: unknown setting; docs/parameters.md lists all of them")
             group, key = places[name]
             groups.setdefault(group, {})[key] = value
         return cls(**{group: kinds[group](**given) for group, given in groups.items()})  # type: ignore[arg-type]

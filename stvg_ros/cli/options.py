@@ -68,7 +68,7 @@ def flat_settings(given: argparse.Namespace) -> dict[str, Value]:
         if not sign:
             raise ConfigError(f"--set: expected NAME=VALUE, got {pair!r}")
         if name not in known:
-            raise ConfigError(f"--set: unknown setting {name!r}; the README lists all of them")
+            raise ConfigError(f"--set: unknown setting {name!r}; see docs/parameters.md")
         values[name] = known[name].checked(_parsed(text, known[name].default))
     return values
 

@@ -87,7 +87,7 @@ FAMILIES = {  # model_type of config.json
 
 
 def families_table() -> list[tuple[str, str, str, str, str]]:
-    """Rows for the README: family, model_type, class, tokens a slot, frames a slot."""
+    """Rows for the table of the docs: family, model_type, class, tokens a slot, frames a slot."""
     return [
         (row.title, kind, row.class_name, row.tokens, "2" if row.pairs else "1")
         for kind, row in FAMILIES.items()

@@ -76,7 +76,7 @@ class GroundingNode(ManagedNode):
     and return; the worker's thread loads, grounds and publishes. Nothing waits for it but the
     transitions, and the executor goes on meanwhile.
 
-    Interfaces are listed in the README; names are private and remapped at launch.
+    Interfaces are listed in docs/ros_interface.md; names are private and remapped at launch.
     """
 
     def __init__(self, build: Callable[[Config], Grounder] = build_grounder, **kwargs: Any) -> None:
