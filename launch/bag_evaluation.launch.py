@@ -64,7 +64,8 @@ def evaluation(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         emulate_tty=True,
     )
     done = OnProcessExit(
-        target_action=program, on_exit=[EmitEvent(event=Shutdown(reason="the evaluation is complete"))]
+        target_action=program,
+        on_exit=[EmitEvent(event=Shutdown(reason="the evaluation is complete"))],
     )
     return [RegisterEventHandler(done), program]
 

@@ -5,8 +5,8 @@
     ros2 launch stvg_ros grounding_with_bag.launch.py bag:=my_bag bag_image:=/camera/image_raw
     ros2 launch stvg_ros grounding_with_bag.launch.py --show-args
 
-Takes the arguments of grounding.launch.py as well. Playback starts when the node is active. The node
-uses the time of the recording unless use_sim_time is false.
+Takes the arguments of grounding.launch.py as well. Playback starts when the node is active. The
+node uses the time of the recording unless use_sim_time is false.
 """
 
 from __future__ import annotations

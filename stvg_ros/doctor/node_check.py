@@ -87,7 +87,7 @@ def examine(node: Node, target: str, seconds: float) -> Iterator[Finding]:
 def topic_findings(
     node: Node, target: str, topic: str, kind: str, seconds: float
 ) -> Iterator[Finding]:
-    """Whether a topic has a publisher of the type that the node needs, and whether images arrive."""
+    """Whether a topic has a publisher of the right type, and whether images arrive."""
 
     def found() -> bool:
         """Publishers may be discovered after the node, and their names even later."""
