@@ -5,12 +5,15 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 import subprocess
 import sys
 
 import pytest
 from paths import ROOT
+
+from stvg_lab.training.model_card import detector_card, model_card
 
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
@@ -110,3 +113,11 @@ def test_every_picture_is_shown():
     assert len(pictures) >= 6
     for picture in pictures:
         assert picture.name in shown
+
+
+def test_the_model_cards_are_made_from_the_reports_of_training():
+    cards = {"stvg_ros/models/embedded": model_card}
+    cards["stvg_ros/proposals/people/embedded"] = detector_card
+    for folder, card in cards.items():
+        report = json.loads((ROOT / folder / "training_report.json").read_text(encoding="utf-8"))
+        assert (ROOT / folder / "README.md").read_text(encoding="utf-8") == card(report)

@@ -49,7 +49,6 @@ ALLOWED: set[str] = {
     "stvg_ros/method/encoding.py",
     "stvg_ros/method/grounder.py",
     "stvg_ros/method/interfaces.py",
-    "stvg_ros/models/embedded/README.md",
     "stvg_ros/models/family.py",
     "stvg_ros/models/qwen3_vl.py",
     "stvg_ros/models/video_llama_3.py",
