@@ -42,8 +42,8 @@ def parameters() -> str:
     groups: dict[str, list[list[str]]] = {}
     for item in settings():
         allowed = ", ".join(item.choices)
-        if not allowed and (item.minimum is not None or item.maximum is not None):
-            allowed = f"{item.minimum:g} to {item.maximum:g} {item.unit}".strip()
+        if not allowed and (item.lowest is not None or item.maximum is not None):
+            allowed = f"{item.lowest:g} to {item.maximum:g} {item.unit}".strip()
         default = f"`{item.default}`" if item.default != "" else ""
         group = item.name.rpartition(".")[0] or "node"
         groups.setdefault(group, []).append(

@@ -13,6 +13,7 @@ setting its value from the parameter file. With several cameras, list their topi
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Callable
 
@@ -59,8 +60,17 @@ OTHERS = (
 
 def parameter_file(name: str) -> str:
     """The path of a parameter file: a preset of this package, or `name` itself."""
-    preset = os.path.join(get_package_share_directory("stvg_ros"), "config", name)
-    return preset if os.path.basename(name) == name and os.path.exists(preset) else name
+    presets = os.path.join(get_package_share_directory("stvg_ros"), "config")
+    for path in ([os.path.join(presets, name)] if os.path.basename(name) == name else []) + [name]:
+        if os.path.isfile(path):
+            return path
+    # ROS launch would go on without it, on defaults.
+    known = sorted(item for item in os.listdir(presets) if item.endswith(".yaml"))
+    close = difflib.get_close_matches(os.path.basename(name), known, 1)
+    raise RuntimeError(
+        f"params_file: expected a file, or a preset ({', '.join(known)}), got {name!r}"
+        + (f"; did you mean {close[0]!r}?" if close else "")
+    )
 
 
 def remappings(value: Callable[[str], str]) -> list[tuple[str, str]]:

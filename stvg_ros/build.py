@@ -132,7 +132,7 @@ def checkpoint_folder(config: Config) -> Path | None:
 
 def build_splitter(config: SplitConfig, mllm: Mllm) -> Splitter:
     """The splitter that the configuration names."""
-    method = mllm.settings.split if config.method == "auto" else config.method
+    method = mllm.settings.split if config.method is None else config.method
     if method == "none":
         return WholeSplitter()
     if method == "rules":

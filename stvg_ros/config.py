@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import cast
 
-from stvg_ros.errors import ConfigError
+from stvg_ros.errors import ConfigError, bounded
 from stvg_ros.method.settings import (
     AssemblingConfig,
     AttentionConfig,
@@ -33,7 +33,7 @@ from stvg_ros.node.settings import (
 from stvg_ros.proposals.settings import ProposalConfig
 from stvg_ros.runtime.settings import CommandConfig
 from stvg_ros.serving.settings import RemoteConfig, ServingConfig
-from stvg_ros.setting import Group, Setting, Value, setting, setting_of
+from stvg_ros.setting import Group, Setting, Value, nearest, setting, setting_of
 from stvg_ros.window import WindowConfig
 
 
@@ -77,30 +77,43 @@ class Config:
     def from_flat(cls, values: Mapping[str, Value]) -> Config:
         """A configuration from `{"window.duration_s": 5.0, ...}`; absent names keep defaults.
 
+        Values are those of parameters and command lines, sentinels included.
+
         Raises:
             ConfigError: an unknown name, or a value that its setting refuses.
         """
         kinds = {item.name: cast(type[Group], item.default_factory) for item in fields(cls)}
         places = {
-            setting_of(kind.group_name, item).name: (group, item.name)
+            (known := setting_of(kind.group_name, item)).name: (group, item.name, known)
             for group, kind in kinds.items()
             for item in fields(kind)  # type: ignore[arg-type]
         }
-        groups: dict[str, dict[str, Value]] = {}
+        groups: dict[str, dict[str, Value | None]] = {}
         for name, value in values.items():
             if name not in places:
-                raise ConfigError(f"{name}: unknown setting; docs/parameters.md lists all of them")
-            group, key = places[name]
-            groups.setdefault(group, {})[key] = value
+                raise ConfigError(
+                    f"{bounded(name, 256)}: unknown setting{nearest(name, places)}; "
+                    "docs/parameters.md lists all of them"
+                )
+            group, key, known = places[name]
+            groups.setdefault(group, {})[key] = None if known.is_sentinel(value) else value
         return cls(**{group: kinds[group](**given) for group, given in groups.items()})  # type: ignore[arg-type]
 
     def flat(self) -> dict[str, Value]:
-        """`{"window.duration_s": 10.0, ...}` with every setting."""
+        """`{"window.duration_s": 10.0, ...}` with every setting, as `from_flat` takes it."""
         return {
-            setting_of(group.group_name, item).name: getattr(group, item.name)
+            (known := setting_of(group.group_name, item)).name: known.outside(
+                getattr(group, item.name)
+            )
             for group in (getattr(self, item.name) for item in fields(self))
             for item in fields(group)
         }
+
+
+def node_settings() -> Iterator[Setting]:
+    """Those that are parameters of the node: all but the limits of a server."""
+    server = f"{ServingConfig.group_name}."
+    return (item for item in settings() if not item.name.startswith(server))
 
 
 def settings() -> Iterator[Setting]:

@@ -7,7 +7,7 @@ Frames follow the optical convention: x right, y down, z forward, metres.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,20 +19,32 @@ MIN_VALID_SHARE = 0.05
 
 @dataclass(frozen=True)
 class Intrinsics:
-    """A pinhole camera, in pixels of the colour image; pixel centres are whole numbers.
+    """A camera, in pixels of the colour image; pixel centres are whole numbers.
 
     Attributes:
         fx, fy: focal lengths.
         cx, cy: the principal point.
+        distortion: coefficients of the lens in OpenCV's order: k1, k2, p1, p2, k3, ... of
+            plumb_bob and rational_polynomial, or the four of an equidistant fisheye; empty for
+            none.
+        fisheye: the coefficients are those of a fisheye.
     """
 
     fx: float
     fy: float
     cx: float
     cy: float
+    distortion: tuple[float, ...] = ()
+    fisheye: bool = False
 
     def __post_init__(self) -> None:
-        values = (self.fx, self.fy, self.cx, self.cy)
+        counts = (0, 4) if self.fisheye else (0, 4, 5, 8, 12, 14)
+        if len(self.distortion) not in counts:
+            raise ValueError(
+                f"Intrinsics.distortion: expected one of {counts} coefficients, "
+                f"got {len(self.distortion)}"
+            )
+        values = (self.fx, self.fy, self.cx, self.cy, *self.distortion)
         if not (np.all(np.isfinite(values)) and self.fx > 0 and self.fy > 0):
             raise ValueError(
                 f"Intrinsics: expected finite numbers with fx and fy above 0, got {values}; "
@@ -42,9 +54,40 @@ class Intrinsics:
     def scaled(self, x: float, y: float) -> Intrinsics:
         """Those of the same image resized by the factors `x` and `y`."""
         # The edges of the image are half a pixel from the centres of its first pixels.
-        return Intrinsics(
-            self.fx * x, self.fy * y, (self.cx + 0.5) * x - 0.5, (self.cy + 0.5) * y - 0.5
+        return replace(
+            self,
+            fx=self.fx * x,
+            fy=self.fy * y,
+            cx=(self.cx + 0.5) * x - 0.5,
+            cy=(self.cy + 0.5) * y - 0.5,
         )
+
+    def cropped(self, left: int, top: int) -> Intrinsics:
+        """Those of the same image without its first columns and rows."""
+        return replace(self, cx=self.cx - left, cy=self.cy - top)
+
+    def ray(self, u: float, v: float) -> tuple[float, float] | None:
+        """x / z and y / z of what is seen at a pixel; None where the lens model has no answer."""
+        point = (u - self.cx) / self.fx, (v - self.cy) / self.fy
+        if not any(self.distortion):
+            return point
+        import cv2
+
+        identity, zero = np.eye(3), np.zeros(3)
+        lens = np.array(self.distortion, np.float64)
+        seen = np.array([[point]], np.float64)
+        steps = (cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 200, 1e-12)
+        if self.fisheye:
+            found = cv2.fisheye.undistortPoints(seen, identity, lens, criteria=steps)
+        else:
+            found = cv2.undistortPointsIter(seen, identity, lens, None, None, steps)
+        x, y = (float(value) for value in found.ravel())
+        # Beyond what the calibration covers, the inversion ends anywhere: look through the lens.
+        ray = np.array([[[x, y, 1.0]]])
+        project = cv2.fisheye.projectPoints if self.fisheye else cv2.projectPoints
+        back = project(ray, zero, zero, identity, lens)[0].ravel()
+        error_px = np.abs(back - seen.ravel()) * (self.fx, self.fy)
+        return (x, y) if np.isfinite(error_px).all() and error_px.max() < 1.0 else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +117,9 @@ def thinned(depth: NDArray[np.generic], long_side_px: int) -> NDArray[np.generic
     Depths are never averaged: between an edge and what is behind it there is nothing.
     """
     step = -(-max(depth.shape) // long_side_px)
-    return depth[step // 2 :: step, step // 2 :: step]
+    # From the middle of the first block on, which a narrow image does not fill.
+    first = [min(step, count) // 2 for count in depth.shape]
+    return depth[first[0] :: step, first[1] :: step]
 
 
 def position_m(
@@ -85,6 +130,8 @@ def position_m(
 ) -> Point | None:
     """Where an object is, in the camera's frame: the ray of its centre, at its median depth.
 
+    The boxes are those of the image as it came, so that the lens bends the ray.
+
     Args:
         box_xyxy_px: in pixels of the colour image.
         depth: of the image's moment.
@@ -92,7 +139,7 @@ def position_m(
         mask: `(h, w)` of the depth image's shape, true on the object; the box without one.
 
     Returns:
-        x, y, z; or None when too few pixels have a depth.
+        x, y, z; or None when too few pixels have a depth, or the lens model ends before the box.
     """
     rows, columns = depth.metres.shape
     x_scale, y_scale = columns / size_px[0], rows / size_px[1]
@@ -109,8 +156,8 @@ def position_m(
         return None
     z = float(np.median(known))
     eye = depth.intrinsics
-    u, v = (x_min + x_max) / 2 - 0.5, (y_min + y_max) / 2 - 0.5
-    return (u - eye.cx) / eye.fx * z, (v - eye.cy) / eye.fy * z, z
+    ray = eye.ray((x_min + x_max) / 2 - 0.5, (y_min + y_max) / 2 - 0.5)
+    return (ray[0] * z, ray[1] * z, z) if ray is not None else None
 
 
 def _pixels(low: float, high: float, count: int) -> tuple[int, int]:

@@ -25,13 +25,40 @@ class ErrorCode(IntEnum):
     QUEUE_FULL = 11
     INACTIVE = 12
     UNREACHABLE = 13
+    STALE_IMAGES = 14
+    OUT_OF_MEMORY = 15
     INTERNAL = 99
 
 
+MAX_ERROR_CHARACTERS = 2000
+
+
 class StvgError(Exception):
-    """Base of every error that this package raises on purpose."""
+    """Base of every error that this package raises on purpose.
+
+    A text is bounded: it may hold a name or value of any size, and logs and answers are kept.
+    """
 
     code: ClassVar[ErrorCode] = ErrorCode.INTERNAL
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__(bounded(text, MAX_ERROR_CHARACTERS))
+
+
+def bounded(text: str, characters: int) -> str:
+    """A text of at most so many characters; of a longer one its begin and end, and its length."""
+    if len(text) <= characters:
+        return text
+    middle = f" ...({len(text)} characters)... "
+    tail = (characters - len(middle)) // 3
+    return text[: characters - len(middle) - tail] + middle + text[len(text) - tail :]
+
+
+def said(error: BaseException) -> str:
+    """What an answer or a log says of an error: the text of a known one, else its type too."""
+    if isinstance(error, StvgError):
+        return str(error)
+    return bounded(f"unexpected {type(error).__name__}: {error}", MAX_ERROR_CHARACTERS)
 
 
 class CommandError(StvgError):
@@ -98,6 +125,18 @@ class UnreachableError(StvgError):
     """The server with the model cannot be reached, or broke off."""
 
     code = ErrorCode.UNREACHABLE
+
+
+class StaleImagesError(StvgError):
+    """The cameras meant have sent no image for longer than the age limit."""
+
+    code = ErrorCode.STALE_IMAGES
+
+
+class OutOfMemoryError(StvgError):
+    """The memory of the device does not suffice for the command."""
+
+    code = ErrorCode.OUT_OF_MEMORY
 
 
 class ImageError(StvgError):

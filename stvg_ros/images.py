@@ -30,6 +30,15 @@ def reduced(image: NDArray[np.uint8], long_side_px: int) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(image, (width, height)), np.uint8)
 
 
+def resized(image: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
+    """The image `(h, w, ...)` at exactly this size; itself when it has it."""
+    if (image.shape[1], image.shape[0]) == (width, height):
+        return image
+    smaller = width * height < image.shape[0] * image.shape[1]
+    how = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image, (width, height), interpolation=how), np.uint8)
+
+
 def jpeg_bytes(image: NDArray[np.uint8], long_side_px: int, quality: int = 88) -> bytes:
     """An RGB image as a JPEG file, scaled down so that the long side is at most `long_side_px`."""
     small = reduced(image, long_side_px)

@@ -4,17 +4,29 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from dataclasses import Field, dataclass, field, fields
 from typing import Any, cast
 
 from stvg_ros.errors import ConfigError
 
 Value = bool | int | float | str
+MAX_TEXT_CHARACTERS = 4096
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What is known about one setting besides its value."""
+    """What is known about one setting besides its value.
+
+    ROS parameters and command lines have no None: there, `sentinel` stands for it.
+
+    Attributes:
+        default: as parameters and command lines show it.
+        minimum, maximum: of values other than the sentinel.
+        sentinel: the value that stands for None, which is "the model's own" or "none"; None for a
+            setting that always has a value.
+    """
 
     name: str
     default: Value
@@ -24,13 +36,34 @@ class Setting:
     maximum: float | None = None
     choices: tuple[str, ...] = ()
     dynamic: bool = False
+    sentinel: Value | None = None
+
+    @property
+    def lowest(self) -> float | None:
+        """The smallest value that a parameter may have, the sentinel included."""
+        if self.minimum is None or not isinstance(self.sentinel, (int, float)):
+            return self.minimum
+        return min(self.minimum, self.sentinel)
+
+    def is_sentinel(self, value: object) -> bool:
+        """Whether a parameter's value stands for None."""
+        return self.sentinel is not None and type(value) is not bool and value == self.sentinel
+
+    def outside(self, value: Value | None) -> Value:
+        """A value of a group, as parameters and command lines show it."""
+        if value is not None:
+            return value
+        assert self.sentinel is not None
+        return self.sentinel
 
     def checked(self, value: object) -> Value:
-        """`value` in the setting's type.
+        """A parameter's value in the setting's type.
 
         Raises:
             ConfigError: wrong type, outside the range, or not one of the choices.
         """
+        if self.is_sentinel(value) and self.sentinel is not None:
+            return self.sentinel
         kind = type(self.default)
         if kind is float and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
@@ -39,6 +72,10 @@ class Setting:
                 f"{self.name}: expected {kind.__name__}, got {value!r} ({type(value).__name__})"
             )
         assert isinstance(value, (bool, int, float, str))
+        if isinstance(value, str) and len(value) > MAX_TEXT_CHARACTERS:
+            raise ConfigError(
+                f"{self.name}: expected at most {MAX_TEXT_CHARACTERS} characters, got {len(value)}"
+            )
         if self.choices and value not in self.choices:
             raise ConfigError(
                 f"{self.name}: expected one of {', '.join(self.choices)}, got {value!r}"
@@ -48,10 +85,19 @@ class Setting:
             # Written so that NaN fails too.
             if not ((low is None or value >= low) and (high is None or value <= high)):
                 raise ConfigError(
-                    f"{self.name}: expected a value from {_bound(low)} to {_bound(high)}"
+                    f"{self.name}: expected a value from {_bound(self.lowest)} to {_bound(high)}"
                     f"{' ' + self.unit if self.unit else ''}, got {value!r}"
                 )
         return value
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """What an error says after an unknown name: the known one that is most like it, if any is."""
+    names = list(known)
+    close = difflib.get_close_matches(name[:256].lower(), names, 1)
+    # A name without its group, or in the wrong one.
+    close = close or [item for item in names if item.split(".")[-1] == name.split(".")[-1]]
+    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def _bound(value: float | None) -> str:
@@ -59,7 +105,7 @@ def _bound(value: float | None) -> str:
 
 
 def setting(
-    default: Value,
+    default: Value | None,
     description: str,
     *,
     unit: str = "",
@@ -67,8 +113,12 @@ def setting(
     maximum: float | None = None,
     choices: tuple[str, ...] = (),
     dynamic: bool = False,
+    sentinel: Value | None = None,
 ) -> Any:
-    """A dataclass field with its description; `dynamic` settings may change while running."""
+    """A dataclass field with its description; `dynamic` settings may change while running.
+
+    One that may be None has a `sentinel`, see `Setting`.
+    """
     return field(
         default=default,
         metadata={
@@ -78,6 +128,7 @@ def setting(
             "maximum": maximum,
             "choices": choices,
             "dynamic": dynamic,
+            "sentinel": sentinel,
         },
     )
 
@@ -85,7 +136,8 @@ def setting(
 def setting_of(group: str, item: Field[Any]) -> Setting:
     """What a group's field was declared as, under its full name."""
     name = f"{group}.{item.name}" if group else item.name
-    return Setting(name=name, default=cast(Value, item.default), **item.metadata)
+    default = item.metadata["sentinel"] if item.default is None else item.default
+    return Setting(name=name, default=cast(Value, default), **item.metadata)
 
 
 class Group:
@@ -98,5 +150,11 @@ class Group:
 
     def __post_init__(self) -> None:
         for item in fields(self):  # type: ignore[arg-type]
-            value = setting_of(self.group_name, item).checked(getattr(self, item.name))
-            object.__setattr__(self, item.name, value)
+            known, value = setting_of(self.group_name, item), getattr(self, item.name)
+            if known.sentinel is not None and value is None:
+                continue
+            if known.is_sentinel(value):
+                raise ConfigError(
+                    f"{known.name}: expected None in place of {value!r}, which is for parameters"
+                )
+            object.__setattr__(self, item.name, known.checked(value))

@@ -6,6 +6,7 @@ boxes are xyxy pixels of the original camera image, images are RGB uint8.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -18,6 +19,18 @@ from stvg_ros.depth import Depth
 from stvg_ros.errors import CommandError, ErrorCode
 
 MAX_QUERY_CHARACTERS = 2000
+MAX_NAME_CHARACTERS = 256  # of ids, cameras and frame_ids, which are logged and kept
+
+
+def short_name(name: str) -> str:
+    """A name of at most `MAX_NAME_CHARACTERS`: itself, or its begin and a digest of all of it.
+
+    Two names that differ stay two names.
+    """
+    if len(name) <= MAX_NAME_CHARACTERS:
+        return name
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return f"{name[: MAX_NAME_CHARACTERS - 20]}...-{digest}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,8 +42,10 @@ class Frame:
         image: `(h, w, 3)` RGB uint8, possibly smaller than what the camera sent.
         source_width_px: width of the camera's own image; boxes are in its pixels.
         source_height_px: height of the camera's own image.
-        frame_id: the header's coordinate frame.
+        frame_id: the header's coordinate frame; a very long one is shortened.
         depth: the aligned depth image of the same moment, where there is one.
+        stream: which camera or client's session sent it, where there are several; frame_ids may
+            be equal.
     """
 
     stamp_ns: int
@@ -39,11 +54,13 @@ class Frame:
     source_height_px: int
     frame_id: str = ""
     depth: Depth | None = None
+    stream: str = ""
 
     def __post_init__(self) -> None:
         shape, dtype = self.image.shape, self.image.dtype
         if len(shape) != 3 or shape[2] != 3 or 0 in shape or dtype != np.uint8:
             raise ValueError(f"Frame.image: expected (h, w, 3) uint8 RGB, got {shape} {dtype}")
+        object.__setattr__(self, "frame_id", short_name(self.frame_id))
         if self.source_width_px < 1 or self.source_height_px < 1:
             raise ValueError(
                 f"Frame: expected a positive source size, got "
@@ -123,6 +140,11 @@ class Query:
                 f"{MAX_QUERY_CHARACTERS}; shorten it to one description"
             )
         object.__setattr__(self, "text", text)
+        for name, value in (("id", self.id), ("camera", self.camera)):
+            if len(value) > MAX_NAME_CHARACTERS:
+                raise CommandError(
+                    f"{name}: expected at most {MAX_NAME_CHARACTERS} characters, got {len(value)}"
+                )
         if self.start_ns is not None and self.end_ns is not None and self.end_ns < self.start_ns:
             raise CommandError(
                 f"the window ends ({self.end_ns} ns) before it starts ({self.start_ns} ns); "
@@ -280,6 +302,8 @@ class Tube:
         preliminary: the answer before tuning; the final one follows.
         timings_s: seconds per stage, in the order in which they ran.
         camera: which of several cameras saw it.
+        warning: what the answer lacks, such as a camera that could not be searched.
+        image_age_s: from the receipt of the camera's newest image to that of the command.
         target_frame: the coordinate frame of the boxes' `target_position_m`.
     """
 
@@ -306,6 +330,8 @@ class Tube:
     timings_s: Mapping[str, float] = field(default_factory=dict)
     camera: str = ""
     target_frame: str = ""
+    warning: str = ""
+    image_age_s: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)

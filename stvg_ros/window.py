@@ -50,6 +50,15 @@ class WindowConfig(Group):
         maximum=1000.0,
         dynamic=True,
     )
+    max_age_s: float = setting(
+        10.0,
+        "a camera whose newest image came longer ago is not searched; 0 is no limit, for commands "
+        "after the end of a recording",
+        unit="s",
+        minimum=0.0,
+        maximum=86400.0,
+        dynamic=True,
+    )
 
 
 class FrameOutcome(Enum):

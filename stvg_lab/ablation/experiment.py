@@ -18,6 +18,7 @@ import numpy as np
 from stvg_lab.rendered.questions import ASKED, SceneQuestion
 from stvg_lab.runs.scores import FrameTube, Interval, auroc, bootstrap, on_clip, score, summarised
 from stvg_ros.boxes import paired_iou
+from stvg_ros.method.base import BaseProposer
 from stvg_ros.setting import Value
 from stvg_ros.types import CandidateTube, Clip, Grounding, SplitQuery, Status, Tube
 
@@ -78,7 +79,7 @@ MODELS = ("own", *(row.model for row in CONTROLS))
 _PEOPLE = 4  # the subset of scenes in which chance is a quarter
 
 
-class TruePeople:
+class TruePeople(BaseProposer):
     """Candidate tubes that are the people's true boxes: isolates the method from the tracker.
 
     One thread sets `people` before each grounding.

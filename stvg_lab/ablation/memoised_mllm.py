@@ -8,6 +8,7 @@ M visual tokens, D their size, S slots.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from stvg_ros.method.base import BaseProposer
 from stvg_ros.method.interfaces import (
     AttentionRows,
     Mllm,
@@ -29,7 +31,7 @@ from stvg_ros.method.interfaces import (
 from stvg_ros.types import CandidateTube, Clip, SplitQuery
 
 
-class MemoisedProposer:
+class MemoisedProposer(BaseProposer):
     """A proposer that is asked once for a clip, whatever the query. One thread uses it."""
 
     def __init__(self, proposer: Proposer) -> None:
@@ -149,6 +151,10 @@ class MemoisedMllm:
             seen = self._mllm.attention_rows([passes[index] for index in missing], question)
             self._looks.update(zip([keys[index] for index in missing], seen, strict=True))
         return tuple(self._looks[key] for key in keys)
+
+    def saving_memory(self) -> AbstractContextManager[None]:
+        """The model's own."""
+        return self._mllm.saving_memory()
 
     def complete(self, system: str, prompt: str, max_new_tokens: int) -> str:
         """The model's completion."""

@@ -16,6 +16,7 @@ from stvg_lab.benchmark.measuring import PeakMemory, flops, timed
 from stvg_lab.benchmark.random_models import CELL_PX
 from stvg_lab.benchmark.slow_schedule import SlowSchedule
 from stvg_ros.config import Config
+from stvg_ros.method.base import BaseProposer
 from stvg_ros.method.grounder import LocalGrounder
 from stvg_ros.method.interfaces import VisualTokens
 from stvg_ros.method.reattention import Step
@@ -147,7 +148,7 @@ def grounded(mllm: CountingMllm, clip: Clip, visual: VisualTokens) -> tuple[Tens
     return torch.from_numpy(found.evidence.spatial), torch.from_numpy(found.evidence.temporal)
 
 
-class CountingMllm:
+class CountingMllm(BaseProposer):
     """A model that counts its passes; T_v, the split and the only candidate are given."""
 
     name = "counted"
@@ -157,6 +158,7 @@ class CountingMllm:
         self.settings = mllm.settings
         self.frames_per_slot = mllm.frames_per_slot
         self.complete = mllm.complete
+        self.saving_memory = mllm.saving_memory
 
     def start(self, visual: VisualTokens) -> None:
         """Resets the counts."""

@@ -35,7 +35,8 @@ def stages(
         begins: list[tuple[str, int]] = []
 
         def begin(stage: str, share: float) -> None:
-            begins.append((stage, counter.get_total_flops()))
+            if not begins or begins[-1][0] != stage:  # it is also called within stages
+                begins.append((stage, counter.get_total_flops()))
 
         grounder.ground(clip, query, begin)
         ends = [*(count for _, count in begins[1:]), counter.get_total_flops()]
@@ -62,6 +63,8 @@ def _seconds(
     names: list[str] = []
 
     def begin(stage: str, share: float = 0.0) -> None:
+        if names and names[-1] == stage:
+            return  # within the stage
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         times.append(time.perf_counter())

@@ -23,7 +23,7 @@ from stvg_lab.live.demo_client import evidence_of, tube_of
 from stvg_lab.live.results import LiveAnswer, image_counts
 from stvg_lab.runs.runner import asked_window
 from stvg_ros import msg
-from stvg_ros.config import Config, settings
+from stvg_ros.config import Config, node_settings
 from stvg_ros.errors import StvgError
 from stvg_ros.io.bag import COMPRESSED, BagImage, find_image_topic, read_images
 from stvg_ros.node.conversions import time_message
@@ -108,7 +108,7 @@ class BagClient(Node):
                 f"status is {self._state or 'unknown: is it running?'!r}"
             )
         self.until(lambda: bool(self._queries.get_subscription_count()), timeout_s)
-        names = [item.name for item in settings()]
+        names = [item.name for item in node_settings()]
         client = AsyncParameterClient(self, self._target)
         client.wait_for_services(timeout_s)
         future = client.get_parameters(names)

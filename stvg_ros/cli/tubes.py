@@ -43,11 +43,9 @@ def run(given: argparse.Namespace) -> int:
     if limit:
         print(f"note: {limit}", file=sys.stderr)
     proposer = build_proposer(config.proposals)
-    observe = getattr(proposer, "observe", None)
     begin = time.perf_counter()
-    if observe is not None:
-        for frame in clip.frames:
-            observe(frame)
+    for frame in clip.frames:
+        proposer.observe(frame)
     observed = time.perf_counter()
     tubes = proposer.propose(clip, RuleSplitter().split(given.query))
     done = time.perf_counter()

@@ -106,11 +106,15 @@ def compressed_frame(message: Any, long_side_px: int) -> Frame:
     """
     ns = stamp_ns(message.header.stamp)
     data = np.frombuffer(message.data, np.uint8)
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    reason = ""
+    try:
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    except (cv2.error, MemoryError) as error:  # a size or a codec that OpenCV refuses
+        image, reason = None, f" ({' '.join(str(error).split())})"
     if image is None:
         raise ImageError(
-            f"compressed image: {data.size} bytes of format {message.format!r} do not decode; "
-            "expected JPEG or PNG"
+            f"compressed image: {data.size} bytes of format {message.format[:40]!r} do not decode; "
+            f"expected JPEG or PNG{reason}"
         )
     height, width = image.shape[:2]
     small = reduced(np.asarray(image, np.uint8), long_side_px)

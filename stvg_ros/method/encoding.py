@@ -6,26 +6,48 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
+from numpy.typing import NDArray
+
+from stvg_ros.images import resized
 from stvg_ros.method.interfaces import Mllm, VisualTokens, joined_slots
+from stvg_ros.method.interruption import check_interruption
 from stvg_ros.types import Frame
 
 Slot = tuple[Frame, ...]  # a frame, or the frames that share a temporal slot
-Key = tuple[tuple["weakref.ref[Frame]", ...], int]
+Size = tuple[int, int]  # width and height of the images that the model sees
+Key = tuple[tuple[int, ...], int, Size]
+
+
+@dataclass(frozen=True, eq=False)
+class _KeptSlot:
+    """The tokens of a slot; images cannot be keys, so that their ids are, and may be reused."""
+
+    images: tuple[weakref.ref[NDArray[Any]], ...]
+    tokens: VisualTokens
+
+    def is_of(self, slot: Slot) -> bool:
+        return all(ref() is frame.image for ref, frame in zip(self.images, slot, strict=True))
 
 
 class Encoder:
-    """Encodes sampled frames, and keeps the slots that were encoded ahead while their frames live.
+    """Encodes sampled frames, and keeps the slots that were prefetched while their images live.
 
-    A slot is found again by the identity of its frames, so a kept slot is never another frame's;
-    and what is kept is bounded by the windows that hold the frames.
+    A slot is found again by the identity of its images, so a kept slot is never another image's;
+    and what is kept is bounded by the windows that hold the frames. A frame that gets its depth
+    later has the same image.
+
+    All frames are encoded at the size of the newest one: where `window.long_side_px` was changed,
+    a window holds images of two sizes for a while.
 
     Thread contract: one thread uses it, the one that grounds.
     """
 
     def __init__(self, mllm: Mllm) -> None:
         self._mllm = mllm
-        self._kept: dict[Key, VisualTokens] = {}
+        self._kept: dict[Key, _KeptSlot] = {}
 
     @property
     def kept(self) -> int:
@@ -35,13 +57,21 @@ class Encoder:
     @property
     def nbytes(self) -> int:
         """Memory of the kept slots, on the model's device."""
-        return sum(tokens.nbytes for tokens in self._kept.values())
+        return sum(kept.tokens.nbytes for kept in self._kept.values())
 
     def forget(self) -> None:
-        """Lets go of the slots whose frames are gone."""
-        self._kept = {key: kept for key, kept in self._kept.items() if all(ref() for ref in key[0])}
+        """Releases the slots whose images are gone."""
+        self._kept = {
+            key: kept
+            for key, kept in self._kept.items()
+            if all(ref() is not None for ref in kept.images)
+        }
 
-    def prepare(self, frames: Sequence[Frame], total: int) -> bool:
+    def clear(self) -> None:
+        """Releases all slots."""
+        self._kept.clear()
+
+    def prefetch(self, frames: Sequence[Frame], total: int) -> bool:
         """Encodes the oldest complete slot of `frames` that is not kept; False if all are.
 
         Args:
@@ -49,10 +79,12 @@ class Encoder:
             total: frames of a full sample.
         """
         self.forget()
+        size = _size_of(frames)
         for slot in self._slots(frames):
-            key = _key(slot, total)
-            if len(slot) == self._mllm.frames_per_slot and key not in self._kept:
-                self._kept[key] = self._encoded(slot, total)
+            if len(slot) == self._mllm.frames_per_slot and self._found(slot, total, size) is None:
+                refs = tuple(weakref.ref(frame.image) for frame in slot)
+                tokens = self._encoded(slot, total, size)
+                self._kept[_key(slot, total, size)] = _KeptSlot(refs, tokens)
                 return True
         return False
 
@@ -61,26 +93,35 @@ class Encoder:
 
         Args:
             frames: the sampled frames.
-            total: as in `prepare` when `frames` may have been prepared: then each slot is encoded
-                on its own, ahead or now, with the same numbers. 0 encodes all at once.
+            total: as in `prefetch` when `frames` may have been prefetched: then each slot is
+                encoded on its own, before or now, with the same numbers. 0 encodes all at once.
         """
         self.forget()
+        size = _size_of(frames)
         if total == 0:
-            return self._mllm.encode([frame.image for frame in frames])
-        return joined_slots(
-            [
-                self._kept.get(_key(slot, total)) or self._encoded(slot, total)
-                for slot in self._slots(frames)
-            ]
-        )
+            return self._encoded(frames, 0, size)
+        parts = []
+        for slot in self._slots(frames):
+            check_interruption()
+            parts.append(self._found(slot, total, size) or self._encoded(slot, total, size))
+        return joined_slots(parts)
 
     def _slots(self, frames: Sequence[Frame]) -> Iterator[Slot]:
         size = self._mllm.frames_per_slot
         return (tuple(frames[at : at + size]) for at in range(0, len(frames), size))
 
-    def _encoded(self, slot: Slot, total: int) -> VisualTokens:
-        return self._mllm.encode([frame.image for frame in slot], total)
+    def _found(self, slot: Slot, total: int, size: Size) -> VisualTokens | None:
+        kept = self._kept.get(_key(slot, total, size))
+        return kept.tokens if kept is not None and kept.is_of(slot) else None
+
+    def _encoded(self, frames: Sequence[Frame], total: int, size: Size) -> VisualTokens:
+        return self._mllm.encode([resized(frame.image, *size) for frame in frames], total)
 
 
-def _key(slot: Slot, total: int) -> Key:
-    return tuple(weakref.ref(frame) for frame in slot), total
+def _size_of(frames: Sequence[Frame]) -> Size:
+    height, width = frames[-1].image.shape[:2]
+    return width, height
+
+
+def _key(slot: Slot, total: int, size: Size) -> Key:
+    return tuple(id(frame.image) for frame in slot), total, size

@@ -14,8 +14,10 @@ import torch
 from numpy.typing import NDArray
 
 from stvg_ros.config import Config
+from stvg_ros.errors import ModelError, OutOfMemoryError
 from stvg_ros.method.assembling import assembled
 from stvg_ros.method.attention import grounding_map
+from stvg_ros.method.base import BaseGrounder
 from stvg_ros.method.encoding import Encoder
 from stvg_ros.method.interfaces import (
     AttentionRows,
@@ -25,6 +27,8 @@ from stvg_ros.method.interfaces import (
     StageCallback,
     VisualTokens,
 )
+from stvg_ros.method.interruption import check_interruption, interruptible
+from stvg_ros.method.memory import is_out_of_memory, release_memory
 from stvg_ros.method.query import NEUTRAL, question
 from stvg_ros.method.reattention import (
     Direction,
@@ -66,7 +70,7 @@ class Probe:
 
 @dataclass
 class Clock:
-    """Seconds per stage; calls the checkpoint as each stage begins."""
+    """Seconds per stage; calls the checkpoint as each stage begins, and between its steps."""
 
     checkpoint: StageCallback
     timings_s: dict[str, float] = field(default_factory=dict)
@@ -74,13 +78,15 @@ class Clock:
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Measures one stage."""
-        self.checkpoint(name, STAGES.index(name) / len(STAGES))
+        progress = STAGES.index(name) / len(STAGES)
+        self.checkpoint(name, progress)
         begin = time.perf_counter()
-        yield
+        with interruptible(lambda: self.checkpoint(name, progress)):
+            yield
         self.timings_s[name] = time.perf_counter() - begin
 
 
-class LocalGrounder:
+class LocalGrounder(BaseGrounder):
     """Grounds queries with a model in this process.
 
     Thread contract: any thread may call `reconfigure`, which takes effect with the next call; one
@@ -98,7 +104,7 @@ class LocalGrounder:
         """Puts the parts together; `direction` is what V moves against, the gradient."""
         self._mllm = mllm
         self._splitter = splitter
-        self._proposer = proposer
+        self.proposer = self._proposer = proposer
         self._config = config
         self._direction = direction
         self._encoder = Encoder(mllm)
@@ -108,34 +114,27 @@ class LocalGrounder:
         """What the tubes name as their model."""
         return self._mllm.name
 
-    @property
-    def proposer(self) -> Proposer:
-        """The source of the candidate tubes."""
-        return self._proposer
-
     def reconfigure(self, config: Config) -> None:
         """Uses other dynamic settings from the next call on."""
         self._config = config
-        reconfigure = getattr(self._proposer, "reconfigure", None)  # sources with settings have it
-        if reconfigure is not None:
-            reconfigure(config.proposals)
+        self._proposer.reconfigure(config.proposals)
 
-    def prepare(self, clip: Clip) -> bool:
+    def prefetch(self, clip: Clip) -> bool:
         """Encodes a slot of frames for commands to come; False when there is nothing to do."""
         config = self._config
         sampled = self._on_grid(clip, config)
         if sampled is None:
             return False
         frames = [clip.frames[i] for i in sampled]
-        return self._encoder.prepare(frames, self._wanted(config))
+        return self._encoder.prefetch(frames, self._wanted(config))
 
     @property
     def prepared_bytes(self) -> int:
-        """Memory of what `prepare` has encoded, on the model's device."""
+        """Memory of what `prefetch` has encoded, on the model's device."""
         return self._encoder.nbytes
 
     def forget(self) -> None:
-        """Lets go of what was encoded for frames that are gone; `prepare` does it too."""
+        """Releases what was encoded for frames that are gone; `prefetch` does it too."""
         self._encoder.forget()
 
     def ground(
@@ -145,7 +144,56 @@ class LocalGrounder:
         checkpoint: StageCallback,
         preliminary: Callable[[Grounding], None] | None = None,
     ) -> Grounding:
-        """Finds the tubes that the query describes; see `Grounder.ground`."""
+        """Finds the tubes that the query describes; see `Grounder.ground`.
+
+        Where memory does not suffice, it is released, and the command is grounded once more with
+        activations recomputed.
+
+        Raises:
+            OutOfMemoryError: that did not help.
+            ModelError: the model's numbers are not finite.
+            StvgError: the window does not fit, or the source of tubes failed.
+        """
+        given: list[Grounding] = []
+
+        def once(grounding: Grounding) -> None:
+            if preliminary is not None and not given:
+                given.append(grounding)
+                preliminary(grounding)
+
+        early = None if preliminary is None else once
+        try:
+            return self._grounded(clip, query, checkpoint, early)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+        # Not in the handler: there the error's traceback still holds tensors.
+        self._release()
+        try:
+            with self._mllm.saving_memory():
+                return self._grounded(clip, query, checkpoint, early)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            said = str(error).partition("\n")[0]
+        self._release()
+        raise OutOfMemoryError(
+            f"memory does not suffice for {len(clip)} images, also with activations recomputed "
+            f"({said:.200}); lower sampling.frames or window.long_side_px, set "
+            "model.quantization or sampling.prefetch: false, or choose a smaller model"
+        )
+
+    def _release(self) -> None:
+        self._encoder.clear()
+        release_memory()
+
+    def _grounded(
+        self,
+        clip: Clip,
+        query: Query,
+        checkpoint: StageCallback,
+        preliminary: Callable[[Grounding], None] | None,
+    ) -> Grounding:
         config, clock = self._config, Clock(checkpoint)
         clip = cut(clip, query.start_ns, query.end_ns)
         with clock.stage("split"):
@@ -162,8 +210,7 @@ class LocalGrounder:
             clip, sampled, visual.slots, candidates, forward.margins, self._mllm.settings, config
         )
         if preliminary is not None:
-            whole, cap = forward.whole.on_host(), forward.neutral.on_host()
-            heat, token = grounding_map(whole, cap, config.attention)
+            heat, token = _map(forward.whole, forward.neutral, config)
             first = replace(template, preliminary=True, timings_s={**clock.timings_s})
             preliminary(answer.grounding(heat, heat, token, first))
         backward = None
@@ -206,11 +253,12 @@ class LocalGrounder:
         )
 
     def _wanted(self, config: Config) -> int:
-        return config.sampling.frames or self._mllm.settings.frame_count
+        asked = config.sampling.frames
+        return self._mllm.settings.frame_count if asked is None else asked
 
     def _on_grid(self, clip: Clip, config: Config) -> NDArray[np.int64] | None:
         """Frames that can be encoded as they come, where that is asked for and possible."""
-        if not config.sampling.ahead:
+        if not config.sampling.prefetch:
             return None
         wanted = self._wanted(config)
         step_ns = int(config.window.duration_s * 1e9) // wanted
@@ -239,13 +287,11 @@ class LocalGrounder:
                     loss = reattention_loss(reading, neutral, config.reattention.loss)
                     more = name != branches[-1]
                     gradients[name] = gradient(loss, offset, keep_graph=more)
-        margins = torch.stack([reading.margin.detach() for reading in (whole, *readings)])
+        margins = torch.stack([reading.margin.detach() for reading in (whole, *readings)]).tolist()
+        if not np.isfinite(margins).all():
+            raise _not_finite(f"log p(yes) - log p(no) = {margins}")
         return Probe(
-            visual,
-            whole.without_answer(),
-            neutral.without_answer(),
-            tuple(margins.tolist()),
-            gradients,
+            visual, whole.without_answer(), neutral.without_answer(), tuple(margins), gradients
         )
 
     def _tuned(
@@ -257,6 +303,7 @@ class LocalGrounder:
         visual = probe.visual
 
         def loss(offset: torch.Tensor) -> torch.Tensor:
+            check_interruption()
             with torch.enable_grad():
                 prefix = self._mllm.prefill(visual, offset)
                 reading, neutral = self._mllm.ask(prefix, [question(text), NEUTRAL])
@@ -278,10 +325,23 @@ class LocalGrounder:
             self._mllm.attention_rows(tuned_passes, question(split.text)) if tuned_passes else ()
         )
         found = [(probe.whole if v is None else next(seen), probe.neutral) for probe, v in passes]
-        return [
-            grounding_map(rows.on_host(), neutral.on_host(), config.attention)
-            for rows, neutral in found
-        ]
+        return [_map(rows, neutral, config) for rows, neutral in found]
+
+
+def _map(rows: AttentionRows, neutral: AttentionRows, config: Config) -> tuple[torch.Tensor, str]:
+    """The grounding map on the host. Raises: ModelError."""
+    rows, neutral = rows.on_host(), neutral.on_host()
+    if not (rows.rows.isfinite().all() and neutral.rows.isfinite().all()):
+        raise _not_finite("attention")
+    return grounding_map(rows, neutral, config.attention)
+
+
+def _not_finite(what: str) -> ModelError:
+    return ModelError(
+        f"the model's numbers are not finite ({what}): its weights hold NaN or infinity, or its "
+        "precision overflows; check the checkpoint in model.path, or set model.dtype to "
+        "'bfloat16' or 'float32'"
+    )
 
 
 def _zeros_like(visual: VisualTokens) -> torch.Tensor:

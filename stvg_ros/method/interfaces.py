@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
@@ -21,6 +22,10 @@ from stvg_ros.types import (
     Query,
     SplitQuery,
 )
+
+if TYPE_CHECKING:
+    from stvg_ros.config import Config
+    from stvg_ros.proposals.settings import ProposalConfig
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,22 +131,22 @@ class Reading(AttentionRows):
 
 @dataclass(frozen=True)
 class MllmSettings:
-    """What suits one model; used where the configuration says "auto", 0 or -1.
+    """What suits one model; used where the configuration says None.
 
     Attributes:
-        first_layer: first layer of the attention band; -1 is layer 0.
-        last_layer: last layer of the band, included; -1 is the top layer.
+        first_layer: first layer of the attention band.
+        last_layer: last layer of the band, included; None is the top layer.
         step: "plain" or "rms", see `ReattentionConfig.step`.
         learning_rate: 8 in the paper, with plain steps.
         split: who splits the query, "mllm" or "rules".
         frame_count: how many frames T the model likes best.
         presence_threshold: added to `PresenceConfig.threshold`, in nats.
         presence_track_weight: weight of the best track's score in the evidence that a target is
-            there, see `core.presence`; used where `PresenceConfig.track_weight` is negative.
+            there, see `core.presence`; used where `PresenceConfig.track_weight` is None.
     """
 
-    first_layer: int = -1
-    last_layer: int = -1
+    first_layer: int = 0
+    last_layer: int | None = None
     step: str = "plain"
     learning_rate: float = 8.0
     split: str = "mllm"
@@ -208,6 +213,10 @@ class Mllm(Protocol):
         """
         ...
 
+    def saving_memory(self) -> AbstractContextManager[None]:
+        """While the context lasts, passes take longer and hold as little as they can."""
+        ...
+
     def complete(self, system: str, prompt: str, max_new_tokens: int) -> str:
         """Greedy text-only completion, for splitting the query."""
         ...
@@ -217,21 +226,6 @@ class Splitter(Protocol):
     """Decomposes Q into attribute and action sub-queries (paper, section 4.2)."""
 
     def split(self, text: str) -> SplitQuery: ...
-
-
-class Proposer(Protocol):
-    """A source of candidate tubes."""
-
-    @property
-    def name(self) -> str: ...
-
-    def propose(self, clip: Clip, query: SplitQuery) -> tuple[CandidateTube, ...]:
-        """Candidate tubes over every frame of the clip; empty when nothing is seen.
-
-        Raises:
-            ProposalError: the source itself failed.
-        """
-        ...
 
 
 @dataclass(frozen=True)
@@ -264,15 +258,42 @@ class Follower(Protocol):
         ...
 
 
-class StreamingProposer(Proposer, Protocol):
-    """A source that takes frames as they arrive. Any thread may call any method."""
+class Proposer(Protocol):
+    """A source of candidate tubes; `BaseProposer` has the methods that most leave empty.
+
+    One thread calls `propose`; any thread may call the others.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def can_follow(self) -> bool:
+        """Whether it has a `follower`."""
+        ...
 
     def observe(self, frame: Frame) -> None:
-        """Does for a frame what a later `propose` would have to do."""
+        """Does for a frame that has just arrived what a later `propose` would have to do."""
+        ...
+
+    def propose(self, clip: Clip, query: SplitQuery) -> tuple[CandidateTube, ...]:
+        """Candidate tubes over every frame of the clip; empty when nothing is seen.
+
+        Raises:
+            ProposalError: the source itself failed.
+        """
         ...
 
     def follower(self, frame: Frame, box_xyxy_px: NDArray[np.float32]) -> Follower:
-        """Follows what is at a box `(4,)` of a frame."""
+        """Follows what is at a box `(4,)` of a frame.
+
+        Raises:
+            ProposalError: it cannot.
+        """
+        ...
+
+    def reconfigure(self, config: ProposalConfig) -> None:
+        """Uses other dynamic settings from now on."""
         ...
 
 
@@ -289,7 +310,10 @@ class DetectionSink(Protocol):
 
 
 class StageCallback(Protocol):
-    """Called between stages, with the stage that begins and the share of work done, 0 to 1.
+    """Called as each stage begins, with its name and the share of work done, 0 to 1.
+
+    Within a stage it is called again with the same arguments, between steps and between the
+    layers of a model, so that a grounding ends soon after it is cancelled. It must be cheap.
 
     Raises:
         CanceledError, DeadlineError, ReplacedError: the grounding is to stop here.
@@ -299,7 +323,41 @@ class StageCallback(Protocol):
 
 
 class Grounder(Protocol):
-    """The boundary between a node, a bag or a data set and the method."""
+    """The boundary between a node, a bag or a data set and the method.
+
+    One thread calls `ground`, `prefetch`, `forget` and `close`; any thread may call `observe` and
+    `reconfigure`. `BaseGrounder` has the methods that some leave empty.
+    """
+
+    @property
+    def proposer(self) -> Proposer | None:
+        """The source of candidate tubes, where it is in this process."""
+        ...
+
+    @property
+    def prepared_bytes(self) -> int:
+        """Memory of what `prefetch` has computed, on the model's device."""
+        ...
+
+    def observe(self, frame: Frame) -> None:
+        """Receives a frame that has entered a window."""
+        ...
+
+    def prefetch(self, clip: Clip) -> bool:
+        """Computes a piece of what a command for `clip` needs; False when all is there."""
+        ...
+
+    def forget(self) -> None:
+        """Releases what was computed for frames that nobody holds any more."""
+        ...
+
+    def reconfigure(self, config: Config) -> None:
+        """Uses other dynamic settings from the next command on."""
+        ...
+
+    def close(self) -> None:
+        """Ends threads and connections."""
+        ...
 
     def ground(
         self,
@@ -313,7 +371,7 @@ class Grounder(Protocol):
         Args:
             clip: the window.
             query: what to find.
-            checkpoint: called between the stages.
+            checkpoint: called as stages begin, and within them.
             preliminary: called with the answer before tuning, if that is wanted too.
 
         Raises:

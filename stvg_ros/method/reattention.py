@@ -38,17 +38,19 @@ class Step:
 
 def spatial_step(config: ReattentionConfig, own: MllmSettings) -> Step:
     """How V_s moves: what is asked for, or what suits the model."""
-    rule = own.step if config.step == "auto" else config.step
-    return Step(config.loss, rule, config.learning_rate or own.learning_rate, config.epochs)
+    rule = own.step if config.step is None else config.step
+    rate = own.learning_rate if config.learning_rate is None else config.learning_rate
+    return Step(config.loss, rule, rate, config.epochs)
 
 
 def temporal_step(config: ReattentionConfig, own: MllmSettings) -> Step:
     """How V_t moves: as V_s, unless the configuration sets it apart."""
     step = spatial_step(config, own)
+    rate, epochs = config.temporal_learning_rate, config.temporal_epochs
     return replace(
         step,
-        rate=config.temporal_learning_rate or step.rate,
-        epochs=config.temporal_epochs or step.epochs,
+        rate=step.rate if rate is None else rate,
+        epochs=step.epochs if epochs is None else epochs,
     )
 
 

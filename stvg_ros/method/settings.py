@@ -14,14 +14,15 @@ class SamplingConfig(Group):
     """Which frames of the window the model sees."""
 
     group_name = "sampling"
-    frames: int = setting(
-        0,
+    frames: int | None = setting(
+        None,
         "T, number of uniformly sampled frames; 0 is the model's default (20 in the paper)",
-        minimum=0,
+        sentinel=0,
+        minimum=1,
         maximum=512,
         dynamic=True,
     )
-    ahead: bool = setting(
+    prefetch: bool = setting(
         False,
         "encode frames when they arrive, while no command runs: commands about the whole window "
         "are answered sooner, on frames of a fixed time grid of window.duration_s / T",
@@ -34,11 +35,12 @@ class SplitConfig(Group):
     """Decomposition of the query (paper, section 4.2)."""
 
     group_name = "split"
-    method: str = setting(
-        "auto",
+    method: str | None = setting(
+        None,
         "how the query is split: by the MLLM, an OpenAI-compatible endpoint, rules, or not at all; "
         "auto is rules for the embedded model and the MLLM for others",
         choices=("auto", "mllm", "endpoint", "rules", "none"),
+        sentinel="auto",
     )
     endpoint_url: str = setting("", "base URL of the endpoint, such as http://host:8000/v1")
     endpoint_model: str = setting("", "model name sent to the endpoint")
@@ -52,11 +54,19 @@ class AttentionConfig(Group):
     """Grounding token and relative attention (paper, section 4.1)."""
 
     group_name = "attention"
-    first_layer: int = setting(
-        -1, "first layer of the averaged band; -1 is the model's default", minimum=-1, maximum=999
+    first_layer: int | None = setting(
+        None,
+        "first layer of the averaged band; -1 is the model's default",
+        sentinel=-1,
+        minimum=0,
+        maximum=999,
     )
-    last_layer: int = setting(
-        -1, "last layer of the band, included; -1 is the model's default", minimum=-1, maximum=999
+    last_layer: int | None = setting(
+        None,
+        "last layer of the band, included; -1 is the model's default",
+        sentinel=-1,
+        minimum=0,
+        maximum=999,
     )
     selection: str = setting(
         "activation",
@@ -93,26 +103,34 @@ class ReattentionConfig(Group):
         dynamic=True,
     )
     epochs: int = setting(1, "N_ep, gradient steps", minimum=1, maximum=100, dynamic=True)
-    temporal_epochs: int = setting(
-        0, "N_ep of V_t; 0 is epochs", minimum=0, maximum=100, dynamic=True
+    temporal_epochs: int | None = setting(
+        None,
+        "N_ep of V_t; 0 is epochs",
+        sentinel=0,
+        minimum=1,
+        maximum=100,
+        dynamic=True,
     )
-    step: str = setting(
-        "auto",
+    step: str | None = setting(
+        None,
         "plain: V - learning_rate * gradient (the paper's); rms: the strongest token moves by "
         "learning_rate times the RMS of the visual tokens; auto is the model's default",
         choices=("auto", "plain", "rms"),
+        sentinel="auto",
         dynamic=True,
     )
-    learning_rate: float = setting(
-        0.0,
+    learning_rate: float | None = setting(
+        None,
         "step size; 0 is the model's default (8 with plain steps)",
+        sentinel=0.0,
         minimum=0.0,
         maximum=1e6,
         dynamic=True,
     )
-    temporal_learning_rate: float = setting(
-        0.0,
+    temporal_learning_rate: float | None = setting(
+        None,
         "step size of V_t; 0 is learning_rate",
+        sentinel=0.0,
         minimum=0.0,
         maximum=1e6,
         dynamic=True,
@@ -175,10 +193,11 @@ class PresenceConfig(Group):
         maximum=1000.0,
         dynamic=True,
     )
-    track_weight: float = setting(
-        -1.0,
+    track_weight: float | None = setting(
+        None,
         "weight of the best track's score; -1 is the model's default, found by calibration",
-        minimum=-1.0,
+        sentinel=-1.0,
+        minimum=0.0,
         maximum=1000.0,
         dynamic=True,
     )

@@ -163,6 +163,6 @@ class TubeSelection:
 
     def _confidence(self, track_score: float) -> float:
         weight, threshold = self.config.presence.track_weight, self.config.presence.threshold
-        weight = self.own.presence_track_weight if weight < 0 else weight
+        weight = self.own.presence_track_weight if weight is None else weight
         nats = evidence(self.margins, track_score, weight)
         return confidence(nats, threshold + self.own.presence_threshold)

@@ -25,7 +25,10 @@ def read_settings(file: Path | None) -> MllmSettings:
     """
     if file is None or not file.is_file():
         return MllmSettings()
-    known = {item.name: type(item.default) for item in fields(MllmSettings)}
+    known = {
+        item.name: int if item.default is None else type(item.default)
+        for item in fields(MllmSettings)
+    }
     try:
         values = json.loads(file.read_text())
         for key, value in values.items():

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +28,7 @@ from stvg_ros.method.interfaces import (
     Reading,
     VisualTokens,
 )
+from stvg_ros.method.interruption import interrupt_between_layers
 from stvg_ros.method.settings import AttentionConfig
 from stvg_ros.models.attention_capture import AttentionRecorder, recording
 from stvg_ros.models.family import Layout, LoadedCheckpoint
@@ -113,7 +115,7 @@ class HfMllm:
         checkpoint: LoadedCheckpoint,
         attention: AttentionConfig,
         gradient_checkpointing: bool = False,
-        batch_passes: int = 0,
+        batch_passes: int | None = None,
     ) -> None:
         """Prepares a loaded checkpoint.
 
@@ -122,8 +124,8 @@ class HfMllm:
             attention: the layer band.
             gradient_checkpointing: recompute activations in the backward pass always, rather
                 than only where a GPU's memory could not keep them.
-            batch_passes: how many passes `attention_rows` runs at a time, 0 for as many as memory
-                allows.
+            batch_passes: how many passes `attention_rows` runs at a time, None for as many as
+                memory allows.
 
         Raises:
             ModelError: no chat template, or no token for yes or no.
@@ -145,6 +147,7 @@ class HfMllm:
         self._always_recompute = self._recomputing = gradient_checkpointing
         recompute_layers(self._text, lambda: self._recomputing)
         self._lower = _cut_above(self._text, self._band[1])
+        interrupt_between_layers(checkpoint.model)
 
     @property
     def name(self) -> str:
@@ -189,6 +192,16 @@ class HfMllm:
         needed = self.graph_bytes(len(visual.features))
         self._recomputing = self._always_recompute or needed > 0.9 * self._free_bytes()
         return self._prefill([(visual, offset)], self._text)
+
+    @contextmanager
+    def saving_memory(self) -> Iterator[None]:
+        """While the context lasts, activations are recomputed, and passes run one at a time."""
+        before = self._always_recompute, self._batch_passes
+        self._always_recompute, self._batch_passes = True, 1
+        try:
+            yield
+        finally:
+            self._always_recompute, self._batch_passes = before
 
     def graph_bytes(self, tokens: int) -> int:
         """What a pass keeps for its backward pass, where nothing is recomputed."""
@@ -362,9 +375,9 @@ class HfMllm:
 
 def _band(attention: AttentionConfig, own: MllmSettings, layers: int) -> tuple[int, int]:
     """First and last layer of the band, both included."""
-    first = attention.first_layer if attention.first_layer >= 0 else max(own.first_layer, 0)
-    last = attention.last_layer if attention.last_layer >= 0 else own.last_layer
-    last = last if last >= 0 else layers - 1
+    first = own.first_layer if attention.first_layer is None else attention.first_layer
+    last = own.last_layer if attention.last_layer is None else attention.last_layer
+    last = layers - 1 if last is None else last
     if not first <= last < layers:
         raise ConfigError(
             f"attention.first_layer {first}, attention.last_layer {last}: expected "

@@ -31,10 +31,11 @@ class ModelConfig(Group):
         "always recompute activations in re-attention: slower, less memory; if false, only when "
         "they do not fit the free memory of the GPU",
     )
-    batch_passes: int = setting(
-        0,
+    batch_passes: int | None = setting(
+        None,
         "passes over the video that share a batch after tuning; 0 is as many as fit the free "
         "memory of the GPU, and one on a CPU",
-        minimum=0,
+        sentinel=0,
+        minimum=1,
         maximum=16,
     )

@@ -5,10 +5,14 @@
 from __future__ import annotations
 
 import concurrent.futures
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 from rclpy.node import Node
 from rclpy.task import Future
+
+_Result = TypeVar("_Result")
 
 
 async def wait_for_thread(node: Node, work: concurrent.futures.Future[Any]) -> None:
@@ -27,3 +31,47 @@ async def wait_for_thread(node: Node, work: concurrent.futures.Future[Any]) -> N
 
     work.add_done_callback(finish)
     await done
+
+
+class PendingCalls:
+    """Service calls and goals whose clients wait for another thread's work.
+
+    The interfaces of a node must not be withdrawn before these have their answer.
+
+    Thread contract: the executor's thread.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._count = 0
+        self._drained: list[concurrent.futures.Future[None]] = []
+
+    def __len__(self) -> int:
+        return self._count
+
+    @contextmanager
+    def pending(self) -> Iterator[None]:
+        """While the context lasts, a client waits."""
+        self._count += 1
+        try:
+            yield
+        finally:
+            self._count -= 1
+            if not self._count:
+                waiting, self._drained = self._drained, []
+                for future in waiting:
+                    future.set_result(None)
+
+    async def result(self, work: concurrent.futures.Future[_Result]) -> _Result:
+        """The result of another thread's work."""
+        await wait_for_thread(self._node, work)
+        return work.result()
+
+    def drained(self) -> concurrent.futures.Future[None]:
+        """Done when no client waits."""
+        future: concurrent.futures.Future[None] = concurrent.futures.Future()
+        if self._count:
+            self._drained.append(future)
+        else:
+            future.set_result(None)
+        return future

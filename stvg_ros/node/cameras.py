@@ -7,19 +7,21 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from typing import Any
 
 from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
-from std_msgs.msg import Header
 
 from stvg_ros.config import Config
-from stvg_ros.errors import CommandError, NoImagesError, StvgError
+from stvg_ros.errors import CommandError, NoImagesError, StaleImagesError, StvgError, said
 from stvg_ros.node.conversions import stamp_ns
 from stvg_ros.node.depth_feed import DepthFeed
+from stvg_ros.node.detections import DetectionFeed
 from stvg_ros.node.image_conversions import compressed_frame, image_frame
 from stvg_ros.node.qos import CAMERA
-from stvg_ros.types import Clip, Frame
+from stvg_ros.runtime.camera_search import CameraViews
+from stvg_ros.runtime.frame_bus import FrameBus, FrameListener
+from stvg_ros.types import Clip
 from stvg_ros.window import FrameOutcome, Window
 
 
@@ -28,61 +30,68 @@ def topic(camera: str, name: str) -> str:
     return f"~/{camera}/{name}" if camera else f"~/{name}"
 
 
-class CameraListener(Protocol):
-    """Who wants to know of stored images; called by the executor's thread."""
-
-    def stored(self, camera: str, header: Header, frame: Frame) -> None:
-        """An image is now in the window."""
-        ...
-
-    def restarted(self, camera: str) -> None:
-        """The window was cleared, since the stamps jumped back or the size changed."""
-        ...
-
-
 class Camera:
     """One camera's subscription and window.
 
     Thread contract: the executor's thread calls all methods; any thread may use `window`.
     """
 
-    def __init__(
-        self,
-        node: Node,
-        name: str,
-        config: Callable[[], Config],
-        stored: Callable[[Frame], None],
-    ) -> None:
+    def __init__(self, node: Node, name: str, config: Callable[[], Config]) -> None:
         """Prepares the window; images come after `start`.
 
         Args:
             node: subscribes.
             name: the camera's, or "" for an only one.
             config: gives the configuration in force.
-            stored: is given every frame that enters the window.
         """
         self._node = node
         self._config = config
-        self._stored = stored
         self._subscription: Any = None
         self._raw = config().image.transport == "raw"
         self.name = name
         self.window = Window(config().window)
         self.received = 0
         self.last_received = 0.0  # monotonic seconds
+        self.last_stored = 0.0  # monotonic seconds
         self.last_stamp_ns = 0
         self.errors = 0
         self.last_error = ""
         self.callback_times_s: deque[float] = deque(maxlen=10_000)
-        self.listener: CameraListener | None = None
+        self.listeners = FrameBus()
+        self.detections: DetectionFeed | None = None
         self.depth: DepthFeed | None = None
         if config().depth.enabled:
             self.depth = DepthFeed(node, topic(name, ""), config(), self.window)
+            self.listeners.add(self.depth)
 
     @property
     def running(self) -> bool:
         """Whether images are taken."""
         return self._subscription is not None
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since the newest image in the window came."""
+        return time.monotonic() - self.last_stored
+
+    def clip(self) -> Clip:
+        """What is in the window, if that is from now.
+
+        Raises:
+            NoImagesError: no image has come yet.
+            StaleImagesError: the newest one came too long ago.
+        """
+        clip, config = self.window.snapshot(), self._config().window
+        limit_s = config.max_age_s
+        if limit_s and config.max_rate_hz:
+            limit_s = max(limit_s, 2 / config.max_rate_hz)
+        if limit_s and self.age_s > limit_s:
+            raise StaleImagesError(
+                f"the newest image on {topic(self.name, 'image')} came {self.age_s:.1f} s ago; "
+                f"expected at most window.max_age_s = {limit_s:g} s; check the camera, or set "
+                "window.max_age_s to 0 to ask about a recording that has ended"
+            )
+        return clip
 
     def start(self) -> None:
         """Takes images from now on."""
@@ -110,11 +119,12 @@ class Camera:
         self.last_received = time.monotonic()
         try:
             self._store(message)
-        except StvgError as error:
+        except Exception as error:
             self.errors += 1
-            self.last_error = str(error)
+            self.last_error = said(error)
             self._node.get_logger().error(
-                f"image refused ({self.errors} so far): {error}", throttle_duration_sec=2.0
+                f"image refused ({self.errors} so far): {self.last_error}",
+                throttle_duration_sec=2.0,
             )
         self.callback_times_s.append(time.perf_counter() - begin)
 
@@ -131,28 +141,22 @@ class Camera:
                 f"{self.name or 'camera'}: the image stamps jumped back or the image size "
                 "changed: window cleared"
             )
+            self.listeners.window_restarted(self.name)
         if outcome in (FrameOutcome.STORED, FrameOutcome.RESTARTED):
-            self._stored(frame)
-        if self.depth is not None:
-            if outcome is FrameOutcome.RESTARTED:
-                self.depth.restart()
-            self.depth.image_stored(message, frame.source_width_px, frame.source_height_px)
-        if self.listener is not None:
-            if outcome is FrameOutcome.RESTARTED:
-                self.listener.restarted(self.name)
-            if outcome in (FrameOutcome.STORED, FrameOutcome.RESTARTED):
-                self.listener.stored(self.name, message.header, frame)
+            self.last_stored = time.monotonic()
+            self.listeners.frame_stored(self.name, frame)
 
 
 class Cameras:
-    """All cameras, by name. Thread contract: as of `Camera`; `clips` from any thread."""
+    """All cameras, by name.
 
-    def __init__(
-        self, node: Node, config: Callable[[], Config], stored: Callable[[Frame], None]
-    ) -> None:
+    Thread contract: as of `Camera`; `views` and `clips` from any thread.
+    """
+
+    def __init__(self, node: Node, config: Callable[[], Config]) -> None:
         """Arguments as of `Camera`."""
         names = config().node.camera_names
-        self._cameras = {name: Camera(node, name, config, stored) for name in names}
+        self._cameras = {name: Camera(node, name, config) for name in names}
 
     def __iter__(self) -> Iterator[Camera]:
         return iter(self._cameras.values())
@@ -170,22 +174,32 @@ class Cameras:
         for camera in self:
             camera.stop()
 
-    def listen(self, listener: CameraListener) -> None:
-        """Tells of every image that is stored from now on."""
+    def add_listener(self, listener: FrameListener) -> None:
+        """Passes every image that is stored from now on to the listener."""
         for camera in self:
-            camera.listener = listener
+            camera.listeners.add(listener)
+
+    def remove_listener(self, listener: FrameListener) -> None:
+        """Passes no more images to it."""
+        for camera in self:
+            camera.listeners.remove(listener)
 
     def reconfigure(self, config: Config) -> None:
         """Uses other bounds for the windows."""
         for camera in self:
             camera.window.reconfigure(config.window)
 
-    def clips(self, name: str) -> dict[str, Clip]:
-        """What the named camera has in its window, or each one that has images for "".
+    def clips(self) -> tuple[Clip, ...]:
+        """The windows of the cameras that have images."""
+        return tuple(camera.window.snapshot() for camera in self if camera.window.fill[0])
+
+    def views(self, name: str) -> CameraViews:
+        """What the named camera has to be searched, or each one that has images for "".
 
         Raises:
             CommandError: there is no such camera.
             NoImagesError: no image has come yet.
+            StaleImagesError: the newest image of each came too long ago.
         """
         if name and name not in self._cameras:
             known = ", ".join(repr(known) for known in self._cameras if known)
@@ -193,12 +207,15 @@ class Cameras:
                 f"camera: expected {known or 'an empty name, there is one unnamed camera'}, "
                 f"got {name!r}"
             )
-        clips, missing = {}, None
+        clips, ages_s, stale = {}, {}, {}
+        missing: StvgError | None = None
         for camera in [self[name]] if name else list(self):
             try:
-                clips[camera.name] = camera.window.snapshot()
+                clips[camera.name], ages_s[camera.name] = camera.clip(), camera.age_s
+            except StaleImagesError as error:
+                stale[camera.name] = missing = error
             except NoImagesError as error:
-                missing = error
+                missing = missing or error
         if missing is not None and not clips:
             raise missing
-        return clips
+        return CameraViews(clips, ages_s, stale)

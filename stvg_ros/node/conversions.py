@@ -61,6 +61,8 @@ def tube_message(tube: Tube) -> msg.Tube:
         status=int(tube.status),
         error_code=int(tube.error_code),
         error=tube.error,
+        warning=tube.warning,
+        image_age=float(tube.image_age_s),
         confidence=float(tube.confidence),
         rank=tube.rank,
         track_id=tube.track_id,
@@ -75,13 +77,14 @@ def tube_message(tube: Tube) -> msg.Tube:
         target_frame=tube.target_frame,
         model=tube.model,
     )
-    result.boxes = [_box_message(box) for box in tube.boxes]
+    result.boxes = [box_message(box) for box in tube.boxes]
     for stage, seconds in tube.timings_s.items():
         result.timings.append(msg.StageTiming(stage=stage, duration_s=float(seconds)))
     return result
 
 
-def _box_message(box: TubeBox) -> msg.TubeBox:
+def box_message(box: TubeBox) -> msg.TubeBox:
+    """A box as `stvg_ros/TubeBox`."""
     x_min, y_min, x_max, y_max = box.box_xyxy_px
     return msg.TubeBox(
         stamp=time_message(box.stamp_ns),

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+from collections.abc import Callable
 from typing import Any
 
 from rclpy.node import Node
@@ -13,10 +15,11 @@ from std_msgs.msg import Header
 
 from stvg_ros.config import Config
 from stvg_ros.depth import Depth
-from stvg_ros.errors import StvgError
-from stvg_ros.node.conversions import stamp_ns
-from stvg_ros.node.image_conversions import depth_metres, intrinsics_of
+from stvg_ros.errors import said
+from stvg_ros.node.conversions import stamp_ns, time_message
+from stvg_ros.node.image_conversions import depth_metres, intrinsics_of, lens_is_known
 from stvg_ros.node.qos import CAMERA
+from stvg_ros.types import Frame
 from stvg_ros.window import Window
 
 try:
@@ -32,6 +35,12 @@ class StoredImage:
     header: Header
     width: int
     height: int
+
+    @classmethod
+    def of(cls, frame: Frame) -> StoredImage:
+        """That of a frame: of the header the stamp alone, which is what messages are matched by."""
+        stamp = Header(stamp=time_message(frame.stamp_ns))
+        return cls(stamp, frame.source_width_px, frame.source_height_px)
 
 
 class DepthFeed:
@@ -57,8 +66,13 @@ class DepthFeed:
         self._config = config
         self._window = window
         self._subscriptions: list[Any] = []
+        # By the usual names of image_proc: image_rect, image_rect_color, rectified/image.
+        topic = node.resolve_topic_name(f"{prefix}image")
+        self._rectified = re.search(r"(^|[/_])rect(ified)?([/_]|$)", topic) is not None
         self.attached = 0
+        self.on_attached: Callable[[int], None] = lambda stamp_ns: None
         self.errors = 0
+        self.last_error = ""
         self.restart()
 
     def start(self) -> None:
@@ -89,20 +103,45 @@ class DepthFeed:
         joined = ApproximateTimeSynchronizer(self._filters, depth.queue_size, depth.slop_s)
         joined.registerCallback(self._on_set)
 
-    def image_stored(self, message: Any, width_px: int, height_px: int) -> None:
-        """Tells of an image that is now in the window."""
-        self._offer(0, StoredImage(message.header, width_px, height_px))
+    def frame_stored(self, camera: str, frame: Frame) -> None:
+        """See `FrameListener`."""
+        self._offer(0, StoredImage.of(frame))
+
+    def window_restarted(self, camera: str) -> None:
+        """See `FrameListener`."""
+        self.restart()
 
     def _offer(self, index: int, message: Any) -> None:
         try:
             stamp_ns(message.header.stamp)
             self._filters[index].signalMessage(message)
-        except StvgError as error:
-            self.errors += 1
-            self._node.get_logger().error(f"depth refused: {error}", throttle_duration_sec=2.0)
+        except Exception as error:
+            self._refuse(error)
 
     def _on_set(self, image: StoredImage, depth: Image, info: CameraInfo) -> None:
+        """Attaches a set; raises nothing, or the synchroniser's lock would stay held for good."""
+        try:
+            self._attach(image, depth, info)
+        except Exception as error:
+            self._refuse(error)
+
+    def _refuse(self, error: Exception) -> None:
+        self.errors += 1
+        self.last_error = said(error)
+        self._node.get_logger().error(
+            f"depth refused ({self.errors} so far): {self.last_error}", throttle_duration_sec=2.0
+        )
+
+    def _attach(self, image: StoredImage, depth: Image, info: CameraInfo) -> None:
         metres = depth_metres(depth, self._config.window.long_side_px)
-        eye = intrinsics_of(info, image.width, image.height)
+        eye = intrinsics_of(info, image.width, image.height, rectified=self._rectified)
+        if not self._rectified and not lens_is_known(info):
+            self._node.get_logger().warning(
+                f"camera_info: distortion_model {info.distortion_model[:40]!r} is not known; "
+                "positions are those of a camera without distortion: give a rectified image, or "
+                "plumb_bob, rational_polynomial or equidistant",
+                throttle_duration_sec=60.0,
+            )
         if self._window.attach(stamp_ns(image.header.stamp), Depth(metres, eye)):
             self.attached += 1
+            self.on_attached(stamp_ns(image.header.stamp))

@@ -12,13 +12,14 @@ from rclpy.node import Node
 from std_msgs.msg import Header
 
 from stvg_ros import msg
-from stvg_ros.errors import ConfigError, StvgError
+from stvg_ros.errors import ConfigError, said
 from stvg_ros.method.interfaces import DetectionSink
 from stvg_ros.node.conversions import stamp_ns
 from stvg_ros.node.depth_feed import StoredImage
 from stvg_ros.node.qos import CAMERA
+from stvg_ros.proposals.external import NOT_ASKED, ExternalProposer
 from stvg_ros.proposals.settings import ProposalConfig
-from stvg_ros.types import ExternalDetections, Frame
+from stvg_ros.types import ExternalDetections, Frame, short_name
 from stvg_ros.window import Window
 
 try:
@@ -59,10 +60,18 @@ def detected(message: Any) -> ExternalDetections:
         else:
             corners.append((item.x_min, item.y_min, item.x_max, item.y_max))
             scores.append(item.score)
-        ids.append(item.id)
+        ids.append(short_name(item.id))
     return ExternalDetections(
         np.array(corners, np.float32).reshape(-1, 4), np.array(scores, np.float32), tuple(ids)
     )
+
+
+class _Waiting:
+    """Detections whose image has not come yet."""
+
+    def __init__(self, stamp: Any, detected: ExternalDetections) -> None:
+        self.header = Header(stamp=stamp)
+        self.detected = detected
 
 
 class DetectionFeed:
@@ -101,7 +110,9 @@ class DetectionFeed:
         self._matched = matched
         self._type = detection_type(config.detections)
         self._subscription: Any = None
+        self._decided = NOT_ASKED
         self.errors = 0
+        self.last_error = ""
         self.restart()
 
     def start(self) -> None:
@@ -125,11 +136,16 @@ class DetectionFeed:
         )
         joined.registerCallback(self._on_pair)
 
-    def image_stored(self, header: Header, frame: Frame) -> None:
-        """Tells of an image that is now in the window."""
-        self._filters[0].signalMessage(
-            StoredImage(header, frame.source_width_px, frame.source_height_px)
-        )
+    def frame_stored(self, camera: str, frame: Frame) -> None:
+        """See `FrameListener`."""
+        try:
+            self._filters[0].signalMessage(StoredImage.of(frame))
+        except Exception as error:
+            self._refuse(error)
+
+    def window_restarted(self, camera: str) -> None:
+        """See `FrameListener`."""
+        self.restart()
 
     def _on_detections(self, message: Any) -> None:
         sink = self._sink()
@@ -137,14 +153,33 @@ class DetectionFeed:
             ns = stamp_ns(message.header.stamp)
             if sink is not None:
                 sink.received(ns)
-            self._filters[1].signalMessage(message)
-        except StvgError as error:
-            self.errors += 1
-            self._node.get_logger().error(f"detections refused: {error}", throttle_duration_sec=2.0)
+            # Kept until its image comes: the boxes, and no more of the message.
+            self._filters[1].signalMessage(_Waiting(message.header.stamp, detected(message)))
+        except Exception as error:
+            self._refuse(error)
 
-    def _on_pair(self, image: StoredImage, message: Any) -> None:
-        sink = self._sink()
-        frame = self._window.frame(stamp_ns(image.header.stamp))
-        if sink is not None and frame is not None:
-            sink.put(frame, detected(message))
-            self._matched(frame)
+    def _on_pair(self, image: StoredImage, waiting: _Waiting) -> None:
+        """Hands a pair on; raises nothing, or the synchroniser's lock would stay held for good."""
+        try:
+            sink = self._sink()
+            frame = self._window.frame(stamp_ns(image.header.stamp))
+            if sink is not None and frame is not None:
+                sink.put(frame, waiting.detected)
+                self._matched(frame)
+            self._say_decision(sink)
+        except Exception as error:
+            self._refuse(error)
+
+    def _say_decision(self, sink: DetectionSink | None) -> None:
+        """Logs what the last command decided about the ids, when that is new."""
+        if isinstance(sink, ExternalProposer) and sink.counts.ids != self._decided:
+            self._decided = sink.counts.ids
+            self._node.get_logger().info(f"detections: {self._decided}")
+
+    def _refuse(self, error: Exception) -> None:
+        self.errors += 1
+        self.last_error = said(error)
+        self._node.get_logger().error(
+            f"detections refused ({self.errors} so far): {self.last_error}",
+            throttle_duration_sec=2.0,
+        )

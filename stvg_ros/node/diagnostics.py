@@ -10,13 +10,15 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType
-from rclpy.node import Node
 
 from stvg_ros.errors import InactiveError, StvgError
 from stvg_ros.node.cameras import Camera, Cameras
 from stvg_ros.node.gpu_memory import gpu_memory_bytes
+from stvg_ros.node.guarded_executor import Faults
+from stvg_ros.node.managed_node import ManagedNode
 from stvg_ros.node.standing_queries import StandingQueries
-from stvg_ros.runtime.grounding_worker import Worker
+from stvg_ros.proposals.external import ExternalProposer
+from stvg_ros.runtime.grounding_queue import GroundingQueue
 
 STALE_S = 2.0  # a camera that is silent for longer is worth a warning
 
@@ -68,6 +70,8 @@ class CameraHealth:
         if camera.depth is not None:
             values["images with depth"] = camera.depth.attached
             values["depths refused"] = camera.depth.errors
+        if camera.detections is not None:
+            values["detections refused"] = camera.detections.errors
         if not camera.running:
             return status(name, DiagnosticStatus.OK, "inactive", values)
         if new_errors:
@@ -79,7 +83,7 @@ class CameraHealth:
         return status(name, DiagnosticStatus.OK, "images come", values)
 
 
-def worker_status(name: str, worker: Callable[[], Worker], standing: int) -> Any:
+def worker_status(name: str, worker: Callable[[], GroundingQueue], standing: int) -> Any:
     """The worker's status: queue, answers counted, seconds of the last grounding, memory."""
     values: dict[str, object] = {"standing queries": standing}
     memory = gpu_memory_bytes()
@@ -93,9 +97,27 @@ def worker_status(name: str, worker: Callable[[], Worker], standing: int) -> Any
     except StvgError as error:
         return status(name, DiagnosticStatus.ERROR, str(error), values)
     values["commands waiting"] = running.waiting
-    values.update({f"answers {kind}": count for kind, count in running.answered.items()})
-    values.update({f"last {stage} [s]": float(s) for stage, s in running.timings_s.items()})
+    source = running.proposer
+    if isinstance(source, ExternalProposer):
+        counts = source.counts
+        values["detections received"] = counts.messages
+        values["detections matched"] = counts.matched
+        values["detected boxes"] = counts.boxes
+        values["detected boxes dropped"] = counts.dropped
+        values["ids of detections"] = counts.ids
+    # Copied in one step each: the queue's thread goes on changing them.
+    answered, timings_s = running.counts(), dict(running.timings_s)
+    values.update({f"answers {kind}": count for kind, count in answered.items()})
+    values.update({f"last {stage} [s]": float(s) for stage, s in timings_s.items()})
     return status(name, DiagnosticStatus.OK, "grounding" if running.busy else "ready", values)
+
+
+def fault_status(name: str, faults: Faults) -> Any:
+    """What callbacks raised unexpectedly: a bug of the package, worth a report."""
+    values = {"unexpected errors": faults.count}
+    if not faults.count:
+        return status(name, DiagnosticStatus.OK, "no unexpected error", values)
+    return status(name, DiagnosticStatus.WARN, f"unexpected error: {faults.last}", values)
 
 
 class Diagnostics:
@@ -103,9 +125,9 @@ class Diagnostics:
 
     def __init__(
         self,
-        node: Node,
+        node: ManagedNode,
         cameras: Cameras,
-        worker: Callable[[], Worker],
+        worker: Callable[[], GroundingQueue],
         standing: StandingQueries,
         period_s: float,
     ) -> None:
@@ -130,6 +152,7 @@ class Diagnostics:
             health.status(f"{name}: camera {camera}".rstrip(), now.nanoseconds)
             for camera, health in self._cameras.items()
         ]
+        message.status.append(fault_status(f"{name}: callbacks", self._node.faults))
         message.status.append(worker_status(f"{name}: worker", self._worker, len(self._standing)))
         for item in message.status:
             item.hardware_id = name

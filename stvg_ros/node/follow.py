@@ -6,20 +6,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from rclpy.node import Node
 from std_msgs.msg import Header
-from std_srvs.srv import SetBool, Trigger
+from std_srvs.srv import SetBool
 
 from stvg_ros import msg
 from stvg_ros.config import Config
 from stvg_ros.errors import StvgError
-from stvg_ros.method.interfaces import Follower, StreamingProposer, TargetObservation
-from stvg_ros.node.conversions import time_message
-from stvg_ros.types import Frame, Grounding, Query, Status, Tube
+from stvg_ros.method.interfaces import Follower, Proposer, TargetObservation
+from stvg_ros.node.conversions import box_message, time_message
+from stvg_ros.types import Frame, Grounding, Status, Tube, TubeBox
 from stvg_ros.window import Window
 
 
@@ -36,7 +36,7 @@ class _Target:
 
 
 class Follow:
-    """Publishes `~/target`; offers `~/follow` to switch it and `~/reground` to ask again.
+    """Publishes `~/target`; offers `~/follow` to switch it.
 
     Thread contract: `answered` may be called from any thread, `frame_stored` from one thread; the
     services and `start`, `stop` and `close` run in the executor's.
@@ -47,36 +47,32 @@ class Follow:
         node: Node,
         window: Callable[[str], Window],
         config: Callable[[], Config],
-        ask: Callable[[Query], None],
+        place: Callable[[TubeBox, Frame], TubeBox],
     ) -> None:
-        """Offers the topic and the services.
+        """Offers the topic and the service.
 
         Args:
             node: publishes.
             window: the window of a camera.
             config: gives the configuration in force.
-            ask: grounds a query again.
+            place: gives a frame's box its position.
         """
+        self._place = place
         self._node = node
         self._window = window
         self._config = config
-        self._ask = ask
         self._lock = threading.Lock()
         self._enabled = config().follow.enabled
-        self._source: StreamingProposer | None = None
+        self._source: Proposer | None = None
         self._found: Tube | None = None  # the next one to follow
         self._target: _Target | None = None  # of the thread that stores frames
-        self._query: Query | None = None
         self._restarted: set[str] = set()
         self._targets = node.create_publisher(msg.Target, "~/target", 10)
-        self._services = [
-            node.create_service(SetBool, "~/follow", self._on_switch),
-            node.create_service(Trigger, "~/reground", self._on_reground),
-        ]
+        self._service = node.create_service(SetBool, "~/follow", self._on_switch)
 
-    def start(self, source: Any) -> None:
-        """Uses this source of tubes; one that cannot follow is told to who switches it on."""
-        self._source = source if hasattr(source, "follower") else None
+    def start(self, source: Proposer | None) -> None:
+        """Uses this source of tubes; whoever switches following on hears that it cannot."""
+        self._source = source if source is not None and source.can_follow else None
         if self._enabled and self._source is None:
             self._node.get_logger().warning("follow.enabled: this source of tubes cannot follow")
 
@@ -87,9 +83,8 @@ class Follow:
             self._found = self._target = None
 
     def close(self) -> None:
-        """Withdraws the topic and the services."""
-        for service in self._services:
-            self._node.destroy_service(service)
+        """Withdraws the topic and the service."""
+        self._node.destroy_service(self._service)
         self._node.destroy_publisher(self._targets)
 
     def answered(self, grounding: Grounding) -> None:
@@ -98,11 +93,10 @@ class Follow:
         if best.preliminary:
             return
         with self._lock:
-            self._query = best.query
             if self._enabled and best.status is Status.FOUND and best.boxes:
                 self._found = best
 
-    def restarted(self, camera: str) -> None:
+    def window_restarted(self, camera: str) -> None:
         """Ends following on a camera whose stamps jumped back."""
         with self._lock:
             self._restarted.add(camera)
@@ -129,7 +123,7 @@ class Follow:
         ):
             self._publish(target, msg.Target.FOLLOWING, "")
 
-    def _begin(self, tube: Tube, source: StreamingProposer, until_ns: int) -> None:
+    def _begin(self, tube: Tube, source: Proposer, until_ns: int) -> None:
         """Follows from the tube's last box through the frames that have come since."""
         self._target = None
         window, last = self._window(tube.camera), tube.boxes[-1]
@@ -180,7 +174,10 @@ class Follow:
     def _publish(self, target: _Target, status: int, reason: str) -> None:
         frame, tube = target.frame, target.tube
         stamp = time_message(frame.stamp_ns)
-        x_min, y_min, x_max, y_max = target.sighting.box_xyxy_px
+        sighting = target.sighting
+        box = TubeBox(frame.stamp_ns, sighting.box_xyxy_px, 0.0, interpolated=not sighting.seen)
+        if sighting.seen:  # the depth at a place where it is only supposed to be says nothing
+            box = self._place(box, frame)
         self._targets.publish(
             msg.Target(
                 header=Header(stamp=stamp, frame_id=frame.frame_id),
@@ -189,14 +186,7 @@ class Follow:
                 camera=tube.camera,
                 status=status,
                 reason=reason,
-                box=msg.TubeBox(
-                    stamp=stamp,
-                    x_min=x_min,
-                    y_min=y_min,
-                    x_max=x_max,
-                    y_max=y_max,
-                    interpolated=not target.sighting.seen,
-                ),
+                box=box_message(box),
             )
         )
 
@@ -210,15 +200,4 @@ class Follow:
             )
         else:
             response.message = "the node is not active, or its source of tubes cannot follow"
-        return response
-
-    def _on_reground(self, request: Any, response: Any) -> Any:
-        with self._lock:
-            query = self._query
-        response.success = query is not None
-        if query is None:
-            response.message = "nothing was asked yet; send a command first"
-        else:
-            response.message = f"asked again: {query.text}"
-            self._ask(replace(query, start_ns=None, end_ns=None))
         return response

@@ -4,16 +4,7 @@
 
 from __future__ import annotations
 
-import gc
-
 import torch
-
-
-def release_memory() -> None:
-    """Gives memory that nobody uses back to the system and the graphics card."""
-    gc.collect()
-    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-        torch.cuda.empty_cache()
 
 
 def gpu_memory_bytes() -> tuple[int, int] | None:

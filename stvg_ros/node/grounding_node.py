@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import concurrent.futures
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from lifecycle_msgs.msg import Transition
@@ -18,25 +18,29 @@ from std_msgs.msg import String
 
 from stvg_ros.build import build_grounder, embedded_limits
 from stvg_ros.config import Config
-from stvg_ros.errors import InactiveError, NoImagesError, StvgError
+from stvg_ros.errors import InactiveError, StvgError
 from stvg_ros.method.interfaces import Grounder
+from stvg_ros.method.memory import release_memory
 from stvg_ros.node.answer_publisher import AnswerPublisher
+from stvg_ros.node.async_bridge import PendingCalls
 from stvg_ros.node.cameras import Cameras
-from stvg_ros.node.commands import Commands, Intake
+from stvg_ros.node.commands import Commands
 from stvg_ros.node.diagnostics import Diagnostics
-from stvg_ros.node.gpu_memory import release_memory
 from stvg_ros.node.ground_action import GroundAction
+from stvg_ros.node.intake import Intake
 from stvg_ros.node.managed_node import ManagedNode
 from stvg_ros.node.parameters import Parameters
-from stvg_ros.node.positions import Locator
+from stvg_ros.node.positions import Locator, transform_history_s
 from stvg_ros.node.qos import LATCHED
 from stvg_ros.node.standing_queries import StandingQueries
 from stvg_ros.node.tracking import Tracking
-from stvg_ros.runtime.grounding_worker import Worker
-from stvg_ros.types import Clip, Frame, Grounding, Query
+from stvg_ros.runtime.grounding_job import QueueLimits
+from stvg_ros.runtime.grounding_queue import GroundingQueue
+from stvg_ros.serving.schema import settings_without_effect
 from stvg_ros.window import Window
 
 PROGRESS_S = 5.0  # how often a long load tells how long it takes
+LINGER_S = 0.2  # for clients that are about to ask for the result of their goal
 PATIENCE_S = 30.0  # how long a step that was not prepared waits for the stage that runs
 
 
@@ -48,8 +52,8 @@ class Parts:
     locator: Locator
     answers: AnswerPublisher
     standing: StandingQueries
+    intake: Intake
     commands: Commands
-    goals: GroundAction
     diagnostics: Diagnostics
     tracking: Tracking
 
@@ -58,7 +62,6 @@ class Parts:
         self.diagnostics.close()
         self.cameras.stop()
         self.tracking.close()
-        self.goals.close()
         self.commands.close()
         self.standing.close()
         self.answers.close()
@@ -73,8 +76,8 @@ class GroundingNode(ManagedNode):
     that is not active is answered with the reason.
 
     Thread contract: a single-threaded executor's thread runs the callbacks, which store or queue
-    and return; the worker's thread loads, grounds and publishes. Nothing waits for it but the
-    transitions, and the executor goes on meanwhile.
+    and return; one thread of the queue loads and grounds, another publishes the answers. Nothing
+    waits for them but the transitions, and the executor goes on meanwhile.
 
     Interfaces are listed in docs/ros_interface.md; names are private and remapped at launch.
     """
@@ -92,11 +95,13 @@ class GroundingNode(ManagedNode):
         super().__init__("grounding", **kwargs)
         self._build = build
         self._parts: Parts | None = None
-        self._loading: Worker | None = None
-        self._worker: Worker | None = None
+        self._loading: GroundingQueue | None = None
+        self._queue: GroundingQueue | None = None
         self._error: StvgError | None = None
         self._states = self.create_publisher(String, "~/status", LATCHED)
         self._settings = Parameters(self, self._reconfigured)
+        self._calls = PendingCalls(self)
+        self._goals = GroundAction(self, self._intake, self._calls)
         self._say("unconfigured")
         if self.get_parameter("autostart").value is not False:
             self.trigger_configure()
@@ -127,8 +132,24 @@ class GroundingNode(ManagedNode):
         """Cancels and answers what waits or runs, gives up a load; call before `destroy_node`."""
         if self._loading is not None:
             self._loading.stop(0.0)
-        if self._worker is not None:
-            self._worker.stop()
+        if self._queue is not None:
+            self._queue.stop()
+
+    def drain(self, spin: Callable[[float], None], timeout_s: float = 2.0) -> None:
+        """As `close`, and spins until the clients that wait have their answers.
+
+        Args:
+            spin: lets the executor work for so many seconds at most.
+            timeout_s: how long this may take.
+        """
+        waited = len(self._calls) > 0
+        self.close()
+        end_s = time.monotonic() + timeout_s
+        while len(self._calls) and time.monotonic() < end_s:
+            spin(0.05)
+        end_s = time.monotonic() + LINGER_S
+        while waited and (left_s := end_s - time.monotonic()) > 0:
+            spin(left_s)
 
     def destroy_node(self) -> None:
         """Withdraws the services of the states too.
@@ -138,19 +159,20 @@ class GroundingNode(ManagedNode):
         parts, self._parts = self._parts, None
         if parts is not None:
             parts.close()
+        self._goals.close()
         self._state_machine.destroy_when_not_in_use()
         super().destroy_node()
 
     def prepare(self, step: str) -> concurrent.futures.Future[None] | None:
-        """Begins to load the model, or to end the stage that runs."""
+        """Begins to load the model, or to end the stage that runs and answer who waits."""
         if step == "activating":
             self._load()
         if self._loading is not None:
             return self._loading.loaded
-        if self._worker is not None:
-            self._worker.stop(0.0)
-            return self._worker.ended
-        return None
+        if self._queue is not None:
+            self._queue.stop(0.0)
+            return self._queue.ended
+        return self._calls.drained() if step == "cleaningup" else None
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Checks the parameters and offers the interfaces."""
@@ -203,45 +225,53 @@ class GroundingNode(ManagedNode):
             return TransitionCallbackReturn.ERROR
 
     def _configure(self) -> None:
-        config = self._settings.check()
-        for limit in embedded_limits(config).values():
-            self.get_logger().warning(limit)
-        cameras = Cameras(self, self._current, self._observed)
-        answers = AnswerPublisher(self, cameras, self._current)
-        intake = Intake(cameras, self._active_worker, answers.publish_preliminary)
-
-        def ask(query: Query) -> None:
-            intake.take(lambda query_id: replace(query, id=query_id), "", query.text, publish)
-
-        tracking = Tracking(self, cameras, self._current, ask)
-
-        def publish(grounding: Grounding) -> None:
-            answers.publish(grounding)
-            tracking.answered(grounding)
-
-        standing = StandingQueries(self, cameras.clips, self._active_worker, publish)
-        self._parts = Parts(
-            cameras,
-            Locator(self, config.depth),
-            answers,
-            standing,
-            Commands(self, intake, standing, publish),
-            GroundAction(self, intake, publish),
-            Diagnostics(self, cameras, self._active_worker, standing, config.diagnostics.period_s),
-            tracking,
-        )
+        try:
+            config = self._settings.check()
+            for limit in embedded_limits(config).values():
+                self.get_logger().warning(limit)
+            if ignored := settings_without_effect(config):
+                self.get_logger().warning(
+                    f"backend is 'remote': {', '.join(ignored)} have no effect here, the server "
+                    "decides them; set them where it is started"
+                )
+            with self.all_or_nothing():
+                self._parts = self._offered(config)
+        except Exception:
+            self._settings.release()  # the error may be mended by a parameter
+            raise
         self._say("inactive")
 
-    def _load(self) -> Worker:
+    def _offered(self, config: Config) -> Parts:
+        """The interfaces of a configured node."""
+        cameras = Cameras(self, self._current)
+        locator = Locator(self, config.depth, transform_history_s(config))
+        answers = AnswerPublisher(self, cameras, self._current)
+        tracking = Tracking(self, cameras, self._current, locator)
+        intake = Intake(
+            cameras,
+            self._active_queue,
+            self._current,
+            locator.finish,
+            (answers.publish, tracking.answered),
+            answers.publish_preliminary,
+        )
+        standing = StandingQueries(self, intake)
+        return Parts(
+            cameras,
+            locator,
+            answers,
+            standing,
+            intake,
+            Commands(self, intake, standing, self._calls),
+            Diagnostics(self, cameras, self._active_queue, standing, config.diagnostics.period_s),
+            tracking,
+        )
+
+    def _load(self) -> GroundingQueue:
         """Begins to load the model."""
-        config, parts, begin = self._settings.config, self._parts, time.monotonic()
-        assert parts is not None
-        self._loading = worker = Worker(
-            lambda: self._build(config),
-            config.command,
-            self._say,
-            parts.locator.finish,
-            self._unprepared,
+        config, begin = self._settings.config, time.monotonic()
+        self._loading = queue = GroundingQueue(
+            lambda: self._build(config), _limits(config), self._say, self._prefetch
         )
         self._progress = self.create_timer(
             PROGRESS_S,
@@ -249,31 +279,39 @@ class GroundingNode(ManagedNode):
             clock=_steady(),
         )
         self._say("loading the model")
-        return worker
+        return queue
 
     def _activate(self) -> None:
-        worker = self._loading or self._load()
+        queue = self._loading or self._load()
         try:
-            worker.loaded.result()
+            queue.loaded.result()
         finally:
             self._loading = None
             self.destroy_timer(self._progress)
-        worker.reconfigure(self._settings.config)  # what was set while the model was loading
-        self._worker = worker
+        config = self._settings.config
+        queue.reconfigure(_limits(config), config)  # what was set while the model was loading
+        self._queue = queue
         assert self._parts is not None
-        self._parts.tracking.start(worker.source)
-        self.cameras.start()
+        try:
+            self._parts.tracking.start(queue.proposer)
+            self.cameras.add_listener(queue)
+            self.cameras.start()
+        except Exception:
+            self._deactivate()
+            raise
         self._say("ready")
 
     def _deactivate(self) -> None:
+        queue, self._queue = self._queue, None
         if self._parts is not None:
             self._parts.cameras.stop()
             self._parts.tracking.stop()
-        worker, self._worker = self._worker, None
-        if worker is not None:
-            if not worker.stop(PATIENCE_S):
+            if queue is not None:
+                self._parts.cameras.remove_listener(queue)
+        if queue is not None:
+            if not queue.stop(PATIENCE_S):
                 self.get_logger().warning("a stage still runs; the memory is freed after it")
-            del worker
+            del queue
             release_memory()
         self._say("inactive")
 
@@ -285,26 +323,23 @@ class GroundingNode(ManagedNode):
             parts.close()
         self._say("unconfigured")
 
-    def _unprepared(self) -> Iterable[Clip]:
-        """The windows whose frames may be encoded while no command waits."""
-        if not self._settings.config.sampling.ahead:
-            return ()
-        try:
-            return self.cameras.clips("").values()
-        except NoImagesError:
-            return ()
+    def _prefetch(self, grounder: Grounder) -> float | None:
+        """The queue's idle work: a piece of what commands for the whole windows need."""
+        parts = self._parts
+        if parts is None or not self._settings.config.sampling.prefetch:
+            return None
+        return 0.0 if any([grounder.prefetch(clip) for clip in parts.cameras.clips()]) else None
 
-    def _observed(self, frame: Frame) -> None:
-        if self._worker is not None:
-            self._worker.observe(frame)
+    def _intake(self) -> Intake | None:
+        return None if self._parts is None else self._parts.intake
 
     def _current(self) -> Config:
         return self._settings.config
 
-    def _active_worker(self) -> Worker:
+    def _active_queue(self) -> GroundingQueue:
         """Raises InactiveError, or why activation failed, when there is none."""
-        if self._worker is not None:
-            return self._worker
+        if self._queue is not None:
+            return self._queue
         if self._loading is not None:
             raise InactiveError(
                 "the node is not active yet: the model is loading; ask again when ~/status says "
@@ -316,13 +351,20 @@ class GroundingNode(ManagedNode):
         )
 
     def _reconfigured(self, config: Config) -> None:
-        self.cameras.reconfigure(config)
-        if self._worker is not None:
-            self._worker.reconfigure(config)
+        if self._parts is not None:
+            self._parts.cameras.reconfigure(config)
+            self._parts.locator.reconfigure(config)
+        if self._queue is not None:
+            self._queue.reconfigure(_limits(config), config)
 
     def _say(self, text: str) -> None:
         self.get_logger().info(text)
         self._states.publish(String(data=text))
+
+
+def _limits(config: Config) -> QueueLimits:
+    command = config.command
+    return QueueLimits(command.policy, command.queue_size, deadline_s=command.deadline_s)
 
 
 def _steady() -> Clock:

@@ -21,6 +21,9 @@ from stvg_ros.io.image_messages import pixel_rows
 from stvg_ros.node.conversions import time_message
 from stvg_ros.types import Frame
 
+# By sensor_msgs/distortion_models, and other names in use.
+_LENSES = {"plumb_bob", "rational_polynomial", "thin_prism", "brown_conrady", "radtan", ""}
+_FISHEYES = {"equidistant", "fisheye", "kannala_brandt", "kannala_brandt4"}
 _DEPTHS = {"16uc1": ("u2", 1000.0), "mono16": ("u2", 1000.0), "32fc1": ("f4", 1.0)}
 
 
@@ -48,19 +51,62 @@ def depth_metres(message: Image, long_side_px: int) -> NDArray[np.float32]:
     return metres
 
 
-def intrinsics_of(info: CameraInfo, width: int, height: int) -> Intrinsics:
-    """The camera matrix K for an image of this size; lens distortion is not corrected.
+def intrinsics_of(
+    info: CameraInfo, width: int, height: int, *, rectified: bool = False
+) -> Intrinsics:
+    """The camera and its lens for an image of this size (REP 104).
+
+    K and D are of the full image; `roi` says which part of it is sent, and the size of the image
+    by how much it is binned.
+
+    Args:
+        info: of the image's moment.
+        width, height: of the image, in pixels.
+        rectified: the image has been undistorted: it belongs to P, and D has no more effect.
 
     Raises:
-        ImageError: the camera is not calibrated.
+        ImageError: the camera is not calibrated, or the lens has an impossible count of
+            coefficients.
     """
     try:
-        eye = Intrinsics(info.k[0], info.k[4], info.k[2], info.k[5])
-        if info.width and info.height:  # the driver may bin the image after calibration
-            eye = eye.scaled(width / info.width, height / info.height)
-        return eye
+        if rectified and info.p[0] and info.p[5]:
+            eye = Intrinsics(info.p[0], info.p[5], info.p[2], info.p[6])
+        else:
+            lens, fisheye = ((), False) if rectified else _lens(info)
+            eye = Intrinsics(info.k[0], info.k[4], info.k[2], info.k[5], lens, fisheye)
+        if not info.width or not info.height:
+            return eye
+        left, top, columns, rows = _sent_part(info, width, height)
+        return eye.cropped(left, top).scaled(width / columns, height / rows)
     except ValueError as error:
         raise ImageError(f"camera_info: {error}") from error
+
+
+def lens_is_known(info: CameraInfo) -> bool:
+    """Whether the distortion of a camera can be corrected, or there is none."""
+    return not any(info.d) or info.distortion_model.lower() in _LENSES | _FISHEYES
+
+
+def _lens(info: CameraInfo) -> tuple[tuple[float, ...], bool]:
+    """The coefficients, and whether they are those of a fisheye; none for an unknown model."""
+    if not any(info.d) or not lens_is_known(info):
+        return (), False
+    fisheye = info.distortion_model.lower() in _FISHEYES
+    lens = tuple(float(value) for value in info.d)
+    count = next((n for n in ((4,) if fisheye else (4, 5, 8, 12, 14)) if n >= len(lens)), 0)
+    return lens + (0.0,) * (count - len(lens)), fisheye
+
+
+def _sent_part(info: CameraInfo, width: int, height: int) -> tuple[int, int, int, int]:
+    """Left, top, width and height of the part of the full image that is sent."""
+    full, roi = (info.width, info.height), info.roi
+    part = (roi.width or info.width, roi.height or info.height)
+    outside = roi.x_offset + part[0] > full[0] or roi.y_offset + part[1] > full[1]
+    # An image of the full size is not cropped, whatever roi says; and a region beyond the full
+    # image means that the camera was calibrated on the cropped one.
+    if outside or (width, height) == full != part:
+        return 0, 0, *full
+    return roi.x_offset, roi.y_offset, *part
 
 
 @functools.cache

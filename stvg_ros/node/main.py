@@ -11,23 +11,31 @@ import threading
 from collections.abc import Sequence
 
 import rclpy
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import ExternalShutdownException
+from rclpy.impl.implementation_singleton import rclpy_implementation as ros
 from rclpy.signals import SignalHandlerOptions
 
-from stvg_ros.errors import ConfigError
+from stvg_ros.errors import StvgError
 from stvg_ros.node.grounding_node import GroundingNode
+from stvg_ros.node.guarded_executor import GuardedExecutor
+from stvg_ros.node.parameter_files import parameter_files, unused
 
 
 def serve(args: Sequence[str] | None = None) -> int:
     """Runs the node until SIGINT or SIGTERM; returns the exit code."""
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     try:
+        files = parameter_files(sys.argv if args is None else args)
+        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
         node = GroundingNode()
-    except ConfigError as error:
+        for text in unused(files, node.get_fully_qualified_name()):
+            node.get_logger().warning(text)
+    except Exception as error:
+        if not isinstance(error, (StvgError, ros.RCLError, ros.UnknownROSArgsError)):
+            raise
         sys.stderr.write(f"grounding_node: {error}\n")
-        rclpy.shutdown()
+        rclpy.try_shutdown()
         return 2
-    executor = SingleThreadedExecutor()
+    executor = GuardedExecutor(node.faults.report)
     executor.add_node(node)
     asked = threading.Event()
 
@@ -42,7 +50,10 @@ def serve(args: Sequence[str] | None = None) -> int:
             executor.spin_once(timeout_sec=0.2)
     except ExternalShutdownException:
         pass
-    node.close()
+    if rclpy.ok():
+        node.drain(lambda timeout_s: executor.spin_once(timeout_sec=timeout_s))
+    else:
+        node.close()
     executor.shutdown(timeout_sec=0.2)
     node.destroy_node()
     rclpy.shutdown()

@@ -5,15 +5,20 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import traceback
+from collections.abc import Iterator
 from typing import Any
 
 from lifecycle_msgs.srv import ChangeState
+from rclpy.action import ActionServer
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.lifecycle import LifecycleNodeMixin, LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
 
+from stvg_ros.errors import bounded
 from stvg_ros.node.async_bridge import wait_for_thread
+from stvg_ros.node.guarded_executor import Faults
 
 
 class ManagedNode(LifecycleNodeMixin, Node):
@@ -30,6 +35,7 @@ class ManagedNode(LifecycleNodeMixin, Node):
     def __init__(self, name: str, **kwargs: Any) -> None:
         """Offers the services of the states; `kwargs` are passed to `rclpy.node.Node`."""
         Node.__init__(self, name, **kwargs)
+        self.faults = Faults(self.get_logger())
         # A group of their own: while a callback waits, others of its exclusive group do not run.
         LifecycleNodeMixin.__init__(self, callback_group=ReentrantCallbackGroup())
         self._stepping = False
@@ -48,6 +54,38 @@ class ManagedNode(LifecycleNodeMixin, Node):
         """
         return None
 
+    @contextlib.contextmanager
+    def all_or_nothing(self) -> Iterator[None]:
+        """Withdraws what was created inside on this node when an error leaves the block."""
+        before = {id(entity) for entity in self._entities()}
+        try:
+            yield
+        except BaseException:
+            for entity in self._entities():
+                if id(entity) not in before:
+                    self._destroy(entity)
+            raise
+
+    def _entities(self) -> list[Any]:
+        actions = [item for item in self.waitables if isinstance(item, ActionServer)]
+        ends = (self.publishers, self.subscriptions, self.services, self.clients, self.timers)
+        return actions + [entity for kind in ends for entity in kind]
+
+    def _destroy(self, entity: Any) -> None:
+        if isinstance(entity, ActionServer):
+            entity.destroy()
+        elif not any(
+            destroy(entity)
+            for destroy in (
+                self.destroy_publisher,
+                self.destroy_subscription,
+                self.destroy_service,
+                self.destroy_client,
+                self.destroy_timer,
+            )
+        ):
+            self.get_logger().warning(f"{entity} could not be withdrawn")
+
     async def change(self, transition: int | str) -> bool:
         """Takes the node to another state.
 
@@ -64,7 +102,8 @@ class ManagedNode(LifecycleNodeMixin, Node):
         if self._stepping or not known:
             expected = "none before that is over" if self._stepping else ", ".join(offered.values())
             self.get_logger().error(
-                f"transition {transition!r} refused: the node is {state}; expected {expected}"
+                f"transition {bounded(str(transition), 256)!r} refused: the node is {state}; "
+                f"expected {expected}"
             )
             return False
         self._stepping = True

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Every setting of `stvg_ros.config` as a ROS parameter of the same name."""
+"""The node's settings of `stvg_ros.config` as ROS parameters of the same names."""
 
 from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
+from rcl_interfaces import msg, srv
 from rcl_interfaces.msg import (
     FloatingPointRange,
     IntegerRange,
@@ -17,9 +19,9 @@ from rcl_interfaces.msg import (
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from stvg_ros.config import Config, settings
-from stvg_ros.errors import ConfigError
-from stvg_ros.setting import Setting
+from stvg_ros.config import Config, node_settings
+from stvg_ros.errors import ConfigError, bounded, said
+from stvg_ros.setting import Setting, nearest
 
 _INT64 = 2**63 - 1
 
@@ -28,22 +30,37 @@ class Parameters:
     """The node's configuration, kept equal to its ROS parameters.
 
     Until `check` any value may be set, for `check` to judge. From then on a set of changes is
-    checked as a whole, then applied under a lock and told to `on_change`; settings that are not
-    dynamic stay as they are until `release`. Any thread may read `config`.
+    checked as a whole, then applied under a lock and passed to `on_change`; settings that are not
+    dynamic stay as they are until `release`. A whole number is taken for a double; no parameter
+    can be unset. Any thread may read `config`.
     """
 
     def __init__(self, node: Node, on_change: Callable[[Config], None]) -> None:
-        """Declares the parameters with the values of the launch file or command line."""
+        """Declares the parameters with the values of the launch file or command line.
+
+        Values that are given for names that the node does not have are named in a warning.
+        """
         self._node = node
         self._lock = threading.Lock()
         self._on_change = on_change
         self._config = Config()
         self._fixed = False
-        self._known = {item.name: item for item in settings()}
+        self._known = {item.name: item for item in node_settings()}
         for name, item in self._known.items():
             # Values are judged by Config, which names the remedy; rclpy's own check does not.
             node.declare_parameter(name, item.default, ParameterDescriptor(dynamic_typing=True))
+        node.add_pre_set_parameters_callback(self._with_doubles)
         node.add_on_set_parameters_callback(self._set)
+        # What was declared as a whole number becomes the double that it stands for.
+        declared = [node.get_parameter(name) for name in self._known]
+        node.set_parameters([p for p in declared if p.type_ is Parameter.Type.INTEGER])
+        self._answer_in_own_words()
+        for name in node._parameter_overrides:  # rclpy offers no other way to read them
+            if not node.has_parameter(name):
+                node.get_logger().warning(
+                    f"parameter {bounded(name, 256)!r} is not one of this node and has no effect"
+                    f"{nearest(name, self._known)}"
+                )
 
     @property
     def config(self) -> Config:
@@ -70,7 +87,74 @@ class Parameters:
         with self._lock:
             self._fixed = False
 
+    def _answer_in_own_words(self) -> None:
+        """Takes the place of rclpy's services, which raise on value types that do not exist."""
+
+        def one_by_one(request: Any, response: Any) -> Any:
+            response.results = [self._attempt([item]) for item in request.parameters]
+            return response
+
+        def together(request: Any, response: Any) -> Any:
+            response.result = self._attempt(request.parameters)
+            return response
+
+        own = {srv.SetParameters: one_by_one, srv.SetParametersAtomically: together}
+        for service in self._node.services:
+            if service.srv_type in own:
+                service.callback = own[service.srv_type]
+
+    def _attempt(self, messages: Sequence[msg.Parameter]) -> SetParametersResult:
+        if not messages:
+            return SetParametersResult(successful=True)
+        try:
+            for item in messages:
+                self._check_message(item)
+            changes = [Parameter.from_parameter_msg(item) for item in messages]
+            return self._node.set_parameters_atomically(changes)
+        except Exception as error:
+            return SetParametersResult(successful=False, reason=said(error))
+
+    def _check_message(self, item: msg.Parameter) -> None:
+        name, kind = bounded(item.name, 256), item.value.type
+        if not self._node.has_parameter(item.name):
+            raise ConfigError(
+                f"{name}: this node has no such parameter{nearest(item.name, self._known)}"
+            )
+        if kind not in {known.value for known in Parameter.Type}:
+            raise ConfigError(
+                f"{name}: expected a value of one of the types of rcl_interfaces/ParameterType, "
+                f"got type {kind}"
+            )
+        if kind == Parameter.Type.NOT_SET.value:
+            raise ConfigError(self._unset(item.name))
+        if self._fixed and item.name in self._known:
+            self._known[item.name].checked(Parameter.from_parameter_msg(item).value)
+
+    def _unset(self, name: str) -> str:
+        known = self._known.get(name)
+        remedy = f"; its default is {known.default!r}" if known is not None else ""
+        return f"{name}: expected a value, a parameter cannot be unset{remedy}"
+
+    def _with_doubles(self, parameters: Iterable[Parameter]) -> list[Parameter]:
+        """The same changes, with doubles in place of whole numbers where a double is meant."""
+
+        def meant(item: Parameter) -> Parameter:
+            known = self._known.get(item.name)
+            if (
+                known is not None
+                and isinstance(known.default, float)
+                and item.type_ is Parameter.Type.INTEGER
+            ):
+                return Parameter(item.name, value=float(item.value))
+            return item
+
+        return [meant(item) for item in parameters]
+
     def _set(self, parameters: Iterable[Parameter]) -> SetParametersResult:
+        parameters = list(parameters)
+        for item in parameters:
+            if item.type_ is Parameter.Type.NOT_SET and self._node.has_parameter(item.name):
+                return SetParametersResult(successful=False, reason=self._unset(item.name))
         changes = {p.name: p.value for p in parameters if p.name in self._known}
         with self._lock:
             if not changes or not self._fixed:
@@ -106,7 +190,7 @@ def descriptor(item: Setting) -> ParameterDescriptor:
         description=item.description + unit,
         additional_constraints=" ".join(limits),
     )
-    low, high = item.minimum, item.maximum
+    low, high = item.lowest, item.maximum
     if isinstance(item.default, float) and (low is not None or high is not None):
         result.floating_point_range = [
             FloatingPointRange(

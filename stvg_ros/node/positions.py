@@ -4,19 +4,26 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from geometry_msgs.msg import PoseStamped
+from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.time import Time
 from std_msgs.msg import Header
 
+from stvg_ros.config import Config
 from stvg_ros.depth import RigidTransform, position_m
 from stvg_ros.node.conversions import point_message, time_message
 from stvg_ros.node.settings import DepthConfig
-from stvg_ros.types import Clip, Grounding, Tube, TubeBox
+from stvg_ros.types import Clip, Frame, Grounding, Tube, TubeBox
+from stvg_ros.window import TIME_JUMP_NS
+
+ANSWER_S = 120.0  # without a deadline, the longest that an answer is expected to take
+MIN_HISTORY_S = 60.0
 
 # From a frame to the target's at a stamp in nanoseconds, or None when that is not known.
 Lookup = Callable[[str, int], RigidTransform | None]
@@ -33,19 +40,23 @@ def located(grounding: Grounding, clip: Clip, target_frame: str, lookup: Lookup)
 
     def placed(box: TubeBox) -> TubeBox:
         frame = frames.get(box.stamp_ns)
-        if frame is None or frame.depth is None:
-            return box
-        here = position_m(box.box_xyxy_px, frame.depth, clip.size_px)
-        there = lookup(frame.frame_id, box.stamp_ns) if here and target_frame else None
-        return replace(
-            box, position_m=here, target_position_m=there(here) if here and there else None
-        )
+        return box if frame is None else _placed(box, frame, clip.size_px, target_frame, lookup)
 
     tubes = tuple(
         replace(tube, boxes=tuple(map(placed, tube.boxes)), target_frame=target_frame)
         for tube in grounding.tubes
     )
     return replace(grounding, tubes=tubes)
+
+
+def _placed(
+    box: TubeBox, frame: Frame, size_px: tuple[int, int], target_frame: str, lookup: Lookup
+) -> TubeBox:
+    if frame.depth is None:
+        return box
+    here = position_m(box.box_xyxy_px, frame.depth, size_px)
+    there = lookup(frame.frame_id, box.stamp_ns) if here and target_frame else None
+    return replace(box, position_m=here, target_position_m=there(here) if here and there else None)
 
 
 def target_pose(tube: Tube) -> PoseStamped | None:
@@ -65,19 +76,36 @@ def target_pose(tube: Tube) -> PoseStamped | None:
     return None
 
 
+def transform_history_s(config: Config) -> float:
+    """How far back transforms are needed: for the window, and as long as its answer may take."""
+    deadline_s = config.command.deadline_s
+    answer_s = ANSWER_S if deadline_s is None else deadline_s
+    # The window's length may be changed while the buffer is there.
+    return max(config.window.duration_s + answer_s, MIN_HISTORY_S)
+
+
 class Locator:
     """Finishes answers with positions; looks transforms up in tf2, where tf2 is installed.
 
     A missing transform is logged, and leaves the position in the camera's frame.
 
-    Thread contract: any thread may call `finish`.
+    Thread contract: any thread may call `finish` and `located_box`, the executor's `stored`.
     """
 
-    def __init__(self, node: Node, config: DepthConfig) -> None:
+    def __init__(self, node: Node, config: DepthConfig, history_s: float = 10.0) -> None:
+        """Listens to transforms from now on.
+
+        Args:
+            node: subscribes and logs.
+            config: whether, and in which frame.
+            history_s: how old the images may be that transforms are asked for.
+        """
         self._log = node.get_logger()
         self._frame = config.target_frame
+        self._newest_ns: dict[str, int] = {}
         self._buffer: Any = None
         self._listener: Any = None
+        self._open: Callable[[], None] = lambda: None
         self._missing: type[Exception] = Exception
         if not config.enabled or not self._frame:
             return
@@ -89,12 +117,41 @@ class Locator:
             )
             return
         self._missing = TransformException
-        self._buffer = Buffer()
-        self._listener = TransformListener(self._buffer, node)
+        self._history_s = history_s
+        self._open = functools.partial(self._listen, Buffer, TransformListener, node)
+        self._open()
 
     def finish(self, grounding: Grounding, clip: Clip) -> Grounding:
         """The answer with a position for each box whose frame has depth."""
         return located(grounding, clip, self._frame, self._lookup)
+
+    def _listen(self, buffer: Any, listener: Any, node: Node) -> None:
+        self.close()
+        self._buffer = buffer(Duration(seconds=self._history_s))
+        self._listener = listener(self._buffer, node)
+
+    def reconfigure(self, config: Config) -> None:
+        """Keeps transforms for a longer window; those of the time before are asked for again."""
+        history_s = transform_history_s(config)
+        if self._buffer is not None and history_s > self._history_s:
+            self._history_s = history_s
+            self._open()
+
+    def located_box(self, box: TubeBox, frame: Frame) -> TubeBox:
+        """One box of a frame with its position, where the frame has depth."""
+        size_px = (frame.source_width_px, frame.source_height_px)
+        return _placed(box, frame, size_px, self._frame, self._lookup)
+
+    def stored(self, camera: str, frame: Frame) -> None:
+        """Receives each image; after a jump back of the stamps, older transforms are dropped.
+
+        tf2 ignores what is older than its newest transforms: after a loop of a recording, all.
+        """
+        newest_ns = self._newest_ns.get(camera, frame.stamp_ns)
+        self._newest_ns[camera] = frame.stamp_ns
+        if self._buffer is not None and frame.stamp_ns < newest_ns - TIME_JUMP_NS:
+            self._buffer.clear()  # static transforms stay
+            self._log.warning("the image stamps jumped back: transforms cleared")
 
     def close(self) -> None:
         """Listens no more."""

@@ -20,6 +20,9 @@ LATCHED = QoSProfile(
 )
 # Bursts of commands are answered one by one, so none may be lost on the way.
 COMMANDS = QoSProfile(depth=1000, reliability=ReliabilityPolicy.RELIABLE)
+# The same for service calls and goals: the default of 10 loses what comes at once beyond it. A
+# client keeps its own answers, with a depth of its own.
+REQUESTS = QoSProfile(depth=1000, reliability=ReliabilityPolicy.RELIABLE)
 # By the value of the setting image.qos.
 CAMERA = {
     "sensor_data": qos_profile_sensor_data,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from stvg_ros.errors import ConfigError
 from stvg_ros.setting import Group, setting
+from stvg_ros.types import MAX_NAME_CHARACTERS
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,11 @@ class NodeConfig(Group):
             raise ConfigError(
                 f"cameras: expected names of letters, digits and _, separated by commas, "
                 f"got {self.cameras!r}"
+            )
+        if any(len(name) > MAX_NAME_CHARACTERS for name in names):
+            raise ConfigError(
+                f"cameras: expected names of at most {MAX_NAME_CHARACTERS} characters, "
+                f"got one of {max(map(len, names))}"
             )
         if len(set(names)) < len(names):
             raise ConfigError(f"cameras: expected each name once, got {self.cameras!r}")

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,10 +12,12 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
 from stvg_ros.errors import CanceledError, CommandError, ErrorCode, StvgError
-from stvg_ros.runtime.grounding_worker import Answer, GroundingJob, Worker, failed
-from stvg_ros.types import Clip, Grounding, Query, Status, Tube
+from stvg_ros.node.intake import Intake
+from stvg_ros.runtime.camera_search import failed
+from stvg_ros.runtime.grounding_job import GroundingJob
+from stvg_ros.types import Grounding, Query, Status, Tube
 
-MAX_RATE_HZ = 100.0
+MIN_RATE_HZ, MAX_RATE_HZ = 1e-4, 100.0  # below, a timer is no use, and in the end cannot be made
 MAX_QUERIES = 100
 # A standing query that makes way for a command tries again; its place is no news.
 _MADE_WAY = {ErrorCode.CANCELED, ErrorCode.REPLACED, ErrorCode.QUEUE_FULL}
@@ -40,6 +42,7 @@ class _Standing:
     query: Query
     timer: Any
     seen_ns: Mapping[str, int]
+    asking: bool = False
     job: GroundingJob | None = None
     last: Tube | None = None
 
@@ -47,30 +50,20 @@ class _Standing:
 class StandingQueries:
     """The standing queries of the node, by id.
 
-    Each one takes the worker only when nothing else wants it, and only when there are new images.
+    Each one is grounded only when nothing else is, and only when there are new images.
 
-    Thread contract: the executor's thread; answers come from the worker's.
+    Thread contract: the executor's thread; answers come from the queue's answering thread.
     """
 
-    def __init__(
-        self,
-        node: Node,
-        clips: Callable[[str], Mapping[str, Clip]],
-        worker: Callable[[], Worker],
-        publish: Answer,
-    ) -> None:
+    def __init__(self, node: Node, intake: Intake) -> None:
         """Prepares.
 
         Args:
             node: has the timers.
-            clips: gives the windows of the named camera, or of all; may raise StvgError.
-            worker: gives the worker; may raise StvgError.
-            publish: is given the answers that are news.
+            intake: takes the queries, and publishes the answers that are news.
         """
         self._node = node
-        self._clips = clips
-        self._worker = worker
-        self._publish = publish
+        self._intake = intake
         self._all: dict[str, _Standing] = {}
 
     def __len__(self) -> int:
@@ -82,9 +75,9 @@ class StandingQueries:
         Raises:
             CommandError: an impossible rate, or too many queries.
         """
-        if not 0 < rate_hz <= MAX_RATE_HZ:
+        if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
             raise CommandError(
-                f"standing_rate_hz: expected above 0 to {MAX_RATE_HZ:g} Hz, got {rate_hz:g}"
+                f"standing_rate_hz: expected {MIN_RATE_HZ:g} to {MAX_RATE_HZ:g} Hz, got {rate_hz:g}"
             )
         if query.start_ns is not None or query.end_ns is not None:
             raise CommandError(
@@ -117,7 +110,9 @@ class StandingQueries:
             raise CommandError(
                 f"stop: expected the id of a standing query ({known}), got {query_id!r}"
             )
-        self._publish(failed(standing.query, CanceledError("the standing query was stopped")))
+        self._intake.publish(
+            failed(standing.query, CanceledError("the standing query was stopped"))
+        )
 
     def close(self) -> None:
         """Ends all of them."""
@@ -134,26 +129,26 @@ class StandingQueries:
 
     def _ground_now(self, query_id: str) -> None:
         standing = self._all.get(query_id)
-        if standing is None or standing.job is not None:
+        if standing is None or standing.asking:
             return
         try:
-            worker = self._worker()
-            clips = self._clips(standing.query.camera)
+            views = self._intake.views(standing.query.camera)
+            newest_ns = {camera: clip.frames[-1].stamp_ns for camera, clip in views.clips.items()}
+            if newest_ns == standing.seen_ns:
+                return
+            asked = dict(newest_ns)
+
+            def answer(grounding: Grounding) -> None:
+                standing.asking, standing.seen_ns = False, asked
+                self._judge(standing, grounding)
+
+            standing.asking = True  # before the answer may come
+            standing.job = self._intake.offer(standing.query, views, answer)
+            if standing.job is None:
+                standing.asking = False
         except StvgError as error:
+            standing.asking = False
             self._judge(standing, failed(standing.query, error))
-            return
-        newest_ns = {camera: clip.frames[-1].stamp_ns for camera, clip in clips.items()}
-        if newest_ns == standing.seen_ns:
-            return
-
-        def answer(grounding: Grounding) -> None:
-            standing.job = None
-            self._judge(standing, grounding)
-
-        standing.job = GroundingJob(standing.query, clips, answer)
-        standing.seen_ns = newest_ns
-        if not worker.offer(standing.job):
-            standing.job, standing.seen_ns = None, {}
 
     def _judge(self, standing: _Standing, grounding: Grounding) -> None:
         tube = grounding.best
@@ -165,4 +160,4 @@ class StandingQueries:
         news = is_news(standing.last, tube)
         standing.last = tube  # also when it is no news: the event goes on, its end moves
         if news:
-            self._publish(grounding)
+            self._intake.publish(grounding)

@@ -3,11 +3,12 @@
 """Messages of several topics, joined by their stamps: for machines without message_filters.
 
 The two classes have the names, arguments and behaviour of those that the node uses of
-message_filters; the tests run on whichever is there.
+message_filters, its lock included; the tests run on whichever is there.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -36,23 +37,29 @@ class ApproximateTimeSynchronizer(SimpleFilter):
 
     A set is complete as soon as its last message comes, with the nearest of each other filter;
     each message is used once. Each filter keeps its `queue_size` messages of latest stamps.
+
+    As in message_filters, the lock is held while the callbacks run and stays held when one raises:
+    a callback that raises, or that offers a message to one of the filters, blocks the next one.
     """
 
     def __init__(self, filters: Sequence[Any], queue_size: int, slop: float) -> None:
         super().__init__()
         self._queue_size = queue_size
         self._slop_ns = round(slop * 1e9)
+        self.lock = threading.Lock()
         self._queues: list[dict[int, Any]] = [{} for _ in filters]
         for index, source in enumerate(filters):
             source.registerCallback(self._add, index)
 
     def _add(self, message: Any, index: int) -> None:
         ns = stamp_ns(message.header.stamp)
+        self.lock.acquire()
         own = self._queues[index]
         own[ns] = message
         while len(own) > self._queue_size:
             del own[min(own)]
         if ns not in own or not all(self._queues):
+            self.lock.release()
             return
         chosen = [
             ns if queue is own else min(queue, key=lambda other: abs(other - ns))
@@ -61,3 +68,4 @@ class ApproximateTimeSynchronizer(SimpleFilter):
         if max(chosen) - min(chosen) < self._slop_ns:
             taken = [queue.pop(at) for queue, at in zip(self._queues, chosen, strict=True)]
             self.signalMessage(*taken)
+        self.lock.release()

@@ -8,18 +8,20 @@ from collections.abc import Callable
 from typing import Any
 
 from rclpy.node import Node
-from std_msgs.msg import Header
 
 from stvg_ros.config import Config
+from stvg_ros.method.interfaces import Proposer
 from stvg_ros.node.cameras import Cameras, topic
+from stvg_ros.node.depth_gate import DepthGate
 from stvg_ros.node.detections import DetectionFeed
 from stvg_ros.node.follow import Follow
+from stvg_ros.node.positions import Locator
 from stvg_ros.runtime.frame_worker import FrameWorker
-from stvg_ros.types import Frame, Grounding, Query
+from stvg_ros.types import Frame, Grounding
 
 
 class Tracking:
-    """The source of candidate tubes at work while images come.
+    """The source of candidate tubes at work while images come; a `FrameListener`.
 
     Thread contract: `answered` from any thread, the others from the executor's; the source and
     the follower work in a thread of their own.
@@ -30,7 +32,7 @@ class Tracking:
         node: Node,
         cameras: Cameras,
         config: Callable[[], Config],
-        ask: Callable[[Query], None],
+        locator: Locator,
     ) -> None:
         """Offers the interfaces; `start` begins.
 
@@ -38,43 +40,56 @@ class Tracking:
             node: subscribes, publishes and logs.
             cameras: whose frames are observed.
             config: gives the configuration in force.
-            ask: grounds a query again.
+            locator: gives boxes their positions.
 
         Raises:
             ConfigError: a message type that is not installed.
         """
         self._node = node
+        self._config = config
         self._source: Any = None
         self._observing: FrameWorker | None = None
-        self._follow = Follow(node, lambda name: cameras[name].window, config, ask)
-        self._feeds: dict[str, DetectionFeed] = {}
-        settings = config().proposals
-        if settings.source == "external":
-            for camera in cameras:
-                self._feeds[camera.name] = DetectionFeed(
-                    node,
-                    topic(camera.name, "detections"),
-                    settings,
+        self._locator = locator
+        self._follow = Follow(node, lambda name: cameras[name].window, config, locator.located_box)
+        self._feeds: list[DetectionFeed] = []
+        self._gates: dict[str, DepthGate] = {}
+        for camera in cameras:
+            if camera.depth is not None:
+                gate = DepthGate(
                     camera.window,
-                    lambda: self._source,
-                    lambda frame, name=camera.name: self._offer(name, frame),  # type: ignore[misc]
+                    lambda frame, name=camera.name: self._observe(name, frame),  # type: ignore[misc]
                 )
-        cameras.listen(self)
+                self._gates[camera.name], camera.depth.on_attached = gate, gate.attached
+        settings = config().proposals
+        for camera in cameras if settings.source == "external" else ():
+            camera.detections = feed = DetectionFeed(
+                node,
+                topic(camera.name, "detections"),
+                settings,
+                camera.window,
+                lambda: self._source,
+                lambda frame, name=camera.name: self.frame_stored(name, frame),  # type: ignore[misc]
+            )
+            camera.listeners.add(feed)
+            self._feeds.append(feed)
+        cameras.add_listener(self)
 
-    def start(self, source: Any) -> None:
+    def start(self, source: Proposer | None) -> None:
         """Begins with a source of tubes, or None for a grounder that has none here."""
         self._source = source
         self._follow.start(source)
         handlers = [self._follow.frame_stored]
-        if hasattr(source, "observe"):
+        if source is not None:
             handlers.insert(0, lambda camera, frame: source.observe(frame))
-        self._observing = FrameWorker(handlers, self._report)
-        for feed in self._feeds.values():
+        # What waits is in the window too, but for what has left it: a quarter of its memory.
+        max_bytes = self._config().window.max_bytes // 4
+        self._observing = FrameWorker(handlers, self._report, max_bytes)
+        for feed in self._feeds:
             feed.start()
 
     def stop(self) -> None:
         """Ends; the source may go."""
-        for feed in self._feeds.values():
+        for feed in self._feeds:
             feed.stop()
         if self._observing is not None:
             self._observing.stop()
@@ -88,24 +103,28 @@ class Tracking:
         self._follow.close()
 
     def answered(self, grounding: Grounding) -> None:
-        """Tells of an answer, whose tube may be followed."""
+        """Receives an answer, whose tube may be followed."""
         self._follow.answered(grounding)
 
-    def stored(self, camera: str, header: Header, frame: Frame) -> None:
-        """Tells of an image that is now in a camera's window."""
-        if camera in self._feeds:
-            self._feeds[camera].image_stored(header, frame)
-        self._offer(camera, frame)
+    def frame_stored(self, camera: str, frame: Frame) -> None:
+        """See `FrameListener`."""
+        self._locator.stored(camera, frame)
+        if camera in self._gates:
+            self._gates[camera].stored(frame)
+        else:
+            self._observe(camera, frame)
 
-    def restarted(self, camera: str) -> None:
-        """Tells that a camera's window was cleared, since its stamps jumped back."""
-        if camera in self._feeds:
-            self._feeds[camera].restart()
-        self._follow.restarted(camera)
-
-    def _offer(self, camera: str, frame: Frame) -> None:
+    def _observe(self, camera: str, frame: Frame) -> None:
         if self._observing is not None:
-            self._observing.offer(camera, frame)
+            self._observing.frame_stored(camera, frame)
+
+    def window_restarted(self, camera: str) -> None:
+        """See `FrameListener`."""
+        if camera in self._gates:
+            self._gates[camera].restart()
+        if self._observing is not None:
+            self._observing.window_restarted(camera)
+        self._follow.window_restarted(camera)
 
     def _report(self, error: Exception) -> None:
         self._node.get_logger().error(

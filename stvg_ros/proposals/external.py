@@ -8,7 +8,6 @@ The boxes come from outside, so nothing is taken for granted: what is no box is 
 from __future__ import annotations
 
 import threading
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,17 +16,21 @@ from numpy.typing import NDArray
 
 from stvg_ros.boxes import iou_matrix
 from stvg_ros.errors import ProposalError
+from stvg_ros.method.base import BaseProposer
 from stvg_ros.method.interfaces import TargetObservation
 from stvg_ros.proposals.interpolation import InterpolatedBoxes, filled, tubes_of
 from stvg_ros.proposals.people.byte_track import HIGH_SCORE, Track, linked, tracked
 from stvg_ros.proposals.people.hog_detector import Detections, colour_of
 from stvg_ros.proposals.settings import ProposalConfig
+from stvg_ros.proposals.track_ids import NO_ID, judged
 from stvg_ros.proposals.weak_image_map import WeakImageMap
 from stvg_ros.types import CandidateTube, Clip, ExternalDetections, Frame, SplitQuery
 
 _LOST_S = 1.5  # a track may be unseen for so long
 _LINK_S = 3.0
 _SAME_PLACE = 0.2  # IoU from one detection to the next, for following without track ids
+
+NOT_ASKED = "nothing was asked yet"
 
 
 @dataclass
@@ -40,6 +43,7 @@ class MatchCounts:
         boxes: in the matched ones.
         dropped: boxes that are outside the image or no boxes.
         newest_ns: stamp of the newest message.
+        ids: what was decided about the ids at the last command.
     """
 
     messages: int = 0
@@ -47,9 +51,10 @@ class MatchCounts:
     boxes: int = 0
     dropped: int = 0
     newest_ns: int = 0
+    ids: str = NOT_ASKED
 
 
-class ExternalProposer:
+class ExternalProposer(BaseProposer):
     """Links the detections that were put to frames into tubes.
 
     Detections live as long as their frame does, so memory is bounded by the window.
@@ -57,11 +62,14 @@ class ExternalProposer:
     Thread contract: any thread may call any method.
     """
 
+    can_follow = True
+
     def __init__(self, config: ProposalConfig) -> None:
         self._config = config
         self._lock = threading.Lock()
         self._detected: WeakImageMap[ExternalDetections] = WeakImageMap()
         self._counts = MatchCounts()
+        self._no_tracks: frozenset[str] = NO_ID
 
     @property
     def name(self) -> str:
@@ -84,23 +92,36 @@ class ExternalProposer:
             self._counts.newest_ns = stamp_ns
 
     def put(self, frame: Frame, detected: ExternalDetections) -> None:
-        """Gives a frame its detections."""
-        usable = detected.usable((frame.source_width_px, frame.source_height_px))
+        """Gives a frame its detections.
+
+        Raises:
+            ProposalError: the boxes are shares of the image instead of pixels.
+        """
+        size_px = (frame.source_width_px, frame.source_height_px)
+        if _normalised(detected.boxes_xyxy_px, size_px):
+            with self._lock:
+                self._counts.dropped += len(detected.track_ids)
+            raise ProposalError(
+                f"all boxes lie within 0 to 1, on an image of {size_px[0]} x {size_px[1]} px: they "
+                "look normalised; expected pixels, so multiply them by the image's size"
+            )
+        usable = detected.usable(size_px)
         with self._lock:
             self._counts.matched += 1
             self._counts.boxes += len(usable.track_ids)
             self._counts.dropped += len(detected.track_ids) - len(usable.track_ids)
         self._detected.put(frame.image, usable)
 
-    def observe(self, frame: Frame) -> None:
-        """Nothing to do: the detector works elsewhere."""
-
     def of(self, frame: Frame) -> ExternalDetections | None:
         """The detections of a frame, or None when none have come."""
         return self._detected.get(frame.image)
 
+    def is_track(self, name: str) -> bool:
+        """Whether an id is one of a track, as far as the last command could tell."""
+        return name not in self._no_tracks
+
     def follower(self, frame: Frame, box_xyxy_px: NDArray[np.float32]) -> ExternalFollower:
-        """Follows what is at a box `(4,)` of a frame; see `StreamingProposer`."""
+        """Follows what is at a box `(4,)` of a frame; see `Proposer`."""
         return ExternalFollower(self, frame, box_xyxy_px)
 
     def propose(self, clip: Clip, query: SplitQuery) -> tuple[CandidateTube, ...]:
@@ -114,7 +135,11 @@ class ExternalProposer:
             raise ProposalError(self._why_none(clip))
         rate_hz = len(clip) / max((clip.stamps_ns[-1] - clip.stamps_ns[0]) / 1e9, 1e-3)
         max_gap = max(1, round(_LOST_S * rate_hz))
-        tracks = [*_by_id(seen), *_by_place(clip, seen)]
+        ids = judged(seen, clip.stamps_ns, clip.size_px)
+        self._no_tracks = frozenset(ids.refused) | NO_ID
+        self._counts.ids = ids.summary
+        named = [(track.boxes, float(np.mean(track.scores))) for track in ids.segments]
+        tracks = [*named, *_by_place(clip, seen, self._no_tracks)]
         least = min(self._config.min_frames, len(clip))
         objects = []
         for boxes, score in tracks:
@@ -143,22 +168,20 @@ class ExternalProposer:
 Boxed = tuple[dict[int, NDArray[np.float32]], float]  # boxes by frame, and the mean score
 
 
-def _by_id(seen: dict[int, ExternalDetections]) -> list[Boxed]:
-    """The detections that have track ids."""
-    boxes: dict[str, dict[int, NDArray[np.float32]]] = defaultdict(dict)
-    scores: dict[str, list[float]] = defaultdict(list)
-    for frame, detected in seen.items():
-        for index, name in enumerate(detected.track_ids):
-            if name:
-                boxes[name][frame] = detected.boxes_xyxy_px[index]
-                scores[name].append(float(detected.scores[index]))
-    return [(found, float(np.mean(scores[name]))) for name, found in boxes.items()]
+def _normalised(boxes: NDArray[np.float32], size_px: tuple[int, int]) -> bool:
+    """Whether all boxes have sides, and none reaches beyond the first pixel."""
+    if not len(boxes) or max(size_px) < 16:
+        return False
+    sides = boxes[:, 2:] > boxes[:, :2]
+    return bool(sides.all() and boxes.min() >= -0.5 and boxes.max() <= 1.5)
 
 
-def _by_place(clip: Clip, seen: dict[int, ExternalDetections]) -> list[Boxed]:
-    """The others, linked by place and colour; the detector's frames are the tracker's steps."""
+def _by_place(
+    clip: Clip, seen: dict[int, ExternalDetections], no_tracks: frozenset[str]
+) -> list[Boxed]:
+    """Boxes without a track id, linked; the detector's frames are the tracker's steps."""
     frames = sorted(seen)
-    steps = [_unnamed(clip.frames[frame], seen[frame]) for frame in frames]
+    steps = [_unnamed(clip.frames[frame], seen[frame], no_tracks) for frame in frames]
     if not any(len(step.scores) for step in steps):
         return []
     span_s = (clip.stamps_ns[frames[-1]] - clip.stamps_ns[frames[0]]) / 1e9
@@ -171,8 +194,8 @@ def _by_place(clip: Clip, seen: dict[int, ExternalDetections]) -> list[Boxed]:
     ]
 
 
-def _unnamed(frame: Frame, detected: ExternalDetections) -> Detections:
-    rows = [index for index, name in enumerate(detected.track_ids) if not name]
+def _unnamed(frame: Frame, detected: ExternalDetections, no_tracks: frozenset[str]) -> Detections:
+    rows = [index for index, name in enumerate(detected.track_ids) if name in no_tracks]
     boxes = detected.boxes_xyxy_px[rows]
     height, width = frame.image.shape[:2]
     factor = np.array([width / frame.source_width_px, height / frame.source_height_px] * 2)
@@ -204,7 +227,7 @@ class ExternalFollower:
         detected = self._source.of(frame)
         if detected is None:
             return None
-        if self._name in detected.track_ids and self._name:
+        if detected.track_ids.count(self._name) == 1 and self._source.is_track(self._name):
             index = detected.track_ids.index(self._name)
         elif len(detected.track_ids):
             overlaps = iou_matrix(self._box[None], detected.boxes_xyxy_px)[0]

@@ -11,37 +11,71 @@ from collections.abc import Callable, Sequence
 from stvg_ros.types import Frame
 
 Handler = Callable[[str, Frame], None]
-_MOST_WAITING = 200  # frames; what is left out here is done when a command needs it
+MAX_AGE_S = 0.5
+MAX_BYTES = 16 * 1024 * 1024
 
 
 class FrameWorker:
-    """Hands each stored frame, with its camera's name, to the handlers, in order of arrival.
+    """Hands stored frames, with their camera's name, to the handlers, in order of arrival.
+
+    Newest frame wins: when the handlers are slower than the cameras, the oldest frames that wait
+    are dropped, so that what waits is bounded in bytes and in age. What is dropped here is done
+    when a command needs it. The newest frame of a camera is never dropped for its age.
 
     A handler that fails does not end the thread: its error is reported, and the next frame comes.
 
-    Thread contract: any thread may call `offer` and `stop`; the handlers run in the own thread.
+    Thread contract: any thread may call the public methods; the handlers run in the own thread.
     """
 
-    def __init__(self, handlers: Sequence[Handler], report: Callable[[Exception], None]) -> None:
+    def __init__(
+        self,
+        handlers: Sequence[Handler],
+        report: Callable[[Exception], None],
+        max_bytes: int = MAX_BYTES,
+        max_age_s: float = MAX_AGE_S,
+    ) -> None:
         """Starts the thread.
 
         Args:
             handlers: are called for each frame, one after the other.
-            report: told what a handler raised.
+            report: receives what a handler raised.
+            max_bytes: memory of the frames that wait.
+            max_age_s: how much older than its camera's newest frame one may be, by the stamps.
         """
         self._handlers = handlers
         self._report = report
-        self._waiting: deque[tuple[str, Frame]] = deque(maxlen=_MOST_WAITING)
+        self._max_bytes = max_bytes
+        self._max_age_ns = int(max_age_s * 1e9)
+        self._waiting: deque[tuple[str, Frame]] = deque()
+        self._bytes = 0
         self._changed = threading.Condition()
         self._stopping = False
+        self.dropped = 0
         self._thread = threading.Thread(target=self._run, name="observing", daemon=True)
         self._thread.start()
 
-    def offer(self, camera: str, frame: Frame) -> None:
-        """Queues a frame; the oldest one makes way when too many wait."""
+    @property
+    def fill(self) -> tuple[int, int]:
+        """Frames that wait, and their bytes."""
+        with self._changed:
+            return len(self._waiting), self._bytes
+
+    def frame_stored(self, camera: str, frame: Frame) -> None:
+        """Queues a frame; older ones make way for it. See `FrameListener`."""
         with self._changed:
             self._waiting.append((camera, frame))
+            self._bytes += frame.nbytes
+            oldest_ns = frame.stamp_ns - self._max_age_ns
+            self._keep(lambda other, waits: other != camera or oldest_ns <= waits.stamp_ns)
+            while self._bytes > self._max_bytes and len(self._waiting) > 1:
+                self._bytes -= self._waiting.popleft()[1].nbytes
+                self.dropped += 1
             self._changed.notify()
+
+    def window_restarted(self, camera: str) -> None:
+        """Drops what waits of the camera's old time line. See `FrameListener`."""
+        with self._changed:
+            self._keep(lambda other, waits: other != camera)
 
     def stop(self, timeout_s: float = 2.0) -> None:
         """Drops what waits and ends the thread after the frame it works on."""
@@ -51,6 +85,12 @@ class FrameWorker:
             self._changed.notify()
         self._thread.join(timeout_s)
 
+    def _keep(self, wanted: Callable[[str, Frame], bool]) -> None:
+        kept = deque(item for item in self._waiting if wanted(*item))
+        self.dropped += len(self._waiting) - len(kept)
+        self._waiting = kept
+        self._bytes = sum(frame.nbytes for _, frame in kept)
+
     def _run(self) -> None:
         while True:
             with self._changed:
@@ -59,6 +99,7 @@ class FrameWorker:
                 if self._stopping:
                     return
                 camera, frame = self._waiting.popleft()
+                self._bytes -= frame.nbytes
             for handler in self._handlers:
                 try:
                     handler(camera, frame)

@@ -33,10 +33,11 @@ class CommandConfig(Group):
         "follows",
         dynamic=True,
     )
-    deadline_s: float = setting(
-        0.0,
+    deadline_s: float | None = setting(
+        None,
         "default deadline of a command; 0 is none",
         unit="s",
+        sentinel=0.0,
         minimum=0.0,
         maximum=3600.0,
         dynamic=True,

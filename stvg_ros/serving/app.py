@@ -6,20 +6,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import TypeVar
+import uuid
+from collections.abc import AsyncIterator
+from functools import partial
 
-from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 
 from stvg_ros.config import Config
 from stvg_ros.errors import QueueFullError, StvgError
+from stvg_ros.runtime.grounding_job import GroundingJob
 from stvg_ros.serving import replica_metrics, tar_request
 from stvg_ros.serving.authentication import Authenticator, RateLimiter, RefusedError, read_tokens
-from stvg_ros.serving.image_codec import decoded, decoded_size
-from stvg_ros.serving.runner import Build, ReplicaCommand, Runner
+from stvg_ros.serving.memory_budget import MemoryBudget, Reservation
+from stvg_ros.serving.replica_commands import Build, ReplicaCommand, ReplicaCommands
+from stvg_ros.serving.request_reader import RequestReader, upright
 from stvg_ros.serving.schema import (
     MEDIA_TYPE,
     SESSION_HEADER,
@@ -29,24 +32,28 @@ from stvg_ros.serving.schema import (
     FrameBatch,
     MissingFramesError,
     Request,
-    SentFrame,
     SessionState,
 )
-from stvg_ros.serving.sessions import Key, Sessions
-from stvg_ros.serving.wire_format import SchemaError, packed, unpacked
-from stvg_ros.types import Clip, Frame
+from stvg_ros.serving.sessions import Key, Sessions, client_of
+from stvg_ros.serving.wire_format import (
+    SchemaError,
+    decoded_record,
+    encoded_item,
+    encoded_record,
+)
+from stvg_ros.types import Clip
 
 ALIVE_S = 1.0  # a command's stream is never silent for longer
 _SESSION_CHARACTERS = 128
 
-_Body = TypeVar("_Body", FrameBatch, Request)
+_LOG = logging.getLogger(__name__)
 
 
 class App:
     """Sessions, queue and counts of one replica, behind `handle`.
 
-    Thread contract: the event loop's thread calls `handle`; pictures are decoded by its helpers,
-    and commands grounded, and frames encoded ahead, by the runner's thread.
+    Thread contract: the event loop's thread calls `handle`; the reader's threads parse and decode
+    requests, and the queue's thread grounds commands and prefetches frames.
     """
 
     def __init__(self, config: Config, build: Build, token_file: str, replica: str) -> None:
@@ -56,11 +63,13 @@ class App:
             StvgError: the token file or the model cannot be used.
         """
         self._limits = config.serving
-        self._door = Authenticator(read_tokens(token_file) if token_file else None)
-        self._rates = RateLimiter(self._limits.client_rate_hz)
+        self._authenticator = Authenticator(read_tokens(token_file) if token_file else None)
+        self._rate_limiter = RateLimiter(self._limits.client_rate_hz)
+        self._memory = MemoryBudget(self._limits)
+        self._reader = RequestReader(self._limits)
         self._sessions = Sessions(self._limits)
         self._metrics = replica_metrics.Metrics(replica)
-        self._runner = Runner(config, build, self._sessions.seen)
+        self._commands = ReplicaCommands(config, build, self._sessions.frames)
 
     async def handle(self, http: HttpRequest) -> Response:
         """Answers a request, whatever it is."""
@@ -79,6 +88,9 @@ class App:
             response = await answer(http)
         except StvgError as error:
             response = _refusal(error, http)
+        except Exception as error:
+            _LOG.exception("%s %s failed", http.method, path[:80])
+            response = _refusal(StvgError(f"unexpected {type(error).__name__}"), http, 500)
         self._metrics.request(path if answer else "other", str(response.status_code))
         return response
 
@@ -89,48 +101,91 @@ class App:
             RuntimeError: the replica can answer no more commands.
         """
         self._sessions.expire()
-        if not self._runner.alive:
+        if not self._commands.alive:
             raise RuntimeError("the thread that grounds has ended")
 
     def close(self) -> None:
         """Ends the running command."""
-        self._runner.stop()
+        self._commands.stop()
+        self._reader.close()
 
     async def _health(self, http: HttpRequest) -> Response:
-        if not self._runner.alive:
+        if not self._commands.alive:
             return JSONResponse({"status": "failed"}, 503)
         return JSONResponse({"status": "ok", "version": VERSION})
 
     async def _show_metrics(self, http: HttpRequest) -> Response:
-        self._let_in(http)
+        self._authenticated(http)
         gauges = {
-            "commands_waiting": self._runner.waiting,
+            "commands_waiting": self._commands.waiting,
             "sessions": len(self._sessions),
             "session_bytes": self._sessions.nbytes,
-            "prepared_bytes": self._runner.prepared_bytes,
+            "prepared_bytes": self._commands.prepared_bytes,
         }
         return PlainTextResponse(self._metrics.text(gauges), media_type=replica_metrics.MEDIA_TYPE)
 
     async def _frames(self, http: HttpRequest) -> Response:
-        key = self._let_in(http)
+        key = self._authenticated(http)
         if not key[1]:
             raise SchemaError(f"the header {SESSION_HEADER} is missing: frames need a session")
-        batch = unpacked(FrameBatch, await self._body(http))
-        frames = await self._decoded(batch.frames, await_all=True)
-        count = self._sessions.put(key, frames, batch.keep_from)
-        self._runner.observe(key, batch.settings)
-        return Response(packed(SessionState(VERSION, count)), media_type=MEDIA_TYPE)
+        reservation = self._memory.reservation(client_of(key))
+        try:
+            body = await self._reader.body(http, reservation)
+            self._metrics.received(len(body))
+            batch = await self._reader.parsed(partial(decoded_record, FrameBatch), body)
+            del body
+            if any(one.image is None for one in batch.frames):
+                raise SchemaError("frames: expected an image with each, got one without")
+            frames = await self._reader.frames(batch.frames, "/".join(key), reservation)
+            self._metrics.decoded(len(frames))
+            count = self._sessions.put(key, frames, batch.keep_from)
+        finally:
+            reservation.release()
+        self._commands.observe(key, batch.settings)
+        return Response(encoded_record(SessionState(VERSION, count)), media_type=MEDIA_TYPE)
 
     async def _ground(self, http: HttpRequest) -> Response:
         received_s = time.monotonic()
-        key = self._let_in(http)
-        body = await self._body(http)
+        key = self._authenticated(http)
         plain = http.headers.get("content-type", "") == tar_request.MEDIA_TYPE
+        events: asyncio.Queue[Event] = asyncio.Queue()
+        loop = asyncio.get_running_loop()
+
+        def tell(event: Event) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended with the replica
+                loop.call_soon_threadsafe(events.put_nowait, event)
+
+        reservation = self._memory.reservation(client_of(key))
+        try:
+            request, clip = await self._request(http, key, plain, reservation)
+            job = self._commands.submit(ReplicaCommand(key, request, clip, tell, received_s))
+        except BaseException:
+            reservation.release()
+            raise
+        stream = self._stream(job, events, reservation)
+        if not plain:
+            return StreamingResponse(
+                (encoded_item(event) async for event in stream), media_type=MEDIA_TYPE
+            )
+        last = [event async for event in stream][-1]
+        return JSONResponse(tar_request.answer_json(last), 200 if last.answer else 422)
+
+    async def _request(
+        self, http: HttpRequest, key: Key, plain: bool, reservation: Reservation
+    ) -> tuple[Request, Clip]:
+        """The command and its clip, whose frames come with it or are in the session."""
+        parse = partial(decoded_record, Request)
         if plain:
-            request = tar_request.request_of_tar(body, http.query_params)
-        else:
-            request = unpacked(Request, body)
-        frames = await self._decoded(request.frames, await_all=False)
+            parse = partial(tar_request.request_of_tar, parameters=http.query_params)
+        body = await self._reader.body(http, reservation)
+        self._metrics.received(len(body))
+        request = await self._reader.parsed(parse, body)
+        del body
+        stream = "/".join((key[0], key[1] or uuid.uuid4().hex))
+        frames = await self._reader.frames(request.frames, stream, reservation)
+        self._metrics.decoded(len(frames))
+        if plain:
+            frames = upright(frames)
         have = {**(self._sessions.get(key) if key[1] else {}), **frames}
         missing = [sent.id for sent in request.frames if sent.id not in have]
         if missing:
@@ -139,27 +194,13 @@ class App:
             clip = Clip(tuple(have[sent.id] for sent in request.frames))
         except ValueError as error:
             raise SchemaError(str(error)) from error
+        reservation.resize(sum(frame.nbytes for frame in clip.frames))
         if key[1]:
             self._sessions.put(key, frames, request.keep_from)
-        events: asyncio.Queue[Event] = asyncio.Queue()
-        loop = asyncio.get_running_loop()
-
-        def tell(event: Event) -> None:
-            with contextlib.suppress(RuntimeError):  # the loop has ended with the replica
-                loop.call_soon_threadsafe(events.put_nowait, event)
-
-        job = ReplicaCommand(key, request, clip, tell, received_s)
-        self._runner.submit(job)
-        stream = self._stream(job, events)
-        if not plain:
-            return StreamingResponse(
-                (packed(event) async for event in stream), media_type=MEDIA_TYPE
-            )
-        last = [event async for event in stream][-1]
-        return JSONResponse(tar_request.answer_json(last), 200 if last.answer else 422)
+        return request, clip
 
     async def _stream(
-        self, job: ReplicaCommand, events: asyncio.Queue[Event]
+        self, job: GroundingJob, events: asyncio.Queue[Event], reservation: Reservation
     ) -> AsyncIterator[Event]:
         """The events of a job; when nobody takes them any more, the job ends."""
         try:
@@ -174,77 +215,26 @@ class App:
                     self._metrics.request("command", outcome)
                     return
         finally:
-            self._metrics.command(time.monotonic() - job.received_s)
-            self._runner.cancel(job)
+            self._metrics.command(time.monotonic() - job.received)
+            job.cancel("the client went away")
+            reservation.release()
 
-    def _let_in(self, http: HttpRequest) -> Key:
+    def _authenticated(self, http: HttpRequest) -> Key:
         """Who asks, and for which session. Raises: RefusedError."""
         peer = http.client.host if http.client else ""
         authorization = http.headers.get("authorization", "")
-        client = self._door.client(authorization, peer, http.url.scheme)
+        client = self._authenticator.client(authorization, peer, http.url.scheme)
         session = http.headers.get(SESSION_HEADER, "")
-        if len(session) > _SESSION_CHARACTERS:
-            raise RefusedError(400, f"{SESSION_HEADER}: expected {_SESSION_CHARACTERS} characters")
-        self._rates.take(client or session)  # without tokens, sessions tell clients apart
+        if len(session) > _SESSION_CHARACTERS or not (session.isascii() and session.isprintable()):
+            raise RefusedError(
+                400, f"{SESSION_HEADER}: expected at most {_SESSION_CHARACTERS} ASCII characters"
+            )
+        self._rate_limiter.take(client or session)  # without tokens, sessions tell clients apart
         return client, session
 
-    async def _body(self, http: HttpRequest) -> bytes:
-        """The body, of bounded size and in bounded time. Raises: RefusedError."""
-        limit = self._limits.max_body_bytes
-        too_large = RefusedError(
-            413,
-            f"the request: expected at most serving.max_body_bytes = {limit}, got more; send "
-            "fewer or smaller frames",
-        )
-        length = http.headers.get("content-length", "")
-        if length.isdecimal() and int(length) > limit:
-            raise too_large
 
-        async def read() -> bytes:
-            body = bytearray()
-            async for chunk in http.stream():
-                body += chunk
-                if len(body) > limit:
-                    raise too_large
-            return bytes(body)
-
-        try:
-            return await asyncio.wait_for(read(), self._limits.body_timeout_s)
-        except asyncio.TimeoutError:
-            raise RefusedError(
-                408,
-                "the request did not arrive within serving.body_timeout_s = "
-                f"{self._limits.body_timeout_s:g} s",
-            ) from None
-        except ClientDisconnect:
-            raise RefusedError(400, "the client went away before its request was there") from None
-
-    async def _decoded(self, sent: Sequence[SentFrame], await_all: bool) -> Mapping[int, Frame]:
-        """Those frames that came with their image. Raises: SchemaError, ImageError."""
-        given = [(one, one.image) for one in sent if one.image is not None]
-        if await_all and len(given) < len(sent):
-            raise SchemaError("frames: expected an image with each, got one without")
-        total, limit = 0, self._limits.session_bytes
-        for _, image in given:
-            width, height = decoded_size(image)
-            total += 3 * width * height
-        if total > limit:
-            raise RefusedError(
-                413,
-                f"frames: expected at most serving.session_bytes = {limit} when decoded, got "
-                f"{total}; send fewer or smaller ones",
-            )
-        self._metrics.received(sum(len(image) for _, image in given), len(given))
-        images = await asyncio.gather(*(asyncio.to_thread(decoded, image) for _, image in given))
-        return {
-            one.id: Frame(one.stamp_ns, image, one.width_px, one.height_px, one.frame_id)
-            for (one, _), image in zip(given, images, strict=True)
-        }
-
-
-def _refusal(error: StvgError, http: HttpRequest) -> Response:
+def _refusal(error: StvgError, http: HttpRequest, status: int = 400) -> Response:
     """The answer to a request that failed before it became a command."""
-    status = 400
     missing: tuple[int, ...] = ()
     if isinstance(error, RefusedError):
         status = error.status
@@ -256,4 +246,4 @@ def _refusal(error: StvgError, http: HttpRequest) -> Response:
     if http.headers.get("content-type", "") != MEDIA_TYPE:
         return JSONResponse(tar_request.error_json(error), status, headers)
     event = Event(VERSION, failure=Failure(error.code, str(error), missing))
-    return Response(packed(event), status, headers, MEDIA_TYPE)
+    return Response(encoded_record(event), status, headers, MEDIA_TYPE)

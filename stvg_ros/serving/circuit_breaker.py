@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""A circuit breaker: a server that failed again and again is left alone for a while."""
+"""A circuit breaker: after failures in a row, no attempts for a while."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stvg_ros.errors import UnreachableError
 from stvg_ros.serving.settings import RemoteConfig
 
 
-class Breaker:
+class CircuitBreaker:
     """Counts failed attempts in a row. Any thread may call any method."""
 
     def __init__(self, config: RemoteConfig, clock: Callable[[], float] = time.monotonic) -> None:

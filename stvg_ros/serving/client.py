@@ -4,34 +4,33 @@
 
 from __future__ import annotations
 
-import queue
 import threading
 import time
 import uuid
 from collections.abc import Callable, Set
+from contextlib import closing
 from dataclasses import dataclass
 
 from stvg_ros.config import Config
-from stvg_ros.errors import StvgError, UnreachableError
+from stvg_ros.errors import CanceledError, UnreachableError
+from stvg_ros.method.base import BaseGrounder
 from stvg_ros.method.interfaces import Grounder, Proposer, StageCallback
-from stvg_ros.serving.circuit_breaker import Breaker
+from stvg_ros.serving.address import Address
+from stvg_ros.serving.circuit_breaker import CircuitBreaker
 from stvg_ros.serving.frame_uploader import FrameRegistry, FrameUploader, sent_frame
-from stvg_ros.serving.http_channel import Address, Channel
+from stvg_ros.serving.http_channel import POLL_S, HttpChannel
 from stvg_ros.serving.schema import (
     VERSION,
-    Event,
     MissingFramesError,
     Request,
+    SentFrame,
     chosen_settings,
     error_of,
 )
-from stvg_ros.serving.wire_format import packed
+from stvg_ros.serving.wire_format import encoded_record
 from stvg_ros.types import CandidateTube, Clip, Frame, Grounding, Query, SplitQuery
 
-POLL_S = 0.2  # how often a waiting command looks whether it is canceled
-
 Early = Callable[[Grounding], None]
-_Incoming = Event | Exception
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,11 +43,15 @@ class _Command:
     preliminary: Early | None
 
 
-class RemoteGrounder:
+class RemoteGrounder(BaseGrounder):
     """Sends frames as they come and commands as they are asked; see `docs/serving.md`.
 
+    A command ends at the latest `POLL_S` after its checkpoint raises or the grounder is closed;
+    the connection is closed with it, which cancels it on the server. It is sent again only where
+    the server broke off (`remote.retries`) or answered that it lacks frames.
+
     Thread contract: one thread calls `ground`; any thread may call `observe`, `reconfigure` and
-    `close`. A thread of its own sends frames, another reads a command's events.
+    `close`. A thread encodes and sends frames, another one does the HTTP of both.
     """
 
     def __init__(
@@ -65,43 +68,38 @@ class RemoteGrounder:
             ConfigError: an address, token or certificate that is not usable.
         """
         remote = config.remote
-        address = Address.of(remote, uuid.uuid4().hex)
         self._remote = remote
         self._config = config
         self._local = local
-        self._proposer = proposer
-        self._ledger = FrameRegistry()
-        self._breaker = Breaker(remote)
-        self._channel = Channel(address, remote.timeout_s)
-        frames = Channel(address, remote.timeout_s)
-        self._outbox = FrameUploader(
-            self._ledger,
+        self.proposer = proposer
+        self._closed = threading.Event()
+        self._registry = FrameRegistry()
+        self._breaker = CircuitBreaker(remote)
+        self._channel = HttpChannel(Address.of(remote, uuid.uuid4().hex), remote.timeout_s)
+        self._uploader = FrameUploader(
+            self._registry,
             remote.jpeg_quality,
             lambda: chosen_settings(self._config),
-            lambda body: self._upload(frames, body),
-            frames.abort,
+            self._upload,
+            self._channel.close,
         )
 
-    @property
-    def proposer(self) -> Proposer | None:
-        """The source of candidate tubes, where it is here."""
-        return self._proposer
-
     def observe(self, frame: Frame) -> None:
-        """Tells that a frame has entered a window; it is sent soon."""
-        self._outbox.put(frame)
+        """Sends a frame that has entered a window soon."""
+        self._uploader.put(frame)
 
     def reconfigure(self, config: Config) -> None:
         """Uses other dynamic settings from the next command on."""
         self._config = config
-        reconfigure = getattr(self._local, "reconfigure", None)
-        if reconfigure is not None:
-            reconfigure(config)
+        if self._local is not None:
+            self._local.reconfigure(config)
 
     def close(self) -> None:
-        """Ends the threads and connections."""
-        self._outbox.close()
-        self._channel.abort()
+        """Ends the command, the threads and the connections at once."""
+        self._closed.set()
+        self._uploader.close()
+        if self._local is not None:
+            self._local.close()
 
     def ground(
         self,
@@ -114,14 +112,28 @@ class RemoteGrounder:
 
         Raises:
             UnreachableError: there is no server and no local grounder.
+            CanceledError: the grounder is closed meanwhile.
             StvgError: what the server answered.
         """
+        command = _Command(clip, query, self._until_closed(checkpoint), preliminary)
         try:
-            return self._insisting(_Command(clip, query, checkpoint, preliminary))
+            return self._insisting(command)
         except UnreachableError:
+            self._check_open()
             if self._local is None:
                 raise
         return self._local.ground(clip, query, checkpoint, preliminary)
+
+    def _check_open(self) -> None:
+        if self._closed.is_set():
+            raise CanceledError("the client of the server was closed")
+
+    def _until_closed(self, checkpoint: StageCallback) -> StageCallback:
+        def check(stage: str, progress: float) -> None:
+            self._check_open()
+            checkpoint(stage, progress)
+
+        return check
 
     def _insisting(self, command: _Command) -> Grounding:
         remote = self._remote
@@ -130,11 +142,12 @@ class RemoteGrounder:
                 end_s = time.monotonic() + remote.backoff_s * 2 ** (attempt - 1)
                 while (left_s := end_s - time.monotonic()) > 0:
                     command.checkpoint("retry", 0.0)
-                    time.sleep(min(left_s, POLL_S))
+                    self._closed.wait(min(left_s, POLL_S))
             self._breaker.check()
             try:
                 grounding = self._attempt(command)
             except UnreachableError as error:
+                self._check_open()
                 self._breaker.failed(error)
                 failure = error
                 continue
@@ -144,90 +157,70 @@ class RemoteGrounder:
 
     def _attempt(self, command: _Command) -> Grounding:
         """One attempt; frames that the session turns out to lack are sent along."""
-        numbers = [self._ledger.number(frame.image) for frame in command.clip.frames]
+        numbers = [self._registry.number(frame.image) for frame in command.clip.frames]
         for _ in range(2):
             try:
-                return self._asked(command, numbers, self._ledger.lacking(numbers))
+                return self._asked(command, numbers, self._registry.lacking(numbers))
             except MissingFramesError as missing:
-                self._ledger.lost(missing.ids)
+                self._registry.lost(missing.ids)
         # The session is too small for its frames.
         return self._asked(command, numbers, set(numbers))
 
     def _asked(self, command: _Command, numbers: list[int], send: Set[int]) -> Grounding:
-        command.checkpoint("send", 0.0)
-        clip, quality = command.clip, self._remote.jpeg_quality
         request = Request(
             VERSION,
             command.query,
-            tuple(
-                sent_frame(frame, number, quality if number in send else None)
-                for frame, number in zip(clip.frames, numbers, strict=True)
-            ),
+            self._sent_frames(command, numbers, send),
             chosen_settings(self._config),
             self._tubes(command),
-            self._ledger.keep_from(),
+            self._registry.keep_from(),
             command.preliminary is not None,
         )
-        events: queue.Queue[_Incoming] = queue.Queue()
-        reader = threading.Thread(
-            target=self._read, args=(packed(request), events), name="events", daemon=True
-        )
-        reader.start()
-        try:
-            return self._answer(command, events, send)
-        finally:
-            reader.join(POLL_S)  # the end of an answered stream is on its way
-            if reader.is_alive():  # given up: the server notices and ends the command
-                self._channel.abort()
-                reader.join()
+        body = encoded_record(request)
+        command.checkpoint("send", 0.0)
+        return self._answer(command, body, send)
+
+    def _sent_frames(
+        self, command: _Command, numbers: list[int], send: Set[int]
+    ) -> tuple[SentFrame, ...]:
+        sent, quality = [], self._remote.jpeg_quality
+        next_s = 0.0
+        for frame, number in zip(command.clip.frames, numbers, strict=True):
+            if time.monotonic() >= next_s:  # encoding a long window takes its time
+                command.checkpoint("send", 0.0)
+                next_s = time.monotonic() + POLL_S
+            sent.append(sent_frame(frame, number, quality if number in send else None))
+        return tuple(sent)
 
     def _tubes(self, command: _Command) -> tuple[CandidateTube, ...] | None:
-        if self._proposer is None:
+        if self.proposer is None:
             return None
         text = command.query.text  # split on the server; detections know no words
-        return self._proposer.propose(command.clip, SplitQuery(text, text, text, "none"))
+        return self.proposer.propose(command.clip, SplitQuery(text, text, text, "none"))
 
-    def _answer(
-        self, command: _Command, events: queue.Queue[_Incoming], send: Set[int]
-    ) -> Grounding:
-        """The answer among the events, in bounded time. Raises: what came instead."""
+    def _answer(self, command: _Command, body: bytes, send: Set[int]) -> Grounding:
+        """The answer among the events. Raises: what came instead."""
         stage, progress = "send", 0.0
-        heard_s = time.monotonic()
-        while True:
-            try:
-                event = events.get(timeout=POLL_S)
-            except queue.Empty:
-                silent_s = time.monotonic() - heard_s
-                if silent_s > self._remote.timeout_s:
-                    raise UnreachableError(
-                        f"no sign of life from {self._remote.address} for {silent_s:.1f} s "
-                        "(remote.timeout_s)"
-                    ) from None
-                command.checkpoint(stage, progress)
-                continue
-            if isinstance(event, Exception):
-                raise event
-            heard_s = time.monotonic()
-            self._ledger.arrived(send)
-            if event.answer is not None:
-                return event.answer
-            if event.failure is not None:
-                raise error_of(event.failure)
-            if event.stage:
-                stage, progress = event.stage, event.progress
-            if event.early is not None and command.preliminary is not None:
-                command.preliminary(event.early)
-            command.checkpoint(stage, progress)
+        answer = None
+        with closing(self._channel.events("/v1/ground", body)) as events:
+            for event in events:
+                if event is not None:
+                    self._registry.arrived(send)
+                    if event.failure is not None:
+                        raise error_of(event.failure)
+                    if event.early is not None and command.preliminary is not None:
+                        command.preliminary(event.early)
+                    if event.stage:
+                        stage, progress = event.stage, event.progress
+                    answer = event.answer
+                elif answer is not None:
+                    break  # the end of the stream does not come
+                if answer is None:
+                    command.checkpoint(stage, progress)
+        if answer is None:
+            raise UnreachableError(f"{self._remote.address} broke off without an answer")
+        return answer
 
-    def _read(self, body: bytes, events: queue.Queue[_Incoming]) -> None:
-        try:
-            for event in self._channel.events("/v1/ground", body):
-                events.put(event)
-            events.put(UnreachableError(f"{self._remote.address} broke off without an answer"))
-        except Exception as error:
-            known = isinstance(error, StvgError)
-            events.put(error if known else UnreachableError(f"{type(error).__name__}: {error}"))
-
-    def _upload(self, channel: Channel, body: bytes) -> None:
-        channel.post("/v1/frames", body)
+    def _upload(self, body: bytes) -> None:
+        self._channel.post("/v1/frames", body)
         self._breaker.succeeded()

@@ -8,11 +8,13 @@ from dataclasses import replace
 
 import numpy as np
 
+from stvg_ros.method.base import BaseProposer
 from stvg_ros.method.interfaces import Proposer
+from stvg_ros.proposals.settings import ProposalConfig
 from stvg_ros.types import CandidateTube, Clip, SplitQuery
 
 
-class ClientTubesOverride:
+class ClientTubesOverride(BaseProposer):
     """Proposes the tubes of the command, or what `inner` proposes for a command without any.
 
     Thread contract: the thread that grounds.
@@ -35,6 +37,10 @@ class ClientTubesOverride:
     def forget(self) -> None:
         """Lets go of the command's frames and tubes."""
         self._clip = self._tubes = None
+
+    def reconfigure(self, config: ProposalConfig) -> None:
+        """Uses other dynamic settings for commands without tubes."""
+        self._inner.reconfigure(config)
 
     def propose(self, clip: Clip, query: SplitQuery) -> tuple[CandidateTube, ...]:
         """Candidate tubes over `clip`, which is the clip given or a part of it."""

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from stvg_ros.errors import StvgError
 from stvg_ros.serving.image_codec import encoded
 from stvg_ros.serving.schema import VERSION, FrameBatch, SentFrame
-from stvg_ros.serving.wire_format import packed
+from stvg_ros.serving.wire_format import encoded_record
 from stvg_ros.setting import Value
-from stvg_ros.types import Frame
+from stvg_ros.types import Frame, short_name
 
 _MAX_WAITING = 256  # what a slow network leaves behind is sent with the command
 _BATCH = 8
@@ -38,7 +38,7 @@ class FrameRegistry:
         self._lock = threading.Lock()
         self._next = 1
         self._numbers: dict[int, tuple[weakref.ref[NDArray[np.uint8]], int]] = {}
-        self._there: set[int] = set()
+        self._arrived: set[int] = set()
 
     def number(self, image: NDArray[np.uint8]) -> int:
         """The image's number; later images have larger ones."""
@@ -55,23 +55,23 @@ class FrameRegistry:
         with self._lock:
             self._numbers = {k: v for k, v in self._numbers.items() if v[0]() is not None}
             first = min((number for _, number in self._numbers.values()), default=self._next)
-            self._there = {number for number in self._there if number >= first}
+            self._arrived = {number for number in self._arrived if number >= first}
             return first
 
     def lacking(self, numbers: Iterable[int]) -> set[int]:
         """Those that the session is not known to have."""
         with self._lock:
-            return set(numbers) - self._there
+            return set(numbers) - self._arrived
 
     def arrived(self, numbers: Iterable[int]) -> None:
         """Notes what the session has."""
         with self._lock:
-            self._there.update(numbers)
+            self._arrived.update(numbers)
 
     def lost(self, numbers: Iterable[int]) -> None:
         """Notes what the session lacks after all."""
         with self._lock:
-            self._there.difference_update(numbers)
+            self._arrived.difference_update(numbers)
 
 
 def sent_frame(frame: Frame, number: int, quality: int | None) -> SentFrame:
@@ -83,6 +83,7 @@ def sent_frame(frame: Frame, number: int, quality: int | None) -> SentFrame:
         frame.source_height_px,
         frame.frame_id,
         None if quality is None else encoded(frame.image, quality),
+        short_name(frame.stream),
     )
 
 
@@ -95,7 +96,7 @@ class FrameUploader:
 
     def __init__(
         self,
-        ledger: FrameRegistry,
+        registry: FrameRegistry,
         quality: int,
         settings: Callable[[], Mapping[str, Value]],
         send: Callable[[bytes], None],
@@ -104,13 +105,13 @@ class FrameUploader:
         """Starts the thread.
 
         Args:
-            ledger: is told what arrived.
+            registry: notes what arrived.
             quality: of the JPEGs, see `encoded`.
             settings: those of the commands to come, as of `FrameBatch`.
-            send: sends a packed `FrameBatch`; raises StvgError.
+            send: sends an encoded `FrameBatch`; raises StvgError.
             abort: ends a `send` that is on its way.
         """
-        self._ledger = ledger
+        self._registry = registry
         self._quality = quality
         self._settings = settings
         self._send = send
@@ -161,14 +162,14 @@ class FrameUploader:
             return [self._waiting.popleft() for _ in range(count)]
 
     def _deliver(self, frames: Sequence[Frame]) -> None:
-        numbers = [self._ledger.number(frame.image) for frame in frames]
-        lacking = self._ledger.lacking(numbers)
+        numbers = [self._registry.number(frame.image) for frame in frames]
+        lacking = self._registry.lacking(numbers)
         sent = tuple(
             sent_frame(frame, number, self._quality)
             for frame, number in zip(frames, numbers, strict=True)
             if number in lacking  # a command was sooner
         )
         if sent:
-            keep_from = self._ledger.keep_from()
-            self._send(packed(FrameBatch(VERSION, sent, keep_from, self._settings())))
-            self._ledger.arrived(lacking)
+            keep_from = self._registry.keep_from()
+            self._send(encoded_record(FrameBatch(VERSION, sent, keep_from, self._settings())))
+            self._registry.arrived(lacking)

@@ -1,198 +1,184 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""One kept HTTP connection of a client, with TLS and time-outs (standard library)."""
+"""The requests of one client, over kept connections (httpx2), which end as soon as asked to."""
 
 from __future__ import annotations
 
-import contextlib
-import http.client
-import os
-import socket
+import asyncio
+import concurrent.futures
+import queue
 import ssl
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from urllib.parse import urlsplit
+import threading
+from collections.abc import AsyncIterator, Coroutine, Generator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx2
 
 from stvg_ros.errors import ConfigError, QueueFullError, StvgError, UnreachableError
-from stvg_ros.serving.authentication import is_loopback
-from stvg_ros.serving.schema import MEDIA_TYPE, SESSION_HEADER, Event, MissingFramesError, error_of
-from stvg_ros.serving.settings import RemoteConfig
-from stvg_ros.serving.wire_format import Stream, unpacked
+from stvg_ros.serving.address import Address
+from stvg_ros.serving.schema import MEDIA_TYPE, Event, MissingFramesError, error_of
+from stvg_ros.serving.wire_format import RecordStream, decoded_record
 
-TOKEN_VARIABLE = "STVG_ROS_TOKEN"
+POLL_S = 0.05  # how often who waits for an event hears of a pause
 _MAX_ANSWER_BYTES = 64 * 1024 * 1024
-_STALE = (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError)
+_MAX_REFUSAL_BYTES = 65_536
+_IDLE_S = 60.0  # less than the server keeps an idle connection
 
 
-@dataclass(frozen=True)
-class Address:
-    """Where a server is and how this client shows who it is.
+class HttpChannel:
+    """Requests of a client, from a thread of its own that runs an event loop.
 
-    Attributes:
-        context: for https, None for http.
-        prefix: path before that of every request.
-        headers: sent with every request.
-    """
+    A request is sent once. Who no longer wants the answer closes the connection, which the
+    server takes as a cancellation.
 
-    host: str
-    port: int
-    context: ssl.SSLContext | None
-    prefix: str
-    headers: dict[str, str]
-
-    @property
-    def url(self) -> str:
-        """For messages."""
-        return f"{'https' if self.context else 'http'}://{self.host}:{self.port}{self.prefix}"
-
-    @classmethod
-    def of(cls, config: RemoteConfig, session: str) -> Address:
-        """The address that the settings name.
-
-        Raises:
-            ConfigError: a URL, token or certificate that is not usable.
-        """
-        try:
-            parts = urlsplit(config.address)
-            host, port = parts.hostname, parts.port
-        except ValueError as error:
-            raise ConfigError(f"remote.address: {config.address!r} ({error})") from error
-        if parts.scheme not in ("http", "https") or not host or parts.query:
-            raise ConfigError(
-                f"remote.address: expected a URL such as https://gpu-box:8000, "
-                f"got {config.address!r}"
-            )
-        token = _token(config.token_file)
-        if token and parts.scheme == "http" and not is_loopback(host):
-            raise ConfigError(
-                f"remote.address: expected https, for a token must not travel in the clear, "
-                f"got {config.address!r}"
-            )
-        headers = {SESSION_HEADER: session, "content-type": MEDIA_TYPE}
-        if token:
-            headers["authorization"] = f"Bearer {token}"
-        context = _context(config.ca_file) if parts.scheme == "https" else None
-        default = 443 if context else 80
-        return cls(host, port or default, context, parts.path.rstrip("/"), headers)
-
-
-def _token(path: str) -> str:
-    if not path:
-        return os.environ.get(TOKEN_VARIABLE, "")
-    try:
-        words = Path(path).read_text(encoding="utf-8").split()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"remote.token_file: {path} cannot be read ({error})") from error
-    if len(words) not in (1, 2):  # the server's files have a name before the token
-        raise ConfigError(f"remote.token_file: expected one token in {path}, got {len(words)}")
-    return words[-1]
-
-
-def _context(ca_file: str) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=ca_file or None)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError(
-            f"remote.ca_file: expected a certificate in PEM, got {ca_file!r} ({error})"
-        ) from error
-
-
-class Channel:
-    """Requests over one connection, which is made anew when it is gone.
-
-    Thread contract: one thread at a time sends and reads; any thread may call `abort`.
+    Thread contract: any thread may call any method.
     """
 
     def __init__(self, address: Address, timeout_s: float) -> None:
         """`timeout_s` is for connecting and for each pause in what is sent or read."""
         self._address = address
+        self._client = httpx2.AsyncClient(
+            headers=address.headers,
+            verify=address.context or True,
+            timeout=timeout_s,
+            limits=httpx2.Limits(keepalive_expiry=_IDLE_S),
+            trust_env=False,  # robots reach their server directly
+        )
         self._timeout_s = timeout_s
-        self._connection: http.client.HTTPConnection | None = None
+        self._lock = threading.Lock()
+        self._running: set[concurrent.futures.Future[Any]] = set()
+        self._closed = False
+        self._loop = asyncio.new_event_loop()
+        self._end = asyncio.Event()
+        self._thread = threading.Thread(target=self._run, name="http", daemon=True)
+        self._thread.start()
 
     def post(self, path: str, body: bytes) -> bytes:
         """The body of the answer.
 
         Raises:
-            UnreachableError: no answer.
+            UnreachableError: no answer, or the channel is closed meanwhile.
             StvgError: the server refused.
         """
-        return b"".join(self._pieces(path, body))
-
-    def events(self, path: str, body: bytes) -> Iterator[Event]:
-        """The events of the answer's stream, as they come. Raises: as of `post`."""
-        stream = Stream(Event, _MAX_ANSWER_BYTES)
-        for piece in self._pieces(path, body):
-            yield from stream.feed(piece)
-
-    def abort(self) -> None:
-        """Ends the connection; who reads from it gets an error."""
-        connection = self._connection
-        if connection is not None and connection.sock is not None:
-            with contextlib.suppress(OSError):
-                connection.sock.shutdown(socket.SHUT_RDWR)
-
-    def _pieces(self, path: str, body: bytes) -> Iterator[bytes]:
+        request = self._start(self._posted(path, body))
         try:
-            answer = self._answer(path, body)
-            if answer.status != 200:
-                raise self._refusal(answer.status, answer.headers, answer.read(65_536))
-            while piece := answer.read1(65_536):
-                yield piece
-            answer.close()  # where a length was given, the end does not; the connection is kept
-        except ssl.SSLCertVerificationError as error:
-            self._drop()
-            raise ConfigError(
-                f"{self._address.url}: the server's certificate is not trusted "
-                f"({error.verify_message}); name its issuer in remote.ca_file"
-            ) from error
-        except (OSError, http.client.HTTPException) as error:
-            self._drop()
+            content: bytes = request.result()
+        except concurrent.futures.CancelledError:
+            raise self._closed_error() from None
+        return content
+
+    def events(self, path: str, body: bytes) -> Generator[Event | None, None, None]:
+        """The events of the answer's stream as they come, and None after each pause of `POLL_S`.
+
+        Closing the iterator ends the request at once. Raises: as of `post`.
+        """
+        arrived: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
+        request = self._start(self._streamed(path, body, arrived))
+        request.add_done_callback(lambda _: arrived.put(None))
+        try:
+            while True:
+                try:
+                    event = arrived.get(timeout=POLL_S)
+                except queue.Empty:
+                    yield None
+                    continue
+                if event is None:
+                    break
+                yield event
+            request.result()
+        except concurrent.futures.CancelledError:
+            raise self._closed_error() from None
+        finally:
+            request.cancel()
+
+    def close(self) -> None:
+        """Ends all requests, whoever waits for them, and the thread."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            running = list(self._running)
+        for request in running:
+            request.cancel()
+        self._loop.call_soon_threadsafe(self._end.set)
+        self._thread.join(2.0)
+
+    def _closed_error(self) -> UnreachableError:
+        return UnreachableError(f"{self._address.url}: the connection was closed here")
+
+    def _start(self, work: Coroutine[Any, Any, Any]) -> concurrent.futures.Future[Any]:
+        with self._lock:
+            if self._closed:
+                work.close()
+                raise self._closed_error()
+            request = asyncio.run_coroutine_threadsafe(work, self._loop)
+            self._running.add(request)
+        request.add_done_callback(self._forget)
+        return request
+
+    def _forget(self, request: concurrent.futures.Future[Any]) -> None:
+        with self._lock:
+            self._running.discard(request)
+
+    def _run(self) -> None:
+        self._loop.run_until_complete(self._until_closed())
+        self._loop.close()
+
+    async def _until_closed(self) -> None:
+        await self._end.wait()
+        requests = asyncio.all_tasks() - {asyncio.current_task()}
+        for request in requests:
+            request.cancel()
+        await asyncio.gather(*requests, return_exceptions=True)
+        await self._client.aclose()
+
+    async def _posted(self, path: str, body: bytes) -> bytes:
+        async with self._answer(path, body) as answer:
+            return await _content(answer, _MAX_ANSWER_BYTES)
+
+    async def _streamed(
+        self, path: str, body: bytes, arrived: queue.SimpleQueue[Event | None]
+    ) -> None:
+        stream = RecordStream(Event, _MAX_ANSWER_BYTES)
+        async with self._answer(path, body) as answer:
+            async for piece in answer.aiter_raw():
+                for event in stream.feed(piece):
+                    arrived.put(event)
+
+    @asynccontextmanager
+    async def _answer(self, path: str, body: bytes) -> AsyncIterator[httpx2.Response]:
+        """An answer of status 200. Raises: as of `post`."""
+        url = self._address.url
+        try:
+            async with self._client.stream("POST", url + path, content=body) as answer:
+                if answer.status_code != 200:
+                    content = await _content(answer, _MAX_REFUSAL_BYTES)
+                    raise self._refusal(answer, content)
+                yield answer
+        except httpx2.ReadTimeout as error:
             raise UnreachableError(
-                f"{self._address.url}: unreachable ({type(error).__name__}: {error}); check "
+                f"no sign of life from {url} for {self._timeout_s:g} s (remote.timeout_s)"
+            ) from error
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+            untrusted = _certificate_error(error)
+            if untrusted is not None:
+                raise ConfigError(
+                    f"{url}: the server's certificate is not trusted "
+                    f"({untrusted.verify_message}); name its issuer in remote.ca_file"
+                ) from error
+            raise UnreachableError(
+                f"{url}: unreachable ({type(error).__name__}: {error}); check "
                 "remote.address and that the server runs"
             ) from error
-        except BaseException:
-            self._drop()
-            raise
 
-    def _answer(self, path: str, body: bytes) -> http.client.HTTPResponse:
-        if self._connection is not None:
-            try:
-                return self._sent(self._connection, path, body)
-            except _STALE:  # closed by the server while nobody used it
-                self._drop()
-        where = self._address
-        if where.context is not None:
-            self._connection = http.client.HTTPSConnection(
-                where.host, where.port, timeout=self._timeout_s, context=where.context
-            )
-        else:
-            self._connection = http.client.HTTPConnection(
-                where.host, where.port, timeout=self._timeout_s
-            )
-        self._connection.connect()
-        self._connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return self._sent(self._connection, path, body)
-
-    def _sent(
-        self, connection: http.client.HTTPConnection, path: str, body: bytes
-    ) -> http.client.HTTPResponse:
-        try:
-            connection.request("POST", self._address.prefix + path, body, self._address.headers)
-        except (BrokenPipeError, ConnectionResetError):
-            # A server that refuses while the body is still on its way says why before it closes.
-            if connection.sock is None:
-                raise
-        return connection.getresponse()
-
-    def _refusal(self, status: int, headers: http.client.HTTPMessage, body: bytes) -> StvgError:
+    def _refusal(self, answer: httpx2.Response, content: bytes) -> StvgError:
         """What an answer other than 200 means."""
-        url = self._address.url
-        if headers.get("content-type") != MEDIA_TYPE:  # of a proxy, not of a replica
-            text = body[:200].decode("utf-8", "replace").strip()
+        url, status = self._address.url, answer.status_code
+        if answer.headers.get("content-type") != MEDIA_TYPE:  # of a proxy, not of a replica
+            text = content[:200].decode("utf-8", "replace").strip()
             return UnreachableError(f"{url}: HTTP status {status} ({text})")
-        failure = unpacked(Event, body).failure
+        failure = decoded_record(Event, content).failure
         if failure is None:
             return UnreachableError(f"{url}: HTTP status {status} without a reason")
         message = f"{url}: {failure.message}"
@@ -207,7 +193,18 @@ class Channel:
         error = error_of(failure)
         return type(error)(message)
 
-    def _drop(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
+
+async def _content(answer: httpx2.Response, limit: int) -> bytes:
+    """The body, or its beginning where it is longer than `limit`."""
+    content = bytearray()
+    async for piece in answer.aiter_raw():
+        content += piece
+        if len(content) >= limit:
+            break
+    return bytes(content[:limit])
+
+
+def _certificate_error(error: BaseException | None) -> ssl.SSLCertVerificationError | None:
+    while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
+        error = error.__cause__ or error.__context__
+    return error

@@ -27,9 +27,12 @@ class Metrics:
         """Counts an answered request; the outcome is a status, or an error code's name."""
         self._requests[path, outcome] += 1
 
-    def received(self, nbytes: int, frames: int) -> None:
-        """Counts a body and the frames in it."""
+    def received(self, nbytes: int) -> None:
+        """Counts a body."""
         self._received += nbytes
+
+    def decoded(self, frames: int) -> None:
+        """Counts frames that came with their image."""
         self._frames += frames
 
     def command(self, seconds: float) -> None:

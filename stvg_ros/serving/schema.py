@@ -1,35 +1,47 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""What travels between client and server, version 1. Types only; see `codec` for the bytes.
+"""What travels between client and server, version 1; see `wire_format` for the bytes.
 
-POST /v1/frames   FrameBatch in, Stored out
-POST /v1/ground   Request in, a stream of Event out; the last one has an answer or an error
+The bounds of what a client may send are in the annotations; the server checks them as it reads.
+
+POST /v1/frames   FrameBatch in, SessionState out
+POST /v1/ground   Request in, a stream of Event out; the last one has an answer or a failure
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Annotated
+
+from msgspec import Meta
 
 from stvg_ros import errors
 from stvg_ros.config import Config, settings
-from stvg_ros.errors import ErrorCode, StvgError
+from stvg_ros.errors import CommandError, ErrorCode, StvgError
 from stvg_ros.serving.wire_format import SchemaError
-from stvg_ros.setting import Value
+from stvg_ros.setting import Setting, Value
 from stvg_ros.types import CandidateTube, Grounding, Query
 
 VERSION = 1
 SESSION_HEADER = "x-session-id"  # by which Ray Serve chooses the replica
 MEDIA_TYPE = "application/msgpack"
-MAX_FRAMES = 4096  # of a message
-MAX_SIDE_PX = 16_384
+MAX_FRAMES = 4096  # of a message, and of a session
+MAX_NAME_CHARACTERS = 256
+MAX_TUBES = 1024
 # Settings that a client may choose for its own commands: how to ground, not with what.
 CLIENT_GROUPS = (
     "sampling", "attention", "reattention", "assembling", "span", "presence", "window",
 )  # fmt: skip
+# What to ground with is chosen where the model is.
+SERVER_GROUPS = ("model", "split", "proposals")
+
+Name = Annotated[str, Meta(max_length=MAX_NAME_CHARACTERS)]
+Side = Annotated[int, Meta(ge=1, le=2**31 - 1)]  # the camera's own; the image sent may be smaller
+Settings = Annotated[Mapping[str, bool | int | float | str], Meta(max_length=256)]
 
 
-def _checked_version(version: int) -> None:
+def _check_version(version: int) -> None:
     if version != VERSION:
         raise SchemaError(
             f"version: expected {VERSION}, got {version}; install the same release of stvg_ros "
@@ -54,22 +66,16 @@ class SentFrame:
         height_px: height of the camera's own image.
         frame_id: the header's coordinate frame.
         image: a JPEG or PNG file, or None when the session has the frame already.
+        stream: the client's camera, where it has several.
     """
 
     id: int
     stamp_ns: int
-    width_px: int
-    height_px: int
-    frame_id: str = ""
+    width_px: Side
+    height_px: Side
+    frame_id: Name = ""
     image: bytes | None = None
-
-    def __post_init__(self) -> None:
-        if not 0 < self.width_px <= MAX_SIDE_PX or not 0 < self.height_px <= MAX_SIDE_PX:
-            raise ValueError(
-                f"expected sides of 1 to {MAX_SIDE_PX} px, got {self.width_px} x {self.height_px}"
-            )
-        if len(self.frame_id) > 256:
-            raise ValueError(f"frame_id: expected 256 characters, got {len(self.frame_id)}")
+    stream: Name = ""
 
 
 @dataclass(frozen=True)
@@ -82,14 +88,12 @@ class FrameBatch:
     """
 
     version: int
-    frames: tuple[SentFrame, ...]
+    frames: Annotated[tuple[SentFrame, ...], Meta(max_length=MAX_FRAMES)]
     keep_from: int = 0
-    settings: Mapping[str, bool | int | float | str] = field(default_factory=dict)
+    settings: Settings = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _checked_version(self.version)
-        if len(self.frames) > MAX_FRAMES:
-            raise ValueError(f"expected at most {MAX_FRAMES} frames, got {len(self.frames)}")
+        _check_version(self.version)
         _check_settings(self.settings)
 
 
@@ -116,16 +120,25 @@ class Request:
 
     version: int
     query: Query
-    frames: tuple[SentFrame, ...]
-    settings: Mapping[str, bool | int | float | str]
-    tubes: tuple[CandidateTube, ...] | None = None
+    frames: Annotated[tuple[SentFrame, ...], Meta(max_length=MAX_FRAMES)]
+    settings: Settings
+    tubes: Annotated[tuple[CandidateTube, ...], Meta(max_length=MAX_TUBES)] | None = None
     keep_from: int = 0
     preliminary: bool = False
 
     def __post_init__(self) -> None:
-        _checked_version(self.version)
+        _check_version(self.version)
         if not 0 < len(self.frames) <= MAX_FRAMES:
-            raise ValueError(f"expected 1 to {MAX_FRAMES} frames, got {len(self.frames)}")
+            raise SchemaError(
+                f"expected 1 to {MAX_FRAMES} frames, got {len(self.frames)}; a window has fewer "
+                "with less of window.duration_s or window.max_rate_hz"
+            )
+        for name, text in (("id", self.query.id), ("camera", self.query.camera)):
+            if len(text) > MAX_NAME_CHARACTERS:
+                raise CommandError(
+                    f"query.{name}: expected at most {MAX_NAME_CHARACTERS} characters, "
+                    f"got {len(text)}; shorten it"
+                )
         for tube in self.tubes or ():
             if len(tube.present) != len(self.frames):
                 raise ValueError(
@@ -157,7 +170,7 @@ class Failure:
 
 @dataclass(frozen=True, eq=False)
 class Event:
-    """One step of a command's stream: at a stage, alive, answered early, answered, or failed.
+    """One step of a command's stream: a stage, a sign of life, an answer, or a failure.
 
     Attributes:
         stage: the stage that begins; empty in events that only show that the server lives.
@@ -173,7 +186,7 @@ class Event:
     failure: Failure | None = None
 
     def __post_init__(self) -> None:
-        _checked_version(self.version)
+        _check_version(self.version)
 
 
 def chosen_settings(config: Config) -> dict[str, Value]:
@@ -188,6 +201,25 @@ def chosen_settings(config: Config) -> dict[str, Value]:
     }
 
 
+def settings_without_effect(config: Config) -> list[str]:
+    """Names of settings that are not at their defaults, and that only the server decides.
+
+    With `remote.fallback: local`, the model here uses them.
+    """
+    if config.place.backend != "remote" or config.remote.fallback == "local":
+        return []
+    here = {"external": ("proposals",)}.get(config.proposals.source, ())
+    flat = config.flat()
+
+    def decided_there(item: Setting) -> bool:
+        group = item.name.split(".")[0]
+        if group in CLIENT_GROUPS:
+            return not item.dynamic
+        return group in SERVER_GROUPS and group not in here
+
+    return [i.name for i in settings() if decided_there(i) and flat[i.name] != i.default]
+
+
 _KINDS: dict[ErrorCode, type[StvgError]] = {
     kind.code: kind
     for kind in reversed(list(vars(errors).values()))  # the first of a code counts
@@ -196,5 +228,5 @@ _KINDS: dict[ErrorCode, type[StvgError]] = {
 
 
 def error_of(failure: Failure) -> StvgError:
-    """The error that the server told."""
+    """The error that the server answered."""
     return _KINDS.get(failure.code, StvgError)(failure.message)

@@ -18,7 +18,7 @@ from starlette.responses import Response
 from stvg_ros.config import Config
 from stvg_ros.errors import StvgError
 from stvg_ros.serving.app import App
-from stvg_ros.serving.runner import Build
+from stvg_ros.serving.replica_commands import Build
 from stvg_ros.setting import Value
 
 # By the header x-session-id: a session's requests reach the replica that has its frames.

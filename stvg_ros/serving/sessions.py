@@ -9,29 +9,53 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from stvg_ros.serving.schema import MAX_FRAMES
 from stvg_ros.serving.settings import ServingConfig
 from stvg_ros.types import Frame
 
 Key = tuple[str, str]  # the client, and its own name for the session
+MIN_FRAME_BYTES = 1024  # what a frame's objects take, however small its image is
+MAX_SESSIONS = 10_000
+
+
+def client_of(key: Key) -> str:
+    """What bounds on one client count by: without tokens, sessions tell clients apart."""
+    return key[0] or key[1]
 
 
 @dataclass(eq=False)
 class _Session:
-    frames: dict[int, Frame] = field(default_factory=dict)  # by id, oldest first
+    frames: dict[int, Frame] = field(default_factory=dict)  # by id
     nbytes: int = 0
     used_s: float = 0.0
 
+    def add(self, frames: Mapping[int, Frame]) -> None:
+        self.drop([number for number in frames if number in self.frames])
+        self.frames.update(frames)
+        self.nbytes += sum(map(_weight, frames.values()))
+
     def drop(self, ids: Iterable[int]) -> None:
         for number in ids:
-            self.nbytes -= self.frames.pop(number).nbytes
+            self.nbytes -= _weight(self.frames.pop(number))
+
+    def shrink(self, nbytes: int, count: int) -> None:
+        """Drops the oldest frames until at most `count` of `nbytes` are left."""
+        for number in sorted(self.frames):
+            if self.nbytes <= nbytes and len(self.frames) <= count:
+                break
+            self.drop([number])
+
+
+def _weight(frame: Frame) -> int:
+    return max(frame.nbytes, MIN_FRAME_BYTES)
 
 
 class Sessions:
-    """Decoded frames by session, bounded by bytes and by time.
+    """Decoded frames by session, bounded by bytes, by count and by time.
 
-    A session that grows too large loses its oldest frames; when all together are too large, the
-    sessions that were used least recently go. A client finds out by its next command, which is
-    answered with the ids that are missing.
+    A session that grows too large loses its oldest frames; when the sessions of a client, or all
+    together, are too large, those that were used least recently go. A client finds out by its next
+    command, which is answered with the ids that are missing.
 
     Thread contract: any thread may call any method.
     """
@@ -40,7 +64,7 @@ class Sessions:
         self._config = config
         self._clock = clock
         self._lock = threading.RLock()
-        self._sessions: dict[Key, _Session] = {}
+        self._sessions: dict[Key, _Session] = {}  # the most recently used last
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -56,19 +80,28 @@ class Sessions:
         with self._lock:
             self.expire()
             session = self._sessions.pop(key, None) or _Session()
-            self._sessions[key] = session  # at the end: the most recently used
+            self._sessions[key] = session
             session.used_s = self._clock()
             session.drop([number for number in session.frames if number < keep_from])
-            session.drop([number for number in frames if number in session.frames])
-            session.frames.update(frames)
-            session.nbytes += sum(frame.nbytes for frame in frames.values())
-            for number in sorted(session.frames):
-                if session.nbytes <= self._config.session_bytes:
-                    break
-                session.drop([number])
-            while self.nbytes > self._config.store_bytes and len(self._sessions) > 1:
-                del self._sessions[next(iter(self._sessions))]
+            session.add(frames)
+            # A command names at most MAX_FRAMES.
+            session.shrink(min(self._config.session_bytes, self._config.client_bytes), MAX_FRAMES)
+            self._make_room(client_of(key))
             return len(session.frames)
+
+    def _make_room(self, client: str) -> None:
+        """Ends sessions, the least recently used first, but not the last."""
+        own = [key for key in self._sessions if client_of(key) == client]
+        held = sum(self._sessions[key].nbytes for key in own)
+        for key in own[:-1]:
+            if held <= self._config.client_bytes:
+                break
+            held -= self._sessions.pop(key).nbytes
+        held = self.nbytes
+        for key in list(self._sessions)[:-1]:
+            if held <= self._config.store_bytes and len(self._sessions) <= MAX_SESSIONS:
+                break
+            held -= self._sessions.pop(key).nbytes
 
     def get(self, key: Key) -> Mapping[int, Frame]:
         """The frames of a session by id; none of one that is not there."""
@@ -81,8 +114,8 @@ class Sessions:
             self._sessions[key] = self._sessions.pop(key)
             return dict(session.frames)
 
-    def seen(self, key: Key) -> list[Frame]:
-        """The frames of a session in the client's order, for a look that is no use of it."""
+    def frames(self, key: Key) -> list[Frame]:
+        """The frames of a session in the client's order; not a use that keeps it alive."""
         with self._lock:
             session = self._sessions.get(key)
             return [session.frames[number] for number in sorted(session.frames)] if session else []
@@ -91,5 +124,7 @@ class Sessions:
         """Forgets the sessions that nobody used for `session_s`."""
         with self._lock:
             oldest_s = self._clock() - self._config.session_s
-            for key in [key for key, one in self._sessions.items() if one.used_s < oldest_s]:
+            for key, session in list(self._sessions.items()):
+                if session.used_s >= oldest_s:
+                    break  # the others were used later
                 del self._sessions[key]

@@ -92,7 +92,21 @@ class ServingConfig(Group):
         minimum=1024,
         maximum=2**44,
     )
-    ahead_bytes: int = setting(
+    client_bytes: int = setting(
+        512 * 1024 * 1024,
+        "decoded frames of all sessions of a client, and again memory of its requests in work",
+        unit="bytes",
+        minimum=1024,
+        maximum=2**44,
+    )
+    request_bytes: int = setting(
+        2 * 1024 * 1024 * 1024,
+        "memory of all requests of a replica that are read, decoded or grounded",
+        unit="bytes",
+        minimum=1024,
+        maximum=2**44,
+    )
+    prefetch_bytes: int = setting(
         1024 * 1024 * 1024,
         "memory for prefetched features of all sessions of a replica, on the model's device",
         unit="bytes",

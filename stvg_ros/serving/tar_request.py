@@ -8,19 +8,40 @@ import io
 import math
 import tarfile
 from collections.abc import Mapping
+from pathlib import PurePosixPath
 from typing import Any
 
-from stvg_ros.errors import StvgError
+from stvg_ros.errors import ImageError, StvgError
 from stvg_ros.serving.image_codec import decoded_size
 from stvg_ros.serving.schema import MAX_FRAMES, VERSION, Event, Request, SentFrame
 from stvg_ros.serving.wire_format import SchemaError
 from stvg_ros.types import Grounding, Query
 
 MEDIA_TYPE = "application/x-tar"
+_MAX_MEMBERS = 4 * MAX_FRAMES  # directories and hidden files included
+_MAX_HEADER_BYTES = 65_536  # of one member
+
+
+class _HeaderReader(io.BytesIO):
+    """A tar's bytes for `tarfile`, which reads only headers from it, of bounded size."""
+
+    left = _MAX_HEADER_BYTES
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        data = super().read(size)
+        self.left -= len(data)
+        if self.left < 0:
+            raise SchemaError(
+                f"tar: expected headers of at most {_MAX_HEADER_BYTES} bytes for each file, "
+                "got more; pack plain files with short names"
+            )
+        return data
 
 
 def request_of_tar(body: bytes, parameters: Mapping[str, str]) -> Request:
     """The request of a tar of JPEG or PNG files, which are taken in the order of their names.
+
+    Directories and hidden files, such as the `._` files of macOS, are left out.
 
     Args:
         body: the tar, not compressed.
@@ -30,13 +51,6 @@ def request_of_tar(body: bytes, parameters: Mapping[str, str]) -> Request:
         StvgError: no tar of pictures, or a parameter that is not usable.
     """
     try:
-        with tarfile.open(fileobj=io.BytesIO(body), mode="r:") as archive:
-            members = [member for member in archive if member.isfile()]
-            members.sort(key=lambda member: member.name)
-            pictures = [_content(archive, member) for member in members[: MAX_FRAMES + 1]]
-    except (tarfile.TarError, OSError, ValueError) as error:
-        raise SchemaError(f"expected a tar of JPEG or PNG files, got {error}") from error
-    try:
         rate_hz = float(parameters.get("rate_hz", "5"))
         targets = int(parameters.get("targets", "1"))
     except ValueError as error:
@@ -44,20 +58,64 @@ def request_of_tar(body: bytes, parameters: Mapping[str, str]) -> Request:
     if not 0.001 <= rate_hz <= 1000:
         raise SchemaError(f"rate_hz: expected 0.001 to 1000, got {rate_hz:g}")
     frames = []
-    for index, picture in enumerate(pictures):
-        width, height = decoded_size(picture)
+    for index, member in enumerate(_members(body)):
+        picture = body[member.offset_data : member.offset_data + member.size]
+        try:
+            width, height = decoded_size(picture)
+        except ImageError as error:
+            raise ImageError(f"{member.name[:100]!r}: {error}") from error
         stamp_ns = round(index * 1e9 / rate_hz)
         frames.append(SentFrame(index, stamp_ns, width, height, image=picture))
     query = Query(parameters.get("query", ""), max_targets=targets)
+    return Request(VERSION, query, tuple(frames), {})
+
+
+def _members(body: bytes) -> list[tarfile.TarInfo]:
+    """The pictures' places in the tar, in the order of their names. Raises: SchemaError."""
+    reader = _HeaderReader(body)
+    members: list[tarfile.TarInfo] = []
+    count = 0
     try:
-        return Request(VERSION, query, tuple(frames), {})
-    except ValueError as error:
-        raise SchemaError(str(error)) from error
+        with tarfile.open(fileobj=reader, mode="r:") as archive:
+            for count, member in enumerate(archive):
+                if count == _MAX_MEMBERS or len(members) > MAX_FRAMES:
+                    break
+                if _is_picture(member, len(body)):
+                    members.append(member)
+                reader.left = _MAX_HEADER_BYTES
+            else:
+                if body[archive.offset : archive.offset + tarfile.BLOCKSIZE].strip(b"\0"):
+                    raise SchemaError(
+                        f"expected a tar of JPEG or PNG files, got one that is damaged at byte "
+                        f"{archive.offset}"
+                    )
+    except StvgError:
+        raise
+    except Exception as error:  # tarfile raises many types for damaged headers
+        raise SchemaError(f"expected a tar of JPEG or PNG files, got {error}") from error
+    if count >= _MAX_MEMBERS or len(members) > MAX_FRAMES:
+        raise SchemaError(
+            f"tar: expected at most {MAX_FRAMES} pictures and {_MAX_MEMBERS} entries, got more"
+        )
+    return sorted(members, key=lambda member: member.name)
 
 
-def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
-    file = archive.extractfile(member)
-    return file.read() if file is not None else b""
+def _is_picture(member: tarfile.TarInfo, length: int) -> bool:
+    """Whether a member is a picture; raises SchemaError for what would be lost."""
+    hidden = PurePosixPath(member.name).name.startswith(".")
+    if member.isdir() or hidden or "__MACOSX" in PurePosixPath(member.name).parts:
+        return False
+    name = f"tar: {member.name[:100]!r}"
+    if member.issparse():  # its size is what it claims, not what it holds
+        raise SchemaError(f"{name}: expected a plain file, got a sparse one; pack without --sparse")
+    if not member.isfile():
+        raise SchemaError(
+            f"{name}: expected a plain file, got a link or device; pack with "
+            "tar --dereference --hard-dereference"
+        )
+    if member.size < 0 or member.offset_data + member.size > length:
+        raise SchemaError(f"{name}: expected {member.size} bytes, the tar ends before them")
+    return True
 
 
 def answer_json(event: Event) -> dict[str, Any]:

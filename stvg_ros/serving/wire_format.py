@@ -1,39 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Typed records as msgpack and back: the types of the dataclasses are the schema.
+"""Typed records as msgpack and back (msgspec): the types of the dataclasses are the schema.
 
-Nothing is executed and no class is named by the bytes: the reader says which record it expects,
-and every field is checked against its type.
+Nothing is executed and no class is named by the bytes: the reader says which record it expects.
+For each dataclass a strict record type is derived once, which refuses unknown fields and bounds
+every text and list while the bytes are read, before anything is allocated for them. A record that
+needs a bound of its own states it in its annotation.
 """
 
 from __future__ import annotations
 
 import functools
+import re
+import struct
 import types
 import typing
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
-from enum import IntEnum
-from typing import Any, Generic, TypeVar, Union, cast
+from typing import Annotated, Any, Generic, TypeVar, Union, cast
 
-import msgpack
+import msgspec
 import numpy as np
+from msgspec import Meta
 
 from stvg_ros.errors import StvgError
 
-MAX_TEXT_BYTES = 16_384
-MAX_ITEMS = 65_536  # of a list
-_MAX_DIMENSIONS = 4
-_INT64 = 2**63
-
-_LIMITS: dict[str, Any] = {
-    "raw": False,
-    "strict_map_key": True,
-    "max_str_len": MAX_TEXT_BYTES,
-    "max_array_len": MAX_ITEMS,
-    "max_map_len": 256,
-    "max_ext_len": 0,
-}
+MAX_TEXT_CHARACTERS = 16_384
+MAX_ITEMS = 65_536  # of a list or a map
+MAX_DIMENSIONS = 4
+_LENGTH = struct.Struct(">I")  # before each record of a stream
 
 T = TypeVar("T")
 
@@ -42,166 +37,165 @@ class SchemaError(StvgError):
     """Bytes that are not the expected record."""
 
 
-def packed(record: Any) -> bytes:
+class ArrayRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An array: its shape, and its values in C order, little-endian."""
+
+    shape: Annotated[tuple[Annotated[int, Meta(ge=0)], ...], Meta(max_length=MAX_DIMENSIONS)]
+    data: bytes
+
+
+def encoded_record(record: Any) -> bytes:
     """A record (dataclass) as msgpack."""
-    return cast(bytes, msgpack.packb(_plain(record), use_bin_type=True))
+    return msgspec.msgpack.encode(record, enc_hook=_plain)
 
 
-def unpacked(kind: type[T], body: bytes) -> T:
+def decoded_record(kind: type[T], body: bytes) -> T:
     """The record of type `kind` in `body`.
 
     Raises:
         SchemaError: the body is not msgpack, or not such a record.
+        StvgError: the record itself refuses its values.
     """
     try:
-        value = msgpack.unpackb(body, **_LIMITS)
-    except Exception as error:  # the library raises a dozen unrelated types
-        raise _undecodable(kind, len(body), error) from error
-    return typed(kind, value)
+        strict = _decoder(cast(Any, kind)).decode(body)
+        return msgspec.convert(strict, kind, from_attributes=True, dec_hook=_array)
+    except StvgError:
+        raise
+    except msgspec.ValidationError as error:
+        raise SchemaError(_worded(kind, str(error))) from error
+    except Exception as error:  # damaged bytes, or numbers that no array can have
+        raise SchemaError(
+            f"{kind.__name__}: expected msgpack, got {len(body)} bytes that do not decode "
+            f"({type(error).__name__}: {str(error)[:100]})"
+        ) from error
 
 
-class Stream(Generic[T]):
-    """Records of one type that arrive in pieces."""
+def encoded_item(record: Any) -> bytes:
+    """A record of a stream: its length in four bytes, big-endian, and the record."""
+    body = encoded_record(record)
+    return _LENGTH.pack(len(body)) + body
+
+
+class RecordStream(Generic[T]):
+    """Records of one type that arrive in pieces, as `encoded_item` makes them."""
 
     def __init__(self, kind: type[T], max_bytes: int) -> None:
-        """`max_bytes` bounds what may be on its way to a record."""
+        """`max_bytes` bounds a record."""
         self._kind = kind
-        self._unpacker = msgpack.Unpacker(max_buffer_size=max_bytes, **_LIMITS)
+        self._max_bytes = max_bytes
+        self._rest = bytearray()
 
     def feed(self, piece: bytes) -> list[T]:
-        """The records that are complete with this piece. Raises: SchemaError."""
-        try:
-            self._unpacker.feed(piece)
-            values = list(self._unpacker)
-        except Exception as error:
-            raise _undecodable(self._kind, len(piece), error) from error
-        return [typed(self._kind, value) for value in values]
-
-
-def _undecodable(kind: type, nbytes: int, error: Exception) -> SchemaError:
-    return SchemaError(
-        f"{kind.__name__}: expected msgpack, got {nbytes} bytes that do not decode "
-        f"({type(error).__name__}: {error})"
-    )
-
-
-def typed(kind: type[T], value: object) -> T:
-    """The record of type `kind` made of maps and lists.
-
-    Raises:
-        SchemaError: naming the place, what was expected and what came.
-    """
-    return cast(T, _typed(kind, value, kind.__name__))
+        """The records that are complete with this piece. Raises: as of `decoded_record`."""
+        self._rest += piece
+        records = []
+        while len(self._rest) >= _LENGTH.size:
+            (length,) = _LENGTH.unpack_from(self._rest)
+            if length > self._max_bytes:
+                raise SchemaError(
+                    f"{self._kind.__name__}: expected records of at most {self._max_bytes} bytes "
+                    f"with their length before them, got {length} that do not decode"
+                )
+            end = _LENGTH.size + length
+            if len(self._rest) < end:
+                break
+            records.append(decoded_record(self._kind, bytes(self._rest[_LENGTH.size : end])))
+            del self._rest[:end]
+        return records
 
 
 def _plain(value: Any) -> Any:
-    if is_dataclass(value):
-        return {item.name: _plain(getattr(value, item.name)) for item in fields(value)}
+    """What msgspec does not know: numpy's values."""
     if isinstance(value, np.ndarray):
-        little = value.astype(value.dtype.newbyteorder("<"))
-        return {"shape": list(value.shape), "data": little.tobytes()}
-    if isinstance(value, Mapping):  # as pairs: keys may be numbers
-        return [[_plain(key), _plain(item)] for key, item in value.items()]
-    if isinstance(value, (tuple, list)):
-        return [_plain(item) for item in value]
-    if isinstance(value, IntEnum):
-        return int(value)
-    return value
+        little = value.astype(value.dtype.newbyteorder("<"), copy=False)
+        return {"shape": value.shape, "data": little.tobytes()}
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} does not travel")
+
+
+def _array(kind: Any, value: Any) -> Any:
+    """The array of type `kind` (an NDArray) of its record."""
+    if not isinstance(value, ArrayRecord):
+        raise ValueError(f"expected an array, got {type(value).__name__}")
+    dtype = np.dtype(typing.get_args(typing.get_args(kind)[1])[0])
+    count = 1
+    for size in value.shape:
+        count *= size
+    if count * dtype.itemsize != len(value.data):
+        raise ValueError(
+            f"expected {count * dtype.itemsize} bytes for {value.shape} {dtype}, "
+            f"got {len(value.data)}"
+        )
+    if dtype == np.bool_ and np.any(np.frombuffer(value.data, np.uint8) > 1):
+        raise ValueError("expected bytes of 0 and 1")
+    little = np.frombuffer(value.data, dtype.newbyteorder("<"))
+    return little.astype(dtype).reshape(value.shape)
 
 
 @functools.cache
-def _hints(kind: type) -> dict[str, Any]:
-    return typing.get_type_hints(kind)
+def _decoder(kind: Any) -> msgspec.msgpack.Decoder[Any]:
+    return msgspec.msgpack.Decoder(_strict_record(kind))
 
 
-def _typed(kind: Any, value: Any, place: str) -> Any:
+@functools.cache
+def _strict_record(kind: Any) -> type[msgspec.Struct]:
+    """The record type of a dataclass: the same fields, bounded; unknown ones are refused."""
+    hints = typing.get_type_hints(kind, include_extras=True)
+    items: list[Any] = []
+    for item in fields(kind):
+        strict = _strict(hints[item.name])
+        if item.default_factory is not MISSING:
+            items.append((item.name, strict, msgspec.field(default_factory=item.default_factory)))
+        elif item.default is not MISSING:
+            items.append((item.name, strict, item.default))
+        else:
+            items.append((item.name, strict))
+    return msgspec.defstruct(kind.__name__, items, frozen=True, forbid_unknown_fields=True)
+
+
+def _strict(kind: Any) -> Any:
+    """The bounded type of a field."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is Annotated:
+        inner = _strict(arguments[0])
+        if typing.get_origin(inner) is Annotated:  # the bounds of the field replace the usual ones
+            inner = typing.get_args(inner)[0]
+        bounded = (inner, *arguments[1:])
+        return cast(Any, Annotated)[bounded]
     if origin in (Union, types.UnionType):
-        return _one_of(arguments, value, place)
-    if origin is tuple:
-        return _tuple(arguments, value, place)
-    if origin is not None and issubclass(origin, Mapping):
-        return dict(_tuple((types.GenericAlias(tuple, arguments), ...), value, place))
+        return Union[tuple(_strict(one) for one in arguments)]  # noqa: UP007
     if origin is np.ndarray:
-        return _array(np.dtype(typing.get_args(arguments[1])[0]), value, place)
-    if is_dataclass(kind):
-        return _record(cast(type, kind), value, place)
-    if isinstance(kind, type) and issubclass(kind, IntEnum):
-        number = _typed(int, value, place)
-        try:
-            return kind(number)
-        except ValueError:
-            raise _unexpected(place, f"a {kind.__name__}", value) from None
-    if kind is float and type(value) is int:
-        value = float(value)
-    if kind is int and type(value) is int and not -_INT64 <= value < _INT64:
-        raise _unexpected(place, "an integer of 64 bits", value)
-    if type(value) is not kind:
-        raise _unexpected(place, getattr(kind, "__name__", str(kind)), value)
-    return value
+        return ArrayRecord
+    if origin is tuple:
+        items = tuple(one if one is Ellipsis else _strict(one) for one in arguments)
+        kind = types.GenericAlias(tuple, items)
+        return Annotated[kind, Meta(max_length=MAX_ITEMS)] if Ellipsis in items else kind
+    if origin is not None and issubclass(origin, Mapping):
+        kind = dict[_strict(arguments[0]), _strict(arguments[1])]  # type: ignore[misc]
+        return Annotated[kind, Meta(max_length=MAX_ITEMS)]
+    if kind is str:
+        return Annotated[str, Meta(max_length=MAX_TEXT_CHARACTERS)]
+    if kind is int:
+        return Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+    return _strict_record(cast(Any, kind)) if is_dataclass(kind) else kind
 
 
-def _record(kind: type, value: Any, place: str) -> Any:
-    if type(value) is not dict:
-        raise _unexpected(place, f"a map, {kind.__name__}", value)
-    hints, known = _hints(kind), fields(kind)
-    unknown = value.keys() - {item.name for item in known}
-    if unknown:
-        raise SchemaError(f"{place}: unknown field {min(map(str, unknown))!r}")
-    given = {}
-    for item in known:
-        if item.name in value:
-            given[item.name] = _typed(hints[item.name], value[item.name], f"{place}.{item.name}")
-        elif item.default is MISSING and item.default_factory is MISSING:
-            raise SchemaError(f"{place}: the field {item.name!r} is missing")
-    try:
-        return kind(**given)
-    except ValueError as error:
-        raise SchemaError(f"{place}: {error}") from error
+_WORDING = (
+    (re.compile(r"Object contains unknown field `(.*)`", re.DOTALL), r"unknown field '\1'"),
+    (re.compile(r"Object missing required field `(.*)`"), r"the field '\1' is missing"),
+    (re.compile(r"^Expected "), "expected "),
+    (re.compile(r"`object( \| null)?`"), "a map"),
+    (re.compile(r"`array`"), "a list"),
+    (re.compile(r"`"), ""),
+)
 
 
-def _tuple(kinds: tuple[Any, ...], value: Any, place: str) -> tuple[Any, ...]:
-    if type(value) is not list:
-        raise _unexpected(place, "a list", value)
-    if kinds[1:] == (Ellipsis,):
-        kinds = kinds[:1] * len(value)
-    if len(value) != len(kinds):
-        raise SchemaError(f"{place}: expected {len(kinds)} items, got {len(value)}")
-    return tuple(
-        _typed(kind, item, f"{place}[{index}]")
-        for index, (kind, item) in enumerate(zip(kinds, value, strict=True))
-    )
-
-
-def _one_of(kinds: tuple[Any, ...], value: Any, place: str) -> Any:
-    if value is None and type(None) in kinds:
-        return None
-    rest = [kind for kind in kinds if kind is not type(None)]
-    for kind in rest:
-        if type(value) is kind:
-            return _typed(kind, value, place)
-    return _typed(rest[-1], value, place)
-
-
-def _array(dtype: np.dtype[Any], value: Any, place: str) -> Any:
-    if type(value) is not dict or value.keys() != {"shape", "data"}:
-        raise _unexpected(place, "an array: a map of shape and data", value)
-    shape = _typed(tuple[int, ...], value["shape"], f"{place}.shape")
-    data = _typed(bytes, value["data"], f"{place}.data")
-    if len(shape) > _MAX_DIMENSIONS or any(size < 0 for size in shape):
-        raise _unexpected(place, f"at most {_MAX_DIMENSIONS} dimensions", shape)
-    count = 1
-    for size in shape:
-        count *= size
-    if count * dtype.itemsize != len(data):
-        raise SchemaError(
-            f"{place}: expected {count * dtype.itemsize} bytes for {shape} {dtype}, got {len(data)}"
-        )
-    array = np.frombuffer(data, dtype.newbyteorder("<")).astype(dtype).reshape(shape)
-    if dtype == np.bool_ and np.any(np.frombuffer(data, np.uint8) > 1):
-        raise SchemaError(f"{place}: expected bytes of 0 and 1")
-    return array
-
-
-def _unexpected(place: str, wanted: str, value: object) -> SchemaError:
-    return SchemaError(f"{place}: expected {wanted}, got {value!r:.60} ({type(value).__name__})")
+def _worded(kind: type, message: str) -> str:
+    """msgspec's message with the place first, bounded."""
+    said, _, path = message.partition(" - at `$")
+    for pattern, words in _WORDING:
+        said = pattern.sub(words, said)
+    return f"{kind.__name__}{path.rstrip('`')[:100]}: {said[:200]}"

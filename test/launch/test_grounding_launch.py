@@ -128,7 +128,27 @@ def test_empty_arguments_override_nothing(
     assert node_arguments(launch_file, monkeypatch, params_file="")["files"] == []
 
 
-def test_arguments_reach_the_node(launch_file: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("name", "near"), [
+    ("typo.yaml", ""), ("laptop.yaml", "laptop_cpu.yaml"), ("laptop_cpu", "laptop_cpu.yaml"),
+    ("laptop_cpu.yml", "laptop_cpu.yaml"), ("gpu_24.yaml", "gpu_24gb.yaml"),
+    ("remote.yaml", "remote_gpu.yaml"), ("jetson.yaml", "jetson_4bit_3b.yaml"),
+    ("config/laptop_cpu.yaml", "laptop_cpu.yaml"), ("/nowhere/mine.yaml", ""), ("/", ""),
+    ("~/mine.yaml", ""), ("Laptop_CPU.yaml", ""),
+])  # fmt: skip
+def test_a_parameter_file_that_is_not_there_is_refused(
+    launch_file: ModuleType, name: str, near: str
+) -> None:
+    with pytest.raises(RuntimeError, match="params_file: expected a file, or a preset") as raised:
+        launch_file.parameter_file(name)
+    assert f"got {name!r}" in str(raised.value)
+    assert near in str(raised.value)
+
+
+def test_arguments_reach_the_node(
+    launch_file: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    mine = tmp_path / "mine.yaml"
+    mine.touch()
     handed = node_arguments(
         launch_file,
         monkeypatch,
@@ -136,13 +156,13 @@ def test_arguments_reach_the_node(launch_file: ModuleType, monkeypatch: pytest.M
         tube="/tube",
         namespace="robot",
         name="finder",
-        params_file="/elsewhere/mine.yaml",
+        params_file=str(mine),
         device="0",
         use_sim_time="true",
     )
     assert handed["remappings"] == [("~/tube", "/tube"), ("~/image", "/camera/image_raw")]
     assert (handed["namespace"], handed["name"]) == ("robot", "finder")
-    assert handed["files"] == ["/elsewhere/mine.yaml"]
+    assert handed["files"] == [str(mine)]
     assert handed["overrides"] == {"model.device": "0", "use_sim_time": True}
 
 

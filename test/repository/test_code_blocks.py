@@ -31,8 +31,6 @@ from stvg_ros.config import Config, settings
 
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
 BLOCK = re.compile(r"(?:<!-- not run: (.*?) -->\n+)?^```(\w*)\n(.*?)^```$", re.S | re.M)
-# Until the settings have these names.
-RENAMED = {"sampling.prefetch", "serving.prefetch_bytes"}
 
 
 @dataclass(frozen=True)
@@ -99,8 +97,6 @@ def arguments_of(arguments: list[str]):
     """What the real parser makes of the arguments of `stvg-ros`; the settings are checked too."""
     given = parser(modules()).parse_args(arguments)
     if hasattr(given, "settings"):
-        pairs = [pair for pair in given.settings if pair.partition("=")[0] not in RENAMED]
-        given.settings = pairs
         Config.from_flat(flat_settings(given))
     return given
 
@@ -258,7 +254,7 @@ def test_every_block_has_a_language_that_is_tested():
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_settings_commands_and_targets_in_the_prose_exist(page):
-    known = {item.name for item in settings()} | RENAMED
+    known = {item.name for item in settings()}
     groups = {name.partition(".")[0] for name in known if "." in name}
     text = page.read_text(encoding="utf-8")
     for code in re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", text, flags=re.S | re.M)):

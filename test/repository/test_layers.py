@@ -48,7 +48,7 @@ LAYERS = {
     ),
     "runtime": layer("foundations settings method runtime", ""),
     "serving": layer(
-        "foundations settings method runtime serving", "numpy cv2 msgpack PIL starlette"
+        "foundations settings method runtime serving", "numpy cv2 httpx2 msgspec starlette"
     ),
     "build": layer("foundations settings method models proposals serving build", "numpy torch"),
     "visualization": layer("foundations settings method visualization io", "numpy cv2 av"),
@@ -81,6 +81,8 @@ LAYERS = {
 # Modules with a library more than their layer.
 EXTRA = {
     "stvg_ros.images": {"cv2"},
+    "stvg_ros.depth": {"cv2"},
+    "stvg_ros.node.parameter_files": {"yaml"},
     "stvg_ros.serving.server": {"ray"},
     "stvg_ros.serving.proxy": {"uvicorn"},
 }

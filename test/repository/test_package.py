@@ -30,7 +30,8 @@ ROSDEP_KEYS = {
     "cv_bridge", "diagnostic_msgs", "geometry_msgs", "launch", "launch_ros", "lifecycle_msgs",
     "message_filters", "python3-msgpack", "python3-numpy",
     "python3-opencv", "python3-pil", "python3-pytest", "python3-pytest-timeout", "python3-scipy",
-    "python3-torch", "python3-tqdm", "python3-transformers-pip", "rcl_interfaces", "rclpy",
+    "python3-torch", "python3-tqdm", "python3-transformers-pip", "python3-yaml", "rcl_interfaces",
+    "rclpy",
     "rosidl_default_generators", "rosidl_default_runtime", "sensor_msgs", "std_msgs", "std_srvs",
     "tf2_ros_py", "vision_msgs", "visualization_msgs",
 }  # fmt: skip

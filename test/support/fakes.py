@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from stvg_ros.method.base import BaseProposer
 from stvg_ros.method.interfaces import AttentionRows, MllmSettings, Pass, Reading, VisualTokens
 from stvg_ros.types import CandidateTube, Clip, Frame, SplitQuery
 
@@ -98,6 +100,9 @@ class ToyMllm:
         shape = (3, *prefix.visual.grid)
         return Reading(rows.detach().reshape(shape), ("<end>", "<role>", "."), yes, log_p[1])
 
+    def saving_memory(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
     def complete(self, system: str, prompt: str, max_new_tokens: int) -> str:
         return self.reply
 
@@ -110,7 +115,7 @@ class FixedSplitter:
         return SplitQuery(text, self.attribute, self.action, "rules")
 
 
-class FixedProposer:
+class FixedProposer(BaseProposer):
     """One resting box a tube, present in the frames of `present` (all without it)."""
 
     name = "fixed"

@@ -13,6 +13,7 @@ from rosbags.typesys import Stores, get_typestore
 
 from stvg_lab.datasets.annotations import Annotations, Entry, KeyFrame, write_annotations
 from stvg_ros.io.bag import write_bag
+from stvg_ros.method.base import BaseGrounder
 from stvg_ros.types import CandidateTube, Clip, Frame, Grounding, Query, Status, Tube, TubeBox
 
 BEGIN_NS = 1_700_000_000_000_000_003
@@ -72,7 +73,7 @@ def raw_bag(path: Path, messages: Iterable[tuple[str, str, int, bytes]], definit
     return path
 
 
-class SquareGrounder:
+class SquareGrounder(BaseGrounder):
     """Finds the bright square from the clip's first frame on, for a share of its frames.
 
     A query that says "fail" raises, one that says "dog" is not found.

@@ -28,14 +28,16 @@ from std_msgs.msg import String
 
 from stvg_ros import msg
 from stvg_ros.action import Ground
+from stvg_ros.method.base import BaseGrounder
 from stvg_ros.node.conversions import time_message
 from stvg_ros.node.grounding_node import GroundingNode
+from stvg_ros.node.guarded_executor import GuardedExecutor
 from stvg_ros.types import Clip, Grounding, Query, Status, Tube, TubeBox
 
 STAGES = ("split", "forward pass", "score")
 
 
-class ToyGrounder:
+class ToyGrounder(BaseGrounder):
     """Finds a box in the middle of every frame; waits at each stage until `go` is set."""
 
     def __init__(self) -> None:
@@ -108,8 +110,8 @@ class Client(Node):
 class Loop:
     """Spins nodes in a thread; `until` waits for a condition."""
 
-    def __init__(self, *nodes: Node) -> None:
-        self.executor = SingleThreadedExecutor()
+    def __init__(self, *nodes: Node, executor: SingleThreadedExecutor | None = None) -> None:
+        self.executor = executor or SingleThreadedExecutor()
         for node in nodes:
             self.executor.add_node(node)
         self._stop = False
@@ -138,11 +140,14 @@ class Setup:
 
     def __init__(self, build=None, ready="ready", connect=True, **parameters):
         self.toy = ToyGrounder()
+        self.faults_expected = False
         overrides = [Parameter(name, value=value) for name, value in parameters.items()]
         self.node = GroundingNode(build or (lambda config: self.toy), parameter_overrides=overrides)
         self.client = Client()
         self.clients = {}
-        self.node_loop = Loop(self.node)  # of its own, as it waits while the model loads
+        guarded = GuardedExecutor(self.node.faults.report)
+        # Of its own, as it waits while the model loads.
+        self.node_loop = Loop(self.node, executor=guarded)
         self.loop = Loop(self.client)
         self.until = self.loop.until
         self.until(lambda: any(text.startswith(ready) for text in self.client.states))
@@ -177,6 +182,7 @@ class Setup:
         self.node_loop.close()
         self.loop.close()
         self.client.ground.destroy()
+        faults = self.node.faults.last
         self.node.destroy_node()
         self.client.destroy_node()
         # A node stands in cycles with its services, and the graph knows it until these are gone:
@@ -184,6 +190,7 @@ class Setup:
         self.until = self.node = self.client = self.node_loop = self.loop = None
         self.clients.clear()
         gc.collect()
+        assert not faults or self.faults_expected, faults
 
 
 def ask(s, kind, name, request):

@@ -18,6 +18,7 @@ from fakes import FixedProposer
 from starlette.requests import Request as HttpRequest
 
 from stvg_ros.config import Config
+from stvg_ros.method.base import BaseGrounder
 from stvg_ros.serving.app import App
 from stvg_ros.serving.client import RemoteGrounder
 from stvg_ros.types import (
@@ -52,7 +53,7 @@ def clip_of(count: int = 3, seed: int = 0, width: int = 64, height: int = 48) ->
     )
 
 
-class Toy:
+class Toy(BaseGrounder):
     """Finds the first candidate tube in every frame; waits at each stage until `go` is set."""
 
     def __init__(self) -> None:
@@ -64,7 +65,6 @@ class Toy:
         self.ended: list[Exception] = []
         self.config = Config()
         self.slots = 0  # how many there are to encode ahead
-        self.prepared_bytes = 0
 
     def build(self, config, around):
         self.proposer = around(FixedProposer((1.0, 2.0, 30.0, 40.0)))
@@ -73,13 +73,13 @@ class Toy:
     def reconfigure(self, config: Config) -> None:
         self.config = config
 
-    def prepare(self, clip: Clip) -> bool:
+    def prefetch(self, clip: Clip) -> bool:
         self.started.set()
         self.go.wait(60)
         if self.slots == 0:
             return False
         self.slots -= 1
-        self.asked.append(f"prepare {clip.frames[0].frame_id}")
+        self.asked.append(f"prefetch {clip.frames[0].frame_id}")
         return True
 
     def forget(self) -> None:
@@ -105,7 +105,7 @@ class Toy:
         )
         answer = Tube(
             query, Status.FOUND, split, boxes, clip.frames[0].stamp_ns, clip.frames[-1].stamp_ns,
-            score=float("nan"), timings_s={"forward pass": 0.5},
+            score=float("nan"), timings_s={"forward pass": 0.5}, frame_id=clip.frames[-1].frame_id,
         )  # fmt: skip
         if preliminary is not None:
             preliminary(Grounding((replace(answer, preliminary=True),)))

@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stvg_ros.errors import ProposalError, StvgError
+from stvg_ros.method.base import BaseProposer
 from stvg_ros.method.interfaces import TargetObservation
+from stvg_ros.method.interruption import check_interruption
 from stvg_ros.proposals.interpolation import InterpolatedBoxes, filled, tubes_of
 from stvg_ros.proposals.open_vocabulary.mask_tracker import (
     Mask,
@@ -43,14 +45,18 @@ class MaskTrack:
     seen: dict[int, MaskObservation] = field(default_factory=dict)
 
 
-class OpenVocabularyProposer:
+class OpenVocabularyProposer(BaseProposer):
     """Grounding DINO on every k-th tracked frame, SAM 2 or EdgeTAM between and beyond.
 
     Objects are tracked forward in time, and backward from where they were first detected. An
     object that is detected later is added then, unless its mask is that of a known one.
 
+    What to look for comes with the query, so that frames are not observed as they arrive.
+
     Thread contract: one thread calls `propose`.
     """
+
+    can_follow = True
 
     def __init__(self, config: ProposalConfig, detect: TextDetector, tracker: MaskTracker) -> None:
         self._config = config
@@ -78,11 +84,8 @@ class OpenVocabularyProposer:
         """Uses other dynamic settings from the next clip on."""
         self._config = config
 
-    def observe(self, frame: Frame) -> None:
-        """Nothing to do: what to look for comes with the query."""
-
     def follower(self, frame: Frame, box_xyxy_px: NDArray[np.float32]) -> MaskFollower:
-        """Follows what is at a box `(4,)` of a frame; see `StreamingProposer`."""
+        """Follows what is at a box `(4,)` of a frame; see `Proposer`."""
         return MaskFollower(self._tracker.twin(), frame, box_xyxy_px)
 
     def propose(self, clip: Clip, query: SplitQuery) -> tuple[CandidateTube, ...]:
@@ -120,6 +123,7 @@ class OpenVocabularyProposer:
         tracks: list[MaskTrack] = []
         running: list[tuple[MaskTrack, Object]] = []
         for step, frame in enumerate(frames):
+            check_interruption()
             image = clip.frames[frame].image
             self._tracker.set_image(image, step)
             for track, item in running:
@@ -144,6 +148,7 @@ class OpenVocabularyProposer:
         running: list[tuple[MaskTrack, Object]] = []
         latest = max((track.start for track in tracks), default=0)
         for step in range(latest, -1, -1) if latest else ():
+            check_interruption()
             self._tracker.set_image(clip.frames[frames[step]].image, step)
             for track, item in running:
                 track.seen[step] = self._tracker.step(item)

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from stvg_ros.boxes import Boxes
 from stvg_ros.errors import ProposalError
+from stvg_ros.method.base import BaseProposer
+from stvg_ros.method.interruption import check_interruption
 from stvg_ros.proposals.interpolation import InterpolatedBoxes, filled, held, tubes_of
 from stvg_ros.proposals.people.byte_track import HIGH_SCORE, Track, linked, tracked
 from stvg_ros.proposals.people.camera_motion import (
@@ -49,7 +51,7 @@ class _View:
     count: int = 0
 
 
-class StreamingTubes(ABC):
+class StreamingTubes(BaseProposer, ABC):
     """Tracking by detection, for cameras that stand or turn slowly.
 
     `observe` does the costly part as frames arrive and keeps it as long as the frame itself lives,
@@ -60,6 +62,7 @@ class StreamingTubes(ABC):
     Thread contract: any thread may call any method; one lock makes them wait for one another.
     """
 
+    can_follow = True
     _jitters: bool  # whether boxes of one who stands differ from frame to frame
 
     def __init__(self, config: ProposalConfig) -> None:
@@ -121,7 +124,7 @@ class StreamingTubes(ABC):
         self._observation(frame)
 
     def follower(self, frame: Frame, box_xyxy_px: NDArray[np.float32]) -> TrackFollower:
-        """Follows the person at a box `(4,)` of a frame; see `StreamingProposer`.
+        """Follows the person at a box `(4,)` of a frame; see `Proposer`.
 
         Raises:
             ProposalError: the image was refused.
@@ -144,7 +147,10 @@ class StreamingTubes(ABC):
         Raises:
             ProposalError: an image was refused.
         """
-        observed = [self._observation(frame) for frame in clip.frames]
+        observed = []
+        for frame in clip.frames:
+            check_interruption()
+            observed.append(self._observation(frame))
         try:
             return self._tubes(clip, observed)
         except cv2.error as error:

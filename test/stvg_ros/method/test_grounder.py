@@ -271,10 +271,10 @@ def test_preliminary_answer_is_the_one_without_tuning() -> None:
 
 
 def test_encoding_ahead_changes_nothing_but_when() -> None:
-    flat: dict[str, Value] = {"sampling__ahead": True, "window__duration_s": 1.0}
+    flat: dict[str, Value] = {"sampling__prefetch": True, "window__duration_s": 1.0}
     mllm, clip = ToyMllm(), noise_clip(11)
     local = grounder(mllm, **flat)
-    assert [local.prepare(clip) for _ in range(6)] == [True] * 5 + [False]
+    assert [local.prefetch(clip) for _ in range(6)] == [True] * 5 + [False]
     assert mllm.encoded == 5
     found = local.ground(clip, Query(TEXT), no_checkpoint)
     assert mllm.encoded == 5
@@ -285,7 +285,7 @@ def test_encoding_ahead_changes_nothing_but_when() -> None:
     # Part of the window is sampled as ever, and nothing is done ahead when it is not asked for.
     part = Query(TEXT, start_ns=1_200_000_000, end_ns=1_500_000_000)
     assert local.ground(clip, part, no_checkpoint).evidence.stamps_ns.size == 4  # type: ignore[union-attr]
-    assert not grounder(ToyMllm()).prepare(clip)
+    assert not grounder(ToyMllm()).prefetch(clip)
 
 
 def test_what_is_encoded_ahead_goes_with_its_frames() -> None:
@@ -293,13 +293,13 @@ def test_what_is_encoded_ahead_goes_with_its_frames() -> None:
     encoder = Encoder(mllm)
     frames = list(noise_clip(6).frames)
     for begin in range(3):
-        while encoder.prepare(frames[begin : begin + 4], 4):
+        while encoder.prefetch(frames[begin : begin + 4], 4):
             pass
     assert (encoder.kept, mllm.encoded) == (6, 6)
     del frames[:4]
-    assert not encoder.prepare(frames, 4)
+    assert not encoder.prefetch(frames, 4)
     assert (encoder.kept, mllm.encoded) == (2, 6)
-    assert encoder.prepare(frames, 8)  # another length of the sample is another size of images
+    assert encoder.prefetch(frames, 8)  # another length of the sample is another size of images
 
 
 def test_another_direction_of_the_step_is_used() -> None:

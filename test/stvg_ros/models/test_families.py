@@ -250,7 +250,7 @@ def test_slots_encoded_one_by_one_are_those_of_the_whole(mllm: HfMllm, count: in
 def test_slots_encoded_ahead_equal_those_encoded_at_the_command(mllm: HfMllm) -> None:
     clip = Clip(tuple(Frame(at, image, 24, 16) for at, image in enumerate(images(5))))
     early, late = Encoder(mllm), Encoder(mllm)
-    while early.prepare(clip.frames, 6):
+    while early.prefetch(clip.frames, 6):
         pass
     assert early.kept == 5 // mllm.frames_per_slot  # a slot that lacks a frame has to wait
     ahead, now = early.encode(clip.frames, 6), late.encode(clip.frames, 6)

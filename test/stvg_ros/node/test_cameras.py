@@ -13,7 +13,7 @@ from sensor_msgs.msg import Image
 from stvg_ros import msg
 from stvg_ros.config import Config
 from stvg_ros.errors import ConfigError
-from stvg_ros.runtime.grounding_worker import merged
+from stvg_ros.runtime.camera_search import merged
 from stvg_ros.srv import GroundQuery
 from stvg_ros.types import Grounding, Query, Status, Tube
 

@@ -12,15 +12,19 @@ import pytest
 
 pytest.importorskip("rclpy", reason="rclpy is missing: run `make test` or source a ROS 2")
 from geometry_msgs.msg import PoseStamped, TransformStamped
+from rclpy.parameter import Parameter
 from ros_tools import context, start
 from sensor_msgs.msg import CameraInfo, Image
 
 from stvg_ros import msg
+from stvg_ros.config import Config
 from stvg_ros.depth import Depth, Intrinsics, RigidTransform
 from stvg_ros.node.conversions import time_message, tube_message
-from stvg_ros.node.positions import Locator, located, target_pose
+from stvg_ros.node.depth_gate import DepthGate
+from stvg_ros.node.positions import Locator, located, target_pose, transform_history_s
 from stvg_ros.node.settings import DepthConfig
 from stvg_ros.types import Clip, Frame, Grounding, Query, Status, Tube, TubeBox
+from stvg_ros.window import Window, WindowConfig
 
 __all__ = ["context", "start"]  # fixtures
 pytestmark = pytest.mark.usefixtures("context")
@@ -153,6 +157,13 @@ class Tf2(ModuleType):
         pass
 
     class Buffer:
+        def __init__(self, cache_time):
+            self.cache_s = cache_time.nanoseconds / 1e9
+            self.cleared = 0
+
+        def clear(self):
+            self.cleared += 1
+
         def lookup_transform(self, target, source, time):
             assert (target, source) == ("map", "camera")
             if time.nanoseconds != 1:
@@ -166,7 +177,7 @@ class Tf2(ModuleType):
         gone = False
 
         def __init__(self, buffer, node):
-            Tf2.last = self
+            Tf2.last, self.buffer = self, buffer
 
         def unregister(self):
             self.gone = True
@@ -180,3 +191,96 @@ def test_transforms_come_from_tf2_at_the_images_stamp(start, monkeypatch):
     assert [box.target_position_m for box in boxes] == [(0, 0, 12.0), None]
     locator.close()
     assert Tf2.last.gone
+
+
+@pytest.mark.parametrize(("window_s", "deadline_s", "least_s"), [
+    (10.0, 0.0, 130.0), (25.0, 0.0, 145.0), (0.1, 0.0, 60.0), (25.0, 5.0, 60.0), (60.0, 5.0, 65.0),
+    (3600.0, 0.0, 3720.0), (3600.0, 3600.0, 7200.0), (120.0, 0.0, 240.0), (1.0, 60.0, 61.0),
+    (90.0, 30.0, 120.0),
+])  # fmt: skip
+def test_transforms_are_kept_for_the_window_and_its_answer(window_s, deadline_s, least_s):
+    values = {"window.duration_s": window_s, "command.deadline_s": deadline_s}
+    assert transform_history_s(Config.from_flat(values)) >= least_s
+
+
+def test_the_buffer_follows_the_window_and_a_jump_back_of_the_stamps(start, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tf2_ros", Tf2("tf2_ros"))
+    s = start(**{"depth.enabled": True, "depth.target_frame": "map", "window.duration_s": 25})
+    first = Tf2.last
+    assert first.buffer.cache_s >= 25 + 60
+    s.show(100.0, 100.1, 100.05)  # one that is late is no jump
+    assert first.buffer.cleared == 0
+    s.show(5.0)
+    assert first.buffer.cleared == 1
+    s.show(5.1, 6.0, 2.0)
+    assert first.buffer.cleared == 2
+    s.show(3.0, width=32)  # another size clears the window, and is no jump
+    assert first.buffer.cleared == 2
+    s.node.set_parameters([Parameter("window.duration_s", value=20.0)])
+    assert Tf2.last is first
+    s.node.set_parameters([Parameter("window.duration_s", value=600.0)])
+    assert first.gone
+    assert Tf2.last.buffer.cache_s >= 660
+
+
+def gate():
+    window, passed = Window(WindowConfig(max_rate_hz=0.0)), []
+    return window, passed, DepthGate(window, lambda f: passed.append((f.stamp_ns, bool(f.depth))))
+
+
+def store(window, gate, *stamps_ms):
+    for ms in stamps_ms:
+        window.add(frame(ms * 1_000_000))
+        gate.stored(frame(ms * 1_000_000))
+
+
+def attach(window, gate, *stamps_ms):
+    for ms in stamps_ms:
+        window.attach(ms * 1_000_000, frame(0, 2.0).depth)
+        gate.attached(ms * 1_000_000)
+
+
+def test_images_without_a_depth_camera_do_not_wait():
+    window, passed, gate_ = gate()
+    store(window, gate_, 0, 100, 200)
+    assert [ns // 1_000_000 for ns, _ in passed] == [0, 100, 200]
+
+
+def test_while_depth_comes_each_image_waits_for_its_own():
+    window, passed, gate_ = gate()
+    store(window, gate_, 1000)
+    attach(window, gate_, 1000)
+    store(window, gate_, 1100, 1200, 1300)
+    assert len(passed) == 1
+    attach(window, gate_, 1100, 1300)
+    assert [(ns // 1_000_000, depth) for ns, depth in passed[1:]] == [
+        (1100, True), (1200, False), (1300, True),
+    ]  # fmt: skip
+
+
+def test_depth_that_came_first_lets_its_image_pass_at_once():
+    window, passed, gate_ = gate()
+    window.add(frame(5_000_000))
+    attach(window, gate_, 5)
+    gate_.stored(frame(5_000_000))
+    assert passed == [(5_000_000, True)]
+
+
+def test_depth_that_ends_costs_half_a_second_once():
+    window, passed, gate_ = gate()
+    store(window, gate_, 1000)
+    attach(window, gate_, 1000)
+    store(window, gate_, *range(1100, 2100, 100))
+    assert [ns // 1_000_000 for ns, _ in passed] == [1000, *range(1100, 1600, 100)]
+    store(window, gate_, 2100, 2200)
+    assert [ns // 1_000_000 for ns, _ in passed] == list(range(1000, 2300, 100))
+
+
+def test_a_restart_drops_what_waits():
+    window, passed, gate_ = gate()
+    store(window, gate_, 1000)
+    attach(window, gate_, 1000)
+    store(window, gate_, 1100)
+    gate_.restart()
+    store(window, gate_, 1200)
+    assert [ns // 1_000_000 for ns, _ in passed] == [1000, 1200]

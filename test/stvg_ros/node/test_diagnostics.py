@@ -8,11 +8,16 @@ import pytest
 
 pytest.importorskip("rclpy", reason="rclpy is missing: run `make test` or source a ROS 2")
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from ros_tools import change, context, image, start
+from ros_tools import ToyGrounder, change, context, image, start
 from std_msgs.msg import String
 
+from stvg_ros import msg
 from stvg_ros.errors import ModelError
 from stvg_ros.node import diagnostics
+from stvg_ros.node.conversions import time_message
+from stvg_ros.proposals.external import ExternalProposer
+from stvg_ros.proposals.settings import ProposalConfig
+from stvg_ros.types import SplitQuery
 
 __all__ = ["context", "start"]  # fixtures
 pytestmark = pytest.mark.usefixtures("context")
@@ -115,3 +120,42 @@ def test_an_inactive_node_is_no_problem(health):
         found, _ = h.next(part)
         assert found.level == DiagnosticStatus.OK
         assert found.message.startswith(message)
+
+
+def test_detections_their_ids_and_what_was_dropped(health):
+    class WithSource(ToyGrounder):
+        def __init__(self):
+            super().__init__()
+            self.proposer = ExternalProposer(ProposalConfig(source="external"))
+
+        def ground(self, clip, query, checkpoint):
+            self.proposer.propose(clip, SplitQuery("x", "x", "x", "rules"))
+            return super().ground(clip, query, checkpoint)
+
+    external = {"proposals.source": "external", "proposals.detections": "stvg_ros"}
+    h = health(lambda config: WithSource(), **external)
+    topic = h.s.client.create_publisher(msg.DetectionArray, "/grounding/detections", 10)
+    h.s.until(topic.get_subscription_count)
+    person = {"score": 0.9, "id": "person", "y_max": 40.0}
+    found = [msg.Detection(x_max=20.0, **person), msg.Detection(x_min=30.0, x_max=50.0, **person)]
+    nowhere = msg.Detection(x_min=900.0, x_max=950.0, **person)
+    shares = msg.Detection(x_max=0.5, y_max=0.5)
+
+    def detect(stamp_s, boxes):
+        h.s.show(stamp_s)
+        message = msg.DetectionArray(detections=boxes)
+        message.header.stamp = time_message(round(stamp_s * 1e9))
+        topic.publish(message)
+
+    for number in range(3):
+        detect(1.0 + number, [*found, nowhere])
+    detect(4.0, [shares])
+    h.s.until(lambda: h.next("worker")[1]["detected boxes dropped"] == "4")
+    values = h.next("worker")[1]
+    assert values["detections received"] == "4"
+    assert values["detections matched"] == "3"
+    assert values["detected boxes"] == "6"
+    assert "'person' is more than once" not in values["ids of detections"]
+    assert h.next("camera")[1]["detections refused"] == "1"
+    assert h.s.say("the person").status == msg.Tube.FOUND
+    assert "'person' is more than once in one image" in h.next("worker")[1]["ids of detections"]

@@ -14,6 +14,7 @@ import pytest
 pytest.importorskip("rclpy", reason="rclpy is missing: run `make test` or source a ROS 2")
 from drawn_people import RED, scene, walk
 from ros_tools import ToyGrounder, call, context, start
+from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
 
@@ -21,6 +22,7 @@ from stvg_ros import msg
 from stvg_ros.boxes import iou_matrix
 from stvg_ros.build import build_proposer
 from stvg_ros.errors import ConfigError, ProposalError
+from stvg_ros.method.base import BaseProposer
 from stvg_ros.method.interfaces import TargetObservation
 from stvg_ros.node.conversions import stamp_ns, time_message
 from stvg_ros.node.detections import detected, detection_type
@@ -32,10 +34,11 @@ __all__ = ["context", "start"]  # fixtures
 pytestmark = pytest.mark.usefixtures("context")
 
 
-class ToySource:
+class ToySource(BaseProposer):
     """Sees the target until `gone` is set; fails when `broken` is."""
 
     name = "toy"
+    can_follow = True
     most_replayed = 100
 
     def __init__(self) -> None:
@@ -122,7 +125,7 @@ def test_the_target_is_followed_from_the_tube_on_until_it_is_lost(following):
 def test_frames_between_the_tube_and_now_are_caught_up_silently(following):
     s = following()
     s.show(1.0)
-    s.toy = s.node._worker._grounder
+    s.toy = s.node._queue._grounder
     s.toy.go.clear()
     s.client.commands.publish(String(data="the person"))
     s.until(s.toy.started.is_set)
@@ -286,3 +289,37 @@ def test_a_type_that_is_not_installed_is_an_error(monkeypatch):
     assert detection_type("auto") is msg.DetectionArray
     with pytest.raises(ConfigError, match="'vision_msgs' is not installed"):
         detection_type("vision_msgs")
+
+
+def test_the_followed_target_has_its_position_where_depth_comes(following):
+    s = following(**{"depth.enabled": True})
+    depths = s.client.create_publisher(Image, "/grounding/depth", 10)
+    infos = s.client.create_publisher(CameraInfo, "/grounding/camera_info", 10)
+    s.until(lambda: depths.get_subscription_count() and infos.get_subscription_count())
+    feed = next(iter(s.node.cameras)).depth
+
+    def show_depth(stamp_s, metres):
+        values = np.full((48, 64), metres * 1000, "<u2")
+        depth = Image(height=48, width=64, encoding="16UC1", step=128)
+        depth.header.stamp = time_message(round(stamp_s * 1e9))
+        depth.data.frombytes(values.tobytes())
+        info = CameraInfo(width=64, height=48, k=[50.0, 0, 31.5, 0, 50.0, 23.5, 0, 0, 1.0])
+        info.header.stamp = depth.header.stamp
+        count = feed.attached
+        depths.publish(depth)
+        infos.publish(info)
+        s.until(lambda: feed.attached == count + 1)
+
+    s.show(1.0)
+    show_depth(1.0, 2.0)
+    s.say("the person")
+    for number in range(1, 11):  # the image first, its depth after it, as drivers publish them
+        s.show(1.0 + number / 10)
+        show_depth(1.0 + number / 10, 2.0 + number)
+        s.until(lambda n=number: len(s.targets) == n)
+        box = s.targets[-1].box
+        assert (box.has_position, box.position.z) == (True, 2.0 + number)
+        assert box.position.x == pytest.approx((1.5 - 31.5) / 50 * (2.0 + number))
+    s.show(2.1, 2.2, 3.3)  # its depth does not come: followed all the same, the newest first
+    s.until(lambda: s.targets[-1].header.stamp == time_message(3_300_000_000))
+    assert {target.box.has_position for target in s.targets[10:]} == {False}

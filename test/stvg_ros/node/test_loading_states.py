@@ -209,7 +209,7 @@ def test_images_and_commands_come_in_while_the_service_waits_for_its_answer(star
     s.until(s.toy.started.is_set)
     s.show(2.0)
     second = ask(s, GroundQuery, "ground_query", GroundQuery.Request(text="the dog"))
-    s.until(lambda: s.node._worker.waiting == 1)
+    s.until(lambda: s.node._queue.waiting == 1)
     s.toy.go.set()
     s.until(lambda: asked.done() and second.done())
     assert asked.result().tube.end != second.result().tube.end

@@ -104,7 +104,7 @@ def test_a_command_goes_before_a_standing_query(start):
 @pytest.mark.parametrize(
     ("fields", "text"),
     [
-        ({"text": "x", "standing_rate_hz": -1.0}, "above 0 to 100 Hz, got -1"),
+        ({"text": "x", "standing_rate_hz": -1.0}, "0.0001 to 100 Hz, got -1"),
         ({"text": "x", "standing_rate_hz": float("nan")}, "got nan"),
         ({"text": " ", "standing_rate_hz": 1.0}, "empty"),
         ({"stop": True}, "'nobody'"),

@@ -21,6 +21,7 @@ class Joined:
         self.out = []
         joined = depth_feed.ApproximateTimeSynchronizer(self.filters, queue_size, slop_s)
         joined.registerCallback(lambda *messages: self.out.append(tuple(m.ms for m in messages)))
+        self.joined = joined
 
     def send(self, index, *stamps_ms):
         for ms in stamps_ms:
@@ -90,3 +91,18 @@ def test_a_queue_keeps_its_latest_messages():
     assert joined.out == []
     joined.send(2, 300)
     assert joined.out == [(300, 300, 300)]
+
+
+def test_the_lock_is_held_while_a_callback_runs_and_stays_held_when_it_raises(joined):
+    held = []
+    joined.joined.registerCallback(lambda *messages: held.append(joined.joined.lock.locked()))
+    for index in range(3):
+        joined.send(index, 100)
+        assert not joined.joined.lock.locked()
+    assert held == [True]
+    joined.joined.registerCallback(lambda *messages: 1 / 0)
+    joined.send(0, 200)
+    joined.send(1, 200)
+    with pytest.raises(ZeroDivisionError):
+        joined.send(2, 200)
+    assert joined.joined.lock.locked()  # the next message would wait for good

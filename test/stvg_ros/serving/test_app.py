@@ -10,7 +10,6 @@ import socket
 import tarfile
 import threading
 
-import msgpack
 import numpy as np
 import pytest
 
@@ -29,11 +28,12 @@ from stvg_ros.serving.schema import (
     SentFrame,
     SessionState,
 )
-from stvg_ros.serving.wire_format import packed, unpacked
+from stvg_ros.serving.wire_format import RecordStream, decoded_record, encoded_record
 from stvg_ros.types import Query
 
 __all__ = ["serve", "toy"]  # fixtures
 CONTENT = {"content_type": MEDIA_TYPE}
+HEAD = b"POST /v1/frames HTTP/1.1\r\nhost: x\r\nx-session-id: %s\r\ncontent-length: 40000\r\n\r\n"
 
 
 def sent(count=3, quality=90, **changes):
@@ -44,7 +44,7 @@ def sent(count=3, quality=90, **changes):
 
 
 def command(frames, text="the dog", **more):
-    return packed(Request(VERSION, Query(text), frames, {}, **more))
+    return encoded_record(Request(VERSION, Query(text), frames, {}, **more))
 
 
 def bare(frames):
@@ -52,13 +52,11 @@ def bare(frames):
 
 
 def last_event(body):
-    stream = msgpack.Unpacker(raw=False)
-    stream.feed(body)
-    return unpacked(Event, msgpack.packb(list(stream)[-1]))
+    return RecordStream(Event, 2**26).feed(body)[-1]
 
 
 def failure(answer):
-    return answer[0], unpacked(Event, answer[2]).failure
+    return answer[0], decoded_record(Event, answer[2]).failure
 
 
 def works(server):
@@ -86,9 +84,9 @@ def test_health_and_metrics(serve):
 def test_frames_travel_once(serve, toy):
     server, frames = serve(), sent()
     headers = {**CONTENT, "x_session_id": "s1"}
-    batch = packed(FrameBatch(VERSION, frames[:2]))
+    batch = encoded_record(FrameBatch(VERSION, frames[:2]))
     status, _, body = server.ask("POST", "/v1/frames", batch, **headers)
-    assert (status, unpacked(SessionState, body)) == (200, SessionState(VERSION, 2))
+    assert (status, decoded_record(SessionState, body)) == (200, SessionState(VERSION, 2))
     both = (*bare(frames[:2]), frames[2])
     assert server.ask("POST", "/v1/ground", command(both), **headers)[0] == 200
     status, _, body = server.ask("POST", "/v1/ground", command(bare(frames)), **headers)
@@ -104,7 +102,7 @@ def test_a_session_is_nobody_elses(serve, tmp_path):
     tokens.write_text(f"red {TOKEN}\nblue {TOKEN}2\n")
     server, frames = serve(str(tokens)), sent()
     headers = {**CONTENT, "x_session_id": "s1"}
-    batch = packed(FrameBatch(VERSION, frames))
+    batch = encoded_record(FrameBatch(VERSION, frames))
     red = {"authorization": f"Bearer {TOKEN}", **headers}
     blue = {"authorization": f"Bearer {TOKEN}2", **headers}
     assert server.ask("POST", "/v1/frames", batch, **red)[0] == 200
@@ -128,13 +126,13 @@ def test_tubes_of_the_client_take_the_place_of_the_proposers(serve, toy):
 
 def test_settings_of_a_command_are_its_own(serve, toy):
     server = serve(**{"span.top_k": 5})
-    body = packed(Request(VERSION, Query("a"), sent(), {"span.method": "top_k"}))
+    body = encoded_record(Request(VERSION, Query("a"), sent(), {"span.method": "top_k"}))
     assert server.ask("POST", "/v1/ground", body, **CONTENT)[0] == 200
     assert (toy.config.span.method, toy.config.span.top_k) == ("top_k", 5)
     assert works(server)
     assert toy.config.span.method == "adaptive"
-    body = packed(Request(VERSION, Query("a"), sent(), {"span.method": "guess"}))
-    failed = last_event(server.ask("POST", "/v1/ground", body, **CONTENT)[2]).failure
+    body = encoded_record(Request(VERSION, Query("a"), sent(), {"span.method": "guess"}))
+    failed = failure(server.ask("POST", "/v1/ground", body, **CONTENT))[1]
     assert failed.code is ErrorCode.CONFIGURATION
     assert "adaptive" in failed.message
 
@@ -153,7 +151,7 @@ def _frame(image):
     ("body", "status", "said"),
     [
         (b"", 400, "do not decode"),
-        (b"{}", 400, "do not decode"),
+        (b"{}", 400, "expected a map, got int"),
         (command(_frame(b"no picture")), 400, "expected a JPEG or PNG file, got 10 bytes"),
         (command(_frame(sent(1)[0].image[:100])), 400, "JPEG or PNG"),
         (command(_frame(_bomb((8000, 8000)))), 400, "at most 16777216 pixels, got 8000 x 8000"),
@@ -181,6 +179,110 @@ def test_an_oversized_request_is_refused_before_it_has_come(serve):
         raw.sendall(b"c351\r\n" + b"x" * 50_001 + b"\r\n")
         assert raw.recv(4096).startswith(b"HTTP/1.1 413")
     assert works(server)
+
+
+def _held(server):
+    return server.app._memory.nbytes
+
+
+def test_what_a_client_holds_is_bounded_before_its_body_has_come(serve):
+    server = serve(**{"serving.client_bytes": 100_000})
+    with socket.create_connection(("127.0.0.1", server.port), 30) as first:
+        first.sendall(HEAD % b"a")
+        until(lambda: _held(server) == 80_000)
+        with socket.create_connection(("127.0.0.1", server.port), 30) as second:
+            second.sendall(HEAD % b"a")
+            answer = second.recv(4096)
+        assert answer.startswith(b"HTTP/1.1 503")
+        assert b"serving.client_bytes = 100000" in answer
+        with socket.create_connection(("127.0.0.1", server.port), 30) as other:
+            other.sendall(HEAD % b"b")
+            until(lambda: _held(server) == 160_000)
+    until(lambda: _held(server) == 0)
+    assert works(server)
+
+
+def test_what_all_clients_hold_is_bounded(serve):
+    server = serve(**{"serving.request_bytes": 100_000})
+    with socket.create_connection(("127.0.0.1", server.port), 30) as first:
+        first.sendall(HEAD % b"a")
+        until(lambda: _held(server) == 80_000)
+        with socket.create_connection(("127.0.0.1", server.port), 30) as second:
+            second.sendall(HEAD % b"b")
+            assert b"serving.request_bytes = 100000" in second.recv(4096)
+    until(lambda: _held(server) == 0)
+
+
+def test_a_command_holds_its_frames_until_it_is_answered(serve, toy):
+    server = serve()
+    toy.go.clear()
+    thread, answers = _ask_aside(server, x_session_id="a")
+    until(toy.started.is_set)
+    assert _held(server) == 3 * 64 * 48 * 3
+    toy.go.set()
+    thread.join(60)
+    assert answers[0][0] == 200
+    until(lambda: _held(server) == 0)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{}", command(_frame(b"x")), command(bare(sent())), command((*sent(1), *sent(1))),
+     b"\x93" * 1000, b"\xc1", command(sent())[:-3], command(sent()) + b"x"],
+)  # fmt: skip
+def test_a_refused_request_holds_nothing(serve, body):
+    server = serve()
+    assert server.ask("POST", "/v1/ground", body, **CONTENT)[0] in (400, 409)
+    assert _held(server) == 0
+
+
+def test_images_that_become_too_large_for_a_client_are_refused(serve):
+    server = serve(**{"serving.client_bytes": 10**6})
+    body = command(tuple(SentFrame(i, i, 9, 9, "", _bomb((400, 400))) for i in range(4)))
+    status, failed = failure(server.ask("POST", "/v1/ground", body, **CONTENT))
+    assert (status, failed.code) == (503, ErrorCode.QUEUE_FULL)
+    assert "serving.client_bytes" in failed.message
+    assert works(server)
+
+
+def test_the_event_loop_answers_while_a_request_is_parsed(serve, monkeypatch):
+    from stvg_ros.serving import app
+
+    go, parsing = threading.Event(), threading.Event()
+    parse = app.decoded_record
+
+    def slow(kind, body):
+        parsing.set()
+        assert go.wait(60)
+        return parse(kind, body)
+
+    monkeypatch.setattr(app, "decoded_record", slow)
+    server = serve()
+    thread, answers = _ask_aside(server)
+    assert parsing.wait(60)
+    assert server.ask("GET", "/v1/health")[0] == 200
+    go.set()
+    thread.join(60)
+    assert answers[0][0] == 200
+
+
+@pytest.mark.parametrize("session", ["\xff\xfe", "\xe9", "a\tb", "x" * 129, "\x80" * 10])
+def test_a_session_name_that_is_not_ascii_is_refused(serve, session):
+    server = serve()
+    status, failed = failure(server.ask("POST", "/v1/frames", b"", **CONTENT, x_session_id=session))
+    assert (status, "expected at most 128 ASCII characters" in failed.message) == (400, True)
+
+
+def test_robots_with_one_frame_id_have_streams_of_their_own(serve, toy):
+    server = serve()
+    for session in "ab":
+        headers = {**CONTENT, "x_session_id": session}
+        assert server.ask("POST", "/v1/ground", command(sent()), **headers)[0] == 200
+    for _ in range(2):
+        assert server.ask("POST", "/v1/ground", command(sent()), **CONTENT)[0] == 200
+    streams = [clip.frames[0].stream for clip in toy.clips]
+    assert streams[:2] == ["/a/", "/b/"]
+    assert len(set(streams)) == 4
 
 
 def test_a_body_that_does_not_come_is_refused_in_time(serve):

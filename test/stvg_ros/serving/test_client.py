@@ -8,6 +8,7 @@ import contextlib
 import gc
 import socket
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,18 +22,34 @@ from stvg_ros.config import Config
 from stvg_ros.errors import (
     CanceledError,
     ConfigError,
+    DeadlineError,
     ErrorCode,
     QueueFullError,
+    ReplacedError,
+    StvgError,
     UnreachableError,
     WindowError,
 )
-from stvg_ros.serving.circuit_breaker import Breaker
-from stvg_ros.serving.frame_uploader import FrameRegistry
-from stvg_ros.serving.http_channel import Address
+from stvg_ros.serving.address import Address
+from stvg_ros.serving.circuit_breaker import CircuitBreaker
+from stvg_ros.serving.frame_uploader import FrameRegistry, short_name
+from stvg_ros.serving.http_channel import POLL_S
+from stvg_ros.serving.schema import VERSION, Event
 from stvg_ros.serving.settings import RemoteConfig
-from stvg_ros.types import ExternalDetections, Query, Status
+from stvg_ros.serving.wire_format import encoded_item
+from stvg_ros.types import (
+    Clip,
+    ExternalDetections,
+    Frame,
+    Grounding,
+    Query,
+    Status,
+    Tube,
+    short_name,
+)
 
 __all__ = ["connect", "serve", "toy"]  # fixtures
+pytestmark = pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
 DOG = Query("the dog", "q-7", max_targets=2)
 
 
@@ -80,7 +97,7 @@ def test_frames_go_ahead_and_the_command_sends_none(serve, connect):
     client, clip = connect(server.address), clip_of(5)
     for frame in clip.frames[:4]:
         client.observe(frame)
-    until(lambda: not client._ledger.lacking(range(1, 5)))
+    until(lambda: not client._registry.lacking(range(1, 5)))
     client.ground(clip, DOG, no_checkpoint)
     client.ground(clip, DOG, no_checkpoint)
     assert frames_received(server) == 5
@@ -145,6 +162,175 @@ def test_cancel_reaches_the_server(serve, connect, toy):
     assert client.ground(clip_of(), DOG, no_checkpoint).best.status is Status.FOUND
 
 
+class SilentServer:
+    """Reads requests, and answers the first command if `answered`; others get no head."""
+
+    HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/msgpack\r\n"
+
+    def __init__(self, answered=True, at="head"):
+        self.commands, self.closed = [], threading.Event()
+        self._answered, self._at = answered, at
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.address = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self._listener.accept()
+                threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection):
+        with contextlib.suppress(OSError), connection, connection.makefile("rb") as file:
+            while line := file.readline():
+                length = 0
+                while (head := file.readline()) not in (b"\r\n", b""):
+                    if head.lower().startswith(b"content-length"):
+                        length = int(head.split(b":")[1])
+                file.read(length)
+                if b"/v1/ground" not in line:
+                    continue
+                self.commands.append(line)
+                if len(self.commands) == 1 and self._answered:
+                    tube = Tube(DOG, Status.NOT_FOUND)
+                    body = encoded_item(Event(VERSION, answer=Grounding((tube,))))
+                    length = b"content-length: %d\r\n\r\n" % len(body)
+                    connection.sendall(self.HEAD + length + body)
+                elif self._at == "stream":
+                    event = encoded_item(Event(VERSION, "forward pass"))
+                    connection.sendall(self.HEAD + b"transfer-encoding: chunked\r\n\r\n")
+                    connection.sendall(b"%x\r\n%s\r\n" % (len(event), event))
+            self.closed.set()
+
+    def close(self):
+        self._listener.close()
+
+
+@pytest.fixture
+def silent():
+    made = []
+
+    def start(**how):
+        made.append(SilentServer(**how))
+        return made[-1]
+
+    yield start
+    for one in made:
+        one.close()
+
+
+@pytest.mark.parametrize("answered", [True, False])
+@pytest.mark.parametrize("at", ["head", "stream"])
+@pytest.mark.parametrize("error", [CanceledError, DeadlineError, ReplacedError, RuntimeError])
+def test_a_command_that_is_given_up_ends_at_once_and_is_not_sent_again(
+    silent, connect, answered, at, error
+):
+    server = silent(answered=answered, at=at)
+    client = connect(server.address, timeout_s=600.0)
+    if answered:  # over a kept connection, which a closed one could be taken for
+        assert client.ground(clip_of(), DOG, no_checkpoint).best.status is Status.NOT_FOUND
+    before = len(server.commands)
+
+    def checkpoint(stage, progress):
+        if len(server.commands) > before:
+            raise error("enough")
+
+    with pytest.raises(error, match="enough"):  # the time limit of the test is below timeout_s
+        client.ground(clip_of(), DOG, checkpoint)
+    assert server.closed.wait(30)
+    assert len(server.commands) == before + 1
+
+
+@pytest.mark.parametrize("at", ["head", "stream", "frames"])
+def test_closing_ends_a_command_and_what_is_uploaded(silent, connect, at):
+    server = silent(answered=False, at=at)
+    client = connect(server.address, timeout_s=600.0, local=Toy())
+    errors = []
+
+    def ask():
+        try:
+            client.ground(clip_of(), DOG, no_checkpoint)
+        except CanceledError as error:
+            errors.append(str(error))
+
+    client.observe(clip_of(seed=3).frames[0])
+    asking = threading.Thread(target=ask)
+    asking.start()
+    until(lambda: server.commands)
+    client.close()
+    asking.join(60)
+    assert errors == ["the client of the server was closed"]
+    assert len(server.commands) == 1
+    assert not client._uploader._thread.is_alive()
+    assert not client._channel._thread.is_alive()
+    with pytest.raises(CanceledError):
+        client.ground(clip_of(), DOG, no_checkpoint)
+
+
+def test_a_pause_before_a_retry_ends_with_the_command(connect):
+    client = connect(f"http://127.0.0.1:{free_port()}", retries=1, backoff_s=60.0)
+
+    def checkpoint(stage, progress):
+        if stage == "retry":
+            raise CanceledError("enough")
+
+    with pytest.raises(CanceledError, match="enough"):
+        client.ground(clip_of(), DOG, checkpoint)
+
+
+def test_encoding_a_long_window_ends_with_the_command(connect, monkeypatch):
+    client, encoded = connect(f"http://127.0.0.1:{free_port()}"), []
+
+    def checkpoint(stage, progress):
+        if encoded:
+            raise CanceledError("enough")
+
+    def slow(frame, number, quality):
+        encoded.append(number)
+        threading.Event().wait(2 * POLL_S)
+
+    monkeypatch.setattr("stvg_ros.serving.client.sent_frame", slow)
+    with pytest.raises(CanceledError, match="enough"):
+        client.ground(clip_of(50), DOG, checkpoint)
+    assert len(encoded) == 1
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["x" * 256, "x" * 257, "x" * 1000, "é" * 300, "camera" * 100, "a/" * 10_000, "", "人" * 257],
+)
+def test_a_frame_id_of_any_length_travels(serve, connect, toy, name):
+    frames = tuple(replace(frame, frame_id=name, stream=name) for frame in clip_of().frames)
+    client = connect(serve().address)
+    client.observe(frames[0])
+    assert client.ground(Clip(frames), DOG, no_checkpoint).best.frame_id == short_name(name)
+    assert len(toy.clips[0].frames[0].frame_id) == min(len(name), 256)
+
+
+def test_long_names_stay_apart():
+    assert len({short_name("x" * 300 + str(number)) for number in range(10)}) == 10
+
+
+@pytest.mark.parametrize("side", [16_384, 16_385, 20_000, 65_535, 65_536, 10**6, 2**31 - 1])
+@pytest.mark.parametrize("upright", [True, False])
+def test_a_camera_of_any_size_is_grounded(serve, connect, toy, side, upright):
+    size = (64, side) if upright else (side, 64)
+    frames = tuple(
+        replace(frame, source_width_px=size[0], source_height_px=size[1])
+        for frame in clip_of().frames
+    )
+    connect(serve().address).ground(Clip(frames), DOG, no_checkpoint)
+    assert toy.clips[0].size_px == size
+
+
+@pytest.mark.parametrize("count", [4097, 5000])
+def test_a_window_of_too_many_frames_is_refused_with_the_remedy(connect, count):
+    image = np.zeros((2, 2, 3), np.uint8)
+    clip = Clip(tuple(Frame(number, image, 2, 2) for number in range(count)))
+    with pytest.raises(StvgError, match="window.duration_s"):
+        connect("http://127.0.0.1:1").ground(clip, DOG, no_checkpoint)
+
+
 def test_an_error_of_the_grounder_keeps_its_kind(serve, connect, toy, monkeypatch):
     def refuse(*_):
         raise WindowError("no such window")
@@ -165,7 +351,7 @@ def test_a_full_queue_is_told_at_once(serve, connect, toy):
     aside.start()
     until(toy.started.is_set)
     other = connect(server.address)
-    other._channel._address.headers.update(client._channel._address.headers)
+    other._channel._client.headers.update(client._channel._client.headers)
     with pytest.raises(QueueFullError, match="serving.client_commands = 1"):
         other.ground(clip_of(), DOG, no_checkpoint)
     toy.go.set()
@@ -230,10 +416,13 @@ def _broken_server(answers):
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        (b"", "RemoteDisconnected"),
-        (b"nonsense\r\n\r\n", "BadStatusLine"),
+        (b"", "RemoteProtocolError: Server disconnected"),
+        (b"nonsense\r\n\r\n", "RemoteProtocolError: illegal status line"),
         (b"HTTP/1.1 500 X\r\ncontent-length: 4\r\n\r\noops", r"HTTP status 500 \(oops\)"),
-        (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\n", "IncompleteRead"),
+        (
+            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\n",
+            "RemoteProtocolError: peer closed connection",
+        ),
         (b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", "broke off without an answer"),
         (None, "no sign of life|timed out"),
     ],
@@ -246,7 +435,9 @@ def test_a_server_that_breaks_off_is_asked_again_then_unreachable(connect, answe
 
 
 def test_an_answer_that_is_none_is_refused(connect):
-    listener, address = _broken_server([b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n\xc1"])
+    listener, address = _broken_server(
+        [b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n\0\0\0\1\xc1"]
+    )
     client = connect(address)
     with listener, pytest.raises(Exception, match="do not decode"):
         client.ground(clip_of(), DOG, no_checkpoint)
@@ -332,7 +523,7 @@ def test_eight_clients_at_once_are_all_answered(serve, connect, toy):
 
 def test_the_breaker_opens_and_closes():
     now_s = [0.0]
-    breaker = Breaker(RemoteConfig(breaker_failures=2, breaker_s=5.0), lambda: now_s[0])
+    breaker = CircuitBreaker(RemoteConfig(breaker_failures=2, breaker_s=5.0), lambda: now_s[0])
     breaker.failed(UnreachableError("a"))
     breaker.check()
     breaker.failed(UnreachableError("b"))
@@ -348,17 +539,17 @@ def test_the_breaker_opens_and_closes():
 
 
 def test_images_keep_their_numbers_while_they_live():
-    ledger, images = FrameRegistry(), [np.zeros((2, 2, 3), np.uint8) for _ in range(3)]
-    assert [ledger.number(image) for image in images] == [1, 2, 3]
-    assert ledger.number(images[1]) == 2
-    ledger.arrived([1, 2])
-    assert ledger.lacking([1, 2, 3]) == {3}
-    ledger.lost([2])
-    assert ledger.lacking([1, 2, 3]) == {2, 3}
-    assert ledger.keep_from() == 1
+    registry, images = FrameRegistry(), [np.zeros((2, 2, 3), np.uint8) for _ in range(3)]
+    assert [registry.number(image) for image in images] == [1, 2, 3]
+    assert registry.number(images[1]) == 2
+    registry.arrived([1, 2])
+    assert registry.lacking([1, 2, 3]) == {3}
+    registry.lost([2])
+    assert registry.lacking([1, 2, 3]) == {2, 3}
+    assert registry.keep_from() == 1
     del images[0]
     gc.collect()
-    assert ledger.keep_from() == 2
+    assert registry.keep_from() == 2
     images.clear()
     gc.collect()
-    assert ledger.keep_from() == 4
+    assert registry.keep_from() == 4

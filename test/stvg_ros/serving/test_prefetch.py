@@ -15,16 +15,16 @@ from serving_tools import HttpServer, clip_of, connect, serve, toy, until
 
 from stvg_ros.config import Config
 from stvg_ros.method.grounder import LocalGrounder
-from stvg_ros.serving import runner
+from stvg_ros.serving import prefetch
 from stvg_ros.serving.image_codec import encoded
 from stvg_ros.serving.prefetch import windows
 from stvg_ros.serving.schema import MEDIA_TYPE, VERSION, FrameBatch, SentFrame
-from stvg_ros.serving.wire_format import packed
+from stvg_ros.serving.wire_format import encoded_record
 from stvg_ros.types import Clip, Frame, Query, Status
 
 __all__ = ["connect", "serve", "toy"]  # fixtures
 DOG = Query("the dog")
-AHEAD = {"sampling.ahead": True, "window.duration_s": 1.0}
+PREFETCH = {"sampling.prefetch": True, "window.duration_s": 1.0}
 
 
 def frame(stamp_ns, frame_id="", width=8):
@@ -84,14 +84,14 @@ def real():
         server.close()
 
 
-def observed(connect, server, clip, settings=AHEAD):
+def observed(connect, server, clip, settings=PREFETCH):
     """A client whose frames are on the server."""
     client = connect(server.address, jpeg_quality=0)
     client.reconfigure(Config.from_flat(settings))
     for one in clip.frames:
         client.observe(one)
-    numbers = [client._ledger.number(one.image) for one in clip.frames]
-    until(lambda: not client._ledger.lacking(numbers))
+    numbers = [client._registry.number(one.image) for one in clip.frames]
+    until(lambda: not client._registry.lacking(numbers))
     return client
 
 
@@ -102,7 +102,7 @@ def test_a_command_finds_its_frames_encoded_and_answers_the_same(real, connect):
     until(lambda: mllm.encoded == 5)
     found = client.ground(clip, DOG, no_checkpoint)
     assert mllm.encoded == 5
-    late = grounder(ToyMllm(), Config.from_flat(AHEAD)).ground(clip, DOG, no_checkpoint)
+    late = grounder(ToyMllm(), Config.from_flat(PREFETCH)).ground(clip, DOG, no_checkpoint)
     assert found.best.boxes == late.best.boxes
     assert found.best.confidence == late.best.confidence
     assert found.evidence.spatial.tobytes() == late.evidence.spatial.tobytes()
@@ -112,7 +112,7 @@ def test_a_command_finds_its_frames_encoded_and_answers_the_same(real, connect):
 def test_frames_that_come_with_a_command_are_encoded_for_the_next(real, connect):
     server, mllm = real()
     client, clip = connect(server.address, jpeg_quality=0), clip_of(11)
-    client.reconfigure(Config.from_flat(AHEAD))
+    client.reconfigure(Config.from_flat(PREFETCH))
     first = client.ground(clip, DOG, no_checkpoint)
     until(lambda: mllm.encoded == 10)
     assert client.ground(clip, DOG, no_checkpoint).best.boxes == first.best.boxes
@@ -126,23 +126,23 @@ def test_nothing_is_encoded_ahead_unasked(real, connect):
     client = observed(connect, server, clip, {})
     client.ground(clip, DOG, no_checkpoint)
     assert mllm.encoded == 5
-    client.reconfigure(Config.from_flat(AHEAD))
+    client.reconfigure(Config.from_flat(PREFETCH))
     client.observe(last)
     until(lambda: mllm.encoded > 5)
 
 
 def test_a_server_can_encode_ahead_for_all(real, connect):
-    server, mllm = real(**AHEAD)
+    server, mllm = real(**PREFETCH)
     observed(connect, server, clip_of(11), {})
     until(lambda: mllm.encoded == 5)
 
 
 def test_features_go_with_their_frames(real, connect, monkeypatch):
-    monkeypatch.setattr(runner, "_TIDY_S", 0.05)
+    monkeypatch.setattr(prefetch, "TIDY_S", 0.05)
     server, mllm = real()
     observed(connect, server, clip_of(11))
     slot = mllm.encode([clip_of(1).frames[0].image]).nbytes
-    prepared = lambda: server.app._runner.prepared_bytes  # noqa: E731
+    prepared = lambda: server.app._commands.prepared_bytes  # noqa: E731
     until(lambda: prepared() == 5 * slot)
     assert (
         f'stvg_prepared_bytes{{replica="r0"}} {5 * slot}'
@@ -153,34 +153,36 @@ def test_features_go_with_their_frames(real, connect, monkeypatch):
 
 
 def test_a_commands_frames_are_not_held_after_it(real, connect, monkeypatch):
-    monkeypatch.setattr(runner, "_TIDY_S", 0.05)
+    monkeypatch.setattr(prefetch, "TIDY_S", 0.05)
     server, mllm = real()
     clip = clip_of(11)
     client = observed(connect, server, clip)
     until(lambda: mllm.encoded == 5)
     client.ground(clip, DOG, no_checkpoint)
     server.app._sessions._sessions.clear()
-    until(lambda: server.app._runner.prepared_bytes == 0)
+    until(lambda: server.app._commands.prepared_bytes == 0)
 
 
 def test_what_is_encoded_ahead_is_bounded(real, connect):
     slot = ToyMllm().encode([clip_of(1).frames[0].image]).nbytes
-    server, mllm = real(**{"serving.ahead_bytes": 2 * slot})
+    server, mllm = real(**{"serving.prefetch_bytes": 2 * slot})
     clip = clip_of(11)
     client = observed(connect, server, clip)
-    until(lambda: server.app._runner.prepared_bytes == 2 * slot)
+    until(lambda: server.app._commands.prepared_bytes == 2 * slot)
     client.ground(clip, DOG, no_checkpoint)
     assert mllm.encoded == 5
-    assert server.app._runner.prepared_bytes == 2 * slot
+    assert server.app._commands.prepared_bytes == 2 * slot
 
 
 def batch(frame_id="camera", **settings):
     image = encoded(clip_of(1).frames[0].image, 90)
-    return packed(FrameBatch(VERSION, (SentFrame(1, 1, 64, 48, frame_id, image),), 0, settings))
+    return encoded_record(
+        FrameBatch(VERSION, (SentFrame(1, 1, 64, 48, frame_id, image),), 0, settings)
+    )
 
 
 def test_a_command_is_not_kept_waiting_by_frames(serve, connect, toy):
-    server = serve(**AHEAD)
+    server = serve(**PREFETCH)
     toy.slots = 1000
     toy.go.clear()
     client = connect(server.address)
@@ -191,15 +193,15 @@ def test_a_command_is_not_kept_waiting_by_frames(serve, connect, toy):
         target=lambda: answers.append(client.ground(clip_of(2, 1), DOG, no_checkpoint))
     )
     aside.start()
-    until(lambda: server.app._runner.waiting == 1)
+    until(lambda: server.app._commands.waiting == 1)
     toy.go.set()
     aside.join(60)
     assert answers[0].best.status is Status.FOUND
-    assert [text for text in toy.asked if text != "forget"][:2] == ["prepare camera", "the dog"]
+    assert [text for text in toy.asked if text != "forget"][:2] == ["prefetch camera", "the dog"]
 
 
 def test_sessions_take_turns(serve, toy):
-    server = serve(**AHEAD)
+    server = serve(**PREFETCH)
     toy.go.clear()
     for name in ("first", "red", "blue"):
         headers = {"content_type": MEDIA_TYPE, "x_session_id": name}
@@ -209,15 +211,15 @@ def test_sessions_take_turns(serve, toy):
     toy.go.set()
     until(lambda: toy.slots == 0)
     assert [text for text in toy.asked if text != "forget"] == [
-        "prepare first", "prepare red", "prepare blue", "prepare first", "prepare red",
-        "prepare blue",
+        "prefetch first", "prefetch red", "prefetch blue", "prefetch first", "prefetch red",
+        "prefetch blue",
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"window.duration_s": -1.0, "sampling.ahead": True}, "window.duration_s"),
+        ({"window.duration_s": -1.0, "sampling.prefetch": True}, "window.duration_s"),
         ({"model.path": "x"}, "not for clients to choose"),
     ],
 )
@@ -229,20 +231,20 @@ def test_settings_that_are_refused_are_told_with_the_frames(serve, settings, sai
     except ValueError:
         good = FrameBatch(VERSION, ())
         object.__setattr__(good, "settings", settings)
-        body = packed(good)
+        body = encoded_record(good)
     status, _, answer = server.ask("POST", "/v1/frames", body, **headers)
     assert status == 400
     assert said.encode() in answer
 
 
 def test_a_model_that_cannot_encode_ahead_still_answers(serve, connect, toy, monkeypatch):
-    server = serve(**AHEAD)
+    server = serve(**PREFETCH)
 
     def broken(clip):
         toy.started.set()
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr(toy, "prepare", broken)
+    monkeypatch.setattr(toy, "prefetch", broken)
     client = connect(server.address)
     client.observe(clip_of(1).frames[0])
     until(toy.started.is_set)

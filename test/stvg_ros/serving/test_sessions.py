@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from stvg_ros.serving.sessions import Sessions
+from stvg_ros.serving.sessions import MAX_SESSIONS, Sessions
 from stvg_ros.serving.settings import ServingConfig
 from stvg_ros.types import Frame
 
@@ -78,3 +79,51 @@ def test_a_session_that_nobody_uses_ends():
     store.clock[0] = 20.0
     store.expire()
     assert (len(store), store.nbytes) == (0, 0)
+
+
+def tiny(count: int, first: int = 0) -> dict[int, Frame]:
+    image = np.zeros((1, 1, 3), np.uint8)
+    return {i: Frame(i, image, 1, 1) for i in range(first, first + count)}
+
+
+@pytest.mark.parametrize("count", [4095, 4096, 4097, 5000, 10_000])
+def test_a_session_keeps_no_more_frames_than_a_command_may_name(count):
+    store = sessions()
+    assert store.put(A, tiny(count), 0) == min(count, 4096)
+    assert max(store.get(A)) == count - 1
+
+
+@pytest.mark.parametrize("count", range(1, 11))
+def test_tiny_frames_weigh_what_their_objects_take(count):
+    store = sessions(session_bytes=5 * 1024)
+    assert store.put(A, tiny(count), 0) == min(count, 5)
+    assert store.nbytes == 1024 * min(count, 5)
+
+
+@pytest.mark.parametrize("count", range(2, 12))
+def test_a_client_pushes_out_its_own_sessions_and_nobody_elses(count):
+    store = sessions(client_bytes=3600, store_bytes=10_000)
+    store.put(B, frames(1, 2, 3), 0)
+    store.put(("blue", "x"), frames(1), 0)
+    for number in range(count):
+        store.put(("red", str(number)), frames(1), 0)
+    red = [n for n in range(count) if store.get(("red", str(n)))]
+    assert red == list(range(count))[-3:]
+    assert len(store.get(B)) == 3
+    assert len(store.get(("blue", "x"))) == 1
+
+
+@pytest.mark.parametrize("store_bytes", [1200, 2400, 3600, 6000, 12_000])
+def test_all_together_stay_within_the_store(store_bytes):
+    store = sessions(store_bytes=store_bytes)
+    for number in range(12):
+        store.put((f"c{number}", ""), frames(1), 0)
+        assert store.nbytes <= store_bytes
+    assert store.nbytes == min(store_bytes, 12 * 1200)
+
+
+def test_empty_sessions_are_bounded_by_count():
+    store = sessions()
+    for number in range(MAX_SESSIONS + 50):
+        store.put(("", str(number)), {}, 0)
+    assert len(store) == MAX_SESSIONS

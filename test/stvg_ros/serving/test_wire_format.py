@@ -4,12 +4,16 @@
 
 from __future__ import annotations
 
+import random
+import struct
+import tracemalloc
+
 import msgpack
 import numpy as np
 import pytest
 
 from stvg_ros.config import Config
-from stvg_ros.errors import CommandError, ErrorCode, NoImagesError
+from stvg_ros.errors import CommandError, ErrorCode, NoImagesError, StvgError
 from stvg_ros.serving.schema import (
     VERSION,
     Event,
@@ -20,7 +24,13 @@ from stvg_ros.serving.schema import (
     chosen_settings,
     error_of,
 )
-from stvg_ros.serving.wire_format import SchemaError, Stream, packed, unpacked
+from stvg_ros.serving.wire_format import (
+    RecordStream,
+    SchemaError,
+    decoded_record,
+    encoded_item,
+    encoded_record,
+)
 from stvg_ros.types import CandidateTube, Evidence, Grounding, Query, Status, Tube, TubeBox
 
 FRAME = SentFrame(7, 10**18, 640, 480, "camera", b"\xff\xd8")
@@ -37,11 +47,13 @@ def request(**changes):
 
 
 def test_an_empty_batch():
-    assert unpacked(FrameBatch, packed(FrameBatch(VERSION, ()))) == FrameBatch(VERSION, ())
+    assert decoded_record(FrameBatch, encoded_record(FrameBatch(VERSION, ()))) == FrameBatch(
+        VERSION, ()
+    )
 
 
 def test_a_request_comes_back_as_it_was():
-    assert unpacked(Request, packed(request())) == request()
+    assert decoded_record(Request, encoded_record(request())) == request()
 
 
 def test_an_answer_comes_back_bit_for_bit():
@@ -55,7 +67,9 @@ def test_an_answer_comes_back_bit_for_bit():
         np.array([1, 2]), ((0, 1),), maps, maps, np.array([np.nan, third], np.float32),
         {3: third}, ".", (third,),
     )  # fmt: skip
-    back = unpacked(Event, packed(Event(VERSION, answer=Grounding((tube,), evidence)))).answer
+    back = decoded_record(
+        Event, encoded_record(Event(VERSION, answer=Grounding((tube,), evidence)))
+    ).answer
     assert back.best.boxes == tube.boxes
     assert (back.best.score, back.best.timings_s) == (third, {"forward pass": third})
     assert np.isnan(back.best.consistency)
@@ -69,7 +83,7 @@ def test_an_answer_comes_back_bit_for_bit():
 def test_candidate_tubes_come_back():
     there = np.array([True, False])
     tube = CandidateTube(4, np.array([[1, 2, 3, 4], [0, 0, 0, 0]], np.float32), there, ~there, 0.5)
-    back = unpacked(Request, packed(request(tubes=(tube,)))).tubes[0]
+    back = decoded_record(Request, encoded_record(request(tubes=(tube,)))).tubes[0]
     assert back.track_id == 4
     np.testing.assert_array_equal(back.boxes_xyxy_px, tube.boxes_xyxy_px)
     np.testing.assert_array_equal(back.present, there)
@@ -77,7 +91,7 @@ def test_candidate_tubes_come_back():
 
 def _with(path, value):
     """The request as maps and lists, with one place changed."""
-    plain = msgpack.unpackb(packed(request()))
+    plain = msgpack.unpackb(encoded_record(request()))
     *places, last = path
     place = plain
     for step in places:
@@ -91,57 +105,155 @@ def _with(path, value):
     [
         (b"", "0 bytes that do not decode"),
         (b"\xc1", "do not decode"),
-        (packed(request())[:-1], "do not decode"),
-        (packed(request()) + b"\x00", "do not decode"),
-        (b"\x93" * 100_000, "do not decode"),
-        (msgpack.packb([1]), "Request: expected a map, Request, got"),
+        (encoded_record(request())[:-1], "do not decode"),
+        (encoded_record(request()) + b"\x00", "do not decode"),
+        (b"\x93" * 100_000, "Request: expected a map, got a list"),
+        (msgpack.packb([1]), "Request: expected a map, got a list"),
         (msgpack.packb({"version": 1}), "the field 'query' is missing"),
         (_with(["more"], 1), "unknown field 'more'"),
         (_with(["version"], 2), "expected 1, got 2; install the same release"),
-        (_with(["version"], "1"), "Request.version: expected int, got '1'"),
-        (_with(["version"], True), "Request.version: expected int, got True"),
+        (_with(["version"], "1"), "Request.version: expected int, got str"),
+        (_with(["version"], True), "Request.version: expected int, got bool"),
         (_with(["frames"], []), "expected 1 to 4096 frames, got 0"),
-        (_with(["frames", 0, "id"], 2**63), "expected an integer of 64 bits"),
-        (_with(["frames", 0, "stamp_ns"], 1.0), "stamp_ns: expected int, got 1.0"),
-        (_with(["frames", 0, "width_px"], 0), "expected sides of 1 to 16384 px, got 0 x 480"),
-        (_with(["frames", 0, "image"], "text"), "image: expected bytes, got 'text'"),
-        (_with(["frames", 0, "frame_id"], "x" * 257), "expected 256 characters, got 257"),
-        (_with(["query", "text"], "x" * 20_000), "do not decode"),
-        (_with(["settings"], [["model.path", "/x"]]), "'model.path' is not for clients"),
-        (_with(["settings"], [["span.top_k", None]]), "expected str, got None"),
-        (_with(["tubes"], [1]), "tubes[0]: expected a map, CandidateTube, got 1"),
+        (_with(["frames", 0, "id"], 2**63), "frames[0].id: expected int <= 9223372036854775807"),
+        (_with(["frames", 0, "stamp_ns"], 1.0), "stamp_ns: expected int, got float"),
+        (_with(["frames", 0, "width_px"], 0), "width_px: expected int >= 1"),
+        (_with(["frames", 0, "image"], "text"), "image: expected bytes | null, got str"),
+        (_with(["frames", 0, "frame_id"], "x" * 257), "frame_id: expected str of length <= 256"),
+        (_with(["query", "text"], "x" * 20_000), "query.text: expected str of length <= 16384"),
+        (_with(["settings"], {"model.path": "/x"}), "'model.path' is not for clients"),
+        (_with(["settings"], {"span.top_k": None}), "expected bool | int | float | str, got None"),
+        (_with(["tubes"], [1]), "tubes[0]: expected a map, got int"),
     ],
 )
 def test_damaged_requests_are_refused_with_the_place(body, said):
     with pytest.raises(SchemaError) as caught:
-        unpacked(Request, body)
+        decoded_record(Request, body)
     assert said in str(caught.value)
     assert len(str(caught.value)) < 400
 
 
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (["query", "more"], 1),
+        (["frames", 1, "more"], 1),
+        (["frames"], [{}] * 4097),
+        (["frames"], [[]] * 4097),
+        (["frames", 0, "width_px"], 2**31),
+        (["frames", 0, "height_px"], -1),
+        (["frames", 0, "frame_id"], "é" * 257),
+        (["frames", 0, "stream"], "x" * 257),
+        (["frames", 0, "image"], []),
+        (["frames", 0, "stamp_ns"], 2**63),
+        (["settings"], {f"span.{number}": 1 for number in range(257)}),
+        (["settings"], {"span.top_k": []}),
+        (["settings"], {1: 1}),
+        (["settings"], {"span.method": "x" * 20_000}),
+        (["tubes"], [{}] * 1025),
+        (["query", "id"], "x" * 20_000),
+        (["query", "start_ns"], 2**63),
+        (["keep_from"], 2**63),
+        (["preliminary"], 1),
+    ],
+)
+def test_what_is_out_of_bounds_is_refused(path, value):
+    with pytest.raises(SchemaError) as caught:
+        decoded_record(Request, _with(path, value))
+    assert str(caught.value).startswith("Request")
+    assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize("name", ["id", "camera"])
+def test_a_long_name_in_a_command_is_refused(name):
+    assert getattr(decoded_record(Request, _with(["query", name], "x" * 256)).query, name)
+    with pytest.raises(CommandError, match="at most 256 characters, got 257"):
+        decoded_record(Request, _with(["query", name], "x" * 257))
+
+
+def _large(inner, count):
+    return b"\xdd" + struct.pack(">I", count) + inner * count
+
+
+EMPTY = [b"\x90", b"\x80", b"\xc0", b"\x01", b"\xa0", b"\xc4\x00"]  # list, map, none, ...
+AMPLIFIED = {
+    "frames": lambda inner: b"\x82\xa7version\x01\xa6frames" + inner,
+    "tubes": lambda inner: b"\x82\xa7version\x01\xa5tubes" + inner,
+    "array": lambda inner: b"\x82\xa7version\x01\xa5tubes\x91\x81\xa7present" + inner,
+    "shape": lambda inner: b"\x82\xa7version\x01\xa5tubes\x91\x81\xa7present\x81\xa5shape" + inner,
+    "settings": lambda inner: b"\x82\xa7version\x01\xa8settings" + inner,
+    "unknown": lambda inner: b"\x82\xa7version\x01\xa4more" + inner,
+    "root": lambda inner: inner,
+}
+
+
+@pytest.mark.parametrize("place", AMPLIFIED)
+@pytest.mark.parametrize("inner", EMPTY)
+def test_a_body_of_small_things_takes_no_more_memory_than_it_has_bytes(place, inner):
+    for things in (
+        _large(inner, 10**6),
+        _large(_large(inner, 10**4), 100),
+        b"\xdd\xff\xff\xff\xff",
+    ):
+        body = AMPLIFIED[place](things)
+        tracemalloc.start()
+        try:
+            with pytest.raises(SchemaError):
+                decoded_record(Request, body)
+            assert tracemalloc.get_traced_memory()[1] < 10**6
+        finally:
+            tracemalloc.stop()
+
+
+def test_a_thousand_damaged_bodies_are_read_or_refused():
+    draw = random.Random(5)
+    there = np.array([True, False])
+    tube = CandidateTube(4, np.zeros((2, 4), np.float32), there, ~there)
+    whole = encoded_record(request(tubes=(tube,)))
+    read, refused = 0, []
+    for _ in range(1000):
+        body = bytearray(whole)
+        for _ in range(draw.randint(1, 4)):
+            at = draw.randrange(len(body))
+            change = draw.randrange(3)
+            if change == 0:
+                body[at] = draw.choice((draw.randrange(256), 0xC1, 0xDD, 0x90, 0xFF, 0))
+            elif change == 1:
+                del body[at : at + draw.randint(1, 20)]
+            else:
+                body[at:at] = draw.randbytes(draw.randint(1, 20))
+        try:
+            decoded_record(Request, bytes(body))
+            read += 1
+        except StvgError as error:
+            refused.append(len(str(error)))
+    assert 10 < read < 900
+    assert max(refused) < 400
+
+
 def test_a_bad_command_keeps_its_own_error():
     with pytest.raises(CommandError, match="the command is empty"):
-        unpacked(Request, _with(["query", "text"], " "))
+        decoded_record(Request, _with(["query", "text"], " "))
 
 
 @pytest.mark.parametrize(
     ("array", "said"),
     [
         ({"shape": [2], "data": b"\x00"}, "expected 2 bytes for (2,) bool, got 1"),
-        ({"shape": [1] * 5, "data": b"\x00"}, "at most 4 dimensions"),
-        ({"shape": [-1, -1], "data": b"\x00"}, "at most 4 dimensions"),
+        ({"shape": [1] * 5, "data": b"\x00"}, "present.shape: expected a list of length <= 4"),
+        ({"shape": [-1, -1], "data": b"\x00"}, "present.shape[0]: expected int >= 0"),
         ({"shape": [2**40, 2**40], "data": b""}, "expected 1208925819614629174706176 bytes"),
         ({"shape": [2], "data": b"\x00\x07"}, "bytes of 0 and 1"),
-        ({"data": b""}, "an array: a map of shape and data"),
+        ({"data": b""}, "the field 'shape' is missing"),
     ],
 )
 def test_arrays_are_checked_before_they_are_made(array, said):
     there = np.array([True, False])
     tube = CandidateTube(4, np.zeros((2, 4), np.float32), there, ~there)
-    plain = msgpack.unpackb(packed(request(tubes=(tube,))))
+    plain = msgpack.unpackb(encoded_record(request(tubes=(tube,))))
     plain["tubes"][0]["present"] = array
     with pytest.raises(SchemaError) as caught:
-        unpacked(Request, msgpack.packb(plain))
+        decoded_record(Request, msgpack.packb(plain))
     assert said in str(caught.value)
 
 
@@ -150,8 +262,8 @@ def test_a_stream_gives_records_as_they_are_complete():
         Event(VERSION, "forward pass", 0.5),
         Event(VERSION, failure=Failure(ErrorCode.MODEL, "x")),
     )
-    body = packed(first) + packed(second)
-    stream = Stream(Event, 1024)
+    body = encoded_item(first) + encoded_item(second)
+    stream = RecordStream(Event, 1024)
     assert stream.feed(body[:3]) == []
     assert stream.feed(body[3:-1])[0].stage == "forward pass"
     assert stream.feed(body[-1:])[0].failure == second.failure

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""What the worker does beside answering: frames encoded in idle time, answers before tuning."""
+"""What the queue does beside answering: frames encoded in idle time, answers before tuning."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ from typing import Any
 import pytest
 from fakes import noise_clip
 
-from stvg_ros.runtime.grounding_worker import GroundingJob, Worker
-from stvg_ros.runtime.settings import CommandConfig
+from stvg_ros.method.base import BaseGrounder
+from stvg_ros.runtime.camera_search import CameraSearch, CameraViews
+from stvg_ros.runtime.grounding_job import QueueLimits
+from stvg_ros.runtime.grounding_queue import GroundingQueue
 from stvg_ros.types import Clip, Grounding, Query, Status, Tube
 
 PATIENT_S = 30.0
 
 
-class Steady:
+class Steady(BaseGrounder):
     """Finds everything; has `slots` slots to encode ahead, or fails at it."""
 
     def __init__(self, slots: int = 0, broken: bool = False) -> None:
@@ -25,7 +27,7 @@ class Steady:
         self.prepared: list[Clip] = []
         self.idle = threading.Event()
 
-    def prepare(self, clip: Clip) -> bool:
+    def prefetch(self, clip: Clip) -> bool:
         self.prepared.append(clip)
         if len(self.prepared) > self.slots:
             self.idle.set()
@@ -39,7 +41,7 @@ class Steady:
         return Grounding((Tube(query, Status.FOUND),))
 
 
-def answered(worker: Worker, query: Query) -> list[Tube]:
+def answered(queue: GroundingQueue, query: Query, always: bool = False) -> list[Tube]:
     """All tubes of a command in order, the preliminary one first."""
     tubes: list[Tube] = []
     done = threading.Event()
@@ -48,10 +50,14 @@ def answered(worker: Worker, query: Query) -> list[Tube]:
         tubes.append(grounding.best)
         done.set()
 
-    job = GroundingJob(
-        query, {"left": noise_clip(2)}, last, preliminary=lambda g: tubes.append(g.best)
+    views = CameraViews({"left": noise_clip(2)})
+    search = CameraSearch(
+        query,
+        views,
+        preliminary=lambda grounding: tubes.append(grounding.best),
+        always_preliminary=always,
     )
-    worker.submit(job)
+    queue.submit(search.job(last))
     assert done.wait(PATIENT_S)
     return tubes
 
@@ -59,13 +65,15 @@ def answered(worker: Worker, query: Query) -> list[Tube]:
 @pytest.mark.parametrize("broken", [False, True])
 def test_idle_time_goes_into_the_windows_frames(broken: bool) -> None:
     grounder, clip = Steady(slots=0 if broken else 3, broken=broken), noise_clip(4)
-    worker = Worker(
-        lambda: grounder, CommandConfig(), lambda text: None, unprepared=lambda: (clip,)
+    queue = GroundingQueue(
+        lambda: grounder,
+        QueueLimits(),
+        idle=lambda grounder: 0.0 if grounder.prefetch(clip) else None,
     )
     assert grounder.idle.wait(PATIENT_S)
     assert grounder.prepared == [clip] * (1 if broken else 4)
-    assert answered(worker, Query("the dog"))[0].status is Status.FOUND
-    assert worker.stop(PATIENT_S)
+    assert answered(queue, Query("the dog"))[0].status is Status.FOUND
+    assert queue.stop(PATIENT_S)
 
 
 @pytest.mark.parametrize(
@@ -79,12 +87,12 @@ def test_idle_time_goes_into_the_windows_frames(broken: bool) -> None:
 def test_preliminary_answers_come_where_asked_for(
     query: Query, always: bool, wanted: list[bool]
 ) -> None:
-    worker = Worker(Steady, CommandConfig(preliminary=always), lambda text: None)
-    tubes = answered(worker, query)
+    queue = GroundingQueue(Steady, QueueLimits())
+    tubes = answered(queue, query, always)
     assert [tube.preliminary for tube in tubes] == wanted
     assert {tube.camera for tube in tubes} == {"left"}
-    assert worker.answered["FOUND"] == 1
-    assert worker.stop(PATIENT_S)
+    assert queue.answered["FOUND"] == 1
+    assert queue.stop(PATIENT_S)
 
 
 def test_an_error_in_publishing_early_does_not_cost_the_answer() -> None:
@@ -93,9 +101,10 @@ def test_an_error_in_publishing_early_does_not_cost_the_answer() -> None:
     def fails(grounding: Grounding) -> None:
         raise RuntimeError("no publisher")
 
-    worker = Worker(Steady, CommandConfig(preliminary=True), lambda text: None)
-    job = GroundingJob(Query("x"), {"": noise_clip(2)}, lambda found: done.set(), preliminary=fails)
-    worker.submit(job)
+    queue = GroundingQueue(Steady, QueueLimits())
+    query = Query("x", preliminary=True)
+    search = CameraSearch(query, CameraViews({"": noise_clip(2)}), preliminary=fails)
+    queue.submit(search.job(lambda found: done.set()))
     assert done.wait(PATIENT_S)
-    assert worker.answered["FOUND"] == 1
-    assert worker.stop(PATIENT_S)
+    assert queue.answered["FOUND"] == 1
+    assert queue.stop(PATIENT_S)

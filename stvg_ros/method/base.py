@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Empty methods for grounders and sources of tubes that have nothing to do in them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stvg_ros.errors import ProposalError
+from stvg_ros.types import Clip, Frame
+
+if TYPE_CHECKING:
+    from stvg_ros.config import Config
+    from stvg_ros.method.interfaces import Follower, Proposer
+    from stvg_ros.proposals.settings import ProposalConfig
+
+
+class BaseGrounder:
+    """Everything of a `Grounder` but `ground`: keeps nothing, and has no source of tubes."""
+
+    proposer: Proposer | None = None
+
+    @property
+    def prepared_bytes(self) -> int:
+        """Memory of what `prefetch` has computed: none."""
+        return 0
+
+    def observe(self, frame: Frame) -> None:
+        """Needs no frame before a command."""
+
+    def prefetch(self, clip: Clip) -> bool:
+        """Has nothing to do ahead of a command."""
+        return False
+
+    def forget(self) -> None:
+        """Keeps nothing of frames."""
+
+    def reconfigure(self, config: Config) -> None:
+        """Has no settings."""
+
+    def close(self) -> None:
+        """Holds no threads or connections."""
+
+
+class BaseProposer:
+    """Everything of a `Proposer` but `name` and `propose`: sees frames with a command only."""
+
+    can_follow: bool = False
+
+    def observe(self, frame: Frame) -> None:
+        """Needs no frame before a command."""
+
+    def follower(self, frame: Frame, box_xyxy_px: NDArray[np.float32]) -> Follower:
+        """Raises: ProposalError."""
+        raise ProposalError("this source of tubes cannot follow; choose another proposals.source")
+
+    def reconfigure(self, config: ProposalConfig) -> None:
+        """Has no settings."""

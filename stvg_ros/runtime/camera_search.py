@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""A command about one or several cameras: each is searched, and the answers become one."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from stvg_ros.errors import (
+    CanceledError,
+    DeadlineError,
+    ReplacedError,
+    StaleImagesError,
+    StvgError,
+    WindowError,
+)
+from stvg_ros.method.interfaces import Grounder, StageCallback
+from stvg_ros.runtime.grounding_job import GroundingJob, Outcome
+from stvg_ros.types import Clip, Grounding, Query, Status, Tube
+
+# A camera without images of the time asked for is no reason to doubt the others' answers.
+_NO_IMAGES = (WindowError, StaleImagesError)
+
+Answer = Callable[[Grounding], None]
+
+
+@dataclass(frozen=True)
+class CameraViews:
+    """What the cameras meant have at the moment of a command.
+
+    Attributes:
+        clips: the windows by camera, at least one.
+        ages_s: seconds since the newest image of each came.
+        refused: why cameras that are meant too cannot be searched.
+    """
+
+    clips: Mapping[str, Clip]
+    ages_s: Mapping[str, float] = field(default_factory=dict)
+    refused: Mapping[str, StvgError] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class CameraSearch:
+    """Grounds a query in the window of each camera meant.
+
+    Attributes:
+        query: the command.
+        views: what to search.
+        finish: adds to a camera's answer what the grounder does not know.
+        preliminary: receives the answers before tuning, where they are wanted.
+        always_preliminary: whether they are wanted though the query does not ask for them.
+    """
+
+    query: Query
+    views: CameraViews
+    finish: Callable[[Grounding, Clip], Grounding] = lambda grounding, clip: grounding
+    preliminary: Answer | None = None
+    always_preliminary: bool = False
+
+    def job(self, answer: Answer, **options: Any) -> GroundingJob:
+        """The job of this search.
+
+        Args:
+            answer: receives the answer, which carries the error where there is one.
+            options: of the `GroundingJob`.
+        """
+
+        def answered(outcome: Outcome) -> None:
+            if isinstance(outcome, StvgError):
+                outcome = failed(self.query, outcome, self.views)
+            answer(outcome)
+
+        deadline_s = self.query.deadline_s
+        return GroundingJob(self.query.id, self.ground, answered, deadline_s=deadline_s, **options)
+
+    def ground(self, grounder: Grounder, checkpoint: StageCallback) -> Grounding:
+        """The answer of all cameras; one that fails does not take away what another has found.
+
+        Raises:
+            StvgError: no camera was searched, or none has found the target and one failed.
+        """
+        found: dict[str, Grounding] = {}
+        refused = dict(self.views.refused)
+        count = len(self.views.clips)
+        for done, (camera, clip) in enumerate(self.views.clips.items()):
+
+            def shared(stage: str, progress: float, done: int = done) -> None:
+                checkpoint(stage, (done + progress) / count)
+
+            try:
+                grounding = grounder.ground(clip, self.query, shared, *self._early(camera, clip))
+                found[camera] = self._finished(camera, clip, grounding)
+            except (CanceledError, DeadlineError, ReplacedError):
+                raise
+            except StvgError as error:
+                refused[camera] = error
+        failures = [e for e in refused.values() if not isinstance(e, _NO_IMAGES)]
+        seen = any(each.best.status is Status.FOUND for each in found.values())
+        if (refused and not found) or (failures and not seen):
+            raise (failures or list(refused.values()))[0]
+        return merged(found, self.query.max_targets, _warning(refused))
+
+    def _finished(self, camera: str, clip: Clip, grounding: Grounding) -> Grounding:
+        whole = self.finish(grounding, clip)
+        age_s = self.views.ages_s.get(camera, 0.0)
+        return replace(whole, tubes=tuple(replace(tube, image_age_s=age_s) for tube in whole.tubes))
+
+    def _early(self, camera: str, clip: Clip) -> tuple[Answer, ...]:
+        """What takes the answer before tuning, or nothing where nobody wants it."""
+        publish = self.preliminary
+        if publish is None or not (self.query.preliminary or self.always_preliminary):
+            return ()
+
+        def early(grounding: Grounding) -> None:
+            finished = self._finished(camera, clip, grounding)
+            whole = merged({camera: finished}, self.query.max_targets)
+            with contextlib.suppress(Exception):  # it must not fail the final answer
+                publish(whole)
+
+        return (early,)
+
+
+def _warning(refused: Mapping[str, StvgError]) -> str:
+    return "; ".join(f"camera {camera!r} was not searched: {e}" for camera, e in refused.items())
+
+
+def failed(query: Query, error: StvgError, views: CameraViews | None = None) -> Grounding:
+    """The answer that carries an error."""
+    clips = views.clips if views else {}
+    camera = next(iter(clips), "")
+    newest = clips[camera].frames[-1] if clips else None
+    tube = Tube(
+        query=query,
+        status=Status.FAILED,
+        error_code=error.code,
+        error=str(error),
+        camera=camera,
+        stamp_ns=newest.stamp_ns if newest else 0,
+        frame_id=newest.frame_id if newest else "",
+        width_px=newest.source_width_px if newest else 0,
+        height_px=newest.source_height_px if newest else 0,
+        image_age_s=views.ages_s.get(camera, 0.0) if views else 0.0,
+    )
+    return Grounding((tube,))
+
+
+def merged(groundings: Mapping[str, Grounding], max_targets: int, warning: str = "") -> Grounding:
+    """The tubes of several cameras in one order: found ones first, then by confidence.
+
+    The evidence is that of the best tube's camera.
+    """
+    tubes = [
+        replace(tube, camera=camera, warning=warning or tube.warning)
+        for camera, grounding in groundings.items()
+        for tube in grounding.tubes
+    ]
+    tubes.sort(key=lambda tube: (tube.status, -tube.confidence))
+    ranked = tuple(replace(tube, rank=rank) for rank, tube in enumerate(tubes[:max_targets]))
+    return Grounding(ranked, groundings[ranked[0].camera].evidence)

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Tars that people have are read; what claims more than it holds is refused before it is made."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import subprocess
+import tarfile
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from stvg_ros.errors import StvgError
+from stvg_ros.serving.image_codec import encoded
+from stvg_ros.serving.tar_request import request_of_tar
+
+PICTURE = encoded(np.zeros((48, 64, 3), np.uint8), 90)
+QUERY = {"query": "the dog"}
+
+
+def member(name, content=PICTURE, kind=tarfile.REGTYPE, **more):
+    info = tarfile.TarInfo(name)
+    info.size, info.type = len(content), kind
+    for key, value in more.items():
+        setattr(info, key, value)
+    return info, content
+
+
+def tar(*members, form=tarfile.PAX_FORMAT):
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w", format=form) as archive:
+        for info, content in members:
+            archive.addfile(info, io.BytesIO(content) if info.isreg() else None)
+    return file.getvalue()
+
+
+def sparse(claimed, blocks=0):
+    """A GNU sparse member that claims so many bytes and holds none."""
+
+    def number(value):
+        return b"%011o\0" % value if value < 8**11 else b"\x80" + value.to_bytes(11, "big")
+
+    head = bytearray(tarfile.TarInfo("a.jpg").tobuf(tarfile.GNU_FORMAT))
+    head[156:157] = b"S"
+    head[386:398], head[398:410] = number(claimed), number(0)
+    head[410:482], head[482], head[483:495] = b"\0" * 72, bool(blocks), number(claimed)
+    head[148:156] = b" " * 8
+    head[148:156] = b"%06o\0 " % sum(head[:512])
+    extension = (number(0) * 42).ljust(504, b"\0") + b"\x01" + b"\0" * 7
+    return bytes(head) + extension * blocks + b"\0" * 1024
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        [member("b.jpg"), member("a.jpg")],
+        [member(".", b"", tarfile.DIRTYPE), member("./a.jpg"), member("./b.jpg")],
+        [member("._a.jpg", b"AppleDouble"), member("a.jpg"), member("b.jpg")],
+        [member("x/._b.jpg", b"\0\5\x16\7"), member("x/a.jpg"), member("x/b.jpg")],
+        [member("__MACOSX/a.jpg", b"x"), member("__MACOSX/x/b.jpg", b"x"), member("a.jpg"),
+         member("b.jpg")],
+        [member(".DS_Store", b"x"), member("a.jpg"), member(".hidden.jpg", b""), member("b.jpg")],
+        [member("a" * 300 + ".jpg"), member("b" * 200 + "/" + "c" * 90 + ".jpg")],
+        [member("\u00e4.jpg"), member("\u4eba.jpg")],
+        [member("a.jpg", pax_headers={"comment": "x" * 1000}), member("b.jpg")],
+        [member("a.png", encoded(np.zeros((48, 64, 3), np.uint8), 0)), member("b")],
+        [member("a.jpg", uid=2**20, mtime=1.5e9, uname="u", gname="g"), member("b.jpg")],
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("form", [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT])
+def test_tars_that_people_have_are_read(members, form):
+    request = request_of_tar(tar(*members, form=form), QUERY)
+    assert [(frame.width_px, frame.image[:2]) for frame in request.frames] in (
+        [(64, b"\xff\xd8")] * 2,
+        [(64, b"\x89P"), (64, b"\xff\xd8")],
+    )
+
+
+@pytest.mark.skipif(shutil.which("tar") is None, reason="tar is missing")
+@pytest.mark.parametrize("form", ["gnu", "oldgnu", "pax", "posix", "ustar", "v7"])
+def test_tars_of_the_tar_program_are_read(form, tmp_path):
+    (tmp_path / "in").mkdir()
+    for name in ("b.jpg", "a.jpg"):
+        (tmp_path / "in" / name).write_bytes(PICTURE)
+    body = subprocess.run(
+        ["tar", "-C", tmp_path / "in", f"--format={form}", "-c", "."],
+        check=True, capture_output=True,
+    ).stdout  # fmt: skip
+    assert len(request_of_tar(body, QUERY).frames) == 2
+
+
+@pytest.mark.parametrize("claimed", [1, 10**4, 8 * 10**8, 3 << 30, 1 << 40, 2**63, 2**80])
+@pytest.mark.parametrize("blocks", [0, 10, 10_000])
+def test_a_sparse_member_is_refused_before_it_is_made(claimed, blocks):
+    body = sparse(claimed, blocks)
+    tracemalloc.start()
+    try:
+        with pytest.raises(StvgError, match="tar"):
+            request_of_tar(body, QUERY)
+        assert tracemalloc.get_traced_memory()[1] < 2 * 10**6
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.skipif(shutil.which("tar") is None, reason="tar is missing")
+@pytest.mark.parametrize("version", ["0.0", "0.1", "1.0", None])
+def test_a_sparse_file_of_the_tar_program_is_refused_with_the_remedy(version, tmp_path):
+    with (tmp_path / "a.jpg").open("wb") as file:
+        os.truncate(file.fileno(), 800 << 20)
+    form = ["--format=gnu"] if version is None else ["--format=pax", f"--sparse-version={version}"]
+    body = subprocess.run(
+        ["tar", "-C", tmp_path, *form, "--sparse", "-c", "a.jpg"], check=True, capture_output=True
+    ).stdout
+    with pytest.raises(StvgError, match="got a sparse one; pack without --sparse"):
+        request_of_tar(body, QUERY)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (tar(member("a.jpg", b"", tarfile.SYMTYPE, linkname="b.jpg")), "got a link or device"),
+        (tar(member("a.jpg", b"", tarfile.LNKTYPE, linkname="b.jpg")), "got a link or device"),
+        (tar(member("a.jpg", b"", tarfile.FIFOTYPE)), "got a link or device"),
+        (tar(member("a.jpg", b"", tarfile.CHRTYPE)), "got a link or device"),
+        (tar(member("a.jpg"), member("b.txt", b"hello")), "'b.txt': image: expected a JPEG"),
+        (tar(member("a.jpg"))[:600], "tar"),
+        (tar(member("a.jpg"))[:512], "tar"),
+        (tar(member("a.jpg", b"x" * 5000))[:4000], "tar"),
+        (tar(*[member(f"{n}.jpg", b"") for n in range(4097)]), "at most 4096 pictures"),
+        (tar(*[member(f".{n}", b"") for n in range(16_385)]), "16384 entries"),
+        (tar(member("a.jpg")).replace(b"\0" * 1024, b"\1" * 1024), "damaged at byte"),
+        (tar(member("a.jpg", pax_headers={"comment": "x" * 10**6})), "headers of at most 65536"),
+        (tar(member("x" * 10**6), form=tarfile.GNU_FORMAT), "headers of at most 65536"),
+        (b"\x1f\x8b" + b"x" * 2000, "a tar of JPEG or PNG files"),
+    ],
+)
+def test_what_would_be_lost_or_large_is_refused(body, said):
+    with pytest.raises(StvgError, match=said) as caught:
+        request_of_tar(body, QUERY)
+    assert len(str(caught.value)) < 400
+
+
+def test_a_chain_of_long_names_is_refused():
+    link = tarfile.TarInfo("././@LongLink")
+    link.type, link.size = tarfile.GNUTYPE_LONGNAME, 512
+    with pytest.raises(StvgError, match="tar"):
+        request_of_tar((link.tobuf(tarfile.GNU_FORMAT) + b"x" * 512) * 20_000, QUERY)
