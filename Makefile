@@ -14,6 +14,7 @@ SEED := 7
 VIDEO :=
 SCENES := 100
 QUERY :=
+SENTENCES := ../shared/commands/sentences_open.tsv
 # Extra arguments for the programs behind the targets, such as ARGS="-k window -x" for pytest.
 ARGS :=
 
@@ -37,17 +38,19 @@ STAMPS := $(VENV)/stamps
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
+LIBRARY_TESTS := $(addprefix test/stvg_ros/models/,test_library_processors.py test_quantization.py)
 INTERFACES := $(wildcard msg/*.msg srv/*.srv action/*.action)
 # Folders as well: their time changes when a file is removed.
 MODULES := $(shell find stvg_ros stvg_lab launch config rviz foxglove -not -path '*__pycache__*' 2>/dev/null)
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help check setup test lint demo bench parts accuracy clean distclean
+.PHONY: help check setup test libraries mutants lint demo bench parts accuracy understand-llm \
+  clean distclean
 
 help:  ## this list
 	@echo "Targets of stvg_ros (ROS 2 from wheels, no ROS installation needed):"
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
 	@echo "Variables: ROS_DISTRO=jazzy|kilted PYTHON=python3 PIP_TORCH_ARGS='...' ARGS='...'"
 
 check:
@@ -57,6 +60,9 @@ setup: $(STAMPS)/modules  ## create the environment and build the package (some 
 
 test: setup  ## run the tests on the installed package; ARGS="-k window" for some
 	HF_HUB_OFFLINE=1 ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST $(BIN)/pytest $(ARGS)
+
+libraries: setup $(VENV)-libraries/stamp  ## compare with the libraries' own preprocessing and quantization
+	HF_HUB_OFFLINE=1 $(VENV)-libraries/bin/pytest $(LIBRARY_TESTS) $(ARGS)
 
 lint: setup  ## ruff and mypy, as CI does
 	$(BIN)/ruff check .
@@ -82,6 +88,14 @@ accuracy: setup  ## measure the tables of docs/accuracy.md: SCENES=100 (half an 
 	    --json out/accuracy_$$source.json || exit 1; done
 	$(BIN)/python docs/tables.py --accuracy out/accuracy.json \
 	  --own out/accuracy_people_detector.json out/accuracy_classical.json
+
+understand-llm: setup  ## read commands with Gemma 3 270M too (240 MB): SENTENCES=file.tsv
+	test -d $(VENV)-llm || $(PYTHON) -m venv $(VENV)-llm
+	$(VENV)-llm/bin/python -m pip install --quiet $(PIP_TORCH_ARGS) \
+	  --requirement requirements/torch.txt
+	$(VENV)-llm/bin/python -m pip install --quiet --requirement requirements/understand_llm.txt \
+	  --requirement requirements/parser.txt --requirement requirements/library.txt
+	PYTHONPATH=. $(VENV)-llm/bin/python scripts/understand_llm.py "$(SENTENCES)" $(ARGS)
 
 clean:  ## remove build outputs; keeps the environments
 	rm -rf .venv-*/build .venv-*/stamps/interfaces .venv-*/stamps/modules
@@ -118,6 +132,17 @@ $(STAMPS)/libraries: requirements/library.txt requirements/serving.txt \
 	@echo "[4/5] Python libraries (about a minute)"
 	@$(PIP) install --quiet --requirement $< --requirement requirements/serving.txt \
 	  --requirement requirements/torch.txt --requirement requirements/development.txt
+	@touch $@
+
+# On top of the environment, not in it. A virtual environment of one takes no packages from it.
+$(VENV)-libraries/stamp: requirements/libraries.txt $(STAMPS)/libraries
+	@echo "[libraries] Virtual environment $(VENV)-libraries (seconds)"
+	@$(PYTHON) -m venv --clear "$(VENV)-libraries"
+	@$(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))" \
+	  > "$$($(VENV)-libraries/bin/python -c \
+	    "import sysconfig; print(sysconfig.get_path('purelib'))")/stvg_ros_environment.pth"
+	@$(VENV)-libraries/bin/python -m pip --disable-pip-version-check install --quiet --no-deps \
+	  --ignore-installed --requirement $<
 	@touch $@
 
 $(STAMPS)/interfaces: $(INTERFACES) CMakeLists.txt package.xml cmake/executable.in \

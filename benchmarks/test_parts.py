@@ -69,7 +69,7 @@ def test_propose(benchmark: Any, clip: Clip) -> None:
 
 
 def test_resize_and_cut_patches(benchmark: Any, mllm: HfMllm, images: list[Any]) -> None:
-    benchmark(patches, images, 96, 128, mllm.checkpoint.numbers)
+    benchmark(patches, images, 96, 128, mllm.checkpoint.preprocessing)
 
 
 def test_encode(benchmark: Any, mllm: HfMllm, images: list[Any]) -> None:

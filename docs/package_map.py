@@ -23,6 +23,8 @@ ABOUT = {
     "config": "config.py and */settings.py",
     "io": "bags, videos, messages, JSON",
     "method": "the paper, a stage a module",
+    "commands": "what a sentence asks for",
+    "checkpoints": "files, weights, device",
     "models": "a file a family",
     "proposals": "candidate tubes",
     "runtime": "threads and queue",

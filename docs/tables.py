@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from stvg_ros.commands.reader import grammar_reader
 from stvg_ros.config import settings
 from stvg_ros.models.embedded_checkpoint import FOLDER as MODEL
 from stvg_ros.models.families import families_table
@@ -26,7 +27,13 @@ ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 ACCURACY = DOCS / "accuracy.md"
 # The README comes last: its summary is made from the page of accuracy.
-PAGES = (ACCURACY, DOCS / "parameters.md", DOCS / "ros_interface.md", ROOT / "README.md")
+PAGES = (
+    ACCURACY,
+    DOCS / "commands.md",
+    DOCS / "parameters.md",
+    DOCS / "ros_interface.md",
+    ROOT / "README.md",
+)
 TABLE = re.compile(r"<!-- table: (\w+) -->\n?(.*?)<!-- end -->", re.S)
 
 
@@ -178,11 +185,76 @@ def kinds(found: dict[str, Any]) -> str:
     return markdown(header, rows)
 
 
+SENTENCES = (
+    "please find the waving person in the living room and tell them the time",
+    "go to the kitchen then look for the person raising their left arm and answer a question",
+    "tell me how many people in the office are wearing red t shirts",
+    "tell me the pose of the person at the desk",
+    "guide the person wearing a yellow coat from the sofa to the exit",
+    "say the time to the person pointing to the left in the kitchen",
+    "follow Morgan from the bed to the kitchen",
+    "um find the uh lady with the white bag",
+    "the woman with gold earrings who sings",
+    "find the two men carrying a sofa up the steps",
+    "the man to the right of the woman in white takes off his jacket and then sits down",
+    "find someone who is not wearing a mask",
+    "anyone but the man in blue who crosses the street",
+    "who fell down in the last ten seconds",
+    "tell me when somebody opens the fridge",
+    "is there someone lying on the floor?",
+    "which of the kids has the ball",
+    "the tall person in a red and black jacket raising their left arm",
+    "There is a man in a grey suit. He picks up the phone. Find him.",
+    "finde die Person in Rot, die springt",
+)
+
+
+def understood() -> str:
+    """What the rules understand of some sentences."""
+    reader = grammar_reader("rules")
+    rows = []
+    for sentence in SENTENCES:
+        command = reader.read(sentence)
+        fields = command.json()
+        others = [
+            f"{name}: {fields[name]}"
+            for name in ("place", "then", "number", "relation", "not", "time", "asked")
+            if fields[name] not in ("", "one")
+        ]
+        items = [
+            " ".join(
+                (
+                    *(("not",) if item.negated else ()),
+                    item.kind,
+                    item.name,
+                    *item.colours,
+                    *((f"({item.side})",) if item.side else ()),
+                )
+            )
+            for item in command.features
+            if item.kind != "words"
+        ]
+        rows.append(
+            [
+                sentence,
+                command.intent,
+                command.target if not command.refusal else "",
+                command.attribute,
+                command.action,
+                "; ".join(others) or command.refusal.split(";")[0].split(" is a name")[0],
+                "; ".join(items),
+            ]
+        )
+    header = ["sentence", "intent", "target", "attribute", "action", "other fields", "features"]
+    return markdown(header, rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "parameters": parameters,
     "families": families,
     "launch": launch,
     "accuracy_summary": accuracy_summary,
+    "understood": understood,
 }
 
 

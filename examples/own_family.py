@@ -17,6 +17,7 @@ from typing import Any
 from torch.nn import functional
 
 from stvg_ros.build import build_grounder
+from stvg_ros.checkpoints.image_preprocessing import ImagePreprocessing
 from stvg_ros.config import Config
 from stvg_ros.io.clip import file_clip
 from stvg_ros.method.interfaces import VisualTokens
@@ -24,13 +25,15 @@ from stvg_ros.models import llava_next_video
 from stvg_ros.models.families import FAMILIES, FamilyEntry
 from stvg_ros.models.family import Family
 from stvg_ros.models.llava_onevision import positions
-from stvg_ros.models.preprocess import ImagePreprocessing, Images
+from stvg_ros.models.preprocess import Images
 from stvg_ros.types import Query
 
 
-def encode(model: Any, numbers: ImagePreprocessing, images: Images, total: int) -> VisualTokens:
+def encode(
+    model: Any, preprocessing: ImagePreprocessing, images: Images, total: int
+) -> VisualTokens:
     """The family's own tokens, averaged over 2 x 2 neighbours."""
-    full = llava_next_video.encode(model, numbers, images, total)
+    full = llava_next_video.encode(model, preprocessing, images, total)
     slots, rows, columns = full.grid
     maps = full.features.reshape(slots, rows, columns, -1).permute(0, 3, 1, 2)  # (S, D, h, w)
     small = functional.avg_pool2d(maps, 2, ceil_mode=True)

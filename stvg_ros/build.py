@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from stvg_ros.commands.endpoint import token
+from stvg_ros.commands.reader import grammar_reader
 from stvg_ros.config import Config
 from stvg_ros.errors import ConfigError
 from stvg_ros.method.grounder import LocalGrounder
@@ -135,8 +137,8 @@ def build_splitter(config: SplitConfig, mllm: Mllm) -> Splitter:
     method = mllm.settings.split if config.method is None else config.method
     if method == "none":
         return WholeSplitter()
-    if method == "rules":
-        return RuleSplitter()
+    if method in ("parser", "rules"):
+        return RuleSplitter(grammar_reader(config.method or "auto"))
     if method == "mllm":
         return MllmSplitter(mllm)
     if not config.endpoint_url:
@@ -144,4 +146,9 @@ def build_splitter(config: SplitConfig, mllm: Mllm) -> Splitter:
             "split.endpoint_url: expected the URL of an OpenAI-compatible endpoint for "
             "split.method 'endpoint', got ''; set it or choose 'mllm' or 'rules'"
         )
-    return EndpointSplitter(config.endpoint_url, config.endpoint_model, config.endpoint_timeout_s)
+    return EndpointSplitter(
+        config.endpoint_url,
+        config.endpoint_model,
+        config.endpoint_timeout_s,
+        token(config.endpoint_token_file),
+    )

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stvg_ros.boxes import Boxes, checked_boxes, clipped
+from stvg_ros.commands.command import Command
 from stvg_ros.depth import Depth
 from stvg_ros.errors import CommandError, ErrorCode
 
@@ -164,8 +165,9 @@ class SplitQuery:
         text: Q, without the words that only address the robot.
         attribute: Q_s, the static part, a noun phrase such as "the man in purple clothes".
         action: Q_t, what is done, such as "the man sits on the bench".
-        method: who split it: "mllm", "endpoint", "rules", "none".
+        method: who split it: "mllm", "endpoint", "parser", "rules", "none".
         fallbacks: names of the parts ("attribute", "action") that had to fall back to Q.
+        command: all that was understood; None where nobody read the command.
     """
 
     text: str
@@ -173,6 +175,7 @@ class SplitQuery:
     action: str
     method: str
     fallbacks: tuple[str, ...] = ()
+    command: Command | None = None
 
     @property
     def lasts(self) -> bool:
@@ -368,11 +371,15 @@ class Grounding:
         evidence: what the pictures show.
         candidates: the tubes that it chose from, on the frames of the asked window; empty when
             they are not at hand.
+        text: the answer to a question in words; "" where none was asked.
+        number: how many tubes match, where the command counts or asks whether there is one.
     """
 
     tubes: tuple[Tube, ...]
     evidence: Evidence | None = None
     candidates: tuple[CandidateTube, ...] = ()
+    text: str = ""
+    number: int | None = None
 
     def __post_init__(self) -> None:
         if not self.tubes:

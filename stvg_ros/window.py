@@ -5,17 +5,17 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter, deque
 from dataclasses import dataclass, replace
 from enum import Enum
+from typing import Protocol
 
 from stvg_ros.depth import Depth
 from stvg_ros.errors import NoImagesError
 from stvg_ros.setting import Group, setting
+from stvg_ros.stamps import StampLine, StampStep
 from stvg_ros.types import Clip, Frame
-
-# Frames that come late by less than this are dropped; a larger step back is a new time line.
-TIME_JUMP_NS = 500_000_000
 
 
 @dataclass(frozen=True)
@@ -61,13 +61,34 @@ class WindowConfig(Group):
     )
 
 
+class WindowBounds(Protocol):
+    """What bounds a window: see `WindowConfig`."""
+
+    @property
+    def duration_s(self) -> float: ...
+
+    @property
+    def max_bytes(self) -> int: ...
+
+    @property
+    def max_rate_hz(self) -> float: ...
+
+
 class FrameOutcome(Enum):
     """What became of a frame."""
 
     STORED = "stored"
     THINNED = "thinned"  # sooner after the last one than max_rate_hz allows
     LATE = "late"  # not newer than the newest frame
+    ODD = "odd"  # without a stamp or far from the others; kept only if the next one agrees with it
     RESTARTED = "restarted"  # stored, after a backward time jump or a new resolution cleared all
+
+
+_OUTCOMES = {
+    StampStep.LATE: FrameOutcome.LATE,
+    StampStep.ODD: FrameOutcome.ODD,
+    StampStep.JUMP: FrameOutcome.RESTARTED,
+}
 
 
 class Window:
@@ -77,12 +98,15 @@ class Window:
     immutable, so a snapshot copies references, never pixels.
     """
 
-    def __init__(self, config: WindowConfig) -> None:
+    def __init__(self, config: WindowBounds) -> None:
         self._lock = threading.Lock()
         self._config = config
         self._frames: deque[Frame] = deque()
         self._bytes = 0
         self._counts: Counter[str] = Counter()
+        self._unstamped = False
+        self._line = StampLine()
+        self._odd: Frame | None = None  # held until the next one tells whether it is right
 
     def wanted(self, stamp_ns: int) -> bool:
         """Whether a frame of this stamp would be stored; lets callers skip the conversion.
@@ -91,15 +115,29 @@ class Window:
         """
         with self._lock:
             outcome = self._judged(stamp_ns)
-            if outcome in (FrameOutcome.THINNED, FrameOutcome.LATE):
+            if outcome is FrameOutcome.ODD and (stamp_ns > 0 or self._never_stamps(stamp_ns)):
+                return True
+            if outcome in (FrameOutcome.THINNED, FrameOutcome.LATE, FrameOutcome.ODD):
                 self._counts[outcome.value] += 1
                 return False
             return True
 
     def add(self, frame: Frame) -> FrameOutcome:
-        """Stores a frame, or says why not, and drops what is too old or too much."""
+        """Stores a frame, or says why not, and drops what is too old or too much.
+
+        A frame of a camera that never stamps is stamped here, on arrival.
+        """
         with self._lock:
+            frame = self._stamped(frame)
             outcome = self._judged(frame.stamp_ns)
+            if outcome is FrameOutcome.THINNED and self._unstamped:
+                outcome = FrameOutcome.STORED  # its arrival says nothing about its rate
+            if outcome is FrameOutcome.ODD:
+                self._counts[outcome.value] += frame.stamp_ns <= 0 or self._odd is not None
+                if frame.stamp_ns > 0:
+                    self._line.take(frame.stamp_ns)
+                    self._odd = frame
+                return outcome
             size = (frame.source_width_px, frame.source_height_px)
             if self._frames and outcome is FrameOutcome.STORED:
                 newest = self._frames[-1]
@@ -111,10 +149,34 @@ class Window:
             if outcome is FrameOutcome.RESTARTED:
                 self._frames.clear()
                 self._bytes = 0
-            self._frames.append(frame)
-            self._bytes += frame.nbytes
+            agrees = self._line.take(frame.stamp_ns) in (StampStep.JUMP, StampStep.RESUMED)
+            odd, self._odd = self._odd, None
+            if odd is not None:
+                if agrees and (odd.source_width_px, odd.source_height_px) == size:
+                    self._append(odd)
+                else:
+                    self._counts[FrameOutcome.ODD.value] += 1
+            self._append(frame)
             self._trim()
             return outcome
+
+    def _never_stamps(self, stamp_ns: int) -> bool:
+        """Whether a stamp of zero follows nothing but zeros. A video begins at zero, so one zero
+        is a time.
+        """
+        return stamp_ns == 0 and (self._unstamped or self._line.newest_ns == 0)
+
+    def _stamped(self, frame: Frame) -> Frame:
+        """The frame, with the time of arrival where its camera does not stamp."""
+        self._unstamped = self._never_stamps(frame.stamp_ns)
+        if not self._unstamped:
+            return frame
+        newest_ns = self._line.newest_ns or 0
+        return replace(frame, stamp_ns=max(time.time_ns(), newest_ns + 1))
+
+    def _append(self, frame: Frame) -> None:
+        self._frames.append(frame)
+        self._bytes += frame.nbytes
 
     def attach(self, stamp_ns: int, depth: Depth) -> bool:
         """Gives the frame of exactly this stamp its depth, and says whether it was still there."""
@@ -153,8 +215,10 @@ class Window:
         with self._lock:
             self._frames.clear()
             self._bytes = 0
+            self._line.clear()
+            self._odd = None
 
-    def reconfigure(self, config: WindowConfig) -> None:
+    def reconfigure(self, config: WindowBounds) -> None:
         """Uses other bounds from now on."""
         with self._lock:
             self._config = config
@@ -162,9 +226,12 @@ class Window:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many frames had each outcome, by `FrameOutcome` value."""
+        """How many frames had each outcome, by `FrameOutcome` value; "odd" only where some had."""
         with self._lock:
-            return {outcome.value: self._counts[outcome.value] for outcome in FrameOutcome}
+            counts = {outcome.value: self._counts[outcome.value] for outcome in FrameOutcome}
+        if not counts[FrameOutcome.ODD.value]:
+            del counts[FrameOutcome.ODD.value]
+        return counts
 
     @property
     def fill(self) -> tuple[int, float, int]:
@@ -176,18 +243,15 @@ class Window:
             return len(self._frames), span_ns / 1e9, self._bytes
 
     def _judged(self, stamp_ns: int) -> FrameOutcome:
-        if not self._frames:
-            return FrameOutcome.STORED
-        step_ns = stamp_ns - self._frames[-1].stamp_ns
-        if step_ns < -TIME_JUMP_NS:
-            return FrameOutcome.RESTARTED
-        if step_ns <= 0:
-            return FrameOutcome.LATE
+        step = self._line.judge(stamp_ns)
+        if step in _OUTCOMES:
+            return _OUTCOMES[step]
         rate_hz = self._config.max_rate_hz
+        if step is StampStep.RESUMED or not self._frames or rate_hz <= 0:
+            return FrameOutcome.STORED
         # A tenth of a period of tolerance: cameras jitter.
-        if rate_hz > 0 and step_ns < 0.9e9 / rate_hz:
-            return FrameOutcome.THINNED
-        return FrameOutcome.STORED
+        early = stamp_ns - self._frames[-1].stamp_ns < 0.9e9 / rate_hz
+        return FrameOutcome.THINNED if early else FrameOutcome.STORED
 
     def _trim(self) -> None:
         if not self._frames:

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from stvg_lab.rendered.questions import ASKED, SceneQuestion
-from stvg_lab.runs.scores import FrameTube, Interval, auroc, bootstrap, on_clip, score, summarised
+from stvg_lab.runs.conventions import scored
+from stvg_lab.runs.scores import FrameTube, Interval, auroc, bootstrap, on_clip, summarised
 from stvg_ros.boxes import paired_iou
 from stvg_ros.method.base import BaseProposer
 from stvg_ros.setting import Value
@@ -115,7 +116,7 @@ def floor(
     span = np.ones(count, np.bool_)
     tubes = [FrameTube(one.boxes_xyxy_px, one.present, span) for one in candidates]
     if name == "oracle tube":
-        return max(tubes, key=lambda tube: score(tube, sample.truth).gt_v_iou)
+        return max(tubes, key=lambda tube: scored(tube, sample.truth).gt_v_iou)
     chosen = tubes[index % len(tubes)]
     if name == "random tube":
         span = (np.arange(count) >= ends[0]) & (np.arange(count) <= ends[1])
@@ -235,7 +236,7 @@ class Ablation:
 
     def _line(self, line: RowAnswers) -> dict[str, Any]:
         pairs = list(zip(line.tubes, self._present, strict=True))
-        scores = [score(tube, sample.truth) for tube, sample in pairs if sample.timed]
+        scores = [scored(tube, sample.truth) for tube, sample in pairs if sample.timed]
         means: dict[str, Interval] = summarised(scores, seed=self._seed)
         means["gt_vIoU"] = means.pop("m_gt_vIoU")
         right = [right_person(tube, sample.truth) for tube, sample in pairs]
@@ -273,7 +274,7 @@ class Ablation:
                 right_person(after, truth) - right_person(before, truth)
             )
             if sample.timed:
-                gains["m_vIoU"].append(score(after, truth).v_iou - score(before, truth).v_iou)
+                gains["m_vIoU"].append(scored(after, truth).v_iou - scored(before, truth).v_iou)
         means = {name: bootstrap(values, seed=self._seed) for name, values in gains.items()}
         return {
             "name": row.name,
@@ -289,7 +290,7 @@ class Ablation:
         """Of the adaptive row: the right person and the tube; and the model's yes and no."""
         line, at = self._lines["+ adaptive span"], self._of_kind(kind)
         tubes = [(line.tubes[i], self._present[i].truth) for i in at]
-        scores = [score(tube, truth) for tube, truth in tubes]
+        scores = [scored(tube, truth) for tube, truth in tubes]
         said = {present: self._said.get((kind, present), []) for present in (True, False)}
         return {
             "name": kind,

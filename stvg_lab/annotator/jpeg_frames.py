@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Any frame of a bag or a video, in any order, as JPEG for a browser."""
+"""Any frame of a recording, in any order, as JPEG for a browser."""
 
 from __future__ import annotations
 
@@ -9,27 +9,20 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from stvg_lab.annotator.bag_frames import BagFrames
-from stvg_lab.annotator.recording import Recording
-from stvg_lab.annotator.video_frames import VideoFrames
+from stvg_lab.annotator.recording import NumberedFrames, Recording
 from stvg_ros.errors import RecordingError
 from stvg_ros.images import jpeg_bytes
-from stvg_ros.io.recording import is_bag
 
 LONG_SIDE_PX = 1280
 
 
 def open_recording(path: Path, topic: str | None = None) -> Recording:
-    """A bag (its folder, or its one .mcap or .db3 file) or a video.
+    """A bag (its folder, or one of its files) or a video.
 
     Raises:
         RecordingError: it cannot be read, or has no images.
     """
-    if is_bag(path):
-        return BagFrames(path, topic)
-    if topic is not None:
-        raise RecordingError(f"{path}: is a video, which has no topic {topic!r}; leave it out")
-    return VideoFrames(path)
+    return NumberedFrames(path, topic)
 
 
 class JpegFrames:
@@ -52,15 +45,18 @@ class JpegFrames:
         self._max_bytes = max_bytes
         self._kept: OrderedDict[int, bytes] = OrderedDict()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="frames")
+        self._opened: Recording | None = None
         try:
-            self.recording = self._thread.submit(opened).result()
+            self.recording = self._opened = self._thread.submit(opened).result()
         except BaseException:
             self.close()
             raise
 
     def close(self) -> None:
-        """Ends the reading thread."""
+        """Closes the recording and ends the reading thread."""
         self._thread.shutdown(cancel_futures=True)
+        if self._opened is not None:
+            self._opened.close()
 
     def jpeg(self, index: int) -> bytes:
         """The frame as JPEG of at most `LONG_SIDE_PX`.

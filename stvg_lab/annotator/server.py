@@ -110,8 +110,8 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(self._json, self._locked(partial(self._saved, values)))
 
     def _saved(self, values: Any) -> dict[str, Any]:
-        self.server.session.save(values)
-        return {"saved": str(self.server.session.out)}
+        version = self.server.session.save(values)
+        return {"saved": str(self.server.session.out), "version": version}
 
     def _name(self) -> str | None:
         """What is asked for after the token; None when the request was refused."""

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import replace
@@ -28,6 +29,9 @@ from stvg_ros.errors import AnnotationError
 class Session:
     """The annotations of one recording, read from and saved to one file.
 
+    Each state of the file has a version, which a page gets with the queries and sends back with its
+    changes: what another page or an editor has saved in the meantime is not overwritten.
+
     Thread contract: the server's threads call it one at a time.
     """
 
@@ -44,10 +48,29 @@ class Session:
         """
         self._recording = recording
         self._source, self.out = source, out
-        self._notes = list(recording.notes)
+        self._notes: list[str] = []
         self._loaded: dict[str, Entry] = {}
-        if out.exists():
-            self._load(read_annotations(out))
+        self._version = ""
+        self._refresh()
+
+    def _refresh(self) -> None:
+        """Reads the file if it is not the one that was read or written last."""
+        version = self._file_version()
+        if version and version == self._version:
+            return
+        self._notes, self._loaded = list(self._recording.notes), {}
+        if version:
+            self._load(read_annotations(self.out))
+        self._version = version
+
+    def _file_version(self) -> str:
+        """Tells one content of the file from another; "" where there is no file."""
+        try:
+            return hashlib.sha256(self.out.read_bytes()).hexdigest()
+        except (FileNotFoundError, NotADirectoryError):
+            return ""
+        except OSError as error:
+            raise AnnotationError(f"{self.out}: cannot be read ({error})") from error
 
     def _load(self, found: Annotations) -> None:
         """Takes a file's entries, if they can be about this recording."""
@@ -77,12 +100,14 @@ class Session:
             )
 
     def recording_json(self) -> dict[str, Any]:
-        """What the page starts with."""
+        """What the page starts with: the file as it is now. Raises: AnnotationError."""
+        self._refresh()
         stamps_ns = self._recording.stamps_ns
         return {
             "name": self._source.name,
             "out": self.out.name,
             "exists": self.out.exists(),
+            "version": self._version,
             "size_px": list(self._recording.size_px),
             "times_s": ((stamps_ns - stamps_ns[0]) / 1e9).tolist(),
             "notes": self._notes,
@@ -108,28 +133,50 @@ class Session:
         """Number of the frame nearest to a stamp."""
         return int(np.argmin(np.abs(self._recording.stamps_ns - stamp_ns)))
 
-    def save(self, values: Any) -> None:
+    def save(self, values: Any) -> str:
         """Writes the page's queries to the file, in one step.
 
         Args:
-            values: `{"queries": [...]}` as in `recording_json`.
+            values: `{"queries": [...], "version": ..., "kept": [...]}`: queries and version as in
+                `recording_json` (without a version, that of the last call), and ids of queries
+                that stay in the file as they are, because their change is not complete yet.
+
+        Returns:
+            The new version.
 
         Raises:
-            AnnotationError: a query is not complete or not possible.
-            RecordingError: the file cannot be written. In both cases it is as before.
+            AnnotationError: a query is not complete or not possible, or somebody else has saved
+                the file since that version.
+            RecordingError: the file cannot be written. In all cases it is as before.
         """
-        listed = values.get("queries") if isinstance(values, Mapping) else None
-        if not isinstance(listed, list):
+        values = values if isinstance(values, Mapping) else {}
+        listed, kept = values.get("queries"), values.get("kept", [])
+        if not isinstance(listed, list) or not isinstance(kept, list):
             raise AnnotationError("expected a list 'queries' from the page")
-        entries = tuple(self._entry(item) for item in listed)
+        if not values.get("version", self._version) == self._version == self._file_version():
+            raise AnnotationError(
+                f"{self.out.name} was saved by somebody else since this page read it (another "
+                "page, or an editor); copy what you need, then load this page again"
+            )
+        changed = {entry.id: entry for entry in map(self._entry, listed)}
+        # In the file's order; what is new comes last.
+        entries = tuple(
+            changed.get(name, entry)
+            for name, entry in self._loaded.items()
+            if name in changed or name in kept
+        ) + tuple(entry for name, entry in changed.items() if name not in self._loaded)
+        if len(changed) < len(listed):
+            raise AnnotationError("two queries from the page have one id; load the page again")
         recording = os.path.relpath(self._source.resolve(), self.out.resolve().parent)
         annotations = Annotations(
             entries, Path(recording).as_posix(), self._recording.topic, self._recording.size_px
         )
         written = annotations_to_json(annotations)
         checked = annotations_from_json(written, self.out.name)
-        write_json(self.out, written)
+        write_json(self.out.resolve(), written)  # a link stays one
         self._loaded = {entry.id: entry for entry in checked.entries}
+        self._version = self._file_version()
+        return self._version
 
     def _entry(self, item: Any) -> Entry:
         """A query of the page as an entry. What the page does not show stays as it was."""

@@ -13,13 +13,13 @@ import torch
 import transformers
 from transformers import AutoTokenizer
 
+from stvg_ros.checkpoints.image_preprocessing import CLIP_MEAN, CLIP_STD, ImagePreprocessing
 from stvg_ros.method.interfaces import MllmSettings
 from stvg_ros.method.settings import AttentionConfig
 from stvg_ros.models.embedded_checkpoint import FOLDER
 from stvg_ros.models.family import LoadedCheckpoint
 from stvg_ros.models.hf_common import HfMllm
 from stvg_ros.models.loading import frozen
-from stvg_ros.models.preprocess import CLIP_MEAN, CLIP_STD, ImagePreprocessing
 from stvg_ros.models.qwen2_vl import FAMILY
 
 PATCH, MERGE = 14, 2
@@ -82,9 +82,11 @@ def random_mllm(
     with _defaults(device, dtype):
         model = kind(_config(SHAPES[name], tower, tokenizer))
     bounds = {"shortest_edge": CELL_PX**2, "longest_edge": CELL_PX**2 * 768}
-    numbers = ImagePreprocessing(bounds, None, CLIP_MEAN, CLIP_STD, 1 / 255, 3, PATCH, MERGE, 2)
+    preprocessing = ImagePreprocessing(
+        bounds, None, CLIP_MEAN, CLIP_STD, 1 / 255, 3, PATCH, MERGE, 2
+    )
     checkpoint = LoadedCheckpoint(
-        f"random {name}", name, frozen(model), tokenizer, numbers, FAMILY, MllmSettings()
+        f"random {name}", name, frozen(model), tokenizer, preprocessing, FAMILY, MllmSettings()
     )
     return HfMllm(checkpoint, AttentionConfig(), gradient_checkpointing)
 

@@ -5,13 +5,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stvg_ros.cli.options import add_model_arguments, flat_settings, whole
 from stvg_ros.config import Config
-from stvg_ros.errors import ConfigError, RecordingError
+from stvg_ros.errors import ConfigError
 
 if TYPE_CHECKING:
     from stvg_lab.ablation.experiment import Ablation, AblationRow
@@ -54,6 +53,11 @@ def run(given: argparse.Namespace) -> int:
     config = Config.from_flat(asked)
     from tqdm import tqdm
 
+    from stvg_ros.io.outputs import check_outputs, write_json_output
+
+    if given.json is not None:
+        check_outputs("ablate", [given.json])
+
     from stvg_lab.ablation.experiment import CONTROLS, ROWS
     from stvg_lab.rendered.queries import split_seed
     from stvg_lab.rendered.questions import samples
@@ -84,10 +88,7 @@ def run(given: argparse.Namespace) -> int:
     if given.json is not None:
         about = {name: getattr(given, name) for name in ("data", "split", "seed", "count", "tubes")}
         values = {**about, "settings": asked, **table}
-        try:
-            given.json.write_text(json.dumps(values, indent=1) + "\n")
-        except OSError as error:
-            raise RecordingError(f"{given.json}: cannot be written ({error})") from error
+        write_json_output("ablate", given.json, values)
     return 0
 
 

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 from stvg_ros.cli.options import add_model_arguments, config_of, whole
 from stvg_ros.config import Config
-from stvg_ros.errors import RecordingError
 
 if TYPE_CHECKING:
     import torch
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 
 SHAPES = ("none", "small", "0.5b", "7b")
 GRID = (8, 9)  # tokens of a slot: 720 for 20 frames, as many as in the paper
+CHART = "scaling.png"
 FRAMES = (10, 20, 40, 80)
 WINDOW_GRID = (19, 34)  # of a window's images of 960 x 540
 CARD = 24e9  # bytes
@@ -62,6 +62,10 @@ def run(given: argparse.Namespace) -> int:
         print_memory("7b" if given.shape == "none" else given.shape, given.frames)
         return 0
     config = config_of(given)
+    if given.scaling:
+        from stvg_ros.io.outputs import check_outputs
+
+        check_outputs("bench", [given.out / CHART])
     print_stages(config, given.seed, given.repeats)
     if given.shape != "none":
         mllm = random_model(given.shape, config)
@@ -185,6 +189,7 @@ def draw_scaling(mllm: HfMllm, folder: Path) -> None:
 
     from stvg_lab.benchmark.plot import chart
     from stvg_lab.benchmark.side_by_side import model_seconds
+    from stvg_ros.io.outputs import write_output
 
     lines = []
     for name, points in (
@@ -205,14 +210,8 @@ def draw_scaling(mllm: HfMllm, folder: Path) -> None:
     lines.append(("linear in tokens", [(0.0, 0.0, ""), (most, first[1] * most / first[0], "")]))
     device = mllm.checkpoint.model.device
     image = chart(f"{mllm.name} on {device}", "visual tokens", "seconds a grounding", lines)
-    file = folder / "scaling.png"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        written = cv2.imwrite(str(file), image[..., ::-1])
-    except OSError as error:
-        raise RecordingError(f"{file}: cannot be written ({error})") from error
-    if not written:
-        raise RecordingError(f"{file}: cannot be written; choose another --out")
+    file = folder / CHART
+    write_output("bench", file, cv2.imencode(".png", image[..., ::-1])[1].tobytes())
     print(f"wrote {file}\n")
 
 
@@ -225,7 +224,8 @@ def random_model(shape: str, config: Config) -> HfMllm:
 
 def placed(config: Config) -> tuple[torch.device, torch.dtype]:
     """Device and precision of the configuration."""
-    from stvg_ros.models.loading import device_of, dtype_of
+    from stvg_ros.checkpoints.devices import device_of
+    from stvg_ros.models.loading import dtype_of
 
-    device = device_of(config.model.device)
+    device = device_of(config.model.device, "model.device")
     return device, dtype_of(config.model.dtype, device)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from pathlib import Path
 
 from stvg_ros.cli.options import add_model_arguments, flat_settings, whole
@@ -53,7 +54,7 @@ def run(given: argparse.Namespace) -> int:
             query = Query(sample.query.text)
             seen = grounder.ground(sample.clip, query, lambda stage, share: None).evidence
             assert seen is not None
-            scores = min(seen.margins), max(seen.track_scores.values())
+            scores = min(seen.margins), max(seen.track_scores.values(), default=float("-inf"))
             found[sample.present].append(scores)
     try:
         result = calibrate(found[True], found[False])
@@ -84,7 +85,9 @@ def store(file: Path, threshold: float, track_weight: float) -> None:
         values |= {
             "presence_threshold": round(threshold, 4), "presence_track_weight": track_weight,
         }  # fmt: skip
-        file.write_text(json.dumps(values, indent=2) + "\n")
+        new = file.with_name(f".{file.name}.{os.getpid()}")
+        new.write_text(json.dumps(values, indent=2) + "\n")
+        new.replace(file.resolve())
     except (OSError, ValueError, TypeError) as error:
         raise ModelError(
             f"{file}: cannot be changed ({error}); expected a writable JSON object; set "

@@ -25,10 +25,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(given: argparse.Namespace) -> int:
     """Prints the table."""
     from stvg_lab.runs.comparison import compare, table
-    from stvg_lab.runs.records import write_json
+    from stvg_ros.io.outputs import check_outputs, write_json_output
 
+    if given.json is not None:
+        check_outputs("compare", [given.json])
     found = compare(given.first, given.second, given.convention)
     print(table(found))
     if given.json is not None:
-        write_json(given.json, asdict(found))
+        write_json_output("compare", given.json, asdict(found))
     return 0

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from stvg_lab.datasets import DATASETS, QUERIES, open_dataset
 from stvg_ros.cli.options import at_least, whole
-from stvg_ros.errors import ConfigError, StvgError
+from stvg_ros.errors import AnnotationError, ConfigError, StvgError
 
 if TYPE_CHECKING:
     from stvg_lab.datasets.samples import Sample
@@ -59,8 +59,13 @@ def run(given: argparse.Namespace) -> int:
         from stvg_lab.datasets.samples import annotated_samples
 
         samples = [sample for path in given.annotations for sample in annotated_samples(path)]
-        version = given.to[-2:]
-        count = to_hcstvg(samples[: given.limit], given.out, version, given.seconds, failed)
+        present = [sample for sample in samples[: given.limit] if sample.present]
+        absent = len(samples[: given.limit]) - len(present)
+        if absent:
+            print(f"{absent} absent targets are left out: {given.to} has no place for them")
+        if not present:
+            raise AnnotationError("nothing to convert: no sentence has a target that is there")
+        count = to_hcstvg(present, given.out, given.to[-2:], given.seconds, failed)
         print(f"{count} videos with their annotation in {given.out}")
     else:
         print(f"{_to_bags(given, failures)} bags with their annotation files in {given.out}")

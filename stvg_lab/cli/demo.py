@@ -7,7 +7,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -21,11 +20,15 @@ from stvg_lab.live.processes import Child
 from stvg_lab.runs.scores import FrameTube
 from stvg_ros.cli.options import add_model_arguments, at_least, flat_settings, whole
 from stvg_ros.config import Config
-from stvg_ros.errors import ConfigError, RecordingError
+from stvg_ros.errors import ConfigError
+from stvg_ros.io.outputs import check_outputs, claim_outputs, output
 from stvg_ros.setting import Value
 from stvg_ros.types import Frame, Status
 
 IMAGE_TOPIC = "/grounding/image"
+# What is in --out: files that change while the demo runs, the recording, what is drawn at the end.
+CHANGING = ("tube.json", "node.log", "client.log", "player.log")
+BAG, PICTURES = "bag", ("contact_sheet.png", "annotated.mp4")
 VIDEO_S = 10.0  # how much of a video is played
 VIDEO_LONG_SIDE_PX = 960
 
@@ -73,6 +76,8 @@ def run(given: argparse.Namespace) -> int:
     if given.video is not None and not query:
         raise ConfigError("--query: say what to find in the video, such as 'the person who waves'")
     out = given.out.resolve()
+    check_outputs("demo", [out / name for name in (*CHANGING, BAG, *PICTURES)])
+    claim_outputs("demo", [out / name for name in CHANGING])
     begin_s = time.monotonic()
 
     def step(text: str) -> None:
@@ -145,16 +150,10 @@ def _bag(out: Path, material: Material) -> Path:
 
     from stvg_ros.io.bag import write_bag
 
-    bag = out / "bag"
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        if (bag / "metadata.yaml").exists():
-            shutil.rmtree(bag)
-    except OSError as error:
-        raise RecordingError(f"{out}: cannot be written ({error})") from error
     frames = tqdm(material.frames, "writing the bag", leave=False, disable=None, unit="image")
-    write_bag(bag, frames, topic="/camera/image")
-    return bag
+    with output("demo", out / BAG) as bag:
+        write_bag(bag, frames, topic="/camera/image")
+    return out / BAG
 
 
 def _parameters(values: dict[str, Value], duration_s: float) -> list[str]:
@@ -221,7 +220,8 @@ def _loop(
 
 def _report(out: Path, material: Material, answer: dict[str, Any], step: Step) -> int:
     """Prints the tube and its score, and writes the pictures."""
-    from stvg_lab.runs.scores import on_clip, score
+    from stvg_lab.runs.conventions import scored
+    from stvg_lab.runs.scores import on_clip
     from stvg_ros.io.tube_json import evidence_from_json, table, tube_from_json
     from stvg_ros.types import Clip
     from stvg_ros.visualization.contact_sheet import contact_sheet, write_png
@@ -235,14 +235,17 @@ def _report(out: Path, material: Material, answer: dict[str, Any], step: Step) -
     truth = None
     if material.truth is not None and material.truth.span.any():
         truth = (stamps_ns[material.truth.span], material.truth.boxes_xyxy_px[material.truth.span])
-        result = score(on_clip(tube, stamps_ns), material.truth)
+        result = scored(on_clip(tube, stamps_ns), material.truth)
         start_s, end_s = (truth[0][[0, -1]] - stamps_ns[0]) / 1e9
         print(
             f"truth       {start_s:.2f} s to {end_s:.2f} s; "
             f"vIoU {result.v_iou:.2f}, tIoU {result.t_iou:.2f}"
         )
     print()
-    write_png(out / "contact_sheet.png", contact_sheet(clip, tube, evidence, truth=truth))
-    write_movie(out / "annotated.mp4", clip, tube)
+    sheet, movie = (out / name for name in PICTURES)
+    with output("demo", sheet) as path:
+        write_png(path, contact_sheet(clip, tube, evidence, truth=truth))
+    with output("demo", movie) as path:
+        write_movie(path, clip, tube)
     step(f"written to {out}: contact_sheet.png, annotated.mp4, tube.json")
     return 1 if tube.status == Status.FAILED else 0

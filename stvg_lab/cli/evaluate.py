@@ -18,7 +18,6 @@ from stvg_ros.errors import ConfigError
 
 if TYPE_CHECKING:
     from stvg_lab.datasets.samples import Sample
-    from stvg_lab.runs.records import Result
     from stvg_lab.runs.run_folder import Run
     from stvg_lab.runs.runner import EvaluationSettings
 
@@ -33,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--annotations", type=Path, nargs="+", help="annotation files")
     parser.add_argument(
-        "--bag", type=Path, help="the bag or video of the annotation file, if it names none"
+        "--bag", type=Path, help="the bag or video of the annotation files, in place of their own"
     )
     parser.add_argument("--topic", help="image topic of the bag (default: its only one)")
     parser.add_argument(
@@ -48,6 +47,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--shard", type=_shard, metavar="I/N", help="only part I of N, for several processes"
     )
+    parser.add_argument(
+        "--keep-failed", action="store_true",
+        help="do not try failed samples again when a run goes on",
+    )  # fmt: skip
     parser.add_argument("--evidence", action="store_true", help="keep the attention maps")
     add_model_arguments(parser)
 
@@ -65,7 +68,7 @@ def run(given: argparse.Namespace) -> int:
     """Runs what is left of the run and prints its table; 1 when every sample failed."""
     config = config_of(given)
     samples, described, usual = chosen_samples(given)
-    from stvg_lab.report import write_report
+    from stvg_lab.report import report_paths, write_report
     from stvg_lab.runs.run_folder import Run, RunConfig, part_of
     from stvg_lab.runs.runner import EvaluationSettings
     from stvg_lab.runs.summary import table
@@ -76,16 +79,21 @@ def run(given: argparse.Namespace) -> int:
     planned = part_of(samples, given.limit, None)
     ours = part_of(samples, given.limit, given.shard)
     folder = Run(given.out, asked, given.shard)
-    left = folder.remaining(ours)
-    if len(left) < len(ours):
+    report = given.out / "report.html"
+    report_paths(report)  # what is there and is no report is said before the work begins
+    left = folder.remaining(ours, keep_failed=given.keep_failed)
+    again = len(left) - len(folder.remaining(ours, keep_failed=True))
+    if len(left) < len(ours) or again:
         print(f"{given.out}: {len(ours) - len(left)} of {len(ours)} samples are done, going on")
+    if again:
+        print(f"{again} samples that failed are tried again; --keep-failed leaves them")
     if left:
         job = EvaluationSettings(config.window, convention, given.evidence)
         _work(folder, left, len(ours), config, job)
     values = folder.finish(planned)
     print(table(values))
     if values["done"]:
-        print(f"report: {write_report(given.out, given.out / 'report.html')[0]}")
+        print(f"report: {write_report(given.out, report)[0]}")
     print(f"written to {given.out}")
     return 1 if len(values["failures"]) == values["done"] else 0
 
@@ -102,8 +110,6 @@ def chosen_samples(given: argparse.Namespace) -> tuple[list[Sample], dict[str, A
     from stvg_lab.datasets.samples import annotated_samples
 
     if given.annotations is not None:
-        if given.bag is not None and len(given.annotations) > 1:
-            raise ConfigError("--bag: expected one annotation file with it, got several")
         samples = [
             sample
             for path in given.annotations
@@ -132,24 +138,16 @@ def chosen_samples(given: argparse.Namespace) -> tuple[list[Sample], dict[str, A
 def _work(
     folder: Run, left: list[Sample], total: int, config: Config, job: EvaluationSettings
 ) -> None:
-    """Evaluates what is left, with a bar that shows the time left."""
+    """Evaluates what is left."""
     import torch
-    from tqdm import tqdm
 
     from stvg_lab.runs.environment import environment
+    from stvg_lab.runs.progress import EvaluationProgress
     from stvg_lab.runs.runner import evaluate
     from stvg_ros.build import build_grounder, checkpoint_folder
 
     grounder = build_grounder(config)
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     folder.describe(environment(config.model.path, checkpoint_folder(config), gpu))
-    failures = 0
-    with tqdm(total=total, initial=total - len(left), desc="evaluating", unit="sample") as bar:
-
-        def show(result: Result) -> None:
-            nonlocal failures
-            failures += result.outcome == "failed"
-            bar.set_postfix_str(f"{failures} failed" if failures else "")
-            bar.update()
-
-        folder.record(evaluate(left, grounder, job), show)
+    with EvaluationProgress(total, total - len(left)) as progress:
+        folder.record(evaluate(left, grounder, job), progress)

@@ -4,9 +4,8 @@
 
 from __future__ import annotations
 
-import json
+import itertools
 import re
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,8 +17,9 @@ from numpy.typing import NDArray
 from stvg_lab.datasets.annotations import Annotations, Entry, KeyFrame, write_annotations
 from stvg_lab.datasets.samples import Sample
 from stvg_lab.runs.runner import asked_window
-from stvg_ros.errors import AnnotationError, RecordingError, StvgError
+from stvg_ros.errors import AnnotationError, ImageError, RecordingError, StvgError
 from stvg_ros.io.bag import write_bag
+from stvg_ros.io.outputs import check_outputs, output, write_json_output, written_by
 from stvg_ros.io.recording import source_images
 from stvg_ros.io.video import write_video
 from stvg_ros.types import Frame
@@ -27,6 +27,7 @@ from stvg_ros.types import Frame
 # Where the time of a video begins in a bag: a stamp of zero would mean "no time".
 BEGIN_NS = 1_700_000_000_000_000_000
 TOPIC = "/camera/image"
+COMMAND = "convert"
 
 
 @dataclass
@@ -59,24 +60,24 @@ def to_bag(samples: Sequence[Sample], out: Path, *, storage: str, compressed: bo
     Raises:
         RecordingError: the video cannot be read, or the bag cannot be written.
         AnnotationError: a sample's annotation is wrong.
+        ConfigError: something else has the name of one of the two.
     """
     first = samples[0]
     for sample in samples:
         if sample.problem:
             raise AnnotationError(sample.problem)
     name = bag_name(first)
-    if (out / f"{name}.json").exists():
+    if written_by(COMMAND, out / f"{name}.json") and written_by(COMMAND, out / name):
         return name
-    shown, part = WrittenFrames(), out / f"{name}.part"
-    if part.exists():  # what a stopped conversion left
-        shutil.rmtree(part)
-    out.mkdir(parents=True, exist_ok=True)
-    frames = _part(first, shown)
-    if write_bag(part, frames, topic=TOPIC, storage=storage, compressed=compressed) == 0:
-        raise RecordingError(f"{first.source.path}: no frames in its part {first.frames}")
-    part.rename(out / name)
+    check_outputs(COMMAND, (out / name, out / f"{name}.json"))
+    shown = WrittenFrames()
+    with output(COMMAND, out / name) as part:
+        frames = _part(first, shown)
+        if write_bag(part, frames, topic=TOPIC, storage=storage, compressed=compressed) == 0:
+            raise RecordingError(f"{first.source.path}: no frames in its part {first.frames}")
     entries = tuple(_entry(sample, shown) for sample in samples)
-    write_annotations(out / f"{name}.json", Annotations(entries, name, TOPIC, shown.size_px))
+    with output(COMMAND, out / f"{name}.json") as path:
+        write_annotations(path, Annotations(entries, name, TOPIC, shown.size_px))
     return name
 
 
@@ -98,9 +99,13 @@ def _part(sample: Sample, shown: WrittenFrames) -> Iterator[Frame]:
         stamp_ns = BEGIN_NS + image.stamp_ns
         if number >= end:
             return
-        if number < begin or (shown.stamps_ns and stamp_ns <= shown.stamps_ns[-1]):
+        late = shown.stamps_ns and stamp_ns <= shown.stamps_ns[-1]
+        if number < begin or image.stamp_ns < 0 or late:
             continue
-        frame = replace(image.frame(), stamp_ns=stamp_ns)
+        try:
+            frame = replace(image.frame(), stamp_ns=stamp_ns)
+        except ImageError:
+            continue  # damaged: the true boxes of the others stay at their numbers
         shown.stamps_ns.append(stamp_ns)
         shown.numbers.append(number)
         shown.size_px = (frame.source_width_px, frame.source_height_px)
@@ -131,10 +136,10 @@ def to_hcstvg(
     """Writes the windows of commands as videos and their truth as an HC-STVG annotation.
 
     The result is `out/video/NAME.mp4` and `out/test.json` (v1) or `out/val_v2.json` (v2). The
-    layout knows no absent targets.
+    layout knows no absent targets. Nothing is written where nothing can be converted.
 
     Args:
-        samples: of annotation files.
+        samples: of annotation files, with targets that are there.
         out: folder of the data set.
         version: "v1" or "v2".
         seconds: longest video, counted back from the command; HC-STVG's have 20.
@@ -145,43 +150,48 @@ def to_hcstvg(
 
     Raises:
         RecordingError: the annotation cannot be written.
+        ConfigError: the annotation is there and is not one of this command.
     """
+    annotation = out / ("test.json" if version == "v1" else "val_v2.json")
+    check_outputs(COMMAND, [annotation])
     entries: dict[str, Any] = {}
-    (out / "video").mkdir(parents=True, exist_ok=True)
     for sample in samples:
         name = f"{_file_name(sample.id)}.mp4"
         try:
             entries[name] = _hcstvg_entry(sample, out / "video" / name, version, seconds)
         except StvgError as error:
             failed(sample, error)
-    path = out / ("test.json" if version == "v1" else "val_v2.json")
-    try:
-        path.write_text(json.dumps(entries, indent=1) + "\n")
-    except OSError as error:
-        raise RecordingError(f"{path}: cannot be written ({error})") from error
+    if entries:
+        write_json_output(COMMAND, annotation, entries)
     return len(entries)
 
 
 def _hcstvg_entry(sample: Sample, path: Path, version: str, seconds: float) -> dict[str, Any]:
     """Writes a video, and returns its entry of the annotation."""
-    if not sample.present:
-        raise AnnotationError(f"{sample.id}: HC-STVG has no place for absent targets")
     shown = _window(sample, seconds)
     wanted = set(shown.stamps_ns)
+    written: list[int] = []
 
-    def pictures() -> Iterator[NDArray[np.uint8]]:
+    def frames() -> Iterator[Frame]:
         for image in source_images(sample.source):
-            if image.stamp_ns in wanted:
-                wanted.remove(image.stamp_ns)
+            if image.stamp_ns not in wanted:
+                continue
+            try:
                 frame = image.frame()
-                shown.size_px = (frame.source_width_px, frame.source_height_px)
-                yield frame.image
+            except ImageError:
+                continue  # damaged
+            wanted.remove(image.stamp_ns)
+            shown.size_px = (frame.source_width_px, frame.source_height_px)
+            written.append(image.stamp_ns)
+            yield frame
 
-    write_video(path, pictures(), shown.stamps_ns)
-    truth = sample.truth(*shown.arrays())
-    if truth is None or not truth.span.any():
-        path.unlink()
-        raise AnnotationError(f"{sample.id}: no frame of the video is in the true span")
+    with output(COMMAND, path) as part:
+        pictures, times = itertools.tee(frames())
+        write_video(part, (frame.image for frame in pictures), (frame.stamp_ns for frame in times))
+        shown.stamps_ns, shown.numbers = written, list(range(len(written)))
+        truth = sample.truth(*shown.arrays())
+        if truth is None or not truth.span.any():
+            raise AnnotationError(f"{sample.id}: no frame of the video is in the true span")
     span = np.flatnonzero(truth.span)
     corners = truth.boxes_xyxy_px[span].astype(np.float64)
     corners[:, 2:] -= corners[:, :2]
@@ -195,11 +205,18 @@ def _hcstvg_entry(sample: Sample, path: Path, version: str, seconds: float) -> d
     return {
         "bbox": corners.round(2).tolist(),
         "st_time": float(times_s[span[0]]),
-        "ed_time": float(times_s[span[-1]]),
+        "ed_time": float(np.append(times_s, _duration_s(times_s))[span[-1] + 1]),
         "img_num": len(shown.stamps_ns),
         "st_frame": int(span[0]) + 1,
+        "duration_s": _duration_s(times_s),
         **described,
     }
+
+
+def _duration_s(times_s: NDArray[np.float64]) -> float:
+    """Of a video: until its last frame has been shown as long as the others, on average."""
+    step_s = float(times_s[-1]) / (len(times_s) - 1) if len(times_s) > 1 else 1.0
+    return float(times_s[-1]) + step_s
 
 
 def _window(sample: Sample, seconds: float) -> WrittenFrames:

@@ -3,6 +3,7 @@
 """HC-STVG v1 and v2: a JSON object by video name, videos of 20 s, one person each.
 
 The first frame is number 1; a box is x, y, width, height; there is one for each frame of the tube.
+Boxes are cut to the image where the entry has its size, as answers are.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from stvg_lab.datasets.samples import Sample, numbered_truth
 from stvg_ros.errors import AnnotationError
 from stvg_ros.io.recording import Source
 
-DURATION_S = 20.0
+DURATION_S = 20.0  # of a published video; own ones say theirs in "duration_s"
 # What the two versions call the sentence.
 SENTENCE = {"hcstvg-v1": "caption", "hcstvg-v2": "English"}
 # A span whose seconds and frames disagree by more than this is noted.
@@ -39,8 +40,9 @@ def read(name: str, about: DatasetEntry, root: Path, split: str, queries: str) -
         where = f"{shown(file)}: entry {video!r}"
         problem = _problem(values, SENTENCE[name])
         first, boxes = 0, np.zeros((1, 4), np.float32)
-        text, count = "?", 1
+        text, count, size_px = "?", 1, None
         if not problem:
+            size_px = _size(values)
             first, boxes = values["st_frame"] - 1, _xyxy(values["bbox"])
             text, count = values[SENTENCE[name]], values["img_num"]
             notes += [f"{where}, {note}" for note in _notes(values)]
@@ -50,9 +52,10 @@ def read(name: str, about: DatasetEntry, root: Path, split: str, queries: str) -
                 group=f"{about.title} {split}",
                 query=text,
                 source=source or Source(str(root / video)),
-                truth=numbered_truth(first, boxes, np.ones(len(boxes), np.bool_)),
+                truth=numbered_truth(first, boxes, np.ones(len(boxes), np.bool_), size_px),
                 frames=(0, count),
-                duration_s=DURATION_S,
+                duration_s=_duration_s(values),
+                rate_hz=count / _duration_s(values),
                 problem=f"{where}, {problem}" if problem else "",
             )
         )
@@ -126,12 +129,12 @@ def _notes(values: Mapping[str, Any]) -> list[str]:
             f"fields st_time, ed_time: expected two times in order, got {start_s}, {end_s}"
         )
     else:
-        boxes_s = len(values["bbox"]) * DURATION_S / values["img_num"]
+        boxes_s = len(values["bbox"]) * _duration_s(values) / values["img_num"]
         if abs(end_s - start_s - boxes_s) > TOLERANCE_S:  # type: ignore[operator]
             notes.append(f"field bbox: {boxes_s:.1f} s of boxes for {start_s:.1f} to {end_s:.1f} s")
-    size = values.get("img_size") or [values.get("height"), values.get("width")]
-    if len(size) >= 2 and all(isinstance(side, int) for side in size[:2]):
-        high, wide = size[:2]
+    size_px = _size(values)
+    if size_px is not None:
+        wide, high = size_px
         outside = [
             index for index, (x, y, width, height) in enumerate(values["bbox"])
             if x >= wide or y >= high or x + width <= 0 or y + height <= 0
@@ -141,8 +144,27 @@ def _notes(values: Mapping[str, Any]) -> list[str]:
                 f"field bbox[{outside[0]}]: {len(outside)} boxes outside the {wide} x {high} image"
             )
     else:
-        notes.append(f"fields width and height, or img_size: expected pixels, got {size}")
+        got = values.get("img_size") or [values.get("height"), values.get("width")]
+        notes.append(f"fields width and height, or img_size: expected pixels, got {got}")
     return notes
+
+
+def _duration_s(values: Any) -> float:
+    """Of the entry's video."""
+    given = values.get("duration_s") if isinstance(values, Mapping) else None
+    is_time = isinstance(given, (int, float)) and np.isfinite(given) and given > 0
+    return float(given) if is_time else DURATION_S  # type: ignore[arg-type]
+
+
+def _size(values: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Width and height of the images, where the entry has them."""
+    size = values.get("img_size") or [values.get("height"), values.get("width")]
+    if not isinstance(size, list) or len(size) < 2:
+        return None
+    high, wide = size[:2]
+    if not all(isinstance(side, int) and side > 0 for side in (high, wide)):
+        return None
+    return wide, high
 
 
 def _xyxy(boxes: list[list[float]]) -> np.ndarray[Any, np.dtype[np.float32]]:

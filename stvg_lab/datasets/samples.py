@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from stvg_lab.datasets.annotations import Entry, read_annotations, true_tube
 from stvg_lab.runs.scores import FrameTube
-from stvg_ros.boxes import Boxes
+from stvg_ros.boxes import Boxes, clipped
 from stvg_ros.errors import AnnotationError
 from stvg_ros.io.recording import Source
 
@@ -38,6 +38,8 @@ class Sample:
         duration_s: about how long that part is; 0 when the window of a robot is asked about.
         command_ns: see `annotations.Entry`.
         window_ns: see `annotations.Entry`.
+        rate_hz: frames a second as the data set has it, for scorers that sample; 0 where it says
+            nothing: then the stamps tell.
         problem: what is wrong with the annotation; such a sample fails without being tried.
     """
 
@@ -51,6 +53,7 @@ class Sample:
     duration_s: float = 0.0
     command_ns: int | None = None
     window_ns: tuple[int, int] | None = None
+    rate_hz: float = 0.0
     problem: str = ""
 
     @property
@@ -59,15 +62,25 @@ class Sample:
         return self.source, self.frames, self.duration_s
 
 
-def numbered_truth(first: int, boxes_xyxy_px: Boxes, present: NDArray[np.bool_]) -> Truth:
+def numbered_truth(
+    first: int,
+    boxes_xyxy_px: Boxes,
+    present: NDArray[np.bool_],
+    size_px: tuple[int, int] | None = None,
+) -> Truth:
     """The truth of a data set that numbers frames.
 
     Args:
         first: number of the first true frame.
         boxes_xyxy_px: `(L, 4)`, one for each frame from the first on.
         present: `(L,)`, whether the frame has a box.
+        size_px: width and height of the images, to which boxes are cut, as answers are; None
+            leaves them.
     """
     last = first + len(present) - 1
+    if size_px is not None:
+        boxes_xyxy_px = clipped(boxes_xyxy_px, *size_px)
+        present = present & (boxes_xyxy_px[:, :2] < boxes_xyxy_px[:, 2:]).all(axis=1)
 
     def truth(stamps_ns: NDArray[np.int64], numbers: NDArray[np.int64]) -> FrameTube:
         span = (numbers >= first) & (numbers <= last)
@@ -77,11 +90,16 @@ def numbered_truth(first: int, boxes_xyxy_px: Boxes, present: NDArray[np.bool_])
     return truth
 
 
-def stamped_truth(entry: Entry) -> Truth:
-    """The truth of an annotation file's entry."""
+def stamped_truth(entry: Entry, size_px: tuple[int, int] | None = None) -> Truth:
+    """The truth of an annotation file's entry, its boxes cut to images of `size_px`."""
 
     def truth(stamps_ns: NDArray[np.int64], numbers: NDArray[np.int64]) -> FrameTube | None:
-        return None if entry.span_ns is None else true_tube(entry, stamps_ns)
+        if entry.span_ns is None:
+            return None
+        tube = true_tube(entry, stamps_ns)
+        if size_px is None:
+            return tube
+        return replace(tube, boxes_xyxy_px=clipped(tube.boxes_xyxy_px, *size_px))
 
     return truth
 
@@ -114,7 +132,7 @@ def annotated_samples(
             group=path.stem,
             query=entry.query,
             source=source,
-            truth=stamped_truth(entry),
+            truth=stamped_truth(entry, annotations.size_px),
             present=entry.span_ns is not None,
             command_ns=entry.command_ns,
             window_ns=entry.window_ns,

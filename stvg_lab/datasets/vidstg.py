@@ -3,8 +3,9 @@
 """VidSTG: queries about parts of VidOR videos, with VidOR's boxes.
 
 `used_segment` is what is shown and `temporal_gt` what is true, ends excluded, in frames of the
-whole video. Declarative queries are the captions, interrogative ones the questions. VidOR's file of
-a video lists the boxes of every frame; it is read when the video's first query is scored.
+whole video. What is true outside the segment is cut: `temporal_gt` of every sixth query ends one
+frame after it. Declarative queries are the captions, interrogative ones the questions. VidOR's file
+of a video lists the boxes of every frame; it is read when the video's first query is scored.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ def read(name: str, about: DatasetEntry, root: Path, split: str, queries: str) -
         raise AnnotationError(f"{shown(file)}: expected a list, got {type(records).__name__}")
     samples: list[Sample] = []
     missing: dict[str, None] = {}
+    notes: list[str] = []
     for number, record in enumerate(records):
         video = str(record.get("vid", "?")) if isinstance(record, Mapping) else "?"
         where = f"{shown(file)}: entry {number} ({video})"
@@ -53,6 +55,8 @@ def read(name: str, about: DatasetEntry, root: Path, split: str, queries: str) -
             if found is None and video != "?":
                 missing[missed] = None
         problem = _problem(record)
+        if not problem and (outside := _outside(record)) > 1:
+            notes.append(f"{where}, field temporal_gt: {outside} frames outside used_segment, cut")
         for kind, field, letter in KINDS:
             if queries not in (kind, "both"):
                 continue
@@ -70,15 +74,16 @@ def read(name: str, about: DatasetEntry, root: Path, split: str, queries: str) -
                         truth=_truth(boxes, record, query, where) if fine else _nowhere,
                         frames=segment,
                         duration_s=(segment[1] - segment[0]) / record["fps"] if fine else 1.0,
+                        rate_hz=float(record["fps"]) if fine else 0.0,
                         problem=f"{where}, {wrong}" if wrong else "",
                     )
                 )
-    return DataSet(about, split, tuple(samples), tuple(missing))
+    return DataSet(about, split, tuple(samples), tuple(missing), tuple(notes))
 
 
 def _range(record: Mapping[str, Any], field: str) -> tuple[int, int]:
     begin, end = (record[field][name] for name in ENDS)
-    return begin, end
+    return begin, min(end, record["frame_count"])
 
 
 def _problem(record: Any) -> str:
@@ -93,20 +98,36 @@ def _problem(record: Any) -> str:
         value = record.get(field)
         if not isinstance(value, (int, float)) or not value > 0:
             return f"field {field}: expected more than 0, got {value!r}"
-    low, high = 0, record["frame_count"]
+    count = record["frame_count"]
     for field in ("used_segment", "temporal_gt"):
         value = record.get(field)
         ends: list[Any] = [value.get(name) for name in ENDS] if isinstance(value, Mapping) else []
         if not ends or not all(isinstance(end, int) for end in ends):
             return f"field {field}: expected begin_fid and end_fid, got {value!r}"
         begin, end = ends
-        if not low <= begin < end <= high:
+        # One frame more than there are: some end as if the end were meant included.
+        if not 0 <= begin < end <= count + 1:
             return (
-                f"field {field}: expected frames in order from {low} to {high}, "
-                f"got {begin} to {end}"
+                f"field {field}: expected frames in order from 0 to {count}, got {begin} to {end}"
             )
-        low, high = begin, end
+    (low, high), (begin, end) = _range(record, "used_segment"), _range(record, "temporal_gt")
+    if not low <= begin < min(end, high):
+        return (
+            f"field temporal_gt: expected frames in used_segment, {low} to {high}, "
+            f"got {begin} to {end}"
+        )
     return ""
+
+
+def _true_range(record: Mapping[str, Any]) -> tuple[int, int]:
+    """The true frames inside the segment."""
+    begin, end = _range(record, "temporal_gt")
+    return begin, min(end, _range(record, "used_segment")[1])
+
+
+def _outside(record: Mapping[str, Any]) -> int:
+    """How many true frames lie after the segment."""
+    return _range(record, "temporal_gt")[1] - _true_range(record)[1]
 
 
 def _query_problem(query: Any, record: Mapping[str, Any], field: str) -> str:
@@ -129,13 +150,14 @@ def _truth(
     file: Source | None, record: Mapping[str, Any], query: Mapping[str, Any], where: str
 ) -> Truth:
     """The truth of a query, whose boxes are read when it is asked for."""
-    begin, end = _range(record, "temporal_gt")
+    begin, end = _true_range(record)
+    size_px = (int(record["width"]), int(record["height"]))
 
     def truth(stamps_ns: NDArray[np.int64], numbers: NDArray[np.int64]) -> FrameTube | None:
         if file is None:
             raise AnnotationError(f"{where}: VidOR's file {record['vid']}.json is missing")
         boxes, present = _boxes(file, query["target_id"], begin, end)
-        return numbered_truth(begin, boxes, present)(stamps_ns, numbers)
+        return numbered_truth(begin, boxes, present, size_px)(stamps_ns, numbers)
 
     return truth
 

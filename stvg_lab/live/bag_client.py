@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
@@ -25,10 +26,14 @@ from stvg_lab.runs.runner import asked_window
 from stvg_ros import msg
 from stvg_ros.config import Config, node_settings
 from stvg_ros.errors import StvgError
-from stvg_ros.io.bag import COMPRESSED, BagImage, find_image_topic, read_images
+from stvg_ros.io.image_messages import COMPRESSED
+from stvg_ros.io.recording import open_bag
 from stvg_ros.node.conversions import time_message
 from stvg_ros.node.qos import LATCHED
-from stvg_ros.window import TIME_JUMP_NS
+from stvg_ros.stamps import TIME_JUMP_NS
+
+if TYPE_CHECKING:
+    from stvg_ros.io.bag_recording import BagImage, BagRecording
 
 RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 SETTLE_S = 0.3  # after the last image, before a command about it
@@ -136,13 +141,19 @@ class BagClient(Node):
             RecordingError: the bag cannot be read.
         """
         source = samples[0].source
-        kind = find_image_topic(source.path, source.topic or None).type
-        self.advertise(CompressedImage if kind == COMPRESSED else Image, timeout_s)
+        with closing(open_bag(source.path, source.topic or None)) as bag:
+            return self._played(bag, samples, rate, duration_s, timeout_s)
+
+    def _played(
+        self, bag: BagRecording, samples: Sequence[Sample], rate: float, duration_s: float,
+        timeout_s: float,
+    ) -> tuple[list[int], dict[str, int], dict[str, LiveAnswer]]:  # fmt: skip
+        self.advertise(CompressedImage if bag.type == COMPRESSED else Image, timeout_s)
         self._pause(time.monotonic() + DISCOVERY_S)
         before = self._fresh_counts()
         waiting, published_ns = list(samples), []
         begin, first_ns, self._newest_ns = time.monotonic(), None, 0
-        for image in read_images(source.path, source.topic or None):
+        for image in bag.messages():
             recorded_ns = image.raw.recorded_ns
             first_ns = recorded_ns if first_ns is None else first_ns
             due = begin + (recorded_ns - first_ns) / 1e9 / rate
@@ -171,11 +182,23 @@ class BagClient(Node):
         if self._camera is not None:
             self.destroy_publisher(self._camera)
         self._camera = self.create_publisher(kind, self._image_topic, RELIABLE)
-        if not self.until(lambda: bool(self._camera.get_subscription_count()), timeout_s):
-            raise StvgError(
-                f"{self._image_topic}: nobody takes {kind.__name__} there; give the node's image "
-                "topic with --image, and the bag's kind of images with image.transport"
-            )
+        count = self._camera.get_subscription_count
+        if self.until(lambda: bool(count() or self._takes_another(kind)), timeout_s) and count():
+            return
+        other = self._takes_another(kind)
+        takes = f"expects {', '.join(other)}, not {kind.__name__}" if other else "has no subscriber"
+        raise StvgError(
+            f"{self._image_topic}: {takes}; give the node's image topic with --image, and the "
+            "bag's kind of images with image.transport (nobody takes "
+            f"{kind.__name__} there)"
+        )
+
+    def _takes_another(self, kind: Any) -> list[str]:
+        """Types that subscribers of the image topic expect, if none expects `kind`."""
+        taken = {
+            info.topic_type for info in self.get_subscriptions_info_by_topic(self._image_topic)
+        }
+        return [] if f"sensor_msgs/msg/{kind.__name__}" in taken else sorted(taken)
 
     def _fresh_counts(self) -> dict[str, int] | None:
         """The node's counts from now on, or None when it publishes no diagnostics."""

@@ -23,6 +23,7 @@ from stvg_lab.live.results import expected_moments, live_result
 from stvg_lab.report import write_report
 from stvg_lab.runs.conventions import CONVENTIONS
 from stvg_lab.runs.environment import environment
+from stvg_lab.runs.progress import EvaluationProgress
 from stvg_lab.runs.records import Result
 from stvg_lab.runs.run_folder import Run, RunConfig
 from stvg_lab.runs.runner import EvaluationSettings, failed, in_order
@@ -123,16 +124,10 @@ def run(node: BagClient, given: argparse.Namespace) -> int:
     folder.describe(environment(config.model.path, files, None))
     window = replace(config.window, duration_s=window_s)
     job = EvaluationSettings(window, given.convention, given.evidence)
-    results = evaluate_live(
-        node, folder.remaining(samples), config, job, rate=given.rate, timeout_s=given.timeout
-    )
-
-    def show(result: Result) -> None:
-        latency_s = result.timings_s.get("latency")
-        after = "" if latency_s is None else f" after {latency_s:.2f} s"
-        print(f"{result.id}: {result.outcome}{after} {result.error}".rstrip(), flush=True)
-
-    folder.record(results, show)
+    left = folder.remaining(samples)
+    results = evaluate_live(node, left, config, job, rate=given.rate, timeout_s=given.timeout)
+    with EvaluationProgress(len(samples), len(samples) - len(left)) as progress:
+        folder.record(results, progress)
     values = folder.finish(samples)
     print(table(values))
     if values["done"]:

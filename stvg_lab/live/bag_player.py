@@ -8,6 +8,8 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import closing
+from typing import TYPE_CHECKING
 
 import rclpy
 from rclpy.duration import Duration
@@ -16,35 +18,42 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
 
-from stvg_ros.errors import StvgError
-from stvg_ros.io.bag import COMPRESSED, find_image_topic, read_raw
+from stvg_ros.errors import RecordingError, StvgError
+from stvg_ros.io.image_messages import COMPRESSED
+from stvg_ros.io.recording import open_bag
+
+if TYPE_CHECKING:
+    from stvg_ros.io.bag_recording import BagRecording
 
 
-def play(
-    node: Node, bag: str, *, source: str | None, topic: str, rate: float, wait_s: float
-) -> int:
+def play(node: Node, bag: BagRecording, *, topic: str, rate: float, wait_s: float) -> int:
     """Publishes every image of the recording and returns how many there were.
 
     Args:
         node: publishes.
-        bag: the folder of the recording.
-        source: the image topic in the recording, or None for its only one.
+        bag: the opened recording.
         topic: where to publish.
         rate: how many times faster than recorded.
         wait_s: how long to wait for a subscriber before the first image.
 
     Raises:
-        RecordingError: the recording cannot be read.
+        RecordingError: the topic's subscribers expect another type of images.
     """
-    kind = CompressedImage if find_image_topic(bag, source).type == COMPRESSED else Image
+    kind = CompressedImage if bag.type == COMPRESSED else Image
     qos = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
     publisher = node.create_publisher(kind, topic, qos)
     give_up = time.monotonic() + wait_s
     while publisher.get_subscription_count() == 0 and time.monotonic() < give_up:
         rclpy.spin_once(node, timeout_sec=0.05)
+    taken = {info.topic_type for info in node.get_subscriptions_info_by_topic(topic)}
+    if taken and bag.type not in taken:
+        raise RecordingError(
+            f"{topic}: expects {', '.join(sorted(taken))}, and {bag.path} has {bag.type}; set the "
+            "node's image.transport to the bag's kind of images"
+        )
     begin_s = time.monotonic()
     first_ns, count = None, 0
-    for message in read_raw(bag, source):
+    for message in (image.raw for image in bag.messages()):
         first_ns = message.recorded_ns if first_ns is None else first_ns
         due_s = begin_s + (message.recorded_ns - first_ns) / 1e9 / rate
         time.sleep(max(0.0, due_s - time.monotonic()))
@@ -58,7 +67,7 @@ def play(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; 0 when all images were published, 1 for an unreadable recording."""
     parser = argparse.ArgumentParser(prog="bag_player", description=__doc__)
-    parser.add_argument("bag", help="the recording's folder")
+    parser.add_argument("bag", help="the recording: its folder, or one of its files")
     parser.add_argument("--from-topic", help="image topic in the recording, where it has several")
     parser.add_argument("--topic", default="/camera/image", help="topic to publish on")
     parser.add_argument("--rate", type=float, default=1.0, help="times the recorded pace")
@@ -70,10 +79,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rclpy.init(args=asked)
     node = Node("bag_player")
     try:
-        count = play(
-            node, given.bag, source=given.from_topic, topic=given.topic, rate=given.rate,
-            wait_s=given.wait_s,
-        )  # fmt: skip
+        with closing(open_bag(given.bag, given.from_topic)) as bag:
+            count = play(node, bag, topic=given.topic, rate=given.rate, wait_s=given.wait_s)
+            for sentence in bag.report.sentences:
+                print(f"bag_player: {sentence}", file=sys.stderr)
         print(f"published {count} images on {given.topic}", flush=True)
         return 0
     except StvgError as error:

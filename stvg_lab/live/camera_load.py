@@ -18,9 +18,11 @@ import numpy as np
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
-from rclpy.qos import QoSProfile
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import Image
+from std_msgs.msg import String
 
+from stvg_ros.errors import ModelError
 from stvg_ros.msg import Query, Tube
 from stvg_ros.node.conversions import time_message
 from stvg_ros.node.grounding_node import GroundingNode
@@ -58,7 +60,10 @@ class Commander:
         self._node = rclpy.create_node("commander")
         self._commands = self._node.create_publisher(Query, "/grounding/query", 10)
         self._node.create_subscription(Tube, "/grounding/tube", self._on_tube, 10)
+        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        self._node.create_subscription(String, "/grounding/status", self._on_status, latched)
         self._sent: dict[str, float] = {}
+        self.state = ""
         self.added_s: list[float] = []
         executor.add_node(self._node)
 
@@ -69,6 +74,9 @@ class Commander:
         query_id = f"bench-{len(self.added_s)}"
         self._sent[query_id] = time.perf_counter()
         self._commands.publish(Query(id=query_id, text="find the person in red who waves"))
+
+    def _on_status(self, message: String) -> None:
+        self.state = message.data
 
     def _on_tube(self, tube: Tube) -> None:
         sent = self._sent.pop(tube.query_id, None)
@@ -89,6 +97,10 @@ def measure(seconds: float) -> str:
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     commander = Commander(executor)
+    while commander.state != "ready":  # a command before the model is loaded would fail
+        if commander.state.startswith("failed"):
+            raise ModelError(f"the node {commander.state}")
+        executor.spin_once(timeout_sec=0.05)
     child = subprocess.Popen(
         [sys.executable, "-m", "stvg_lab.live.camera_load", "--camera", "--seconds", str(seconds)],
         stdout=subprocess.PIPE,

@@ -5,18 +5,20 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from stvg_lab.report.page import page
+from stvg_lab.report.page import GENERATOR, page
 from stvg_lab.report.pictures import draw, found_rows, truth_rows
 from stvg_lab.report.sample import ANSWER
 from stvg_lab.runs.records import CONFIG, ENVIRONMENT, SUMMARY, Result, read_json, read_results
 from stvg_lab.runs.scores import REFERENCES
 from stvg_lab.runs.summary import summary
-from stvg_ros.errors import RecordingError
+from stvg_ros.errors import ConfigError, RecordingError
+from stvg_ros.io.outputs import new_content
 
 FORMAT = "stvg_ros report 1"
 MAX_PICTURE_BYTES = 12 * 1024**2
@@ -41,13 +43,12 @@ def write_report(run_dir: Path, out: Path, *, pictures: int = 20) -> tuple[Path,
 
     Raises:
         RecordingError: the folder is no run or has no results yet, or a file cannot be written.
+        ConfigError: one of the files is there and is no report.
     """
+    paths = report_paths(out)
     results = worst_first(read_results(run_dir))
     if not results:
         raise RecordingError(f"{run_dir}: has no results yet; run or resume the evaluation first")
-    paths = out, out.with_suffix(".json"), out.with_suffix(".csv")
-    if len(set(paths)) < 3:
-        raise RecordingError(f"{out}: JSON and CSV get its name; choose one that ends in .html")
     facts = {
         name.removesuffix(".json"): read_json(run_dir / name)
         for name in (CONFIG, ENVIRONMENT, SUMMARY)
@@ -61,18 +62,48 @@ def write_report(run_dir: Path, out: Path, *, pictures: int = 20) -> tuple[Path,
     )
     drawn, reasons = draw(results[:pictures], MAX_PICTURE_BYTES)
     rows = [sample_row(result) for result in results]
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(page(run_dir.resolve().name, results, table, facts, drawn, reasons), "utf-8")
-        values = {**table, "format": FORMAT, "samples": rows}
-        paths[1].write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", "utf-8")
-        with paths[2].open("w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS)
-            writer.writeheader()
-            writer.writerows(rows)
-    except OSError as error:
-        raise RecordingError(f"{out}: cannot be written ({error})") from error
+    text = page(run_dir.resolve().name, results, table, facts, drawn, reasons)
+    lines = io.StringIO(newline="")
+    writer = csv.DictWriter(lines, COLUMNS)
+    writer.writeheader()
+    writer.writerows(rows)
+    values = json.dumps({**table, "format": FORMAT, "samples": rows}, indent=1, ensure_ascii=False)
+    for path, content in zip(paths, (text, values + "\n", lines.getvalue()), strict=True):
+        with new_content(path) as part:
+            part.write_text(content, "utf-8", newline="")
     return paths
+
+
+def report_paths(out: Path) -> tuple[Path, Path, Path]:
+    """The HTML file, and the JSON and CSV files beside it, which can be written.
+
+    Raises:
+        RecordingError: two of them have one name.
+        ConfigError: one is there and is no report.
+    """
+    paths = out, out.with_suffix(".json"), out.with_suffix(".csv")
+    if len(set(paths)) < 3:
+        raise RecordingError(f"{out}: JSON and CSV get its name; choose one that ends in .html")
+    foreign = [
+        str(path)
+        for path, mark in zip(paths, (GENERATOR, "{", ",".join(COLUMNS)), strict=True)
+        if path.exists() and not _is_report(path, mark)
+    ]
+    if foreign:
+        raise ConfigError(
+            f"{', '.join(foreign)}: no report; nothing is replaced: move it away, or choose "
+            "another --out"
+        )
+    return paths
+
+
+def _is_report(path: Path, mark: str) -> bool:
+    """Whether a file has the mark of a report in its first lines, and a JSON file its format."""
+    try:
+        text = path.read_text("utf-8")
+        return mark in text[:1000] and (mark != "{" or json.loads(text)["format"] == FORMAT)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def worst_first(results: Sequence[Result]) -> list[Result]:

@@ -16,6 +16,7 @@ from stvg_lab.report.sample import ANSWER, sample_item
 from stvg_lab.runs.records import Result
 from stvg_lab.runs.summary import ALL
 
+GENERATOR = '<meta name="generator" content="stvg_ros report">'
 STYLE = Path(__file__).with_name("report.css")
 ROWS = {
     ANSWER: "answer",
@@ -57,7 +58,7 @@ def page(
     ]
     return "\n".join(
         [
-            '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
+            '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n' + GENERATOR,
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             f'<title>{escape(name)}: evaluation</title>\n<link rel="icon" href="data:,">',
             f"<style>\n{STYLE.read_text('utf-8')}</style>\n</head>\n<body>\n<main>",

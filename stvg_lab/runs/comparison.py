@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Two runs side by side, sample by sample: paired bootstrap intervals and permutation tests."""
+"""Two runs side by side, sample by sample: paired bootstrap intervals and permutation tests.
+
+Sentences about one recording share its light, its people and the candidate tubes, so that they are
+no independent samples: recordings are resampled, and swapped, as a whole.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,16 +30,17 @@ class Difference:
     Attributes:
         first: mean of the first run.
         second: mean of the second run.
-        low: lower end of the 95 % interval of the mean difference, second minus first.
+        low: lower end of the 95 % interval of the mean difference, second minus first; None where
+            all samples are of one recording, which says nothing about others.
         high: its upper end.
         p: two-sided p-value of the permutation test: how often chance alone, swapping the runs
-            sample by sample, makes a difference at least as large.
+            recording by recording, makes a difference at least as large.
     """
 
     first: float
     second: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     p: float
 
 
@@ -47,6 +52,7 @@ class Comparison:
         convention: of the scores.
         groups: differences by metric, by group.
         samples: how many samples each group has.
+        recordings: of how many recordings they are.
         only: how many samples only the first, and only the second run has; they are left out.
         settings: what the runs were asked differently: name, first, second.
     """
@@ -54,6 +60,7 @@ class Comparison:
     convention: str
     groups: Mapping[str, Mapping[str, Difference]]
     samples: Mapping[str, int]
+    recordings: Mapping[str, int]
     only: tuple[int, int]
     settings: tuple[tuple[str, Any, Any], ...]
 
@@ -90,15 +97,17 @@ def compare(
         members.setdefault(left[key].group, []).append(key)
     if len(members) > 1:
         members[ALL] = shared
-    groups, samples = {}, {}
+    groups, samples, recordings = {}, {}, {}
     for group, keys in members.items():
         pairs = [(left[key], right[key]) for key in keys]
         groups[group] = _differences(pairs, name, seed)
         samples[group] = len(pairs)
+        recordings[group] = len({pair[0].source for pair in pairs})
     return Comparison(
         convention or used.pop(),
         groups,
         samples,
+        recordings,
         (len(left) - len(shared), len(right) - len(shared)),
         _settings(configs, (first, second)),
     )
@@ -115,13 +124,15 @@ def _differences(
         first, second = (
             np.array([_columns(pair[side], name) for pair in present]) for side in (0, 1)
         )
-        found |= dict(zip(METRICS, paired(first, second, seed=seed), strict=True))
+        sources = [pair[0].source for pair in present]
+        found |= dict(zip(METRICS, paired(first, second, sources, seed=seed), strict=True))
     if absent:
         first, second = (
             np.array([[pair[side].outcome == "not_found"] for pair in absent], np.float64)
             for side in (0, 1)
         )
-        found["refused"] = paired(first, second, seed=seed)[0]
+        sources = [pair[0].source for pair in absent]
+        found["refused"] = paired(first, second, sources, seed=seed)[0]
     return found
 
 
@@ -132,13 +143,18 @@ def _columns(result: Result, name: str) -> list[float]:
 
 
 def paired(
-    first: NDArray[np.float64], second: NDArray[np.float64], *, seed: int = 0
+    first: NDArray[np.float64],
+    second: NDArray[np.float64],
+    recordings: Sequence[Hashable] | None = None,
+    *,
+    seed: int = 0,
 ) -> list[Difference]:
     """Differences of the means of columns; equal arguments give equal results.
 
     Args:
         first: `(n, k)`, a row a sample.
         second: `(n, k)`, the same samples.
+        recordings: `(n,)`, what each sample is about; None for one recording each.
         seed: of resampling and permutations.
 
     Raises:
@@ -146,24 +162,43 @@ def paired(
     """
     if first.shape != second.shape or first.ndim != 2 or not len(first):
         raise ValueError(f"expected two arrays (n, k), got {first.shape} and {second.shape}")
-    gaps = np.asarray(second - first, np.float64)
+    if recordings is not None and len(recordings) != len(first):
+        raise ValueError(f"expected {len(first)} recordings, got {len(recordings)}")
+    numbers: dict[Hashable, int] = {}
+    of_sample = [numbers.setdefault(one, len(numbers)) for one in recordings or range(len(first))]
+    # Of each recording: how many samples, and their differences summed up.
+    counts = np.bincount(of_sample).astype(np.float64)
+    sums = np.zeros((len(counts), first.shape[1]))
+    np.add.at(sums, of_sample, np.asarray(second - first, np.float64))
+    observed = sums.sum(axis=0) / counts.sum()
     rng = np.random.default_rng(seed)
-    count, observed = len(gaps), gaps.mean(axis=0)
-    means = np.concatenate(
-        [
-            gaps[rng.integers(count, size=(BLOCK // 10, count))].mean(axis=1)
-            for _ in range(RESAMPLES * 10 // BLOCK)
-        ]
-    )
-    low, high = np.quantile(means, [0.025, 0.975], axis=0)
-    as_large = np.zeros(gaps.shape[1])
+    low, high = _interval(sums, counts, rng)
+    as_large = np.zeros(sums.shape[1])
     for _ in range(PERMUTATIONS // BLOCK):
-        signs = 1.0 - 2.0 * rng.integers(2, size=(BLOCK, count))
+        signs = 1.0 - 2.0 * rng.integers(2, size=(BLOCK, len(counts)))
         # A hair below the observed difference: equal ones must count whatever the rounding.
-        as_large += (np.abs(signs @ gaps / count) >= np.abs(observed) - 1e-12).sum(axis=0)
+        as_large += (np.abs(signs @ sums / counts.sum()) >= np.abs(observed) - 1e-12).sum(axis=0)
     p = (1 + as_large) / (1 + PERMUTATIONS)
-    ends = zip(first.mean(axis=0), second.mean(axis=0), low, high, p, strict=True)
-    return [Difference(*map(float, values)) for values in ends]
+    return [
+        Difference(float(one), float(two), *ends, float(chance))
+        for one, two, ends, chance in zip(
+            first.mean(axis=0), second.mean(axis=0), zip(low, high, strict=True), p, strict=True
+        )
+    ]
+
+
+def _interval(
+    sums: NDArray[np.float64], counts: NDArray[np.float64], rng: np.random.Generator
+) -> tuple[list[float | None], list[float | None]]:
+    """Ends of the 95 % interval of the mean difference, recordings drawn with replacement."""
+    if len(counts) < 2:
+        return [None] * sums.shape[1], [None] * sums.shape[1]
+    means = []
+    for _ in range(RESAMPLES * 10 // BLOCK):
+        drawn = rng.integers(len(counts), size=(BLOCK // 10, len(counts)))
+        means.append(sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)[:, None])
+    low, high = np.quantile(np.concatenate(means), [0.025, 0.975], axis=0)
+    return low.tolist(), high.tolist()
 
 
 def _settings(
@@ -184,11 +219,16 @@ def table(comparison: Comparison) -> str:
     """The comparison for reading; metrics in percent."""
     lines = [f"convention {comparison.convention}; percent; difference is B - A, [95 % interval]"]
     for group, metrics in comparison.groups.items():
-        lines += ["", f"{group}: {comparison.samples[group]} samples in both"]
+        count = comparison.recordings[group]
+        about = f"{count} recording{'s' * (count != 1)}"
+        lines += ["", f"{group}: {comparison.samples[group]} samples in both, of {about}"]
         lines.append(f"{'':<12}{'A':>8}{'B':>8}{'difference':>24}{'p':>9}")
         for name, item in metrics.items():
             gap = 100 * (item.second - item.first)
-            interval = f"{gap:+.1f} [{100 * item.low:+.1f}, {100 * item.high:+.1f}]"
+            ends = "one recording"
+            if item.low is not None and item.high is not None:
+                ends = f"{100 * item.low:+.1f}, {100 * item.high:+.1f}"
+            interval = f"{gap:+.1f} [{ends}]"
             lines.append(
                 f"{name:<12}{100 * item.first:>8.1f}{100 * item.second:>8.1f}{interval:>24}"
                 f"{item.p:>9.4f}"

@@ -3,7 +3,8 @@
 """How published scorers count frames, as options of one scorer.
 
 Facts read from the scorers' sources; F frames are numbered from 0, the truth spans frames g0 to g1
-and the answer p0 to p1, both ends meant included.
+and the answer p0 to p1, both ends meant included. docs/evaluation.md says in each row what is not
+followed, and what that makes.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ class Convention:
         step: only every step-th frame exists; spans are cut to that grid.
         sample_hz: frames whose boxes are scored are sampled at this rate; 0 takes all.
         max_frames: at most so many sampled frames.
+        last_frame: whether the last frame of all can be among them.
+        truth_shift: the truth lies so many frames later.
         truth_end: the true range for tIoU is `[g0, g1 + truth_end)`.
         answer_end: the answer's range for tIoU is `[p0, p1 + answer_end)`.
         box_end: both ranges are so much longer where boxes are counted, for vIoU.
@@ -37,6 +40,8 @@ class Convention:
     step: int = 1
     sample_hz: float = 0.0
     max_frames: int = 200
+    last_frame: bool = True
+    truth_shift: int = 0
     truth_end: int = 1
     answer_end: int = 1
     box_end: int = 0
@@ -46,7 +51,11 @@ class Convention:
 CONVENTIONS = {
     "frames": Convention("every frame, both ends included; also STCAT and CG-STVG on VidSTG"),
     "tubedetr": Convention(
-        "TubeDETR: boxes of at most 200 frames sampled at 5 Hz", sample_hz=5.0
+        "TubeDETR on VidSTG: boxes of at most 200 frames sampled at 5 Hz", sample_hz=5.0
+    ),
+    "tubedetr-hcstvg": Convention(
+        "TubeDETR on HC-STVG: the same without the last frame; the truth lies one frame later",
+        sample_hz=5.0, last_frame=False, truth_shift=1,
     ),
     "stcat": Convention(
         "STCAT and CG-STVG on HC-STVG: the true end is left out, the answer's is not", truth_end=0
@@ -76,7 +85,12 @@ def convention(name: str) -> Convention:
 
 
 def scored(
-    predicted: FrameTube, truth: FrameTube, how: Convention, *, rate_hz: float = 0.0
+    predicted: FrameTube,
+    truth: FrameTube,
+    how: Convention = CONVENTIONS["frames"],
+    *,
+    rate_hz: float = 0.0,
+    first_frame: int = 0,
 ) -> Score:
     """Scores one answer as a published scorer does. gt_vIoU is the mean over the true frames.
 
@@ -85,17 +99,20 @@ def scored(
         truth: the true tube on the same frames.
         how: the convention.
         rate_hz: frames a second, for conventions that sample.
+        first_frame: number of the first of the F frames in its video, for conventions that
+            sample: they count from the video's begin.
 
     Raises:
         ValueError: different lengths, an empty true span, or no rate where one is needed.
     """
     checked_pair(predicted, truth)
     grid = slice(None, None, how.step)
-    overlap = paired_iou(predicted.boxes_xyxy_px[grid], truth.boxes_xyxy_px[grid])
-    shared = (predicted.present & truth.present)[grid]
+    moved = _later(truth, how.truth_shift)
+    overlap = paired_iou(predicted.boxes_xyxy_px[grid], moved.boxes_xyxy_px[grid])
+    shared = (predicted.present & moved.present)[grid]
     overlap = np.where(shared, overlap, 0.0)
-    chosen = _sampled(len(overlap), how, rate_hz)
-    g0, g1 = _ends(truth.span, how.step)
+    chosen = _sampled(len(overlap), how, rate_hz, first_frame)
+    g0, g1 = (end + how.truth_shift for end in _ends(truth.span, how.step))
     true_frames = (chosen >= g0) & (chosen <= g1)
     gt_v_iou = float(overlap[chosen[true_frames]].sum() / max(true_frames.sum(), 1))
     if not predicted.span.any():
@@ -125,14 +142,28 @@ def _range_iou(first: tuple[int, int], second: tuple[int, int]) -> float:
     return inter / (first[1] - first[0] + second[1] - second[0] - inter)
 
 
-def _sampled(count: int, how: Convention, rate_hz: float) -> NDArray[np.int64]:
-    """The frames whose boxes count: one whenever another 1 / sample_hz has begun."""
+def _later(tube: FrameTube, frames: int) -> FrameTube:
+    """The tube so many frames later; what leaves the clip is lost."""
+    if frames == 0:
+        return tube
+    there = np.arange(len(tube.span)) >= frames
+    boxes, present, span = (
+        np.roll(part, frames, axis=0) for part in (tube.boxes_xyxy_px, tube.present, tube.span)
+    )
+    return FrameTube(boxes, present & there, span & there)
+
+
+def _sampled(count: int, how: Convention, rate_hz: float, first_frame: int) -> NDArray[np.int64]:
+    """The frames whose boxes count: one whenever another 1 / sample_hz of the video has begun."""
     frames: NDArray[np.int64] = np.arange(count, dtype=np.int64)
     if how.sample_hz == 0:
         return frames
     if not rate_hz > 0:
         raise ValueError(f"rate_hz: expected the frames per second, more than 0, got {rate_hz}")
-    ticks = np.floor(frames * min(1.0, how.sample_hz / rate_hz) + 1e-9)
+    if not how.last_frame:
+        frames = frames[: max(1, count - 1)]
+    # In doubles and without a tolerance, as the scorer has it: its ticks round down now and then.
+    ticks = np.floor((first_frame + frames) * min(1.0, how.sample_hz / rate_hz))
     sampled = np.flatnonzero(np.concatenate([[True], np.diff(ticks) > 0]))
     if len(sampled) > how.max_frames:
         sampled = sampled[np.arange(how.max_frames) * len(sampled) // how.max_frames]

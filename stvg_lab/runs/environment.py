@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 PACKAGES = (
-    "av", "numpy", "opencv-python-headless", "rosbags", "rosbags-image", "scipy", "torch",
+    "av", "numpy", "opencv-python-headless", "rosbags", "scipy", "torch",
     "transformers",
 )  # fmt: skip
 _HASHED = (".safetensors", ".bin", ".json", ".jinja", ".model", ".txt")

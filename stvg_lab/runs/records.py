@@ -32,7 +32,7 @@ CONFIG, ENVIRONMENT, RESULTS, SUMMARY = (
 # Outcomes of a sample; "failed" ones carry an error, and every score of theirs is 0.
 OUTCOMES = ("found", "not_found", "failed")
 # Counts of `Result.images` that tell of something wrong with the source or the transport.
-ODD_IMAGES = ("late", "restarted", "refused", "missing", "dropped")
+ODD_IMAGES = ("late", "odd", "restarted", "refused", "lost", "missing", "dropped")
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,12 +221,19 @@ def results_name(shard: tuple[int, int] | None) -> str:
 
 
 def read_results(folder: Path) -> list[Result]:
-    """The results of a run, its parts one after another; of one id the last one counts.
+    """The results of a run, its parts one after another.
+
+    Of one id the last one counts that did not fail: failed samples are tried again.
 
     Raises:
         RecordingError: the folder is no run, or one of its lines is broken.
     """
-    return list({result.id: result for result in iter_results(folder)}.values())
+    found: dict[str, Result] = {}
+    for result in iter_results(folder):
+        earlier = found.get(result.id)
+        if earlier is None or earlier.outcome == "failed" or result.outcome != "failed":
+            found[result.id] = result
+    return list(found.values())
 
 
 def iter_results(folder: Path) -> Iterator[Result]:

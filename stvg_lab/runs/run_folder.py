@@ -67,23 +67,61 @@ class Run:
     def __init__(
         self, folder: Path, config: RunConfig, shard: tuple[int, int] | None = None
     ) -> None:
-        """Opens the folder, or begins it.
+        """Opens the folder. `describe` and `record` write to it: a command that fails before, by a
+        wrong model say, leaves nothing behind that keeps the next one out.
 
         Raises:
-            ConfigError: the folder holds a run of another configuration.
-            RecordingError: it cannot be read or written.
+            ConfigError: the folder holds a run of another configuration, or files of others.
+            RecordingError: it cannot be read.
         """
         self.folder, self.config, self._shard = folder, config, shard
-        path = folder / CONFIG
-        if path.exists():
-            _check_same(path, read_json(path), config.to_json())
-        else:
-            write_json(path, config.to_json())
+        self._check()
 
-    def remaining(self, samples: Sequence[Sample]) -> list[Sample]:
-        """The samples that no result is there for. Raises: RecordingError."""
-        done = {result.id for result in self.results()}
-        return [sample for sample in samples if sample.id not in done]
+    def _check(self) -> None:
+        """Raises: ConfigError, RecordingError."""
+        path = self.folder / CONFIG
+        if not path.exists():
+            found = [name for name in (ENVIRONMENT, SUMMARY) if (self.folder / name).exists()]
+            found += sorted(file.name for file in self.folder.glob("results*.jsonl"))
+            if found:
+                raise ConfigError(
+                    f"{self.folder}: holds {', '.join(found)} of something that is no run (there "
+                    f"is no {CONFIG}); nothing is replaced: choose another folder with --out"
+                )
+            return
+        there = read_json(path)
+        found = there.get("format") if isinstance(there, dict) else type(there).__name__
+        if found != FORMAT:
+            raise ConfigError(
+                f"{path}: expected the format {FORMAT!r}, got {found!r}; the folder holds no run, "
+                "and nothing is replaced: choose another folder with --out"
+            )
+        if self.results():  # without one there is nothing to go on with, and nothing to lose
+            _check_same(path, there, self.config.to_json())
+
+    def _begin(self) -> bool:
+        """Writes the configuration of a run that has no result; returns whether it was there."""
+        self._check()
+        path, values = self.folder / CONFIG, self.config.to_json()
+        if path.exists() and _flat(read_json(path)) == _flat(values):
+            return True
+        write_json(path, values)
+        return False
+
+    def remaining(self, samples: Sequence[Sample], *, keep_failed: bool = False) -> list[Sample]:
+        """The samples that no result is there for, or a failed one. Raises: RecordingError.
+
+        Args:
+            samples: of the run.
+            keep_failed: whether failed ones count as done. Those with a wrong annotation do.
+        """
+        done = {r.id: r.outcome for r in self.results()}
+        return [
+            sample
+            for sample in samples
+            if sample.id not in done
+            or (done[sample.id] == "failed" and not keep_failed and not sample.problem)
+        ]
 
     def results(self) -> list[Result]:
         """Those so far, of all parts. Raises: RecordingError."""
@@ -92,13 +130,15 @@ class Run:
         return read_results(self.folder)
 
     def describe(self, environment: dict[str, Any]) -> None:
-        """Keeps what the run is made with, unless an earlier part of it has. Raises: ConfigError.
+        """Begins the run: keeps what it is made with, unless an earlier part of it has.
 
         Raises:
-            ConfigError: the earlier part used other weights.
+            ConfigError: the earlier part had another configuration or used other weights.
+            RecordingError: the folder cannot be written.
         """
+        begun = self._begin()
         path = self.folder / ENVIRONMENT
-        if not path.exists():
+        if not begun or not path.exists():
             write_json(path, environment)
             return
         earlier = read_json(path)["model"]["sha256"]
@@ -109,7 +149,8 @@ class Run:
             )
 
     def record(self, results: Iterable[Result], each: Callable[[Result], None]) -> None:
-        """Writes results as they come, then tells `each`. Raises: RecordingError."""
+        """Writes results as they come, then tells `each`. Raises: ConfigError, RecordingError."""
+        self._begin()
         with ResultFile(self.folder / results_name(self._shard)) as file:
             for result in results:
                 file.add(result)

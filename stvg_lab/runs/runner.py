@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 
 from stvg_lab.datasets.samples import Sample
 from stvg_lab.runs.conventions import CONVENTIONS, convention, scored
+from stvg_lab.runs.recording_grounder import recording_pass
 from stvg_lab.runs.records import Result
 from stvg_lab.runs.references import references
 from stvg_lab.runs.scores import FrameTube, Score, on_clip, spread
 from stvg_lab.runs.window_replay import Moment, replay, whole_window
 from stvg_ros.errors import AnnotationError, ErrorCode, StvgError
+from stvg_ros.io.read_report import ReadReport
 from stvg_ros.io.recording import SourceImage, source_images
 from stvg_ros.method.interfaces import Grounder
 from stvg_ros.method.sampling import cut
@@ -50,7 +52,8 @@ def evaluate(
     """The result of every sample; those about one part of a source share a pass over it.
 
     Whatever a sample or its images raise becomes a failed result with scores of 0, and the run
-    goes on.
+    goes on. Each pass begins with a grounder that remembers no frame and observes every stored
+    image in order, as the node's does: a result depends on its own recording alone.
     """
     groups: dict[object, list[Sample]] = {}
     for sample in samples:
@@ -75,7 +78,8 @@ def _replayed(
 ) -> Iterator[Result]:
     """The results of samples that share a pass, which are in order of their commands."""
     first, waiting = samples[0], list(samples)
-    images: Iterator[SourceImage] = source_images(first.source)
+    report = ReadReport()
+    images: Iterator[SourceImage] = source_images(first.source, report)
     window, begin = job.window, time.perf_counter()
     try:
         if first.duration_s > 0:
@@ -84,13 +88,27 @@ def _replayed(
             size = sum(image.frame(window.long_side_px).image.nbytes for image in opening)
             window = whole_window(window, first.duration_s, max(size, 1))
         commands_ns = [sample.command_ns for sample in samples]
-        for moment in replay(images, window, commands_ns, first.frames):
-            timings_s = {"read": time.perf_counter() - begin}
-            yield answered(waiting.pop(0), moment, grounder, job, window.duration_s, timings_s)
-            begin = time.perf_counter()
+        with recording_pass(grounder) as own:
+            for moment in replay(images, window, commands_ns, first.frames, own.observe):
+                timings_s = {"read": time.perf_counter() - begin}
+                result = answered(
+                    waiting.pop(0), moment, own.grounder, job, window.duration_s, timings_s
+                )
+                yield with_losses(result, report)
+                begin = time.perf_counter()
     except Exception as error:
         for sample in waiting:
             yield failed(sample, error)
+
+
+def with_losses(result: Result, report: ReadReport) -> Result:
+    """The result, with what was lost of its recording."""
+    lost = report.never_given
+    images = {**result.images, "lost": lost} if lost else result.images
+    error = result.error
+    if error and report.sentences:
+        error = f"{error} ({'; '.join(report.sentences)})"
+    return replace(result, images=images, error=error)
 
 
 def answered(
@@ -197,7 +215,8 @@ def judged(
     scores: dict[str, Score] = {}
     if truth is not None:
         truth = FrameTube(truth.boxes_xyxy_px[shown], truth.present[shown], truth.span[shown])
-        scores = _scores(grounding, truth, stored_ns, stamps_ns, asked, job)
+        clock = sample.rate_hz or rate_hz(stamps_ns), int(moment.numbers[shown][0])
+        scores = _scores(grounding, truth, stored_ns, stamps_ns, asked, job, clock)
     return Result(
         id=sample.id,
         group=sample.group,
@@ -220,22 +239,25 @@ def _scores(
     stamps_ns: NDArray[np.int64],
     asked: NDArray[np.bool_],
     job: EvaluationSettings,
+    clock: tuple[float, int],
 ) -> dict[str, Score]:
-    best, frames_hz = grounding.best, rate_hz(stamps_ns)
+    """Scores by name; `clock` is the frames' rate, and the number of the first in its video."""
+    best, (frames_hz, first) = grounding.best, clock
 
     def carried(tube: FrameTube) -> FrameTube:
         found = spread(tube, stored_ns, stamps_ns)
         return FrameTube(found.boxes_xyxy_px, found.present & asked, found.span & asked)
 
     def score(found: FrameTube) -> Score:
-        return scored(found, truth, convention(job.convention), rate_hz=frames_hz)
+        how = convention(job.convention)
+        return scored(found, truth, how, rate_hz=frames_hz, first_frame=first)
 
     answer = carried(on_clip(best, stored_ns))
     beside = references(
         answer, best.track_id, grounding.candidates, truth, asked, carried=carried, score=score
     )
     others = {
-        f"answer@{name}": scored(answer, truth, how, rate_hz=frames_hz)
+        f"answer@{name}": scored(answer, truth, how, rate_hz=frames_hz, first_frame=first)
         for name, how in CONVENTIONS.items()
     }
     return {"answer": score(answer), **beside, **others}

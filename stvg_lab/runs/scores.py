@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Scores of tubes: tIoU, vIoU and their means.
+"""Tubes on the frames of a clip, the scores of one answer, and the means of many.
 
-Convention: a clip has F frames; predicted and true spans are sets of these frames, both ends
-included, and every count is a count of frames. A missing or failed answer scores 0 everywhere.
+A clip has F frames; spans are runs of these frames, both ends included. A missing or failed answer
+scores 0 everywhere. `conventions.scored` scores an answer.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stvg_ros.boxes import Boxes, checked_boxes, paired_iou
+from stvg_ros.boxes import Boxes, checked_boxes
 from stvg_ros.types import Status, Tube
 
 # Answers beside the grounder's own that put its scores into proportion: its track all the time; of
@@ -108,23 +108,6 @@ class Score:
     t_iou: float
     v_iou: float
     gt_v_iou: float
-
-
-def score(predicted: FrameTube, truth: FrameTube) -> Score:
-    """Scores one answer against a true tube.
-
-    Raises:
-        ValueError: the tubes are on clips of different lengths, or the true span is empty.
-    """
-    checked_pair(predicted, truth)
-    both, either = predicted.span & truth.span, predicted.span | truth.span
-    overlap = paired_iou(predicted.boxes_xyxy_px, truth.boxes_xyxy_px)
-    overlap = np.where(predicted.present & truth.present, overlap, 0.0)
-    return Score(
-        t_iou=float(both.sum() / either.sum()),
-        v_iou=float(overlap[both].sum() / either.sum()),
-        gt_v_iou=float(overlap[truth.span].mean()),
-    )
 
 
 def checked_pair(predicted: FrameTube, truth: FrameTube) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from stvg_ros.errors import ImageError, NoImagesError, RecordingError, StvgError
 from stvg_ros.io.recording import SourceImage
-from stvg_ros.types import Clip
+from stvg_ros.types import Clip, Frame
 from stvg_ros.window import FrameOutcome, Window, WindowConfig
 
 
@@ -47,6 +47,7 @@ class _TimeLine:
 
     stamps_ns: list[int] = field(default_factory=list)
     numbers: list[int] = field(default_factory=list)
+    odd: tuple[int, int] | None = None  # stamp and number of an image that the window holds
 
     def add(self, stamp_ns: int, number: int) -> None:
         self.stamps_ns.append(stamp_ns)
@@ -62,6 +63,7 @@ def replay(
     config: WindowConfig,
     commands_ns: Sequence[int | None],
     frames: tuple[int, int] | None = None,
+    stored: Callable[[Frame], None] = lambda frame: None,
 ) -> Iterator[Moment]:
     """The moments of the commands.
 
@@ -74,6 +76,7 @@ def replay(
         commands_ns: in order: each command comes after the last image that is not later; None
             (at the end) after the last image of all.
         frames: only images with these numbers are shown, end excluded; None shows all.
+        stored: called with each frame that the window keeps, in order.
     """
     window, line = Window(config), _TimeLine()
     counts: Counter[str] = Counter()
@@ -92,7 +95,7 @@ def replay(
             if not waiting:
                 return
             counts["read"] += 1
-            _offer(image, number, window, line, counts, config)
+            _offer(image, number, window, line, counts, config, stored)
     except RecordingError as error:
         broken = error
     for _ in waiting:
@@ -101,7 +104,7 @@ def replay(
 
 def _offer(
     image: SourceImage, number: int, window: Window, line: _TimeLine, counts: Counter[str],
-    config: WindowConfig,
+    config: WindowConfig, stored: Callable[[Frame], None],
 ) -> None:  # fmt: skip
     """Shows an image to the window, which converts it only when it keeps it."""
     if image.stamp_ns < 0:
@@ -113,13 +116,22 @@ def _offer(
             line.add(image.stamp_ns, number)
         return
     try:
-        added = window.add(image.frame(config.long_side_px))
+        frame = image.frame(config.long_side_px)
+        added = window.add(frame)
     except ImageError:
         counts["refused"] += 1
         return
+    if added is FrameOutcome.ODD:
+        line.odd = (image.stamp_ns, number)
+        return
     if added is FrameOutcome.RESTARTED:
         line.clear()
+    if line.odd is not None and window.frame(line.odd[0]) is not None:
+        line.add(*line.odd)
+    line.odd = None
     line.add(image.stamp_ns, number)
+    if added in (FrameOutcome.STORED, FrameOutcome.RESTARTED):
+        stored(frame)
 
 
 def _moment(

@@ -14,7 +14,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -259,12 +259,13 @@ def evaluated(model: RTDetrV2ForObjectDetection, split: str, scenes: int) -> dic
 def train(options: argparse.Namespace) -> tuple[RTDetrV2ForObjectDetection, int]:
     """Trains for the given time; the model, and the number of steps."""
     torch.manual_seed(options.seed)
-    torch.set_num_threads(1)  # the renderer has the other core
     model = build_model().train().to(memory_format=torch.channels_last)  # twice as fast
     optimizer = torch.optim.AdamW(model.parameters(), lr=options.rate, weight_decay=1e-4)
+    # A process of its own that is not forked: a fork of a process with threads can wait for ever.
     loader = DataLoader(
-        Images(options.seed), BATCH, num_workers=1, collate_fn=collated, prefetch_factor=8
-    )
+        Images(options.seed), BATCH, num_workers=1, collate_fn=collated, prefetch_factor=8,
+        multiprocessing_context="spawn",
+    )  # fmt: skip
     seconds, spent_s, step = 60 * options.minutes, 0.0, 0
     mean: dict[str, float] = {}
     next_look_s = 60 * options.every_minutes
@@ -348,7 +349,7 @@ def save(model: RTDetrV2ForObjectDetection, folder: Path, report: dict[str, Any]
     (folder / "training_report.json").write_text(json.dumps(report, indent=2) + "\n")
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Trains, measures on the test split, and writes the folder."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True, help="folder for the checkpoint")
@@ -359,7 +360,8 @@ def main() -> None:
         "--every-minutes", type=float, default=3, help="minutes between held-out figures"
     )
     parser.add_argument("--test", type=int, default=200, help="test scenes at the end")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(1)  # the renderer has the other core; two threads that wait cost more
     model, steps = train(options)
     figures = evaluated(model, "test", options.test)
     report = report_of(model, options, steps, "test", options.test, figures)

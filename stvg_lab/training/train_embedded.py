@@ -15,6 +15,7 @@ import json
 import math
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -281,7 +282,7 @@ def summary(figures: dict[str, float]) -> dict[str, float]:
     return short
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Trains for the given time, then measures on the test split and writes the folder."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True, help="folder for the checkpoint")
@@ -293,7 +294,7 @@ def main() -> None:
     parser.add_argument("--test", type=int, default=200, help="test scenes at the end")
     parser.add_argument("--pool", type=int, default=6000, help="clips kept in memory")
     parser.add_argument("--eager", action="store_true", help="do without torch.compile")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     torch.set_num_threads(1)  # the renderer has the other core; two threads that wait cost more
     pool = Pool(options.pool, options.seed + (1000 if options.resume else 0))
     try:

@@ -56,12 +56,13 @@ def run(given: argparse.Namespace) -> int:
 
 def model_findings(config: Config) -> Iterator[Finding]:
     """Checks model, device and memory without loading or downloading anything."""
+    from stvg_ros.checkpoints.devices import device_of
     from stvg_ros.models.families import FAMILIES
-    from stvg_ros.models.loading import checkpoint_folder, device_of
+    from stvg_ros.models.loading import checkpoint_folder
 
     model = config.model
     try:
-        device = device_of(model.device)
+        device = device_of(model.device, "model.device")
         yield Finding("ok", "device", f"model.device {model.device!r} is {device} here")
     except ConfigError as error:
         yield Finding("bad", "device", str(error), "set model.device to auto or cpu")

@@ -6,17 +6,18 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from pathlib import Path
 
 from stvg_ros.cli.options import add_model_arguments, at_least, config_of
-from stvg_ros.errors import RecordingError
 from stvg_ros.types import Query, Status
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments."""
-    parser.add_argument("video", type=Path, help="a video file, or the folder of a rosbag2 bag")
+    parser.add_argument("video", type=Path, help="a video file, or a rosbag2 bag")
+    parser.add_argument("--topic", help="image topic of the bag (default: its only camera)")
     parser.add_argument("query", help="what to find: 'the person in red who waves'")
     parser.add_argument(
         "--start", type=at_least(0), help="from this second (default: the last window.duration_s)"
@@ -38,17 +39,24 @@ def run(given: argparse.Namespace) -> int:
         given.out = Path("out")
     from stvg_ros.build import build_grounder, embedded_limits
     from stvg_ros.io.clip import file_clip
+    from stvg_ros.io.outputs import check_outputs, output, write_output
+    from stvg_ros.io.read_report import ReadReport
     from stvg_ros.io.tube_json import evidence_to_json, table, tube_to_json
 
-    window = config.window
+    if given.out is not None:
+        drawn = {"contact_sheet.png": given.sheet, "annotated.mp4": given.movie}
+        names = ["tube.json", *(name for name, wanted in drawn.items() if wanted)]
+        check_outputs("ground", [given.out / name for name in names])
+    window, report = config.window, ReadReport()
+    # Without a part, as a robot would be asked: about the most recent seconds.
+    whole = given.start is not None or given.end is not None
     clip = file_clip(
         given.video, start_s=given.start or 0.0, end_s=given.end,
         long_side_px=window.long_side_px, max_rate_hz=window.max_rate_hz,
+        last_s=math.inf if whole else window.duration_s, topic=given.topic, report=report,
     )  # fmt: skip
-    if given.start is None and given.end is None:
-        # As a robot would be asked: about the most recent seconds.
-        oldest_ns = clip.frames[-1].stamp_ns - round(window.duration_s * 1e9)
-        clip = type(clip)(tuple(f for f in clip.frames if f.stamp_ns >= oldest_ns))
+    for sentence in report.sentences:
+        print(f"stvg-ros ground: {sentence}", file=sys.stderr)
     for limit in embedded_limits(config).values():
         print(f"note: {limit}", file=sys.stderr)
     grounder = build_grounder(config)
@@ -69,19 +77,15 @@ def run(given: argparse.Namespace) -> int:
     else:
         print("\n\n".join(table(tube, clip.frames[0].stamp_ns) for tube in grounding.tubes))
     if given.out is not None:
-        try:
-            given.out.mkdir(parents=True, exist_ok=True)
-            (given.out / "tube.json").write_text(json.dumps(answer))
-        except OSError as error:
-            raise RecordingError(f"{given.out}: cannot be written ({error})") from error
+        write_output("ground", given.out / "tube.json", json.dumps(answer))
     if given.sheet:
         from stvg_ros.visualization.contact_sheet import contact_sheet, write_png
 
-        write_png(
-            given.out / "contact_sheet.png", contact_sheet(clip, grounding.best, grounding.evidence)
-        )
+        with output("ground", given.out / "contact_sheet.png") as path:
+            write_png(path, contact_sheet(clip, grounding.best, grounding.evidence))
     if given.movie:
         from stvg_ros.visualization.movie import write_movie
 
-        write_movie(given.out / "annotated.mp4", clip, grounding.best)
+        with output("ground", given.out / "annotated.mp4") as path:
+            write_movie(path, clip, grounding.best)
     return 1 if grounding.best.status == Status.FAILED else 0

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import entry_points
@@ -14,7 +15,7 @@ from stvg_ros.errors import ConfigError, StvgError
 
 # The commands of the robot: modules of `stvg_ros.cli` with a docstring "`stvg-ros NAME ...`: what
 # it does", `add_arguments(parser)` and `run(given) -> int`.
-COMMANDS = ("ground", "tubes", "serve", "doctor")
+COMMANDS = ("ground", "understand", "tubes", "serve", "doctor")
 # Commands of other packages are found through entry points of this group.
 GROUP = "stvg_ros.commands"
 # Commands of `stvg_lab`, for the error message where that package is not installed.
@@ -65,6 +66,8 @@ def _check_installed(arguments: Sequence[str], installed: Mapping[str, str]) -> 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command; 0 for success, 1 for an error of the run, 2 for wrong arguments."""
+    if not sys.stderr.isatty():  # the bars of weights being loaded are no lines of a log
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     installed = modules()
     arguments = sys.argv[1:] if arguments is None else arguments
     try:

@@ -16,7 +16,8 @@ from stvg_ros.cli.options import add_model_arguments, at_least, config_of, whole
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments."""
-    parser.add_argument("video", type=Path, help="a video file, or the folder of a rosbag2 bag")
+    parser.add_argument("video", type=Path, help="a video file, or a rosbag2 bag")
+    parser.add_argument("--topic", help="image topic of the bag (default: its only camera)")
     parser.add_argument(
         "--query", default="the person", help="names what open_vocabulary looks for"
     )
@@ -33,12 +34,20 @@ def run(given: argparse.Namespace) -> int:
     config = config_of(given)
     from stvg_ros.build import build_proposer, embedded_limits
     from stvg_ros.io.clip import file_clip
+    from stvg_ros.io.outputs import check_outputs, output
+    from stvg_ros.io.read_report import ReadReport
     from stvg_ros.method.query import RuleSplitter
 
+    if given.out is not None:
+        check_outputs("tubes", [given.out])
+    report = ReadReport()
     clip = file_clip(
         given.video, start_s=given.start, end_s=given.end,
         long_side_px=config.window.long_side_px, max_rate_hz=config.window.max_rate_hz,
+        topic=given.topic, report=report,
     )  # fmt: skip
+    for sentence in report.sentences:
+        print(f"stvg-ros tubes: {sentence}", file=sys.stderr)
     limit = embedded_limits(config).get("proposals.people_detector")
     if limit:
         print(f"note: {limit}", file=sys.stderr)
@@ -67,5 +76,6 @@ def run(given: argparse.Namespace) -> int:
         from stvg_ros.visualization.contact_sheet import write_png
         from stvg_ros.visualization.tube_sheet import tube_sheet
 
-        write_png(given.out, tube_sheet(clip, tubes, given.columns, given.rows))
+        with output("tubes", given.out) as path:
+            write_png(path, tube_sheet(clip, tubes, given.columns, given.rows))
     return 0

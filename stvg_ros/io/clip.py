@@ -1,69 +1,104 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""A part of a video or a recording as a clip."""
+"""A part of a video or a recording as a clip, or its last seconds, as a robot would be asked."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
-from stvg_ros.errors import RecordingError
-from stvg_ros.images import reduced
-from stvg_ros.io.bag import read_frames
-from stvg_ros.io.video import read_video
-from stvg_ros.types import Clip, Frame
+from stvg_ros.errors import ImageError, NoImagesError, RecordingError
+from stvg_ros.io.read_report import ReadReport
+from stvg_ros.io.recording import SourceImage, open_recording
+from stvg_ros.stamps import StampLine, StampStep
+from stvg_ros.types import Clip
+from stvg_ros.window import Window
+
+_ALL_S = 1e9  # longer than any recording
 
 
-def thinned(frames: Iterable[Frame], max_rate_hz: float) -> Iterator[Frame]:
-    """Frames that follow one another at `max_rate_hz` at most."""
-    due_ns = -1.0
-    for frame in frames:
-        if frame.stamp_ns >= due_ns:
-            # A tenth of a period of tolerance keeps every second frame of 30 Hz at 15 Hz.
-            due_ns = frame.stamp_ns + 0.9e9 / max_rate_hz
-            yield frame
+@dataclass(frozen=True)
+class _Bounds:
+    """Of a window in which a file's part is collected."""
 
-
-def shrunk(frame: Frame, long_side_px: int) -> Frame:
-    """The frame with its image scaled down to a long side; the source size stays."""
-    return replace(frame, image=reduced(frame.image, long_side_px))
+    duration_s: float
+    max_rate_hz: float
+    max_bytes: int = 2**62
 
 
 def file_clip(
-    path: Path, *, start_s: float, end_s: float | None, long_side_px: int, max_rate_hz: float
+    path: Path,
+    *,
+    start_s: float,
+    end_s: float | None,
+    long_side_px: int,
+    max_rate_hz: float,
+    last_s: float = math.inf,
+    topic: str | None = None,
+    report: ReadReport | None = None,
 ) -> Clip:
     """A part of a video file or of a recording's image topic as a clip.
 
+    The images pass through the node's window: stamps that jump back and another image size start
+    anew, and no more than `last_s` is held.
+
     Args:
-        path: a video file, or the folder of a rosbag2 recording.
+        path: a video file, or a rosbag2 recording.
         start_s: from this time on, counted from the first frame.
         end_s: before this time; None takes all.
         long_side_px: images are scaled down to this when kept.
         max_rate_hz: frames are kept at most this often; 0 keeps all.
+        last_s: only so many seconds before the last one are kept.
+        topic: image topic of the recording, where it has several.
+        report: takes what was read and what is lost.
 
     Raises:
         RecordingError: the file cannot be read, or the part holds no frames.
     """
-    if path.is_dir():
-        frames = _part(read_frames(path), start_s, end_s)
-    else:
-        frames = read_video(path, start_s, end_s)
-    if max_rate_hz > 0:
-        frames = thinned(frames, max_rate_hz)
-    kept = tuple(shrunk(frame, long_side_px) for frame in frames)
-    if not kept:
+    window = Window(_Bounds(min(last_s, _ALL_S), max_rate_hz))
+    with closing(open_recording(path, topic)) as recording:
+        for image in _part(recording.images(), start_s, end_s):
+            if not window.wanted(image.stamp_ns):
+                continue
+            try:
+                window.add(image.frame(long_side_px))
+            except ImageError as error:
+                recording.report.refuse(str(error.__cause__ or error))
+        found = report.follow(recording.report) if report is not None else recording.report
+        if odd := window.counts.get("odd"):
+            found.note(f"{path}: {odd} images with odd stamps are left out")
+        if restarts := window.counts["restarted"]:
+            found.note(
+                f"{path}: the stamps jump back or the image size changes ({restarts} times); only "
+                "what comes after is used"
+            )
+    try:
+        return window.snapshot()
+    except NoImagesError as error:
         end = "its end" if end_s is None else f"{end_s:g} s"
-        raise RecordingError(f"{path}: no frames from {start_s:g} s to {end}; choose another part")
-    return Clip(kept)
+        lost = "; ".join(found.sentences)
+        raise RecordingError(
+            f"{path}: no frames from {start_s:g} s to {end}; choose another part"
+            + (f" ({lost})" if lost else "")
+        ) from error
 
 
-def _part(frames: Iterable[Frame], start_s: float, end_s: float | None) -> Iterator[Frame]:
-    first_ns = None
-    for frame in frames:
-        first_ns = frame.stamp_ns if first_ns is None else first_ns
-        time_s = (frame.stamp_ns - first_ns) / 1e9
-        if end_s is not None and time_s >= end_s:
+def _part(
+    images: Iterable[SourceImage], start_s: float, end_s: float | None
+) -> Iterator[SourceImage]:
+    """The images of a part; times count from the first stamp of a time line."""
+    line, first_ns = StampLine(), None
+    for image in images:
+        if image.stamp_ns < 0:
+            continue
+        step = line.take(image.stamp_ns)
+        if first_ns is None or step is StampStep.JUMP:
+            first_ns = image.stamp_ns
+        time_s = (image.stamp_ns - first_ns) / 1e9
+        if end_s is not None and time_s >= end_s and step is not StampStep.ODD:
             return
-        if time_s >= start_s:
-            yield frame
+        if time_s >= start_s or step is StampStep.ODD:
+            yield image

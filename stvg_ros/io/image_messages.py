@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Any
 
 import cv2
@@ -16,29 +15,36 @@ from stvg_ros.errors import ImageError
 from stvg_ros.images import reduced
 from stvg_ros.types import Frame
 
-# Converts a message of an encoding that is not read here to `(h, w, 3)` RGB; it gets the pixels'
-# bytes without padding, `(h, bytes)`, and the encoding's usual name.
-Library = Callable[[Any, NDArray[np.uint8], str], NDArray[np.uint8]]
+IMAGE = "sensor_msgs/msg/Image"
+COMPRESSED = "sensor_msgs/msg/CompressedImage"
 
-# Read here, so that they can be scaled down before their colours are converted.
-_TO_RGB = {
+# Colours are converted with OpenCV's names, whose Bayer patterns begin one row and column later.
+_TO_RGB: dict[str, int | None] = {
     "rgb8": None,
     "bgr8": cv2.COLOR_BGR2RGB,
     "rgba8": cv2.COLOR_RGBA2RGB,
     "bgra8": cv2.COLOR_BGRA2RGB,
     "mono8": cv2.COLOR_GRAY2RGB,
+    "yuv422": cv2.COLOR_YUV2RGB_UYVY,
+    "yuv422_yuy2": cv2.COLOR_YUV2RGB_YUY2,
+    "bayer_rggb8": cv2.COLOR_BayerBG2RGB,
+    "bayer_bggr8": cv2.COLOR_BayerRG2RGB,
+    "bayer_gbrg8": cv2.COLOR_BayerGR2RGB,
+    "bayer_grbg8": cv2.COLOR_BayerGB2RGB,
 }
-# Two names of one layout; not every library knows the newer ones.
+# A smaller image of these has the same colours: scaled down before the conversion.
+_FIRST_REDUCED = ("rgb8", "bgr8", "rgba8", "bgra8", "mono8")
+# Two names of one layout.
 _SAME = {"uyvy": "yuv422", "yuyv": "yuv422_yuy2"}
-# Bytes per pixel by encoding of sensor_msgs/image_encodings.
-_PIXEL_BYTES = (
-    (r"mono8|bayer_(rggb|bggr|gbrg|grbg)8", 1),
-    (r"mono16|bayer_(rggb|bggr|gbrg|grbg)16|yuv422|yuv422_yuy2", 2),
-    (r"rgb8|bgr8", 3),
-    (r"rgba8|bgra8", 4),
-    (r"rgb16|bgr16", 6),
-    (r"rgba16|bgra16", 8),
+# Channels by encoding of sensor_msgs/image_encodings, without the bits at the end.
+_CHANNELS = (
+    (r"mono(8|16)|bayer_(rggb|bggr|gbrg|grbg)(8|16)", 1),
+    (r"yuv422|yuv422_yuy2", 2),
+    (r"(rgb|bgr)(8|16)", 3),
+    (r"(rgba|bgra)(8|16)", 4),
 )
+_SENSOR_BITS = (10, 12, 14, 16)
+_DEPTH_ENCODINGS = ("16uc1", "32fc1")
 
 
 def stamp_ns(stamp: Any, what: str = "header.stamp") -> int:
@@ -55,13 +61,12 @@ def stamp_ns(stamp: Any, what: str = "header.stamp") -> int:
     return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
 
 
-def image_frame(message: Any, long_side_px: int, library: Library) -> Frame:
-    """A `sensor_msgs/Image` as the window keeps it; scaled down before its colours are converted.
+def image_frame(message: Any, long_side_px: int) -> Frame:
+    """A `sensor_msgs/Image` as the window keeps it.
 
     Args:
         message: a message of rclpy or of rosbags.
         long_side_px: the image is scaled down to this.
-        library: converts the rarer encodings.
 
     Raises:
         ImageError: size, step, data or encoding that do not fit together.
@@ -69,57 +74,109 @@ def image_frame(message: Any, long_side_px: int, library: Library) -> Frame:
     ns = stamp_ns(message.header.stamp)
     width, height = message.width, message.height
     encoding = _SAME.get(message.encoding.lower(), message.encoding.lower())
-    for pattern, count in _PIXEL_BYTES:
+    wide = encoding.endswith("16")
+    for pattern, channels in _CHANNELS:
         if re.fullmatch(pattern, encoding):
-            rows = pixel_rows(message, count)
+            rows = pixel_rows(message, channels * (1 + wide))
             break
     else:
         raise ImageError(
             f"image encoding: {message.encoding!r} is not known; expected rgb8, bgr8, rgba8, "
             "bgra8, mono8, mono16, a yuv422 or a bayer encoding of sensor_msgs/image_encodings"
         )
-    if encoding in _TO_RGB:
-        small = reduced(rows if count == 1 else rows.reshape(height, width, count), long_side_px)
-        code = _TO_RGB[encoding]
+    if wide:
+        rows = eight_bits(rows.view(">u2" if message.is_bigendian else "<u2"))
+    pixels = rows if channels == 1 else rows.reshape(height, width, channels)
+    rgb = _rgb(pixels, encoding.removesuffix("16") + "8" * wide, long_side_px)
+    return Frame(ns, rgb, width, height, message.header.frame_id)
+
+
+def eight_bits(values: NDArray[np.uint16]) -> NDArray[np.uint8]:
+    """Values of 16 bits as 8, by the bits that the sensor uses of them.
+
+    Sensors of 10 to 14 bits leave the upper ones at zero; an image says how many it uses by its
+    brightest pixel.
+    """
+    brightest = int(values.max(initial=0))
+    used = next(bits for bits in _SENSOR_BITS if brightest < 1 << bits)
+    return np.asarray(values >> (used - 8), np.uint8)
+
+
+def _rgb(pixels: NDArray[np.uint8], encoding: str, long_side_px: int) -> NDArray[np.uint8]:
+    """Pixels `(h, w)` or `(h, w, channels)` of an encoding as RGB of at most the long side.
+
+    Raises:
+        ImageError: a size that the encoding does not allow, such as an odd width of yuv422.
+    """
+    code = _TO_RGB[encoding]
+    early = encoding in _FIRST_REDUCED
+    try:
+        small = reduced(pixels, long_side_px) if early else np.ascontiguousarray(pixels)
         # The view on the message's bytes must not outlive the message.
         rgb = small.copy() if code is None else np.asarray(cv2.cvtColor(small, code), np.uint8)
-    elif encoding == "mono16":
-        grey = rows.view(">u2" if message.is_bigendian else "<u2") >> 8
-        small = reduced(grey.astype(np.uint8), long_side_px)
-        rgb = np.asarray(cv2.cvtColor(small, cv2.COLOR_GRAY2RGB), np.uint8)
-    else:
-        try:
-            rgb = reduced(library(message, rows, encoding), long_side_px)
-        except Exception as error:
-            raise ImageError(
-                f"image encoding: {message.encoding!r} cannot be converted to rgb8 "
-                f"({type(error).__name__}: {error})"
-            ) from error
-    return Frame(ns, rgb, width, height, message.header.frame_id)
+    except cv2.error as error:
+        raise ImageError(
+            f"image encoding: {encoding!r} of {pixels.shape[1]} x {pixels.shape[0]} pixels cannot "
+            f"be converted to rgb8 ({_short(error)})"
+        ) from error
+    return rgb if early else reduced(rgb, long_side_px)
+
+
+def _short(error: cv2.error) -> str:
+    """OpenCV's reason on one line."""
+    return " ".join(str(error.err or error).split())[:120]
+
+
+def is_depth(name: str) -> bool:
+    """Whether an encoding, or the format of a CompressedImage, is that of a depth image."""
+    return "compresseddepth" in name.lower() or _pixels_of(name) in _DEPTH_ENCODINGS
+
+
+def _pixels_of(form: str) -> str:
+    """The encoding before compression in image_transport's format "bgr8; jpeg compressed bgr8"."""
+    return form.partition(";")[0].strip().lower()
 
 
 def compressed_frame(message: Any, long_side_px: int) -> Frame:
     """The same for a JPEG or PNG `sensor_msgs/CompressedImage`.
 
     Raises:
-        ImageError: the bytes do not decode.
+        ImageError: the bytes do not decode, or are a depth image.
     """
     ns = stamp_ns(message.header.stamp)
+    if is_depth(message.format):
+        raise ImageError(
+            f"compressed image: format {message.format!r} is a depth image; expected a colour "
+            "image, so choose the camera's colour topic"
+        )
+    pixels, encoding = _decoded(message)
+    height, width = pixels.shape[:2]
+    return Frame(ns, _rgb(pixels, encoding, long_side_px), width, height, message.header.frame_id)
+
+
+def _decoded(message: Any) -> tuple[NDArray[np.uint8], str]:
+    """Pixels and encoding of a CompressedImage; a Bayer mosaic and 16 bits stay what they are."""
     data = np.frombuffer(message.data, np.uint8)
+    sensor = _pixels_of(message.format)
+    as_it_is = sensor.startswith("bayer_") or sensor.endswith("16")
     reason = ""
     try:
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+        mode = cv2.IMREAD_UNCHANGED if as_it_is else cv2.IMREAD_COLOR
+        image = cv2.imdecode(data, mode) if data.size else None
     except (cv2.error, MemoryError) as error:  # a size or a codec that OpenCV refuses
-        image, reason = None, f" ({' '.join(str(error).split())})"
+        image, reason = None, f" ({_short(error)})"
     if image is None:
         raise ImageError(
             f"compressed image: {data.size} bytes of format {message.format[:40]!r} do not decode; "
             f"expected JPEG or PNG{reason}"
         )
-    height, width = image.shape[:2]
-    small = reduced(np.asarray(image, np.uint8), long_side_px)
-    rgb = np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2RGB), np.uint8)
-    return Frame(ns, rgb, width, height, message.header.frame_id)
+    if image.dtype == np.uint16:
+        image = eight_bits(np.asarray(image, np.uint16))
+    pixels = np.asarray(image, np.uint8)
+    if pixels.ndim == 2:
+        mosaic = re.match(r"bayer_(rggb|bggr|gbrg|grbg)", sensor)
+        return pixels, f"{mosaic[0]}8" if mosaic else "mono8"
+    return pixels, "bgra8" if pixels.shape[2] == 4 else "bgr8"
 
 
 def pixel_rows(message: Any, bytes_per_pixel: int) -> NDArray[np.uint8]:

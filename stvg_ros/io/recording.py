@@ -1,23 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""The images of a video, a zip file's member or a bag, in one form: stamped, not converted yet."""
+"""The one reader of recordings: a video, a zip file's member or a bag as images with stamps.
+
+It reads what is there, and its report says what is lost. Every command and the node's player read
+recordings through `open_recording`.
+"""
 
 from __future__ import annotations
 
 import io
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol, cast
 
-from stvg_ros.errors import RecordingError
-from stvg_ros.io.bag import read_images
-from stvg_ros.io.video import read_pictures
+from stvg_ros.errors import ImageError, RecordingError
+from stvg_ros.io.file_kinds import BAG_SUFFIXES, is_bag
+from stvg_ros.io.read_report import ReadReport
 from stvg_ros.types import Frame
 
-BAG_SUFFIXES = (".mcap", ".db3")
+if TYPE_CHECKING:
+    from stvg_ros.io.bag_recording import BagRecording
 
 
 @dataclass(frozen=True)
@@ -40,31 +46,137 @@ class SourceImage(Protocol):
         ...
 
 
-def is_bag(path: Path | str) -> bool:
-    """Whether a path is read as a rosbag2 recording: a folder, or one of its files."""
-    return Path(path).is_dir() or Path(path).suffix in BAG_SUFFIXES
+class Recording(Protocol):
+    """An open recording. One thread uses it.
+
+    Attributes:
+        path: of the file or folder.
+        topic: the bag's image topic, "" for a video.
+        report: what was read in the latest pass, and what is lost.
+    """
+
+    path: Path
+    topic: str
+    report: ReadReport
+
+    def images(self) -> Iterator[SourceImage]:
+        """All images in the order of the file.
+
+        One that is damaged is there too: its stamp may be -1, and `frame` raises.
+
+        Raises:
+            RecordingError: nothing in it can be read.
+        """
+        ...
+
+    def scan(self) -> Sequence[tuple[int, Any]]:
+        """Stamp and place of all images that can be found again. Raises: RecordingError."""
+        ...
+
+    def at(self, place: Any, stamp_ns: int) -> Iterator[tuple[Hashable, SourceImage]]:
+        """The image at a place, and perhaps others with their places that were read on the way.
+
+        Raises:
+            RecordingError: the file cannot be read there.
+        """
+        ...
+
+    def close(self) -> None:
+        """Closes the files."""
+        ...
 
 
-def source_images(source: Source) -> Iterator[SourceImage]:
-    """The images in the order of the file. Raises: RecordingError."""
-    if not Path(source.path).exists():
-        raise RecordingError(f"{source.path}: no such recording or video; check the path")
-    if source.member:
-        with member_file(source) as file:
-            yield from read_pictures(f"{source.path}: {source.member}", file)
-    elif is_bag(source.path):
-        yield from read_images(source.path, source.topic or None)
-    else:
-        yield from read_pictures(source.path)
+def open_recording(path: Path | str, topic: str | None = None, member: str = "") -> Recording:
+    """Opens a bag (its folder, or one of its files), a video, or a video in a zip file.
+
+    Args:
+        path: the bag, video or zip file.
+        topic: a bag's image topic, needed where it has several cameras.
+        member: name of the video in the zip file.
+
+    Raises:
+        RecordingError: it cannot be read at all, or the topic is not there.
+    """
+    path = Path(path)
+    if not path.exists():
+        kind = "recording" if path.suffix in ("", *BAG_SUFFIXES) else "video file"
+        raise RecordingError(f"{path}: no such {kind}; check the path")
+    try:
+        if not member and is_bag(path):
+            from stvg_ros.io.bag_recording import BagRecording
+
+            return BagRecording(path, topic)
+        if topic is not None:
+            raise RecordingError(f"{path}: is a video, which has no topic {topic!r}; leave it out")
+        from stvg_ros.io.video_recording import VideoRecording
+    except ModuleNotFoundError as error:
+        package = {"av": "av"}.get(str(error.name).partition(".")[0], "rosbags")
+        raise RecordingError(
+            f"{path}: cannot be read without the Python package {package}; install it with "
+            f"'pip install {package}'"
+        ) from error
+    if member:
+        file = member_file(Source(str(path), member))
+        return VideoRecording(path, file, f"{path}: {member}")
+    return VideoRecording(path)
 
 
-def source_frames(source: Source, long_side_px: int | None = None) -> Iterator[Frame]:
-    """The frames with increasing stamps, for pictures of results. Raises: RecordingError."""
-    previous_ns = -1
-    for image in source_images(source):
-        if image.stamp_ns > previous_ns:
+def open_bag(path: Path | str, topic: str | None = None) -> BagRecording:
+    """Opens a bag, for those who publish its messages. Raises: RecordingError."""
+    if Path(path).exists() and not is_bag(path):
+        raise RecordingError(
+            f"{path}: is a video; expected a rosbag2 recording, whose messages can be published"
+        )
+    return cast("BagRecording", open_recording(path, topic))
+
+
+def source_images(source: Source, report: ReadReport | None = None) -> Iterator[SourceImage]:
+    """The images in the order of the file.
+
+    Args:
+        source: where they are.
+        report: takes what was read and what is lost.
+
+    Raises:
+        RecordingError: nothing in it can be read.
+    """
+    with closing(open_recording(source.path, source.topic or None, source.member)) as recording:
+        if report is not None:
+            recording.report = report.follow(recording.report)
+        yield from recording.images()
+
+
+def read_frames(
+    path: Path | str, topic: str | None = None, *, start_s: float = 0.0, end_s: float | None = None
+) -> Iterator[Frame]:
+    """The frames of a recording with increasing stamps, one at a time; damaged ones are left out.
+
+    Args:
+        path: a video or bag.
+        topic: image topic of the bag.
+        start_s: frames before this time are skipped, counted from the first.
+        end_s: frames at or after this time are not read; None reads to the end.
+
+    Raises:
+        RecordingError: nothing in it can be read.
+    """
+    previous_ns = first_ns = -1
+    with closing(open_recording(path, topic)) as recording:
+        for image in recording.images():
+            if image.stamp_ns <= previous_ns:
+                continue
             previous_ns = image.stamp_ns
-            yield image.frame(long_side_px)
+            first_ns = image.stamp_ns if first_ns < 0 else first_ns
+            time_s = (image.stamp_ns - first_ns) / 1e9
+            if end_s is not None and time_s >= end_s:
+                return
+            if time_s < start_s:
+                continue
+            try:
+                frame = image.frame()
+            except ImageError:
+                continue
+            yield frame
 
 
 def member_file(source: Source) -> IO[bytes]:

@@ -23,6 +23,7 @@ def tube_to_json(tube: Tube) -> dict[str, Any]:
         "attribute": split.attribute if split else "",
         "action": split.action if split else "",
         "split_method": split.method if split else "",
+        "command": split.command.json() if split and split.command else None,
         "status": tube.status.name.lower(),
         "error_code": int(tube.error_code),
         "error": tube.error,
@@ -137,6 +138,12 @@ def table(tube: Tube, origin_ns: int = 0, rows: int = 10) -> str:
         rows: at most this many boxes are listed, spread evenly.
     """
     lines = [f"query       {tube.query.text}"]
+    if tube.split and tube.split.command:
+        fields = tube.split.command.json()
+        for name in ("place", "then", "number", "relation", "not", "time"):
+            if fields[name] not in ("", "one"):
+                lines.append(f"{name:<11} {fields[name]}")
+        lines += [f"problem     {problem}" for problem in tube.split.command.problems]
     if tube.split:
         lines.append(f"where       {tube.split.attribute}")
         lines.append(f"when        {tube.split.action}")

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from stvg_ros.config import Config
     from stvg_ros.method.interfaces import Follower, Proposer
     from stvg_ros.proposals.settings import ProposalConfig
+
+Own = TypeVar("Own")
 
 
 class BaseGrounder:
@@ -41,6 +43,10 @@ class BaseGrounder:
     def reconfigure(self, config: Config) -> None:
         """Has no settings."""
 
+    def for_recording(self: Own) -> Own:
+        """Keeps nothing of frames, and serves any recording."""
+        return self
+
     def close(self) -> None:
         """Holds no threads or connections."""
 
@@ -59,3 +65,7 @@ class BaseProposer:
 
     def reconfigure(self, config: ProposalConfig) -> None:
         """Has no settings."""
+
+    def renewed(self: Own) -> Own:
+        """Remembers no frames, and serves any recording."""
+        return self

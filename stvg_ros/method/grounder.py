@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 
 from stvg_ros.config import Config
 from stvg_ros.errors import ModelError, OutOfMemoryError
+from stvg_ros.method.answering import QUESTIONS, answer_of
 from stvg_ros.method.assembling import assembled
 from stvg_ros.method.attention import grounding_map
 from stvg_ros.method.base import BaseGrounder
+from stvg_ros.method.conditions import Condition, condition_factors, conditions
 from stvg_ros.method.encoding import Encoder
 from stvg_ros.method.interfaces import (
     AttentionRows,
@@ -29,7 +31,7 @@ from stvg_ros.method.interfaces import (
 )
 from stvg_ros.method.interruption import check_interruption, interruptible
 from stvg_ros.method.memory import is_out_of_memory, release_memory
-from stvg_ros.method.query import NEUTRAL, question
+from stvg_ros.method.query import NEUTRAL, question, refuse_unseen
 from stvg_ros.method.reattention import (
     Direction,
     descent,
@@ -39,8 +41,8 @@ from stvg_ros.method.reattention import (
     temporal_step,
     tuned,
 )
-from stvg_ros.method.sampling import cut, grid_indices, uniform_indices
-from stvg_ros.method.tube_selection import TubeSelection
+from stvg_ros.method.sampling import asked_window, cut, grid_indices, uniform_indices
+from stvg_ros.method.tube_selection import TubeSelection, TubeView
 from stvg_ros.types import Clip, Grounding, Query, SplitQuery, Status, Tube
 
 STAGES = (
@@ -59,6 +61,7 @@ class Probe:
         neutral: rows of the neutral prompt, A_cap.
         margins: log p(yes) - log p(no) of Q and of the sub-queries that were asked.
         gradients: dL/dV at V = 0 for each sub-query that tunes a branch.
+        conditions: maps of what the command denies, and of the target beside its own.
     """
 
     visual: VisualTokens
@@ -66,6 +69,7 @@ class Probe:
     neutral: AttentionRows
     margins: tuple[float, ...]
     gradients: Mapping[str, torch.Tensor]
+    conditions: tuple[Condition, ...] = ()
 
 
 @dataclass
@@ -113,6 +117,11 @@ class LocalGrounder(BaseGrounder):
     def model_name(self) -> str:
         """What the tubes name as their model."""
         return self._mllm.name
+
+    def for_recording(self) -> LocalGrounder:
+        """The same models without any memory of frames, for images of another recording."""
+        proposer = self._proposer.renewed()
+        return LocalGrounder(self._mllm, self._splitter, proposer, self._config, self._direction)
 
     def reconfigure(self, config: Config) -> None:
         """Uses other dynamic settings from the next call on."""
@@ -195,19 +204,22 @@ class LocalGrounder(BaseGrounder):
         preliminary: Callable[[Grounding], None] | None,
     ) -> Grounding:
         config, clock = self._config, Clock(checkpoint)
-        clip = cut(clip, query.start_ns, query.end_ns)
         with clock.stage("split"):
             split = self._splitter.split(query.text)
+            refuse_unseen(split.command)
+            clip = cut(clip, *asked_window(query, split.command, clip))
             parts = {"spatial": split.attribute, "temporal": split.action}
         with clock.stage("propose"):
             candidates = self._proposer.propose(clip, split)
         with clock.stage("encode"):
             sampled, visual = self._encoded(clip, config)
         with clock.stage("forward pass"):
-            forward = self._probe(visual, split, parts, config)
+            forward = self._probe(visual, split, parts, config, conditions(split.command))
         template = self._template(clip, query, split, clock)
+        view = TubeView(clip, sampled, visual.slots)
+        factors = condition_factors(split.command, forward.conditions, view, candidates)
         answer = TubeSelection(
-            clip, sampled, visual.slots, candidates, forward.margins, self._mllm.settings, config
+            view, candidates, forward.margins, self._mllm.settings, config, factors
         )
         if preliminary is not None:
             heat, token = _map(forward.whole, forward.neutral, config)
@@ -234,8 +246,16 @@ class LocalGrounder(BaseGrounder):
         with clock.stage("score"):
             dropped = int(dropped_s + dropped_t + dropped_b)
             final = replace(template, consistency=consistency, dropped_steps=dropped)
-            grounding = answer.grounding(a_s, a_t, token, final)
+            grounding = self._answered(answer.grounding(a_s, a_t, token, final), view)
         return grounding
+
+    def _answered(self, grounding: Grounding, view: TubeView) -> Grounding:
+        """The grounding with the answer in words, where the command asks a question."""
+        split = grounding.best.split
+        if split is None or split.command is None or split.command.intent not in QUESTIONS:
+            return grounding
+        text, number = answer_of(split.command, grounding, view, self._mllm)
+        return replace(grounding, text=text, number=number)
 
     def _template(self, clip: Clip, query: Query, split: SplitQuery, clock: Clock) -> Tube:
         """What every tube of the answer says."""
@@ -272,7 +292,12 @@ class LocalGrounder(BaseGrounder):
         return sampled, self._encoder.encode([clip.frames[i] for i in sampled], total)
 
     def _probe(
-        self, visual: VisualTokens, split: SplitQuery, parts: Mapping[str, str], config: Config
+        self,
+        visual: VisualTokens,
+        split: SplitQuery,
+        parts: Mapping[str, str],
+        config: Config,
+        conditions: Sequence[str] = (),
     ) -> Probe:
         """One pass over T_v serves Q, its parts, the neutral prompt, and all first gradients."""
         branches = [name for name in parts if getattr(config.reattention, name)]
@@ -280,7 +305,9 @@ class LocalGrounder(BaseGrounder):
             offset = _zeros_like(visual)
             prefix = self._mllm.prefill(visual, offset)
             asked = [question(text) for text in (split.text, *parts.values())]
-            whole, *readings, neutral = self._mllm.ask(prefix, [*asked, NEUTRAL])
+            extra = [question(text) for text in conditions]
+            whole, *readings, neutral = self._mllm.ask(prefix, [*asked, *extra, NEUTRAL])
+            readings, denied = readings[: len(parts)], readings[len(parts) :]
             gradients = {}
             for name, reading in zip(parts, readings, strict=True):
                 if name in branches:
@@ -291,7 +318,18 @@ class LocalGrounder(BaseGrounder):
         if not np.isfinite(margins).all():
             raise _not_finite(f"log p(yes) - log p(no) = {margins}")
         return Probe(
-            visual, whole.without_answer(), neutral.without_answer(), tuple(margins), gradients
+            visual,
+            whole.without_answer(),
+            neutral.without_answer(),
+            tuple(margins),
+            gradients,
+            tuple(
+                Condition(
+                    _map(reading.without_answer(), neutral.without_answer(), config)[0],
+                    float(reading.margin.detach()),
+                )
+                for reading in denied
+            ),
         )
 
     def _tuned(

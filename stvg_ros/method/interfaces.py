@@ -276,6 +276,10 @@ class Proposer(Protocol):
         """Does for a frame that has just arrived what a later `propose` would have to do."""
         ...
 
+    def renewed(self) -> Proposer:
+        """The same source without any memory of frames; itself where it has none."""
+        ...
+
     def propose(self, clip: Clip, query: SplitQuery) -> tuple[CandidateTube, ...]:
         """Candidate tubes over every frame of the clip; empty when nothing is seen.
 
@@ -353,6 +357,10 @@ class Grounder(Protocol):
 
     def reconfigure(self, config: Config) -> None:
         """Uses other dynamic settings from the next command on."""
+        ...
+
+    def for_recording(self) -> Grounder:
+        """The same models without any memory of frames, for images of another recording."""
         ...
 
     def close(self) -> None:

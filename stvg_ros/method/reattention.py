@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 
@@ -69,16 +70,44 @@ def reattention_loss(question: Reading, neutral: Reading, kind: str) -> torch.Te
     from logits by the same constant for both answers, so the margins are equal.
     """
     if kind == "paper":
-        value = question.margin.detach()
-        # The derivative is weight * d margin also where the clip holds; clamp's own would be 0.
-        return -value.clamp(-_MOST, _MOST).exp() * (1 + question.margin - value)
+        loss: torch.Tensor = _MinusExp.apply(question.margin)  # type: ignore[no-untyped-call]
+        return loss
     return 1 - (question.margin - neutral.margin)
 
 
+class _MinusExp(torch.autograd.Function):
+    """-exp(margin), clipped; its derivative is -weight also where the clip holds.
+
+    Attributes:
+        scale: the power of two next to the weight.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, margin: torch.Tensor) -> torch.Tensor:
+        weight = margin.clamp(-_MOST, _MOST).exp()
+        ctx.weight, ctx.scale = weight, torch.frexp(weight).exponent.float().exp2()
+        return -weight
+
+    @staticmethod
+    def backward(ctx: Any, grad: torch.Tensor) -> torch.Tensor:
+        result: torch.Tensor = -grad * ctx.weight
+        return result
+
+
 def gradient(loss: torch.Tensor, offset: torch.Tensor, *, keep_graph: bool) -> torch.Tensor:
-    """dL/dV, `(M, D)`; nothing else receives a gradient."""
-    (result,) = torch.autograd.grad(loss, offset, retain_graph=keep_graph)
-    return result
+    """dL/dV, `(M, D)`; nothing else receives a gradient.
+
+    The backward pass runs in the model's precision, and float16 ends at 65504 and 6e-8. So the
+    weight of the paper's loss is applied to its result, in float32. Powers of two are divided out
+    before the pass, which leaves every bit of the result as it was where nothing overflows.
+    """
+    scale = getattr(loss.grad_fn, "scale", None)
+    if scale is None:
+        (result,) = torch.autograd.grad(loss, offset, retain_graph=keep_graph)
+        return result
+    (result,) = torch.autograd.grad(loss, offset, 1 / scale, retain_graph=keep_graph)
+    weighted: torch.Tensor = result * scale
+    return weighted
 
 
 def moved(

@@ -7,8 +7,35 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from stvg_ros.commands.command import Command
 from stvg_ros.errors import WindowError
-from stvg_ros.types import Clip
+from stvg_ros.types import Clip, Query
+
+
+def asked_window(
+    query: Query, command: Command | None, clip: Clip
+) -> tuple[int | None, int | None]:
+    """Begin and end that a command asks for, in stamps; None is open.
+
+    A span that the caller gives counts; without one, the words of the command ("two minutes
+    ago") do, back from the newest frame.
+
+    Raises:
+        WindowError: the words ask for a time before the oldest frame.
+    """
+    time = command.time if command is not None else None
+    if time is None or query.start_ns is not None or query.end_ns is not None:
+        return query.start_ns, query.end_ns
+    oldest, newest = clip.frames[0].stamp_ns, clip.frames[-1].stamp_ns
+    start_ns = newest - round(time.start_s * 1e9)
+    end_ns = newest - round(time.end_s * 1e9)
+    if end_ns < oldest:
+        raise WindowError(
+            f"{time.text!r}: expected a time within the buffered {(newest - oldest) / 1e9:.1f} s, "
+            f"got {time.end_s:g} s to {time.start_s:g} s ago; ask sooner, or raise "
+            "window.duration_s"
+        )
+    return start_ns, end_ns
 
 
 def cut(clip: Clip, start_ns: int | None, end_ns: int | None) -> Clip:

@@ -32,18 +32,24 @@ class SamplingConfig(Group):
 
 @dataclass(frozen=True)
 class SplitConfig(Group):
-    """Decomposition of the query (paper, section 4.2)."""
+    """Who reads commands, and decomposes the query (paper, section 4.2)."""
 
     group_name = "split"
     method: str | None = setting(
         None,
-        "how the query is split: by the MLLM, an OpenAI-compatible endpoint, rules, or not at all; "
-        "auto is rules for the embedded model and the MLLM for others",
-        choices=("auto", "mllm", "endpoint", "rules", "none"),
+        "how commands are read: by the MLLM, an OpenAI-compatible endpoint, a parser (spaCy), "
+        "rules, or not at all; auto is the MLLM, and for the embedded model the parser if it is "
+        "installed, otherwise the rules",
+        choices=("auto", "mllm", "endpoint", "parser", "rules", "none"),
         sentinel="auto",
     )
     endpoint_url: str = setting("", "base URL of the endpoint, such as http://host:8000/v1")
     endpoint_model: str = setting("", "model name sent to the endpoint")
+    endpoint_token_file: str = setting(
+        "",
+        "file with the endpoint's bearer token; empty is the environment variable "
+        "STVG_ENDPOINT_TOKEN",
+    )
     endpoint_timeout_s: float = setting(
         10.0, "time-out of the endpoint", unit="s", minimum=0.1, maximum=600.0
     )
@@ -191,6 +197,14 @@ class PresenceConfig(Group):
         unit="nat",
         minimum=-1000.0,
         maximum=1000.0,
+        dynamic=True,
+    )
+    share: float = setting(
+        0.5,
+        "commands for several and counts: a tube whose score is below this share of the best one's "
+        "does not match",
+        minimum=0.0,
+        maximum=1.0,
         dynamic=True,
     )
     track_weight: float | None = setting(

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -19,28 +21,20 @@ from stvg_ros.types import CandidateTube, Clip, Evidence, Grounding, Status, Tub
 
 
 @dataclass(frozen=True, eq=False)
-class TubeScores:
-    """Maps and candidate tubes of one clip, and the scores that follow from them.
+class TubeView:
+    """What of a clip the model saw.
 
     Attributes:
         clip: the frames of the answer.
         sampled: `(T,)` indices of the frames that the model saw.
         slots: the sampled frames of each temporal slot.
-        spatial: `(S, h, w)` A_S.
-        temporal: `(S, h, w)` A_T.
-        candidates: candidate tubes over the clip.
-        config: how a span is found.
     """
 
     clip: Clip
     sampled: NDArray[np.int64]
     slots: tuple[tuple[int, ...], ...]
-    spatial: torch.Tensor
-    temporal: torch.Tensor
-    candidates: tuple[CandidateTube, ...]
-    config: Config
 
-    def _scores(self, heat: torch.Tensor, candidate: CandidateTube) -> NDArray[np.float32]:
+    def scores(self, heat: torch.Tensor, candidate: CandidateTube) -> NDArray[np.float32]:
         """`(T,)` maxima of a map inside a candidate at the sampled frames; NaN where absent."""
         return box_scores(
             heat.float().cpu().numpy(),
@@ -51,10 +45,36 @@ class TubeScores:
             None if candidate.masks is None else candidate.masks[self.sampled],
         )
 
+    def peak(self, heat: torch.Tensor, candidate: CandidateTube) -> float:
+        """The highest value of a map inside a candidate; -inf where no sampled frame shows it."""
+        scores = self.scores(heat, candidate)
+        return float(np.nanmax(scores)) if np.isfinite(scores).any() else float("-inf")
+
+
+@dataclass(frozen=True, eq=False)
+class TubeScores:
+    """Maps and candidate tubes of one clip, and the scores that follow from them.
+
+    Attributes:
+        view: what the model saw.
+        spatial: `(S, h, w)` A_S.
+        temporal: `(S, h, w)` A_T.
+        candidates: candidate tubes over the clip.
+        config: how a span is found.
+        factors: by which a candidate's S_obj is multiplied, by track id, see `conditions`.
+    """
+
+    view: TubeView
+    spatial: torch.Tensor
+    temporal: torch.Tensor
+    candidates: tuple[CandidateTube, ...]
+    config: Config
+    factors: Mapping[int, float] = field(default_factory=dict)
+
     def object_score(self, candidate: CandidateTube) -> float:
         """S_obj, -inf for a candidate that no sampled frame shows."""
-        scores = self._scores(self.spatial, candidate)
-        return float(np.nanmax(scores)) if np.isfinite(scores).any() else float("-inf")
+        peak = self.view.peak(self.spatial, candidate)
+        return peak * self.factors.get(candidate.track_id, 1.0)
 
     def ranked(self) -> list[CandidateTube]:
         """Candidates, best first; equal scores keep the proposer's order."""
@@ -66,16 +86,14 @@ class TubeScores:
 
     def tube(self, candidate: CandidateTube, answer: Tube) -> Tube:
         """`answer` with the candidate's span and one box per buffered frame in the span."""
-        clip_ns = self.clip.stamps_ns
+        clip_ns, sampled = self.view.clip.stamps_ns, self.view.sampled
         lasts = answer.split is not None and answer.split.lasts
-        scores = self._scores(self.temporal, candidate)
+        scores = self.view.scores(self.temporal, candidate)
         first, last = find_span(scores, self.config.span, lasts=lasts)
-        start_ns, end_ns = span_ns(first, last, clip_ns[self.sampled], clip_ns)
-        place = self._scores(self.spatial, candidate)
+        start_ns, end_ns = span_ns(first, last, clip_ns[sampled], clip_ns)
+        place = self.view.scores(self.spatial, candidate)
         peak = float(np.nanmax(place)) if np.isfinite(place).any() else 0.0
-        nearest = np.searchsorted(
-            (clip_ns[self.sampled][1:] + clip_ns[self.sampled][:-1]) // 2, clip_ns
-        )
+        nearest = np.searchsorted((clip_ns[sampled][1:] + clip_ns[sampled][:-1]) // 2, clip_ns)
         shares = np.nan_to_num(place / peak if peak > 0 else place * 0.0)
         boxes = []
         for frame in np.flatnonzero(
@@ -102,14 +120,14 @@ class TubeScores:
 
     def evidence(self, token: str, margins: tuple[float, ...]) -> Evidence:
         """The maps, scores and margins behind the tubes."""
-        ranked = self.ranked()
-        nothing = np.full(len(self.sampled), np.nan, np.float32)
+        ranked, view = self.ranked(), self.view
+        nothing = np.full(len(view.sampled), np.nan, np.float32)
         return Evidence(
-            stamps_ns=self.clip.stamps_ns[self.sampled],
-            slots=self.slots,
+            stamps_ns=view.clip.stamps_ns[view.sampled],
+            slots=view.slots,
             spatial=self.spatial.float().cpu().numpy(),
             temporal=self.temporal.float().cpu().numpy(),
-            frame_scores=self._scores(self.temporal, ranked[0]) if ranked else nothing,
+            frame_scores=self.view.scores(self.temporal, ranked[0]) if ranked else nothing,
             track_scores={c.track_id: self.object_score(c) for c in self.candidates},
             grounding_token=token,
             margins=margins,
@@ -121,45 +139,72 @@ class TubeSelection:
     """What the answers of one command, before and after tuning, have in common.
 
     Attributes:
-        clip: the frames of the answer.
-        sampled: `(T,)` indices of the frames that the model saw.
-        slots: the sampled frames of each temporal slot.
+        view: what the model saw.
         candidates: candidate tubes over the clip.
         margins: log p(yes) - log p(no) of Q, Q_s and Q_t before tuning, in nats.
         own: what suits the model.
         config: what is asked for.
+        factors: by which a candidate's S_obj is multiplied, by track id.
     """
 
-    clip: Clip
-    sampled: NDArray[np.int64]
-    slots: tuple[tuple[int, ...], ...]
+    view: TubeView
     candidates: tuple[CandidateTube, ...]
     margins: tuple[float, ...]
     own: MllmSettings
     config: Config
+    factors: Mapping[int, float] = field(default_factory=dict)
 
     def grounding(
         self, spatial: torch.Tensor, temporal: torch.Tensor, token: str, template: Tube
     ) -> Grounding:
         """The tubes of A_S and A_T, or why there is none; the rest is the template's."""
-        scored = TubeScores(
-            self.clip, self.sampled, self.slots, spatial, temporal, self.candidates, self.config
-        )
+        # What the model never saw has no score; it cannot be the answer.
+        shown = tuple(one for one in self.candidates if one.present[self.view.sampled].any())
+        scored = TubeScores(self.view, spatial, temporal, shown, self.config, self.factors)
         sure = self._confidence(scored.best_score())
         template = replace(template, confidence=sure)
         if not self.candidates:
             reason = "no candidate tubes: their source saw nothing to follow"
             tubes: tuple[Tube, ...] = (replace(template, error=reason),)
+        elif not shown:
+            reason = (
+                "no candidate tube is in one of the frames that the model saw; raise "
+                "sampling.frames, or ask for a shorter window"
+            )
+            tubes = (replace(template, error=reason),)
         elif self.config.presence.enabled and sure < 0.5:
             reason = f"the model sees no such target (confidence {sure:.2f})"
             tubes = (replace(template, error=reason),)
         else:
-            best = scored.ranked()[: template.query.max_targets]
+            best = self._wanted(scored, template)
             tubes = tuple(
-                scored.tube(candidate, replace(template, rank=rank))
-                for rank, candidate in enumerate(best)
+                scored.tube(candidate, replace(template, rank=rank, confidence=sure))
+                for rank, (candidate, sure) in enumerate(best)
             )
         return Grounding(tubes, scored.evidence(token, self.margins), self.candidates)
+
+    def _wanted(self, scored: TubeScores, template: Tube) -> list[tuple[CandidateTube, float]]:
+        """The tubes of the answer, best first, each with its own confidence.
+
+        A command that means several ("both kids", "everyone in red") gets all that match: their
+        own evidence passes the threshold, and their score is no small part of the best one's.
+        """
+        ranked = scored.ranked()
+        command = template.split.command if template.split is not None else None
+        number = command.number if command is not None else "one"
+        best = scored.object_score(ranked[0])
+        rated = [(c, self._confidence(scored.object_score(c))) for c in ranked]
+        if number == "one":
+            sure = template.confidence
+            return [(c, sure) for c, _ in rated[: template.query.max_targets]]
+        least = self.config.presence.share * best if math.isfinite(best) else best
+        bar = 0.5 if self.config.presence.enabled else 0.0
+        matching = [
+            (c, sure) for c, sure in rated if sure >= bar and scored.object_score(c) >= least
+        ]
+        if isinstance(number, int):
+            matching = matching[: max(number, template.query.max_targets)]
+        return matching or rated[:1]
 
     def _confidence(self, track_score: float) -> float:
         weight, threshold = self.config.presence.track_weight, self.config.presence.threshold

@@ -10,8 +10,9 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
+from stvg_ros.checkpoints.image_preprocessing import ImagePreprocessing
 from stvg_ros.method.interfaces import MllmSettings, VisualTokens
-from stvg_ros.models.preprocess import ImagePreprocessing, Images
+from stvg_ros.models.preprocess import Images
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +36,7 @@ class Encode(Protocol):
     """Runs the vision tower, without gradient."""
 
     def __call__(
-        self, model: Any, numbers: ImagePreprocessing, images: Images, total: int
+        self, model: Any, preprocessing: ImagePreprocessing, images: Images, total: int
     ) -> VisualTokens: ...
 
 
@@ -67,6 +68,6 @@ class LoadedCheckpoint:
     path: str
     model: Any
     tokenizer: Any
-    numbers: ImagePreprocessing
+    preprocessing: ImagePreprocessing
     family: Family
     settings: MllmSettings

@@ -11,6 +11,7 @@ import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,7 @@ from stvg_ros.models.family import Layout, LoadedCheckpoint
 from stvg_ros.models.packed_prompts import PackedPrompts, packed
 from stvg_ros.models.prefix_cache import Pairs, SharedKeys, pairs_of, recompute_layers
 from stvg_ros.models.prompt import Prompt, Suffix
+from stvg_ros.models.token_model import CausalTokens, greedy
 from stvg_ros.models.yes_no_tokens import yes_no_ids
 
 
@@ -172,7 +174,7 @@ class HfMllm:
     @property
     def frames_per_slot(self) -> int:
         """How many frames share a temporal slot."""
-        return self._checkpoint.numbers.pair if self._checkpoint.family.pairs else 1
+        return self._checkpoint.preprocessing.pair if self._checkpoint.family.pairs else 1
 
     def encode(self, images: Sequence[NDArray[np.uint8]], total: int = 0) -> VisualTokens:
         """Runs the vision tower over T `(h, w, 3)` RGB images of one size. No gradient.
@@ -183,9 +185,9 @@ class HfMllm:
         sizes = {image.shape for image in images}
         if len(sizes) != 1:
             raise ModelError(f"encode: expected T >= 1 images of one shape, got {sorted(sizes)}")
-        family, numbers = self._checkpoint.family, self._checkpoint.numbers
+        family, preprocessing = self._checkpoint.family, self._checkpoint.preprocessing
         with torch.no_grad():
-            return family.encode(self._model, numbers, images, total or len(images))
+            return family.encode(self._model, preprocessing, images, total or len(images))
 
     def prefill(self, visual: VisualTokens, offset: Tensor | None = None) -> HfPrefix:
         """One pass over system and visual tokens, T_v + `offset` `(M, D)`."""
@@ -349,28 +351,30 @@ class HfMllm:
         self.largest_map = recorder.largest
         return list(torch.split(recorder.mean(), asked.counts, dim=1)), hidden
 
-    @torch.no_grad()
+    @cached_property
+    def token_model(self) -> CausalTokens:
+        """The language model alone, token by token, for a reader of commands."""
+        return CausalTokens(self._next_scores, self._checkpoint.tokenizer, self._model.device)
+
     def complete(self, system: str, prompt: str, max_new_tokens: int) -> str:
-        """Greedy text-only completion, for splitting the query."""
+        """Greedy text-only completion, for reading a command."""
         tokenizer = self._checkpoint.tokenizer
         generation = getattr(self._model.generation_config, "eos_token_id", None)
-        stops = set(generation if isinstance(generation, list) else [generation])
-        stops.add(tokenizer.eos_token_id)
+        stops = {*(generation if isinstance(generation, list) else [generation])}
         ids = self.prompt.chat(system, prompt).to(self._model.device)
-        cache = DynamicCache()
-        written: list[int] = []
-        while len(written) < max_new_tokens:
-            hidden = self._text(
-                inputs_embeds=self._text.get_input_embeddings()(ids),
-                past_key_values=cache,
-                use_cache=True,
-            ).last_hidden_state
-            token = int(self._model.lm_head(hidden[0, -1]).argmax())
-            if token in stops:
-                break
-            written.append(token)
-            ids = torch.tensor([[token]], device=self._model.device)
+        stops.add(tokenizer.eos_token_id)
+        written = greedy(self._next_scores, ids, stops, max_new_tokens)
         return str(tokenizer.decode(written, skip_special_tokens=True)).strip()
+
+    def _next_scores(self, ids: Tensor, cache: DynamicCache) -> Tensor:
+        """Scores `(vocabulary,)` of the token after ids `(1, n)` and what the cache holds."""
+        hidden = self._text(
+            inputs_embeds=self._text.get_input_embeddings()(ids),
+            past_key_values=cache,
+            use_cache=True,
+        ).last_hidden_state
+        scores: Tensor = self._model.lm_head(hidden[0, -1])
+        return scores
 
 
 def _band(attention: AttentionConfig, own: MllmSettings, layers: int) -> tuple[int, int]:

@@ -8,20 +8,23 @@ from typing import Any
 
 import torch
 
+from stvg_ros.checkpoints.image_preprocessing import ImagePreprocessing
 from stvg_ros.method.interfaces import VisualTokens
 from stvg_ros.models.family import Family, Layout
 from stvg_ros.models.llava_onevision import CHUNK, positions
-from stvg_ros.models.preprocess import ImagePreprocessing, Images, normalised, slots_of, square_size
+from stvg_ros.models.preprocess import Images, normalised, slots_of, square_size
 
 
-def encode(model: Any, numbers: ImagePreprocessing, images: Images, total: int) -> VisualTokens:
+def encode(
+    model: Any, preprocessing: ImagePreprocessing, images: Images, total: int
+) -> VisualTokens:
     """T frames to T slots, pixel-shuffled to `downsample_ratio` of the tower's grid."""
     vision = model.config.vision_config
-    size = square_size(numbers, vision.image_size[0])
+    size = square_size(preprocessing, vision.image_size[0])
     side = int(size[0] // vision.patch_size[0] * model.config.downsample_ratio)
     parts = []
     for start in range(0, len(images), CHUNK):
-        pixels = normalised(images[start : start + CHUNK], *size, numbers, model.device)
+        pixels = normalised(images[start : start + CHUNK], *size, preprocessing, model.device)
         output = model.model.get_image_features(pixels.to(model.dtype))
         parts.append(output.pooler_output.flatten(0, 1))
     return VisualTokens(torch.cat(parts), (len(images), side, side), slots_of(len(images), 1))

@@ -8,18 +8,21 @@ from typing import Any
 
 import torch
 
+from stvg_ros.checkpoints.image_preprocessing import ImagePreprocessing
 from stvg_ros.method.interfaces import VisualTokens
 from stvg_ros.models.family import Family, Layout
 from stvg_ros.models.llava_onevision import positions, tower
-from stvg_ros.models.preprocess import ImagePreprocessing, Images, slots_of, square_size
+from stvg_ros.models.preprocess import Images, slots_of, square_size
 
 
-def encode(model: Any, numbers: ImagePreprocessing, images: Images, total: int) -> VisualTokens:
+def encode(
+    model: Any, preprocessing: ImagePreprocessing, images: Images, total: int
+) -> VisualTokens:
     """T frames to T slots; `spatial_pool_stride` of the checkpoint sets the grid."""
     vision = model.config.vision_config
-    size = square_size(numbers, vision.image_size)
+    size = square_size(preprocessing, vision.image_size)
     side = size[0] // vision.patch_size // model.config.spatial_pool_stride
-    features = torch.cat(tower(model, numbers, images, (size[0], size[0])))
+    features = torch.cat(tower(model, preprocessing, images, (size[0], size[0])))
     return VisualTokens(features, (len(images), side, side), slots_of(len(images), 1))
 
 

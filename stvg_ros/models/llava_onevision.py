@@ -10,29 +10,32 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from stvg_ros.checkpoints.image_preprocessing import ImagePreprocessing
 from stvg_ros.method.interfaces import VisualTokens
 from stvg_ros.models.family import Family, Layout
-from stvg_ros.models.preprocess import ImagePreprocessing, Images, normalised, slots_of, square_size
+from stvg_ros.models.preprocess import Images, normalised, slots_of, square_size
 
 CHUNK = 8  # frames that go through the vision tower at a time
 
 
-def encode(model: Any, numbers: ImagePreprocessing, images: Images, total: int) -> VisualTokens:
+def encode(
+    model: Any, preprocessing: ImagePreprocessing, images: Images, total: int
+) -> VisualTokens:
     """T frames to T slots, pooled to half the tower's grid."""
     vision = model.config.vision_config
-    size = square_size(numbers, vision.image_size)
+    size = square_size(preprocessing, vision.image_size)
     side = math.ceil(vision.image_size // vision.patch_size / 2)
-    features = torch.cat([part[:-1] for part in tower(model, numbers, images, size)])
+    features = torch.cat([part[:-1] for part in tower(model, preprocessing, images, size)])
     return VisualTokens(features, (len(images), side, side), slots_of(len(images), 1))
 
 
 def tower(
-    model: Any, numbers: ImagePreprocessing, images: Images, size: tuple[int, int]
+    model: Any, preprocessing: ImagePreprocessing, images: Images, size: tuple[int, int]
 ) -> list[Tensor]:
     """What the model makes of each chunk of frames at `size` (height, width), `(n, D)`."""
     features = []
     for start in range(0, len(images), CHUNK):
-        pixels = normalised(images[start : start + CHUNK], *size, numbers, model.device)
+        pixels = normalised(images[start : start + CHUNK], *size, preprocessing, model.device)
         output = model.model.get_video_features(pixels[None].to(model.dtype))
         features.append(output.pooler_output[0])
     return features

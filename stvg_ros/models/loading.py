@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""A checkpoint from a folder or the hub, checked and frozen."""
+"""A multimodal language model from a folder or the hub, checked and frozen."""
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
-import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,16 @@ from typing import Any
 import torch
 import transformers
 from torch import nn
-from transformers.utils.hub import cached_file
 
+from stvg_ros.checkpoints.devices import device_of
+from stvg_ros.checkpoints.files import CheckpointFiles, first_line
+from stvg_ros.checkpoints.image_preprocessing import ImagePreprocessing, processor_values
+from stvg_ros.checkpoints.weights import loaded_weights
 from stvg_ros.errors import ConfigError, ModelError
 from stvg_ros.models.attention_capture import NAME
 from stvg_ros.models.embedded_checkpoint import FOLDER, SCOPE, SETTINGS_FILE, read_settings
 from stvg_ros.models.families import FAMILIES
 from stvg_ros.models.family import LoadedCheckpoint
-from stvg_ros.models.preprocess import ImagePreprocessing
 from stvg_ros.models.settings import ModelConfig
 from stvg_ros.models.vision_tower import PatchProduct
 
@@ -34,7 +36,8 @@ KEPT_WHOLE = [
     "model.projector",
     "model.multi_modal_projector",
 ]
-PREPROCESSORS = ("video_preprocessor_config.json", "preprocessor_config.json")
+SETTING = "model.path"
+_TOKENIZERS = ("tokenizer.json", "vocab.json", "vocab.txt", "tokenizer.model", "spiece.model")
 
 
 def load(config: ModelConfig) -> LoadedCheckpoint:
@@ -44,33 +47,26 @@ def load(config: ModelConfig) -> LoadedCheckpoint:
         ModelError: the checkpoint is absent, incomplete, damaged, or of no known family.
         ConfigError: a device or quantization that this machine lacks.
     """
-    path = str(FOLDER) if config.path == "embedded" else str(Path(config.path).expanduser())
-    local = Path(path).is_dir()
-    if not local and (config.path == "embedded" or not _hub_id(config.path)):
-        raise ModelError(
-            f"model.path {config.path!r}: no such folder ({path}); expected a folder with "
-            "config.json, a hub id such as 'Qwen/Qwen2-VL-7B-Instruct', or 'embedded'"
-        )
-    path = path if local else config.path
-    values = _json(path, "config.json", local)
-    if values is None:
-        raise ModelError(
-            f"{path}: no config.json; expected a transformers checkpoint; check model.path"
-        )
+    files = _files(config.path)
+    values = files.config(SETTING)
     kind = str(values.get("model_type"))
     if kind not in FAMILIES:
         raise ModelError(
-            f"{path}: unknown model_type {kind!r}; expected one of {', '.join(sorted(FAMILIES))}"
+            f"{files.source}: unknown model_type {kind!r}; expected one of "
+            f"{', '.join(sorted(FAMILIES))}"
         )
     row = FAMILIES[kind]
+    stored = values.get("quantization_config")
+    if stored is not None:
+        _check_stored(files, stored)
     family = importlib.import_module(row.module).FAMILY
-    tokenizer = _tokenizer(path, local)
-    numbers = _numbers(path, local)
-    settings_file = _file(path, SETTINGS_FILE, local)
+    tokenizer = _tokenizer(files)
+    preprocessing = _preprocessing(files)
+    settings_file = files.path(SETTINGS_FILE)
     settings = read_settings(Path(settings_file) if settings_file else None)
-    model = _weights(path, local, row.class_name, config)
-    name = f"{row.title} ({SCOPE})" if config.path == "embedded" else Path(path).name
-    return LoadedCheckpoint(name, path, model, tokenizer, numbers, family, settings)
+    model = _weights(files, row.class_name, config, stored is not None)
+    name = f"{row.title} ({SCOPE})" if config.path == "embedded" else Path(files.source).name
+    return LoadedCheckpoint(name, files.source, model, tokenizer, preprocessing, family, settings)
 
 
 def checkpoint_folder(path: str) -> Path:
@@ -79,13 +75,14 @@ def checkpoint_folder(path: str) -> Path:
     Raises:
         ModelError: there are none.
     """
-    if path == "embedded":
-        return FOLDER
-    local = Path(path).expanduser().is_dir()
-    file = _file(str(Path(path).expanduser()) if local else path, "config.json", local)
-    if file is None:
-        raise ModelError(f"{path}: no config.json; expected a transformers checkpoint")
-    return Path(file).parent
+    files = _files(path)
+    files.config(SETTING)
+    return Path(str(files.path("config.json"))).parent
+
+
+def _files(path: str) -> CheckpointFiles:
+    """Raises: ModelError."""
+    return CheckpointFiles.of(str(FOLDER) if path == "embedded" else path, SETTING)
 
 
 def untrained(checkpoint: LoadedCheckpoint, seed: int) -> LoadedCheckpoint:
@@ -98,25 +95,6 @@ def untrained(checkpoint: LoadedCheckpoint, seed: int) -> LoadedCheckpoint:
     return replace(checkpoint, name=f"{checkpoint.name}, untrained", model=fresh)
 
 
-def device_of(name: str) -> torch.device:
-    """The device of `model.device`.
-
-    Raises:
-        ConfigError: not a device, or not on this machine.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ConfigError(
-            f"model.device: {name!r} cannot be used here ({error}); expected 'auto', 'cpu' or a "
-            "device of this machine such as 'cuda:0'"
-        ) from error
-    return device
-
-
 def dtype_of(name: str, device: torch.device) -> torch.dtype:
     """The precision of `model.dtype`."""
     if name == "auto":
@@ -125,95 +103,50 @@ def dtype_of(name: str, device: torch.device) -> torch.dtype:
     return kind
 
 
-def _hub_id(name: str) -> bool:
-    parts = name.split("/")
-    return len(parts) == 2 and all(parts) and not name.startswith((".", "~"))
-
-
-def _file(path: str, name: str, local: bool) -> str | None:
-    if local:
-        file = Path(path) / name
-        return str(file) if file.is_file() else None
-    try:
-        found = cached_file(path, name, _raise_exceptions_for_missing_entries=False)
-    except OSError as error:
+def _preprocessing(files: CheckpointFiles) -> ImagePreprocessing:
+    found = processor_values(files)
+    if found is None:
         raise ModelError(
-            f"{path}: cannot be fetched ({error}); expected a folder or a hub id that can be "
-            "reached; check model.path and the network"
-        ) from error
-    return None if found is None else str(found)
-
-
-def _json(path: str, name: str, local: bool) -> dict[str, Any] | None:
-    file = _file(path, name, local)
-    if file is None:
-        return None
-    try:
-        values = json.loads(Path(file).read_text())
-    except ValueError as error:
-        raise ModelError(f"{file}: no valid JSON ({error}); download the file again") from error
-    if not isinstance(values, dict):
-        raise ModelError(f"{file}: expected a JSON object, got {type(values).__name__}")
-    return values
-
-
-def _numbers(path: str, local: bool) -> ImagePreprocessing:
-    for name in PREPROCESSORS:
-        values = _json(path, name, local)
-        if values is not None:
-            return ImagePreprocessing.from_json(values, f"{path}/{name}")
-    both = _json(path, "processor_config.json", local) or {}
-    values = both.get("video_processor") or both.get("image_processor")
-    if values is None:
-        raise ModelError(
-            f"{path}: no {' and no '.join(PREPROCESSORS)}; expected the image processor's "
-            "numbers; download the checkpoint's file"
+            f"{files.source}: no preprocessor_config.json; expected the image processor's numbers; "
+            "download the checkpoint's file"
         )
-    return ImagePreprocessing.from_json(values, f"{path}/processor_config.json")
+    source, values = found
+    return ImagePreprocessing.from_json(values, source)
 
 
-def _tokenizer(path: str, local: bool) -> Any:
+def _tokenizer(files: CheckpointFiles) -> Any:
+    if not any(files.path(name) for name in _TOKENIZERS):
+        # The library would make one without any word.
+        raise ModelError(
+            f"{files.source}: no tokenizer.json; expected the tokenizer's files beside "
+            "config.json; download the checkpoint's files"
+        )
     try:
         tokenizer: Any = transformers.AutoTokenizer.from_pretrained(
-            path, local_files_only=local, trust_remote_code=False
+            files.source, local_files_only=files.local, trust_remote_code=False
         )
     except Exception as error:  # the library raises errors of many kinds
         raise ModelError(
-            f"{path}: the tokenizer cannot be loaded ({error}); expected tokenizer.json and "
-            "tokenizer_config.json; download the checkpoint's files again"
+            f"{files.source}: the tokenizer cannot be loaded ({first_line(error)}); expected "
+            "tokenizer.json and tokenizer_config.json; download the checkpoint's files again"
         ) from error
     if not tokenizer.chat_template:
-        tokenizer.chat_template = (_json(path, "chat_template.json", local) or {}).get(
-            "chat_template"
-        )
+        tokenizer.chat_template = (files.json("chat_template.json") or {}).get("chat_template")
     return tokenizer
 
 
-def _weights(path: str, local: bool, class_name: str, config: ModelConfig) -> Any:
-    device = device_of(config.device)
+def _weights(files: CheckpointFiles, class_name: str, config: ModelConfig, stored: bool) -> Any:
+    """The frozen model; `stored` says that the files hold quantized weights."""
+    device = device_of(config.device, "model.device")
     dtype = dtype_of(config.dtype, device)
-    quantized = _quantization(config.quantization, dtype, device)
-    try:
-        model, report = getattr(transformers, class_name).from_pretrained(
-            path,
-            dtype=dtype,
-            use_safetensors=True,
-            local_files_only=local,
-            attn_implementation="sdpa",
-            output_loading_info=True,
-            **quantized,
-        )
-    except Exception as error:  # the library raises errors of many kinds
-        raise ModelError(
-            f"{path}: the weights cannot be loaded ({error}); expected safetensors files that "
-            f"fit {class_name}; download them again"
-        ) from error
-    absent = sorted(map(str, [*report["missing_keys"], *report["mismatched_keys"]]))
-    if absent:
-        raise ModelError(
-            f"{path}: {len(absent)} weights are missing or of another shape, such as "
-            f"{absent[0]}; expected all of {class_name}; download the weights again"
-        )
+    quantized: dict[str, Any]
+    if stored:
+        quantized = _stored_quantization(files, config.quantization, device)
+    else:
+        quantized = _quantization(config.quantization, dtype, device)
+    model = loaded_weights(
+        files, class_name, SETTING, dtype, attn_implementation="sdpa", **quantized
+    )
     if quantized:
         _keep_plain_layout(model)
     else:
@@ -234,17 +167,44 @@ def frozen(model: Any) -> Any:
 def _quantization(kind: str, dtype: torch.dtype, device: torch.device) -> dict[str, Any]:
     if kind == "none":
         return {}
-    for package in ("bitsandbytes", "accelerate"):
-        if importlib.util.find_spec(package) is None:
-            raise ConfigError(
-                f"model.quantization: {kind!r} needs the package {package}, which is not "
-                "installed; install it or choose 'none'"
-            )
+    _check_quantizer(f"model.quantization: {kind!r}", "choose 'none'")
     make: Any = transformers.BitsAndBytesConfig
     four = {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "bnb_4bit_compute_dtype": dtype}
     bits = four if kind == "4bit" else {"load_in_8bit": True}
     made = make(**bits, llm_int8_skip_modules=KEPT_WHOLE)
     return {"quantization_config": made, "device_map": {"": device}}
+
+
+def _check_stored(files: CheckpointFiles, stored: Any) -> None:
+    """Raises: ModelError: a method of quantization whose weights pass no gradient here."""
+    method = stored.get("quant_method") if isinstance(stored, Mapping) else stored
+    if method != "bitsandbytes":
+        raise ModelError(
+            f"{SETTING} {files.source!r}: its weights are quantized by {method!r}; expected "
+            "weights in full precision; give the checkpoint that it was made from, and set "
+            "model.quantization to '4bit' to save memory"
+        )
+
+
+def _stored_quantization(files: CheckpointFiles, kind: str, device: torch.device) -> dict[str, Any]:
+    """Arguments for a checkpoint whose files hold weights that bitsandbytes quantized."""
+    if kind != "none":
+        raise ConfigError(
+            f"model.quantization: expected 'none' for {files.source!r}, whose weights are "
+            f"quantized already, got {kind!r}"
+        )
+    _check_quantizer(f"{SETTING} {files.source!r}", "choose a checkpoint in full precision")
+    return {"device_map": {"": device}}
+
+
+def _check_quantizer(what: str, otherwise: str) -> None:
+    """Raises: ConfigError."""
+    for package in ("bitsandbytes", "accelerate"):
+        if importlib.util.find_spec(package) is None:
+            raise ConfigError(
+                f"{what} needs the package {package}, which is not installed; install it or "
+                f"{otherwise}"
+            )
 
 
 def _keep_plain_layout(model: Any) -> None:

@@ -8,10 +8,8 @@ Dimensions: T frames, S slots of P frames, patches of p x p pixels, m x m patche
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,97 +17,51 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from stvg_ros.checkpoints.image_preprocessing import ImagePreprocessing
 from stvg_ros.errors import ModelError
 
 Images = Sequence[NDArray[np.uint8]]
 CPU = torch.device("cpu")
-CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
-CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
-
-
-@dataclass(frozen=True)
-class ImagePreprocessing:
-    """Resizing and normalising.
-
-    Attributes:
-        size: as in the file: `height` and `width`, or `shortest_edge` and `longest_edge`.
-        crop: `(height, width)` of the centre crop, if the file asks for one.
-        patch, merge, pair: p, m, P of the families that cut patches themselves.
-        resample: PIL's number of the filter.
-    """
-
-    size: Mapping[str, int]
-    crop: tuple[int, int] | None
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    rescale: float
-    resample: int
-    patch: int
-    merge: int
-    pair: int
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any], source: str) -> ImagePreprocessing:
-        """Reads a preprocessor_config.json.
-
-        Raises:
-            ModelError: a number of the wrong kind.
-        """
-        try:
-            size = values.get("size") or {}
-            size = {"shortest_edge": size} if isinstance(size, int) else dict(size)
-            for key, name in (("min_pixels", "shortest_edge"), ("max_pixels", "longest_edge")):
-                if values.get(key):
-                    size[name] = values[key]
-            crop = values.get("crop_size") if values.get("do_center_crop") else None
-            if isinstance(crop, int):
-                crop = {"height": crop, "width": crop}
-            return cls(
-                size={name: int(number) for name, number in size.items() if number is not None},
-                crop=(int(crop["height"]), int(crop["width"])) if crop else None,
-                mean=tuple(float(x) for x in values.get("image_mean") or CLIP_MEAN),
-                std=tuple(float(x) for x in values.get("image_std") or CLIP_STD),
-                rescale=float(values.get("rescale_factor") or 1 / 255),
-                resample=int(values.get("resample", Image.Resampling.BICUBIC)),
-                patch=int(values.get("patch_size", 14)),
-                merge=int(values.get("merge_size", 2)),
-                pair=int(values.get("temporal_patch_size", 2)),
-            )
-        except (TypeError, ValueError, KeyError) as error:
-            raise ModelError(
-                f"{source}: expected the numbers of an image processor, got {error!r}; "
-                "download the checkpoint's file again"
-            ) from error
 
 
 def normalised(
-    images: Images, height: int, width: int, numbers: ImagePreprocessing, device: torch.device = CPU
+    images: Images,
+    height: int,
+    width: int,
+    preprocessing: ImagePreprocessing,
+    device: torch.device = CPU,
 ) -> Tensor:
     """`(T, 3, height, width)` float32; the whole image is stretched to that size."""
-    pixels = _stretched(images, height, width, numbers).to(device, non_blocking=True)
-    return _scaled(pixels.permute(0, 3, 1, 2).contiguous(), numbers)
+    pixels = _stretched(images, height, width, preprocessing).to(device, non_blocking=True)
+    return _scaled(pixels.permute(0, 3, 1, 2).contiguous(), preprocessing)
 
 
 def patches(
-    images: Images, height: int, width: int, numbers: ImagePreprocessing, device: torch.device = CPU
+    images: Images,
+    height: int,
+    width: int,
+    preprocessing: ImagePreprocessing,
+    device: torch.device = CPU,
 ) -> Tensor:
     """`(S * H/p * W/p, 3 * P * p * p)` float32, the m x m patches of a token together.
 
     A last slot that lacks frames repeats the last one.
     """
-    p, m, pair = numbers.patch, numbers.merge, numbers.pair
+    p, m, pair = preprocessing.patch, preprocessing.merge, preprocessing.pair
     images = [*images, *[images[-1]] * (-len(images) % pair)]
-    pixels = _stretched(images, height, width, numbers).to(device, non_blocking=True)
+    pixels = _stretched(images, height, width, preprocessing).to(device, non_blocking=True)
     rows, columns = height // (p * m), width // (p * m)
     cut = pixels.view(-1, pair, rows, m, p, columns, m, p, 3)
-    # Bytes are put in order, a quarter of the numbers that they become.
+    # Bytes are put in order, a quarter of the memory of floats.
     ordered = cut.permute(0, 2, 5, 3, 6, 8, 1, 4, 7).reshape(-1, 3, pair * p * p)
-    return _scaled(ordered, numbers).flatten(1)
+    return _scaled(ordered, preprocessing).flatten(1)
 
 
-def _stretched(images: Images, height: int, width: int, numbers: ImagePreprocessing) -> Tensor:
+def _stretched(
+    images: Images, height: int, width: int, preprocessing: ImagePreprocessing
+) -> Tensor:
     """`(T, height, width, 3)` bytes; threads share the frames, for resizing frees the others."""
-    resample = Image.Resampling(numbers.resample)
+    resample = Image.Resampling(preprocessing.resample)
 
     def resized(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         if image.shape[:2] == (height, width):
@@ -120,26 +72,26 @@ def _stretched(images: Images, height: int, width: int, numbers: ImagePreprocess
         return torch.from_numpy(np.stack(list(threads.map(resized, images))))
 
 
-def _scaled(pixels: Tensor, numbers: ImagePreprocessing) -> Tensor:
+def _scaled(pixels: Tensor, preprocessing: ImagePreprocessing) -> Tensor:
     """`(n, 3, ...)` bytes to float32, channel by channel, in the order of the library's sums."""
     shape = (3, *[1] * (pixels.ndim - 2))
     mean, std = (
         torch.tensor(values, dtype=torch.float32).view(shape).to(pixels.device, non_blocking=True)
-        for values in (numbers.mean, numbers.std)
+        for values in (preprocessing.mean, preprocessing.std)
     )
-    return pixels.float().mul_(numbers.rescale).sub_(mean).div_(std)
+    return pixels.float().mul_(preprocessing.rescale).sub_(mean).div_(std)
 
 
-def square_size(numbers: ImagePreprocessing, default: int) -> tuple[int, int]:
+def square_size(preprocessing: ImagePreprocessing, default: int) -> tuple[int, int]:
     """`(height, width)` in pixels for towers that take one size.
 
     Where the file asks for a centre crop, the whole image is stretched to the crop's size
     instead: a crop would hide what stands at the sides, and boxes could not be mapped.
     """
-    if numbers.crop:
-        return numbers.crop
-    edge = numbers.size.get("shortest_edge", default)
-    return numbers.size.get("height", edge), numbers.size.get("width", edge)
+    if preprocessing.crop:
+        return preprocessing.crop
+    edge = preprocessing.size.get("shortest_edge", default)
+    return preprocessing.size.get("height", edge), preprocessing.size.get("width", edge)
 
 
 def fitted_size(

@@ -9,9 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from stvg_ros.checkpoints.image_preprocessing import ImagePreprocessing
 from stvg_ros.method.interfaces import VisualTokens
 from stvg_ros.models.family import Family, Layout
-from stvg_ros.models.preprocess import ImagePreprocessing, Images, fitted_size, patches, slots_of
+from stvg_ros.models.preprocess import Images, fitted_size, patches, slots_of
 from stvg_ros.models.vision_tower import run_tower
 
 # Largest share of one frame, in tokens, that the library grants a video; the files of older
@@ -21,34 +22,38 @@ MIN_FRAME_TOKENS = 128
 CHUNK = 8  # slots that go through the vision tower at a time
 
 
-def frame_size(numbers: ImagePreprocessing, height: int, width: int, total: int) -> tuple[int, int]:
+def frame_size(
+    preprocessing: ImagePreprocessing, height: int, width: int, total: int
+) -> tuple[int, int]:
     """`(height, width)` px of the resized frames; the bounds hold for each frame."""
-    factor = numbers.patch * numbers.merge
+    factor = preprocessing.patch * preprocessing.merge
     most = MAX_FRAME_TOKENS * factor**2
     return fitted_size(
         height,
         width,
         factor,
-        min(numbers.size.get("shortest_edge", MIN_FRAME_TOKENS * factor**2), most),
-        min(numbers.size.get("longest_edge", most), most),
+        min(preprocessing.size.get("shortest_edge", MIN_FRAME_TOKENS * factor**2), most),
+        min(preprocessing.size.get("longest_edge", most), most),
     )
 
 
-def encode(model: Any, numbers: ImagePreprocessing, images: Images, total: int) -> VisualTokens:
+def encode(
+    model: Any, preprocessing: ImagePreprocessing, images: Images, total: int
+) -> VisualTokens:
     """T frames to `ceil(T / 2)` slots."""
-    height, width = frame_size(numbers, images[0].shape[0], images[0].shape[1], total)
-    features, _ = tower(model, numbers, images, height, width)
-    slots = slots_of(len(images), numbers.pair)
-    factor = numbers.patch * numbers.merge
+    height, width = frame_size(preprocessing, images[0].shape[0], images[0].shape[1], total)
+    features, _ = tower(model, preprocessing, images, height, width)
+    slots = slots_of(len(images), preprocessing.pair)
+    factor = preprocessing.patch * preprocessing.merge
     return VisualTokens(features, (len(slots), height // factor, width // factor), slots)
 
 
 def tower(
-    model: Any, numbers: ImagePreprocessing, images: Images, height: int, width: int
+    model: Any, preprocessing: ImagePreprocessing, images: Images, height: int, width: int
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     """Features `(M, D)` and deep features of images at `height` x `width` px."""
-    grid = (height // numbers.patch, width // numbers.patch)
-    step = CHUNK * numbers.pair
+    grid = (height // preprocessing.patch, width // preprocessing.patch)
+    step = CHUNK * preprocessing.pair
     features: list[Tensor] = []
     deep: list[list[Tensor]] = []
     for start in range(0, len(images), step):
@@ -56,9 +61,9 @@ def tower(
         output = run_tower(
             model.model.visual,
             model.model.get_video_features,
-            patches(some, height, width, numbers, model.device),
-            (len(slots_of(len(some), numbers.pair)), *grid),
-            numbers.merge,
+            patches(some, height, width, preprocessing, model.device),
+            (len(slots_of(len(some), preprocessing.pair)), *grid),
+            preprocessing.merge,
         )
         features.append(torch.cat(output.pooler_output))
         levels = getattr(output, "deepstack_features", None) or ()

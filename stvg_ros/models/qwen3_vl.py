@@ -6,9 +6,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from stvg_ros.checkpoints.image_preprocessing import ImagePreprocessing
 from stvg_ros.method.interfaces import VisualTokens
 from stvg_ros.models.family import Family, Layout
-from stvg_ros.models.preprocess import ImagePreprocessing, Images, fitted_size, slots_of
+from stvg_ros.models.preprocess import Images, fitted_size, slots_of
 from stvg_ros.models.qwen2_vl import positions, tower
 
 # The model is told that frames are half a second apart, as its own sampling makes them.
@@ -16,9 +17,11 @@ FRAMES_PER_SECOND = 2.0
 MIN_TOKENS, MAX_TOKENS = 128, 768
 
 
-def frame_size(numbers: ImagePreprocessing, height: int, width: int, total: int) -> tuple[int, int]:
+def frame_size(
+    preprocessing: ImagePreprocessing, height: int, width: int, total: int
+) -> tuple[int, int]:
     """`(height, width)` px of the resized frames; the bounds hold for the whole video."""
-    factor = numbers.patch * numbers.merge
+    factor = preprocessing.patch * preprocessing.merge
     if min(height, width) < factor:
         scale = factor / min(height, width)
         height, width = int(height * scale), int(width * scale)
@@ -26,19 +29,21 @@ def frame_size(numbers: ImagePreprocessing, height: int, width: int, total: int)
         height,
         width,
         factor,
-        numbers.size.get("shortest_edge", MIN_TOKENS * factor**2),
-        numbers.size.get("longest_edge", MAX_TOKENS * factor**2),
-        frames=max(total, numbers.pair),
-        pair=numbers.pair,
+        preprocessing.size.get("shortest_edge", MIN_TOKENS * factor**2),
+        preprocessing.size.get("longest_edge", MAX_TOKENS * factor**2),
+        frames=max(total, preprocessing.pair),
+        pair=preprocessing.pair,
     )
 
 
-def encode(model: Any, numbers: ImagePreprocessing, images: Images, total: int) -> VisualTokens:
+def encode(
+    model: Any, preprocessing: ImagePreprocessing, images: Images, total: int
+) -> VisualTokens:
     """T frames to `ceil(T / 2)` slots."""
-    height, width = frame_size(numbers, images[0].shape[0], images[0].shape[1], total)
-    features, deep = tower(model, numbers, images, height, width)
-    slots = slots_of(len(images), numbers.pair)
-    factor = numbers.patch * numbers.merge
+    height, width = frame_size(preprocessing, images[0].shape[0], images[0].shape[1], total)
+    features, deep = tower(model, preprocessing, images, height, width)
+    slots = slots_of(len(images), preprocessing.pair)
+    factor = preprocessing.patch * preprocessing.merge
     return VisualTokens(features, (len(slots), height // factor, width // factor), slots, deep)
 
 

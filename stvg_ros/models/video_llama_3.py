@@ -9,10 +9,11 @@ from typing import Any
 
 import torch
 
+from stvg_ros.checkpoints.image_preprocessing import ImagePreprocessing
 from stvg_ros.method.interfaces import VisualTokens
 from stvg_ros.models.family import Family, Layout
 from stvg_ros.models.llava_onevision import positions
-from stvg_ros.models.preprocess import ImagePreprocessing, Images, fitted_size, patches, slots_of
+from stvg_ros.models.preprocess import Images, fitted_size, patches, slots_of
 from stvg_ros.models.vision_tower import run_tower
 
 # The model is told that frames are a second apart, as its own sampling makes them.
@@ -21,40 +22,44 @@ MIN_FRAME_TOKENS, MAX_TOKENS = 128, 768
 CHUNK = 8  # frames that go through the vision tower at a time
 
 
-def frame_size(numbers: ImagePreprocessing, height: int, width: int, total: int) -> tuple[int, int]:
+def frame_size(
+    preprocessing: ImagePreprocessing, height: int, width: int, total: int
+) -> tuple[int, int]:
     """`(height, width)` px: the lower bound holds for a frame, the upper for the whole video."""
-    factor = numbers.patch * numbers.merge
+    factor = preprocessing.patch * preprocessing.merge
     return fitted_size(
         height,
         width,
         factor,
-        numbers.size.get("shortest_edge", MIN_FRAME_TOKENS * factor**2),
-        numbers.size.get("longest_edge", MAX_TOKENS * factor**2) // total,
+        preprocessing.size.get("shortest_edge", MIN_FRAME_TOKENS * factor**2),
+        preprocessing.size.get("longest_edge", MAX_TOKENS * factor**2) // total,
     )
 
 
-def encode(model: Any, numbers: ImagePreprocessing, images: Images, total: int) -> VisualTokens:
+def encode(
+    model: Any, preprocessing: ImagePreprocessing, images: Images, total: int
+) -> VisualTokens:
     """T frames to T slots.
 
     All tokens are kept. The library can leave out those that hardly change from frame to frame;
     a map needs the whole grid.
     """
-    numbers = replace(numbers, pair=1)
-    height, width = frame_size(numbers, images[0].shape[0], images[0].shape[1], total)
-    rows, columns = height // numbers.patch, width // numbers.patch
+    preprocessing = replace(preprocessing, pair=1)
+    height, width = frame_size(preprocessing, images[0].shape[0], images[0].shape[1], total)
+    rows, columns = height // preprocessing.patch, width // preprocessing.patch
     features = []
     for start in range(0, len(images), CHUNK):
         some = images[start : start + CHUNK]
         output = run_tower(
             model.model.vision_model,
             model.model.get_video_features,
-            patches(some, height, width, numbers, model.device),
+            patches(some, height, width, preprocessing, model.device),
             (len(some), rows, columns),
-            numbers.merge,
-            torch.tensor([numbers.merge]),
+            preprocessing.merge,
+            torch.tensor([preprocessing.merge]),
         )
         features.append(torch.cat(output.pooler_output))
-    grid = (len(images), rows // numbers.merge, columns // numbers.merge)
+    grid = (len(images), rows // preprocessing.merge, columns // preprocessing.merge)
     return VisualTokens(torch.cat(features), grid, slots_of(len(images), 1))
 
 

@@ -14,7 +14,7 @@ from visualization_msgs.msg import MarkerArray
 from stvg_ros import msg
 from stvg_ros.config import Config
 from stvg_ros.node.cameras import Camera, Cameras, topic
-from stvg_ros.node.conversions import evidence_message, tube_message
+from stvg_ros.node.conversions import answer_message, evidence_message, tube_message
 from stvg_ros.node.image_conversions import image_message
 from stvg_ros.node.markers import annotations_type, image_annotations, markers
 from stvg_ros.node.positions import target_pose
@@ -34,6 +34,7 @@ class AnswerPublisher:
         self._cameras = cameras
         self._config = config
         self._tubes = node.create_publisher(msg.Tube, "~/tube", LATCHED)
+        self._answers = node.create_publisher(msg.Answer, "~/answer", LATCHED)
         self._evidence = node.create_publisher(msg.Evidence, "~/evidence", LATCHED)
         self._poses = node.create_publisher(PoseStamped, "~/target_pose", LATCHED)
         self._markers = node.create_publisher(MarkerArray, "~/markers", LATCHED)
@@ -58,6 +59,8 @@ class AnswerPublisher:
         # The best tube goes last: it is the one that late subscribers get.
         for tube in reversed(grounding.tubes):
             self._tubes.publish(tube_message(tube))
+        if grounding.number is not None:
+            self._answers.publish(answer_message(grounding))
         pose = target_pose(best)
         if pose is not None:
             self._poses.publish(pose)
@@ -86,6 +89,7 @@ class AnswerPublisher:
         """Withdraws the topics."""
         for publisher in (
             self._tubes,
+            self._answers,
             self._evidence,
             self._poses,
             self._markers,

@@ -7,6 +7,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from rclpy.node import Node
@@ -134,7 +135,7 @@ class Camera:
             return
         long_side_px = self._config().window.long_side_px
         convert = image_frame if self._raw else compressed_frame
-        frame = convert(message, long_side_px)
+        frame = replace(convert(message, long_side_px), stream=self.name)
         outcome = self.window.add(frame)
         if outcome is FrameOutcome.RESTARTED:
             self._node.get_logger().warning(

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import concurrent.futures
 from dataclasses import replace
+from typing import Any
 
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
@@ -15,16 +16,16 @@ from std_srvs.srv import Trigger
 from stvg_ros import msg
 from stvg_ros.errors import StvgError
 from stvg_ros.node.async_bridge import PendingCalls
-from stvg_ros.node.conversions import query_of, tube_message
+from stvg_ros.node.conversions import answer_message, query_of, tube_message
 from stvg_ros.node.intake import Intake
 from stvg_ros.node.qos import COMMANDS, REQUESTS
 from stvg_ros.node.standing_queries import StandingQueries
-from stvg_ros.srv import GroundQuery
+from stvg_ros.srv import Ask, GroundQuery
 from stvg_ros.types import Grounding, Query, short_name
 
 
 class Commands:
-    """The topics `~/command` and `~/query`, the services `~/ground_query` and `~/reground`.
+    """The topics `~/command` and `~/query`; services `~/ground_query`, `~/ask`, `~/reground`.
 
     Thread contract: the executor's thread.
     """
@@ -53,6 +54,13 @@ class Commands:
                 GroundQuery,
                 "~/ground_query",
                 self._on_request,
+                qos_profile=REQUESTS,
+                callback_group=ReentrantCallbackGroup(),
+            ),
+            node.create_service(
+                Ask,
+                "~/ask",
+                self._on_question,
                 qos_profile=REQUESTS,
                 callback_group=ReentrantCallbackGroup(),
             ),
@@ -96,6 +104,19 @@ class Commands:
         self, request: GroundQuery.Request, response: GroundQuery.Response
     ) -> GroundQuery.Response:
         """Waits for the answer without keeping the executor."""
+        grounding = await self._answered(request)
+        response.tube, *response.alternatives = map(tube_message, grounding.tubes)
+        return response
+
+    async def _on_question(self, request: Ask.Request, response: Ask.Response) -> Ask.Response:
+        """Waits for the answer without keeping the executor."""
+        grounding = await self._answered(request)
+        best = grounding.best
+        response.answer = answer_message(grounding)
+        response.error_code, response.error = int(best.error_code), best.error
+        return response
+
+    async def _answered(self, request: Any) -> Grounding:
         query_id = self._intake.new_id()
         done: concurrent.futures.Future[Grounding] = concurrent.futures.Future()
         with self._calls.pending():
@@ -105,9 +126,7 @@ class Commands:
                 self._intake.refuse(request.text, query_id, error, done.set_result)
             else:
                 self._intake.take(query, done.set_result)
-            grounding = await self._calls.result(done)
-        response.tube, *response.alternatives = map(tube_message, grounding.tubes)
-        return response
+            return await self._calls.result(done)
 
     def _on_reground(
         self, request: Trigger.Request, response: Trigger.Response

@@ -13,7 +13,7 @@ from std_msgs.msg import Header
 
 from stvg_ros import msg
 from stvg_ros.io.image_messages import stamp_ns as stamp_ns
-from stvg_ros.types import Evidence, Query, Tube, TubeBox
+from stvg_ros.types import Evidence, Grounding, Query, Status, Tube, TubeBox
 
 
 def time_message(nanoseconds: int) -> Time:
@@ -28,7 +28,7 @@ def duration_message(seconds: float) -> Duration:
 
 
 def query_of(message: Any, query_id: str) -> Query:
-    """A query from a `stvg_ros/Query`, a goal of `stvg_ros/Ground`, or a `GroundQuery` request.
+    """A query from a `stvg_ros/Query`, a goal of `stvg_ros/Ground`, or a service's request.
 
     Raises:
         CommandError: empty or too long text, or an impossible window or deadline.
@@ -40,7 +40,7 @@ def query_of(message: Any, query_id: str) -> Query:
         start_ns=stamp_ns(message.window_start, "window_start") or None,
         end_ns=stamp_ns(message.window_end, "window_end") or None,
         deadline_s=deadline_s or None,
-        max_targets=message.max_targets or 1,
+        max_targets=getattr(message, "max_targets", 0) or 1,  # a question wants all that match
         preliminary=getattr(message, "preliminary", False),  # only the topic has it
         camera=message.camera,
     )
@@ -77,10 +77,38 @@ def tube_message(tube: Tube) -> msg.Tube:
         target_frame=tube.target_frame,
         model=tube.model,
     )
+    command = split.command if split else None
+    if command is not None:
+        result.intent = command.intent
+        result.target = command.target
+        result.place = command.place
+        result.then = command.then
+        number = command.number
+        result.number = number if isinstance(number, int) else int(number == "one")
+        result.relation = command.relation.text if command.relation else ""
+        result.negation = command.negated
+        result.time = command.time.text if command.time else ""
+        result.problems = list(command.problems)
     result.boxes = [box_message(box) for box in tube.boxes]
     for stage, seconds in tube.timings_s.items():
         result.timings.append(msg.StageTiming(stage=stage, duration_s=float(seconds)))
     return result
+
+
+def answer_message(grounding: Grounding) -> msg.Answer:
+    """The answer to a question as `stvg_ros/Answer`; without text where none was asked."""
+    best = grounding.best
+    command = best.split.command if best.split else None
+    return msg.Answer(
+        header=Header(stamp=time_message(best.stamp_ns), frame_id=best.frame_id),
+        query_id=best.query.id,
+        query=best.query.text,
+        intent=command.intent if command else "",
+        asked=command.asked if command else "",
+        text=grounding.text,
+        number=grounding.number or 0,
+        tubes=[tube_message(tube) for tube in grounding.tubes if tube.status is Status.FOUND],
+    )
 
 
 def box_message(box: TubeBox) -> msg.TubeBox:

@@ -14,7 +14,7 @@ from rclpy.node import Node
 from stvg_ros.action import Ground
 from stvg_ros.errors import InactiveError, StvgError
 from stvg_ros.node.async_bridge import PendingCalls
-from stvg_ros.node.conversions import duration_message, query_of, tube_message
+from stvg_ros.node.conversions import answer_message, duration_message, query_of, tube_message
 from stvg_ros.node.intake import Intake
 from stvg_ros.node.qos import REQUESTS
 from stvg_ros.runtime.camera_search import failed
@@ -80,7 +80,7 @@ class GroundAction:
         else:
             goal.succeed()
         first, *others = map(tube_message, grounding.tubes)
-        return Ground.Result(tube=first, alternatives=others)
+        return Ground.Result(tube=first, alternatives=others, answer=answer_message(grounding))
 
     def _submit(self, goal: ServerGoalHandle, done: concurrent.futures.Future[Grounding]) -> None:
         key, intake = bytes(goal.goal_id.uuid), self._intake()

@@ -4,10 +4,6 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 from sensor_msgs.msg import CameraInfo, Image
@@ -15,21 +11,15 @@ from std_msgs.msg import Header
 
 from stvg_ros.depth import Intrinsics, thinned
 from stvg_ros.errors import ImageError
-from stvg_ros.io import image_messages
 from stvg_ros.io.image_messages import compressed_frame as compressed_frame
+from stvg_ros.io.image_messages import image_frame as image_frame
 from stvg_ros.io.image_messages import pixel_rows
 from stvg_ros.node.conversions import time_message
-from stvg_ros.types import Frame
 
 # By sensor_msgs/distortion_models, and other names in use.
 _LENSES = {"plumb_bob", "rational_polynomial", "thin_prism", "brown_conrady", "radtan", ""}
 _FISHEYES = {"equidistant", "fisheye", "kannala_brandt", "kannala_brandt4"}
 _DEPTHS = {"16uc1": ("u2", 1000.0), "mono16": ("u2", 1000.0), "32fc1": ("f4", 1.0)}
-
-
-def image_frame(message: Image, long_side_px: int) -> Frame:
-    """See `image_messages.image_frame`; rarer encodings go through cv_bridge where it works."""
-    return image_messages.image_frame(message, long_side_px, _library_rgb)
 
 
 def depth_metres(message: Image, long_side_px: int) -> NDArray[np.float32]:
@@ -107,32 +97,6 @@ def _sent_part(info: CameraInfo, width: int, height: int) -> tuple[int, int, int
     if outside or (width, height) == full != part:
         return 0, 0, *full
     return roi.x_offset, roi.y_offset, *part
-
-
-@functools.cache
-def _library() -> Callable[[Image, str], Any]:
-    """cv_bridge's conversion, or that of rosbags-image where cv_bridge is missing or broken."""
-    try:
-        from cv_bridge import CvBridge
-
-        convert: Callable[[Image, str], Any] = CvBridge().imgmsg_to_cv2
-    except Exception:  # built for another NumPy, it fails with more than ImportError
-        from rosbags.image import message_to_cvimage as convert
-    return convert
-
-
-def _library_rgb(message: Image, rows: NDArray[np.uint8], encoding: str) -> NDArray[np.uint8]:
-    """The rarer encodings, through a library; it gets the rows without padding."""
-    packed = Image(
-        header=message.header,
-        height=message.height,
-        width=message.width,
-        encoding=encoding,
-        is_bigendian=message.is_bigendian,
-        step=rows.shape[1],
-    )
-    packed.data.frombytes(rows.tobytes())
-    return np.asarray(_library()(packed, "rgb8"), np.uint8)
 
 
 def image_message(image: NDArray[np.uint8], ns: int, frame_id: str) -> Image:

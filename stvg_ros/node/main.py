@@ -62,6 +62,8 @@ def serve(args: Sequence[str] | None = None) -> int:
 
 def main() -> None:
     """The entry point: exits without waiting for a model that is in the middle of a stage."""
+    if not sys.stderr.isatty():  # the bars of weights being loaded are no lines of a log
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     code = serve()
     sys.stdout.flush()
     sys.stderr.flush()

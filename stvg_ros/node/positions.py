@@ -19,8 +19,8 @@ from stvg_ros.config import Config
 from stvg_ros.depth import RigidTransform, position_m
 from stvg_ros.node.conversions import point_message, time_message
 from stvg_ros.node.settings import DepthConfig
+from stvg_ros.stamps import TIME_JUMP_NS
 from stvg_ros.types import Clip, Frame, Grounding, Tube, TubeBox
-from stvg_ros.window import TIME_JUMP_NS
 
 ANSWER_S = 120.0  # without a deadline, the longest that an answer is expected to take
 MIN_HISTORY_S = 60.0

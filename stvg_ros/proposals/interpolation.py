@@ -14,6 +14,7 @@ from stvg_ros.boxes import Boxes, clipped, paired_iou
 from stvg_ros.types import CandidateTube
 
 _SMOOTHING = 5  # frames
+_HOLE = 2.5  # median steps; over a longer one boxes are not averaged
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,16 +30,16 @@ class InterpolatedBoxes:
 
 def filled(
     seen: Mapping[int, NDArray[np.float32]],
-    count: int,
+    stamps_ns: NDArray[np.int64],
     *,
     smooth: bool,
     max_gap: int | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:
-    """Boxes `(count, 4)` between the first and the last frame of `seen`, linear in the gaps.
+    """Boxes `(F, 4)` between the first and the last frame of `seen`, linear in time in the gaps.
 
     Args:
         seen: boxes `(4,)` by frame, at least one.
-        count: frames of the clip.
+        stamps_ns: `(F,)` increasing stamps of the clip's frames.
         smooth: whether the boxes jitter and are to be averaged over a few frames.
         max_gap: frames without a box that are filled in; longer gaps stay empty. None fills all.
 
@@ -48,10 +49,12 @@ def filled(
     """
     frames = np.array(sorted(seen))
     known = np.stack([seen[int(frame)] for frame in frames])
-    boxes = np.stack([np.interp(np.arange(count), frames, known[:, k]) for k in range(4)], axis=1)
+    count = len(stamps_ns)
+    times = (stamps_ns - stamps_ns[0]).astype(np.float64)  # exact up to 100 days
+    boxes = np.stack([np.interp(times, times[frames], known[:, k]) for k in range(4)], axis=1)
     first, last = int(frames[0]), int(frames[-1])
     if smooth:
-        boxes[first : last + 1] = _smoothed(boxes[first : last + 1])
+        boxes[first : last + 1] = _smoothed(boxes[first : last + 1], times[first : last + 1])
         boxes[:first], boxes[last + 1 :] = boxes[first], boxes[last]
     present = np.zeros(count, np.bool_)
     present[first : last + 1] = True
@@ -123,8 +126,18 @@ def _distinct(objects: Sequence[InterpolatedBoxes]) -> list[InterpolatedBoxes]:
     return kept
 
 
-def _smoothed(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Median, then mean over a few frames; a short track is averaged over what there is."""
+def _smoothed(boxes: NDArray[np.float64], times: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Median, then mean over a few frames; a short track is averaged over what there is.
+
+    Where the camera dropped images the boxes before and after are far apart: each side is averaged
+    on its own.
+    """
+    steps = np.diff(times)
+    holes = np.flatnonzero(steps > _HOLE * np.median(steps)) + 1 if len(steps) else steps
+    return np.concatenate([_averaged(part) for part in np.split(boxes, holes.astype(np.intp))])
+
+
+def _averaged(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
     half = min(_SMOOTHING, len(boxes)) // 2
     for reduce in (np.median, np.mean):
         padded = np.pad(boxes, ((half, half), (0, 0)), mode="edge")

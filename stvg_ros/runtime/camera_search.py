@@ -150,7 +150,7 @@ def failed(query: Query, error: StvgError, views: CameraViews | None = None) -> 
 def merged(groundings: Mapping[str, Grounding], max_targets: int, warning: str = "") -> Grounding:
     """The tubes of several cameras in one order: found ones first, then by confidence.
 
-    The evidence is that of the best tube's camera.
+    The evidence is that of the best tube's camera; counts are added up.
     """
     tubes = [
         replace(tube, camera=camera, warning=warning or tube.warning)
@@ -158,5 +158,15 @@ def merged(groundings: Mapping[str, Grounding], max_targets: int, warning: str =
         for tube in grounding.tubes
     ]
     tubes.sort(key=lambda tube: (tube.status, -tube.confidence))
+    split = tubes[0].split
+    command = split.command if split is not None else None
+    if command is not None and command.number != "one":
+        max_targets = len(tubes)
     ranked = tuple(replace(tube, rank=rank) for rank, tube in enumerate(tubes[:max_targets]))
-    return Grounding(ranked, groundings[ranked[0].camera].evidence)
+    best = groundings[ranked[0].camera]
+    text, number = best.text, best.number
+    counts = [g.number for g in groundings.values() if g.number is not None]
+    if counts:
+        number = sum(counts)
+        text = str(number) if command is not None and command.intent == "count" else text
+    return Grounding(ranked, best.evidence, text=text, number=number)

@@ -84,6 +84,12 @@ class RemoteGrounder(BaseGrounder):
             self._channel.close,
         )
 
+    def for_recording(self) -> RemoteGrounder:
+        """A session of its own, for images of another recording."""
+        proposer = None if self.proposer is None else self.proposer.renewed()
+        local = None if self._local is None else self._local.for_recording()
+        return RemoteGrounder(self._config, local, proposer)
+
     def observe(self, frame: Frame) -> None:
         """Sends a frame that has entered a window soon."""
         self._uploader.put(frame)

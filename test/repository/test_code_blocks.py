@@ -115,7 +115,7 @@ def stvg_ros(arguments: list[str]) -> None:
 
 def make(arguments: list[str]) -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    targets = re.findall(r"^([a-z]+):.*##", makefile, re.M)
+    targets = re.findall(r"^([a-z-]+):.*##", makefile, re.M)
     variables = re.findall(r"^([A-Z_]+) :=", makefile, re.M)
     (target,) = (word for word in arguments if "=" not in word)
     assert target in targets, f"make {target}: no such target"

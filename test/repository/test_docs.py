@@ -121,3 +121,10 @@ def test_the_model_cards_are_made_from_the_reports_of_training():
     for folder, card in cards.items():
         report = json.loads((ROOT / folder / "training_report.json").read_text(encoding="utf-8"))
         assert (ROOT / folder / "README.md").read_text(encoding="utf-8") == card(report)
+
+
+def test_the_page_of_commands_shows_what_is_understood(tables):
+    text = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+    assert tables.filled(text) == text, "run docs/tables.py"
+    table = text.split("<!-- table: understood -->")[1].split("<!-- end -->")[0]
+    assert len(table.strip().splitlines()) == 2 + 20

@@ -29,28 +29,36 @@ def layer(ours: str, others: str) -> Layer:
 
 ROS = (
     "rclpy rcl_interfaces lifecycle_msgs builtin_interfaces std_msgs std_srvs sensor_msgs "
-    "geometry_msgs visualization_msgs diagnostic_msgs action_msgs cv_bridge message_filters "
+    "geometry_msgs visualization_msgs diagnostic_msgs action_msgs message_filters "
     "ament_index_python tf2_ros foxglove_msgs vision_msgs"
 )
-ROBOT = "foundations io method models proposals runtime serving build visualization"
+ROBOT = (
+    "foundations commands io method checkpoints models proposals runtime serving build "
+    "visualization"
+)
 LAB = "lab.datasets lab.runs lab.rendered lab.report"
 LAYERS = {
-    "foundations": layer("foundations", "numpy"),
+    "foundations": layer("foundations commands", "numpy"),
+    "commands": layer("foundations commands", ""),
     "settings": layer("foundations settings", ""),
-    "io": layer("foundations settings io", "numpy cv2 av rosbags"),
-    "method": layer("foundations settings method", "numpy torch"),
+    "io": layer("foundations settings io", "numpy cv2 av rosbags ruamel lz4 backports compression"),
+    "method": layer("foundations settings commands method", "numpy torch"),
+    "checkpoints": layer("foundations checkpoints", "torch transformers huggingface_hub"),
     "models": layer(
-        "foundations settings method models",
+        "foundations settings method checkpoints models",
         "numpy torch transformers safetensors tokenizers huggingface_hub accelerate PIL",
     ),
     "proposals": layer(
-        "foundations settings method proposals", "numpy cv2 scipy torch transformers safetensors"
+        "foundations settings method checkpoints proposals",
+        "numpy cv2 scipy torch transformers safetensors",
     ),
     "runtime": layer("foundations settings method runtime", ""),
     "serving": layer(
         "foundations settings method runtime serving", "numpy cv2 httpx2 msgspec starlette"
     ),
-    "build": layer("foundations settings method models proposals serving build", "numpy torch"),
+    "build": layer(
+        "foundations settings commands method models proposals serving build", "numpy torch"
+    ),
     "visualization": layer("foundations settings method visualization io", "numpy cv2 av"),
     "doctor": layer("foundations settings models build doctor node messages", ROS),
     "node": layer(
@@ -81,6 +89,7 @@ LAYERS = {
 # Modules with a library more than their layer.
 EXTRA = {
     "stvg_ros.images": {"cv2"},
+    "stvg_ros.commands.parser": {"spacy"},
     "stvg_ros.depth": {"cv2"},
     "stvg_ros.node.parameter_files": {"yaml"},
     "stvg_ros.serving.server": {"ray"},

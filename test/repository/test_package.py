@@ -27,7 +27,7 @@ ROSDEP_KEYS = {
     "action_msgs", "ament_cmake", "ament_cmake_flake8",
     "ament_cmake_pep257", "ament_cmake_pytest",
     "ament_cmake_python", "ament_cmake_xmllint", "builtin_interfaces", "launch_testing", "rosbag2",
-    "cv_bridge", "diagnostic_msgs", "geometry_msgs", "launch", "launch_ros", "lifecycle_msgs",
+    "diagnostic_msgs", "geometry_msgs", "launch", "launch_ros", "lifecycle_msgs",
     "message_filters", "python3-msgpack", "python3-numpy",
     "python3-opencv", "python3-pil", "python3-pytest", "python3-pytest-timeout", "python3-scipy",
     "python3-torch", "python3-tqdm", "python3-transformers-pip", "python3-yaml", "rcl_interfaces",

@@ -7,6 +7,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from stvg_ros.depth import Depth, Intrinsics
 from stvg_ros.errors import NoImagesError
 from stvg_ros.images import reduced, reduced_size
 from stvg_ros.types import Frame
@@ -101,3 +102,15 @@ def test_reduction_keeps_the_aspect_and_never_enlarges():
     assert reduced_size(5000, 1, 100) == (100, 1)
     small = np.zeros((3, 4, 3), np.uint8)
     assert reduced(small, 640) is small
+
+
+def test_depth_counts_to_the_bytes_of_a_window_from_when_it_comes():
+    window = Window(WindowConfig(max_bytes=10_000, max_rate_hz=0.0))
+    for stamp_s in (1, 2):
+        window.add(frame(stamp_s))
+    intrinsics = Intrinsics(4.0, 4.0, 2.0, 2.0)
+    assert window.attach(2 * SECOND, Depth(np.ones((10, 10), np.float32), intrinsics))
+    assert window.fill == (2, 1.0, 2 * 48 + 400)
+    window.reconfigure(WindowConfig(max_bytes=490, max_rate_hz=0.0))
+    assert stamps(window) == [2]
+    assert window.fill == (1, 0.0, 48 + 400)

@@ -121,8 +121,12 @@ function draw() {
   drawLine($("line"), recording.times_s, model.query, player.frame);
   drawOverlay();
   drawForm();
-  const state = model.changed ? "Not saved" : `Saved in ${recording.out}`;
-  $("state").textContent = model.changed || recording.exists ? state : `Saves to ${recording.out}`;
+  let state = recording.exists ? `Saved in ${recording.out}` : `Saves to ${recording.out}`;
+  if (model.changed) {
+    const partly = recording.exists && model.isSavedWithout(problem);
+    state = partly ? `Saved in ${recording.out}, but for what is incomplete` : "Not saved";
+  }
+  $("state").textContent = state;
 }
 
 /** Runs an edit and shows its outcome. */
@@ -247,23 +251,31 @@ function chooseQuery(step) {
   update(() => (model.active = next));
 }
 
+const problem = (query) => problemOf(query, recording.times_s);
+
+/** Saves what is complete; of the others the file keeps what it has. */
 async function save() {
-  const queries = model.worthSaving();
-  const bad = queries.find((query) => problemOf(query, recording.times_s));
-  if (bad) {
-    update(() => (model.active = model.queries.indexOf(bad)));
-    const name = bad.text.trim() ? `“${bad.text.trim()}”` : "A query without text";
-    say(`Not saved. ${name} is incomplete: ${problemOf(bad, recording.times_s)}`);
-    return;
-  }
-  const sent = structuredClone(queries);
+  const bad = model.worthSaving().find(problem);
+  const whole = structuredClone(model.without(problem));
+  const kept = whole.map((query) => query.id).filter((id) => problem(model.byId(id)));
+  const queries = whole.filter((query) => !kept.includes(query.id));
   try {
-    await ask("save", { queries: sent });
-    model.markSaved(sent);
-    recording.exists = true;
+    if (!bad || whole.length) {
+      const { version } = await ask("save", { queries, kept, version: recording.version });
+      recording.version = version;
+      recording.exists = true;
+      model.markSaved(whole);
+    }
     say("");
   } catch (error) {
     say(`Not saved. ${error.message}`);
+    draw();
+    return;
+  }
+  if (bad) {
+    update(() => (model.active = model.queries.indexOf(bad)));
+    const name = bad.text.trim() ? `“${bad.text.trim()}”` : "A query without text";
+    say(`Not saved. ${name} is incomplete: ${problem(bad)}`);
   }
   draw();
 }
@@ -319,7 +331,7 @@ function onKey(event) {
     else chooseQuery(y);
     return;
   }
-  // Space presses the button that has the focus.
+  // Space presses a button that has the focus by the keyboard; a click leaves none behind.
   if (event.altKey || !(key in KEYS) || (key === " " && event.target.closest("button, input"))) return;
   event.preventDefault();
   KEYS[key]();
@@ -359,6 +371,10 @@ function listen() {
     "help-open": () => $("help").showModal(),
   };
   for (const [id, action] of Object.entries(clicks)) $(id).addEventListener("click", action);
+  // A button that was clicked would take the next Space for a press.
+  document.addEventListener("click", (event) => {
+    if (event.detail) event.target.closest("button, input")?.blur();
+  });
   $("form").addEventListener("submit", (event) => event.preventDefault());
   document.addEventListener("keydown", onKey);
   new ResizeObserver(layOut).observe($("stage"));

@@ -80,6 +80,23 @@ export class Model {
       q.absent || keysOf(q).length);
   }
 
+  byId(id) {
+    return this.queries.find((query) => query.id === id);
+  }
+
+  /** What the file holds when the queries that are `bad` keep what it has of them. */
+  without(bad) {
+    const saved = JSON.parse(this.saved);
+    return this.worthSaving().flatMap((query) =>
+      bad(query) ? saved.filter((other) => other.id === query.id) : [query]);
+  }
+
+  /** Whether all is in the file but the changes of queries that are `bad`. */
+  isSavedWithout(bad) {
+    return JSON.stringify(this.without(bad)) === this.saved;
+  }
+
+  /** The file holds these queries now. */
   markSaved(queries) {
     this.saved = JSON.stringify(queries);
   }

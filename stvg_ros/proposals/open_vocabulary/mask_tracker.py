@@ -19,7 +19,7 @@ from transformers.models.sam2_video.modeling_sam2_video import (
     Sam2VideoInferenceSession,
 )
 
-from stvg_ros.proposals.checkpoints import DetectorCheckpoint, load
+from stvg_ros.proposals.detector_checkpoint import DetectorCheckpoint, load
 
 CLASSES = {"sam2_video": "Sam2VideoModel", "edgetam_video": "EdgeTamVideoModel"}
 Mask = NDArray[np.bool_]
@@ -69,7 +69,7 @@ class MaskTracker:
         """Loads a checkpoint.
 
         Raises:
-            ModelError, ConfigError: see `checkpoints.load`.
+            ModelError, ConfigError: see `detector_checkpoint.load`.
         """
         return cls(load(path, "proposals.tracker", CLASSES, device))
 
@@ -79,7 +79,7 @@ class MaskTracker:
 
     def set_image(self, image: NDArray[np.uint8], frame: int) -> None:
         """Takes the image `(h, w, 3)` of a frame."""
-        pixels = self._loaded.pixels.tensor(image, *self._edges)
+        pixels = self._loaded.pixels(image, *self._edges)
         self._pixels, self._frame = pixels[0].to(self._loaded.device), frame
         self._cache.clear_all()
 

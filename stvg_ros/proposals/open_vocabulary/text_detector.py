@@ -14,12 +14,13 @@ import torch
 from numpy.typing import NDArray
 
 from stvg_ros.boxes import Boxes
-from stvg_ros.proposals.checkpoints import load, tokenizer_of
+from stvg_ros.proposals.detector_checkpoint import load, tokenizer_of
 
 CLASSES = {
     "grounding-dino": "GroundingDinoForObjectDetection",
     "mm-grounding-dino": "MMGroundingDinoForObjectDetection",
 }
+_LONGEST_RATIO = 20  # of an image's sides; longer ones are stretched, so that some rows are left
 _ARTICLE = re.compile(r"^(?:the|a|an|that|this|another|some|any)\s+", re.IGNORECASE)
 _QUALIFIER = re.compile(
     r"[\s,]+(?:in|with|without|of|on|at|near|beside|behind|by|from|under|over|inside|next|left|"
@@ -61,7 +62,7 @@ class TextDetector:
         itself (not a full stop or a special token) exceeds the text threshold.
         """
         height, width = image.shape[:2]
-        pixels = self._loaded.pixels.tensor(image, *self._fitted(height, width))
+        pixels = self._loaded.pixels(image, *self._fitted(height, width))
         text = self._tokenizer(f"{phrase}.", return_tensors="pt")
         device = self._loaded.device
         output = self._loaded.model(
@@ -92,10 +93,11 @@ class TextDetector:
 
     def _fitted(self, height: int, width: int) -> tuple[int, int]:
         """Shortest and longest edge as the checkpoint asks, the aspect kept."""
-        size = self._loaded.pixels.size
+        size = self._loaded.preprocessing.size
         if "height" in size and "width" in size:
             return size["height"], size["width"]
         short, long = sorted((height, width))
+        short = max(short, -(-long // _LONGEST_RATIO))
         edge = size.get("shortest_edge", 800)
         if long / short * edge > size.get("longest_edge", 1333):
             edge = round(size.get("longest_edge", 1333) * short / long)

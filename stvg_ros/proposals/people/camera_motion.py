@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 Image = NDArray[np.uint8]
 Offset = NDArray[np.float32]
 
-WORK_WIDTH_PX = 320
+_WORK_WIDTH_PX = 320
+_WORK_HEIGHT_PX = 1280  # at most; copies of narrow images are narrower
+_LEAST_SIDE_PX = 8
 _LEAST_STEP_PX = 0.15
 _AGREE_PX = 0.7
 _STILL = 0.15  # of the key's corners; so many that have not moved outvote all others
@@ -28,9 +30,14 @@ _SAME_LEVEL = 18.0  # grey levels of mean difference up to which a place looks t
 
 
 def working_copy(image: Image) -> Image:
-    """The image `(h, w, 3)`, `WORK_WIDTH_PX` wide."""
-    height = max(8, round(image.shape[0] * WORK_WIDTH_PX / image.shape[1]))
-    return resized(image, WORK_WIDTH_PX, height)
+    """The image `(h, w, 3)`, 320 px wide, or 1280 px high where it is narrower than 1 to 4."""
+    height, width = image.shape[:2]
+    factor = min(_WORK_WIDTH_PX / width, _WORK_HEIGHT_PX / height)
+    return resized(
+        image,
+        max(_LEAST_SIDE_PX, round(width * factor)),
+        max(_LEAST_SIDE_PX, round(height * factor)),
+    )
 
 
 def resized(image: Image, width: int, height: int) -> Image:

@@ -49,6 +49,10 @@ class ClassicalProposer(StreamingTubes):
         """What logs and reports call this source."""
         return "classical"
 
+    def renewed(self) -> ClassicalProposer:
+        """The same source without what it observed."""
+        return ClassicalProposer(self._config)
+
     def _people(self, image: Image, count: int) -> tuple[Boxes, NDArray[np.float32]] | None:
         return None if count % _SHAPE_EVERY else self._shapes(image)
 

@@ -12,8 +12,11 @@ from numpy.typing import NDArray
 
 from stvg_ros.boxes import Boxes, area, iou_matrix, shared_with
 from stvg_ros.proposals.people.camera_motion import Image, resized
+from stvg_ros.proposals.people.hog_pyramid import detect_multi_scale
 
 _HOG_HEIGHT_PX = 400  # the detector's smallest person, 96 px, is then 24 % of the image
+_HOG_PIXELS = 3_000_000  # at most; flatter images than 19 to 1 are searched at less height
+_HOG_WINDOW_PX = 64, 128
 _HOG_THRESHOLD = -0.4
 _MARGIN_X, _MARGIN_Y = 0.22, 0.105  # of the detector's window
 _PART = 0.55  # of the area of a whole person
@@ -54,16 +57,24 @@ class ShapeDetector:
 
     def __call__(self, image: Image) -> tuple[Boxes, NDArray[np.float32]]:
         """Boxes `(N, 4)` in the image's pixels, margins removed, and scores `(N,)`, 0 to 1."""
-        factor = _HOG_HEIGHT_PX / image.shape[0]
-        found, weights = self._hog.detectMultiScale(
-            resized(image, max(64, round(image.shape[1] * factor)), _HOG_HEIGHT_PX),
-            hitThreshold=_HOG_THRESHOLD,
-            winStride=(8, 8),
+        height, width = image.shape[:2]
+        factor = min(_HOG_HEIGHT_PX / height, (_HOG_PIXELS / (width * height)) ** 0.5)
+        rows, columns = round(height * factor), max(_HOG_WINDOW_PX[0], round(width * factor))
+        if rows < _HOG_WINDOW_PX[1]:
+            return NOBODY  # a person as high as the image is too small for the detector
+        found, weights = detect_multi_scale(
+            self._hog,
+            resized(image, columns, rows),
+            hit_threshold=_HOG_THRESHOLD,
+            stride_px=8,
             scale=1.08,
         )
         if len(found) == 0:
             return NOBODY
-        x, y, w, h = np.asarray(found, np.float32).T / np.float32(factor)
+        factor_x = max(factor, _HOG_WINDOW_PX[0] / width)  # very narrow images are stretched
+        x, y, w, h = np.asarray(found, np.float32).T / np.array(
+            [[factor_x], [factor], [factor_x], [factor]], np.float32
+        )
         # The detector was trained on windows with people of 96 px in the middle of 64 x 128 px;
         # arms and feet reach somewhat farther.
         left, top = _MARGIN_X * w, _MARGIN_Y * h

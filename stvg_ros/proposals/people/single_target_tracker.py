@@ -25,6 +25,7 @@ from stvg_ros.proposals.people.hog_detector import (
     merged_detections,
 )
 from stvg_ros.proposals.people.kalman import started
+from stvg_ros.proposals.people.views import View
 from stvg_ros.types import Frame
 
 MOST_SAMPLES = 31
@@ -39,14 +40,14 @@ class FrameObservation:
     """What does not depend on other frames, so that it is done as a frame arrives.
 
     Attributes:
-        view: the camera's frame id.
+        view: the camera's view; it lives as long as its observations.
         copy: the working copy.
         offset: of the camera's view, `(2,)`, in the copy's pixels.
         shapes: boxes `(N, 4)` in scene pixels and scores `(N,)` of people recognised by shape;
             None in frames where nobody looked for them.
     """
 
-    view: str
+    view: View
     copy: Image
     offset: Offset
     shapes: tuple[Boxes, NDArray[np.float32]] | None

@@ -7,23 +7,20 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stvg_ros.boxes import Boxes
+from stvg_ros.boxes import Boxes, scaled
 from stvg_ros.errors import ProposalError
 from stvg_ros.method.base import BaseProposer
 from stvg_ros.method.interruption import check_interruption
 from stvg_ros.proposals.interpolation import InterpolatedBoxes, filled, held, tubes_of
 from stvg_ros.proposals.people.byte_track import HIGH_SCORE, Track, linked, tracked
 from stvg_ros.proposals.people.camera_motion import (
-    WORK_WIDTH_PX,
     Image,
     Offset,
-    Stabilizer,
     looks_equal,
     stabilized,
     working_copy,
@@ -34,6 +31,7 @@ from stvg_ros.proposals.people.single_target_tracker import (
     FrameObservation,
     TrackFollower,
 )
+from stvg_ros.proposals.people.views import Views
 from stvg_ros.proposals.settings import ProposalConfig
 from stvg_ros.proposals.weak_image_map import WeakImageMap
 from stvg_ros.types import CandidateTube, Clip, Frame, SplitQuery
@@ -41,14 +39,6 @@ from stvg_ros.types import CandidateTube, Clip, Frame, SplitQuery
 _SEEN_EVERY = 5  # frames; a track may be unseen for so many, however slow the camera
 _UNSEEN_S = 1.5  # a track may be unseen for so long
 _LINK_S = 3.0
-
-
-@dataclass
-class _View:
-    """One camera's view: how it moves, and how many of its frames were observed."""
-
-    stabilizer: Stabilizer = field(default_factory=Stabilizer)
-    count: int = 0
 
 
 class StreamingTubes(BaseProposer, ABC):
@@ -68,13 +58,17 @@ class StreamingTubes(BaseProposer, ABC):
     def __init__(self, config: ProposalConfig) -> None:
         self._config = config
         self._lock = threading.Lock()
-        self._views: dict[str, _View] = {}
+        self._views = Views()
         self._observed: WeakImageMap[FrameObservation] = WeakImageMap()
 
     @property
     @abstractmethod
     def name(self) -> str:
         """What logs and reports call this source."""
+
+    @abstractmethod
+    def renewed(self) -> StreamingTubes:
+        """The same source without what it observed, for images of another recording."""
 
     @property
     def _high_score(self) -> float:
@@ -129,12 +123,8 @@ class StreamingTubes(BaseProposer, ABC):
         Raises:
             ProposalError: the image was refused.
         """
-        shape = self._observation(frame).copy.shape
-        past = [
-            item
-            for item in self._observed
-            if item.view == frame.frame_id and item.copy.shape == shape
-        ]
+        observed = self._observation(frame)
+        past = [item for item in self._observed if item.view is observed.view]
         picks = np.linspace(0, len(past) - 1, min(len(past), MOST_SAMPLES)).astype(int)
         try:
             return self._follower([past[i] for i in picks], frame, box_xyxy_px)
@@ -168,15 +158,16 @@ class StreamingTubes(BaseProposer, ABC):
         known = self._observed.get(frame.image)
         if known is not None:
             return known
-        view = self._views.setdefault(frame.frame_id, _View())
+        view = self._views.of(frame)
         copy = working_copy(frame.image)
         offset = view.stabilizer(copy)
         people = self._people(frame.image, view.count)
         if people is not None:
             boxes, scores = people
-            people = boxes * (WORK_WIDTH_PX / frame.image.shape[1]) - np.tile(offset, 2), scores
+            (height, width), (rows, columns) = frame.image.shape[:2], copy.shape[:2]
+            people = scaled(boxes, columns / width, rows / height) - np.tile(offset, 2), scores
         view.count += 1
-        observed = FrameObservation(frame.frame_id, copy, offset, people)
+        observed = FrameObservation(view, copy, offset, people)
         self._observed.put(frame.image, observed)
         return observed
 
@@ -200,7 +191,7 @@ class StreamingTubes(BaseProposer, ABC):
         for track in tracks:
             if not self._is_object(track, len(clip)):
                 continue
-            boxes, present, interpolated = filled(track.boxes, len(clip), smooth=self._jitters)
+            boxes, present, interpolated = filled(track.boxes, clip.stamps_ns, smooth=self._jitters)
             stretched = held(boxes, present, same)
             interpolated |= stretched & ~present
             source = ((boxes + np.tile(offsets, 2)) * factor).astype(np.float32)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from stvg_ros.boxes import Boxes, clipped
 from stvg_ros.errors import ModelError
-from stvg_ros.proposals.checkpoints import load
+from stvg_ros.proposals.detector_checkpoint import load
 from stvg_ros.proposals.people.byte_track import Track
 from stvg_ros.proposals.people.camera_motion import Image, Offset
 from stvg_ros.proposals.people.hog_detector import NOBODY, Detections, detections
@@ -59,8 +59,8 @@ class PeopleDetector:
     def __call__(self, image: Image) -> tuple[Boxes, NDArray[np.float32]]:
         """Boxes `(N, 4)` in the image's pixels and scores `(N,)`, best first."""
         height, width = image.shape[:2]
-        size = self._loaded.pixels.size
-        pixels = self._loaded.pixels.tensor(image, size.get("height", 640), size.get("width", 640))
+        size = self._loaded.preprocessing.size
+        pixels = self._loaded.pixels(image, size.get("height", 640), size.get("width", 640))
         output = self._loaded.model(pixel_values=pixels.to(self._loaded.device))
         scores = output.logits[0, :, self._person].float().sigmoid().cpu().numpy()
         centre, sides = output.pred_boxes[0].float().cpu().split(2, dim=1)
@@ -103,6 +103,10 @@ class PeopleProposer(StreamingTubes):
     def name(self) -> str:
         """What logs and reports call this source."""
         return "people_detector"
+
+    def renewed(self) -> PeopleProposer:
+        """The same source, with the same detector, without what it observed."""
+        return PeopleProposer(self._config, self._detect)
 
     @property
     def _high_score(self) -> float:

@@ -73,3 +73,11 @@ def test_command_prints_the_settings(capsys: pytest.CaptureFixture[str]) -> None
     assert "AUROC" in said
     assert main(["calibrate", "--seed", "100000000"]) == 2
     assert "--seed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("value", [-3.0, 0.0, 2.5])
+def test_beyond_the_values_no_gap_is_wide(value: float) -> None:
+    # Every threshold is as good; the first is taken, and not the one above all values.
+    found = calibrate([(value, 1.0)], [(value, 1.0)])
+    assert found.threshold == pytest.approx(value - 1)
+    assert found.accuracy == pytest.approx(0.5)

@@ -20,7 +20,8 @@ from stvg_lab.ablation.experiment import (
     whole_track,
 )
 from stvg_lab.rendered.questions import ASKED, SceneQuestion, samples
-from stvg_lab.runs.scores import FrameTube, score
+from stvg_lab.runs.conventions import scored
+from stvg_lab.runs.scores import FrameTube
 from stvg_ros.cli.main import main
 from stvg_ros.types import Grounding, Query, SplitQuery, Status, Tube, TubeBox
 
@@ -54,10 +55,10 @@ def test_a_sample_without_images_keeps_its_times(data: list[SceneQuestion]) -> N
 def test_floors(data: list[SceneQuestion]) -> None:
     sample = next(s for s in data if s.present and s.timed)
     rng = np.random.default_rng(0)
-    oracle = score(floor("oracle tube", sample, sample.people, rng), sample.truth)
+    oracle = scored(floor("oracle tube", sample, sample.people, rng), sample.truth)
     share = sample.truth.span.mean()
     assert (oracle.t_iou, oracle.v_iou, oracle.gt_v_iou) == pytest.approx((share, share, 1.0))
-    whole = score(floor("whole window", sample, sample.people, rng), sample.truth)
+    whole = scored(floor("whole window", sample, sample.people, rng), sample.truth)
     assert whole.t_iou == pytest.approx(share)
     for name in FLOORS:
         assert not floor(name, sample, (), rng).present.any()
@@ -154,8 +155,8 @@ def test_an_answer_has_the_boxes_of_its_candidate_everywhere(data: list[SceneQue
     np.testing.assert_array_equal(found.span, sample.truth.span)
     begin = best.start_ns - 10**9
     early = replace(best, start_ns=begin, end_ns=begin + 10**8, boxes=())
-    assert score(whole_track(early, sample, sample.people), sample.truth).gt_v_iou == 1
-    assert score(whole_track(early, sample, ()), sample.truth).gt_v_iou < 1
+    assert scored(whole_track(early, sample, sample.people), sample.truth).gt_v_iou == 1
+    assert scored(whole_track(early, sample, ()), sample.truth).gt_v_iou < 1
     gone = whole_track(replace(best, status=Status.NOT_FOUND), sample, sample.people)
     assert not gone.present.any()
 

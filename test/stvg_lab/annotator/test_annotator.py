@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -33,7 +34,8 @@ from stvg_lab.datasets.annotations import (
 from stvg_ros.cli.main import main
 from stvg_ros.errors import AnnotationError, ImageError, RecordingError
 from stvg_ros.io.bag import write_bag
-from stvg_ros.io.video import read_video, write_video
+from stvg_ros.io.recording import read_frames
+from stvg_ros.io.video import write_video
 from stvg_ros.types import Frame
 
 COUNT, STEP_NS, START_NS = 300, 100_000_000, 1_700_000_000_000_000_000
@@ -67,9 +69,9 @@ def bag(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return tmp_path / "bag"
 
 
-def test_video_frames_are_those_of_read_video_in_any_order(video: Path) -> None:
+def test_video_frames_are_those_of_read_frames_in_any_order(video: Path) -> None:
     recording = open_recording(video)  # of more frames than the codec's key frames are apart
-    assert recording.stamps_ns.tolist() == [frame.stamp_ns for frame in read_video(video)]
+    assert recording.stamps_ns.tolist() == [frame.stamp_ns for frame in read_frames(video)]
     assert recording.size_px == (64, 48)
     for index in (270, 3, 4, 299, 0, 298, 249, 250):
         found = dict(recording.pictures(index))
@@ -123,10 +125,10 @@ def test_damaged_images_of_a_bag_are_named(tmp_path: Path, monkeypatch: Any) -> 
 
 
 def test_what_is_no_recording(tmp_path: Path, video: Path) -> None:
-    with pytest.raises(RecordingError, match="no such file; expected a bag or a video"):
+    with pytest.raises(RecordingError, match="no such video file"):
         open_recording(tmp_path / "none.mp4")
     (tmp_path / "text.mp4").write_text("no video")
-    with pytest.raises(RecordingError, match=r"text.mp4: cannot be read \("):
+    with pytest.raises(RecordingError, match=r"text.mp4: cannot be decoded \("):
         open_recording(tmp_path / "text.mp4")
     with pytest.raises(RecordingError, match="is a video, which has no topic '/camera'"):
         open_recording(video, "/camera")
@@ -146,6 +148,9 @@ class Counted:
         self.threads.add(threading.get_ident())
         if index != 5:
             yield index, striped(index)
+
+    def close(self) -> None:
+        pass
 
 
 def test_jpeg_frames_keep_a_bounded_number_and_read_on_one_thread() -> None:
@@ -224,6 +229,108 @@ def test_key_frames_between_frames_are_told(bag: Path, tmp_path: Path) -> None:
         "1 key frames of run.json are not at a frame; they show at the nearest one, and saving "
         "moves them there."
     ]
+
+
+def saved_by_a_second_tab(here: Session, out: Path) -> None:
+    here.save({"queries": [ABSENT], "version": here.recording_json()["version"]})
+
+
+def saved_by_a_second_server(here: Session, out: Path) -> None:
+    other = Session(here._recording, here._source, out)
+    other.save({"queries": [ABSENT], "version": other.recording_json()["version"]})
+
+
+def edited(here: Session, out: Path) -> None:
+    out.write_text(out.read_text().replace("the person", "the woman"))
+
+
+def edited_in_place(here: Session, out: Path) -> None:
+    """Of equal length and with its old time."""
+    times = out.stat()
+    out.write_text(out.read_text().replace("person", "porson"))
+    os.utime(out, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def replaced(here: Session, out: Path) -> None:
+    new = out.with_name("new")
+    new.write_text(out.read_text() + "\n")
+    new.replace(out)
+
+
+def damaged(here: Session, out: Path) -> None:
+    out.write_text("{")
+
+
+def emptied(here: Session, out: Path) -> None:
+    out.write_text("")
+
+
+def removed(here: Session, out: Path) -> None:
+    out.unlink()
+
+
+@pytest.mark.parametrize(
+    "meanwhile",
+    [
+        saved_by_a_second_tab, saved_by_a_second_server, edited, edited_in_place, replaced,
+        damaged, emptied, removed,
+    ],
+)  # fmt: skip
+def test_what_others_saved_in_the_meantime_is_not_overwritten(
+    bag: Path, tmp_path: Path, meanwhile: Any
+) -> None:
+    out = tmp_path / "run.json"
+    here = session(bag, out)
+    here.save({"queries": [PERSON]})
+    version = here.recording_json()["version"]
+    meanwhile(here, out)
+    before = out.read_bytes() if out.exists() else None
+    mine = {"queries": [{**PERSON, "text": "mine"}], "version": version}
+    with pytest.raises(AnnotationError, match=r"run\.json was saved by somebody else"):
+        here.save(mine)
+    assert (out.read_bytes() if out.exists() else None) == before
+    if meanwhile in (damaged, emptied):
+        with pytest.raises(AnnotationError, match="cannot be read as an annotation file"):
+            here.recording_json()
+        return
+    # The page is loaded again, and sees what there is.
+    again = here.recording_json()
+    assert again["version"] != version
+    here.save(
+        {"queries": again["queries"] + [{**ABSENT, "id": "mine"}], "version": again["version"]}
+    )
+    assert len(read_annotations(out).entries) == len(again["queries"]) + 1
+
+
+def test_a_first_save_does_not_replace_a_file_that_has_appeared(bag: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run.json"
+    here = session(bag, out)
+    version = here.recording_json()["version"]
+    out.write_text("by hand")
+    with pytest.raises(AnnotationError, match="somebody else"):
+        here.save({"queries": [PERSON], "version": version})
+    assert out.read_text() == "by hand"
+
+
+def test_a_link_stays_and_its_file_is_written(bag: Path, tmp_path: Path) -> None:
+    (tmp_path / "real.json").symlink_to(tmp_path / "deep.json")
+    session(bag, tmp_path / "real.json").save({"queries": [PERSON]})
+    assert (tmp_path / "real.json").is_symlink()
+    assert len(read_annotations(tmp_path / "deep.json").entries) == 1
+
+
+def test_a_query_whose_change_is_not_complete_stays_as_it_was(bag: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run.json"
+    here = session(bag, out)
+    here.save({"queries": [PERSON, ABSENT]})
+    new = {**ABSENT, "id": "new", "text": "a cat"}
+    here.save({"queries": [{**ABSENT, "text": "a cow"}, new], "kept": [PERSON["id"], "unknown"]})
+    entries = read_annotations(out).entries
+    assert [entry.query for entry in entries] == ["the person who waves", "a cow", "a cat"]
+    here.save({"queries": [new]})  # what the page no longer has is deleted
+    assert [entry.query for entry in read_annotations(out).entries] == ["a cat"]
+    with pytest.raises(AnnotationError, match="one id"):
+        here.save({"queries": [new, new]})
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,8 @@ import numpy as np
 import pytest
 from browser import PATIENCE_S, chromium, console_errors, resize
 
-from stvg_lab.annotator.bag_frames import BagFrames
 from stvg_lab.annotator.jpeg_frames import JpegFrames, open_recording
-from stvg_lab.annotator.recording import Recording
+from stvg_lab.annotator.recording import NumberedFrames, Recording
 from stvg_lab.annotator.server import AnnotationServer
 from stvg_lab.annotator.session import Session
 from stvg_lab.datasets.annotations import read_annotations, true_tube
@@ -282,7 +281,7 @@ def test_what_goes_wrong_is_said(driver: Any, bag: Path, tmp_path: Path) -> None
     assert driver.execute_script(leave + "return e.defaultPrevented")
 
 
-class Damaged(BagFrames):
+class Damaged(NumberedFrames):
     """A bag whose frame 1 does not decode."""
 
     def pictures(self, index: int) -> Iterator[tuple[int, np.ndarray]]:
@@ -311,3 +310,79 @@ def test_on_a_phone(driver: Any, bag: Path, tmp_path: Path) -> None:
         assert driver.execute_script("return document.documentElement.scrollWidth") <= 390
         assert page.find("#overlay").rect["width"] > 300
         assert console_errors(driver) == []
+
+
+def test_one_incomplete_query_does_not_keep_the_others(
+    driver: Any, bag: Path, tmp_path: Path
+) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    out = tmp_path / "run.json"
+    with served(bag, out) as server:
+        page = Page(driver, server.address)
+        page.type("the dog")
+        page.find("#absent").click()
+        page.press("n")
+        page.press("half done")
+        page.press(Keys.ESCAPE)
+        page.save()
+        assert "“half done” is incomplete" in page.message
+        assert page.state == "Saved in run.json, but for what is incomplete"
+        assert [entry.query for entry in read_annotations(out).entries] == ["the dog"]
+        # A saved query that becomes incomplete stays in the file as it was.
+        page.find("#absent").click()
+        page.save()
+        assert (page.state, page.message) == ("Saved in run.json", "")
+        page.find("#absent").click()
+        page.save()
+        page.until(lambda: "incomplete" in page.message)
+        assert [entry.query for entry in read_annotations(out).entries] == ["the dog", "half done"]
+
+
+def test_space_plays_after_any_click(driver: Any, bag: Path, tmp_path: Path) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    with served(bag, tmp_path / "run.json") as server:
+        page = Page(driver, server.address)
+        page.type("one")
+        for name in ("two", "three"):
+            page.press("n")
+            page.press(name)
+            page.press(Keys.ESCAPE)
+
+        def played() -> bool:
+            """Whether Space moves the clock and nothing else."""
+            before = [item.text for item in page.all("#queries button")], page.find("#span").text
+            page.press(Keys.HOME)
+            page.press(" ")
+            page.until(lambda: page.find("#line").get_attribute("aria-valuenow") != "0")
+            page.until(lambda: page.find("#play").get_attribute("aria-label") == "Play")
+            after = [item.text for item in page.all("#queries button")], page.find("#span").text
+            return before == after
+
+        for button in ("#begin", "#end", "#key", "#unkey", "#drop", "#absent", "#absent", "#save"):
+            page.find(button).click()
+            assert played(), button
+        page.all("#queries button")[0].click()
+        assert played()
+        # A button that the keyboard reached is pressed by Space, as everywhere.
+        driver.execute_script("document.getElementById('add').focus()")
+        count = len(page.all("#queries button"))
+        page.press(" ")
+        assert len(page.all("#queries button")) == count + 1
+
+
+def test_two_pages_of_one_recording(driver: Any, bag: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run.json"
+    with served(bag, out) as server:
+        page = Page(driver, server.address)
+        page.type("from this page")
+        page.find("#absent").click()
+        version = server.session.recording_json()["version"]
+        other = {"id": "q1", "text": "another page", "absent": True, "begin": None, "end": None,
+                 "boxes": {}}  # fmt: skip
+        server.session.save({"queries": [other], "version": version})
+        page.save()
+        assert "run.json was saved by somebody else since this page read it" in page.message
+        assert [entry.query for entry in read_annotations(out).entries] == ["another page"]
+        console_errors(driver)

@@ -13,7 +13,9 @@ from stvg_lab.datasets.annotations import Entry, read_annotations
 from stvg_lab.datasets.samples import annotated_samples
 from stvg_lab.runs.runner import EvaluationSettings, evaluate
 from stvg_ros.cli.main import main
-from stvg_ros.io.bag import COMPRESSED, find_image_topic
+from stvg_ros.io.image_messages import COMPRESSED
+from stvg_ros.io.outputs import PART
+from stvg_ros.io.recording import open_recording
 from stvg_ros.window import WindowConfig
 
 JOB = EvaluationSettings(WindowConfig(duration_s=60.0, max_rate_hz=5.0, long_side_px=160))
@@ -52,7 +54,9 @@ def test_bags_in_another_storage_and_what_cannot_be_converted(
     tiny.hcstvg(tmp_path / "data", "v1", "test")
     (tmp_path / "data" / "video" / "3_scene.mp4").write_bytes(b"nothing")
     out = tmp_path / "bags"
-    (out / "7_scene.part").mkdir(parents=True)
+    (out / "7_scene.part").mkdir(parents=True)  # somebody's
+    left = out / f".7_scene.99999999{PART}"  # of a conversion that was killed
+    left.mkdir()
     assert convert(
         "--data", "hcstvg-v1", "--root", tmp_path / "data", "--out", out, "--storage", "sqlite3",
         "--compressed",
@@ -60,8 +64,8 @@ def test_bags_in_another_storage_and_what_cannot_be_converted(
     captured = capsys.readouterr()
     assert "1 bags with their annotation files" in captured.out
     assert "not converted: 3_scene.mp4: " in captured.err
-    assert find_image_topic(out / "7_scene").type == COMPRESSED
-    assert not (out / "7_scene.part").exists()
+    assert open_recording(out / "7_scene").type == COMPRESSED
+    assert (out / "7_scene.part").exists() and not left.exists()
     (item,) = read_annotations(out / "7_scene.json").entries
     assert len(item.key_frames) == tiny.question(7)[1].span.sum()
 
@@ -76,11 +80,12 @@ def test_annotated_bags_as_a_data_set(
         Entry("dog", "the dog", None),
     )  # fmt: skip
     out = tmp_path / "data"
-    assert convert("--annotations", path, "--to", layout, "--seconds", 1.5, "--out", out) == 1
+    assert convert("--annotations", path, "--to", layout, "--seconds", 1.5, "--out", out) == 0
     captured = capsys.readouterr()
     assert "2 videos" in captured.out
-    assert "run/dog: HC-STVG has no place for absent targets" in captured.err
+    assert f"1 absent targets are left out: {layout} has no place for them" in captured.out
     data = open_dataset(layout, out)
+    assert data.notes == ()
     assert [sample.id for sample in data.samples] == ["run_a.mp4", "run_b.mp4"]
     assert data.missing == () and not any(sample.problem for sample in data.samples)
     # Frames 4..19 and 14..29 of the bag; true from 5 and from 14 (12 is before the video).
@@ -100,3 +105,78 @@ def test_arguments(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "expected either --data with --root, or --annotations" in capsys.readouterr().err
     assert convert("--out", tmp_path, "--data", "vidstg") == 2
     assert "--root: expected the folder or zip file of vidstg" in capsys.readouterr().err
+
+
+def only_absent(folder: Path) -> Path:
+    square_bag(folder / "run")
+    return annotate(folder / "run.json", "run", Entry("dog", "the dog", None))
+
+
+@pytest.mark.parametrize("layout", ["hcstvg-v1", "hcstvg-v2"])
+def test_nothing_is_written_where_nothing_converts(
+    tmp_path: Path, layout: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "data"
+    path = only_absent(tmp_path)
+    assert convert("--annotations", path, "--to", layout, "--out", out) == 1
+    assert "no sentence has a target that is there" in capsys.readouterr().err
+    assert not out.exists()
+
+
+def taken(out: Path, name: str) -> Path:
+    path = out / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if name.endswith("/"):
+        path.mkdir()
+        (path / "mine").write_text("by hand")
+        return path / "mine"
+    path.write_text("by hand")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("layout", "name"),
+    [
+        ("hcstvg-v1", "test.json"),
+        ("hcstvg-v2", "val_v2.json"),
+        ("hcstvg-v1", "video/run_a.mp4"),
+        ("hcstvg-v2", "video/run_a.mp4"),
+        ("hcstvg-v1", "test.json/"),
+        ("hcstvg-v1", "video/run_a.mp4/"),
+    ],
+)
+def test_a_data_set_that_is_there_is_not_replaced(
+    tmp_path: Path, layout: str, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    square_bag(tmp_path / "run")
+    path = annotate(tmp_path / "run.json", "run", entry("a", 5, 14, 19))
+    mine = taken(tmp_path / "data", name)
+    assert convert("--annotations", path, "--to", layout, "--out", tmp_path / "data") != 0
+    assert "nothing is replaced" in capsys.readouterr().err
+    assert mine.read_text() == "by hand"
+
+
+@pytest.mark.parametrize("name", ["7_scene/", "7_scene.json", "7_scene", "7_scene.json/"])
+def test_bags_that_are_there_are_not_replaced(
+    tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny.hcstvg(tmp_path / "data", "v1", "test")
+    mine = taken(tmp_path / "bags", name)
+    asked = ("--data", "hcstvg-v1", "--root", tmp_path / "data", "--out", tmp_path / "bags")
+    assert convert(*asked) == 1
+    said = capsys.readouterr()
+    assert "1 bags with" in said.out and "nothing is replaced" in said.err
+    assert mine.read_text() == "by hand"
+
+
+def test_the_own_output_is_replaced_and_is_not_odd(tmp_path: Path) -> None:
+    square_bag(tmp_path / "run")
+    out = tmp_path / "data"
+    for last in (14, 16):
+        path = annotate(tmp_path / "run.json", "run", entry("a", 5, last, 19))
+        assert convert("--annotations", path, "--out", out) == 0
+        data = open_dataset("hcstvg-v1", out)
+        assert (data.notes, data.missing) == ((), ())
+        (sample,) = data.samples
+        assert sample.rate_hz == pytest.approx(10.0, rel=1e-3)
+        assert sample.duration_s == pytest.approx(2.0, rel=1e-3)

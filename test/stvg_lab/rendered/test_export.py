@@ -16,8 +16,7 @@ from stvg_lab.rendered.queries import scene_queries, split_seed
 from stvg_lab.rendered.scene import Scene
 from stvg_ros.cli.main import main
 from stvg_ros.errors import RecordingError
-from stvg_ros.io.bag import read_frames
-from stvg_ros.io.video import read_video
+from stvg_ros.io.recording import read_frames
 
 
 def test_entries_count_frames_from_one_and_have_sides_instead_of_corners() -> None:
@@ -51,7 +50,7 @@ def test_videos_with_the_annotations_of_hc_stvg(
     entries = json.loads((out / "val.json").read_text())
     assert len(entries) == 1
     for name, values in entries.items():
-        frames = list(read_video(out / "videos" / name))
+        frames = list(read_frames(out / "videos" / name))
         assert len(frames) == values["img_num"] == 30
         assert values["img_size"] == list(frames[0].image.shape[:2])
         assert frames[1].stamp_ns == 100_000_000

@@ -213,3 +213,37 @@ def test_nested_facts_become_dotted_names() -> None:
         ("a.c", "[2]"),
         ("d", "None"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("run1.html", ""),
+        ("run1.html", "<!doctype html><html><body>mine</body></html>"),
+        ("run1.json", "{}"),
+        ("run1.json", "[]"),
+        ("run1.json", "no JSON"),
+        ("run1.json", '{"format": "stvg_ros annotations 1", "entries": []}'),
+        ("run1.json", '{"format": null}'),
+        ("run1.csv", ""),
+        ("run1.csv", "id,name"),
+        ("run1.csv", "1,2,3"),
+    ],
+)
+def test_hand_made_files_are_not_replaced(
+    run: Path, tmp_path: Path, name: str, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / name).write_text(text)
+    assert main(["report", str(run), "--out", str(tmp_path / "run1.html")]) == 2
+    assert f"{name}: no report; nothing is replaced" in capsys.readouterr().err
+    assert (tmp_path / name).read_text() == text
+    assert sorted(tmp_path.glob("run1*")) == [tmp_path / name]
+
+
+def test_a_report_is_replaced_and_a_link_stays(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    out = tmp_path / "run1.html"
+    out.symlink_to(tmp_path / "deep" / "real.html")
+    for _ in range(2):
+        assert main(["report", str(run), "--out", str(out), "--pictures", "0"]) == 0
+    assert out.is_symlink() and (tmp_path / "deep" / "real.html").is_file()

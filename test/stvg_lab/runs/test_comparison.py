@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stvg_lab.runs.comparison import compare, paired
+from stvg_lab.runs.comparison import PERMUTATIONS, compare, paired
 from stvg_lab.runs.records import Result, ResultFile, write_json
 from stvg_lab.runs.scores import Score
 from stvg_ros.cli.main import main
@@ -17,6 +17,7 @@ from stvg_ros.io.recording import Source
 def write_run(
     folder: Path, scores: dict[str, float], *, refused: dict[str, bool] | None = None,
     convention: str = "frames", top_k: int = 7, weights: str = "a" * 64,
+    source: str = "",
 ) -> Path:  # fmt: skip
     config = {"convention": convention, "settings": {"span.top_k": top_k, "model.path": "x"}}
     write_json(folder / "config.json", config)
@@ -25,10 +26,10 @@ def write_run(
         for name, v_iou in scores.items():
             both = {"answer": Score(0.5, v_iou, 1.0), "answer@paper": Score(0.5, 1.0, 1.0)}
             group = "even" if int(name) % 2 == 0 else "odd"
-            file.add(Result(name, group, "x", Source("a"), "found", scores=both))
+            file.add(Result(name, group, "x", Source(source or name), "found", scores=both))
         for name, right in (refused or {}).items():
             outcome = "not_found" if right else "found"
-            file.add(Result(name, "even", "x", Source("a"), outcome))
+            file.add(Result(name, "even", "x", Source(source or name), outcome))
     return folder
 
 
@@ -97,3 +98,53 @@ def test_conventions_must_agree(tmp_path: Path) -> None:
     other = write_run(tmp_path / "c", {"1": 0.4})
     with pytest.raises(RecordingError, match="no sample in common"):
         compare(one, other)
+
+
+@pytest.mark.parametrize("queries", [1, 2, 5, 10])
+@pytest.mark.parametrize("recordings", [10, 30])
+def test_sentences_about_one_recording_are_no_independent_samples(
+    queries: int, recordings: int
+) -> None:
+    """No difference but the recording's: about 5 % of the tests may find one."""
+    rng = np.random.default_rng(queries)
+    about = np.repeat(np.arange(recordings), queries)
+    wrong = outside = 0
+    for _ in range(120):
+        shared = rng.normal(0, 0.1, recordings)[about]
+        gaps = (shared + rng.normal(0, 0.03, len(about)))[:, None]
+        (found,) = paired(np.zeros_like(gaps), gaps, about.tolist())
+        wrong += found.p < 0.05
+        outside += not found.low <= 0 <= found.high
+    assert wrong <= 14
+    assert outside <= 20  # the bootstrap of ten recordings is somewhat narrow
+
+
+def test_recordings_of_different_length_count_by_their_samples() -> None:
+    first, gaps = np.zeros((5, 1)), np.array([[0.2], [0.2], [0.2], [0.2], [-0.3]])
+    (found,) = paired(first, gaps, ["a", "a", "a", "a", "b"])
+    assert found.second == pytest.approx(0.1)
+    assert (found.low, found.high) == pytest.approx((-0.3, 0.2))
+    assert found.p == pytest.approx(1.0, abs=0.01)  # all of four sign patterns are as large
+    with pytest.raises(ValueError, match="expected 5 recordings, got 1"):
+        paired(first, gaps, ["a"])
+
+
+@pytest.mark.parametrize("count", [1, 2, 9])
+def test_one_recording_has_no_interval(
+    tmp_path: Path, count: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = [str(2 * n) for n in range(count)]
+    one = write_run(tmp_path / "a", dict.fromkeys(names, 0.2), source="run1")
+    two = write_run(tmp_path / "b", dict.fromkeys(names, 0.4), source="run1")
+    path = tmp_path / "c.json"
+    assert main(["compare", str(one), str(two), "--json", str(path)]) == 0
+    assert "+20.0 [one recording]" in capsys.readouterr().out
+    found = json.loads(path.read_text())["groups"]["even"]["m_vIoU"]
+    assert (found["low"], found["high"], found["p"]) == (None, None, 1.0)
+
+
+@pytest.mark.parametrize("count", [20, 40, 100])
+def test_a_p_value_is_never_zero(count: int) -> None:
+    (found,) = paired(np.zeros((count, 1)), np.ones((count, 1)), [str(n) for n in range(count)])
+    assert found.p == pytest.approx(1 / (1 + PERMUTATIONS), rel=0.2)
+    assert found.p >= 1 / (1 + PERMUTATIONS)

@@ -118,10 +118,6 @@ def test_failures_do_not_stop_a_run(
     [
         ([], "expected either --data with --root, or --annotations"),
         (["--data", "vidstg"], "--root: expected the folder or zip file of vidstg"),
-        (
-            ["--annotations", "a.json", "b.json", "--bag", "c"],
-            "--bag: expected one annotation file",
-        ),
     ],
 )
 def test_arguments_that_do_not_fit(
@@ -192,3 +188,105 @@ def test_a_killed_run_goes_on_and_gives_the_same_table(tmp_path: Path, toy: Squa
     assert len(toy.clips) == 6 - done
     assert evaluate(whole, "--annotations", path) == 0
     assert tables(out) == tables(whole)
+
+
+def test_failed_samples_are_tried_again(
+    tmp_path: Path, toy: SquareGrounder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = annotate(tmp_path / "run.json", "run", entry("a", 1, 9), entry("b", 2, 9))
+    out = tmp_path / "out"
+    assert evaluate(out, "--annotations", path) == 1  # the recording is not there
+    square_bag(tmp_path / "run")
+    capsys.readouterr()
+    assert evaluate(out, "--annotations", path, "--keep-failed") == 1
+    assert "2 of 2 samples are done" in capsys.readouterr().out
+    assert evaluate(out, "--annotations", path) == 0
+    assert "2 samples that failed are tried again; --keep-failed" in capsys.readouterr().out
+    assert {result.outcome for result in read_results(out)} == {"found"}
+    assert tables(out)["failures"] == []
+    assert evaluate(out, "--annotations", path) == 0
+    assert "tried again" not in capsys.readouterr().out
+
+
+def test_a_failure_of_another_part_does_not_replace_an_answer(
+    tmp_path: Path, toy: SquareGrounder
+) -> None:
+    """Shards' files come in the order of their names, not of time."""
+    path = annotate(tmp_path / "run.json", "run", entry("a", 1, 9))
+    out = tmp_path / "out"
+    assert evaluate(out, "--annotations", path) == 1  # in results.jsonl, which is read last
+    square_bag(tmp_path / "run")
+    assert evaluate(out, "--annotations", path, "--shard", "1/1") == 0
+    assert [result.outcome for result in read_results(out)] == ["found"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["--model", "/no/such/model"],
+        ["--model", "no/such-hub-id"],
+        ["--set", "proposals.source=people_detector", "--set", "proposals.people_detector=none"],
+    ],
+)
+def test_a_command_that_fails_before_the_first_sample_leaves_nothing_that_blocks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: list[str]
+) -> None:
+    path = material(tmp_path, 1)
+    out = tmp_path / "out"
+    assert evaluate(out, "--annotations", path, *wrong) != 0
+    assert not (out / "config.json").exists()
+    monkeypatch.setattr(stvg_ros.build, "build_grounder", lambda config: SquareGrounder())
+    assert evaluate(out, "--annotations", path) == 0
+
+
+def test_a_configuration_without_a_result_is_replaced(tmp_path: Path, toy: SquareGrounder) -> None:
+    path = material(tmp_path, 1)
+    out = tmp_path / "out"
+    assert evaluate(out, "--annotations", path) == 0
+    (out / "results.jsonl").unlink()
+    (out / "environment.json").write_text('{"model": {"sha256": "other"}}')
+    assert evaluate(out, "--annotations", path, "--convention", "paper") == 0
+    assert json.loads((out / "config.json").read_text())["convention"] == "paper"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("config.json", "{}"),
+        ("config.json", '{"format": "mine"}'),
+        ("config.json", "[]"),
+        ("environment.json", "{}"),
+        ("summary.json", "{}"),
+        ("results.jsonl", "{}"),
+        ("results.1-of-2.jsonl", "{}"),
+        ("report.html", "<!doctype html>"),
+        ("report.json", "{}"),
+        ("report.json", "[]"),
+        ("report.csv", "id,name"),
+        ("report.csv", ""),
+    ],
+)
+def test_a_folder_with_files_of_others_is_left_alone(
+    tmp_path: Path, toy: SquareGrounder, capsys: pytest.CaptureFixture[str], name: str, text: str
+) -> None:
+    path = material(tmp_path, 1)
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / name).write_text(text)
+    assert evaluate(out, "--annotations", path) != 0
+    said = capsys.readouterr().err
+    assert name in said and "another" in said
+    assert (out / name).read_text() == text
+    assert [item.name for item in out.iterdir()] == [name]
+    assert toy.clips == []
+
+
+def test_one_recording_for_several_annotation_files(tmp_path: Path, toy: SquareGrounder) -> None:
+    square_bag(tmp_path / "moved")
+    first = annotate(tmp_path / "first.json", "gone", entry("a", 1, 9))
+    second = annotate(tmp_path / "second.json", "", entry("a", 2, 9), entry("b", 3, 9))
+    out = tmp_path / "out"
+    arguments = ("--annotations", first, second, "--bag", tmp_path / "moved")
+    assert evaluate(out, *arguments) == 0
+    assert {result.id for result in read_results(out)} == {"first/a", "second/a", "second/b"}
+    assert len(toy.clips) == 3

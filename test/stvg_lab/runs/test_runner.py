@@ -131,7 +131,7 @@ def failure(result) -> tuple[str, str, Score]:
 @pytest.mark.parametrize(
     ("make", "code", "said"),
     [
-        ("truncated", "NO_IMAGES", "cannot be read as a rosbag2 recording"),
+        ("truncated", "CONFIGURATION", "bad.mcap: ends early or is damaged"),
         ("missing", "NO_IMAGES", "no such recording"),
         ("unknown type", "NO_IMAGES", "no image topic '/camera/image'; image topics in it: none"),
         ("no images", "NO_IMAGES", "expected an image topic with messages"),

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
+from stvg_lab.runs.conventions import scored
 from stvg_lab.runs.scores import (
     FrameTube,
     Score,
     auroc,
     bootstrap,
     on_clip,
-    score,
     spread,
     summarised,
 )
@@ -27,7 +27,7 @@ def tube(
 def test_hand_worked_case() -> None:
     # True frames 2..5, predicted 4..7: two shared of six; boxes overlap by 1/3 (50 of 150).
     truth, found = tube(2, 5, (0, 0, 10, 10)), tube(4, 7, (5, 0, 15, 10))
-    result = score(found, truth)
+    result = scored(found, truth)
     assert result.t_iou == pytest.approx(2 / 6)
     assert result.v_iou == pytest.approx(2 * (1 / 3) / 6)
     assert result.gt_v_iou == pytest.approx(2 * (1 / 3) / 4)
@@ -35,14 +35,14 @@ def test_hand_worked_case() -> None:
 
 def test_perfect_and_missing_answers() -> None:
     truth = tube(2, 5, (0, 0, 10, 10))
-    assert score(truth, truth) == Score(1.0, 1.0, 1.0)
-    assert score(FrameTube.nothing(10), truth) == Score(0.0, 0.0, 0.0)
+    assert scored(truth, truth) == Score(1.0, 1.0, 1.0)
+    assert scored(FrameTube.nothing(10), truth) == Score(0.0, 0.0, 0.0)
 
 
 def test_boxes_outside_the_span_count_for_gt_v_iou_only() -> None:
     truth, found = tube(0, 3, (0, 0, 10, 10), 4), tube(0, 1, (0, 0, 10, 10), 4)
     found = FrameTube(found.boxes_xyxy_px, np.ones(4, bool), found.span)
-    assert score(found, truth) == Score(0.5, 0.5, 1.0)
+    assert scored(found, truth) == Score(0.5, 0.5, 1.0)
 
 
 def test_v_iou_at_r_is_strictly_greater() -> None:
@@ -64,9 +64,9 @@ def test_tubes_are_matched_by_stamps() -> None:
 
 def test_wrong_input() -> None:
     with pytest.raises(ValueError, match="one clip, got 10 and 4 frames"):
-        score(tube(0, 1, (0, 0, 1, 1)), tube(0, 1, (0, 0, 1, 1), 4))
+        scored(tube(0, 1, (0, 0, 1, 1)), tube(0, 1, (0, 0, 1, 1), 4))
     with pytest.raises(ValueError, match="true span is empty"):
-        score(tube(0, 1, (0, 0, 1, 1)), FrameTube.nothing(10))
+        scored(tube(0, 1, (0, 0, 1, 1)), FrameTube.nothing(10))
     with pytest.raises(ValueError, match="one value or more"):
         summarised([])
 

@@ -3,6 +3,7 @@
 """The training of the embedded people detector: labels, losses, one step."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -97,13 +98,18 @@ def test_losses_reach_all_weights() -> None:
     assert all("denoising" in name for name in still)
 
 
-def test_a_short_training_writes_a_folder_that_the_source_reads(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    words = ["train_detector", "--out", str(tmp_path), "--minutes", "0.01", "--test", "1"]
-    monkeypatch.setattr("sys.argv", words)
-    monkeypatch.setattr("torch.set_num_threads", lambda count: None)  # of the other tests
-    main()
+@pytest.fixture
+def own_threads() -> Iterator[None]:
+    """Training has one thread (two that wait for one another crawl where cores are few)."""
+    count = torch.get_num_threads()
+    yield
+    torch.set_num_threads(count)
+
+
+@pytest.mark.usefixtures("own_threads")
+def test_a_short_training_writes_a_folder_that_the_source_reads(tmp_path: Path) -> None:
+    main(["--out", str(tmp_path), "--minutes", "0.01", "--test", "1"])
+    assert torch.get_num_threads() == 1
     report = json.loads((tmp_path / "training_report.json").read_text())
     assert report["steps"] >= 1 and 0 <= report["recall"] <= 1
     assert "nothing about real video" in (tmp_path / "README.md").read_text()

@@ -2,6 +2,7 @@
 
 """The embedded checkpoint's training: the packed pass equals the library's, labels fit scenes."""
 
+import os
 import re
 import subprocess
 import sys
@@ -12,8 +13,6 @@ import pytest
 import torch
 
 pytest.importorskip("transformers")
-
-from paths import ROOT
 
 from stvg_lab.rendered.queries import VERBS
 from stvg_lab.rendered.scene import Scene
@@ -258,8 +257,12 @@ def test_a_minute_part_of_training_writes_a_folder_that_loads(tmp_path: Path) ->
 
     out = tmp_path / "model"
     arguments = ["--minutes", "0.05", "--held-out", "1", "--test", "1", "--pool", "64", "--eager"]
-    script = ROOT / "training" / "train_embedded.py"
-    subprocess.run([sys.executable, script, "--out", out, *arguments], check=True, timeout=200)
+    # Away from the checkout, whose ./stvg_ros would hide the installed package.
+    module = [sys.executable, "-m", "stvg_lab.training.train_embedded"]
+    subprocess.run(
+        [*module, "--out", out, *arguments], cwd=tmp_path, check=True, timeout=200,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
     model = Qwen2VLForConditionalGeneration.from_pretrained(out)
     assert model.config.stvg_attention_layers == [2, 3]
     assert AutoTokenizer.from_pretrained(out).chat_template

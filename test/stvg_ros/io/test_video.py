@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from stvg_ros.errors import RecordingError
-from stvg_ros.io.video import read_video, write_video
+from stvg_ros.io.recording import read_frames
+from stvg_ros.io.video import write_video
 
 STAMPS = [1_000_000_000 + k * 100_000_000 for k in range(5)]
 
@@ -19,7 +20,7 @@ def grey(value: int, height: int = 48, width: int = 64) -> np.ndarray:
 def test_written_video_reads_back_with_its_times(tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
     assert write_video(path, (grey(40 * k) for k in range(5)), STAMPS) == 5
-    frames = list(read_video(path))
+    frames = list(read_frames(path))
     assert [f.stamp_ns for f in frames] == [k * 100_000_000 for k in range(5)]
     assert [abs(int(f.image.mean()) - 40 * k) < 6 for k, f in enumerate(frames)] == [True] * 5
 
@@ -35,17 +36,17 @@ def test_video_is_h264_yuv420p_and_odd_sizes_are_padded(tmp_path: Path) -> None:
 def test_reads_a_part(tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
     write_video(path, [grey(0)] * 5, STAMPS)
-    part = [f.stamp_ns for f in read_video(path, start_s=0.1, end_s=0.3)]
+    part = [f.stamp_ns for f in read_frames(path, start_s=0.1, end_s=0.3)]
     assert part == [100_000_000, 200_000_000]
 
 
 def test_clear_errors(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match="no such video file"):
-        next(read_video(tmp_path / "none.mp4"))
+        next(read_frames(tmp_path / "none.mp4"))
     text = tmp_path / "text.mp4"
     text.write_text("hello")
     with pytest.raises(RecordingError, match="cannot be decoded"):
-        next(read_video(text))
+        next(read_frames(text))
     with pytest.raises(RecordingError, match="at least one image"):
         write_video(tmp_path / "empty.mp4", [], [])
     with pytest.raises(RecordingError, match="frame 1 is 32 x 48, expected 64 x 48"):

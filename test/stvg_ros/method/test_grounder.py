@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -11,13 +12,14 @@ from fakes import FixedProposer, FixedSplitter, ToyMllm, no_checkpoint, noise_cl
 
 from stvg_ros.config import Config
 from stvg_ros.errors import CanceledError, WindowError
+from stvg_ros.io.tube_json import evidence_to_json, tube_to_json
 from stvg_ros.method import grounder as module
 from stvg_ros.method.encoding import Encoder
 from stvg_ros.method.grounder import STAGES, LocalGrounder
 from stvg_ros.method.interfaces import MllmSettings, VisualTokens
 from stvg_ros.method.query import NEUTRAL, question
 from stvg_ros.setting import Value
-from stvg_ros.types import Grounding, Query, Status
+from stvg_ros.types import CandidateTube, Grounding, Query, Status
 
 LEFT, RIGHT = (0.0, 0.0, 40.0, 80.0), (80.0, 0.0, 120.0, 80.0)
 TEXT = "the red one who waves"
@@ -390,3 +392,39 @@ def test_same_input_same_answer() -> None:
 
 def test_grounder_module_has_no_stage_without_a_name() -> None:
     assert len(set(module.STAGES)) == len(module.STAGES)
+
+
+@pytest.mark.parametrize("absent", ["one", "all"])
+def test_tubes_that_no_sampled_frame_shows_are_no_answer_and_leave_no_infinity(absent: str) -> None:
+    """Frames 0, 2, 4, 6, 8 of ten are not sampled; a tube may be there alone."""
+    unseen = np.array([frame in (0, 2, 4, 6, 8) for frame in range(10)])
+    everywhere = np.ones(10, bool)
+    boxes = np.tile(np.array(LEFT, np.float32), (10, 1))
+    shown = unseen if absent == "all" else everywhere
+    tubes = (
+        CandidateTube(3, boxes, shown, ~everywhere),
+        CandidateTube(7, boxes, unseen, ~everywhere),
+    )
+
+    class Source:
+        name = "fixed"
+
+        def propose(self, clip, query):
+            return tubes
+
+    found = grounder(ToyMllm(), Source(), sampling__frames=5, presence__enabled=False).ground(
+        noise_clip(), Query(TEXT, max_targets=5), no_checkpoint
+    )
+    values = json.dumps(
+        [evidence_to_json(found.evidence), *(tube_to_json(tube) for tube in found.tubes)],
+        allow_nan=False,
+    )
+    assert "Infinity" not in values
+    assert len(found.candidates) == 2
+    if absent == "all":
+        assert found.best.status is Status.NOT_FOUND
+        assert "in one of the frames that the model saw" in found.best.error
+        assert not found.evidence.track_scores
+    else:
+        assert [tube.track_id for tube in found.tubes] == [3]
+        assert list(found.evidence.track_scores) == [3]

@@ -202,7 +202,7 @@ def test_endpoint_splitter() -> None:
     assert (split.method, split.fallbacks) == ("endpoint", ())
     assert asked[0]["path"] == "/v1/chat/completions"
     assert asked[0]["model"] == "some-model"
-    assert asked[0]["messages"][-1] == {"role": "user", "content": "the man in red who waves"}
+    assert asked[0]["messages"][-1] == {"role": "user", "content": "find the man in red who waves"}
 
 
 @pytest.mark.parametrize(

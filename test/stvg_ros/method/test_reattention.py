@@ -115,3 +115,55 @@ def test_branches_step_apart_where_asked() -> None:
     assert temporal_step(config, own) == Step("paper", "rms", 1.5, 3)
     same = ReattentionConfig(epochs=2, learning_rate=4.0, step="plain", loss="code")
     assert temporal_step(same, own) == spatial_step(same, own) == Step("code", "plain", 4.0, 2)
+
+
+MARGINS = [-1e4, -30.0, -25.0, -18.0, -12.0, -3.0, 0.0, 3.0, 9.0, 11.2, 12.0, 20.0, 30.0, 1e4]
+
+
+def in_precision(margin: float, dtype: torch.dtype) -> tuple[Reading, torch.Tensor]:
+    """A reading whose margin follows V through a layer of that precision, and V."""
+    offset = torch.zeros(4, 8, requires_grad=True)
+    weight = torch.ones(8, 2, dtype=dtype)
+    weight[:, 1] = -1
+    states = (torch.full((4, 8), 1e-2) + offset).to(dtype)
+    logits = (states.mean(0) @ weight).float() + torch.tensor([margin / 2, -margin / 2])
+    yes, no = logits.log_softmax(-1)
+    return Reading(ROWS, ("a",), yes, no), offset
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+@pytest.mark.parametrize("margin", MARGINS)
+def test_the_weight_survives_the_models_precision(margin: float, dtype: torch.dtype) -> None:
+    asked, offset = in_precision(margin, dtype)
+    grad = gradient(reattention_loss(asked, asked, "paper"), offset, keep_graph=False)
+    # d margin / dV is 2 / 4 in each number; the margin holds 0.16 of the states too.
+    weight = math.exp(min(30, max(-30, margin + 0.16)))
+    assert grad.dtype == torch.float32
+    torch.testing.assert_close(grad, torch.full((4, 8), -0.5 * weight), rtol=0.02, atol=0)
+    for rule in ("plain", "rms"):
+        step = Step("paper", rule, 0.05)
+        result, taken = moved(offset, grad, torch.ones(4, 8), step)
+        assert taken and result.abs().min() > 0
+
+
+@pytest.mark.parametrize("margin", [-29.0, -7.3, -0.4, 0.0, 0.7, 5.1, 23.0])
+def test_the_gradient_in_float32_is_that_of_the_loss_to_the_bit(margin: float) -> None:
+    offset = torch.randn(4, 8, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    mix = torch.randn(8, 3, generator=torch.Generator().manual_seed(1))
+    log_p = (offset @ mix).tanh().sum(0)
+    asked = Reading(ROWS, ("a",), log_p[0] + margin, log_p[1])
+    found = gradient(reattention_loss(asked, asked, "paper"), offset, keep_graph=True)
+    value = asked.margin.detach()
+    plain = -value.exp() * (1 + asked.margin - value)
+    (expected,) = torch.autograd.grad(plain, offset)
+    assert torch.equal(found, expected)
+
+
+@pytest.mark.parametrize("value", [1e38, -1e38, 3e38])
+@pytest.mark.parametrize("rate", [8.0, 100.0])
+def test_a_step_that_overflows_is_dropped(value: float, rate: float) -> None:
+    before = torch.tensor([[1.0, 2.0]])
+    step = Step("paper", "plain", rate)
+    result, taken = moved(before, torch.tensor([[value, 0.0]]), torch.ones(1, 2), step)
+    assert not taken
+    assert torch.equal(result, before)

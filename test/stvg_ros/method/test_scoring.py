@@ -41,3 +41,24 @@ def test_masks_of_another_length_are_refused() -> None:
     yes, no = np.ones(1, np.bool_), np.zeros(1, np.bool_)
     with pytest.raises(ValueError, match=r"masks: expected \(1, m, n\) bool, got \(2, 4, 4\)"):
         CandidateTube(0, BOX, yes, no, masks=np.zeros((2, 4, 4), np.bool_))
+
+
+@pytest.mark.parametrize(
+    ("share", "counts"),
+    [
+        (0.1, False),
+        (0.2, False),
+        (0.3, False),
+        (0.4, False),
+        (0.45, False),
+        (0.5, True),
+        (0.6, True),
+        (0.9, True),
+        (1.0, True),
+    ],
+)
+def test_a_cell_beside_a_full_one_counts_from_half_on(share: float, counts: bool) -> None:
+    mask = np.zeros((20, 40), np.bool_)
+    mask[:, :20] = True
+    mask[:, 20 : 20 + round(20 * share)] = True
+    assert cells_of_mask(mask, (1, 2)).tolist() == [[True, counts]]

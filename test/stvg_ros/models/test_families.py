@@ -4,8 +4,11 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -333,3 +336,33 @@ def test_completion_is_text(mllm: HfMllm) -> None:
 
 def test_table_has_a_row_for_each_family() -> None:
     assert [row[1] for row in families_table()] == list(FAMILIES)
+
+
+def test_the_prompt_of_a_video_is_never_that_of_another_of_its_grid(mllm: HfMllm) -> None:
+    visual = mllm.encode(images(6))
+    if len(visual.slots) == 6:
+        longer = replace(visual, slots=tuple((2 * index,) for index in range(6)))
+    else:
+        longer = replace(visual, slots=tuple((3 * index, 3 * index + 1) for index in range(3)))
+    for asked in (visual, longer, visual, visual.reversed(), longer.reversed()):
+        layout = mllm._checkpoint.family.layout(mllm._checkpoint.tokenizer, mllm._model, asked)
+        assert mllm._placed(asked).layout.text == layout.text
+    # Time stamps keep their order where the frames are reversed.
+    assert mllm._placed(visual.reversed()).layout.text == mllm._placed(visual).layout.text
+
+
+@pytest.mark.parametrize("free_bytes", [0, 10**5, 10**6, 10**7, 10**9])
+@pytest.mark.parametrize("tokens", [12, 500, 20000])
+def test_passes_of_a_batch_fit_in_free_memory(mllm: HfMllm, free_bytes: int, tokens: int) -> None:
+    gpu = copy.copy(mllm)
+    gpu._model = SimpleNamespace(device=torch.device("cuda"), dtype=torch.bfloat16)
+    gpu._free_bytes = lambda: free_bytes  # type: ignore[method-assign]
+    config = mllm._text.config
+    heads = config.num_key_value_heads, config.num_attention_heads
+    head = getattr(config, "head_dim", None) or config.hidden_size // heads[1]
+    cache = 2 * len(mllm._text.layers) * heads[0] * head * tokens * 2
+    states = (config.hidden_size + 2 * config.intermediate_size) * tokens * 2
+    passes = gpu._room(tokens)
+    assert passes >= 1
+    assert passes == 1 or passes * (cache + states) <= free_bytes
+    assert passes * 20 * (cache + states) >= free_bytes  # and the memory is used

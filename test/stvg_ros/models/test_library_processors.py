@@ -12,12 +12,13 @@ import torch
 import transformers
 from numpy.typing import NDArray
 
-from stvg_ros.models.preprocess import ImagePreprocessing, normalised, patches, square_size
+from stvg_ros.checkpoints.image_preprocessing import ImagePreprocessing
+from stvg_ros.models.preprocess import normalised, patches, square_size
 from stvg_ros.models.qwen2_vl import frame_size as size_of_qwen2
 from stvg_ros.models.qwen3_vl import frame_size as size_of_qwen3
 from stvg_ros.models.video_llama_3 import frame_size as size_of_video_llama
 
-pytest.importorskip("torchvision", reason="torchvision is missing: no library video processors")
+pytest.importorskip("torchvision", reason="torchvision is missing: make libraries")
 SHAPES = [(48, 64, 4), (480, 640, 4), (200, 100, 5), (240, 426, 20), (90, 160, 7), (448, 448, 2)]
 # Two filters of the same name, PIL's and torchvision's, round 8-bit pixels a little differently.
 LEVELS = 4

@@ -16,11 +16,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
+from stvg_ros.checkpoints.image_preprocessing import ImagePreprocessing
 from stvg_ros.errors import ConfigError, ModelError
 from stvg_ros.method.interfaces import Mllm
 from stvg_ros.method.settings import AttentionConfig
 from stvg_ros.models import load_mllm, load_untrained
-from stvg_ros.models.preprocess import ImagePreprocessing, fitted_size, patches, slots_of
+from stvg_ros.models.preprocess import fitted_size, patches, slots_of
 from stvg_ros.models.settings import ModelConfig
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,19 @@ import numpy as np
 import pytest
 import tiny_models
 import torch
+import transformers
 
+from stvg_ros.errors import ConfigError
 from stvg_ros.method.settings import AttentionConfig
 from stvg_ros.models import load_mllm
 from stvg_ros.models.hf_common import HfMllm
+from stvg_ros.models.loading import KEPT_WHOLE
 from stvg_ros.models.settings import ModelConfig
 
 functional = pytest.importorskip(
-    "bitsandbytes.functional", reason="bitsandbytes is missing: no weights in 4 or 8 bits"
+    "bitsandbytes.functional", reason="bitsandbytes is missing: make libraries"
 )
-pytest.importorskip("accelerate", reason="accelerate is missing: no weights in 4 or 8 bits")
+pytest.importorskip("accelerate", reason="accelerate is missing: make libraries")
 
 
 @pytest.fixture(scope="module")
@@ -81,3 +85,27 @@ def test_four_bits_have_the_gradient_of_the_rounded_weights(folder: Path) -> Non
     rounded_rows, rounded_grad = rows_and_gradient(mllm)
     torch.testing.assert_close(rows, rounded_rows, atol=1e-5, rtol=0)
     torch.testing.assert_close(grad, rounded_grad, atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["4bit", "8bit"])
+def test_weights_that_were_stored_quantized_are_those_of_quantizing_now(
+    folder: Path, tmp_path: Path, kind: str
+) -> None:
+    bits = {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4"}
+    config = transformers.BitsAndBytesConfig(
+        **(bits if kind == "4bit" else {"load_in_8bit": True}), llm_int8_skip_modules=KEPT_WHOLE
+    )
+    model = transformers.Qwen2VLForConditionalGeneration.from_pretrained(
+        folder, quantization_config=config, device_map={"": "cpu"}, dtype=torch.float32
+    )
+    stored = Path(shutil.copytree(folder, tmp_path / "stored"))
+    (stored / "model.safetensors").unlink()
+    model.save_pretrained(stored)
+    (rows, grad), (now_rows, now_grad) = (
+        rows_and_gradient(loaded(stored, "none")),
+        rows_and_gradient(loaded(folder, kind)),
+    )
+    torch.testing.assert_close(rows, now_rows, atol=1e-5, rtol=0)
+    torch.testing.assert_close(grad, now_grad, atol=1e-4, rtol=1e-3)
+    with pytest.raises(ConfigError, match="quantized already, got '4bit'"):
+        loaded(stored, "4bit")

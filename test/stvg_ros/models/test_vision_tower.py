@@ -45,7 +45,7 @@ def as_the_library_does(mllm: HfMllm, pixels: torch.Tensor) -> torch.Tensor:
         whole.weight, whole.bias = product.weight, product.bias
         model.visual.patch_embed.proj = whole
     else:
-        more = [torch.tensor([mllm.checkpoint.numbers.merge])]
+        more = [torch.tensor([mllm.checkpoint.preprocessing.merge])]
     tower = model.visual if hasattr(model, "visual") else model.vision_model
     tower.config._attn_implementation = "sdpa"
     output = model.get_video_features(pixels, torch.tensor([GRID]), *more)
@@ -68,7 +68,7 @@ def test_slots_as_a_batch_give_the_librarys_features(
     monkeypatch.setattr(nn.functional, "scaled_dot_product_attention", counted)
     ours = mllm.encode(images).features
     once = len(calls)
-    numbers = mllm.checkpoint.numbers
+    numbers = mllm.checkpoint.preprocessing
     if mllm.frames_per_slot == 1:
         numbers = type(numbers)(**{**vars(numbers), "pair": 1})
     with torch.no_grad():

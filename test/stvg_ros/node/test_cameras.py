@@ -90,6 +90,14 @@ def test_each_camera_has_its_window_and_a_query_names_one_or_all(start):
     assert {t.camera for t in s.client.tubes[-2:]} == {"front", "rear"}
 
 
+def test_frames_name_their_camera_whatever_their_frame_id(start):
+    s, cams = two(start)
+    for name in ("front", "rear"):
+        cams.show(name, 1.0)
+        window = s.node.cameras[name].window
+        assert [frame.stream for frame in window.snapshot().frames] == [name]
+
+
 def test_a_window_that_one_camera_lacks_is_answered_by_the_other(start):
     from stvg_ros.method.sampling import cut
 

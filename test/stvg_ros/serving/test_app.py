@@ -97,6 +97,16 @@ def test_frames_travel_once(serve, toy):
     assert toy.clips[0].size_px == (128, 96)
 
 
+def test_frames_of_robots_with_one_frame_id_are_of_different_streams(serve, toy):
+    server, frames = serve(), sent()
+    for session in ("robot 1", "robot 2"):
+        headers = {**CONTENT, "x_session_id": session}
+        assert server.ask("POST", "/v1/ground", command(frames), **headers)[0] == 200
+    streams = [{frame.stream for frame in clip.frames} for clip in toy.clips]
+    assert [len(names) for names in streams] == [1, 1]
+    assert streams[0] != streams[1]
+
+
 def test_a_session_is_nobody_elses(serve, tmp_path):
     tokens = tmp_path / "tokens"
     tokens.write_text(f"red {TOKEN}\nblue {TOKEN}2\n")

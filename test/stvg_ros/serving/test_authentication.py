@@ -111,3 +111,21 @@ def test_rates_are_kept_for_each_client():
     rates.take("a")
     with pytest.raises(RefusedError):
         rates.take("a")
+
+
+@pytest.mark.parametrize("pause_s", [1, 10, 60, 3600, 10**6])
+def test_a_long_pause_saves_no_more_requests_than_a_full_bucket(pause_s):
+    now_s = [0.0]
+    rates = RateLimiter(2.0, lambda: now_s[0])
+
+    def burst():
+        for count in range(1000):
+            try:
+                rates.take("red")
+            except RefusedError:
+                return count
+        return 1000
+
+    full = burst()
+    now_s[0] += pause_s
+    assert burst() == min(full, 2 * pause_s)

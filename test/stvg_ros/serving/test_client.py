@@ -32,7 +32,7 @@ from stvg_ros.errors import (
 )
 from stvg_ros.serving.address import Address
 from stvg_ros.serving.circuit_breaker import CircuitBreaker
-from stvg_ros.serving.frame_uploader import FrameRegistry, short_name
+from stvg_ros.serving.frame_uploader import FrameRegistry
 from stvg_ros.serving.http_channel import POLL_S
 from stvg_ros.serving.schema import VERSION, Event
 from stvg_ros.serving.settings import RemoteConfig

@@ -8,7 +8,7 @@ import pytest
 from stvg_lab.rendered.queries import scene_queries, scene_tube
 from stvg_lab.rendered.render import render
 from stvg_lab.rendered.scene import Scene
-from stvg_ros.io.video import read_video
+from stvg_ros.io.recording import read_frames
 from stvg_ros.types import Clip, Evidence, Frame, Query, Status, Tube, TubeBox
 from stvg_ros.visualization.contact_sheet import WIDTH_PX, contact_sheet, heat_at, outcome
 from stvg_ros.visualization.drawing import PREDICTED, annotate_frame, draw_box, overlay_heat
@@ -112,4 +112,4 @@ def test_heat_of_the_nearest_slot() -> None:
 def test_movie_has_every_frame(tmp_path: Path) -> None:
     clip, tube, _, _ = example()
     assert write_movie(tmp_path / "a.mp4", clip, tube) == len(clip)
-    assert len(list(read_video(tmp_path / "a.mp4"))) == len(clip)
+    assert len(list(read_frames(tmp_path / "a.mp4"))) == len(clip)

@@ -220,7 +220,7 @@ def test_detections_are_those_of_the_library(folder: Path, kind: str) -> None:
         transformers.AutoTokenizer.from_pretrained(path),
     )
     inputs = processor(images=image, text="tall man.", return_tensors="pt")
-    own = detector._loaded.pixels.tensor(image, *inputs["pixel_values"].shape[2:])
+    own = detector._loaded.pixels(image, *inputs["pixel_values"].shape[2:])
     assert (own - inputs["pixel_values"]).abs().max() < 1.5 / 255 / 0.22  # a grey level
     inputs["pixel_values"] = own  # random weights magnify that level
     with torch.no_grad():
@@ -257,7 +257,7 @@ def test_masks_are_those_of_the_library(folder: Path, kind: str) -> None:
         assert len(outputs["non_cond_frame_outputs"]) <= 18  # of a video of any length
 
     model = tracker._loaded.model
-    pixels = torch.cat([tracker._loaded.pixels.tensor(f.image, IMAGE, IMAGE) for f in clip.frames])
+    pixels = torch.cat([tracker._loaded.pixels(f.image, IMAGE, IMAGE) for f in clip.frames])
     session_class = type(item.session)
     for reverse in (False, True):
         session = session_class(pixels, 48, 80, dtype=torch.float32)
@@ -341,3 +341,25 @@ def test_edgetam_without_its_backbone_library_says_so(tmp_path: Path) -> None:
     save_file({"x": torch.zeros(1)}, tmp_path / "model.safetensors")
     with pytest.raises(ModelError, match=r"needs a library that is not installed .*timm"):
         MaskTracker.load(str(tmp_path), "cpu")
+
+
+@pytest.mark.parametrize(
+    "size_px",
+    [(2000, 8), (16384, 1), (1, 16384), (8, 2000), (2, 1), (3, 900), (900, 3), (4096, 64),
+     (64, 4096), (1, 2)],
+)  # fmt: skip
+def test_an_image_of_any_shape_is_searched_and_tracked(
+    folder: Path, size_px: tuple[int, int]
+) -> None:
+    config = ProposalConfig(
+        source="open_vocabulary",
+        detector=str(save_detector(folder / "any shape")),
+        tracker=str(save_tracker(folder / "any shape tracked")),
+        device="cpu",
+        box_threshold=0.0,
+        text_threshold=0.0,
+    )
+    proposer = OpenVocabularyProposer.load(config)
+    width, height = 2 * size_px[0], 2 * size_px[1]
+    for tube in proposer.propose(clip_of(2, size_px), QUERY):
+        assert (tube.boxes_xyxy_px <= np.array([width, height] * 2)).all()

@@ -5,8 +5,9 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
-from stvg_ros.proposals.people.byte_track import linked, tracked
+from stvg_ros.proposals.people.byte_track import Tracker, linked, tracked
 from stvg_ros.proposals.people.hog_detector import Detections
 
 RED, BLUE = np.eye(64, dtype=np.float32)[[3, 9]]
@@ -95,3 +96,29 @@ def test_old_detections_are_forgotten_but_the_last() -> None:
     assert sorted(track.boxes) == [4, 5] and len(track.scores) == 2
     track.forget(99)
     assert sorted(track.boxes) == [5]
+
+
+@pytest.mark.parametrize("unseen", [1, 3, 5, 6, 7, 8, 12, 20, 29])
+def test_who_is_unseen_for_long_does_not_walk_on_for_ever(unseen: int) -> None:
+    tracker = Tracker(max_lost=30)
+    for index in range(20):
+        tracker.step(seen((4.0 * index, 0.9, RED)))
+    (track,) = tracker.tracks
+    begin, speed = float(track.state.mean[0]), float(track.state.mean[4])
+    assert speed > 3
+    for _ in range(unseen):
+        tracker.step(seen())
+    moved = float(track.state.mean[0]) - begin
+    steps = unseen if unseen <= 5 else 5 + sum(0.8**k for k in range(unseen - 5))
+    assert moved == pytest.approx(speed * steps, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("height", "tracks"), [(50, 1), (45, 1), (35, 1), (31, 1), (29, 2), (25, 2), (15, 2), (80, 1),
+                           (90, 2), (200, 2)]
+)  # fmt: skip
+def test_linking_joins_boxes_of_about_one_height(height: int, tracks: int) -> None:
+    low = seen((0, 0.9, RED))
+    low.boxes_xyxy_px[:, 3] = 10 + height
+    frames = [seen((0, 0.9, RED))] * 3 + [seen()] * 8 + [low] * 3
+    assert len(linked(tracked(frames, 2), 20)) == tracks

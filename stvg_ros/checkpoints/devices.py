@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""The device that a setting names."""
+
+from __future__ import annotations
+
+import torch
+
+from stvg_ros.checkpoints.files import first_line
+from stvg_ros.errors import ConfigError
+
+
+def device_of(name: str, setting: str) -> torch.device:
+    """The device that `setting` names; "auto" is a GPU where there is one.
+
+    Raises:
+        ConfigError: not a device, or not on this machine.
+    """
+    try:
+        device = torch.device(
+            ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
+        )
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(
+            f"{setting}: {name!r} cannot be used here ({first_line(error)}); expected 'auto', "
+            "'cpu' or a device of this machine such as 'cuda:0'"
+        ) from error
+    return device

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""The numbers of an image processor, as preprocessor_config.json gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from stvg_ros.checkpoints.files import CheckpointFiles
+from stvg_ros.errors import ModelError
+
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+FILES = ("video_preprocessor_config.json", "preprocessor_config.json", "processor_config.json")
+_BICUBIC = 3  # PIL's number
+
+
+@dataclass(frozen=True)
+class ImagePreprocessing:
+    """Resizing and normalising.
+
+    Attributes:
+        size: as in the file: `height` and `width`, or `shortest_edge` and `longest_edge`.
+        crop: `(height, width)` of the centre crop, if the file asks for one.
+        mean, std: of the three channels, after rescaling.
+        rescale: from 8-bit levels to the numbers of mean and std.
+        resample: PIL's number of the filter.
+        patch, merge, pair: p, m, P of the families that cut patches themselves.
+    """
+
+    size: Mapping[str, int]
+    crop: tuple[int, int] | None
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    rescale: float
+    resample: int
+    patch: int
+    merge: int
+    pair: int
+
+    @classmethod
+    def from_json(
+        cls,
+        values: Mapping[str, Any],
+        source: str,
+        mean: tuple[float, ...] = CLIP_MEAN,
+        std: tuple[float, ...] = CLIP_STD,
+    ) -> ImagePreprocessing:
+        """Reads a preprocessor_config.json; `mean` and `std` are the defaults of both.
+
+        Raises:
+            ModelError: a number of the wrong kind.
+        """
+        try:
+            size = values.get("size") or {}
+            size = {"shortest_edge": size} if isinstance(size, int) else dict(size)
+            for key, name in (("min_pixels", "shortest_edge"), ("max_pixels", "longest_edge")):
+                if values.get(key):
+                    size[name] = values[key]
+            crop = values.get("crop_size") if values.get("do_center_crop") else None
+            if isinstance(crop, int):
+                crop = {"height": crop, "width": crop}
+            mean, std = values.get("image_mean") or mean, values.get("image_std") or std
+            if values.get("do_normalize") is False:  # as RT-DETR, which names a mean all the same
+                mean, std = (0.0,) * 3, (1.0,) * 3
+            return cls(
+                size={name: int(number) for name, number in size.items() if number is not None},
+                crop=(int(crop["height"]), int(crop["width"])) if crop else None,
+                mean=_triple(mean),
+                std=_triple(std),
+                rescale=float(values.get("rescale_factor") or 1 / 255),
+                resample=int(values.get("resample", _BICUBIC)),
+                patch=int(values.get("patch_size", 14)),
+                merge=int(values.get("merge_size", 2)),
+                pair=int(values.get("temporal_patch_size", 2)),
+            )
+        except (TypeError, ValueError, KeyError) as error:
+            raise ModelError(
+                f"{source}: expected the numbers of an image processor, got {error!r}; "
+                "download the checkpoint's file again"
+            ) from error
+
+
+def processor_values(files: CheckpointFiles) -> tuple[str, dict[str, Any]] | None:
+    """The checkpoint's file of image numbers and what it holds; None where there is none.
+
+    Raises:
+        ModelError: as of `CheckpointFiles.json`.
+    """
+    for name in FILES:
+        values = files.json(name)
+        if values is not None:
+            values = values.get("video_processor") or values.get("image_processor") or values
+            if name != FILES[-1] or "size" in values or "image_mean" in values:
+                return f"{files.source}/{name}", values
+    return None
+
+
+def _triple(values: Any) -> tuple[float, ...]:
+    triple = tuple(float(value) for value in values)
+    if len(triple) != 3:
+        raise ValueError(f"expected three numbers for mean and std, got {triple}")
+    return triple

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""The weights of a checkpoint, all of them or an error; no code of a checkpoint is run."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+import transformers
+from transformers.utils import logging
+
+from stvg_ros.checkpoints.files import CheckpointFiles, first_line
+from stvg_ros.errors import ModelError
+
+
+def loaded_weights(
+    files: CheckpointFiles, class_name: str, setting: str, dtype: torch.dtype, **options: Any
+) -> Any:
+    """A model of the library's class with the checkpoint's weights; no pickle is read.
+
+    Args:
+        files: the checkpoint.
+        class_name: of the library transformers.
+        setting: names the checkpoint, for messages.
+        dtype: of the weights, whatever the precision of the files.
+        options: further arguments of `from_pretrained`.
+
+    Raises:
+        ModelError: weights are missing, damaged, of another shape or not finite.
+    """
+    where = f"{setting} {files.source!r}"
+    try:
+        with _without_output():
+            model, report = getattr(transformers, class_name).from_pretrained(
+                files.source,
+                dtype=dtype,
+                use_safetensors=True,
+                local_files_only=files.local,
+                output_loading_info=True,
+                **options,
+            )
+    except ImportError as error:
+        raise ModelError(
+            f"{where}: it needs a library that is not installed ({first_line(error)})"
+        ) from error
+    except torch.OutOfMemoryError as error:
+        raise ModelError(
+            f"{where}: the device's memory does not hold the weights ({first_line(error)}); set "
+            "model.quantization to '4bit', or choose a smaller checkpoint"
+        ) from error
+    except Exception as error:  # the library raises errors of many kinds
+        raise ModelError(
+            f"{where}: the weights cannot be loaded ({first_line(error)}); expected safetensors "
+            f"files that fit {class_name}; download them again"
+        ) from error
+    _check_complete(model, report, where, class_name)
+    _check_finite(model, where)
+    return model
+
+
+def _check_complete(model: Any, report: Mapping[str, Any], where: str, class_name: str) -> None:
+    """Raises: ModelError."""
+    state = model.state_dict()
+    lacking = {str(name) for name in report["missing_keys"]}
+    # Counters and indices that older files lack are made when the model is built.
+    lacking -= {name for name in lacking & set(state) if not state[name].is_floating_point()}
+    # An entry is a name, or a name and both shapes.
+    lacking |= {
+        str(entry if isinstance(entry, str) else entry[0]) for entry in report["mismatched_keys"]
+    }
+    if lacking:
+        raise ModelError(
+            f"{where}: {len(lacking)} weights are missing or of another shape, such as "
+            f"{min(lacking)}; expected all of {class_name}; download the weights again"
+        )
+
+
+@torch.no_grad()
+def _check_finite(model: Any, where: str) -> None:
+    """Raises: ModelError."""
+    for name, weight in model.state_dict().items():
+        if not weight.is_floating_point() or not weight.numel() or weight.dtype.itemsize < 2:
+            continue
+        # Both carry a NaN on, and hold no second copy of the weights.
+        if not torch.isfinite(torch.stack(torch.aminmax(weight))).all():
+            raise ModelError(
+                f"{where}: the weight {name} holds NaN or infinity; the file is damaged, its "
+                "training diverged, or its numbers exceed the range of model.dtype; download it "
+                "again, or choose another checkpoint or precision"
+            )
+
+
+@contextmanager
+def _without_output() -> Iterator[None]:
+    """Without progress bars in logs and pipes, and without warnings that are errors here."""
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    if not sys.stderr.isatty():
+        logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""How a sentence begins: "robot, could you please go to the kitchen and ..."."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stvg_ros.commands import lexicon, phrases
+from stvg_ros.commands.following import without_connective
+from stvg_ros.commands.phrases import starts
+from stvg_ros.commands.places import place_at
+from stvg_ros.commands.tokens import Token, joined
+from stvg_ros.commands.verbs import FORMS
+
+_MOST_PREFIXES = 24
+
+
+def without_address(words: Sequence[Token]) -> list[Token]:
+    """The words after "robot, could you please ..."."""
+    rest = list(words)
+    for _ in range(_MOST_PREFIXES):
+        while rest and rest[0].text in ".,;:!?":
+            rest = rest[1:]
+        if starts(rest, phrases.EXISTS):
+            break
+        length = starts(rest, phrases.ADDRESS)
+        if rest and rest[0].word in ("go", "come") and _ordered(rest[1:]):
+            length = 1
+        if length and not _begins_description(rest, length):
+            rest = rest[length:]
+            continue
+        named = len(rest) > 2 and rest[1].text == "," and is_name(rest[0])
+        if not named:
+            break
+        rest = rest[2:]
+    return rest or list(words)
+
+
+def _ordered(words: Sequence[Token]) -> bool:
+    """Whether an order begins here: "go find ...", "come look at ..."."""
+    orders = (phrases.FIND, phrases.FOLLOW, phrases.GREET, phrases.HOW_MANY, phrases.MEET)
+    return any(starts(words, options) for options in orders) and words[0].word != "to"
+
+
+def _begins_description(words: Sequence[Token], length: int) -> bool:
+    """As in "there is ..." and "right ..." are no address; nor is a sentence's only word."""
+    first = words[0].word
+    after = words[length].word if length < len(words) else ""
+    if first == "there":
+        return after in lexicon.BE
+    if first in ("first", "next", "right", "just", "all") and length == 1:
+        return after in lexicon.PERSONS or after in ("to", "of")
+    if first == "robot" and length == 1:
+        return after in lexicon.BE or after in ("that", "which")
+    return length >= len(words)
+
+
+def is_name(token: Token) -> bool:
+    """Whether a word can be a name: a known one, or one with a capital that is no other word."""
+    known = token.word in phrases.NAMES or token.text[:1].isupper()
+    return known and token.word not in FORMS and not lexicon.is_animate(token.word)
+
+
+def sent_first(words: Sequence[Token]) -> tuple[list[Token], str] | None:
+    """As in "go to the kitchen, then ...": the rest, and the place."""
+    length = starts(words, phrases.GO)
+    if not length:
+        return None
+    end = place_at(words, length)
+    if end == length:
+        end = _unknown_place(words, length)
+    if end == length:
+        return None
+    after = words[end].word if end < len(words) else ""
+    if after in ("with", "who", "that", "wearing", "in", "at", "near", "next"):
+        return None
+    rest = without_connective(words[end:])
+    return rest, joined(words[length:end])
+
+
+def _unknown_place(words: Sequence[Token], start: int) -> int:
+    """The end of "the <nouns>" before "and", "then" or a comma, where no person is named."""
+    at = start
+    while at < len(words) and words[at].word not in (",", "and", "then", ".", "where", "to"):
+        at += 1
+    nouns = words[start:at]
+    people = any(lexicon.is_animate(t.word) or t.word in ("someone", "who") for t in nouns)
+    named = len(nouns) == 1 and is_name(nouns[0])
+    fits = 1 < len(nouns) <= 4 and at < len(words) and nouns[0].word in ("the", "my", "our", "your")
+    return at if fits and not people and not named else start
+
+
+def place_first(words: Sequence[Token]) -> tuple[list[Token], str] | None:
+    """As in "in the kitchen, find ...": the rest, and the place."""
+    if len(words) < 4 or words[0].word not in ("in", "at", "inside", "from"):
+        return None
+    end = place_at(words, 1)
+    if end == 1 or end >= len(words):
+        return None
+    rest = [t for t in words[end : end + 1] if t.text != ","] + list(words[end + 1 :])
+    ordered = any(
+        starts(rest, options)
+        for options in (
+            phrases.FIND,
+            phrases.FOLLOW,
+            phrases.HOW_MANY,
+            phrases.TELL_ME,
+            phrases.GREET,
+            phrases.ADDRESS,
+            phrases.GUIDE,
+        )
+    )
+    return (rest, joined(words[1:end])) if ordered else None

@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""What a sentence asks for: the fields that every reader of commands fills."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from stvg_ros.commands.lexicon import PREPOSITIONS, VEHICLES, is_animate, singular
+from stvg_ros.commands.verbs import FORMS
+from stvg_ros.commands.wordlist import word_set
+
+Intent = Literal["find", "follow", "count", "describe", "exists", "watch", "other"]
+INTENTS: tuple[Intent, ...] = (
+    "find",
+    "follow",
+    "count",
+    "describe",
+    "exists",
+    "watch",
+    "other",
+)
+FeatureKind = Literal["garment", "hair", "gesture", "pose", "movement", "place", "size", "words"]
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One thing that a sentence says about its target, in a form that can be measured.
+
+    Attributes:
+        kind: What is measured; "words" where no item covers them.
+        name: The canonical name: "jacket", "raise arm", "sitting", "walk".
+        colours: Colours of a garment or of hair, as said.
+        side: "left" or "right", of a limb, a direction or a place in the image; or "".
+        text: The words of the sentence.
+        negated: The sentence denies it.
+    """
+
+    kind: FeatureKind
+    name: str
+    text: str
+    colours: tuple[str, ...] = ()
+    side: str = ""
+    negated: bool = False
+
+
+@dataclass(frozen=True)
+class Relation:
+    """Where the target is with regard to another described target.
+
+    Attributes:
+        kind: "left of", "right of", "near", "between", "in front of", "behind", "above" or
+            "below".
+        other: The other target's description.
+        text: The words of the sentence, preposition included.
+    """
+
+    kind: str
+    other: str
+    text: str
+
+
+@dataclass(frozen=True)
+class TimeSpan:
+    """A span relative to now.
+
+    Attributes:
+        text: The words of the sentence.
+        start_s: Begin of the span, in seconds before now.
+        end_s: End of the span, in seconds before now; at most `start_s`.
+    """
+
+    text: str
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True)
+class Command:
+    """A sentence, understood. Every text consists of words of the sentence.
+
+    Attributes:
+        intent: What the robot is asked to do with whom it sees; "other" where nobody is to be
+            seen.
+        target: The description alone, as a model is asked about it. Never empty.
+        attribute: What the target looks like and where it belongs, with its noun; "" where only
+            the kind is named.
+        action: What the target does, without its noun; "" where it does nothing.
+        place: Room or furniture that the robot is sent to.
+        then: What the robot is to do afterwards, as said.
+        number: "one", "all", or how many.
+        relation: Side or nearness to another target.
+        negated: What the target must not be or do ("not" in JSON).
+        time: A span relative to now.
+        asked: What a question wants to know: "name", "pose", "gesture", "clothes", "action",
+            "description".
+        noun: The target's kind with its determiner, such as "the man".
+        name: A person's name or a relative ("my mum"), by which nobody can be seen.
+        features: Items that can be measured.
+        clause: The action as the reader worded it, with its subject, where it did.
+        refusal: Why pictures cannot answer the command; "" where they can.
+        reader: Who read the sentence.
+        problems: What went wrong, or was left out, one sentence each.
+    """
+
+    intent: Intent
+    target: str
+    attribute: str = ""
+    action: str = ""
+    place: str = ""
+    then: str = ""
+    number: Literal["one", "all"] | int = "one"
+    relation: Relation | None = None
+    negated: str = ""
+    time: TimeSpan | None = None
+    asked: str = ""
+    noun: str = ""
+    name: str = ""
+    features: tuple[Feature, ...] = ()
+    clause: str = ""
+    refusal: str = ""
+    reader: str = ""
+    problems: tuple[str, ...] = field(default=())
+
+    @property
+    def attribute_query(self) -> str:
+        """DSTH's Q_s: the looks, or "" where nothing but the kind is said."""
+        return self.attribute
+
+    @property
+    def action_query(self) -> str:
+        """DSTH's Q_t: the noun with what it does, such as "the man who waves", or ""."""
+        if not self.action or self.clause:
+            return self.clause
+        first, _, rest = self.action.partition(" ")
+        pronoun, apostrophe, contracted = first.lower().partition("'")
+        noun = self.noun
+        if not noun:
+            return self.action
+        if pronoun in ("he", "she", "it", "they"):
+            return self.action
+        acting = noun.split()[-1].lower()
+        who = "that" if acting in VEHICLES or singular(acting) in VEHICLES else "who"
+        if pronoun in ("that", "which", "who"):
+            verb = {"s": "is ", "re": "are "}.get(contracted, "") if apostrophe else ""
+            return f"{noun} {who} {verb}{rest}".strip()
+        if pronoun in _NO_CLAUSE:
+            return f"{noun} {self.action}"
+        if pronoun.endswith("ing") and len(pronoun) > 4:
+            return f"{noun} {who} {'is' if self.number == 'one' else 'are'} {self.action}"
+        return f"{noun} {who} {self.action}"
+
+    @property
+    def negated_query(self) -> str:
+        """What the target must not be or do, as a description to ask about; or ""."""
+        if not self.negated:
+            return ""
+        first = self.negated.split()[0].lower()
+        noun = self.noun or "someone"
+        if noun.split()[0].lower() in ("nobody", "everyone", "anyone", "whoever"):
+            noun = "someone"
+        if first in _DESCRIBING and any(is_animate(w) for w in self.negated.lower().split()):
+            return self.negated
+        if first.endswith("ing") or first in PREPOSITIONS:
+            return f"{noun} {self.negated}"
+        if "BASE" in FORMS.get(first, ()):
+            return f"{noun} who does {self.negated}"
+        return f"{noun} with {self.negated}"
+
+    def json(self) -> dict[str, object]:
+        """The fields as JSON values, under the names of the command line."""
+        return {
+            "intent": self.intent,
+            "target": self.target,
+            "attribute": self.attribute,
+            "action": self.action,
+            "place": self.place,
+            "then": self.then,
+            "number": self.number,
+            "relation": self.relation.text if self.relation else "",
+            "not": self.negated,
+            "time": self.time.text if self.time else "",
+            "reader": self.reader,
+            "problems": list(self.problems),
+            "asked": self.asked,
+            "features": [feature_json(feature) for feature in self.features],
+        }
+
+
+_DESCRIBING = frozenset(("the", "a", "an", "this", "that", "my", "his", "her"))
+_NO_CLAUSE = word_set("to before after while when as until about")
+
+
+def feature_json(feature: Feature) -> dict[str, object]:
+    """One feature as JSON; what does not apply is left out."""
+    values: dict[str, object] = {"kind": feature.kind, "name": feature.name, "text": feature.text}
+    if feature.colours:
+        values["colours"] = list(feature.colours)
+    if feature.side:
+        values["side"] = feature.side
+    if feature.negated:
+        values["not"] = True
+    return values
+
+
+def intent_of(text: str) -> Intent:
+    """The intent of that name; "find" where there is none."""
+    return next((intent for intent in INTENTS if intent == text), "find")

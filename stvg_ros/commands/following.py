@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""What a robot is to do after it has found somebody: "... and tell them the time"."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stvg_ros.commands import lexicon, phrases
+from stvg_ros.commands.phrases import starts
+from stvg_ros.commands.tokens import Token, joined
+from stvg_ros.commands.verbs import FORMS
+from stvg_ros.commands.wordlist import word_set
+
+_CONNECTIVES = phrases.phrases(
+    "and|then|and then|after that|and after that|afterwards|afterward|and afterwards|next|finally|"
+    "once found|and once found|once you have found the person|once you find them|"
+    "once you have found them|once you find him|"
+    "once you find her|once located|and once located|when you find them|when found|subsequently|"
+    "and finally|and also|after finding them|upon finding them|once you locate them|"
+    "once there|once you are there|when you get there|and once there|there|and there|"
+    "after you find them|when you have found them|once you have located them|and there you|"
+    "once you spot them|and please|please|and subsequently|after doing so|and next|"
+    "once you do|when you do|if you find them|so that you can|in order to|so you can|"
+    "upon arrival|upon arriving|once inside|once you arrive|and kindly|kindly|and be sure to|"
+    "be sure to|make sure to|and make sure to|and you should|you should|and i want you to|"
+    "once you have done so|once you have done that|having found them|before you|and proceed to|"
+    "and go ahead and|and would you|could you|and could you|and can you|then please|"
+    "then could you|then proceed to|proceed to"
+)
+_BREAKS = frozenset(
+    ("and", "then", ",", ".", ";", ":", "once", "after", "when", "before", "to", "so")
+)
+_OBJECTS = word_set("them him her me us it themselves")
+
+
+def without_connective(words: Sequence[Token]) -> list[Token]:
+    """The words after "and then", a comma, "once you are there, please" and the like."""
+    rest = list(words)
+    for _ in range(6):
+        while rest and rest[0].text in ".,;:!?":
+            rest = rest[1:]
+        length = starts(rest, _CONNECTIVES)
+        if not length or length >= len(rest):
+            break
+        rest = rest[length:]
+    return rest
+
+
+def split_following(words: Sequence[Token]) -> tuple[list[Token], list[str]]:
+    """The description, and the texts of what the robot is to do afterwards."""
+    for at in range(1, len(words)):
+        if words[at].word not in _BREAKS and not starts(words, _CONNECTIVES, at):
+            continue
+        rest = without_connective(words[at:])
+        if not rest or len(rest) == len(words) - at or not _is_order(words[:at], rest):
+            continue
+        if words[at].word == "to":
+            continue
+        order = _without_closing(rest)
+        return list(words[:at]), [joined(order)] if order else []
+    return list(words), []
+
+
+def _is_order(before: Sequence[Token], rest: Sequence[Token]) -> bool:
+    """Whether the rest tells the robot to do something.
+
+    A verb in its base form can be nobody's deed beside a singular noun. Beside a plural one
+    ("the men who jump and follow the dog") it is an order where it takes a pronoun, or where no
+    picture could show it ("tell").
+    """
+    first = rest[0].word
+    if first not in phrases.ROBOT_VERBS:
+        return False
+    after = rest[1].word if len(rest) > 1 else ""
+    if after in _OBJECTS or first in phrases.STRONG_VERBS:
+        return True
+    plural = any(
+        (lexicon.is_plural(t.word) and lexicon.moves(t.word)) or t.word in ("they", "people")
+        for t in before
+    )
+    modal = any(t.word in lexicon.MODALS | lexicon.DO | {"to"} for t in before[-6:])
+    if modal or (plural and any("BASE" in FORMS.get(t.word, ()) for t in before)):
+        return False
+    if first in lexicon.COLOURS or (first in lexicon.GARMENTS and not after):
+        return False
+    noun = before and before[-1].word in lexicon.ADJECTIVES  # "red and light ..."
+    return not noun or after in ("the", "a", "an", "to", "back")
+
+
+def _without_closing(words: Sequence[Token]) -> list[Token]:
+    return without_closing(words)
+
+
+def without_closing(words: Sequence[Token]) -> list[Token]:
+    """The words without "please", "thank you" and the like at their end."""
+    rest = list(words)
+    for _ in range(6):
+        while rest and rest[-1].text in ".,;:!?":
+            rest.pop()
+        last = rest[-1].word if rest else ""
+        for phrase in phrases.CLOSING.by_last.get(last, ()):
+            end = len(rest) - len(phrase)
+            if end > 0 and tuple(t.word for t in rest[end:]) == phrase and not _needed(rest, end):
+                rest = rest[:end]
+                break
+        else:
+            return rest
+    return rest
+
+
+def _needed(words: Sequence[Token], end: int) -> bool:
+    """As in "who waits for me", "a moment from right now": not a closing."""
+    last = words[end].word
+    if last == "for":
+        return words[end - 1].word in FORMS and "BASE" not in FORMS[words[end - 1].word]
+    return last == "now" and words[end - 1].word in ("just", "right")

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Orders: "find ...", "tell the time to ...", "guide ... from the sofa to the kitchen"."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stvg_ros.commands import lexicon, phrases
+from stvg_ros.commands.following import split_following
+from stvg_ros.commands.phrases import starts
+from stvg_ros.commands.places import place_at
+from stvg_ros.commands.questions import where_is
+from stvg_ros.commands.request import Request, found_person, has_word, index_of, person_at
+from stvg_ros.commands.tokens import Token, joined
+from stvg_ros.commands.verbs import BASES, FORMS
+
+
+def talk(words: Sequence[Token]) -> Request | None:
+    """As in "tell the time to the waving person", "answer the quiz of ...", "say hello to ..."."""
+    if starts(words, phrases.GREET):
+        return _verb_and_person(words, starts(words, phrases.GREET))
+    answer = starts(words, phrases.ANSWER)
+    if answer and has_word(words[answer : answer + 4], "question", "quiz", "questions", "riddle"):
+        at = index_of(words, ("of", "from", "asked", "posed", "by"), answer)
+        while 0 <= at + 1 < len(words) and words[at + 1].word in ("by", "of", "from", "to"):
+            at += 1
+        if at > 0:
+            task = [t for t in words[:at] if t.word not in ("asked", "posed", "by")]
+            return found_person(words[at + 1 :], [joined(task)])
+        return None
+    talk = starts(words, phrases.TALK)
+    if not talk or (words[talk : talk + 1] and words[talk].word in ("me", "us", "when", "where")):
+        return None
+    return _told(words, talk)
+
+
+def _told(words: Sequence[Token], talk: int) -> Request | None:
+    """As in "tell X to <person>" and "tell <person> X"."""
+    begin = talk
+    content = words[begin].word if begin < len(words) else ""
+    second = words[begin + 1].word if begin + 1 < len(words) else ""
+    if (
+        content in phrases.TALK_BEGINS - {"a", "an"}
+        or second in phrases.TALK_NOUNS
+        or (
+            content in ("the", "a", "an")
+            and has_word(words[begin : begin + 5], "of", "joke")
+            and second in ("day", "name", "date", "names", "joke", "time")
+        )
+    ):
+        for at in range(len(words) - 1, begin, -1):
+            if words[at].word in ("to", "with") and person_at(words, at + 1):
+                return found_person(words[at + 1 :], [joined(words[:at])])
+        return None
+    if not person_at(words, begin):
+        return None
+    for at in range(begin + 1, len(words)):
+        here = words[at].word
+        after = words[at + 1].word if at + 1 < len(words) else ""
+        about = here in ("something", "what", "about", "how") or (
+            here in ("the", "your") and (after in phrases.TALK_NOUNS or after.startswith("team"))
+        )
+        if about and words[at - 1].word not in ("is", "are", "doing"):
+            task, then = split_following(words[at:])
+            told = f"{joined(words[:talk])} {joined(task)}"
+            return found_person(words[begin:at], [told, *then])
+        if here == "that" and after in ("it", "the", "dinner", "your", "i", "you"):
+            return found_person(words[begin:at], [f"{joined(words[:talk])} {joined(words[at:])}"])
+        if here == "to" and "BASE" in FORMS.get(after, ()):
+            return found_person(words[begin:at], [f"{joined(words[:talk])} {joined(words[at:])}"])
+    return None
+
+
+def _verb_and_person(words: Sequence[Token], length: int) -> Request:
+    """As in "greet <person> and ...": finding comes first, the rest is done afterwards."""
+    body, then = split_following(words[length:])
+    verb = [t for t in words[:length] if t.word not in ("to", "at")] or list(words[:length])
+    return Request("find", body, then=[joined(verb), *then])
+
+
+def watch(words: Sequence[Token]) -> Request | None:
+    """As in "tell me when somebody opens the fridge"."""
+    length = starts(words, phrases.WATCH)
+    if not length:
+        return None
+    body, then = split_following(words[length:])
+    there = starts(body, phrases.THERE_IS)
+    return Request("watch", body[there:], then=then)
+
+
+def hand_over(words: Sequence[Token]) -> Request | None:
+    """As in "bring it to <person>", "give <person> the cup"."""
+    length = starts(words, phrases.HAND_OVER)
+    if not length or (words[length : length + 1] and words[length].word == "me"):
+        return None
+    if person_at(words, length):
+        return None
+    for at in range(length + 1, len(words) - 1):
+        if words[at].word in ("to", "over") and person_at(words, at + 1):
+            return found_person(words[at + 1 :], [joined(words[:at])])
+        if words[at].word in ("and", "then", ","):
+            break
+    return None
+
+
+def guide(words: Sequence[Token]) -> Request | None:
+    """As in "guide <person> from the sofa to the kitchen"."""
+    length = starts(words, phrases.GUIDE)
+    if not length or (words[length : length + 1] and words[length].word in ("me", "us")):
+        return None
+    verb = joined(words[:length])
+    body, then = split_following(words[length:])
+    body, start = origin(body)
+    body, way = _way(body)
+    if not way and not start and BASES.get(words[0].word, words[0].word) in ("take", "show"):
+        return None
+    return Request("find", body, start, [f"{verb} {way}".strip(), *then])
+
+
+def _way(words: list[Token]) -> tuple[list[Token], str]:
+    """The words without "to the kitchen", and it."""
+    for at in range(len(words) - 1, -1, -1):
+        if words[at].word not in ("to", "into", "towards", "toward", "over"):
+            continue
+        end = place_at(words, at + 1)
+        if at and (
+            words[at - 1].word in ("next", "close", "pointing", "adjacent") or end == at + 1
+        ):
+            continue
+        if at == 0 and end == 1:
+            continue
+        rest = [*words[:at], *[t for t in words[end:] if t.text != ","]]
+        return rest, joined(words[at:end])
+    return words, ""
+
+
+def origin(words: list[Token]) -> tuple[list[Token], str]:
+    """The words without "from the sofa", and "the sofa"."""
+    for at in range(len(words) - 1, -1, -1):
+        if words[at].word == "from" and (end := place_at(words, at + 1)) > at + 1:
+            return [*words[:at], *words[end:]], joined(words[at + 1 : end])
+    return words, ""
+
+
+def simple_order(words: Sequence[Token]) -> Request | None:
+    """As in "find ...", "follow ...", "meet ..."."""
+    if starts(words, phrases.MEET):
+        body, then = split_following(words[starts(words, phrases.MEET) :])
+        return Request("find", body, then=then) if body else None
+    finding, following = starts(words, phrases.FIND), starts(words, phrases.FOLLOW)
+    length = max(finding, following)
+    if not length or length >= len(words):
+        return None
+    if words[0].word in ("where",) and words[1].word in lexicon.BE and _bare_where(words):
+        return None
+    body, then = split_following(words[length:])
+    if following >= finding:
+        body, start = origin(body)
+        body, way = _way(body) if start or has_word(body, "to", "into") else (body, "")
+        verb = joined(words[:following])
+        return Request("follow", body, start, [*([f"{verb} {way}"] if way else []), *then])
+    body = [t for t in body if t.text != "?"]
+    if words[0].word == "do" and body[:1] and body[0].word == "where":
+        body = where_is(body)
+    there = starts(body, phrases.THERE_IS)
+    return Request("find", body[there:], then=then)
+
+
+def _bare_where(words: Sequence[Token]) -> bool:
+    return len(words) == 2

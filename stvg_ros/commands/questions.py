@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Questions: "how many ...", "what is ... wearing", "is there ...", "which of the kids ..."."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from stvg_ros.commands import lexicon, phrases
+from stvg_ros.commands.following import split_following
+from stvg_ros.commands.phrases import starts
+from stvg_ros.commands.request import Request, person_at
+from stvg_ros.commands.tokens import Token
+from stvg_ros.commands.verbs import FORMS
+
+_SEEN = phrases.phrases(
+    "are there|is there|do you see|can you see|there are|you see|you can see|"
+    "you can find|"
+    "can be seen|do you count|were there|can you find|can you count|present|you find|"
+    "do we have|"
+    "can you spot|do you find|you can spot|are present|are currently|are visible|there were"
+)
+_WANTED = {
+    "doing": "action",
+    "do": "action",
+    "up": "action",
+    "making": "gesture",
+    "gesturing": "gesture",
+    "wearing": "clothes",
+    "wear": "clothes",
+    "dressed": "clothes",
+    "look": "description",
+    "in": "pose",
+}
+_SUBJECTS = lexicon.BE | lexicon.DO | lexicon.DETERMINERS | lexicon.POSSESSIVES | lexicon.INDEFINITE
+
+
+def count_question(words: Sequence[Token]) -> Request | None:
+    """As in "how many people are in the kitchen"."""
+    length = starts(words, phrases.HOW_MANY)
+    if not length or (length == 1 and words[0].word == "count" and words[1:2] == []):
+        return None
+    body, then = split_following(words[length:])
+    body = [t for t in body if t.text != "?"]
+    for extra in _SEEN.all:
+        body = _removed(body, extra)
+    return Request("count", body, then=then)
+
+
+def _removed(words: list[Token], phrase: phrases.Phrase) -> list[Token]:
+    for at in range(len(words) - len(phrase) + 1):
+        if tuple(t.word for t in words[at : at + len(phrase)]) == phrase:
+            return [*words[:at], *words[at + len(phrase) :]]
+    return words
+
+
+def describe(words: Sequence[Token]) -> Request | None:
+    """As in "tell me the pose of ...", "what is ... wearing?", "describe ..."."""
+    length = starts(words, phrases.TELL_ME)
+    if length:
+        at = length + (words[length : length + 1] != [] and words[length].word in ("the", "what"))
+        at += at < len(words) and words[at - 1].word == "what" and words[at].word in ("is", "the")
+        at += at < len(words) and words[at - 1].word == "is" and words[at].word == "the"
+        for width in (2, 1):
+            info = phrases.INFO.get(" ".join(t.word for t in words[at : at + width]), "")
+            after = words[at + width].word if at + width < len(words) else ""
+            if info and after in ("of", "from", "for"):
+                begin = at + width + 1
+                begin += words[begin : begin + 1] != [] and words[begin].word in ("of", "by")
+                body, then = split_following(words[begin:])
+                if body and body[-1].word == "is":
+                    body = body[:-1]
+                return Request("describe", body, then=then, asked=info)
+        owned = _owned(words, length)
+        if owned:
+            return owned
+    doing = _what_does(words)
+    if doing:
+        return doing
+    length = starts(words, phrases.DESCRIBE)
+    if length and length < len(words):
+        owned = _owned(words, length)
+        body, then = split_following(words[length:])
+        return owned or Request("describe", body, then=then, asked="description")
+    return None
+
+
+def _owned(words: Sequence[Token], begin: int) -> Request | None:
+    """As in "the person's pose", "the person in the kitchen's name"."""
+    for at in range(begin, len(words) - 1):
+        if words[at].glued and words[at].word == "is":
+            info = phrases.INFO.get(words[at + 1].word, "")
+            if info:
+                rest = [*words[begin:at], *words[at + 2 :]]
+                body, then = split_following(rest)
+                return Request("describe", body, then=then, asked=info)
+    return None
+
+
+def _what_does(words: Sequence[Token]) -> Request | None:
+    """As in "what is <person> doing?", "tell me what <person> is wearing", "how does ... look?"."""
+    at = next((i for i, t in enumerate(words[:6]) if t.word in ("what", "how")), -1)
+    if at < 0 or (at and not starts(words, phrases.TELL_ME)):
+        return None
+    rest = [t for t in words[at + 1 :] if t.text not in "?."]
+    if rest and rest[-1].word == "like":
+        rest.pop()
+    asked = _WANTED.get(rest[-1].word, "") if len(rest) > 2 else ""
+    if not asked:
+        return None
+    first = 0  # past "gesture" of "what gesture is", "kind of clothes" of "what kind of clothes"
+    while first < len(rest) - 2 and rest[first].word not in _SUBJECTS:
+        asked = phrases.INFO.get(rest[first].word, asked)
+        first += 1
+    inverted = rest[first].word in (*lexicon.BE, *lexicon.DO)
+    subject = rest[first + inverted : -1]
+    while subject and subject[-1].word in (*lexicon.BE, *lexicon.DO, "like", "currently"):
+        subject = subject[:-1]
+    if not (inverted or at) or not person_at(subject, 0):
+        return None
+    return Request("describe", subject, asked=asked)
+
+
+def exists(words: Sequence[Token]) -> Request | None:
+    """As in "is there somebody on the floor?"."""
+    length = starts(words, phrases.EXISTS)
+    if length:
+        body, then = split_following(words[length:])
+        return Request("exists", _asked(body), then=then)
+    length = starts(words, phrases.EXISTS_WHO)
+    after = words[length].word if length and length < len(words) else ""
+    named = after in lexicon.INDEFINITE or after in lexicon.DETERMINERS | lexicon.POSSESSIVES
+    if not (length and named):
+        return None
+    if after not in lexicon.INDEFINITE and not person_at(words, length):
+        return None
+    body, then = split_following(words[length:])
+    return Request("exists", _asked(body), then=then)
+
+
+def _asked(words: list[Token]) -> list[Token]:
+    return [t for t in words if t.text != "?"]
+
+
+def question(words: Sequence[Token]) -> Request | None:
+    """As in "where did X go?", "who is ...?", "which of the kids has the ball?"."""
+    if not words:
+        return None
+    at = starts(words, phrases.TELL_ME)
+    if at and at < len(words) and words[at].word in ("where", "who", "which", "if"):
+        words = words[at:]
+    first = words[0].word
+    if first == "where":
+        return Request("find", where_is(list(words)))
+    if first == "which" and len(words) > 2:
+        return Request("find", _which([t for t in words if t.text != "?"]))
+    if first in ("who", "what", "whoever"):
+        body, then = split_following([t for t in words if t.text != "?"])
+        return Request("find", body, then=then, ordered=False)
+    return None
+
+
+def where_is(words: list[Token]) -> list[Token]:
+    """As in "where did the woman go", "where is X", "where X is": the description alone."""
+    body = [t for t in words[1:] if t.text != "?"]
+    if body and body[0].word in (*lexicon.BE, *lexicon.DO, *lexicon.HAVE, "can", "could"):
+        helped = body[0].word in (*lexicon.DO, *lexicon.HAVE)
+        body = body[1:]
+        gone = ("go", "going", "gone", "been", "went", "run", "walk", "standing", "sitting", "hide")
+        if body and (helped or body[-1].word == "going") and body[-1].word in gone:
+            body = body[:-1]
+        return body
+    if body and body[-1].word in (*lexicon.BE, "went", "goes"):
+        body = body[:-1]
+    return body
+
+
+def _which(words: list[Token]) -> list[Token]:
+    """As in "which of the kids has the ball" is "the kid who has the ball"."""
+    start = 1
+    partitive = words[1].word == "of"
+    if partitive:
+        start = 2
+    at = next(
+        (
+            i
+            for i in range(start, len(words))
+            if lexicon.is_animate(words[i].word) or words[i].word in ("one", "ones")
+        ),
+        -1,
+    )
+    if at < 0 or at + 1 >= len(words):
+        return words[start:]
+    noun = words[at]
+    if partitive:
+        single = lexicon.singular(noun.word)
+        noun = replace(noun, text=single, word=single)
+    head = words[start:at] if partitive else [Token("the", "the"), *words[start:at]]
+    after = words[at + 1].word
+    verbal = after in FORMS or after in lexicon.BE | lexicon.HAVE | lexicon.DO
+    who = [Token("who", "who")] if verbal and not after.endswith("ing") else []
+    return [*head, noun, *who, *words[at + 1 :]]

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""What a sentence orders or asks, in parts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from stvg_ros.commands import lexicon
+from stvg_ros.commands.command import Intent
+from stvg_ros.commands.following import split_following
+from stvg_ros.commands.tokens import Token
+
+
+@dataclass(frozen=True)
+class Request:
+    """A sentence without what is not part of its description.
+
+    Attributes:
+        intent: What is asked.
+        words: The description, place and what follows apart.
+        place: The room or furniture that the robot is sent to.
+        then: What the robot is to do afterwards.
+        asked: What a question wants to know.
+        ordered: A robot is addressed; a bare description orders nothing.
+        name: A person's name in place of a description.
+    """
+
+    intent: Intent
+    words: list[Token]
+    place: str = ""
+    then: list[str] = field(default_factory=list)
+    asked: str = ""
+    ordered: bool = True
+    name: str = ""
+
+
+def found_person(words: Sequence[Token], then: list[str]) -> Request:
+    """A request to find whom the words describe, and what follows."""
+    body, more = split_following(words)
+    return Request("find", body, then=[*then, *more])
+
+
+def person_at(words: Sequence[Token], start: int) -> bool:
+    """Whether the noun phrase here names a person."""
+    for token in words[start : start + 7]:
+        if lexicon.is_animate(token.word) or token.word in lexicon.INDEFINITE | {"whoever"}:
+            return True
+        if token.word in lexicon.PREPOSITIONS or token.word in (",", "."):
+            return False
+    return False
+
+
+def has_word(words: Sequence[Token], *said: str) -> bool:
+    """Whether one of some words is among those of a sentence."""
+    return any(token.word in said for token in words)
+
+
+def index_of(words: Sequence[Token], said: tuple[str, ...], start: int) -> int:
+    """The first index, from a start on, of one of some words; -1 where there is none."""
+    return next((i for i in range(start, len(words)) if words[i].word in said), -1)

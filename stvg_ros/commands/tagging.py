@@ -1,0 +1,384 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Parts of speech by lexicon and context, for readers without a parser.
+
+Tags: DET POSS NUM ORD ADJ NOUN PRON OBJ PREP ADV REL CONJ SUB BE HAVE DO MODAL NEG TO
+VERB (finite) BASE ING PART (past participle) MARK (punctuation) OWNER (possessive "'s").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from stvg_ros.commands import lexicon
+from stvg_ros.commands.tokens import Token
+from stvg_ros.commands.verbs import BASES, FORMS, MOSTLY_NOUN, STATIC_PARTICIPLES
+from stvg_ros.commands.wordlist import word_set
+
+_CLOSED = {
+    "DET": lexicon.DETERMINERS | lexicon.PREDETERMINERS,
+    "POSS": lexicon.POSSESSIVES,
+    "NUM": frozenset(lexicon.NUMBERS),
+    "ORD": lexicon.ORDINALS,
+    "BE": lexicon.BE,
+    "HAVE": lexicon.HAVE,
+    "DO": lexicon.DO,
+    "MODAL": lexicon.MODALS,
+    "NEG": lexicon.NEGATIONS,
+    "CONJ": lexicon.CONJUNCTIONS,
+    "SUB": lexicon.SUBORDINATORS,
+    "PRON": lexicon.SUBJECT_PRONOUNS | lexicon.INDEFINITE,
+    "OBJ": lexicon.OBJECT_PRONOUNS,
+    "REL": lexicon.RELATIVES | {"what"},
+    "ADV": lexicon.ADVERBS,
+    "PREP": lexicon.PREPOSITIONS,
+    "ADJ": lexicon.ADJECTIVES,
+}
+_ORDER = [
+    "NEG",
+    "BE",
+    "HAVE",
+    "DO",
+    "MODAL",
+    "POSS",
+    "DET",
+    "NUM",
+    "PRON",
+    "OBJ",
+    "REL",
+    "CONJ",
+    "SUB",
+    "PREP",
+    "ORD",
+    "ADV",
+    "ADJ",
+]  # the first class that holds the word
+CLOSED_WORDS = {word: tag for tag in reversed(_ORDER) for word in _CLOSED[tag]}
+_NOMINAL = word_set("DET POSS NUM ORD ADJ OWNER")  # a noun is still to come
+_AGENTS = word_set("PRON NOUN REL")
+
+
+class Tagger(Protocol):
+    """Gives each word its part of speech.
+
+    `described_noun` is set where the tagger also knows what a clause describes.
+    """
+
+    name: str
+
+    def tag(self, words: Sequence[Token]) -> list[Token]:
+        """The words with their tags; none added, none left out."""
+        ...
+
+
+class LexiconTagger:
+    """Tags by word lists, endings and the words around; needs no model."""
+
+    name = "rules"
+
+    def tag(self, words: Sequence[Token]) -> list[Token]:
+        """The words with their tags; see `Tagger`."""
+        result: list[Token] = []
+        for index, token in enumerate(words):
+            result.append(replace(token, tag=_tag(words, index, result)))
+        return result
+
+
+def _tag(words: Sequence[Token], index: int, done: list[Token]) -> str:
+    word = words[index].word
+    if word in ".,;:!?":
+        return "MARK"
+    before = done[-1] if done else None
+    after = words[index + 1].word if index + 1 < len(words) else ""
+    special = _ambiguous(word, before, after, words, index)
+    if special:
+        return special
+    closed = CLOSED_WORDS.get(word)
+    if closed and not (closed == "ADJ" and word in FORMS):
+        return _closed(word, closed, before, after, words, index)
+    return _open(word, before, words, index, done)
+
+
+def _nounish(word: str) -> bool:
+    """Whether a word can begin or continue a noun phrase after a determiner."""
+    if not word or word in ".,;:!?":
+        return False
+    tag = CLOSED_WORDS.get(word)
+    return tag in (None, "ADJ", "NUM", "ORD") and not (
+        word in FORMS and FORMS[word] <= {"PAST", "PART"} and tag is None
+    )
+
+
+def _ambiguous(
+    word: str, before: Token | None, after: str, words: Sequence[Token], index: int
+) -> str:
+    """Words of several classes, told apart by their neighbours; "" for all others."""
+    last = before.tag if before else ""
+    if word == "is" and words[index].glued:
+        owner = last == "NOUN" or (before is not None and before.word in lexicon.INDEFINITE)
+        whose = owner and _nounish(after) and "ING" not in FORMS.get(after, ())
+        return "OWNER" if whose else "BE"
+    if word == "that":
+        relative = last in ("NOUN", "OBJ") or (before is not None and before.word == "one")
+        verbal = after in FORMS or CLOSED_WORDS.get(after) in (
+            "BE",
+            "HAVE",
+            "DO",
+            "MODAL",
+            "ADV",
+            "NEG",
+        )
+        return "REL" if last == "NOUN" or (relative and (verbal or not after)) else "DET"
+    if word == "her":
+        return "POSS" if _nounish(after) else "OBJ"
+    if word == "one":
+        numeral = last not in ("DET", "ADJ", "ORD") and _nounish(after)
+        return "NUM" if numeral else "NOUN"
+    if word == "to":
+        base = "BASE" in FORMS.get(after, ()) or after in ("be", "have", "do")
+        return "TO" if base and last not in ("BE",) and not _towards(after) else "PREP"
+    if word == "other" and after == "than":
+        return "PREP"
+    if word == "neither":
+        return "NEG" if last in ("BE", "REL", "HAVE", "MODAL") else "DET"
+    if word in ("other", "same"):
+        return "ADJ" if _nounish(after) else "NOUN"
+    if word in ("last", "first", "next"):
+        if word == "next" and after == "to":
+            return "PREP"
+        return "ORD" if last in ("DET", "POSS", "") or _nounish(after) else "ADV"
+    if word in ("left", "right", "back", "front", "middle", "top"):
+        return _side(word, last, after)
+    if word == "like":
+        return "BASE" if last in ("MODAL", "PRON") else "PREP"
+    return ""
+
+
+def _towards(word: str) -> bool:
+    return word in ("work", "water", "bed", "exit")
+
+
+def _side(word: str, last: str, after: str) -> str:
+    if word in ("left", "right") and after == "of" and last in ("NOUN", "PRON"):
+        return "ADV"
+    if word == "left" and last == "CONJ":
+        return "VERB"
+    if word == "left" and last in ("REL", "PRON", "ADV", "NOUN", "HAVE") and last:
+        noun_before = last == "NOUN" and not after
+        return "ADV" if noun_before else ("VERB" if last != "HAVE" else "PART")
+    if last in ("DET", "POSS", "ADJ", "PREP"):
+        return "ADJ" if _nounish(after) and after not in FORMS else "NOUN"
+    if word in ("back", "left", "right"):
+        return "ADV"
+    return "ADJ" if _nounish(after) else "NOUN"
+
+
+def _closed(
+    word: str, tag: str, before: Token | None, after: str, words: Sequence[Token], index: int
+) -> str:
+    last = before.tag if before else ""
+    if tag == "ADJ":
+        further = words[index + 2].word if index + 2 < len(words) else ""
+        listed = after in ("and", ",") and CLOSED_WORDS.get(further) == "ADJ"
+        if listed and last in ("DET", "POSS", "ADJ", "NUM"):
+            return "ADJ"  # "a black and big dog"
+        if _nounish(after) and not _verb_follows(words, index, last in ("PREP", "ING")):
+            return "ADJ"
+        # "in red", "the old", "a blonde": the colour stands for the noun.
+        return "NOUN" if last in ("PREP", "DET", "POSS", "ADJ", "CONJ", "ING") else "ADJ"
+    if tag == "PREP" and word in lexicon.PARTICLES:
+        verb = "THIRD" in FORMS.get(after, ()) and BASES[after] not in MOSTLY_NOUN
+        opening = ("DET", "POSS", "NUM", "OBJ", "ORD", "PREP", "PRON")
+        if verb or not (_nounish(after) or CLOSED_WORDS.get(after) in opening):
+            return (
+                "ADV" if last in ("VERB", "BASE", "ING", "NOUN", "OBJ", "PART", "ADV") else "PREP"
+            )
+    if tag in ("DO", "HAVE") and last == "TO":
+        return "BASE"
+    if tag == "ADV" and last in ("DET", "POSS") and _nounish(after):
+        return "ADJ"
+    return tag
+
+
+def _verb_follows(words: Sequence[Token], index: int, bare: bool) -> bool:
+    """Whether the next word reads as a verb with nothing of a noun: "in red jumps".
+
+    Without a determiner before the colour (`bare`), "in red waving hello" is no kind of hello.
+    """
+    if index + 1 >= len(words):
+        return False
+    word = words[index + 1].word
+    forms = FORMS.get(word, set())
+    if word in lexicon.NOT_VERBS or lexicon.is_person(word) or word in lexicon.GARMENTS:
+        return False
+    if "THIRD" in forms:
+        return BASES[word] not in MOSTLY_NOUN or _object_follows(words, index + 1)
+    if "ING" in forms:
+        following = words[index + 2].word if index + 2 < len(words) else ""
+        garment = lexicon.singular(following) in lexicon.GARMENTS or following in lexicon.GARMENTS
+        return not (garment or (_noun_for_sure(following) and not bare))
+    return bool(forms & {"PAST"}) and word not in STATIC_PARTICIPLES
+
+
+def _noun_for_sure(word: str) -> bool:
+    known = lexicon.is_animate(word) or word in lexicon.GARMENTS or word in lexicon.FURNITURE
+    return known or (_nounish(word) and word not in FORMS and CLOSED_WORDS.get(word) is None)
+
+
+def _open(
+    word: str, before: Token | None, words: Sequence[Token], index: int, done: list[Token]
+) -> str:
+    last = before.tag if before else ""
+    forms = FORMS.get(word, set())
+    if word in lexicon.NOT_VERBS or (lexicon.is_person(word) and last in ("DET", "POSS", "ADJ")):
+        return "NOUN"
+    if not forms:
+        return _unknown(word, last, words, index)
+    if "ING" in forms:
+        return _ing(last, words, index)
+    if forms & {"PAST", "PART"} and not forms & {"BASE"}:
+        return _past(word, last, words, index, forms)
+    if "THIRD" in forms:
+        return _third(word, before, words, index, done)
+    return _base(word, last, words, index, done, forms)
+
+
+def _unknown(word: str, last: str, words: Sequence[Token], index: int) -> str:
+    if word.endswith("ly") and len(word) > 4:
+        return "ADV"
+    if word.endswith("ing") and len(word) > 5 and last not in ("DET", "POSS", "PREP"):
+        return _ing(last, words, index)
+    if word.endswith("ed") and len(word) > 4:
+        return _past(word, last, words, index, {"PAST", "PART"})
+    if word.endswith(("ful", "ous", "ish", "less", "able", "-haired", "-aged")) and _nounish(
+        words[index + 1].word if index + 1 < len(words) else ""
+    ):
+        return "ADJ"
+    if word.endswith("s") and not word.endswith(("ss", "us")) and word not in lexicon.GARMENTS:
+        subject = last == "NOUN" and lexicon.is_animate(words[index - 1].word)
+        if last == "REL" or (subject and _verb_place(words, index)):
+            return "VERB"
+    plural = last == "NOUN" and lexicon.is_plural(words[index - 1].word)
+    if plural and lexicon.is_animate(words[index - 1].word) and not lexicon.is_plural(word):
+        return "BASE" if _verb_place(words, index) else "NOUN"
+    if last == "REL" and index >= 2 and words[index - 1].word in ("who", "that"):
+        return "BASE"
+    return "NOUN"
+
+
+def _verb_place(words: Sequence[Token], index: int) -> bool:
+    """Whether what follows an unknown word fits a verb: its end, an adverb, an object."""
+    after = words[index + 1].word if index + 1 < len(words) else ""
+    return not after or after in ".,;:" or CLOSED_WORDS.get(after) in ("ADV", "PREP", "DET", "POSS")
+
+
+def _ing(last: str, words: Sequence[Token], index: int) -> str:
+    after = words[index + 1].word if index + 1 < len(words) else ""
+    if last in _NOMINAL:
+        return "ADJ" if _nounish(after) else ("ING" if last == "ADJ" else "NOUN")
+    if last == "PREP":
+        return "ADJ" if _noun_for_sure(after) else "NOUN"
+    if last == "" and _noun_for_sure(after):
+        return "ADJ"
+    if last == "CONJ" and index >= 2 and _noun_for_sure(after) and words[index - 2].word in FORMS:
+        return "ING"
+    return "ING"
+
+
+def _past(word: str, last: str, words: Sequence[Token], index: int, forms: set[str]) -> str:
+    after = words[index + 1].word if index + 1 < len(words) else ""
+    if last in ("DET", "POSS", "NUM", "ORD") or (last in ("ADJ", "PREP") and _noun_for_sure(after)):
+        return "ADJ"
+    if last in ("BE", "HAVE") or (last == "NEG" and "PART" in forms):
+        return "PART"
+    if last == "ADV" and index >= 2 and words[index - 2].word in lexicon.BE | lexicon.HAVE:
+        return "PART"
+    if word in STATIC_PARTICIPLES or after == "by":
+        return "PART"
+    state = [token.word for token in words[max(0, index - 3) : index - 1]]
+    if last == "NOUN" and state[:1] == ["with"] and state[-1:] and state[-1] in lexicon.POSSESSIVES:
+        return "ADJ"  # "with her arms crossed"
+    if forms == {"PART"}:
+        return "PART"
+    return "VERB"
+
+
+def _third(
+    word: str, before: Token | None, words: Sequence[Token], index: int, done: list[Token]
+) -> str:
+    """A word in -s: a verb after its subject, a plural noun inside a noun phrase."""
+    last = before.tag if before else ""
+    if last in _NOMINAL or last == "PREP":
+        return "NOUN"
+    if last in ("REL", "PRON", "ADV", "NEG", "MARK", "OBJ", ""):
+        return "VERB"
+    mostly_noun = BASES[word] in MOSTLY_NOUN
+    if last == "CONJ":
+        verbs = any(token.tag in ("VERB", "ING", "BE", "PART") for token in done)
+        return (
+            "VERB" if verbs and not (mostly_noun and not _object_follows(words, index)) else "NOUN"
+        )
+    if last == "NOUN" and before is not None:
+        if lexicon.moves(before.word) and not _noun_of_compound(before.word, done):
+            return "VERB"
+        if mostly_noun:
+            return "VERB" if _object_follows(words, index) else "NOUN"
+        return "VERB"
+    return "VERB" if last in ("BE", "PART", "ING") and not mostly_noun else "NOUN"
+
+
+def _noun_of_compound(word: str, done: list[Token]) -> bool:
+    """As in "with a toy car ...": such a noun after a preposition is no subject of its own."""
+    return not lexicon.is_animate(word) and any(token.tag == "PREP" for token in done[-4:])
+
+
+def _object_follows(words: Sequence[Token], index: int) -> bool:
+    after = words[index + 1].word if index + 1 < len(words) else ""
+    tag = CLOSED_WORDS.get(after)
+    return tag in ("DET", "POSS", "OBJ", "ADV") or after in lexicon.PARTICLES | {"at", "to", "into"}
+
+
+def _base(
+    word: str,
+    last: str,
+    words: Sequence[Token],
+    index: int,
+    done: list[Token],
+    forms: set[str],
+) -> str:
+    if last in ("TO", "MODAL", "DO"):
+        return "BASE"
+    if last == "NEG" and index >= 2 and words[index - 2].word in lexicon.DO | lexicon.MODALS:
+        return "BASE"
+    if "PART" in forms and last in ("BE", "HAVE"):
+        return "PART"
+    if last == "ADV" and len(done) >= 2 and done[-2].tag in ("TO", "MODAL"):
+        return "BASE"
+    if last == "":
+        after = words[index + 1].word if index + 1 < len(words) else ""
+        return (
+            "BASE"
+            if CLOSED_WORDS.get(after) in ("DET", "POSS", "OBJ", "PREP") or not after
+            else "NOUN"
+        )
+    plural = any(token.tag == "NOUN" and lexicon.is_plural(token.word) for token in done) or any(
+        token.word in ("they", "people") for token in done
+    )
+    if last in ("REL", "PRON") or (last == "ADV" and plural):
+        return "BASE" if plural or done[-1].word in ("they", "you", "i", "we", "who") else "NOUN"
+    several = last == "NOUN" and lexicon.is_plural(done[-1].word)
+    if several and (lexicon.moves(done[-1].word) or word not in MOSTLY_NOUN):
+        return "BASE"
+    if last == "CONJ" and any(token.tag == "BASE" for token in done):
+        return "BASE"
+    if "PAST" in forms and last in ("REL", "PRON"):
+        return "VERB"
+    known = CLOSED_WORDS.get(word)
+    if known == "ADJ":
+        after = words[index + 1].word if index + 1 < len(words) else ""
+        return "ADJ" if _nounish(after) else "NOUN"
+    if "PAST" in forms and last == "NOUN" and lexicon.is_animate(done[-1].word):
+        return "VERB"  # "a man put his hat on"
+    return "NOUN"

@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Words of a written or spoken sentence: cleaned, contractions apart, disfluencies dropped."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from stvg_ros.commands.wordlist import word_set
+
+MOST_CHARACTERS = 800  # of a sentence; what follows is not read
+MOST_WORDS = 100
+
+# Chat templates mark roles and turns with such tokens; none may reach a model.
+_TEMPLATE = re.compile(
+    r"<\|[^|<>]{0,40}\|>|<(?:/?[a-z_][a-z0-9_]{0,30}|/?s|0x[0-9a-f]{2})>|\[/?inst\]|<</?sys>>|"
+    r"<[｜|][^<>]{0,40}[｜|]>|```\w{0,10}",
+    re.IGNORECASE,
+)
+_ESCAPE = re.compile(r"\x1b\[[0-9;?]{0,16}[A-Za-z]")  # of terminals
+_ROLE = re.compile(r"(?:^|(?<=[\s.]))(?:system|assistant|user|human|model)\s?:", re.IGNORECASE)
+_INJECTION = re.compile(
+    r"\b(?:ignore|disregard|forget|override)\s+(?:(?:all|any|of|everything|the|your|my|these|those|"
+    r"previous|prior|above|earlier|preceding)\s+){1,4}(?:instructions?|prompts?|rules?|text|"
+    r"messages?|and\b|words?|above|before|context)?|\byou are now\b|\bact as\b|\bpretend to be\b|"
+    r"\bnew instructions?\b|\bsystem prompt\b|\b(?:output|print|respond|reply)\s+(?:only|with|yes|"
+    r"the)\b|\balways (?:answer|say|reply)\b|\banswer (?:yes|no)\b",
+    re.IGNORECASE,
+)
+_WORD = re.compile(r"[^\W_]+(?:['’.\-/][^\W_]+)*|[.,;:!?]")
+_CONTRACTION = re.compile(r"^(.+?)(n['’]t|['’](?:s|re|m|ve|ll|d))$", re.IGNORECASE)
+
+_FULL = {
+    "n't": "not",
+    "'s": "is",
+    "'re": "are",
+    "'m": "am",
+    "'ve": "have",
+    "'ll": "will",
+    "'d": "would",
+}
+# Speech recognisers leave out apostrophes.
+_WITHOUT_APOSTROPHE = {
+    "whos": "who's",
+    "wheres": "where's",
+    "whats": "what's",
+    "theres": "there's",
+    "hes": "he's",
+    "shes": "she's",
+    "isnt": "isn't",
+    "arent": "aren't",
+    "wasnt": "wasn't",
+    "doesnt": "doesn't",
+    "dont": "don't",
+    "didnt": "didn't",
+    "hasnt": "hasn't",
+    "havent": "haven't",
+    "cant": "can't",
+    "im": "i'm",
+    "id": "i'd",
+    "thats": "that's",
+    "lets": "let's",
+    "youre": "you're",
+    "theyre": "they're",
+}
+_HESITATIONS = word_set("uh uhh um umm uhm er erm eh hmm hm mm ah äh ähm")
+_PARENTHETICAL = (("you", "know"), ("i", "mean"), ("sort", "of"), ("kind", "of"), ("like", ","))
+_JOINED = {("t", "shirt"), ("tee", "shirt"), ("t", "shirts"), ("tee", "shirts")}
+_DIGITS = {
+    str(number): word
+    for number, word in enumerate(
+        [
+            "zero",
+            "one",
+            "two",
+            "three",
+            "four",
+            "five",
+            "six",
+            "seven",
+            "eight",
+            "nine",
+            "ten",
+            "eleven",
+            "twelve",
+            "thirteen",
+            "fourteen",
+            "fifteen",
+            "sixteen",
+            "seventeen",
+            "eighteen",
+            "nineteen",
+            "twenty",
+        ]
+    )
+} | {"30": "thirty", "40": "forty", "50": "fifty", "60": "sixty"}
+_DOUBLED = word_set("had that very so bye go")  # words that may stand twice
+
+
+@dataclass(frozen=True)
+class Token:
+    """A word or a punctuation mark.
+
+    Attributes:
+        text: As it is shown.
+        word: Lower case, contractions in full ("'s" is "is").
+        glued: No space stands before it.
+        tag: Its part of speech, once a tagger has given one.
+        noun: The index of the noun that a participle or relative clause describes, where a
+            parser knows it; -1 where not.
+    """
+
+    text: str
+    word: str
+    glued: bool = False
+    tag: str = ""
+    noun: int = -1
+
+
+def cleaned(text: str) -> tuple[str, tuple[str, ...]]:
+    """The sentence without what no person says, and what was removed.
+
+    Control characters become spaces. A mark of a chat template ends the sentence, or begins it
+    where nothing stands before; so does an instruction to a language model.
+    """
+    problems = []
+    if len(text) > MOST_CHARACTERS:
+        text = text[:MOST_CHARACTERS].rsplit(None, 1)[0]
+        problems.append(f"Only the first {MOST_CHARACTERS} characters were read.")
+    text = _ESCAPE.sub(" ", text)
+    text = "".join(" " if unicodedata.category(c)[0] in "CZ" else c for c in text)
+    text = unicodedata.normalize("NFC", text)
+    turns = _ROLE.sub("\0", _TEMPLATE.sub("\0", text)).split("\0")
+    plain = next((turn for turn in turns if any(map(str.isalnum, turn))), "")
+    if len(turns) > 1:
+        problems.append("Marks of a chat template, and what follows them, were removed.")
+    order = _INJECTION.search(plain)
+    if order:
+        after = plain[order.end() :].lstrip(" .,:;")
+        plain = plain[: order.start()] if plain[: order.start()].strip(" .,;:!?") else after
+        problems.append("An instruction to a language model was removed.")
+    if len(_WORD.findall(plain)) > MOST_WORDS:
+        problems.append(f"Only the first {MOST_WORDS} words were read.")
+    return " ".join(plain.split()), tuple(problems)
+
+
+def tokens(text: str) -> list[Token]:
+    """The words of a cleaned sentence as people mean them.
+
+    Contractions are split, hesitations and repeated words dropped, "t-shirt" and "t shirt" are
+    one spelling, small numbers are words; a sentence in capitals becomes lower case.
+    """
+    letters = [c for c in text if c.isalpha()]
+    if len(letters) > 3 and all(not c.islower() for c in letters):
+        text = text.lower()
+    found = [
+        part for word in _WORD.findall(text)[:MOST_WORDS] for part in _parts(word.replace("’", "'"))
+    ]
+    return _without_repetitions(_without_hesitations(_joined(found)))
+
+
+def _parts(word: str) -> list[Token]:
+    low = _WITHOUT_APOSTROPHE.get(word.lower(), word.lower())
+    if low != word.lower():
+        word = low
+    match = _CONTRACTION.match(word)
+    if match and match.group(1):
+        stem, end = match.groups()
+        if stem.lower() == "ca" or stem.lower() == "wo":
+            stem = {"ca": "can", "wo": "will"}[stem.lower()]
+        return [Token(stem, stem.lower()), Token(end, _FULL[end.lower()], glued=True)]
+    if low in ("t-shirt", "tshirt", "tee-shirt"):
+        return [Token("t", "t"), Token("shirt", "shirt")]
+    if low in ("t-shirts", "tshirts", "tee-shirts"):
+        return [Token("t", "t"), Token("shirts", "shirts")]
+    if low in _DIGITS:
+        return [Token(_DIGITS[low], _DIGITS[low])]
+    return [Token(word, low, glued=word in ".,;:!?")]
+
+
+def _joined(found: list[Token]) -> list[Token]:
+    """One token for "t shirt", so that no grammar takes the "t" for a word."""
+    result: list[Token] = []
+    for token in found:
+        if result and (result[-1].word, token.word) in _JOINED:
+            result[-1] = Token(f"t {token.text}", f"t {token.word}")
+        elif result and result[-1].word == "number" and token.word in _DIGITS.values():
+            result.append(replace(token, word="43"))  # a printed number, not a count
+        else:
+            result.append(token)
+    return result
+
+
+def _without_hesitations(found: list[Token]) -> list[Token]:
+    result: list[Token] = []
+    index = 0
+    while index < len(found):
+        pair = tuple(token.word for token in found[index : index + 2])
+        spoken = pair in _PARENTHETICAL and (
+            index == 0 or (result[-1:] and result[-1].word not in ("do", "a", "what", "that", "of"))
+        )
+        if found[index].word in _HESITATIONS:
+            index += 1
+            if index < len(found) and found[index].text == "," and not result:
+                index += 1
+        elif spoken and pair[0] != "like" and index + 2 < len(found):
+            index += 2
+        else:
+            result.append(found[index])
+            index += 1
+    return result
+
+
+def _without_repetitions(found: list[Token]) -> list[Token]:
+    """Words and pairs of words said twice in a row stand once."""
+    result: list[Token] = []
+    for token in found:
+        twice = bool(result) and result[-1].word == token.word and token.word not in _DOUBLED
+        if twice and not token.glued:
+            continue
+        result.append(token)
+        if len(result) >= 4 and not any(t.text in ".,;:!?" for t in result[-4:]):
+            words = [t.word for t in result[-4:]]
+            if words[:2] == words[2:]:
+                del result[-2:]
+    return result
+
+
+def joined(found: Sequence[Token]) -> str:
+    """The text of some words; marks at both ends are dropped."""
+    words = list(found)
+    while words and words[0].text in ".,;:!?":
+        words.pop(0)
+    while words and words[-1].text in ".,;:!?":
+        words.pop()
+    text = ""
+    for token in words:
+        text += token.text if token.glued or not text else f" {token.text}"
+    return text

@@ -1,0 +1,288 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""From a sentence to a `Command`, with any tagger: the rules' or a parser's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from stvg_ros.commands import lexicon, phrases
+from stvg_ros.commands.command import Command, TimeSpan
+from stvg_ros.commands.description import Description, description
+from stvg_ros.commands.features import features
+from stvg_ros.commands.following import without_closing, without_connective
+from stvg_ros.commands.intake import request
+from stvg_ros.commands.language import language_of
+from stvg_ros.commands.places import taken_place
+from stvg_ros.commands.request import Request
+from stvg_ros.commands.tagging import LexiconTagger, Tagger
+from stvg_ros.commands.times import find_time
+from stvg_ros.commands.tokens import Token, cleaned, joined, tokens
+from stvg_ros.commands.verbs import FORMS
+from stvg_ros.commands.wordlist import word_set
+
+_PRONOUNS = word_set("him her them it me us")
+_INTERJECTIONS = word_set(
+    "yes no ok okay hello hi hey robot thanks thank you please bye goodbye stop sorry well"
+)
+_NOTHING = "There are no words to read; say what to find."
+_MOST_MARKS = 80  # of a text without a word
+_LOOSE: frozenset[str] = word_set("and then that to from of at with")
+
+
+def unread(text: str, reader: str, problem: str, *problems: str) -> Command:
+    """The whole description as the target, where a reader could not read a sentence.
+
+    What only addresses the robot is left out by the rules, where the sentence is English.
+    """
+    target = understood(text, LexiconTagger()).target
+    return Command("find", target, reader=reader, problems=(*problems, problem))
+
+
+def understood(text: str, tagger: Tagger) -> Command:
+    """What a sentence asks for.
+
+    Never fails and never gives an empty target: what is not understood is asked as it stands, and
+    `problems` says so.
+    """
+    plain, problems = cleaned(text)
+    words = tokens(plain)
+    if not any(token.text not in ".,;:!?" for token in words):
+        return Command(
+            "other",
+            plain[:_MOST_MARKS] or "?",
+            refusal=_NOTHING,
+            reader=tagger.name,
+            problems=(*problems, _NOTHING),
+        )
+    language = language_of(plain)
+    if language != "English":
+        problem = f"The sentence is in {language}; only the model and the endpoint read it."
+        whole = joined(words)
+        return Command(
+            "find", whole, refusal=problem, reader=tagger.name, problems=(*problems, problem)
+        )
+    asked = _of_sentences(words)
+    body = without_closing(asked.words)
+    body, span = _without_time(body)
+    place = asked.place
+    if asked.ordered and not place:
+        body, place = taken_place(body)
+    body = _trimmed(body, asked)
+    if not body or _describes_nobody(asked, body):
+        whole = joined(without_closing(words))
+        problem = "Nobody to look for is described; say what the person looks like or does."
+        then = ", ".join(asked.then) or ("" if place else whole)
+        return Command(
+            "other",
+            whole,
+            place=place,
+            then=then,
+            refusal=problem,
+            reader=tagger.name,
+            problems=(*problems, problem),
+        )
+    command = _command(asked, body, place, span, tagger)
+    return replace(command, problems=(*problems, *command.problems))
+
+
+def _describes_nobody(asked: Request, body: list[Token]) -> bool:
+    """Whether a sentence without an order is none about what can be seen: "stop", "yes"."""
+    if asked.ordered or any(lexicon.is_animate(t.word) for t in body):
+        return False
+    said = [t.word for t in body]
+    orders = said[0] in phrases.ROBOT_VERBS and "BASE" in FORMS.get(said[0], ())
+    about_robot = any(word in ("you", "your", "yourself") for word in said)
+    clock = said[0] in ("what", "how") and any(word in phrases.TALK_NOUNS for word in said)
+    return orders or about_robot or clock or all(word in _INTERJECTIONS for word in said)
+
+
+def _of_sentences(words: Sequence[Token]) -> Request:
+    """The request of the sentence that orders or describes, with what the others add.
+
+    "There is a man in a grey suit. He picks up the phone. Find him." is one description of two
+    sentences; "Find the man. Tell him the time." is a request and what follows it.
+    """
+    sentences: list[list[Token]] = [[]]
+    for token in words:
+        if token.text in ".!?;":
+            sentences.append([])
+        else:
+            sentences[-1].append(token)
+    told = [s for s in sentences if s and not _courtesy(s)]
+    if not told:
+        return request(words)
+    chosen = request(told[0])
+    for sentence in told[1:]:
+        first = _subject_word(sentence)
+        if first in ("he", "she", "they", "it") and chosen.words:
+            marks = [Token(".", ".", glued=True), *sentence]
+            chosen = replace(chosen, words=[*without_closing(chosen.words), *marks])
+            continue
+        other = request(sentence)
+        whom = [t.word for t in other.words]
+        if other.ordered and len(whom) == 1 and whom[0] in _PRONOUNS and chosen.words:
+            intent = other.intent if not chosen.ordered else chosen.intent
+            then = [*chosen.then, *other.then]
+            if chosen.ordered and not (other.intent == "find" and not other.then):
+                then = [*chosen.then, joined(sentence)]
+            chosen = replace(chosen, intent=intent, ordered=chosen.ordered, then=then)
+        elif not chosen.words or (other.ordered and not chosen.ordered and _vague(chosen)):
+            chosen = replace(other, place=other.place or chosen.place)
+        elif first in phrases.ROBOT_VERBS or first in ("then", "afterwards", "once", "after"):
+            chosen = replace(
+                chosen, then=[*chosen.then, joined(without_connective(without_closing(sentence)))]
+            )
+    return chosen
+
+
+def _subject_word(sentence: Sequence[Token]) -> str:
+    """The first word after "then", "after that" and the like."""
+    rest = without_connective(sentence)
+    return rest[0].word if rest else sentence[0].word
+
+
+def _vague(asked: Request) -> bool:
+    """Whether a statement before the order describes nobody: "I have a task for you"."""
+    return not any(lexicon.is_animate(t.word) or t.word in lexicon.INDEFINITE for t in asked.words)
+
+
+def _courtesy(words: Sequence[Token]) -> bool:
+    rest = without_closing([Token("x", "x"), *words])
+    return len(rest) == 1 or [t.word for t in words] in (
+        ["hello"],
+        ["hi"],
+        ["hey"],
+        ["robot"],
+        ["hello", "robot"],
+        ["hey", "robot"],
+        ["ok"],
+        ["hi", "robot"],
+        ["listen"],
+        ["excuse", "me"],
+        ["yes"],
+        ["no"],
+        ["well"],
+        ["good", "morning"],
+    )
+
+
+def _without_time(words: list[Token]) -> tuple[list[Token], TimeSpan | None]:
+    """The words without an expression of time; it stays where nothing but "was here" would."""
+    found = find_time(words)
+    if found is None:
+        for at in range(1, len(words) - 1):
+            past = FORMS.get(words[at + 1].word, set()) & {"PAST", "PART"}
+            if words[at].word == "just" and past:
+                return words, TimeSpan("just", 10.0, 0.0)
+        return words, None
+    start, end, span = found
+    rest = [*words[:start], *words[end:]]
+    spoken = [t.word for t in rest if t.text not in ".,;:!?"]
+    empty = not spoken or spoken[-1] in (*lexicon.BE, "here", "there", "who")
+    return (words if empty else rest), span
+
+
+def _trimmed(words: list[Token], asked: Request) -> list[Token]:
+    """Without marks, joints and left-over verbs at both ends."""
+    questioned = bool(words) and words[0].word in ("who", "what")
+    loose = frozenset() if questioned else _LOOSE
+    while words and (words[-1].text in ".,;:!?" or words[-1].word in loose):
+        words = words[:-1]
+    while words and (words[0].text in ".,;:!?" or words[0].word in ("and", "then", "for", "of")):
+        words = words[1:]
+    if len(words) == 2 and words[1].word == "again":
+        words = words[:1]
+    if asked.intent == "count":
+        words = _counted(words)
+    tail = words[-1].word if words else ""
+    if asked.ordered and len(words) > 2 and tail in ("is", "are", "was", "were"):
+        words = words[:-1]
+        if words[-1].word in ("who", "that"):
+            words = words[:-1]
+    return words
+
+
+def _counted(words: list[Token]) -> list[Token]:
+    """As in "people are wearing red" is "people wearing red": the verb belonged to the question."""
+    if words and words[-1].word in ("are", "is", "were", "there", "currently"):
+        return _counted(words[:-1])
+    for at in range(1, len(words) - 1):
+        if words[at].word in ("are", "were", "is") and words[at - 1].word not in ("who", "that"):
+            after = words[at + 1].word
+            if after in ("currently", "presently") or "ING" in FORMS.get(after, ()):
+                return [*words[:at], *words[at + 1 + (after in ("currently", "presently")) :]]
+            if after in lexicon.PREPOSITIONS:
+                return [*words[:at], *words[at + 1 :]]
+            break
+    return words
+
+
+def _command(
+    asked: Request, body: list[Token], place: str, span: TimeSpan | None, tagger: Tagger
+) -> Command:
+    tagged = tagger.tag(body)
+    parts = description(tagged)
+    name, problem = _unseen(tagged, parts)
+    number = parts.number
+    if asked.intent == "count" or name:
+        number = "one" if name else "all"
+    known = asked.intent == "describe" and asked.asked == "name"
+    return Command(
+        intent="other" if name else asked.intent,
+        target=joined(body),
+        attribute=parts.attribute,
+        action=parts.action,
+        place=place,
+        then=" and ".join(t for t in asked.then if t),
+        number=number,
+        relation=parts.relation,
+        negated=parts.negated,
+        time=span,
+        asked=asked.asked,
+        noun=parts.noun,
+        name=name,
+        refusal=problem if not known else "",
+        features=features(tagged, parts),
+        reader=tagger.name,
+        problems=(problem,) if problem and not known else (),
+    )
+
+
+def _unseen(words: Sequence[Token], parts: Description) -> tuple[str, str]:
+    """A name or a relative by which nobody can be seen, and why that is a problem."""
+    if parts.action or not words:
+        return "", ""
+    first = words[0]
+    nouns = [t for t in words if t.text not in ".,;:!?"]
+    if len(nouns) == 1 and first.word in _PRONOUNS:
+        return "", f'"{first.text}" does not say whom to look for; describe the person.'
+    if first.tag == "POSS" and len(nouns) == 2 and nouns[1].word in lexicon.KIN:
+        who = joined(nouns)
+        return who, _refusal(who)
+    if _is_name(words):
+        return joined(nouns), _refusal(joined(nouns))
+    return "", ""
+
+
+def _is_name(words: Sequence[Token]) -> bool:
+    first = words[0]
+    if first.word in phrases.NAMES and (len(words) == 1 or words[1].tag not in ("NOUN",)):
+        return len(words) == 1 or words[1].text[:1].isupper()
+    capital = all(t.text[:1].isupper() for t in words)
+    unknown = (
+        first.tag == "NOUN"
+        and not lexicon.is_animate(first.word)
+        and first.word not in lexicon.GARMENTS | lexicon.FURNITURE | lexicon.COLOURS
+        and first.word not in FORMS
+        and not lexicon.is_plural(first.word)
+    )
+    return capital and unknown and len(words) <= 2
+
+
+def _refusal(who: str) -> str:
+    return (
+        f'"{who}" is a name, and a name cannot be seen in a picture; describe the person, or teach '
+        "the robot the name first."
+    )

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""English verbs of what people and animals visibly do, with their forms."""
+
+from __future__ import annotations
+
+from stvg_ros.commands.wordlist import word_set
+
+# Verbs whose third person is rarely a plural noun.
+_PLAIN = word_set("""
+    accelerate accept accompany adjust admire adopt alight amble announce answer applaud
+    approach argue arrange arrive ascend ask assemble avoid babble bake bark beckon become beg
+    begin believe bend bite bleat blink blow board boil boo bounce bow brake breathe bring
+    browse bump burn buy call calm can caress carry catch change chant charge chase chat chatter
+    check cheer chew chirp chop circle clap clean click climb close coach collapse collect
+    collide comb come comfort communicate conduct continue cook cough count cover crack cradle
+    crash crawl cross crouch cry cuddle cuff curl curtsy cut cycle dab dance dangle dazzle deal
+    decorate deflate deliver depart descend detach dial dice dig dip disembark dismount dive do
+    dodge doze drag drape draw dress dribble drift drill drink drive drop drown drum dry duck
+    dunk dust eat elbow embrace enter erase escape examine exercise exhale exit explain explore
+    faint fall fan fasten feed feel fence fetch fiddle fidget fight fill film find finish fist
+    fix flail flap flee flex flick fling flip flirt float flop floss flutter fly fold follow
+    forge forget freeze frolic frown fry fumble gallop gape gargle gather gaze gesticulate
+    gesture get giggle give glance glare glide glue go gobble gossip grab grapple grate graze
+    greet grill grind grip groom grow growl grumble gulp hammer hand handcuff hang happen hatch
+    haul hear heat heave help hide hike hiss hit hitch hobble hoist hold honk hop hover howl
+    huddle hug hum hunch hunt hurdle hurl hurry ignore imitate inflate inform inhale injure
+    inspect instruct interact interview introduce jab jam jaywalk jiggle jog join joke jolt
+    jostle juggle jump kayak keep kick kiss knead kneel knit knock knot lasso latch lather laugh
+    launch lay lead lean leap learn leash leave lecture let lick lie lift light limp linger
+    listen load lob lock loiter look lose lounge lower lug lunge lurk make march mash massage
+    measure meditate meet mend meow mingle mix moan mock moo moonwalk mop motion mount mourn
+    move mow mumble mutter nap narrate navigate neigh nest nibble nod notice nudge nuzzle
+    observe offer open operate orbit order overtake pace pack pad paddle paint pant parade park
+    pass pat pause pay pedal peddle peek peel peep peer perch perform perspire pet photograph
+    pick piggyback pile pinch pirouette pitch place plait play plead plow pluck plug plunge
+    point poke polish pop pose pounce pour pout practice practise prance pray preach preen
+    prepare present press pretend proceed prod propose prune pull punch punish purr pursue push
+    put quarrel queue race raft raise rake rap rattle reach read ready receive recline recognize
+    recoil record refuel refuse rehearse relax release remove repair repeat replace reply rest
+    retreat retrieve return reverse ride rinse rise roam roar roast rock roll rotate row rub
+    rummage run rush rustle sail salute saunter saw say scamper scatter scold scoop scowl
+    scramble scrape scratch scream screw scribble scroll scrub scuffle sculpt scurry search see
+    seem seesaw sell send serenade serve set sew shake shampoo shave shed shelter shield shimmy
+    shine shiver shoot shorten shout shove shovel show shower shriek shrink shrug shuffle shut
+    sift sigh signal sing sip sit skate skateboard sketch skid skim skip slam slap slash sled
+    sleep slice slide slip slither slouch slow slump slurp smack smash smear smell smile smirk
+    smoke smooch snap snarl snatch sneak sneeze sniff snip snooze snore snorkel snowboard
+    snuggle soak soar sob socialize spank spar sparkle speak spear spill spin spit splash split
+    spray spread sprinkle sprint squat squeal squeeze squint squirm squirt stab stack stagger
+    stalk stamp stand stare start startle stay steal steer step sting stir stomp stoop stop
+    storm straddle straighten strangle strap stretch stride strike strip stroke stroll struggle
+    strum strut study stuff stumble submerge suck suckle sulk surf surrender swaddle swallow
+    swap swat sway sweat sweep swerve swim swing swipe swirl swoop tackle take talk tangle tap
+    taste teach tear tease teeter tell text thank think thread throw thrust thump tickle tidy
+    tie tighten tilt tip tiptoe toast toddle topple toss touch tow towel trace trade train
+    trample trek tremble trim trip trot trudge try tuck tug tumble tune turn twerk twirl twist
+    type unbutton undress unfold unload unlock unpack unscrew untangle untie unveil unwind
+    unwrap unzip use usher vacuum vault visit volley vomit waddle wade wag wager waggle wail
+    wait wake walk waltz wander want warm warn wash watch water wave weave wed weep weigh weld
+    whack wheel whine whip whirl whisk whisper whistle wield wiggle win wince wink wipe wobble
+    work worry wrap wrestle wriggle write yank yawn yell yodel zip zoom
+    """)
+# Verbs of looks and belonging: no action.
+_STATIVE = "wear have own contain resemble belong hold carry need know like love"
+# Third persons that are plural nouns at least as often.
+MOSTLY_NOUN = word_set("""
+    back bat board book bow box brake button can charge coach comb crowd cut drink exit face
+    fish fly grip group hand hook iron leave lift light lock mount order pack pass pet picture
+    plant plug present press record rest ride ring roll row set shave shop shovel sip ski slice
+    slide spray stamp start step stop surf swing switch tap tear tie tip train type water wrap
+    """)
+_IRREGULAR = """
+become became become|begin began begun|bend bent bent|bite bit bitten|blow blew blown|
+bring brought brought|buy bought bought|catch caught caught|come came come|cut cut cut|
+dig dug dug|do did done|draw drew drawn|drink drank drunk|drive drove driven|eat ate eaten|
+feed fed fed|feel felt felt|fight fought fought|find found found|fly flew flown|
+forget forgot forgotten|get got got|give gave given|go went gone|grow grew grown|hang hung hung|
+have had had|hear heard heard|hide hid hidden|hit hit hit|hold held held|keep kept kept|
+kneel knelt knelt|know knew known|lay laid laid|lead led led|lean leant leant|leap leapt leapt|
+leave left left|let let let|lie lay lain|light lit lit|lose lost lost|make made made|
+meet met met|overtake overtook overtaken|pay paid paid|put put put|read read read|ride rode ridden|
+rise rose risen|run ran run|say said said|see saw seen|sell sold sold|send sent sent|set set set|
+sew sewed sewn|shake shook shaken|shine shone shone|shoot shot shot|show showed shown|
+shut shut shut|sing sang sung|sit sat sat|sleep slept slept|slide slid slid|speak spoke spoken|
+spin spun spun|spit spat spat|split split split|spread spread spread|stand stood stood|
+steal stole stolen|sweep swept swept|swim swam swum|swing swung swung|take took taken|
+teach taught taught|tear tore torn|tell told told|think thought thought|throw threw thrown|
+wake woke woken|wear wore worn|weep wept wept|win won won|write wrote written|
+understand understood understood|wind wound wound|
+strike struck struck|fall fell fallen|swell swelled swollen|freeze froze frozen|
+fling flung flung|flee fled fled|stride strode stridden|weave wove woven|thrust thrust thrust|
+sting stung stung|stick stuck stuck|shrink shrank shrunk|bind bound bound
+"""
+_DOUBLING = word_set("""
+    beg bob can chat chop clap cut dig dip drag drop drum fan flap flip flop get grab grin grip
+    hit hop hug hum jab jog knit let lug mop nap nod pat pet plug put rap rub run scrub set ship
+    shop shrug shut sip sit skip slap slip snap sob spar spin spit split squat stir stop strap
+    strip strum swat swim tap tip trim trip trot tug wag whip win wrap zip
+    """)
+
+
+def _forms(base: str) -> tuple[str, str, str]:
+    """Third person, -ing and regular past of a verb."""
+    if base.endswith(("s", "x", "z", "ch", "sh", "o")):
+        third = f"{base}es"
+    elif base.endswith("y") and base[-2] not in "aeiou":
+        third = f"{base[:-1]}ies"
+    else:
+        third = f"{base}s"
+    stem = base + base[-1] if base in _DOUBLING else base
+    if base.endswith("ie"):
+        ing = f"{base[:-2]}ying"
+    elif base.endswith("e") and not base.endswith(("ee", "oe", "ye")):
+        ing = f"{base[:-1]}ing"
+    else:
+        ing = f"{stem}ing"
+    if base.endswith("e"):
+        past = f"{base}d"
+    elif base.endswith("y") and base[-2] not in "aeiou":
+        past = f"{base[:-1]}ied"
+    else:
+        past = f"{stem}ed"
+    return third, ing, past
+
+
+def _all_forms() -> tuple[dict[str, set[str]], dict[str, str]]:
+    tags: dict[str, set[str]] = {}
+    bases: dict[str, str] = {}
+
+    def add(word: str, tag: str, base: str) -> None:
+        tags.setdefault(word, set()).add(tag)
+        bases.setdefault(word, base)
+
+    irregular = {}
+    for entry in "".join(_IRREGULAR.split("\n")).split("|"):
+        base, past, participle = entry.split()
+        irregular[base] = (past, participle)
+    for base in sorted({*_PLAIN, *_STATIVE.split(), *irregular, *MOSTLY_NOUN}):
+        third, ing, regular = _forms(base)
+        past, participle = irregular.get(base, (regular, regular))
+        add(base, "BASE", base)
+        add("has" if base == "have" else third, "THIRD", base)
+        add(ing, "ING", base)
+        add(past, "PAST", base)
+        add(participle, "PART", base)
+    return tags, bases
+
+
+FORMS, BASES = _all_forms()
+# Verbs of looks and belonging, by their base form.
+STATIVE = word_set("wear have own contain resemble belong need know like love")
+# Static when a participle after the noun: "the man holding a cup who leaves".
+HOLDING = word_set("hold carry")
+POSES = word_set("sit stand lie kneel crouch squat lean recline")
+# Participles that describe looks: "dressed in black", "the seated man".
+STATIC_PARTICIPLES = word_set("""
+    armed attired bald-headed bearded braided called clad clothed colored coloured covered
+    decorated dressed dyed equipped filled hatted located made masked named painted parked
+    pierced positioned printed rolled seated shaved situated striped surrounded tattooed tied
+    tucked worn wrapped
+    """)

@@ -1,0 +1,300 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""The camera images of a bag: which topic, and its messages in the order of recording."""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rosbags.typesys import Stores, get_typestore
+
+from stvg_ros.errors import ImageError, RecordingError
+from stvg_ros.io.bag_files import BagFiles, open_files
+from stvg_ros.io.bag_storage import Channel, StorageFile, StoredMessage
+from stvg_ros.io.image_messages import COMPRESSED, compressed_frame, image_frame, is_depth
+from stvg_ros.io.read_report import ReadReport
+from stvg_ros.stamps import HeaderStamps
+from stvg_ros.types import Frame
+
+ANY_SIZE_PX = 1 << 20  # no image is longer
+_STORE = get_typestore(Stores.ROS2_JAZZY)
+
+
+@dataclass(frozen=True)
+class RawMessage:
+    """A message as it lies in the recording: when it was recorded, and its CDR bytes."""
+
+    recorded_ns: int
+    data: bytes
+
+    @property
+    def stamp_ns(self) -> int:
+        """The stamp of its header, which is its first field.
+
+        Raises:
+            struct.error: the message is too short for one.
+            ImageError: a time that cannot be.
+        """
+        # Four bytes of encapsulation, the second of which tells the order of the bytes.
+        order = "<" if self.data[1:2] != b"\0" else ">"
+        seconds, nanoseconds = struct.unpack_from(f"{order}iI", self.data, 4)
+        if seconds < 0 or nanoseconds >= 1_000_000_000:
+            raise ImageError(f"header.stamp: sec={seconds} nanosec={nanoseconds} is no time")
+        return int(seconds) * 1_000_000_000 + int(nanoseconds)
+
+
+@dataclass(frozen=True, eq=False)
+class BagImage:
+    """An image message whose pixels are not converted yet.
+
+    Attributes:
+        stamp_ns: the header's stamp, or when it was recorded for a camera that does not stamp;
+            -1 for an impossible one, whose frame is refused.
+        place: where the recording finds it again.
+        raw: the message as it lies in the recording.
+        type: `image_messages.IMAGE` or `COMPRESSED`.
+        name: what errors call it.
+        error: why it cannot be used, "" where nothing is known yet.
+    """
+
+    stamp_ns: int
+    place: tuple[int, int, int]
+    raw: RawMessage
+    type: str
+    name: str
+    error: str = ""
+
+    def frame(self, long_side_px: int | None = None) -> Frame:
+        """The image in RGB, scaled down to a long side where one is given, as the node does it.
+
+        Raises:
+            ImageError: an encoding that is not known, or bytes that do not decode.
+        """
+        if self.error:
+            raise ImageError(f"{self.name}: {self.error}")
+        try:
+            message: Any = _STORE.deserialize_cdr(self.raw.data, self.type)
+        except Exception as error:  # broken bytes raise whatever their first reader raises
+            raise ImageError(
+                f"{self.name}: its {len(self.raw.data)} bytes are no {self.type} ({error}); the "
+                "message is damaged"
+            ) from error
+        convert = compressed_frame if self.type == COMPRESSED else image_frame
+        try:
+            found = convert(message, long_side_px or ANY_SIZE_PX)
+        except ImageError as error:
+            raise ImageError(f"{self.name}: {error}") from error
+        return replace(found, stamp_ns=self.stamp_ns)
+
+
+def image_type(text: str) -> str:
+    """`IMAGE` or `COMPRESSED` for any spelling of these types, "" for another type."""
+    found = re.fullmatch(
+        r"sensor_msgs(?:/|::)(?:msg(?:/|::))?(?:dds_::)?(Image|CompressedImage)_?", text
+    )
+    return f"sensor_msgs/msg/{found[1]}" if found else ""
+
+
+class BagRecording:
+    """An open bag with its image topic. One thread uses it.
+
+    Attributes:
+        path: of the bag.
+        topic: name of its image topic.
+        type: `image_messages.IMAGE` or `COMPRESSED`, of the first message.
+        report: of the latest pass.
+    """
+
+    def __init__(self, path: Path, topic: str | None = None) -> None:
+        """Opens the bag and chooses the topic.
+
+        Args:
+            path: its folder, or one of its files.
+            topic: the image topic, needed where there are several cameras.
+
+        Raises:
+            RecordingError: it cannot be read at all, has no such topic, or has several.
+        """
+        self.path = path
+        self.report = ReadReport()
+        self._files: BagFiles = open_files(path, self.report)
+        try:
+            self.topic = self._chosen(topic)
+        except BaseException:
+            self.close()
+            raise
+        self._channels = [self._of_topic(file, self.topic) for file in self._files.files]
+        self.type = next(
+            image_type(channel.type) for channels in self._channels for channel in channels.values()
+        )
+        self._tell_damage()
+
+    def close(self) -> None:
+        """Closes its files and removes what was unpacked."""
+        self._files.close()
+
+    def _tell_damage(self) -> None:
+        for file in self._files.files:
+            for sentence in file.notes:
+                self.report.note(sentence)
+
+    @staticmethod
+    def _of_topic(file: StorageFile, topic: str | None) -> dict[int, Channel]:
+        """The file's channels of ROS 2 images with messages, of one topic or of all, by number."""
+        return {
+            channel.id: channel
+            for channel in file.channels
+            if image_type(channel.type) and channel.encoding == "cdr" and channel.count
+            and topic in (None, channel.topic)
+        }  # fmt: skip
+
+    def _chosen(self, topic: str | None) -> str:
+        """The image topic that was asked for, or the only colour camera."""
+        images: dict[str, list[tuple[StorageFile, Channel]]] = {}
+        for file in self._files.files:
+            for channel in self._of_topic(file, None).values():
+                images.setdefault(channel.topic, []).append((file, channel))
+        names = ", ".join(sorted(images)) or "none"
+        if topic is not None and topic not in images:
+            raise RecordingError(
+                f"{self.path}: no image topic {topic!r}; image topics in it: {names}"
+            )
+        if topic is None and not images:
+            raise RecordingError(self._without_images())
+        depths = {name for name, channels in images.items() if self._is_depth(*channels[0])}
+        colours = sorted(set(images) - depths)
+        if topic is not None:
+            if topic in depths:
+                raise RecordingError(
+                    f"{self.path}: {topic} has depth images; expected a colour camera: "
+                    f"{', '.join(colours) or 'none in it'}"
+                )
+            return topic
+        if not colours:
+            raise RecordingError(f"{self.path}: expected colour images, got depth only: {names}")
+        if len(colours) > 1:
+            raise RecordingError(
+                f"{self.path}: has several image topics ({', '.join(colours)}); name one of them "
+                "with --topic"
+            )
+        return colours[0]
+
+    def _without_images(self) -> str:
+        """Why there is nothing to read."""
+        channels = [channel for file in self._files.files for channel in file.channels]
+        notes = [note for file in self._files.files for note in file.notes]
+        if notes and not any(channel.count for channel in channels):
+            return (
+                f"{self.path}: cannot be read as a rosbag2 recording ({'; '.join(notes)}); no "
+                "message is left in it"
+            )
+        every = ", ".join(sorted({f"{c.topic} ({c.type})" for c in channels})) or "none"
+        text = f"{self.path}: expected an image topic with messages; topics: {every}"
+        other = sorted({c.encoding for c in channels if c.encoding != "cdr"})
+        if any(encoding.startswith("ros1") for encoding in other):
+            return (
+                f"{text}; its messages are those of ROS 1; expected ROS 2: convert its .bag file "
+                "with 'rosbags-convert --src FILE --dst FOLDER' of the Python package rosbags"
+            )
+        if other:
+            return (
+                f"{text}; encoded as {', '.join(other)}; expected ROS 2 messages (cdr) of "
+                "sensor_msgs: record the camera's topic with 'ros2 bag record'"
+            )
+        return text
+
+    @staticmethod
+    def _is_depth(file: StorageFile, channel: Channel) -> bool:
+        """Whether the first message is a depth image."""
+        for stored in file.messages([channel.id]):
+            try:
+                message: Any = _STORE.deserialize_cdr(stored.data, image_type(channel.type))
+            except Exception:  # damaged: the next one tells
+                continue
+            return is_depth(getattr(message, "format", "") or getattr(message, "encoding", ""))
+        return False
+
+    # --- images ----------------------------------------------------------------------------------
+
+    def images(self) -> Iterator[BagImage]:
+        """All images in the order of recording; one that is damaged raises when it is converted.
+
+        Raises:
+            RecordingError: not one message can be read.
+        """
+        self.report.begin()
+        stamps = HeaderStamps()
+        for number, (file, channels) in enumerate(
+            zip(self._files.files, self._channels, strict=True)
+        ):
+            for stored in file.messages(list(channels)) if channels else ():
+                image = self._image(number, stored, channels[stored.channel], stamps)
+                if image.error:
+                    self.report.lost[image.error] += 1
+                else:
+                    self.report.read += 1
+                yield image
+        if stamps.unstamped:
+            self.report.note(
+                f"{self.topic}: its images have no stamps; the times of recording are taken"
+            )
+        self._tell_damage()
+        self._tell_missing()
+        if not self.report.read:
+            raise RecordingError(
+                f"{self.path}: cannot be read as a rosbag2 recording "
+                f"({'; '.join(self.report.sentences)}); its copy may be damaged: copy it again"
+            )
+
+    def _tell_missing(self) -> None:
+        """Compares a damaged bag with what metadata.yaml promises."""
+        expected = self._files.counts.get(self.topic, 0)
+        missing = expected - self.report.read - sum(self.report.lost.values())
+        if missing > 0 and self.report.notes:
+            reason = f"{self.path}: not in the files, of {expected} by metadata.yaml"
+            self.report.miss(reason, missing)
+
+    def _image(
+        self, number: int, stored: StoredMessage, channel: Channel, stamps: HeaderStamps
+    ) -> BagImage:
+        raw = RawMessage(stored.recorded_ns, stored.data)
+        name = f"{self.path}: the image recorded at {stored.recorded_ns} ns on {self.topic}"
+        stamp_ns, error = -1, stored.error
+        if not error:
+            try:
+                stamp_ns = stamps.stamp_ns(raw.stamp_ns, stored.recorded_ns)
+                if stamp_ns < 0:
+                    error = "a stamp of zero among others"
+            except struct.error:
+                error = f"{len(stored.data)} bytes are too short for an image message"
+            except ImageError as cause:
+                error = str(cause)
+        place = (number, *stored.place)
+        return BagImage(stamp_ns, place, raw, image_type(channel.type), name, error)
+
+    def messages(self) -> Iterator[BagImage]:
+        """Images whose messages can be published, as they are of the topic's type and have bytes.
+
+        A node that takes the messages is to see what a camera sent, damaged ones too.
+        """
+        for image in self.images():
+            if image.raw.data and image.type == self.type:
+                yield image
+
+    def scan(self) -> Sequence[tuple[int, tuple[int, int, int]]]:
+        """Stamp and place of all images that have one, without converting any."""
+        return [(image.stamp_ns, image.place) for image in self.images() if image.stamp_ns >= 0]
+
+    def at(
+        self, place: tuple[int, int, int], stamp_ns: int
+    ) -> Iterator[tuple[tuple[int, int, int], BagImage]]:
+        """The image of a place that `scan` gave."""
+        number, *where = place
+        data = self._files.files[number].read((where[0], where[1]))
+        name = f"{self.path}: the image of {stamp_ns} ns on {self.topic}"
+        yield place, BagImage(stamp_ns, place, RawMessage(stamp_ns, data), self.type, name)

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""The SQLite files of rosbag2, also with a log that is not merged yet or with pages missing."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Collection, Iterator
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import quote
+
+from stvg_ros.errors import RecordingError
+from stvg_ros.io.bag_storage import Channel, StoredMessage, unpacked_message
+
+_HOPELESS = 1000  # so many unreadable messages in a row end the search
+
+
+class SqliteFile:
+    """An open SQLite file; attributes and thread contract as of `StorageFile`."""
+
+    def __init__(self, path: Path) -> None:
+        """Reads the topics and the times of all messages.
+
+        Raises:
+            RecordingError: it is no SQLite file of rosbag2, or not one message can be found in it.
+        """
+        self.path = path
+        self.notes: list[str] = []
+        self.damaged = False
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._index = path.with_name(f"{path.name}-shm")  # SQLite writes it beside a log
+        self._index_is_ours = not self._index.exists()
+        try:
+            self._base = self._opened()
+            topics = self._topics()
+        except (sqlite3.Error, OSError) as error:
+            raise RecordingError(
+                f"{path}: cannot be read as a rosbag2 recording (SQLite: {error}); the file is "
+                "damaged at its beginning, or is no recording"
+            ) from error
+        self._rows = self._listed()  # time, number and topic of each message
+        counts: dict[int, int] = {}
+        for _, _, topic in self._rows:
+            counts[topic] = counts.get(topic, 0) + 1
+        self.channels = [
+            Channel(number, name, kind, encoding, counts.get(number, 0))
+            for number, name, kind, encoding in topics
+        ]
+
+    def _opened(self) -> sqlite3.Connection:
+        """The database; SQLite merges a log or journal beside it into what is read."""
+        try:
+            base = _connect(self.path, "ro")
+            base.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            return base
+        except sqlite3.DatabaseError as error:
+            beside = [self.path.with_name(self.path.name + end) for end in ("-wal", "-journal")]
+            if not any(other.exists() for other in beside):
+                if "malformed" not in str(error):
+                    raise
+                return _connect(self.path, "ro", damaged=True)
+        # A log in a folder that cannot be written, or a journal of a killed recorder: SQLite has
+        # to write for both, so it gets copies.
+        self._folder = tempfile.TemporaryDirectory(prefix="stvg_bag_")
+        copy = Path(self._folder.name) / self.path.name
+        for file in (self.path, *(other for other in beside if other.exists())):
+            shutil.copyfile(file, copy.with_name(file.name))
+        return _connect(copy, "rw")
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._base.close()
+        if self._index_is_ours:
+            self._index.unlink(missing_ok=True)
+        if self._folder is not None:
+            self._folder.cleanup()
+
+    def _topics(self) -> list[tuple[int, str, str, str]]:
+        rows = self._base.execute("SELECT id, name, type, serialization_format FROM topics")
+        return [(int(row[0]), str(row[1]), str(row[2]), str(row[3] or "cdr")) for row in rows]
+
+    def _listed(self) -> list[tuple[int, int, int]]:
+        try:
+            rows = self._base.execute("SELECT timestamp, id, topic_id FROM messages").fetchall()
+        except sqlite3.DatabaseError as error:
+            rows = list(self._salvaged())
+            self._lose(f"is damaged ({error}); {len(rows)} of its messages are read")
+        return sorted((int(time), int(number), int(topic)) for time, number, topic in rows)
+
+    def _salvaged(self) -> Iterator[tuple[int, int, int]]:
+        """Time, number and topic of the messages whose pages are there, one by one."""
+        self._base.close()
+        self._base = _connect(self.path, "ro", damaged=True)
+        number, failed = 0, 0
+        while failed < _HOPELESS:
+            number += 1
+            try:
+                row = self._base.execute(
+                    "SELECT timestamp, id, topic_id FROM messages WHERE id = ?", (number,)
+                ).fetchone()
+            except sqlite3.DatabaseError:
+                row = None
+            failed = failed + 1 if row is None else 0
+            if row is not None:
+                yield row
+
+    def _lose(self, what: str) -> None:
+        self.damaged = True
+        self.notes.append(f"{self.path.name}: {what}")
+
+    def messages(self, channels: Collection[int]) -> Iterator[StoredMessage]:
+        """See `StorageFile.messages`."""
+        for recorded_ns, number, topic in self._rows:
+            if topic in channels:
+                place = (0, number)
+                try:
+                    data, error = unpacked_message(self._data(number))
+                except sqlite3.DatabaseError as cause:
+                    data, error = b"", f"{self.path.name}: its pages are damaged ({cause})"
+                yield StoredMessage(topic, recorded_ns, place, data, error)
+
+    def _data(self, number: int) -> bytes:
+        row = self._base.execute("SELECT data FROM messages WHERE id = ?", (number,)).fetchone()
+        value = b"" if row is None else row[0]
+        return value if isinstance(value, bytes) else str(value).encode()
+
+    def read(self, place: tuple[int, int]) -> bytes:
+        """The message at a place."""
+        try:
+            return unpacked_message(self._data(place[1]))[0]
+        except sqlite3.DatabaseError:
+            return b""
+
+
+def _connect(path: Path, mode: str, *, damaged: bool = False) -> sqlite3.Connection:
+    """A connection that any thread may use.
+
+    Args:
+        path: the file.
+        mode: "ro" or "rw", of SQLite's URIs.
+        damaged: takes a file that is shorter than its header says.
+    """
+    where = quote(str(path.resolve()))
+    base = sqlite3.connect(f"file:{where}?mode={mode}", uri=True, check_same_thread=False)
+    if damaged:
+        with closing(base.cursor()) as cursor:
+            cursor.execute("PRAGMA writable_schema = ON")
+    return base

@@ -1,0 +1,358 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""The frames of a video file: upright, with their times, as far as the file can be decoded."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import IO, Any
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from stvg_ros.errors import ImageError, RecordingError
+from stvg_ros.images import reduced
+from stvg_ros.io.read_report import ReadReport
+from stvg_ros.stamps import TIME_JUMP_NS
+from stvg_ros.types import Frame
+
+_RAW_CLOCK = Fraction(1, 1_200_000)  # FFmpeg's time base of streams that have no times
+_ON_THE_WAY = 32  # so many frames before the asked one are handed out too: for steps back
+_FORWARD = 64  # so far ahead, decoding on is cheaper than jumping to a key frame of the codec
+
+
+@dataclass(frozen=True, eq=False)
+class VideoImage:
+    """A decoded video frame whose pixels are not converted yet.
+
+    Attributes:
+        stamp_ns: presentation time from the first picture.
+        place: where the recording finds it again.
+        picture: the decoder's frame; None for one that does not decode.
+        name: what errors call it.
+        error: why there is no picture.
+    """
+
+    stamp_ns: int
+    place: int
+    picture: Any
+    name: str
+    error: str = ""
+
+    def frame(self, long_side_px: int | None = None) -> Frame:
+        """The picture in RGB and upright, scaled down to a long side where one is given.
+
+        Raises:
+            ImageError: it does not decode.
+        """
+        if self.picture is None:
+            raise ImageError(f"{self.name}: {self.error}")
+        image = np.asarray(self.picture.to_ndarray(format="rgb24"), np.uint8)
+        width, height = upright_size(self.picture)
+        small = image if long_side_px is None else reduced(image, long_side_px)
+        return Frame(self.stamp_ns, _upright(small, _turn(self.picture)), width, height)
+
+
+def upright_size(picture: Any) -> tuple[int, int]:
+    """Width and height as the picture is shown."""
+    size = int(picture.width), int(picture.height)
+    return size[::-1] if _turn(picture)[0] else size
+
+
+def _turn(picture: Any) -> tuple[bool, bool, bool]:
+    """Whether the display matrix swaps the axes, and then mirrors x and y of the result."""
+    data = picture.side_data.get("DISPLAYMATRIX")
+    if data is None:
+        return False, False, False
+    matrix = np.frombuffer(bytes(data), np.int32).astype(np.int64)
+    # A pixel (x, y) is shown at (a x + c y, b x + d y).
+    a, b, c, d = (int(matrix[place]) for place in (0, 1, 3, 4))
+    if abs(a) + abs(d) >= abs(b) + abs(c):
+        return False, a < 0, d < 0
+    return True, c < 0, b < 0
+
+
+def _upright(image: NDArray[np.uint8], turn: tuple[bool, bool, bool]) -> NDArray[np.uint8]:
+    swapped, mirrored_x, mirrored_y = turn
+    shown = image.transpose(1, 0, 2) if swapped else image
+    shown = shown[:: -1 if mirrored_y else 1, :: -1 if mirrored_x else 1]
+    return np.ascontiguousarray(shown)
+
+
+class VideoRecording:
+    """An open video. One thread uses it.
+
+    Attributes:
+        path: of the file, or what it is called.
+        topic: "", as videos have none.
+        report: of the latest pass.
+    """
+
+    topic = ""
+
+    def __init__(self, path: Path, file: IO[bytes] | None = None, name: str = "") -> None:
+        """Opens the file and chooses the video stream.
+
+        Args:
+            path: any file that FFmpeg decodes.
+            file: where its bytes are, when it is inside another file.
+            name: what errors call it; by default the path.
+
+        Raises:
+            RecordingError: it has no video, or no times.
+        """
+        self.path = path
+        self._name = name or str(path)
+        self._file = file
+        self.report = ReadReport()
+        self._times: list[int] = []  # of all frames in units of the stream, when it can be searched
+        self._zero_s = Fraction(0)  # where the times begin
+        self._decoder: Iterator[VideoImage] | None = None
+        self._position = -1  # number of the last frame that the decoder gave
+        self._container: Any = None
+        self._open()
+        self._rate = self._raw_rate()
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._decoder = None
+        if self._container is not None:
+            self._container.close()
+            self._container = None
+
+    def _open(self) -> None:
+        """Opens the file at its beginning."""
+        self.close()
+        try:
+            if self._file is not None:
+                self._file.seek(0)
+            # With its protocol, a colon in the name is no protocol.
+            where = self._file or f"file:{self.path.resolve()}"
+            self._container = av.open(where)
+            self._stream = self._video_stream()
+        except (av.FFmpegError, OSError, ValueError) as error:
+            self.close()
+            raise RecordingError(
+                f"{self._name}: cannot be decoded ({error}); {self._remedy()}"
+            ) from error
+
+    def _remedy(self) -> str:
+        if self._file is None and _lacks_index(self.path):
+            return (
+                "it has no index (moov): its recorder was stopped before writing it; programs "
+                "such as untrunc restore it from a whole video of the same camera"
+            )
+        return "expected a bag or a video file such as MP4 or AVI"
+
+    def _video_stream(self) -> Any:
+        """FFmpeg's choice of the video streams, cover pictures excluded."""
+        streams = [
+            stream for stream in self._container.streams.video
+            if not stream.disposition & av.stream.Disposition.attached_pic
+        ]  # fmt: skip
+        if not streams:
+            self.close()
+            raise RecordingError(f"{self._name}: expected a video stream, found none")
+        best = self._container.streams.best("video")
+        numbers = [stream.index for stream in streams]
+        return best if best is not None and best.index in numbers else streams[0]
+
+    def _raw_rate(self) -> Fraction | None:
+        """Frames a second of a raw stream, which has no times; None for all other files.
+
+        Raises:
+            RecordingError: the stream does not tell.
+        """
+        if self._stream.time_base != _RAW_CLOCK:
+            return None
+        rate = self._stream.codec_context.framerate
+        if not rate:
+            raise RecordingError(
+                f"{self._name}: is a raw {self._container.format.name} stream without times; give "
+                "it the camera's rate, for example with 'ffmpeg -r 30 -i FILE -c copy out.mp4'"
+            )
+        return Fraction(rate)
+
+    # --- in order --------------------------------------------------------------------------------
+
+    def images(self) -> Iterator[VideoImage]:
+        """All frames in the order of presentation; one that does not decode raises when converted.
+
+        Raises:
+            RecordingError: not one frame can be decoded.
+        """
+        self._open()
+        self.report.begin()
+        yield from self._from_here()
+        if not self.report.read:
+            reason = next(iter(self.report.lost), "it holds none")
+            raise RecordingError(
+                f"{self._name}: cannot be decoded: expected at least one frame, found none "
+                f"({reason})"
+            )
+        self._tell_missing()
+
+    def _from_here(self, first: Fraction | None = None) -> Iterator[VideoImage]:
+        """Decodes on; times count from `first`, or from the first frame."""
+        step = 1 / Fraction(self._rate or self._stream.average_rate or 25)
+        time_s, shift = -step, Fraction(0)
+        for number, (picture, error) in enumerate(self._pictures()):
+            if picture is None:
+                self.report.lost[error] += 1
+                yield VideoImage(round(time_s * 10**9), number, None, self._name, error)
+                continue
+            if self._rate or picture.pts is None:
+                time_s += step
+            else:
+                shown_s = picture.pts * self._stream.time_base
+                first = shown_s if first is None else first
+                # Parts that were joined may begin their times anew.
+                if time_s - (shown_s - first + shift) > Fraction(TIME_JUMP_NS, 10**9):
+                    shift += time_s + step - (shown_s - first + shift)
+                    self.report.note(f"{self._name}: its times jump back; they are continued")
+                time_s = shown_s - first + shift
+            self.report.read += 1
+            yield VideoImage(round(time_s * 10**9), number, picture, self._name)
+
+    def _pictures(self) -> Iterator[tuple[Any, str]]:
+        """Decoded frames, or why a packet gives none."""
+        packets = self._container.demux(self._stream)
+        while True:
+            try:
+                packet = next(packets)
+            except StopIteration:
+                return
+            except (av.FFmpegError, OSError) as error:
+                self._tell_end(error)
+                return
+            try:
+                pictures = packet.decode()
+            except (av.FFmpegError, OSError) as error:
+                if packet.size:
+                    yield None, f"the data of the frame is damaged ({_reason(error)})"
+                continue
+            for picture in pictures:
+                yield picture, ""
+
+    def _tell_end(self, error: Exception) -> None:
+        self.report.note(f"{self._name}: ends early ({_reason(error)}); what is before is read")
+
+    def _tell_missing(self) -> None:
+        """Compares what was read with what the file's index promises."""
+        missing = int(self._stream.frames) - self.report.read - sum(self.report.lost.values())
+        if missing > 0 and self.report.sentences:
+            self.report.miss("the file ends early, or its index promises more", missing)
+
+    # --- by place --------------------------------------------------------------------------------
+
+    def scan(self) -> Sequence[tuple[int, int]]:
+        """Stamp and place of all frames, without decoding where the packets have times."""
+        self._open()
+        self.report.begin()
+        times = None if self._rate else self._packet_times()
+        if times is None:
+            self._times = []
+            return [
+                (image.stamp_ns, image.place)
+                for image in self.images()
+                if image.picture is not None
+            ]
+        first = next((image for image in self.images() if image.picture is not None), None)
+        zero = times[0] if first is None else first.picture.pts
+        self._times = [time for time in times if time >= zero]
+        self.report.begin()
+        self.report.read = len(self._times)
+        base = self._stream.time_base
+        self._zero_s = zero * base
+        return [(round(time * base * 10**9 - self._zero_s * 10**9), time) for time in self._times]
+
+    def _packet_times(self) -> list[int] | None:
+        """Presentation times of all frames, in order and in units of the stream; None where some
+        frames have none, or where the times begin anew on the way.
+        """
+        found, decoded_at = [], None
+        try:
+            for packet in self._container.demux(self._stream):
+                if not packet.size or packet.is_discard or packet.is_corrupt:
+                    continue
+                backwards = None not in (packet.dts, decoded_at) and packet.dts < decoded_at
+                if packet.pts is None or backwards:
+                    return None
+                decoded_at = packet.dts
+                found.append(packet.pts)
+        except (av.FFmpegError, OSError) as error:
+            self._tell_end(error)
+        return sorted(set(found)) or None
+
+    def at(self, place: int, stamp_ns: int) -> Iterator[tuple[int, VideoImage]]:
+        """The frame of a place that `scan` gave, after those just before it.
+
+        Raises:
+            RecordingError: the file cannot be read there.
+        """
+        index = bisect_left(self._times, place) if self._times else place
+        try:
+            if self._decoder is None or not 0 < index - self._position <= _FORWARD:
+                self._start(index)
+            assert self._decoder is not None
+            for image in self._decoder:
+                if image.picture is None:
+                    continue
+                number, key = self._numbered(image)
+                self._position = number
+                if index - _ON_THE_WAY <= number <= index:
+                    yield key, image
+                if number >= index:
+                    return
+            self._decoder = None
+        except (av.FFmpegError, OSError) as error:
+            self._decoder = None
+            raise RecordingError(
+                f"{self._name}: the frame at {stamp_ns / 1e9:g} s cannot be decoded ({error})"
+            ) from error
+
+    def _start(self, index: int) -> None:
+        """Decodes from the key frame before a frame on, or from the beginning."""
+        if not self._times:
+            self._open()
+            self._decoder = self._from_here()
+        else:
+            self._container.seek(self._times[index], stream=self._stream)
+            self._decoder = self._from_here(self._zero_s)
+        self._position = -1
+
+    def _numbered(self, image: VideoImage) -> tuple[int, int]:
+        """Number and place of a decoded frame."""
+        if not self._times:
+            return image.place, image.place
+        return bisect_left(self._times, image.picture.pts), int(image.picture.pts)
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "strerror", "") or error)
+
+
+def _lacks_index(path: Path) -> bool:
+    """Whether an MP4 file has no `moov` box."""
+    try:
+        with path.open("rb") as file:
+            size, at = path.stat().st_size, 0
+            kinds: list[bytes] = []
+            while at + 8 <= size and len(kinds) < 100:
+                file.seek(at)
+                head = file.read(16)
+                length = int.from_bytes(head[:4], "big")
+                kinds.append(head[4:8])
+                if length == 1:
+                    length = int.from_bytes(head[8:16], "big")
+                if length < 8:
+                    break
+                at += length
+    except OSError:
+        return False
+    return kinds[:1] == [b"ftyp"] and b"moov" not in kinds

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Questions about tubes: how many there are, whether there is one, and what one looks like.
+
+Looks are a choice among given words by the model's log-probabilities, asked of the pictures cut
+to the tube, so that no free text is needed.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from stvg_ros.commands.command import Command
+from stvg_ros.method.interfaces import Mllm
+from stvg_ros.method.query import question
+from stvg_ros.method.tube_selection import TubeView
+from stvg_ros.types import CandidateTube, Grounding, Status
+
+QUESTIONS = ("count", "exists", "describe")
+POSES = {
+    "standing": "a person who is standing",
+    "sitting": "a person who is sitting",
+    "lying": "a person who is lying down",
+    "crouching": "a person who is crouching",
+    "walking": "a person who is walking",
+}
+GESTURES = {
+    "waving": "a person who is waving",
+    "raising the left arm": "a person who is raising the left arm",
+    "raising the right arm": "a person who is raising the right arm",
+    "pointing to the left": "a person who is pointing to the left",
+    "pointing to the right": "a person who is pointing to the right",
+}
+COLOURS = ("red", "blue", "green", "yellow", "black", "white", "orange", "gray", "purple", "brown")
+CLOTHES = {f"{colour} clothes": f"a person in {colour}" for colour in COLOURS}
+ACTIONS = {
+    **{name: text for name, text in POSES.items() if name != "crouching"},
+    **{name: f"a person who is {name}" for name in ("waving", "running", "jumping", "crouching")},
+}
+CHOICES = {"pose": (POSES,), "gesture": (GESTURES,), "clothes": (CLOTHES,), "action": (ACTIONS,),
+           "description": (POSES, CLOTHES)}  # fmt: skip
+_MARGIN = 1.25  # of the pictures around a tube's box
+_NAMELESS = "a name cannot be seen in a picture; ask the person"
+
+
+def answer_of(
+    command: Command, grounding: Grounding, view: TubeView, mllm: Mllm
+) -> tuple[str, int]:
+    """The answer to a question in words, and how many tubes match."""
+    found = [tube for tube in grounding.tubes if tube.status is Status.FOUND]
+    number = len(found)
+    if command.intent == "count":
+        return str(number), number
+    if command.intent == "exists":
+        return ("yes" if number else "no"), number
+    if not found:
+        return "nobody like that is to be seen", 0
+    if command.asked == "name":
+        return _NAMELESS, number
+    tracks = {candidate.track_id: candidate for candidate in grounding.candidates}
+    candidate = tracks.get(found[0].track_id)
+    if candidate is None:
+        return "", number
+    return described(candidate, command.asked, view, mllm), number
+
+
+def described(candidate: CandidateTube, asked: str, view: TubeView, mllm: Mllm) -> str:
+    """What the model says of a tube: for each list of choices the most probable one."""
+    pictures = cut_to_tube(candidate, view)
+    if not pictures:
+        return ""
+    choices = CHOICES.get(asked, CHOICES["description"])
+    with torch.no_grad():
+        prefix = mllm.prefill(mllm.encode(pictures))
+        said = []
+        for options in choices:
+            readings = mllm.ask(prefix, [question(text) for text in options.values()])
+            margins = [float(reading.margin) for reading in readings]
+            said.append(list(options)[int(np.nanargmax(np.nan_to_num(margins, nan=-np.inf)))])
+    return ", ".join(said)
+
+
+def cut_to_tube(candidate: CandidateTube, view: TubeView) -> list[NDArray[np.uint8]]:
+    """The sampled images of a tube, cut to squares of one size around its boxes."""
+    size_px = view.clip.size_px
+    frames = [int(i) for i in view.sampled if candidate.present[i]]
+    if not frames:
+        return []
+    boxes = candidate.boxes_xyxy_px[frames]
+    scale = view.clip.frames[frames[0]].image.shape[1] / size_px[0]
+    sides = np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
+    side = max(8, int(np.ceil(float(sides.max()) * scale * _MARGIN)))
+    pictures = []
+    for frame, box in zip(frames, boxes, strict=True):
+        image = view.clip.frames[frame].image
+        x, y = (np.array([box[0] + box[2], box[1] + box[3]]) / 2 * scale).round().astype(int)
+        picture = np.zeros((side, side, 3), np.uint8)
+        left, top = int(x) - side // 2, int(y) - side // 2
+        rows = slice(max(0, top), min(image.shape[0], top + side))
+        columns = slice(max(0, left), min(image.shape[1], left + side))
+        cut = image[rows, columns]
+        down, right = rows.start - top, columns.start - left
+        picture[down : down + cut.shape[0], right : right + cut.shape[1]] = cut
+        pictures.append(picture)
+    return pictures

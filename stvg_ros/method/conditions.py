@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""What a command denies, and where it places its target: both change the scores of the tubes.
+
+The paper decomposes a query into looks and action only. A denied part ("without a hat") is asked
+on its own, and a tube that draws the attention of that question loses up to half of its score. A
+relation ("left of the woman in red") is asked of the geometry of two tubes: the other target's is
+found by a question of its own, and a tube that is never on the right side keeps a fifth.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from stvg_ros.boxes import Boxes
+from stvg_ros.commands.command import Command
+from stvg_ros.commands.lexicon import is_animate
+from stvg_ros.method.tube_selection import TubeView
+from stvg_ros.types import CandidateTube, Clip
+
+_LOST = 0.5  # of the score, for what is denied with certainty
+_KEPT = 0.2  # of the score, where a relation never holds
+_NEAR = 1.5  # heights between centres that still are "near"
+
+
+@dataclass(frozen=True, eq=False)
+class Condition:
+    """The answer to a question beside the query.
+
+    Attributes:
+        heat: `(S, h, w)` relative attention of the question.
+        margin: log p(yes) - log p(no), in nats.
+    """
+
+    heat: torch.Tensor
+    margin: float
+
+
+def conditions(command: Command | None) -> list[str]:
+    """Descriptions that a command wants to be asked about beside the query, in order."""
+    if command is None:
+        return []
+    asked = [command.negated_query] if command.negated_query else []
+    relation = command.relation
+    if relation is not None and any(is_animate(w) for w in relation.other.lower().split()):
+        asked.append(relation.other)  # things have no tubes, people and animals do
+    return asked
+
+
+def condition_factors(
+    command: Command | None,
+    answers: Sequence[Condition],
+    view: TubeView,
+    candidates: Sequence[CandidateTube],
+) -> dict[int, float]:
+    """By which S_obj of each candidate is multiplied, by track id; 1 is left out.
+
+    Args:
+        command: what was understood.
+        answers: to the questions of `conditions`.
+        view: what the model saw.
+        candidates: the tubes.
+    """
+    factors: dict[int, float] = {}
+    if command is None or not answers:
+        return factors
+    rest = list(answers)
+    if command.negated_query:
+        factors = _denied(rest.pop(0), view, candidates)
+    if rest and command.relation is not None:
+        for track, factor in _placed(command.relation.kind, rest[0], view, candidates).items():
+            factors[track] = factors.get(track, 1.0) * factor
+    return factors
+
+
+def _denied(
+    answer: Condition, view: TubeView, candidates: Sequence[CandidateTube]
+) -> dict[int, float]:
+    peaks = {c.track_id: view.peak(answer.heat, c) for c in candidates}
+    most = max((p for p in peaks.values() if math.isfinite(p)), default=0.0)
+    if most <= 0:
+        return {}
+    sure = _probability(answer.margin)
+    return {
+        track: 1.0 - _LOST * sure * peak / most
+        for track, peak in peaks.items()
+        if math.isfinite(peak)
+    }
+
+
+def _placed(
+    kind: str, answer: Condition, view: TubeView, candidates: Sequence[CandidateTube]
+) -> dict[int, float]:
+    """Factors of a relation; none where the other target is not seen, or has no tube."""
+    if _probability(answer.margin) < 0.5 or len(candidates) < 2:
+        return {}
+    others = sorted(candidates, key=lambda c: view.peak(answer.heat, c), reverse=True)
+    anchors = others[: 2 if kind == "between" and len(others) > 2 else 1]
+    factors = {anchor.track_id: _KEPT for anchor in anchors}
+    for candidate in candidates:
+        if candidate.track_id in factors:
+            continue
+        share = relation_share(kind, candidate, anchors, view.clip)
+        if share is not None:
+            factors[candidate.track_id] = _KEPT + (1 - _KEPT) * share
+    return factors
+
+
+def relation_share(
+    kind: str, tube: CandidateTube, anchors: Sequence[CandidateTube], clip: Clip
+) -> float | None:
+    """In which share of the common frames a relation holds, 0 to 1; None where nobody can tell.
+
+    Left and right are those of the image, "in front" and "behind" need depth images.
+    """
+    common = tube.present.copy()
+    for anchor in anchors:
+        common &= anchor.present
+    frames = np.flatnonzero(common)
+    if not len(frames):
+        return None
+    mine, theirs = tube.boxes_xyxy_px[frames], [a.boxes_xyxy_px[frames] for a in anchors]
+    x, y = _centres(mine)
+    centres = [_centres(boxes) for boxes in theirs]
+    first_x, first_y = centres[0]
+    if kind == "left of":
+        holds = x < first_x
+    elif kind == "right of":
+        holds = x > first_x
+    elif kind == "above":
+        holds = y < first_y
+    elif kind == "below":
+        holds = y > first_y
+    elif kind == "near":
+        heights = (mine[:, 3] - mine[:, 1] + theirs[0][:, 3] - theirs[0][:, 1]) / 2
+        holds = np.hypot(x - first_x, y - first_y) < _NEAR * heights
+    elif kind == "between" and len(centres) > 1:
+        second_x = centres[1][0]
+        holds = (x - first_x) * (x - second_x) < 0
+    elif kind in ("in front of", "behind"):
+        return _by_depth(kind, frames, mine, theirs[0], clip)
+    else:
+        return None
+    return float(np.mean(holds))
+
+
+def _by_depth(
+    kind: str,
+    frames: NDArray[np.int64],
+    mine: NDArray[np.float32],
+    theirs: NDArray[np.float32],
+    clip: Clip,
+) -> float | None:
+    holds = []
+    for row, frame in enumerate(frames):
+        near, far = (_distance_m(clip, int(frame), boxes[row]) for boxes in (mine, theirs))
+        if near is not None and far is not None:
+            holds.append(near < far if kind == "in front of" else near > far)
+    return float(np.mean(holds)) if holds else None
+
+
+def _distance_m(clip: Clip, frame: int, box: NDArray[np.float32]) -> float | None:
+    """The median of the depth inside a box's middle; None without depth."""
+    depth = clip.frames[frame].depth
+    if depth is None:
+        return None
+    height, width = depth.metres.shape
+    source_width, source_height = clip.size_px
+    scale = np.array([width / source_width, height / source_height] * 2)
+    x_min, y_min, x_max, y_max = box * scale
+    middle_x, middle_y = (x_max - x_min) / 4, (y_max - y_min) / 4
+    rows = slice(int(max(0, y_min + middle_y)), int(max(1, y_max - middle_y)))
+    columns = slice(int(max(0, x_min + middle_x)), int(max(1, x_max - middle_x)))
+    inside = depth.metres[rows, columns]
+    valid = inside[np.isfinite(inside) & (inside > 0)]
+    return float(np.median(valid)) if valid.size else None
+
+
+def _centres(boxes: Boxes) -> tuple[Boxes, Boxes]:
+    """x and y of the boxes' centres, `(F,)` each."""
+    half = np.float32(0.5)
+    return (boxes[:, 0] + boxes[:, 2]) * half, (boxes[:, 1] + boxes[:, 3]) * half
+
+
+def _probability(margin: float) -> float:
+    return 0.0 if math.isnan(margin) else 1 / (1 + math.exp(-max(-60.0, min(60.0, margin))))

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""A causal language model of transformers, token by token, for readers of commands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence, Set
+from typing import Any
+
+import torch
+from transformers import DynamicCache
+
+# From ids `(1, n)` and a cache to the scores `(vocabulary,)` of the next token.
+Forward = Callable[[torch.Tensor, DynamicCache], torch.Tensor]
+
+
+class CausalTokens:
+    """Chooses tokens with a causal model; keys and values of a common prefix are kept.
+
+    One thread uses it at a time.
+    """
+
+    def __init__(self, forward: Forward, tokenizer: Any, device: torch.device) -> None:
+        self._forward = forward
+        self._tokenizer = tokenizer
+        self._device = device
+        self._seen: list[int] = []
+        self._cache = DynamicCache()
+
+    def encode(self, text: str) -> list[int]:
+        """The tokens of a text; see `TokenModel`."""
+        return list(self._tokenizer(text, add_special_tokens=False).input_ids)
+
+    @torch.no_grad()
+    def best(self, before: Sequence[int], allowed: Sequence[int]) -> int:
+        """The most probable allowed token; see `TokenModel`."""
+        begin = self._tokenizer.bos_token_id
+        tokens = [*([] if begin is None else [begin]), *before]
+        common = 0
+        most = min(len(self._seen), len(tokens) - 1)  # the last token is always run
+        while common < most and self._seen[common] == tokens[common]:
+            common += 1
+        if common < len(self._seen):
+            self._cache.crop(common - len(self._seen))
+        ids = torch.tensor([tokens[common:]], device=self._device)
+        scores = self._forward(ids, self._cache)[torch.tensor(list(allowed), device=self._device)]
+        self._seen = tokens
+        return int(allowed[int(scores.argmax())])
+
+
+@torch.no_grad()
+def greedy(forward: Forward, ids: torch.Tensor, stops: Set[int], most: int) -> list[int]:
+    """The most probable tokens after ids `(1, n)`, up to one of the stops or so many."""
+    cache = DynamicCache()
+    written: list[int] = []
+    while len(written) < most:
+        token = int(forward(ids, cache).argmax())
+        if token in stops:
+            break
+        written.append(token)
+        ids = torch.tensor([[token]], device=ids.device)
+    return written
+
+
+def causal_tokens(model: Any, tokenizer: Any) -> CausalTokens:
+    """The tokens of a causal language model of transformers."""
+
+    def forward(ids: torch.Tensor, cache: DynamicCache) -> torch.Tensor:
+        output = model(input_ids=ids, past_key_values=cache, use_cache=True)
+        scores: torch.Tensor = output.logits[0, -1]
+        return scores
+
+    return CausalTokens(forward, tokenizer, model.device)

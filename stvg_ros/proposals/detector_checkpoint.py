@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Detectors and trackers from a folder or the hub, checked and frozen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import transformers
+from numpy.typing import NDArray
+
+from stvg_ros.checkpoints.devices import device_of
+from stvg_ros.checkpoints.files import CheckpointFiles, first_line
+from stvg_ros.checkpoints.image_preprocessing import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    ImagePreprocessing,
+    processor_values,
+)
+from stvg_ros.checkpoints.weights import loaded_weights
+from stvg_ros.errors import ModelError
+
+
+@dataclass(frozen=True, eq=False)
+class DetectorCheckpoint:
+    """A detector or tracker on its device, in evaluation mode and without gradients."""
+
+    files: CheckpointFiles
+    model: Any
+    preprocessing: ImagePreprocessing
+    device: torch.device
+
+    def pixels(self, image: NDArray[np.uint8], height: int, width: int) -> torch.Tensor:
+        """`(1, 3, height, width)` float32: the whole image, stretched and normalised."""
+        values = torch.tensor(image).permute(2, 0, 1)[None].float()
+        values = torch.nn.functional.interpolate(
+            values, (height, width), mode="bilinear", antialias=True, align_corners=False
+        )
+        mean, std = (
+            torch.tensor(each, dtype=torch.float32)[:, None, None]
+            for each in (self.preprocessing.mean, self.preprocessing.std)
+        )
+        return (values.round().clamp(0, 255) / (1 / self.preprocessing.rescale) - mean) / std
+
+
+def load(path: str, setting: str, classes: dict[str, str], device: str) -> DetectorCheckpoint:
+    """Loads a checkpoint in float32, whatever the precision of its files.
+
+    Args:
+        path: a local folder or a hub id; a folder causes no access to the network.
+        setting: its name, for error messages.
+        classes: names of the transformers classes by `model_type`.
+        device: "auto", "cpu", "cuda", ...
+
+    Raises:
+        ModelError: it is absent, incomplete, damaged or of another kind.
+        ConfigError: the device cannot be used.
+    """
+    where = device_of(device, "proposals.device")
+    files = CheckpointFiles.of(path, setting)
+    kind = str(files.config(setting).get("model_type"))
+    if kind not in classes:
+        raise ModelError(
+            f"{setting} {path!r}: expected a checkpoint of {' or '.join(sorted(classes))}, "
+            f"got {kind!r}"
+        )
+    model = loaded_weights(files, classes[kind], setting, torch.float32)
+    model = model.eval().requires_grad_(False).to(where)
+    source, values = processor_values(files) or (files.source, {})
+    preprocessing = ImagePreprocessing.from_json(values, source, IMAGENET_MEAN, IMAGENET_STD)
+    return DetectorCheckpoint(files, model, preprocessing, where)
+
+
+def tokenizer_of(loaded: DetectorCheckpoint, setting: str) -> Any:
+    """The checkpoint's tokenizer.
+
+    Raises:
+        ModelError: it has none.
+    """
+    try:
+        return transformers.AutoTokenizer.from_pretrained(
+            loaded.files.source, local_files_only=loaded.files.local
+        )
+    except Exception as error:  # the library raises errors of many kinds
+        raise ModelError(
+            f"{setting} {loaded.files.source!r}: no tokenizer ({first_line(error)}); expected "
+            "tokenizer.json"
+        ) from error

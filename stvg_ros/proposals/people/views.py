@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Which camera's view a frame belongs to, and what is known of that view."""
+
+from __future__ import annotations
+
+import weakref
+from dataclasses import dataclass, field
+
+from stvg_ros.proposals.people.camera_motion import Stabilizer
+from stvg_ros.types import Frame
+
+Key = tuple[str, str, int, int]
+
+
+@dataclass(eq=False)
+class View:
+    """One camera's view: how it moves, and how many of its frames were observed.
+
+    Attributes:
+        key: stream, coordinate frame and size of its images.
+        last_ns: stamp of its newest observed frame.
+        turn: when it was used last, counted in observed frames of all views.
+    """
+
+    key: Key
+    stabilizer: Stabilizer = field(default_factory=Stabilizer)
+    count: int = 0
+    last_ns: int = -(2**63)
+    turn: int = 0
+
+
+class Views:
+    """The views of all cameras.
+
+    Frames of one stream, coordinate frame and size are of one view as long as their stamps
+    increase; a stamp that does not begins a view of its own, since cameras without names that
+    share a frame_id would otherwise share a state. A view lives as long as what was observed of
+    it, so the windows that hold the frames bound the number of views.
+
+    Thread contract: the caller holds a lock.
+    """
+
+    def __init__(self) -> None:
+        self._views: list[weakref.ref[View]] = []
+        self._turn = 0
+
+    def __len__(self) -> int:
+        return len(self._alive())
+
+    def of(self, frame: Frame) -> View:
+        """The view of a frame that was not observed before; its stamp becomes the newest."""
+        key = frame.stream, frame.frame_id, frame.source_width_px, frame.source_height_px
+        known = [each for each in self._alive() if each.key == key]
+        earlier = [each for each in known if each.last_ns < frame.stamp_ns]
+        if earlier:
+            # Cameras that are triggered together have equal stamps and take turns.
+            view = max(earlier, key=lambda each: (each.last_ns, -each.turn))
+        else:
+            view = View(key)
+            self._views.append(weakref.ref(view))
+        self._turn += 1
+        view.last_ns, view.turn = frame.stamp_ns, self._turn
+        return view
+
+    def _alive(self) -> list[View]:
+        alive = [(ref, view) for ref in self._views if (view := ref()) is not None]
+        self._views = [ref for ref, _ in alive]
+        return [view for _, view in alive]

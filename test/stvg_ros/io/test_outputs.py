@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""No command replaces what it did not write; what is written is whole."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from stvg_ros.errors import ConfigError, RecordingError
+from stvg_ros.io.outputs import (
+    LEDGER,
+    PART,
+    check_outputs,
+    claim_outputs,
+    fingerprint,
+    output,
+    write_json_output,
+    write_output,
+    written_by,
+)
+
+
+def test_a_new_file_and_again(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "a.json"
+    write_json_output("compare", path, {"a": 1})
+    write_json_output("compare", path, {"a": 2})
+    assert json.loads(path.read_text()) == {"a": 2}
+    assert sorted(item.name for item in path.parent.iterdir()) == [LEDGER, "a.json"]
+    assert written_by("compare", path) and not written_by("report", path)
+
+
+def foreign(kind: str, path: Path) -> None:
+    if kind == "file":
+        path.write_text("by hand")
+    elif kind == "empty":
+        path.touch()
+    elif kind == "folder":
+        (path / "deep").mkdir(parents=True)
+        (path / "deep" / "mine").write_text("by hand")
+    elif kind == "empty folder":
+        path.mkdir()
+    elif kind == "another command's":
+        write_output("report", path, "text")
+    elif kind == "changed since":
+        write_output("demo", path, "text")
+        path.write_text("text, and a line by hand")
+    elif kind == "same length":
+        write_output("demo", path, "text")
+        path.write_text("TEXT")
+    elif kind == "replaced by a folder":
+        write_output("demo", path, "text")
+        path.unlink()
+        path.mkdir()
+    elif kind == "moved here":
+        write_output("demo", path.with_name("other"), "text")
+        path.with_name("other").rename(path)
+    elif kind == "link":
+        path.with_name("real").write_text("by hand")
+        path.symlink_to(path.with_name("real"))
+    elif kind == "damaged ledger":
+        write_output("demo", path, "text")
+        path.with_name(LEDGER).write_text("{")
+    elif kind == "odd ledger":
+        path.write_text("by hand")
+        path.with_name(LEDGER).write_text(json.dumps({path.name: "demo"}))
+    else:
+        raise AssertionError(kind)
+
+
+KINDS = (
+    "file", "empty", "folder", "empty folder", "another command's", "changed since", "same length",
+    "replaced by a folder", "moved here", "link", "damaged ledger", "odd ledger",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_others_wrote_stays(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "out"
+    foreign(kind, path)
+    before = fingerprint(tmp_path)
+    for attempt in (
+        lambda: check_outputs("demo", [path]),
+        lambda: write_output("demo", path, "new"),
+        lambda: claim_outputs("demo", [path]),
+    ):
+        with pytest.raises(ConfigError, match=r"out: not written by stvg-ros demo, or changed"):
+            attempt()
+    assert fingerprint(tmp_path) == before
+
+
+def test_all_conflicts_are_named_at_once(tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / name).write_text("by hand")
+    with pytest.raises(ConfigError, match=r"/a, .*/b: not written by"):
+        check_outputs("demo", [tmp_path / name for name in "abc"])
+
+
+def test_a_link_stays_and_its_target_is_written(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere" / "real")
+    write_output("demo", tmp_path / "link", "one")
+    write_output("demo", tmp_path / "link", "two")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "elsewhere" / "real").read_text() == "two"
+
+
+def test_folders(tmp_path: Path) -> None:
+    path = tmp_path / "bag"
+    for name in ("first", "second"):
+        with output("demo", path) as part:
+            assert part.name == "bag"
+            part.mkdir()
+            (part / name).write_text(name)
+    assert [item.name for item in path.iterdir()] == ["second"]
+    (path / "mine").touch()
+    with pytest.raises(ConfigError, match="bag: not written"):
+        half_written(path)
+
+
+def half_written(path: Path) -> None:
+    with output("demo", path) as part:
+        part.write_text("half")
+        raise ZeroDivisionError
+
+
+def not_written(path: Path) -> None:
+    with output("demo", path):
+        pass
+
+
+def written_twice(path: Path) -> None:
+    with output("demo", path) as part:
+        part.write_text("new")
+        path.write_text("by hand")
+
+
+def test_what_fails_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    write_output("demo", path, "old")
+    with pytest.raises(ZeroDivisionError):
+        half_written(path)
+    with pytest.raises(RecordingError, match="cannot be written"):
+        not_written(path)
+    assert path.read_text() == "old"
+    assert sorted(item.name for item in tmp_path.iterdir()) == [LEDGER, "a"]
+    check_outputs("demo", [path])
+
+
+def test_somebody_writes_in_the_meantime(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    with pytest.raises(ConfigError):
+        written_twice(path)
+    assert path.read_text() == "by hand"
+
+
+def test_claimed_files_may_change(tmp_path: Path) -> None:
+    path = tmp_path / "node.log"
+    claim_outputs("demo", [path])
+    path.write_text("a line")
+    claim_outputs("demo", [path])
+    with pytest.raises(ConfigError):
+        check_outputs("ground", [path])
+
+
+def test_what_a_killed_command_left_goes_and_what_a_running_one_writes_stays(
+    tmp_path: Path,
+) -> None:
+    killed, running = (tmp_path / f".a.{n}{PART}" for n in (99999999, os.getppid()))
+    for folder in (killed, running):
+        folder.mkdir()
+    write_output("demo", tmp_path / "a", "text")
+    assert running.exists() and not killed.exists()
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(RecordingError, match="cannot be written"):
+        write_output("demo", tmp_path / "file" / "a", "text")

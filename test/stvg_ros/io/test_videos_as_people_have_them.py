@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Videos of phones, cut files, streams without times: read by every command in the same way."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from stvg_lab.annotator.jpeg_frames import open_recording as annotated
+from stvg_ros.errors import RecordingError
+from stvg_ros.io.clip import file_clip
+from stvg_ros.io.read_report import ReadReport
+from stvg_ros.io.recording import Source, open_bag, source_images
+from stvg_ros.io.video import write_video
+
+Build = Callable[[Path], Path]
+RATE = 10
+
+
+def clip_of(path: Path, report: ReadReport | None = None, **part):
+    asked = {"start_s": 0.0, "end_s": None, "long_side_px": 640, "max_rate_hz": 0.0, **part}
+    return file_clip(path, report=report, **asked)
+
+
+def noise(index: int, width: int = 64, height: int = 48) -> np.ndarray:
+    return np.random.default_rng(index).integers(0, 255, (height, width, 3), np.uint8)
+
+
+def encode(container, stream, count: int, first: int = 0, size=(64, 48)) -> None:
+    for index in range(first, first + count):
+        frame = av.VideoFrame.from_ndarray(noise(index, *size), format="rgb24")
+        frame.pts, frame.time_base = index, Fraction(1, RATE)
+        container.mux(stream.encode(frame))
+    container.mux(stream.encode(None))
+
+
+def video(
+    path: Path, name: str, codec: str = "libx264", kind: str | None = None, count: int = 20,
+    first: int = 0, size=(64, 48), options: dict[str, str] | None = None,
+) -> Path:  # fmt: skip
+    file = path / name
+    with av.open(str(file), "w", format=kind, options=options or {}) as container:
+        stream = container.add_stream(codec, rate=RATE, options={"bf": "0"})
+        stream.width, stream.height = size
+        stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+        encode(container, stream, count, first, size)
+    return file
+
+
+def cut(share: float, options: dict[str, str] | None = None, name: str = "a.mp4") -> Build:
+    def build(path: Path) -> Path:
+        file = video(path, name, count=40, options=options)
+        file.write_bytes(file.read_bytes()[: int(file.stat().st_size * share)])
+        return file
+
+    return build
+
+
+FAST = {"movflags": "faststart"}
+
+
+def damaged(path: Path) -> Path:
+    """The begin of a frame in the middle is overwritten: its decoder refuses it."""
+    file = path / "a.mp4"
+    write_video(file, map(noise, range(40)), [i * 10**8 for i in range(40)])
+    data = bytearray(file.read_bytes())
+    with av.open(str(file)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+    at = packets[20].pos
+    data[at : at + 400] = bytes(400)
+    file.write_bytes(data)
+    return file
+
+
+def joined(path: Path, sizes: list[tuple[int, int]], firsts: list[int]) -> Path:
+    parts = [
+        video(path, f"{number}.ts", kind="mpegts", size=size, first=first).read_bytes()
+        for number, (size, first) in enumerate(zip(sizes, firsts, strict=True))
+    ]
+    (path / "all.ts").write_bytes(b"".join(parts))
+    return path / "all.ts"
+
+
+def with_cover(path: Path, attached: bool) -> Path:
+    file = path / "cover.mkv"
+    with av.open(str(file), "w") as container:
+        cover = container.add_stream("mjpeg", rate=1)
+        cover.width = cover.height = 128
+        cover.pix_fmt = "yuvj420p"
+        kind = av.stream.Disposition
+        cover.disposition = kind.attached_pic if attached else kind(0)
+        stream = container.add_stream("libx264", rate=RATE)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.disposition = kind.default
+        picture = av.VideoFrame.from_ndarray(noise(0, 128, 128), format="rgb24")
+        picture.pts = 0
+        container.mux(cover.encode(picture))
+        container.mux(cover.encode(None))
+        encode(container, stream, 20)
+    return file
+
+
+def old_avi(path: Path) -> Path:
+    return video(path, "old.avi", "mpeg4")
+
+
+# Name, builder, frames that are there, and a word of the notes ("" for none).
+TABLE: list[tuple[str, Build, int | range, str]] = [
+    ("MP4", lambda path: video(path, "a.mp4"), 20, ""),
+    ("Matroska", lambda path: video(path, "a.mkv"), 20, ""),
+    ("AVI", old_avi, 20, ""),
+    ("MPEG transport stream", lambda path: video(path, "a.ts", kind="mpegts"), 20, ""),
+    ("a colon in the name", lambda path: video(path, "a.mp4").rename(path / "10:30.mp4"), 20, ""),
+    ("a per cent sign", lambda path: video(path, "a.mp4").rename(path / "50%d #?.mp4"), 20, ""),
+    ("cut at 30 %", cut(0.3, FAST), range(8, 13), "lost"),
+    ("cut at 60 %", cut(0.6, FAST), range(20, 25), "lost"),
+    ("cut at 95 %", cut(0.95, FAST), range(35, 39), "lost"),
+    ("cut Matroska", cut(0.6, None, "a.mkv"), range(20, 26), ""),
+    ("cut transport stream", cut(0.6, None, "a.ts"), range(20, 26), ""),
+    ("a damaged frame", damaged, 39, "damaged"),
+    ("a cover first", lambda path: with_cover(path, False), 20, ""),
+    ("a cover that says so", lambda path: with_cover(path, True), 20, ""),
+    ("times begin anew", lambda path: joined(path, [(64, 48)] * 2, [30, 0]), range(38, 41), "jump"),
+    ("raw H.264", lambda path: video(path, "a.h264", kind="h264"), 20, ""),
+    ("raw H.265", lambda path: video(path, "a.hevc", "libx265", "hevc"), 20, ""),
+    ("raw MPEG-4", lambda path: video(path, "a.m4v", "mpeg4", "m4v"), 20, ""),
+]
+
+
+@pytest.mark.parametrize(
+    ("build", "count", "note"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE]
+)
+def test_everybody_reads_what_is_there(
+    build: Build, count: int | range, note: str, tmp_path: Path, monkeypatch
+) -> None:
+    path = build(tmp_path)
+    monkeypatch.chdir(path.parent)
+    path = Path(path.name)  # as a shell gives it
+    report = ReadReport()
+    clip = clip_of(path, report)
+    images = [image for image in source_images(Source(str(path))) if image.picture is not None]
+    page = annotated(path)
+    assert len(clip) in count if isinstance(count, range) else len(clip) == count
+    assert [image.stamp_ns for image in images] == clip.stamps_ns.tolist()
+    assert clip.stamps_ns[0] == 0
+    assert np.abs(np.diff(clip.stamps_ns) / 1e8 % 1 - 0.5).min() > 0.45  # steps of 0.1 s
+    assert set(clip.stamps_ns.tolist()) <= set(page.stamps_ns.tolist())
+    assert note in " ".join(report.sentences)
+    if not note:
+        assert page.stamps_ns.tolist() == clip.stamps_ns.tolist()
+    for index in (0, len(clip) // 2, 1):
+        (shown,) = (image for number, image in page.pictures(index) if number == index)
+        row = clip.stamps_ns.tolist().index(int(page.stamps_ns[index]))
+        assert np.abs(shown.astype(int) - clip.frames[row].image).mean() < 3
+    page.close()
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libx265"])
+def test_a_raw_stream_has_the_rate_that_it_tells(codec: str, tmp_path: Path) -> None:
+    kind = "h264" if codec == "libx264" else "hevc"
+    clip = clip_of(video(tmp_path, f"a.{kind}", codec, kind, count=31))
+    assert (clip.stamps_ns[-1] - clip.stamps_ns[0]) / 1e9 == pytest.approx(3.0, abs=0.01)
+
+
+# A matrix of tkhd: a, b, c, d; and what it makes of an image.
+TURNS = {
+    "as it is": ((1, 0, 0, 1), lambda image: image),
+    "90": ((0, 1, -1, 0), lambda image: np.rot90(image, -1)),
+    "180": ((-1, 0, 0, -1), lambda image: np.rot90(image, 2)),
+    "270": ((0, -1, 1, 0), lambda image: np.rot90(image, 1)),
+    "mirrored": ((-1, 0, 0, 1), lambda image: image[:, ::-1]),
+    "upside down": ((1, 0, 0, -1), lambda image: image[::-1]),
+    "transposed": ((0, 1, 1, 0), lambda image: image.transpose(1, 0, 2)),
+    "transposed back": ((0, -1, -1, 0), lambda image: image[::-1, ::-1].transpose(1, 0, 2)),
+    "scaled by two": ((2, 0, 0, 2), lambda image: image),
+    "turned a little": ((0.99, 0.1, -0.1, 0.99), lambda image: image),
+}
+
+
+@pytest.mark.parametrize("turn", TURNS)
+def test_videos_stand_upright(turn: str, tmp_path: Path) -> None:
+    (a, b, c, d), shown = TURNS[turn]
+    stored = np.zeros((48, 64, 3), np.uint8)
+    stored[:24, :32], stored[24:, :32], stored[:24, 32:] = (
+        (220, 20, 20),
+        (20, 20, 220),
+        (20, 200, 20),
+    )
+    path = tmp_path / "phone.mp4"
+    write_video(path, [stored] * 3, [0, 10**8, 2 * 10**8])
+    data = bytearray(path.read_bytes())
+    at = data.find(b"tkhd")
+    matrix = at + 8 + (20 if data[at + 4] == 0 else 32) + 16
+    fixed = [round(value * 65536) for value in (a, b, c, d)]
+    data[matrix : matrix + 36] = struct.pack(
+        ">9i", fixed[0], fixed[1], 0, fixed[2], fixed[3], 0, 0, 0, 1 << 30
+    )
+    path.write_bytes(data)
+    clip = clip_of(path)
+    wanted = np.ascontiguousarray(shown(stored))
+    assert clip.size_px == (wanted.shape[1], wanted.shape[0])
+    found = clip.frames[0].image
+    assert np.median(np.abs(found.astype(int) - wanted)) < 6
+    page = annotated(path)
+    assert page.size_px == clip.size_px
+    small = clip_of(path, long_side_px=32)
+    assert small.size_px == clip.size_px
+    assert max(small.frames[0].image.shape) == 32
+
+
+def test_another_size_on_the_way_starts_anew(tmp_path: Path) -> None:
+    path = joined(tmp_path, [(64, 48), (32, 24)], [0, 20])
+    report = ReadReport()
+    clip = clip_of(path, report)
+    assert clip.size_px == (32, 24)
+    assert 15 <= len(clip) <= 20
+    assert "the image size changes" in " ".join(report.sentences)
+    page = annotated(path)
+    with pytest.raises(RecordingError, match="is 32 x 24, expected 64 x 48 like the first"):
+        list(page.pictures(len(page.stamps_ns) - 1))
+    assert dict(page.pictures(0))[0].shape == (48, 64, 3)
+
+
+def only_a_cover(path: Path) -> Path:
+    file = path / "song.mkv"
+    with av.open(str(file), "w") as container:
+        cover = container.add_stream("mjpeg", rate=1)
+        cover.width, cover.height, cover.pix_fmt = 64, 48, "yuvj420p"
+        cover.disposition = av.stream.Disposition.attached_pic
+        encode(container, cover, 1)
+    return file
+
+
+def text(path: Path) -> Path:
+    (path / "a.mp4").write_text("no video")
+    return path / "a.mp4"
+
+
+REFUSED: list[tuple[str, Build, str]] = [
+    ("no index", cut(0.8), "no index .moov.: its recorder was stopped"),
+    ("raw MJPEG", lambda path: video(path, "a.mjpeg", "mjpeg", "mjpeg"), "without times.*-r 30"),
+    ("only a cover", only_a_cover, "expected a video stream, found none"),
+    ("text", text, "cannot be decoded"),
+    ("missing", lambda path: path / "a.mp4", "no such video file"),
+]
+
+
+@pytest.mark.parametrize(("build", "said"), [r[1:] for r in REFUSED], ids=[r[0] for r in REFUSED])
+def test_what_cannot_be_read_is_named(build: Build, said: str, tmp_path: Path) -> None:
+    path = build(tmp_path)
+    for read in (clip_of, lambda p: list(source_images(Source(str(p)))), annotated):
+        with pytest.raises(RecordingError, match=said):
+            read(path)
+
+
+def test_the_last_seconds_only(tmp_path: Path) -> None:
+    path = video(tmp_path, "a.mp4", count=40)
+    assert clip_of(path, last_s=1.0).stamps_ns.tolist() == [i * 10**8 for i in range(29, 40)]
+    assert len(clip_of(path, start_s=1.0, end_s=2.0)) == 10
+
+
+def test_a_video_is_no_bag(tmp_path: Path) -> None:
+    with pytest.raises(RecordingError, match="is a video; expected a rosbag2 recording"):
+        open_bag(video(tmp_path, "a.mp4"))

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Sizes at the bounds, and slots that lack a frame."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from stvg_ros.checkpoints.image_preprocessing import ImagePreprocessing
+from stvg_ros.errors import ModelError
+from stvg_ros.models.preprocess import fitted_size, normalised, patches, square_size
+
+
+@pytest.mark.parametrize(
+    ("frames", "pair", "counted"),
+    [(1, 1, 1), (4, 2, 4), (5, 2, 4), (7, 2, 8), (6, 2, 6), (3, 2, 4), (9, 2, 8), (11, 2, 12),
+     (5, 1, 5), (2, 2, 2)],
+)  # fmt: skip
+def test_bounds_count_the_frames_of_whole_pairs(frames: int, pair: int, counted: int) -> None:
+    # As round() of the library does; an image of 4 x 6 tokens is at the bound, or above it.
+    pixels = counted * 24 * 28**2
+    size = 4 * 28, 6 * 28
+    assert fitted_size(*size, 28, 1, pixels, frames, pair) == size
+    shrunk = fitted_size(*size, 28, 1, pixels - 1, frames, pair)
+    if frames <= counted:
+        assert shrunk[0] * shrunk[1] < size[0] * size[1] or frames < counted
+    assert fitted_size(*size, 28, pixels, 10**9, frames, pair) == size
+    grown = fitted_size(*size, 28, pixels + 1, 10**9, frames, pair)
+    assert grown[0] * grown[1] > size[0] * size[1] or frames > counted
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 7])
+@pytest.mark.parametrize("pair", [2, 3])
+def test_a_slot_that_lacks_frames_repeats_the_last(count: int, pair: int) -> None:
+    values = {"temporal_patch_size": pair, "patch_size": 4, "merge_size": 2}
+    preprocessing = ImagePreprocessing.from_json(values, "test")
+    draw = np.random.default_rng(count)
+    images = [draw.integers(0, 255, (8, 16, 3), dtype=np.uint8) for _ in range(count)]
+    padded = images + [images[-1]] * (-count % pair)
+    found, expected = patches(images, 8, 16, preprocessing), patches(padded, 8, 16, preprocessing)
+    assert torch.equal(found, expected)
+    assert len(found) == len(padded) // pair * 2 * 4
+
+
+@pytest.mark.parametrize(("width", "height"), [(2000, 8), (16384, 1), (1, 16384), (3000, 14)])
+def test_images_of_impossible_shape_are_named(width: int, height: int) -> None:
+    with pytest.raises(ModelError, match=f"{width} x {height} px.*crop"):
+        fitted_size(height, width, 28, 1, 10**6)
+
+
+@pytest.mark.parametrize(
+    ("values", "size"),
+    [
+        ({"size": {"height": 24, "width": 36}}, (24, 36)),
+        ({"size": {"shortest_edge": 30}}, (30, 30)),
+        ({"size": 30}, (30, 30)),
+        ({}, (99, 99)),
+        ({"do_center_crop": True, "crop_size": 20, "size": 30}, (20, 20)),
+        ({"do_center_crop": True, "crop_size": {"height": 20, "width": 22}}, (20, 22)),
+        ({"do_center_crop": False, "crop_size": 20, "size": 30}, (30, 30)),
+    ],
+)
+def test_the_size_of_towers_that_take_one(values: dict, size: tuple[int, int]) -> None:
+    preprocessing = ImagePreprocessing.from_json(values, "test")
+    assert square_size(preprocessing, 99) == size
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"do_normalize": False}, 51 / 255),
+        ({"do_normalize": False, "image_mean": [0.5] * 3}, 51 / 255),
+        ({"image_mean": [0.2] * 3, "image_std": [0.5] * 3}, 0.0),
+        ({"image_mean": [0.1] * 3, "image_std": [0.5] * 3}, 0.2),
+        ({"image_mean": [0.0] * 3, "image_std": [1.0] * 3, "rescale_factor": 1 / 51}, 1.0),
+    ],
+)
+def test_levels_are_normalised(values: dict, expected: float) -> None:
+    image = np.full((4, 4, 3), 51, np.uint8)
+    found = normalised([image], 4, 4, ImagePreprocessing.from_json(values, "test"))
+    torch.testing.assert_close(found, torch.full((1, 3, 4, 4), expected), atol=1e-6, rtol=0)
