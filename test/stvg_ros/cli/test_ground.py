@@ -48,7 +48,8 @@ def test_tubes_of_the_embedded_detector_say_so(video, capsys, source, noted):
 
 def test_the_demo_of_ones_own_video_says_so_before_it_runs(tmp_path, capsys):
     arguments = ["demo", "--video", str(tmp_path / "none.mp4"), "--query", "the dog"]
-    assert main([*arguments, "--out", str(tmp_path / "out")]) == 1
+    arguments += ["--out", str(tmp_path / "out")]
+    assert main(arguments) == 1
     assert NOTE in capsys.readouterr().out
     assert main([*arguments, "--model", "Qwen/Qwen2.5-VL-7B-Instruct"]) == 1
     assert "note:" not in capsys.readouterr().out
