@@ -1,14 +1,14 @@
 # stvg_ros: `make help` lists the targets.
 #
-# One virtual environment per ROS distribution holds the ROS 2 wheels, the Python libraries and the
-# built package. Stamp files in it say which steps are done; running a target again does nothing.
+# One virtual environment per ROS distribution contains the ROS 2 wheels, the Python libraries and
+# the built package. Stamp files in it record finished steps; running a target again does nothing.
 
-# A plain assignment on purpose: a sourced ROS installation exports ROS_DISTRO, and that must not
-# choose the wheels. Given on the command line (make test ROS_DISTRO=kilted) it wins.
+# A plain assignment on purpose: a sourced ROS installation exports ROS_DISTRO, which must not
+# select the wheels. The command line (make test ROS_DISTRO=kilted) has precedence.
 ROS_DISTRO := jazzy
 PYTHON := python3
 VENV := .venv-$(ROS_DISTRO)
-# Extra pip arguments for torch alone, such as the index of PyTorch's CPU builds.
+# Extra pip arguments for torch only, such as the index of PyTorch's CPU builds.
 PIP_TORCH_ARGS :=
 SEED := 7
 VIDEO :=
@@ -19,7 +19,7 @@ FUZZ := 100000
 # Extra arguments for the programs behind the targets, such as ARGS="-k window -x" for pytest.
 ARGS :=
 
-# A sourced ROS installation must not mix with the wheels either.
+# Keep a sourced ROS installation apart from the wheels.
 ifdef AMENT_PREFIX_PATH
 unexport LD_LIBRARY_PATH
 endif
@@ -30,7 +30,7 @@ ifeq ($(wildcard constraints/$(ROS_DISTRO).txt),)
 $(error ROS_DISTRO: expected one of $(basename $(notdir $(wildcard constraints/*.txt))), got '$(ROS_DISTRO)')
 endif
 ifneq ($(word 2,$(CURDIR)),)
-$(error The folder's path has a space, which the message build cannot take: $(CURDIR))
+$(error The folder's path has a space, which the message build does not support: $(CURDIR))
 endif
 
 override VENV := $(abspath $(VENV))
@@ -41,7 +41,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 LIBRARY_TESTS := $(addprefix test/stvg_ros/models/,test_library_processors.py test_quantization.py)
 INTERFACES := $(wildcard msg/*.msg srv/*.srv action/*.action)
-# Folders too: their time changes when a file is removed.
+# Folders as well: their time changes when a file is removed.
 MODULES := $(shell find stvg_ros stvg_lab launch config rviz foxglove -not -path '*__pycache__*' 2>/dev/null)
 
 .DELETE_ON_ERROR:
@@ -80,14 +80,14 @@ demo: setup  ## ground a sentence: SEED=7, or VIDEO=file QUERY="the person who w
 	$(BIN)/stvg-ros demo --seed "$(SEED)" $(if $(VIDEO),--video "$(VIDEO)") \
 	  $(if $(QUERY),--query "$(QUERY)") $(ARGS)
 
-bench: setup  ## what a grounding costs here: ARGS="--shape 0.5b --scaling" for more
+bench: setup  ## measure a grounding on this machine: ARGS="--shape 0.5b --scaling" for more
 	$(BIN)/stvg-ros bench $(ARGS)
 
-parts: setup  ## what each part costs, with pytest-benchmark: ARGS="-k encode" for some
+parts: setup  ## measure each part, with pytest-benchmark: ARGS="-k encode" for some
 	HF_HUB_OFFLINE=1 $(BIN)/pytest benchmarks --benchmark-timer=time.process_time \
 	  --benchmark-sort=name --benchmark-columns=median,iqr,rounds $(ARGS)
 
-accuracy: setup  ## measure the README's accuracy tables: SCENES=100 (half an hour)
+accuracy: setup  ## measure the tables of docs/accuracy.md: SCENES=100 (half an hour)
 	mkdir -p out
 	$(BIN)/stvg-ros ablate --split test --seed 1000 --count $(SCENES) --json out/accuracy.json
 	for source in people_detector classical; do \
@@ -104,12 +104,12 @@ understand-llm: setup  ## read commands with Gemma 3 270M too (240 MB): SENTENCE
 	  --requirement requirements/parser.txt --requirement requirements/library.txt
 	PYTHONPATH=. $(VENV)-llm/bin/python scripts/understand_llm.py "$(SENTENCES)" $(ARGS)
 
-clean:  ## remove what was built; the environments stay
+clean:  ## remove build outputs; keeps the environments
 	rm -rf .venv-*/build .venv-*/stamps/interfaces .venv-*/stamps/modules
 	rm -rf build install log .pytest_cache .ruff_cache .mypy_cache *.egg-info
 	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +
 
-distclean: clean  ## remove the environments too
+distclean: clean  ## remove the environments as well
 	rm -rf .venv-* out
 
 # --- the environment, step by step -------------------------------------------------------------
@@ -168,7 +168,7 @@ $(STAMPS)/interfaces: $(INTERFACES) CMakeLists.txt package.xml cmake/executable.
 	  || { tail -n 40 $(BUILD)/build.log >&2; exit 1; }
 	@touch $@
 
-# Only copies files. What an earlier run installed goes first, so that a removed module is gone.
+# Only copies files. Removes what an earlier run installed first, including deleted modules.
 $(STAMPS)/modules: $(MODULES) $(STAMPS)/interfaces
 	@manifest="$(BUILD)/install_manifest.txt"; \
 	  if [ -f "$$manifest" ]; then tr '\n' '\0' < "$$manifest" | xargs -0 rm -f; fi

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Draws docs/rendered_scenes.jpg: `python docs/scenes.py`. Each row is an action as time passes."""
+"""Draws the pictures of rendered scenes in docs/: `python docs/scenes.py`.
+
+rendered_scenes.jpg: each row is an action as time passes. candidate_tubes.jpg: the tubes that the
+people detector finds in one scene.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +15,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from stvg_lab.rendered.clips import scene_frames
+from stvg_lab.rendered.queries import split_seed
 from stvg_lab.rendered.render import render
 from stvg_lab.rendered.scene import ACTIONS, Act, Person, Scene
+from stvg_ros.build import build_proposer
+from stvg_ros.config import Config
+from stvg_ros.method.query import RuleSplitter
+from stvg_ros.types import Clip
+from stvg_ros.visualization.tube_sheet import tube_sheet
 
-PICTURE = Path(__file__).with_suffix("").with_name("rendered_scenes.jpg")
+DOCS = Path(__file__).parent
 COLUMNS, WIDTH, HEIGHT = 5, 200, 150
 
 
@@ -41,11 +52,23 @@ def row(action: str) -> NDArray[np.uint8]:
     return strip
 
 
+def candidate_tubes(seed: int = 7) -> NDArray[np.uint8]:
+    """Frames of a scene of the test split with the tubes of the people detector."""
+    clip = Clip(tuple(scene_frames(Scene.from_seed(split_seed("test", seed)), 0)))
+    config = Config.from_flat({"proposals.source": "people_detector", "proposals.device": "cpu"})
+    tubes = build_proposer(config.proposals).propose(clip, RuleSplitter().split("the person"))
+    return tube_sheet(clip, tubes)
+
+
 def main() -> None:
-    """Writes the picture."""
-    sheet = np.vstack([row(action) for action in ACTIONS])
-    cv2.imwrite(str(PICTURE), sheet[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 80])
-    print(PICTURE)
+    """Writes the pictures."""
+    sheets = {
+        "rendered_scenes.jpg": np.vstack([row(action) for action in ACTIONS]),
+        "candidate_tubes.jpg": candidate_tubes(),
+    }
+    for name, sheet in sheets.items():
+        cv2.imwrite(str(DOCS / name), sheet[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 80])
+        print(DOCS / name)
 
 
 if __name__ == "__main__":

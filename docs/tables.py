@@ -2,8 +2,9 @@
 
 """Writes the tables of the README and of docs/ from the code: `python docs/tables.py [--check]`.
 
-A table stands between `<!-- table: NAME -->` and `<!-- end -->`. Those of accuracy are measured,
-not read from the code: `make accuracy` writes them from the files of `stvg-ros ablate --json`.
+A table is between `<!-- table: NAME -->` and `<!-- end -->`. Those of accuracy are measured, not
+read from the code: `make accuracy` writes them from the files of `stvg-ros ablate --json`. The
+README's summary is made from them.
 """
 
 from __future__ import annotations
@@ -23,8 +24,17 @@ from stvg_ros.models.embedded_checkpoint import FOLDER as MODEL
 from stvg_ros.models.families import families_table
 
 ROOT = Path(__file__).resolve().parent.parent
-README = ROOT / "README.md"
-PAGES = (README, ROOT / "docs" / "rendered_scenes.md", ROOT / "docs" / "commands.md")
+DOCS = ROOT / "docs"
+ACCURACY = DOCS / "accuracy.md"
+# The README comes last: its summary is made from the page of accuracy.
+PAGES = (
+    ACCURACY,
+    DOCS / "commands.md",
+    DOCS / "parameters.md",
+    DOCS / "ros_interface.md",
+    ROOT / "README.md",
+)
+TABLE = re.compile(r"<!-- table: (\w+) -->\n?(.*?)<!-- end -->", re.S)
 
 
 def markdown(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
@@ -35,14 +45,15 @@ def markdown(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
 
 
 def parameters() -> str:
-    """Every setting: name, default, unit and range, whether it may change while running."""
-    rows = []
+    """Every setting by group: name, default, unit and range, whether it is dynamic."""
+    groups: dict[str, list[list[str]]] = {}
     for item in settings():
         allowed = ", ".join(item.choices)
         if not allowed and (item.lowest is not None or item.maximum is not None):
             allowed = f"{item.lowest:g} to {item.maximum:g} {item.unit}".strip()
         default = f"`{item.default}`" if item.default != "" else ""
-        rows.append(
+        group = item.name.rpartition(".")[0] or "node"
+        groups.setdefault(group, []).append(
             [
                 f"`{item.name}`",
                 default,
@@ -51,7 +62,8 @@ def parameters() -> str:
                 item.description,
             ]
         )
-    return markdown(["parameter", "default", "allowed", "dynamic", "what it does"], rows)
+    header = ["parameter", "default", "allowed", "dynamic", "what it does"]
+    return "\n\n".join(f"## {group}\n\n{markdown(header, rows)}" for group, rows in groups.items())
 
 
 def families() -> str:
@@ -80,6 +92,33 @@ def percent(row: dict[str, Any], metric: str) -> str:
     """A mean and half the width of its 95 % interval, in percent."""
     low, high = row["intervals"][metric]
     return f"{100 * row[metric]:.1f} ± {50 * (high - low):.1f}"
+
+
+SUMMARY_ROWS = (
+    "random tube",
+    "oracle tube",
+    "mean of the tokens",
+    "+ both prompts",
+    "+ adaptive span",
+    "people_detector: + adaptive span",
+    "classical: + adaptive span",
+)
+SUMMARY_COLUMNS = ("", "m_tIoU", "m_vIoU", "vIoU@0.5", "right person", "absence AUROC")
+
+
+def accuracy_summary() -> str:
+    """Some rows and columns of the tables in docs/accuracy.md, without the intervals."""
+    tables = {match[1]: match[2] for match in TABLE.finditer(ACCURACY.read_text(encoding="utf-8"))}
+    found = {}
+    for name in ("accuracy", "own_accuracy"):
+        header, _, *lines = (
+            [cell.strip() for cell in line.strip("|").split("|")]
+            for line in tables[name].strip().splitlines()
+        )
+        for cells in lines:
+            row = dict(zip(header, cells, strict=True))
+            found[row[""]] = [row[column].partition(" ±")[0] for column in SUMMARY_COLUMNS[1:]]
+    return markdown(SUMMARY_COLUMNS, ([name, *found[name]] for name in SUMMARY_ROWS))
 
 
 OWN_ROWS = ("random tube", "oracle tube", "+ adaptive span")
@@ -214,6 +253,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "parameters": parameters,
     "families": families,
     "launch": launch,
+    "accuracy_summary": accuracy_summary,
     "understood": understood,
 }
 
@@ -226,11 +266,11 @@ def filled(text: str, tables: Mapping[str, Callable[[], str]] = TABLES) -> str:
             return match[0]
         return f"<!-- table: {match[1]} -->\n{tables[match[1]]()}\n<!-- end -->"
 
-    return re.sub(r"<!-- table: (\w+) -->.*?<!-- end -->", table, text, flags=re.S)
+    return TABLE.sub(table, text)
 
 
 def main() -> int:
-    """Writes the README, or with `--check` says whether it is up to date."""
+    """Writes the pages, or with `--check` says whether they are up to date."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="write nothing")
     parser.add_argument("--accuracy", type=Path, help="an ablation among the people's true tubes")

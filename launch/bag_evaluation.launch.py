@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Starts the grounding node, plays annotated bags to it, scores its tubes, and ends.
+"""Starts the grounding node, plays annotated bags to it, scores its tubes, and exits.
 
     ros2 launch stvg_ros bag_evaluation.launch.py annotations:=run.json out:=out/live
 
-What the grounding node is started with are the arguments of grounding.launch.py; an empty argument
-overrides nothing.
+The grounding node is started with the arguments of grounding.launch.py. An empty argument overrides
+nothing.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
-# Argument, default, what it says under --show-args.
+# Argument, default, description under --show-args.
 EVALUATION = (
     ("annotations", "", "annotation files, separated by spaces"),
-    ("bag", "", "the bag, if the annotation file names none"),
-    ("topic", "", "image topic in the bag, where it has several"),
-    ("rate", "1.0", "times the recorded pace"),
-    ("window_s", "", "how far back commands ask; empty: a second less than the node's window"),
-    ("convention", "", "how frames are counted, see stvg-ros evaluate --help"),
+    ("bag", "", "the bag, if it is not in the annotation file"),
+    ("topic", "", "image topic of the bag, if it has several"),
+    ("rate", "1.0", "playback rate; 1 is real time"),
+    ("window_s", "", "window of a command in seconds; empty: one second less than the node's"),
+    ("convention", "", "scoring convention, see stvg-ros evaluate --help"),
     ("out", "out/live", "folder of the run"),
 )
 GROUNDING = (
     ("model", "", "local folder or hub id of the model, or 'embedded'"),
     ("device", "", "auto, cpu, cuda, cuda:1, ..."),
-    ("image_transport", "", "raw or compressed, as the bag's images are"),
+    ("image_transport", "", "raw or compressed, as in the bag"),
     ("params_file", "laptop_cpu.yaml", "parameter file: a path, or a preset of this package"),
     ("log_level", "info", "debug, info, warn, error"),
 )
@@ -57,7 +57,7 @@ def ended(event: ProcessExited, context: LaunchContext) -> list[LaunchDescriptio
 
 
 def evaluation(context: LaunchContext) -> list[LaunchDescriptionEntity]:
-    """The program that plays and scores; its end is the end of all."""
+    """The program that plays and scores; the launch shuts down when it exits."""
     words = []
     for name, _, _ in EVALUATION:
         value = LaunchConfiguration(name).perform(context)

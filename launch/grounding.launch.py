@@ -7,8 +7,8 @@
     ros2 launch stvg_ros grounding.launch.py --show-args
 
 An empty argument overrides nothing: the topic keeps its private name (`/grounding/tube`), the
-setting its value from the parameter file. With several cameras, each of their topics is named in
-the order of `cameras`.
+setting its value from the parameter file. With several cameras, list their topics in the order of
+`cameras`.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode
 from launch_ros.parameter_descriptions import ParameterValue
 
-# Argument, default, what it says under --show-args.
+# Argument, default, description under --show-args.
 CAMERA_TOPICS = (
-    ("image", "", "camera topic; for compressed images the whole name, as /camera/compressed"),
-    ("depth", "", "topic of depth images aligned to the camera's; turns depth.enabled on"),
+    ("image", "", "camera topic; for compressed images the full name, such as /camera/compressed"),
+    ("depth", "", "topic of aligned depth images; sets depth.enabled"),
     ("camera_info", "", "topic of the camera's sensor_msgs/CameraInfo, for depth"),
     ("detections", "", "topic of a detector of yours; sets proposals.source to external"),
 )
 TOPICS = (
     ("command", "", "topic of std_msgs/String commands"),
-    ("query", "", "topic of stvg_ros/Query commands, which carry options"),
+    ("query", "", "topic of stvg_ros/Query commands, which have options"),
     ("tube", "", "topic of the answers, stvg_ros/Tube"),
 )
-# Argument, the node's setting, choices, what it says under --show-args.
+# Argument, setting of the node, choices, description under --show-args.
 SETTINGS = (
     ("model", "model.path", (), "local folder or hub id of the model, or 'embedded'"),
     ("device", "model.device", (), "auto, cpu, cuda, cuda:1, ..."),
     ("cameras", "cameras", (), "names of several cameras, separated by commas"),
-    ("target_frame", "depth.target_frame", (), "frame in which positions are told, such as map"),
+    ("target_frame", "depth.target_frame", (), "frame of additional positions, such as map"),
     (
         "image_transport",
         "image.transport",
@@ -60,16 +60,16 @@ OTHERS = (
     ("namespace", "", "namespace of the node"),
     ("name", "grounding", "name of the node"),
     ("params_file", "laptop_cpu.yaml", "parameter file: a path, or a preset of this package"),
-    ("autostart", "", "false to leave configure and activate to a lifecycle manager"),
-    ("use_sim_time", "", "true to take time from /clock, as with ros2 bag play --clock"),
-    ("respawn", "false", "true to start the node again when it ends by itself"),
+    ("autostart", "", "false leaves configure and activate to a lifecycle manager"),
+    ("use_sim_time", "", "true uses the time of /clock, as with ros2 bag play --clock"),
+    ("respawn", "false", "true restarts the node when it ends by itself"),
     ("foxglove_layout", "", "file to write the Foxglove layout to, with the topics of this launch"),
     ("log_level", "info", "debug, info, warn, error"),
 )
 
 
 def parameter_file(name: str) -> str:
-    """The path of a parameter file: of a preset of this package, or `name` itself."""
+    """The path of a parameter file: a preset of this package, or `name` itself."""
     presets = os.path.join(get_package_share_directory("stvg_ros"), "config")
     for path in ([os.path.join(presets, name)] if os.path.basename(name) == name else []) + [name]:
         if os.path.isfile(path):
@@ -84,7 +84,7 @@ def parameter_file(name: str) -> str:
 
 
 def remappings(value: Callable[[str], str]) -> list[tuple[str, str]]:
-    """The node's private topics and what they are to be, for arguments that are not empty."""
+    """Remappings of the private topics, for arguments that are not empty."""
     pairs = [(f"~/{name}", value(name)) for name, _, _ in TOPICS if value(name)]
     cameras = [f"{name.strip()}/" for name in value("cameras").split(",")]
     prefixes = cameras if value("cameras") else [""]
@@ -123,7 +123,7 @@ def write_layout(value: Callable[[str], str]) -> None:
 
 
 def grounding_node(context: LaunchContext) -> list[LaunchDescriptionEntity]:
-    """The node with those arguments that are not empty."""
+    """The node with the arguments that are not empty."""
 
     def value(name: str) -> str:
         return LaunchConfiguration(name).perform(context)

@@ -5,8 +5,8 @@
     ros2 launch stvg_ros grounding_with_bag.launch.py bag:=my_bag bag_image:=/camera/image_raw
     ros2 launch stvg_ros grounding_with_bag.launch.py --show-args
 
-Takes the arguments of grounding.launch.py as well. The recording begins when the node is active;
-its time is the node's, unless use_sim_time says otherwise.
+Takes the arguments of grounding.launch.py as well. Playback starts when the node is active. The
+node uses the time of the recording unless use_sim_time is false.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.event_handlers import OnStateTransition
 
-# Argument, default, what it says under --show-args.
+# Argument, default, description under --show-args.
 BAG = (
     ("bag", "", "folder of the recording (required)"),
-    ("bag_image", "/camera/image_raw", "image topic in the recording; also the node's image topic"),
-    ("rate", "1.0", "times the recorded pace"),
-    ("loop", "false", "true to begin again at the end; the node clears its window then"),
-    ("shutdown", "false", "true to end the launch when the recording has been played"),
+    ("bag_image", "/camera/image_raw", "image topic of the recording and of the node"),
+    ("rate", "1.0", "playback rate; 1 is real time"),
+    ("loop", "false", "true restarts at the end; the node then clears its window"),
+    ("shutdown", "false", "true ends the launch when the recording ends"),
 )
 
 

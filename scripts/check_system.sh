@@ -1,5 +1,5 @@
 #!/bin/sh
-# Checks what `make setup` cannot install by itself. The first line of output says what to do.
+# Checks for what `make setup` cannot install. The first line of output is the remedy.
 # Usage: check_system.sh PYTHON
 set -u
 python=${1:-python3}

@@ -101,6 +101,29 @@ def build_proposer(config: ProposalConfig) -> Proposer:
     return ClassicalProposer(config)
 
 
+def embedded_limits(config: Config) -> dict[str, str]:
+    """What the embedded checkpoints in use cannot do, by the setting that replaces them.
+
+    Empty when no embedded checkpoint runs in this process.
+    """
+    limits = {}
+    here = config.place.backend == "local" or config.remote.fallback == "local"
+    if here and config.model.path == "embedded":
+        limits["model.path"] = (
+            "model.path 'embedded': this model was trained on rendered scenes only and does not "
+            "work on real video; use a released checkpoint, such as "
+            "model.path=Qwen/Qwen2.5-VL-7B-Instruct"
+        )
+    source = config.proposals
+    if here and (source.source, source.people_detector) == ("people_detector", "embedded"):
+        limits["proposals.people_detector"] = (
+            "proposals.people_detector 'embedded': this detector was trained on rendered people "
+            "only and does not work on real video; use a released checkpoint, such as "
+            "proposals.people_detector=PekingU/rtdetr_v2_r18vd"
+        )
+    return limits
+
+
 def checkpoint_folder(config: Config) -> Path | None:
     """The local folder of the model's files; None where the model runs on a server.
 

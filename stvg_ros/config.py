@@ -93,7 +93,7 @@ class Config:
             if name not in places:
                 raise ConfigError(
                     f"{bounded(name, 256)}: unknown setting{nearest(name, places)}; "
-                    "the README's tables list all of them"
+                    "docs/parameters.md lists all of them"
                 )
             group, key, known = places[name]
             groups.setdefault(group, {})[key] = None if known.is_sentinel(value) else value

@@ -24,7 +24,7 @@ class WindowConfig(Group):
 
     group_name = "window"
     duration_s: float = setting(
-        10.0, "how far back the window reaches", unit="s", minimum=0.1, maximum=3600.0, dynamic=True
+        10.0, "length of the window", unit="s", minimum=0.1, maximum=3600.0, dynamic=True
     )
     max_bytes: int = setting(
         512 * 1024 * 1024,
@@ -36,7 +36,7 @@ class WindowConfig(Group):
     )
     long_side_px: int = setting(
         640,
-        "images are scaled down to this long side when stored; boxes are scaled back",
+        "stored images are scaled down to this long side; boxes are in pixels of the original",
         unit="px",
         minimum=16,
         maximum=16384,
@@ -44,7 +44,7 @@ class WindowConfig(Group):
     )
     max_rate_hz: float = setting(
         15.0,
-        "frames are stored at most this often; 0 stores every frame",
+        "maximum rate of stored frames; 0 stores every frame",
         unit="Hz",
         minimum=0.0,
         maximum=1000.0,

@@ -1,3 +1,3 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""What each part of the method adds, measured on rendered scenes."""
+"""Contribution of each part of the method, measured on rendered scenes."""

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""The threshold of presence, and how much a track counts, from targets known to be there or not."""
+"""Presence threshold and track weight, from known present and absent targets."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ import numpy as np
 from stvg_lab.runs.scores import auroc
 from stvg_ros.method.presence import evidence
 
-# Smallest of the three margins in nats, and S_obj of the best track.
+# Minimum of the three margins in nats, and S_obj of the best track.
 Scores = tuple[float, float]
 WEIGHTS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What suits one model, for its stvg.json.
+    """The settings of one model, for its stvg.json.
 
     Attributes:
         threshold: `presence_threshold`, in nats.
         track_weight: `presence_track_weight`.
-        auroc: how well the evidence separates, 0.5 is chance.
-        accuracy: mean of the shares of present and of absent targets told rightly.
+        auroc: separation by the evidence; 0.5 is chance.
+        accuracy: balanced accuracy of present and absent targets.
     """
 
     threshold: float
@@ -35,10 +35,9 @@ class Calibration:
 
 
 def calibrate(present: Sequence[Scores], absent: Sequence[Scores]) -> Calibration:
-    """The weight that separates best, and the threshold of the best balanced accuracy for it.
+    """The weight with the highest AUROC, and the threshold with the best balanced accuracy.
 
-    Weights that separate equally well give the smallest; of equally good thresholds, the middle of
-    the widest gap is taken.
+    Ties give the smallest weight, and the middle of the widest gap between thresholds.
 
     Raises:
         ValueError: one of the two kinds of targets is missing.
@@ -59,7 +58,7 @@ def calibrate(present: Sequence[Scores], absent: Sequence[Scores]) -> Calibratio
     values = np.unique(np.concatenate([there, gone]))
     ends = np.concatenate([[values[0] - 2], values, [values[-1] + 2]])
     cuts, gaps = (ends[1:] + ends[:-1]) / 2, np.diff(ends)
-    gaps[[0, -1]] = 0  # beyond the last value every threshold is as good
+    gaps[[0, -1]] = 0  # beyond the last value all thresholds are equivalent
     right = 1 - np.searchsorted(there, cuts) / len(there) + np.searchsorted(gone, cuts) / len(gone)
     best = max(range(len(cuts)), key=lambda k: (round(float(right[k]), 6), gaps[k]))
     return Calibration(float(cuts[best]), weight, separation(weight), float(right[best]) / 2)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Directions for controls of re-attention: steps of the same length that ignore what it found."""
+"""Control directions for re-attention: steps of the same length in other directions."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from stvg_ros.method.reattention import Direction
 
 
 def negated(gradient: Tensor) -> Tensor:
-    """Up the loss instead of down."""
+    """The negated gradient: up the loss."""
     return -gradient
 
 
 def random_direction(seed: int) -> Direction:
-    """Gives every token a random direction; its step keeps its length. `(M, D)` to `(M, D)`."""
+    """A random direction for every token with the length of its step, `(M, D)` to `(M, D)`."""
     generator = torch.Generator().manual_seed(seed)
 
     def direction(gradient: Tensor) -> Tensor:

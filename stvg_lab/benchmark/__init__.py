@@ -1,3 +1,3 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""What a grounding costs: arithmetic, time and memory, beside the schedule that it replaces."""
+"""Cost of a grounding: FLOP, time and memory, compared with the schedule that it replaces."""

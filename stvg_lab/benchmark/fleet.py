@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""How many replicas a fleet needs: a simulation of robots, commands and queues.
+"""Number of replicas for a fleet: a simulation of robots, commands and queues.
 
 python -m stvg_lab.benchmark.fleet --robots 1000 --service-s 1.1
 """
@@ -18,14 +18,14 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Fleet:
-    """What robots ask and what a replica can do.
+    """Load of the robots and capacity of a replica.
 
     Attributes:
-        robots: how many.
-        interval_s: mean time between the commands of one robot; they come at random.
-        service_s: how long a replica works on a command.
-        spread: commands take up to this share longer or shorter.
-        max_queue: commands that may wait in a replica.
+        robots: number of robots.
+        interval_s: mean time between the commands of one robot, at random times.
+        service_s: computing time of a command.
+        spread: maximum relative deviation from `service_s`.
+        max_queue: maximum number of waiting commands in a replica.
     """
 
     robots: int = 1000
@@ -37,12 +37,12 @@ class Fleet:
 
 @dataclass(frozen=True)
 class Load:
-    """What came of it.
+    """Result of a simulation.
 
     Attributes:
-        busy: share of the time in which the mean replica, and the busiest one, works.
+        busy: utilisation of the mean replica and of the busiest one.
         latency_s: from command to answer: median, 95th, 99th percentile.
-        refused: share of commands that met a full queue.
+        refused: share of commands refused by a full queue.
     """
 
     busy: tuple[float, float]
@@ -51,14 +51,16 @@ class Load:
 
 
 def simulated(fleet: Fleet, replicas: int, duration_s: float = 3600.0, seed: int = 0) -> Load:
-    """A time of the fleet's life. Each robot belongs to a replica, the one with its frames."""
+    """Simulates the fleet. Each robot belongs to the replica that has its frames."""
     draw = np.random.default_rng(seed)
     home = draw.integers(0, replicas, fleet.robots)
     count = draw.poisson(fleet.robots * duration_s / fleet.interval_s)
     arrivals_s = np.sort(draw.uniform(0, duration_s, count))
     chosen = home[draw.integers(0, fleet.robots, count)]
     work_s = fleet.service_s * draw.uniform(1 - fleet.spread, 1 + fleet.spread, count)
-    ends: list[deque[float]] = [deque() for _ in range(replicas)]  # of running and waiting ones
+    ends: list[deque[float]] = [
+        deque() for _ in range(replicas)
+    ]  # end times of running and waiting commands
     worked_s = np.zeros(replicas)
     latencies_s, refused = [], 0
     for arrival_s, replica, own_s in zip(arrivals_s, chosen, work_s, strict=True):
@@ -82,7 +84,7 @@ def simulated(fleet: Fleet, replicas: int, duration_s: float = 3600.0, seed: int
 
 
 def fleet_table(fleet: Fleet, replicas: Sequence[int]) -> str:
-    """The loads for several numbers of replicas, as text."""
+    """A table of the load for several numbers of replicas."""
     lines = [
         f"{fleet.robots} robots, a command each {fleet.interval_s:g} s, "
         f"{fleet.service_s:g} s of work each",
@@ -98,11 +100,15 @@ def fleet_table(fleet: Fleet, replicas: Sequence[int]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Prints the table, from just enough replicas on."""
+    """Prints the table, starting with the minimum number of replicas."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--robots", type=int, default=1000)
-    parser.add_argument("--interval-s", type=float, default=60.0, help="between commands of one")
-    parser.add_argument("--service-s", type=float, default=1.0, help="work of one command")
+    parser.add_argument(
+        "--interval-s", type=float, default=60.0, help="mean time between commands of one robot"
+    )
+    parser.add_argument(
+        "--service-s", type=float, default=1.0, help="computing time of one command"
+    )
     given = parser.parse_args(arguments)
     fleet = Fleet(given.robots, given.interval_s, given.service_s)
     least = given.robots * given.service_s / given.interval_s

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Arithmetic, seconds and bytes of a piece of work."""
+"""FLOP, seconds and bytes of a computation."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ T = TypeVar("T")
 
 
 def _fused(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
-    """Both products of attention, every pair counted: `(B, H, S, d)` and `(B, H, N, d)` shapes."""
+    """Both products of attention over all pairs; shapes `(B, H, S, d)` and `(B, H, N, d)`."""
     passes, heads, count, size = query
     return int(2 * passes * heads * count * key[2] * (size + value[3]))
 
 
 def _fused_backward(grad: Any, query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
-    """The weights once more, and two products for each of the two forward ones."""
+    """The attention weights again, and two products for each of the two of the forward pass."""
     return _fused(query, key, value) * 5 // 2
 
 
@@ -40,7 +40,7 @@ def flop_counter() -> FlopCounterMode:
 
 
 def flops(work: Callable[[], T]) -> tuple[T, int]:
-    """The result of some work, and its floating point operations."""
+    """The result of `work`, and its floating point operations."""
     with flop_counter() as counter:
         result = work()
     return result, counter.get_total_flops()
@@ -49,13 +49,13 @@ def flops(work: Callable[[], T]) -> tuple[T, int]:
 def matmul_rate(
     device: torch.device, dtype: torch.dtype, width: int, seconds: float = 1.0
 ) -> float:
-    """Floating point operations per second of a large product: the floor that nothing beats.
+    """Floating point operations per second of a large product, the rate of the FLOP floor.
 
     Args:
-        device: where.
+        device: the device.
         dtype: precision of the weights.
         width: a typical width of the model.
-        seconds: how long to try; the best product counts.
+        seconds: measuring time; the fastest product counts.
     """
     rows = 2048
     first = torch.randn(rows, width, device=device).to(dtype)
@@ -68,10 +68,10 @@ def matmul_rate(
 
 
 def timed(work: Callable[[], T], device: torch.device) -> tuple[T, float]:
-    """The result of some work, and its seconds until the device is done.
+    """The result of `work`, and the seconds until the device has finished.
 
-    On a CPU these are the seconds that this process computes, all threads together over their
-    number: other programs on the machine do not count.
+    On a CPU this is the CPU time of this process divided by its number of threads, so that other
+    programs on the machine do not count.
     """
     if device.type != "cuda":
         begin = time.process_time()
@@ -85,10 +85,10 @@ def timed(work: Callable[[], T], device: torch.device) -> tuple[T, float]:
 
 
 class PeakMemory:
-    """Bytes that a piece of work holds at most, above what was held before.
+    """Peak memory of a computation above the memory held before.
 
-    On a GPU as torch counts them. On a CPU the resident memory of the process, looked at every
-    few milliseconds, so that short peaks may be missed.
+    On a GPU as counted by torch. On a CPU the resident memory of the process, sampled every few
+    milliseconds; short peaks may be missed.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -99,7 +99,7 @@ class PeakMemory:
 
     @property
     def bytes(self) -> int:
-        """The peak, once the context was left."""
+        """The peak, after the context has ended."""
         return max(0, self._peak - self._before)
 
     def __enter__(self) -> PeakMemory:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Bytes of a grounding, part by part, for a model and a device that need not be there."""
+"""Memory of a grounding, part by part; needs neither the weights nor the device."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from stvg_lab.benchmark.side_by_side import CountingMllm, grounded, noise
 from stvg_ros.method.interfaces import VisualTokens
 from stvg_ros.models.hf_common import HfMllm
 
-BLOCK = 64  # weights that share a scale in 4 bits
+BLOCK = 64  # weights per scale in 4 bits
 
 
 @dataclass(frozen=True)
 class MemoryUse:
-    """Bytes that a grounding with tuning and assembling holds.
+    """Memory of a grounding with tuning and assembling, in bytes.
 
     Attributes:
         visual_tokens: M.
         weights: of language model and vision tower.
-        tower: the most while the vision tower runs, above the weights.
+        tower: peak of the vision tower, above the weights.
         keys: keys and values of one pass, for all layers.
-        graph: what waits for the backward pass, keys and values included.
-        tuning: the most while the passes with a gradient run, above the weights.
-        attending: the most while the tuned passes run, above the weights.
-        reads: how often the host waited for the device.
+        graph: kept for the backward pass, keys and values included.
+        tuning: peak of the passes with a gradient, above the weights.
+        attending: peak of the tuned passes, above the weights.
+        reads: number of host reads, each of which waits for the device.
     """
 
     visual_tokens: int
@@ -46,14 +46,14 @@ class MemoryUse:
 
     @property
     def peak(self) -> int:
-        """The most at any time."""
+        """The overall peak."""
         return self.weights + max(self.tower, self.tuning, self.attending)
 
 
 def memory_use(mllm: HfMllm, frames: int, grid: tuple[int, int]) -> MemoryUse:
-    """Grounds noise of `frames` frames with `grid` (rows, columns) tokens a slot, and counts.
+    """Grounds noise of `frames` frames with `grid` (rows, columns) tokens per slot, and counts.
 
-    On the meta device nothing is computed; the passes after tuning run one by one there.
+    On the meta device nothing is computed, and the passes after tuning run one by one.
     """
     model, clip = mllm.checkpoint.model, noise(frames, grid)
     weights = [*model.parameters(), *model.buffers()]
@@ -77,7 +77,7 @@ def memory_use(mllm: HfMllm, frames: int, grid: tuple[int, int]) -> MemoryUse:
 
 
 def allocated_peak(work: Callable[[], object]) -> int:
-    """Bytes that torch's CPU allocator holds at most while `work` runs, as its profiler tells."""
+    """Peak of torch's CPU allocator while `work` runs, from its profiler."""
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
         work()
     results: Any = seen.profiler
@@ -93,7 +93,7 @@ def allocated_peak(work: Callable[[], object]) -> int:
 
 
 def in_four_bits(mllm: HfMllm) -> HfMllm:
-    """The model with stand-ins for the language model's weights in 4 bits."""
+    """The model with placeholders for the weights of the language model in 4 bits."""
     for layer in mllm.checkpoint.model.model.language_model.layers:
         for block in (layer.self_attn, layer.mlp):
             for name, child in list(block.named_children()):
@@ -103,7 +103,7 @@ def in_four_bits(mllm: HfMllm) -> HfMllm:
 
 
 class _Watched(CountingMllm):
-    """Notes what is held at the turns of a grounding."""
+    """Records the memory at the stages of a grounding."""
 
     def __init__(self, mllm: HfMllm, ledger: MemoryLedger) -> None:
         super().__init__(mllm)
@@ -126,7 +126,7 @@ class _Watched(CountingMllm):
 
 
 class _FourBits(nn.Module):
-    """As many bytes as bitsandbytes' nf4: packed weights and scales; whole while it multiplies."""
+    """The memory of bitsandbytes' nf4: packed weights and scales; unpacked during the product."""
 
     def __init__(self, whole: nn.Linear) -> None:
         super().__init__()
@@ -142,7 +142,7 @@ class _FourBits(nn.Module):
 
 
 class _WholeForAMoment(torch.autograd.Function):
-    """The product with a weight that is unpacked for it, and once more in the backward pass."""
+    """The product with a weight that is unpacked in the forward and in the backward pass."""
 
     @staticmethod
     def forward(ctx: Any, states: Tensor, shape: tuple[int, int]) -> Tensor:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Bytes that a device holds and times that the host waits for it, counted operation by operation.
+"""Memory of a device and synchronisations of the host with it, counted for each operation.
 
-On torch's meta device tensors have shapes and no numbers, so a model that fits nowhere can be
-counted on any machine; what the host reads from it is zero.
+On torch's meta device tensors have shapes without data, so a model of any size can be counted on
+any machine. Values that the host reads from it are zero.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ def storage_bytes(tensors: Iterable[Tensor]) -> int:
 
 
 class MemoryLedger:
-    """What a device holds while work runs in `followed`.
+    """Memory of a device during the context `followed`.
 
     Attributes:
-        live_bytes: held now, above what was held before.
-        peak_bytes: the most since the last `restart`.
-        reads: how often the host read from the device, and waited for it.
-        waits: how often the host waited for what it sent to the device.
+        live_bytes: current memory, above the memory held before.
+        peak_bytes: peak since the last `restart`.
+        reads: number of host reads from the device, each of which waits for it.
+        waits: number of copies to the device that the host waited for.
     """
 
     def __init__(self) -> None:
@@ -42,12 +42,12 @@ class MemoryLedger:
         self._known: set[int] = set()
 
     def restart(self) -> int:
-        """The peak so far; the next one begins with what is held now."""
+        """The peak so far; the next one starts from the current memory."""
         peak, self.peak_bytes = self.peak_bytes, self.live_bytes
         return peak
 
     def see(self, tensor: Tensor) -> None:
-        """Counts a tensor's storage, once, until nothing holds it any more."""
+        """Counts the storage of a tensor once, until it is released."""
         storage = tensor.untyped_storage()
         key = storage._cdata
         if key in self._known:
@@ -58,7 +58,7 @@ class MemoryLedger:
         self.peak_bytes = max(self.peak_bytes, self.live_bytes)
 
     def leave_out(self, tensors: Iterable[Tensor]) -> None:
-        """These and their views are not counted; they live longer than the ledger."""
+        """Excludes these tensors and their views, which outlive the ledger."""
         self._known |= {each.untyped_storage()._cdata for each in tensors}
 
     def _freed(self, key: int, size: int) -> None:
@@ -68,9 +68,9 @@ class MemoryLedger:
 
 @contextmanager
 def followed(ledger: MemoryLedger, device: torch.device) -> Iterator[None]:
-    """While the context lasts, operations on `device` are entered in the ledger.
+    """Records operations on `device` in the ledger during the context.
 
-    On the meta device attention then runs by the operations that an NVIDIA GPU has for it.
+    On the meta device, attention then uses the operations of an NVIDIA GPU.
     """
     library: Any = functional
     before = library.scaled_dot_product_attention
@@ -84,7 +84,7 @@ def followed(ledger: MemoryLedger, device: torch.device) -> Iterator[None]:
 
 
 class _Following(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Enters what operations return; answers what the host reads from the meta device."""
+    """Records the results of operations; answers host reads from the meta device."""
 
     def __init__(self, ledger: MemoryLedger, kind: str) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -130,7 +130,7 @@ def _attention(
             query, key, value, dropout_p, is_causal, scale=scale
         )[0]
     if attn_mask.dtype == torch.bool:
-        # Numbers in the precision of the states, which is how the kernel takes a mask.
+        # In the precision of the states, as the kernel expects a mask.
         attn_mask = torch.zeros_like(attn_mask, dtype=query.dtype)
     return _aten._scaled_dot_product_efficient_attention(
         query,

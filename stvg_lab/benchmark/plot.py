@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""A plain chart of seconds over visual tokens."""
+"""A line chart of seconds over visual tokens."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def chart(
     """Lines with marked points from the origin, RGB.
 
     Args:
-        title, x_title, y_title: what stands above and at the axes.
-        series: name and points of each line; the points need an x or y above 0.
+        title, x_title, y_title: titles of the chart and of the axes.
+        series: name and points of each line; at least one x or y is above 0.
     """
     image = np.full((HEIGHT, WIDTH, 3), 255, np.uint8)
     points = [point for _, line in series for point in line]
@@ -49,7 +49,7 @@ def chart(
         cv2.polylines(image, [np.array(places, np.int32)], False, colour, 2, cv2.LINE_AA)
         for place, (_, _, label) in zip(places, line, strict=True):
             cv2.circle(image, place, 4, colour, -1, cv2.LINE_AA)
-            # One line's labels above its points, the next one's below: lines may coincide.
+            # Labels alternate above and below the lines, which may coincide.
             beside = (
                 (place[0] - 26, place[1] - 8) if number % 2 == 0 else (place[0] + 7, place[1] + 16)
             )
@@ -59,7 +59,7 @@ def chart(
 
 
 def _axis(most: float) -> tuple[float, float]:
-    """The end of an axis from 0 past `most`, and its step: 1, 2 or 5 times a power of ten."""
+    """End of an axis that contains 0 to `most`, and its step: 1, 2 or 5 times a power of ten."""
     most = max(most, 1e-9)
     power = 10.0 ** np.floor(np.log10(most / 5))
     step = next(power * k for k in (1, 2, 5, 10) if most / (power * k) <= 6)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Models of true shapes at random weights: their arithmetic is that of trained ones."""
+"""Models with the shapes of released ones and random weights."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CELL_PX = PATCH * MERGE  # one visual token
 
 @dataclass(frozen=True)
 class Shape:
-    """A language model's numbers, in the order of a config.json."""
+    """Dimensions of a language model, in the order of a config.json."""
 
     vocabulary: int
     hidden: int
@@ -36,12 +36,12 @@ class Shape:
     layers: int
     heads: int
     key_heads: int
-    tied: bool = True  # embeddings and lm_head are one
+    tied: bool = True  # embeddings and lm_head share weights
 
 
 @dataclass(frozen=True)
 class Tower:
-    """A vision tower's numbers; `windows` are those of Qwen2.5-VL."""
+    """Dimensions of a vision tower; `windows` as in Qwen2.5-VL."""
 
     depth: int
     width: int
@@ -56,7 +56,7 @@ SHAPES = {
     "0.5b": Shape(151936, 896, 4864, 24, 14, 2),
     "7b": Shape(152064, 3584, 18944, 28, 28, 4, tied=False),
 }
-# Both schedules of the side by side run the tower once, so a small one does there.
+# Both schedules of the comparison run the tower once, so a small one is sufficient.
 SMALL_TOWER = Tower(2, 64, 2, 128)
 TOWERS = {  # of the released 7B models
     "Qwen2-VL": Tower(32, 1280, 16, 5120),
@@ -73,7 +73,7 @@ def random_mllm(
 ) -> HfMllm:
     """A Qwen2-VL or Qwen2.5-VL with the language model of `SHAPES[name]`.
 
-    The tokenizer is the embedded model's, so a part of the vocabulary has no word.
+    The tokenizer is that of the embedded model; the rest of the vocabulary has no words.
     """
     tokenizer = AutoTokenizer.from_pretrained(FOLDER, local_files_only=True)
     kind = transformers.Qwen2_5_VLForConditionalGeneration
@@ -143,7 +143,7 @@ def _config(shape: Shape, tower: Tower, tokenizer: Any) -> Any:
 
 @contextlib.contextmanager
 def _defaults(device: torch.device, dtype: torch.dtype) -> Iterator[None]:
-    """Weights are made where and as they are used: 7B would not fit twice."""
+    """Creates weights on their device in their precision; 7B would not fit twice."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     try:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""This package's schedule beside the slow one: same weights, same process, same video."""
+"""This package's schedule compared with the slow one: same weights, process and video."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _CONFIG: dict[str, Value] = {
 
 @dataclass(frozen=True)
 class Side:
-    """One schedule. Memory is what it holds at most above weights and video, in bytes."""
+    """One schedule. Memory is the peak above weights and video, in bytes."""
 
     seconds: float
     flops: int
@@ -74,7 +74,7 @@ class ScheduleComparison:
 def side_by_side(
     mllm: HfMllm, frames: int, grid: tuple[int, int], decode_steps: int
 ) -> ScheduleComparison:
-    """Runs both schedules on noise of `frames` frames with `grid` (rows, columns) tokens a slot."""
+    """Runs both schedules on noise: `frames` frames, `grid` (rows, columns) tokens per slot."""
     clip, device = noise(frames, grid), mllm.checkpoint.model.device
     visual = mllm.encode([frame.image for frame in clip.frames])
     _, pass_flops = flops(lambda: _without_gradient(lambda: mllm.prefill(visual)))
@@ -98,7 +98,7 @@ def side_by_side(
 
 
 def model_seconds(mllm: HfMllm, frames: int, grid: tuple[int, int]) -> tuple[int, float]:
-    """M, and the seconds of this package's schedule on it."""
+    """M, and the seconds of this package's schedule."""
     clip, device = noise(frames, grid), mllm.checkpoint.model.device
     visual = mllm.encode([frame.image for frame in clip.frames])
     _, seconds = timed(lambda: grounded(CountingMllm(mllm), clip, visual), device)
@@ -122,11 +122,11 @@ def _measured(
 ) -> tuple[tuple[Tensor, Tensor], tuple[float, int, int]]:
     """The maps, and seconds, operations and bytes."""
     if device.type == "cuda":
-        work()  # kernels are chosen and compiled
+        work()  # selects and compiles kernels
         with PeakMemory(device) as memory:
             maps, seconds = timed(work, device)
         return maps, (seconds, flops(work)[1], memory.bytes)
-    # Counting costs microseconds a product here, and a second run would cost minutes.
+    # Counting takes microseconds per product; a second run would take minutes.
     with PeakMemory(device) as memory:
         (maps, seconds), count = flops(lambda: timed(work, device))
     return maps, (seconds, count, memory.bytes)
@@ -149,7 +149,7 @@ def grounded(mllm: CountingMllm, clip: Clip, visual: VisualTokens) -> tuple[Tens
 
 
 class CountingMllm(BaseProposer):
-    """A model that counts its passes; T_v is given, the split and the only candidate too."""
+    """A model that counts its passes; T_v, the split and the only candidate are given."""
 
     name = "counted"
 
@@ -161,7 +161,7 @@ class CountingMllm(BaseProposer):
         self.saving_memory = mllm.saving_memory
 
     def start(self, visual: VisualTokens) -> None:
-        """Counts from zero."""
+        """Resets the counts."""
         self._visual, self.passes, self.backward = visual, 0, 0
 
     def encode(self, images: Any, total: int = 0) -> VisualTokens:

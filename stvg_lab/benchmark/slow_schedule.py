@@ -2,8 +2,8 @@
 
 """The schedule of the method's first implementation, for comparison only.
 
-Every question is a whole prompt of its own, attention is eager with the full maps of all layers,
-and the maps come from generating an answer. The paper's sums are the same as ours.
+Every question has its own full prompt, attention is eager with the full maps of all layers, and the
+maps come from a generated answer. The formulas of the paper are the same.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from stvg_ros.types import SplitQuery
 
 @dataclass
 class PassCounts:
-    """How often the language model ran.
+    """Runs of the language model.
 
     Attributes:
-        prefills: passes over a whole prompt.
-        backward: prompts that a gradient went back through.
-        decodes: single tokens generated.
-        map_elements: elements of the attention maps that one generation held.
+        prefills: passes over a full prompt.
+        backward: prompts with a backward pass.
+        decodes: generated tokens.
+        map_elements: elements of the attention maps held by one generation.
     """
 
     prefills: int = 0
@@ -50,10 +50,10 @@ class SlowSchedule:
     """Grounds with `mllm`'s weights, N_ep = 1.
 
     Attributes:
-        mllm: the model; its attention is switched while a pass runs.
-        step: how V moves.
+        mllm: the model; its attention implementation is switched during a pass.
+        step: update rule of V.
         steps: tokens generated for each answer, 5 to 10 in the first implementation.
-        counts: what has run so far.
+        counts: runs so far.
     """
 
     mllm: HfMllm
@@ -85,7 +85,7 @@ class SlowSchedule:
         return grounding_map(rows, self._generated(visual, NEUTRAL), AttentionConfig())[0]
 
     def _read(self, visual: VisualTokens, text: str, offset: Tensor) -> Reading:
-        """The answer to one question, over the whole prompt."""
+        """The answer to one question, over the full prompt."""
         inputs, _, _ = self._whole(visual, text, offset)
         with self._eager():
             hidden = self._text(**inputs, use_cache=False).last_hidden_state
@@ -97,7 +97,7 @@ class SlowSchedule:
     def _generated(
         self, visual: VisualTokens, text: str, offset: Tensor | None = None
     ) -> AttentionRows:
-        """The rows of one question, from an answer that is generated with its attention maps."""
+        """The rows of one question, from a generated answer with attention maps."""
         inputs, columns, suffix = self._whole(visual, text, offset)
         cache = DynamicCache()
         with self._eager():
@@ -123,7 +123,7 @@ class SlowSchedule:
     def _whole(
         self, visual: VisualTokens, text: str, offset: Tensor | None
     ) -> tuple[dict[str, Any], Tensor, Suffix]:
-        """A whole prompt as the model takes it, its visual columns, and its question."""
+        """A full prompt in the format of the model, its visual columns, and its question."""
         given = self.mllm.inputs([(visual, offset)])
         suffix = self.mllm.prompt.suffix(given.layout, text)
         ids = torch.tensor([suffix.ids], device=given.columns.device)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Seconds, arithmetic and memory of each stage of a grounding."""
+"""Seconds, FLOP and memory of each stage of a grounding."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from stvg_ros.types import Clip, Query
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage, or the whole: median and slowest seconds, floating point operations of torch."""
+    """One stage, or the whole: median and maximum seconds, floating point operations of torch."""
 
     name: str
     median_s: float
@@ -29,7 +29,7 @@ class Stage:
 def stages(
     grounder: Grounder, clip: Clip, query: Query, repeats: int, device: torch.device
 ) -> tuple[list[Stage], int]:
-    """Every stage and their sum, and the most bytes that one grounding held."""
+    """Every stage and their sum, and the peak memory of one grounding."""
     counts: dict[str, int] = {}
     with flop_counter() as counter:  # the first run also loads and compiles
         begins: list[tuple[str, int]] = []
@@ -58,7 +58,7 @@ def stages(
 def _seconds(
     grounder: Grounder, clip: Clip, query: Query, device: torch.device
 ) -> dict[str, float]:
-    """Seconds from the begin of each stage to that of the next, what was begun being done."""
+    """Seconds from the start of each stage to the start of the next, with device work finished."""
     times: list[float] = []
     names: list[str] = []
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""`stvg-ros annotate`: a web page on this machine to mark what sentences mean in a recording."""
+"""`stvg-ros annotate`: a local web page to mark sentences, spans and boxes in a recording."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("recording", type=Path, help="a video file or a rosbag2 recording")
     parser.add_argument(
         "--out", type=Path, required=True,
-        help="the annotation file (JSON); when it exists, it is opened and changed",
+        help="the annotation file (JSON); an existing file is edited",
     )  # fmt: skip
     parser.add_argument("--topic", help="image topic of the bag (default: its only one)")
     parser.add_argument("--port", type=whole(0), default=0, help="port (default: any free one)")
@@ -43,7 +43,7 @@ def run(given: argparse.Namespace) -> int:
             print("Only this machine can open it; Ctrl+C ends it.", flush=True)
             if given.open:
                 webbrowser.open(server.address)
-            # A shell that starts it in the background has told it to ignore the interrupt.
+            # A shell that starts it in the background sets SIGINT to be ignored.
             signal.signal(signal.SIGINT, signal.default_int_handler)
             try:
                 server.serve_forever()

@@ -71,7 +71,7 @@ def run(given: argparse.Namespace) -> int:
     values = flat_settings(given)
     if given.video is None:
         values.setdefault("proposals.source", "people_detector")  # it knows rendered people
-    Config.from_flat(values)
+    config = Config.from_flat(values)
     query = " ".join(given.query.split())
     if given.video is not None and not query:
         raise ConfigError("--query: say what to find in the video, such as 'the person who waves'")
@@ -83,6 +83,11 @@ def run(given: argparse.Namespace) -> int:
     def step(text: str) -> None:
         print(f"[{time.monotonic() - begin_s:6.1f} s] {text}", flush=True)
 
+    if given.video is not None:
+        from stvg_ros.build import embedded_limits
+
+        for limit in embedded_limits(config).values():
+            step(f"note: {limit}")
     start_ns = time.time_ns()
     step("preparing the camera images")
     if given.video is None:

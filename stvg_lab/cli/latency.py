@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""`stvg-ros latency`: what a server adds to a command, beside the same model here."""
+"""`stvg-ros latency`: the latency that a server adds, compared with the same model locally."""
 
 from __future__ import annotations
 
@@ -20,15 +20,19 @@ from stvg_ros.config import Config
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments."""
     parser.add_argument(
-        "--address", default="", help="a server (default: one is started on this machine)"
+        "--address", default="", help="address of a server (default: starts one on this machine)"
     )
-    parser.add_argument("--frames", type=whole(1), default=20, help="640 x 480 (default 20)")
-    parser.add_argument("--repeats", type=whole(1), default=20, help="of each kind (default 20)")
+    parser.add_argument(
+        "--frames", type=whole(1), default=20, help="frames of 640 x 480 (default 20)"
+    )
+    parser.add_argument(
+        "--repeats", type=whole(1), default=20, help="commands of each kind (default 20)"
+    )
     add_model_arguments(parser)
 
 
 def run(given: argparse.Namespace) -> int:
-    """Prints the median of both, and of the difference, with the frames there already."""
+    """Prints the median of both, and of the difference, with the frames sent before."""
     settings = flat_settings(given)
     Config.from_flat(settings)
     with contextlib.ExitStack() as stack:
@@ -44,7 +48,7 @@ def run(given: argparse.Namespace) -> int:
 
 
 def _started(given: argparse.Namespace, stack: contextlib.ExitStack) -> str:
-    """The address of a server on this machine, which ends with the stack."""
+    """The address of a server on this machine, which is stopped with the stack."""
     from stvg_lab.live.processes import Child
 
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -60,7 +64,7 @@ def _started(given: argparse.Namespace, stack: contextlib.ExitStack) -> str:
 
 
 def _measured(config: Config, given: argparse.Namespace) -> tuple[list[float], list[float], float]:
-    """Seconds of each command here and there, and bytes of a frame."""
+    """Seconds of each local and remote command, and bytes of a frame."""
     from stvg_lab.rendered.clips import scene_frames
     from stvg_lab.rendered.queries import scene_queries, split_seed
     from stvg_lab.rendered.scene import Scene

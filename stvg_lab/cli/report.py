@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""`stvg-ros report RUN`: what a run of `evaluate` gave, to look at and to compute with."""
+"""`stvg-ros report RUN`: the report of a run of `evaluate` as HTML, JSON and CSV."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments."""
     parser.add_argument("run", type=Path, help="the folder of a run of stvg-ros evaluate")
     parser.add_argument(
-        "--out", type=Path, help="the HTML file (default: RUN/report.html); JSON and CSV go beside"
+        "--out",
+        type=Path,
+        help="the HTML file (default: RUN/report.html); JSON and CSV are written next to it",
     )
     parser.add_argument(
         "--pictures", type=whole(0), default=20,
-        help="samples with a contact sheet, the worst first (default 20)",
+        help="number of samples with pictures, worst first (default 20)",
     )  # fmt: skip
 
 

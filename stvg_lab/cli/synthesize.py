@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""`stvg-ros synthesize`: rendered scenes as a data set, with true tubes and sentences."""
+"""`stvg-ros synthesize`: writes rendered scenes as a data set with true tubes and sentences."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stvg_ros.errors import ConfigError
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments."""
-    parser.add_argument("--out", type=Path, required=True, help="folder to make")
+    parser.add_argument("--out", type=Path, required=True, help="folder to create")
     parser.add_argument("--split", choices=("train", "val", "test"), default="test")
     parser.add_argument("--seed", type=whole(0), default=0, help="number of the first scene")
     parser.add_argument("--count", type=whole(1), default=20, help="videos or bags (default 20)")
@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(given: argparse.Namespace) -> int:
-    """Writes the data set and says where it is."""
+    """Writes the data set and prints its folder."""
     from tqdm import tqdm
 
     from stvg_lab.rendered.export import write_dataset

@@ -2,8 +2,8 @@
 
 """Sends one command to the grounding node and writes the answer as JSON.
 
-Prints "ready" when the node is, sends the command at a line on standard input, prints "sent",
-and then "answered". Ends with exit code 1 when the node reports that it failed.
+Prints "ready" when the node is ready, sends the command after a line on standard input, prints
+"sent", and "answered" after the answer. Exits with code 1 if the node reports a failure.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def _ns(stamp: Any) -> int:
 
 
 def tube_of(message: Any) -> Tube:
-    """The tube that a `stvg_ros/msg/Tube` holds."""
+    """The tube in a `stvg_ros/msg/Tube`."""
     return Tube(
         query=Query(message.query, id=message.query_id),
         status=Status(message.status),
@@ -70,7 +70,7 @@ def tube_of(message: Any) -> Tube:
 
 
 def evidence_of(message: Any) -> Evidence:
-    """The evidence that a `stvg_ros/msg/Evidence` holds."""
+    """The evidence in a `stvg_ros/msg/Evidence`."""
     grid = (message.slots, message.rows, message.columns)
     slot_of = list(message.slot_of_frame)
     return Evidence(
@@ -89,7 +89,7 @@ def evidence_of(message: Any) -> Evidence:
 
 
 class DemoClient(Node):
-    """Waits for the node, sends the command, keeps the answer. Used by the spinning thread."""
+    """Waits for the node, sends the command, stores the answer. Used by the spinning thread."""
 
     def __init__(self, target: str) -> None:
         super().__init__("demo_client")
@@ -104,7 +104,7 @@ class DemoClient(Node):
         self.evidence: Evidence | None = None
         self._commands = self.create_publisher(String, f"{target}/command", 10)
         self.create_subscription(String, f"{target}/status", self._on_status, kept)
-        # A volatile subscription takes no answer to an earlier command.
+        # A volatile subscription receives no answer to an earlier command.
         self.create_subscription(TubeMessage, f"{target}/tube", self._on_tube, 10)
         self.create_subscription(EvidenceMessage, f"{target}/evidence", self._on_evidence, 10)
 
@@ -131,12 +131,12 @@ class DemoClient(Node):
 
     @property
     def heard(self) -> bool:
-        """Whether the node listens to the commands."""
+        """Whether the node subscribes to the commands."""
         return bool(self._commands.get_subscription_count())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point; 0 when an answer came and was written."""
+    """Entry point; 0 if an answer was received and written."""
     parser = argparse.ArgumentParser(prog="demo_client", description=__doc__)
     parser.add_argument("--query", required=True, help="the command")
     parser.add_argument("--node", default="/grounding", help="full name of the grounding node")

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Child processes of the demo: started in their own session, always ended."""
+"""Child processes in their own session, always terminated."""
 
 from __future__ import annotations
 
@@ -20,15 +20,14 @@ from stvg_ros.errors import StvgError
 
 
 class ProcessError(StvgError):
-    """A child process ended early or did not do its part in time."""
+    """A child process exited early or timed out."""
 
 
 class Child:
     """A Python module that runs as its own process, with its output in a log file.
 
-    A context manager: leaving it ends the process, first kindly (SIGINT), then firmly.
-    Thread contract: one thread uses it; a reader thread of its own only fills the log and the
-    queue of lines.
+    A context manager, which ends the process at its exit: with SIGINT, later with SIGKILL.
+    Thread contract: one thread uses it; a reader thread fills the log and the queue of lines.
     """
 
     def __init__(
@@ -38,7 +37,7 @@ class Child:
         self.name = name
         self.log = folder / f"{name}.log"
         self._lines: queue.Queue[str] = queue.Queue()
-        # Started inside the folder: in a checkout, ./stvg_ros would hide the installed package.
+        # Started in the folder: in a checkout, ./stvg_ros would shadow the installed package.
         self._process = subprocess.Popen(
             [sys.executable, "-u", "-m", module, *arguments],
             cwd=folder, env=dict(environment), text=True, start_new_session=True,
@@ -79,10 +78,10 @@ class Child:
             raise self.failure("has ended") from None
 
     def wait_for(self, line: str, timeout_s: float, others: Sequence[Child] = ()) -> None:
-        """Waits until it prints `line`, while `others` must stay alive.
+        """Waits until the process prints `line`; `others` must keep running.
 
         Raises:
-            ProcessError: it or one of the others ended first, or the time is over.
+            ProcessError: one of the processes exited, or the time-out elapsed.
         """
         end_s = time.monotonic() + timeout_s
         while True:
@@ -99,7 +98,7 @@ class Child:
                 raise self.failure(f"did not report '{line}' within {timeout_s:g} s", *others)
 
     def wait(self, timeout_s: float, others: Sequence[Child] = ()) -> int:
-        """Waits for its end and returns the exit code. Raises: ProcessError like `wait_for`."""
+        """Waits for the exit code. Raises: ProcessError as `wait_for`."""
         end_s = time.monotonic() + timeout_s
         while self.exit_code is None:
             for child in others:
@@ -121,7 +120,7 @@ class Child:
         return ProcessError(text)
 
     def end(self) -> None:
-        """Ends the process with its children; harmless when it has ended."""
+        """Ends the process and its children; does nothing after its exit."""
         steps = ((signal.SIGINT, 8.0), (signal.SIGTERM, 3.0), (signal.SIGKILL, 3.0))
         for number, patience_s in steps:
             if self._process.poll() is not None:

@@ -22,12 +22,12 @@ from stvg_ros.window import WindowConfig
 
 @dataclass(frozen=True, eq=False)
 class LiveAnswer:
-    """What came back for a command.
+    """The answer to a command.
 
     Attributes:
         tubes: best first.
-        evidence: of the best, if it came.
-        latency_s: from the command until the tube was here.
+        evidence: of the best tube, if received.
+        latency_s: from sending the command to receiving the tube.
     """
 
     tubes: tuple[Tube, ...]
@@ -37,7 +37,7 @@ class LiveAnswer:
 
 @dataclass(frozen=True)
 class _Stamp:
-    """An image of which only the stamp is known."""
+    """A placeholder image with a stamp."""
 
     stamp_ns: int
 
@@ -48,12 +48,12 @@ class _Stamp:
 def expected_moments(
     samples: Sequence[Sample], published_ns: Sequence[int], window: WindowConfig
 ) -> list[Moment]:
-    """What the node had when each command came, if no image was dropped.
+    """Expected content of the node's window at each command, without dropped images.
 
     Args:
         samples: in order of their commands.
         published_ns: stamps of the images, in the order of the bag.
-        window: of the node.
+        window: settings of the node's window.
     """
     commands_ns = [sample.command_ns for sample in samples]
     return list(replay(map(_Stamp, published_ns), window, commands_ns))
@@ -70,10 +70,10 @@ def live_result(
 
     Args:
         sample: the question.
-        moment: of its command, as it is expected.
-        answer: None when none came.
-        duration_s: how far back the command asked.
-        job: how to score.
+        moment: expected state of the window at the command.
+        answer: None without an answer.
+        duration_s: window of the command.
+        job: scoring settings.
     """
     if answer is None:
         return failed(sample, DeadlineError("the node did not answer in time"))
@@ -93,9 +93,10 @@ def live_result(
 
 
 def _kept(tube: Tube, expected_ns: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Stamps of the frames that the node had kept.
+    """Stamps of the frames that the node had stored.
 
-    After a drop it keeps other frames than expected; where the tube has boxes its own are known.
+    After a dropped image the node stores other frames than expected; the boxes of the tube give the
+    real ones.
     """
     boxes_ns = np.unique(np.array([box.stamp_ns for box in tube.boxes], np.int64))
     if np.isin(boxes_ns, expected_ns).all():
@@ -107,11 +108,11 @@ def _kept(tube: Tube, expected_ns: NDArray[np.int64]) -> NDArray[np.int64]:
 def image_counts(
     published: int, before: Mapping[str, int] | None, after: Mapping[str, int] | None
 ) -> dict[str, int]:
-    """What became of the images of a bag, from the node's own counts before and after it.
+    """Image counts of a bag, from the counters of the node before and after it.
 
     Args:
-        published: how many were sent.
-        before: counts by name, such as "received" and "stored"; None when the node tells none.
+        published: number of published images.
+        before: counters by name, such as "received" and "stored"; None if unknown.
         after: the same, later.
     """
     if before is None or after is None:

@@ -28,7 +28,7 @@ class Prop:
         points_px: `(N, 2)`; one point is a disc, two a limb with round ends, more a polygon.
         radius_px: of the disc, or half the limb's thickness; 0 for a polygon.
         rgb: colour.
-        body: whether it belongs to the person's box (a carton does not).
+        body: whether it is part of the person's box (a carton is not).
     """
 
     points_px: NDArray[np.float64]
@@ -39,13 +39,13 @@ class Prop:
 
 @dataclass(frozen=True)
 class Appearance:
-    """What a person looks like.
+    """The appearance of a person.
 
     Attributes:
         long_hair: whether the hair falls to the shoulders.
         hat_rgb: colour of the hat, or None without one.
         bag: "backpack", "handbag" (hung over the shoulder) or None.
-        bag_rgb: colour of the bag, where there is one.
+        bag_rgb: colour of the bag, if there is one.
     """
 
     shirt_rgb: Rgb
@@ -59,7 +59,7 @@ class Appearance:
 
 
 class _Frame:
-    """Places of the torso in the image, and shapes made from them."""
+    """Points of the torso in the image, and shapes made from them."""
 
     def __init__(self, pose: Pose, foot_px: Point, height_px: float) -> None:
         self.tall = height_px
@@ -100,14 +100,14 @@ def figure_at(
     """The shapes of a person, back to front.
 
     Args:
-        pose: what the body does.
-        look: what the person wears.
-        time_s: drives the sway of the whole body.
+        pose: the pose of the body.
+        look: the appearance of the person.
+        time_s: phase of the sway of the whole body.
         foot_px: the point on the ground between the feet.
         height_px: of the standing person.
         bag_side: -1 or 1, the hip at which a handbag hangs.
         carton_px: x of the middle of a carton on the floor, or None without one.
-        carries: whether a carton is in the hands.
+        carries: whether the person holds a carton.
     """
     still = pose.lift == 0 and pose.foot_lifts == (0.0, 0.0)
     sway = 0.008 * sin(2 * pi * 0.3 * time_s) if still else 0.0
@@ -156,7 +156,7 @@ def _legs(body: _Frame, pose: Pose, look: Appearance) -> list[Prop]:
 
 
 def _arms(body: _Frame, pose: Pose, look: Appearance) -> tuple[list[Prop], list[Prop], list[Point]]:
-    """Both arms with sleeves and hands, and where the hands are."""
+    """Both arms with sleeves and hands, and the positions of the hands."""
     hands: list[Point] = []
     arms: list[list[Prop]] = []
     for k, sign in ((0, -1), (1, 1)):
@@ -180,7 +180,7 @@ def _reached(start: Point, length_px: float, angle: float) -> Point:
 
 
 def _head(body: _Frame, look: Appearance) -> list[Prop]:
-    """Face and hair; from behind only hair, and long hair over the back."""
+    """Face and hair; from behind hair only, with long hair over the back."""
     props = [body.limb([body.at(0.462, 0)], 0.062, look.hair_rgb)]
     if not body.away:
         props.append(body.limb([body.at(0.44, 0)], 0.056, look.skin_rgb))
@@ -197,7 +197,7 @@ def _head(body: _Frame, look: Appearance) -> list[Prop]:
 
 
 def _bag(body: _Frame, look: Appearance, side: int) -> list[Prop]:
-    """Straps and what of the bag lies in front of the torso."""
+    """Straps and the parts of the bag in front of the torso."""
     rgb = look.bag_rgb
     if look.bag == "backpack" and body.away:
         whole = ((0.34, -0.11), (0.34, 0.11), (0.05, 0.12), (0.05, -0.12))
@@ -221,7 +221,7 @@ def _carton(middle: Point, tall: float) -> Prop:
 
 
 def figure_box(props: tuple[Prop, ...]) -> NDArray[np.float64]:
-    """The box `(x1, y1, x2, y2)` around the body, cartons left out."""
+    """The box `(x1, y1, x2, y2)` around the body, without cartons."""
     body = [prop for prop in props if prop.body]
     low = np.min([prop.points_px.min(0) - prop.radius_px for prop in body], axis=0)
     high = np.max([prop.points_px.max(0) + prop.radius_px for prop in body], axis=0)

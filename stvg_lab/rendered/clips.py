@@ -16,7 +16,7 @@ from stvg_ros.types import Frame
 
 
 def scene_frames(scene: Scene, start_ns: int = 0) -> Iterator[Frame]:
-    """The scene's frames at its own size, its first at `start_ns`."""
+    """The frames of the scene at its own size; the first has the stamp `start_ns`."""
     for index, stamp_ns in enumerate(scene.stamps_ns):
         yield Frame(
             start_ns + int(stamp_ns), render(scene, index), scene.width, scene.height, "camera"
@@ -24,7 +24,7 @@ def scene_frames(scene: Scene, start_ns: int = 0) -> Iterator[Frame]:
 
 
 def scene_truth(scene: Scene, query: SceneQuery) -> FrameTube:
-    """The true tube on the scene's frames; the target's boxes also outside the span."""
+    """The true tube on the frames of the scene; boxes outside the span as well."""
     count = scene.frame_count
     if query.target is None:
         return FrameTube.nothing(count)

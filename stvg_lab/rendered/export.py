@@ -28,9 +28,9 @@ from stvg_ros.io.video import write_video
 
 FORMATS = ("hc-stvg-v1", "hc-stvg-v2", "bag")
 TOPIC = "/camera/image"
-HC_STVG_S = 20.0  # the length of its videos
+HC_STVG_S = 20.0  # length of an HC-STVG video
 _BAG_S = 8.0
-_START_NS = 1_700_000_000 * 10**9  # when a recording begins
+_START_NS = 1_700_000_000 * 10**9  # start of a recording
 Progress = Callable[[], None]
 
 
@@ -39,18 +39,18 @@ def write_dataset(
 ) -> int:
     """Writes `count` scenes of a split from number `seed` on.
 
-    The HC-STVG formats hold `videos/*.mp4`, 20 s each as there, and `<split>.json`, one sentence a
-    video, which always has a target; a scene without such a sentence is passed over. "bag" holds
-    for each scene a rosbag2 recording and its annotation file, with targets of every kind, present
-    and absent.
+    The HC-STVG formats consist of `videos/*.mp4`, 20 s each, and `<split>.json` with one sentence
+    for each video, which always has a target; a scene without such a sentence is skipped. "bag"
+    writes a rosbag2 recording and an annotation file for each scene, with present and absent
+    targets of every kind.
 
     Args:
-        folder: is made; must be empty.
+        folder: is created; must be empty.
         kind: one of `FORMATS`.
         split: "train", "val" or "test".
         seed: number of the first scene.
         count: videos or recordings.
-        progress: called after each.
+        progress: called after each one.
 
     Returns:
         The number of sentences.
@@ -76,10 +76,10 @@ def write_dataset(
 def hc_stvg_entry(scene: Scene, query: SceneQuery, *, second: bool) -> dict[str, Any]:
     """A sentence and its tube with HC-STVG's keys; `second` for those of version 2.
 
-    Boxes are `[x, y, w, h]`, one a frame of the tube; `st_frame` counts from 1.
+    Boxes are `[x, y, w, h]`, one for each frame of the tube; `st_frame` counts from 1.
 
     Raises:
-        ValueError: the target is absent, which the format cannot say.
+        ValueError: the target is absent, which the format cannot express.
     """
     if query.target is None:
         raise ValueError(f"HC-STVG has no absent targets; the query {query.text!r} has one")
@@ -156,7 +156,7 @@ def _scenes(split: str, seed: int, duration_s: float) -> Iterator[tuple[int, Sce
 
 
 def _in_view(scene: Scene, query: SceneQuery) -> bool:
-    """Whether there is a target with a box in every frame of its span."""
+    """Whether the target is present with a box in every frame of its span."""
     if query.target is None:
         return False
     boxes = scene.boxes_xyxy_px[query.target, query.start_frame : query.end_frame]
@@ -164,12 +164,12 @@ def _in_view(scene: Scene, query: SceneQuery) -> bool:
 
 
 def _sentences(scene: Scene) -> list[SceneQuery]:
-    """What can be asked about the scene, each in a wording of its own; nothing about standing."""
+    """The queries about the scene, each with its own wording; none about standing."""
     return [query for query in scene_queries(scene, seed=2) if query.act != STAND]
 
 
 def _entry(scene: Scene, query: SceneQuery, label: str) -> Entry:
-    """The annotation of a query, with a key frame at every frame where the target is in view."""
+    """The annotation of a query, with a key frame wherever the target is visible."""
     if query.target is None:
         return Entry(label, query.text, None)
     size_px = scene.width, scene.height

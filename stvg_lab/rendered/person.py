@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""People of a scene: their looks, where they are, and what they do when."""
+"""People of a scene: appearance, position over time, and actions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ACTIONS = (
     "meet",
 )
 STAND = "stand"
-LIFTS = ("pick_up", "put_down")  # a carton changes between the floor and the hands half way
+LIFTS = ("pick_up", "put_down")  # the carton moves between floor and hands half way
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Act:
 
     Attributes:
         name: one of `ACTIONS`.
-        to_x_px: where the feet are at the end; a walk moves, other actions stay.
+        to_x_px: position of the feet at the end; only a walk changes it.
         side: -1 or 1, the arm that waves or greets, or the side of the carton.
     """
 
@@ -49,20 +49,20 @@ class Act:
             )
 
     def share(self, frame: int) -> float:
-        """How much of the action is done in a frame, 0 to 1."""
+        """Progress of the action in a frame, 0 to 1."""
         done = (frame - self.start_frame) / (self.end_frame - self.start_frame)
         return min(1.0, max(0.0, done))
 
 
 @dataclass(frozen=True)
 class Person:
-    """A person: looks, the place of the feet at the first frame, and up to two actions.
+    """A person: appearance, position of the feet in the first frame, and up to two actions.
 
     Attributes:
         shirt: name of the shirt's colour.
         bag_side: -1 or 1, the hip at which a handbag hangs.
-        box_side: -1 or 1 for a carton on that side, 0 for none. One who lifts it carries it to the
-            end; one who lays it down has it in the hands from the beginning.
+        box_side: -1 or 1 for a carton on that side, 0 for none. After lifting it the person
+            carries it to the end; before putting it down, from the start.
     """
 
     shirt: str
@@ -77,20 +77,20 @@ class Person:
 
     @property
     def bag(self) -> str | None:
-        """The kind of bag that the person has."""
+        """The kind of the person's bag."""
         return self.look.bag
 
     @property
     def actions(self) -> tuple[str, ...]:
-        """Names of what the person does, `("stand",)` for one who does nothing else."""
+        """Names of the person's actions, `("stand",)` if there are none."""
         return tuple(act.name for act in self.acts) or (STAND,)
 
     def act_at(self, frame: int) -> Act | None:
-        """The action under way in a frame."""
+        """The current action in a frame."""
         return next((a for a in self.acts if a.start_frame <= frame < a.end_frame), None)
 
     def x_at(self, frame: int) -> float:
-        """Where the feet are in a frame."""
+        """Position of the feet in a frame."""
         x = self.x_px
         for act in self.acts:
             share = act.share(frame)
@@ -98,14 +98,14 @@ class Person:
         return x
 
     def carries(self, frame: int) -> bool:
-        """Whether a carton is in the hands in a frame."""
+        """Whether the person holds a carton in a frame."""
         lift = self._lift
         if lift is None:
             return False
         return (lift.share(frame) >= 0.5) == (lift.name == "pick_up")
 
     def figure(self, frame: int, fps: float) -> tuple[Prop, ...]:
-        """The shapes of the body in a frame, back to front (see `figure.figure_at`)."""
+        """The shapes of the body in a frame, back to front (see `character.figure_at`)."""
         act = self.act_at(frame)
         name, share, side = STAND, 0.0, 1
         if act is not None:
@@ -129,7 +129,7 @@ class Person:
 
     @property
     def _carton_px(self) -> float | None:
-        """Where the carton lies while it is on the floor."""
+        """Position of the carton while it is on the floor."""
         if not self.box_side:
             return None
         x = self.x_px if self._lift is None else self.x_at(self._lift.start_frame)

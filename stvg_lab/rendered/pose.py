@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Poses of the articulated figure: what each action looks like, as angles and lengths."""
+"""Poses of the articulated figure for each action, as angles and lengths."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class Pose:
     """Angles in degrees from hanging straight down, positive towards +x; lengths in body heights.
 
     Attributes:
-        lift: how far the feet are above the ground.
+        lift: height of the feet above the ground.
         hip: height of the hips above the feet.
         lean: of the torso from upright, positive towards +x.
         arms: (upper, fore) of the left arm, then of the right one.
         knees: sideways shift of the knees, left and right, from the line hip to foot.
         feet: sideways shift of the feet.
         foot_lifts: of the left and right foot.
-        turn: 0 faces the camera, 1 shows the back; the figure is narrow half way.
+        turn: 0 faces the camera, 1 shows the back; the figure is narrow in between.
     """
 
     lift: float = 0.0
@@ -42,14 +42,14 @@ class Pose:
 
 
 def pose_at(action: str, share: float, time_s: float, side: int, carries: bool = False) -> Pose:
-    """The pose in an action.
+    """The pose during an action.
 
     Args:
         action: one of the scene's actions, or "stand".
-        share: how much of the action is done, 0 to 1.
-        time_s: drives swinging and swaying.
+        share: progress of the action, 0 to 1.
+        time_s: phase of swinging and swaying.
         side: -1 or 1, the arm that waves or greets, or the side of the carton.
-        carries: whether the hands hold a carton; for one who stands.
+        carries: whether the hands hold a carton; only for "stand".
     """
     ramp = min(1.0, share / 0.15, (1 - share) / 0.15)
     sway = sin(2 * pi * 0.35 * time_s)
@@ -59,7 +59,7 @@ def pose_at(action: str, share: float, time_s: float, side: int, carries: bool =
         flap = 28 * sin(2 * pi * 1.6 * time_s)
         return Pose(lean=sway, arms=_one_arm(side, ramp * 140.0, ramp * (165.0 + flap)))
     if action == "meet":
-        # Both lean in a little and shake hands.
+        # Both lean forward slightly and shake hands.
         shake = 9 * sin(2 * pi * 1.4 * time_s)
         arms = _one_arm(side, 8 + ramp * (64 + shake), 4 + ramp * (84 + shake))
         return Pose(lean=side * 5 * ramp, arms=arms)
@@ -118,7 +118,7 @@ def _walking(way: int, time_s: float) -> Pose:
 
 
 def _bending(share: float, side: int) -> Pose:
-    """Down to the carton with empty hands, up with it: lifting; laying it down is the reverse."""
+    """Lifting: down with empty hands, up with the carton. Putting down is the reverse."""
     bend = float(np.interp(share, (0, 0.22, 0.55, 1), (0, 1, 1, 0)))
     reach = side * 28.0
     down = (reach, reach, reach + side * 12, reach + side * 12)

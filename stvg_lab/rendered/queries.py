@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Sentences about a scene, each with the person it means and when, or with nobody at all."""
+"""Sentences about a scene, each with its target person and time span, or without a target."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ SPLIT_SEEDS = 10_000_000  # seeds in each split
 
 @dataclass(frozen=True)
 class SceneQuery:
-    """A sentence with its answer.
+    """A sentence with its true answer.
 
     Attributes:
         text: the whole query.
         attribute: its static part such as "the person in red", or "" where it has none.
         action: its dynamic part such as "the person who waves", or "" where it has none.
-        target: index of the one person meant, or None when the scene has nobody like that.
+        target: index of the person described, or None if the scene has no such person.
         start_frame: first frame in which the description holds (0 for an absent target).
         end_frame: the frame after the last one (0 for an absent target).
         kind: one of `KINDS`.
@@ -84,7 +84,7 @@ class SceneQuery:
 
 @dataclass(frozen=True, eq=False)
 class TrueTube:
-    """Where and when a target is: stamps `(N,)` ns and boxes `(N, 4)` of the frames in the span."""
+    """The true tube of a target: stamps `(N,)` ns and boxes `(N, 4)` of the frames in the span."""
 
     stamps_ns: NDArray[np.int64]
     boxes_xyxy_px: Boxes
@@ -93,7 +93,7 @@ class TrueTube:
 
 
 def split_seed(split: str, index: int) -> int:
-    """The seed of a split's scene number `index`; the splits' seeds never meet.
+    """The seed of scene number `index` of a split; the splits are disjoint.
 
     Raises:
         ValueError: an unknown split, or an index outside the split's range.
@@ -106,7 +106,7 @@ def split_seed(split: str, index: int) -> int:
 
 
 def does(actions: tuple[str, ...], act: str) -> bool:
-    """Whether somebody with these actions does `act`."""
+    """Whether `act` is among these actions."""
     return act in actions or (act == "walk" and any(a.startswith("walk_") for a in actions))
 
 
@@ -118,7 +118,7 @@ def has_bag(person: Person, bag: str) -> bool:
 def matching(
     scene: Scene, shirt: str | None, act: str | None, bag: str | None = None
 ) -> tuple[int, ...]:
-    """Indices of the people with that shirt and bag who do that; None fits everybody."""
+    """Indices of the people with that shirt, bag and action; None fits everybody."""
     return tuple(
         index
         for index, person in enumerate(scene.people)
@@ -129,9 +129,9 @@ def matching(
 
 
 def beside(scene: Scene, side: str, anchor: int) -> tuple[int, ...] | None:
-    """Who is on that side of the anchor through the whole scene; None where somebody crosses.
+    """People on that side of the anchor during the whole scene; None if somebody crosses.
 
-    Closer than a fiftieth of the image's width counts as crossing.
+    A distance below 2 % of the image width counts as crossing.
     """
     away = scene.feet_px - scene.feet_px[anchor]
     if side == "left":
@@ -144,7 +144,7 @@ def beside(scene: Scene, side: str, anchor: int) -> tuple[int, ...] | None:
 
 
 def spans(scene: Scene, person: int, act: str | None) -> tuple[tuple[int, int], ...]:
-    """The frame ranges in which the person does `act`; the whole scene for looks and standing."""
+    """Frame ranges in which the person does `act`; the whole scene for None and standing."""
     if act is None or act == STAND:
         return ((0, scene.frame_count),)
     acts = scene.people[person].acts
@@ -161,7 +161,7 @@ def query_for(
     bag: str | None = None,
     side: str | None = None,
 ) -> SceneQuery | None:
-    """The query that names this, or None where its answer is not unique (see `phrased`)."""
+    """The query with these properties, or None if its answer is not unique (see `phrased`)."""
     text, attribute, action = phrased(rng, kind, shirt, act, bag=bag, side=side)
     people: tuple[int, ...] | None = matching(scene, shirt, act, bag)
     if side is not None and people is not None:
@@ -177,14 +177,14 @@ def query_for(
 
 
 def scene_queries(scene: Scene, seed: int | None = None) -> tuple[SceneQuery, ...]:
-    """Every query with one target in the scene, and each with an absent one.
+    """All queries with one target in the scene, and as many with an absent target.
 
-    Absent combinations are swapped ones where possible: somebody wears the shirt and somebody
-    else does the action; somebody stands on the other side of the person that a relation names.
+    Absent targets combine attributes of two people if possible: one wears the shirt, another does
+    the action; or somebody is on the other side of the person that a relation names.
 
     Args:
-        scene: what the sentences are about.
-        seed: draws the wordings; None takes the plainest ones.
+        scene: the scene.
+        seed: selects the wordings; None takes the simplest ones.
     """
     rng = None if seed is None else np.random.default_rng((seed, scene.seed))
     shirts = {person.shirt for person in scene.people}

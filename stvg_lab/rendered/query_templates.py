@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""The wordings of queries: looks, actions and relations in several phrases each."""
+"""The wordings of queries: several phrases for each appearance, action and relation."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LOOKS = (
     "{noun} in {shirt} clothes",
     "{noun} with the {shirt} jacket",
 )
-# A "bag" is a bag of either kind.
+# A "bag" is of either kind.
 BAGS: dict[str, tuple[str, ...]] = {
     "bag": ("{noun} with a bag", "{noun} carrying a bag", "{noun} with the bag"),
     "backpack": (
@@ -48,7 +48,7 @@ SIDES: dict[str, tuple[str, ...]] = {
     )
     for side in ("left", "right")
 }
-# Third person and -ing form, the plainest pair first. "walk" is a walk in either direction.
+# Third person and -ing form, the simplest pair first. "walk" is in either direction.
 VERBS: dict[str, tuple[tuple[str, str], ...]] = {
     "wave": (
         ("waves", "waving"),
@@ -141,18 +141,18 @@ def phrased(
     bag: str | None = None,
     side: str | None = None,
 ) -> tuple[str, str, str]:
-    """Text, attribute part and action part; the plainest wording when `rng` is None.
+    """Text, attribute part and action part; the simplest wording if `rng` is None.
 
     Args:
-        rng: draws the words.
+        rng: selects the words.
         kind: one of `KINDS`.
-        shirt: colour of the person's shirt; of the other person's one in a relation.
+        shirt: colour of the person's shirt; in a relation, of the other person's shirt.
         act: a key of `VERBS`, or None.
         bag: a key of `BAGS`, instead of a shirt.
-        side: "left" or "right" of the person with that shirt; for a relation alone.
+        side: "left" or "right" of the person with that shirt; for relations only.
 
     Raises:
-        ValueError: the kind is unknown, or lacks the look, the action or the side that it names.
+        ValueError: an unknown kind, or a kind without the appearance, action or side that it needs.
     """
     if kind not in KINDS:
         raise ValueError(f"kind: expected one of {KINDS}, got {kind!r}")
@@ -202,7 +202,7 @@ def _pick(rng: np.random.Generator | None, options: tuple[str, ...]) -> str:
 
 
 def vocabulary() -> tuple[str, ...]:
-    """Every lower-case word that a query can hold, sorted."""
+    """All lower-case words that a query can contain, sorted."""
     texts = [*NOUNS, *LOOKS, *COMMANDS, *SHIRTS, *_CLAUSES, *_SENTENCES, *_STILL_SENTENCES]
     texts += [*_PRONOUNS.values(), "is"]
     texts += [form for forms in (*BAGS.values(), *SIDES.values()) for form in forms]

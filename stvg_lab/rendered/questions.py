@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Questions about rendered scenes with their true tubes, as an evaluation takes them."""
+"""Questions about rendered scenes with their true tubes, for an evaluation."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from stvg_lab.rendered.scene import STAND, Scene
 from stvg_lab.runs.scores import FrameTube
 from stvg_ros.types import CandidateTube, Clip, Frame
 
-FRAME_STEP = 2  # of the scene's frames, every second one is grounded and scored
-TIMED = ("action", "combined", "sentence")  # these name an action, so that they have a span
+FRAME_STEP = 2  # every second frame of the scene is grounded and scored
+TIMED = ("action", "combined", "sentence")  # kinds that name an action and therefore have a span
 ASKED = (*TIMED, "attribute", "relation")
 
 
 @dataclass(frozen=True, eq=False)
 class SceneQuestion:
-    """One question about one scene: its frames, its true tube on them, all people's tubes."""
+    """One question about one scene: frames, true tube, and the tubes of all people."""
 
     clip: Clip
     query: SceneQuery
@@ -32,25 +32,25 @@ class SceneQuestion:
 
     @property
     def present(self) -> bool:
-        """Whether somebody in the scene is meant."""
+        """Whether the target is in the scene."""
         return self.query.target is not None
 
     def without_images(self) -> SceneQuestion:
-        """The sample with its frames reduced to a pixel each; stamps and size stay."""
+        """The sample with frames of one pixel each; stamps and size are kept."""
         frames = (replace(f, image=np.zeros((1, 1, 3), np.uint8)) for f in self.clip.frames)
         return replace(self, clip=Clip(tuple(frames)))
 
     @property
     def timed(self) -> bool:
-        """Whether the question has a span of its own, other than the whole scene."""
+        """Whether the true span differs from the whole scene."""
         return self.query.kind in TIMED
 
 
 def samples(split: str, seed: int, count: int) -> Iterator[tuple[SceneQuestion, ...]]:
     """For `count` scenes from number `seed` on, a present and an absent target of each kind.
 
-    Where the scene has no question of a kind, that one is left out. Actions of the questions with
-    a span are never "stands". One scene is in memory at a time.
+    A kind without a question in the scene is skipped. Questions with a span never ask for
+    "stands". One scene is in memory at a time.
 
     Raises:
         ValueError: an unknown split, or seeds outside it.
@@ -61,9 +61,9 @@ def samples(split: str, seed: int, count: int) -> Iterator[tuple[SceneQuestion, 
 
 
 def scene_samples(scene: Scene, rng: np.random.Generator) -> tuple[SceneQuestion, ...]:
-    """The questions about one scene; `rng` chooses among those of a kind, and the wordings."""
+    """The questions about one scene; `rng` selects one of each kind, and the wordings."""
     kept = list(range(0, scene.frame_count, FRAME_STEP))
-    # Half the size: the embedded model looks at less, and boxes stay those of the camera.
+    # Half the size: the embedded model uses less; boxes stay in pixels of the camera.
     size = scene.width // 2, scene.height // 2
     clip = Clip(
         tuple(

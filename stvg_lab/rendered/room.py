@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""The room around the people: wall, floor, furniture, and things that stand before the camera."""
+"""The room around the people: wall, floor, furniture, and objects in the foreground."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class RoomBackdrop:
 
 
 def varied(rng: np.random.Generator, rgb: Rgb, spread: float) -> Rgb:
-    """A colour near `rgb`: all channels lighter or darker together, and a little of each."""
+    """A colour near `rgb`: a common change of brightness, and a small one of each channel."""
     values = np.array(rgb) + rng.normal(0, spread * 0.6) + rng.normal(0, spread * 0.5, 3)
     red, green, blue = np.clip(values, 0, 255).astype(int).tolist()
     return red, green, blue
@@ -63,7 +63,7 @@ def draw_background(rng: np.random.Generator) -> RoomBackdrop:
 def draw_foreground(
     rng: np.random.Generator, width: int, height: int, chance: float
 ) -> tuple[Prop, ...]:
-    """A pillar, a plant or a table before everybody with this chance, else nothing."""
+    """A pillar, a plant or a table in the foreground with this probability, else nothing."""
     if rng.random() >= chance:
         return ()
     kind = str(rng.choice(("pillar", "plant", "table")))

@@ -2,7 +2,7 @@
 
 """Scenes of articulated people who act, drawn at random from a seed.
 
-A `Scene` holds what there is to know (who wears what, who does what and when); `render` draws it.
+A `Scene` is the description (who wears what, who does what and when); `render` draws it.
 Lengths are pixels of the scene's own size; frame ranges are half open, `[start, end)`.
 """
 
@@ -28,8 +28,8 @@ class Scene:
     """A rendered video before it is rendered.
 
     Attributes:
-        shake_px: `(F, 2)` float32, how far the camera's pan and jitter shift each frame.
-        foreground: shapes before everybody, which the camera's motion shifts as well.
+        shake_px: `(F, 2)` float32, shift of each frame by camera pan and jitter.
+        foreground: shapes in front of everybody, shifted by the camera motion as well.
         noise: standard deviation of the pixel noise, grey levels.
         gain: factor on all brightnesses.
     """
@@ -62,13 +62,12 @@ class Scene:
 
         Args:
             seed: 0 or more.
-            people: 1 to 6 people, or None to draw 2 to 6, mostly up to 4.
+            people: 1 to 6 people, or None for 2 to 6 at random, usually up to 4.
             duration_s: length of the video.
-            fps: frames a second.
-            width: of the scene's images, pixels.
-            height: of the scene's images, pixels.
-            difficulty: 0 for a clean picture, a still camera and nothing in front of the people,
-                1 for the noisiest one.
+            fps: frames per second.
+            width: image width, pixels.
+            height: image height, pixels.
+            difficulty: from 0 (no noise, static camera, no foreground) to 1 (maximum noise).
 
         Raises:
             ValueError: an argument outside its range.
@@ -115,7 +114,7 @@ class Scene:
 
     @cached_property
     def feet_px(self) -> NDArray[np.float64]:
-        """Where everybody stands before the camera moves, `(P, F)`."""
+        """Positions of all people without camera motion, `(P, F)`."""
         frames = range(self.frame_count)
         return np.array([[person.x_at(frame) for frame in frames] for person in self.people])
 

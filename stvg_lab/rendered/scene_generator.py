@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Draws the people of a scene at random: clothes, places, and what each does when."""
+"""Random people of a scene: clothes, positions and actions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SHIRTS: dict[str, Rgb] = {
     "black": (28, 28, 32),
 }
 
-_COUNTS = (0.28, 0.28, 0.24, 0.1, 0.1)  # chances of 2, 3, ... 6 people
+_COUNTS = (0.28, 0.28, 0.24, 0.1, 0.1)  # probabilities of 2, 3, ... 6 people
 _TROUSERS: tuple[Rgb, ...] = ((70, 74, 82), (96, 84, 70), (58, 66, 92), (128, 122, 112))
 _SKIN: tuple[Rgb, ...] = ((236, 196, 168), (214, 166, 130), (160, 110, 80), (104, 70, 52))
 _HAIR: tuple[Rgb, ...] = ((32, 26, 24), (84, 56, 36), (150, 112, 62), (120, 120, 122))
@@ -30,14 +30,14 @@ _HATS: tuple[Rgb, ...] = ((52, 48, 50), (150, 60, 60), (60, 90, 130), (222, 214,
 _BAGS: tuple[Rgb, ...] = ((96, 62, 40), (36, 36, 40), (226, 96, 150), (64, 150, 150))
 _ALONE = tuple(name for name in ACTIONS if name != "meet")
 _IN_PLACE = ("wave", "jump", "sit", "turn")
-_EDGE = 0.06  # nobody stands nearer to the image's sides, as a share of its width
-_GREETING = 0.42  # half the distance of two who shake hands, body heights
+_EDGE = 0.06  # minimum distance to the sides of the image, as a share of its width
+_GREETING = 0.42  # half the distance between two people who shake hands, body heights
 
 
 def draw_cast(
     rng: np.random.Generator, people: int | None, frames: int, width: int, height: int
 ) -> tuple[Person, ...]:
-    """Draws the people; two who share a shirt never share an action, one at least acts."""
+    """Draws the people. Two with one shirt never share an action; at least one person acts."""
     count = 2 + int(rng.choice(len(_COUNTS), p=_COUNTS)) if people is None else people
     while True:
         cast = _drawn(rng, count, frames, width, height)
@@ -121,7 +121,7 @@ def _look(rng: np.random.Generator, shirt: str) -> Appearance:
 def _plan(rng: np.random.Generator) -> tuple[str, ...]:
     """Names of the zero, one or two actions of a person, in order.
 
-    Nobody does anything else with a carton in the hands: laying down comes first, lifting last.
+    A person with a carton does nothing else: putting down comes first, lifting last.
     """
     count = int(rng.choice(3, p=(0.2, 0.5, 0.3)))
     names = [_ALONE[i] for i in rng.permutation(len(_ALONE))][:count]
@@ -162,7 +162,7 @@ def _acts(
 def _walk_end(
     rng: np.random.Generator, name: str, x_px: float, others_px: list[float], width: int
 ) -> float:
-    """Where a walk ends: far from its start and, where there is room, not behind another."""
+    """End of a walk: far from its start and, if there is room, not behind another person."""
     low, high = (_EDGE * width, x_px - 0.28 * width)
     if name == "walk_right":
         low, high = (x_px + 0.28 * width, (1 - _EDGE) * width)
@@ -180,15 +180,15 @@ def _meeting(
     gap_px: float,
     width: int,
 ) -> tuple[tuple[Act, ...], tuple[Act, ...]]:
-    """What two neighbours do who shake hands; moves the left and the right one's place, `(2,)`.
+    """Actions of two neighbours who shake hands; changes their positions, `(2,)`.
 
-    One of them walks up to the other first where the room is wide enough, else they stand side by
-    side from the beginning.
+    If the room is wide enough, one of them walks to the other first. Otherwise they stand side by
+    side from the start.
     """
     edge = _EDGE * width
     start, length = round(frames * rng.uniform(0.5, 0.62)), round(frames * rng.uniform(0.2, 0.32))
     walker = int(rng.integers(2))
-    way = 1 - 2 * walker  # the left one walks to the right
+    way = 1 - 2 * walker  # the left person walks to the right
     stays = float(np.clip(x_px[1 - walker], edge + gap_px, width - edge - gap_px))
     goal = stays - way * gap_px
     room = goal - edge if way > 0 else width - edge - goal
@@ -219,13 +219,13 @@ def _meeting(
 def _with_carton(
     rng: np.random.Generator, acts: tuple[Act, ...], tall_px: float, width: int
 ) -> tuple[tuple[Act, ...], int]:
-    """The actions with the carton on the side that the image has room for, and that side."""
+    """The actions with the carton on a side with enough room in the image, and that side."""
     lift = next((act for act in acts if act.name in LIFTS), None)
     if lift is None:
         idle = not any(act.name.startswith("walk") for act in acts)
         return acts, int(rng.choice((-1, 1))) if idle and rng.random() < 0.15 else 0
     side = lift.side
-    # Neither action moves, so the feet are where the action ends.
+    # Neither action moves the feet.
     carton_px = lift.to_x_px + side * (CARTON_REACH + 0.1) * tall_px
     if not 0 < carton_px < width:
         side = -side

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Clips to train on: rendered in a background process into a ring of shared memory.
+"""Training clips, rendered by a background process into a ring buffer in shared memory.
 
-P people at most, T frames a clip, h x w visual tokens a frame.
+At most P people, T frames per clip, h x w visual tokens per frame.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ class TrainingClip:
 
     Attributes:
         frames: `(T, HEIGHT, WIDTH, 3)` uint8.
-        shirts: `(P,)` index into `SHIRTS`, or -1 where there is nobody.
+        shirts: `(P,)` index into `SHIRTS`, or -1 without a person.
         bags: `(P,)` index into `BAG_KINDS`.
-        acts: `(P, T)` index into `ACTIONS`, or `STANDS`; -1 where there is nobody.
-        carries: `(P, T)` whether a carton is in the hands.
-        places: `(P, T)` where the feet are, as a share of the image's width.
+        acts: `(P, T)` index into `ACTIONS`, or `STANDS`; -1 without a person.
+        carries: `(P, T)` whether the person holds a carton.
+        places: `(P, T)` x of the feet, as a share of the image width.
         cover: `(P, T, h * w)` share of each visual token's area inside the person's box.
-        boxes: `(P, T, 4)` boxes as shares of the image's size.
+        boxes: `(P, T, 4)` boxes as shares of the image size.
     """
 
     frames: NDArray[np.uint8]
@@ -58,7 +58,7 @@ class TrainingClip:
 
 
 def sampled(scene: Scene, rng: np.random.Generator | None) -> NDArray[np.int64]:
-    """Which frames a clip takes, `(T,)`; uniform over the scene, or over a part of it at random."""
+    """Frames of a clip, `(T,)`: uniform over the scene, or over a random part of it."""
     if rng is None:
         return np.round((np.arange(FRAMES) + 0.5) * scene.frame_count / FRAMES - 0.5).astype(int)
     length = scene.frame_count * (rng.uniform(0.55, 1) if rng.random() < 0.25 else 1.0)
@@ -81,7 +81,7 @@ def covered(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def make_clip(scene: Scene, rng: np.random.Generator | None = None) -> TrainingClip:
-    """Renders a clip. Without `rng`: evenly sampled, from full-size pictures, not disturbed."""
+    """Renders a clip. Without `rng`: uniform samples of full-size images, no augmentation."""
     chosen = sampled(scene, rng)
     draw = 1.0 if rng is None else rng.random()
     if rng is None or draw < 0.02:
@@ -122,7 +122,7 @@ def _shrunk(image: NDArray[np.uint8], rng: np.random.Generator | None) -> NDArra
     return np.asarray(small)
 
 
-ARRAYS = {  # of a clip in the pool: shape and type
+ARRAYS = {  # shape and type of each array of the pool
     "frames": ((FRAMES, HEIGHT, WIDTH, 3), torch.uint8),
     "shirts": ((PEOPLE,), torch.int64),
     "bags": ((PEOPLE,), torch.int64),
@@ -134,10 +134,10 @@ ARRAYS = {  # of a clip in the pool: shape and type
 
 
 class Pool:
-    """A ring of clips that a background process keeps filling.
+    """A ring buffer of clips that a background process refills.
 
-    The process alone writes the arrays and `count`; the trainer alone reads them. The clip that is
-    being written is never drawn.
+    Only the process writes the arrays and `count`; only the trainer reads them. The clip that is
+    being written is never sampled.
     """
 
     def __init__(self, size: int, seed: int) -> None:
@@ -155,7 +155,7 @@ class Pool:
         self._process.start()
 
     def draw(self, rng: np.random.Generator, clips: int) -> NDArray[np.int64]:
-        """Indices of clips that are ready."""
+        """Indices of complete clips."""
         done = int(self.count[0])
         if done <= self.size:
             return rng.integers(done, size=clips)
@@ -169,7 +169,7 @@ class Pool:
 
 def _fill(arrays: dict[str, torch.Tensor], count: torch.Tensor, size: int, seed: int) -> None:
     torch.set_num_threads(1)
-    os.nice(19)  # the trainer comes first
+    os.nice(19)  # the trainer has priority
     cv2.setNumThreads(1)
     rng = np.random.default_rng((seed, 77))
     index = 0
@@ -183,4 +183,4 @@ def _fill(arrays: dict[str, torch.Tensor], count: torch.Tensor, size: int, seed:
         index += 1
         count[0] = index
         if index > size:
-            time.sleep(0.1)  # a full ring is only refreshed
+            time.sleep(0.1)  # a full buffer is refreshed slowly

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Questions on a clip with their answers and the visual tokens that the prompt should attend to."""
+"""Questions about a clip with their answers and target attention."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ ACTS = (*ACTIONS, STAND)
 ROLE = "<|im_end|>\n<|im_start|>assistant\n"
 ROLE_TOKENS = 5
 IGNORED = -100
-COUNT = 9  # questions on a clip
+COUNT = 9  # questions per clip
 LENGTH = 36  # tokens of a question with role tokens and answer, padded
 WALK = (ACTIONS.index("walk_left"), ACTIONS.index("walk_right"))
 ALIKE = {ACTIONS.index(a): ACTIONS.index(b) for a, b in (LIFTS, LIFTS[::-1])}
-CLOSE = 0.02  # closer than this share of the image's width is beside nobody
+CLOSE = 0.02  # people closer than this share of the image width have no left and right
 Look = tuple[str, str]  # ("shirt", colour) or ("bag", kind)
 T = TypeVar("T")
 
@@ -40,9 +40,9 @@ class Question:
 
     Attributes:
         prompt: the text after the video, without the role tokens.
-        answer: the text that the model should give.
+        answer: the target text.
         kind: "attribute", "action", "combined", "relation", "neutral", "what" or "colour".
-        people: indices of the people meant; empty where there is no target.
+        people: indices of the people described; empty without a target.
         act: indices into `ACTS`, any of which bounds the slots, or None for all slots.
     """
 
@@ -55,7 +55,7 @@ class Question:
 
 @dataclass(frozen=True, eq=False)
 class Cast:
-    """Who is in the frames that the model sees: labels of one clip for some of its frames."""
+    """The people in the sampled frames: labels of one clip for some of its frames."""
 
     shirts: NDArray[np.int64]  # (P,)
     bags: NDArray[np.int64]  # (P,)
@@ -63,28 +63,28 @@ class Cast:
     places: NDArray[np.float32]  # (P, T)
 
     def people(self) -> list[int]:
-        """Indices of the people that are there."""
+        """Indices of the people that are present."""
         return [i for i, shirt in enumerate(self.shirts) if shirt != NOBODY]
 
     def acts_of(self, person: int) -> set[int]:
-        """What the person does for two frames or more; `STANDS` if nothing else."""
+        """Actions of the person in at least two frames; `STANDS` if there are none."""
         values, counts = np.unique(self.acts[person], return_counts=True)
         found = {int(v) for v, n in zip(values, counts, strict=True) if v != STANDS and n >= 2}
         return found if found or (self.acts[person] != STANDS).any() else {STANDS}
 
     def seen(self, person: int) -> set[int]:
-        """What the person does in any frame."""
+        """Actions of the person in any frame."""
         return {int(v) for v in np.unique(self.acts[person])} - {STANDS} | self.acts_of(person)
 
     def wears(self, person: int, look: Look) -> bool:
-        """Whether a shirt's colour or a bag's kind fits the person."""
+        """Whether the person has this shirt colour or kind of bag."""
         kind, name = look
         if kind == "shirt":
             return COLOURS[self.shirts[person]] == name
         return self.bags[person] > 0 and name in ("bag", BAG_KINDS[self.bags[person]])
 
     def beside(self, side: str, anchor: int) -> list[int] | None:
-        """Who stays on that side of the anchor; None where somebody crosses."""
+        """People who stay on that side of the anchor; None if somebody crosses."""
         away = (self.places - self.places[anchor]) * (1 if side == "right" else -1)
         others = [i for i in self.people() if i != anchor]
         if any(away[i].max() > -CLOSE and away[i].min() < CLOSE for i in others):
@@ -140,7 +140,7 @@ class Examiner:
         return Question(prompt, "yes" if people else "no", kind, tuple(people), bound)
 
     def _look(self, worn: bool) -> Look | None:
-        """A look that somebody, or nobody, has."""
+        """An appearance of somebody in the clip, or of nobody."""
         kind = "bag" if self._rng.random() < 0.4 else "shirt"
         names = COLOURS if kind == "shirt" else tuple(BAGS)
         fitting = [
@@ -167,11 +167,11 @@ class Examiner:
         return self._yes_no("action", None, (act,))
 
     def _alike(self, acts: set[int]) -> set[int]:
-        """Those of the actions that look like one that is done, except for their direction."""
+        """The actions that differ from a performed one only in direction."""
         return {act for act in acts if ALIKE.get(act) in self._any_done}
 
     def _combined(self) -> Question:
-        """Half of them present; most others swap the looks and the acts of two people."""
+        """Half of them present; most others combine appearance and action of two people."""
         rng = self._rng
         looks: list[Look] = [("shirt", COLOURS[self._cast.shirts[i]]) for i in self._people]
         for i in self._people:
@@ -204,7 +204,7 @@ class Examiner:
         return self._yes_no("combined", look, (act,))
 
     def _relation(self) -> Question | None:
-        """Who is left or right of one whose shirt nobody else wears; half the time nobody is."""
+        """People left or right of one with a unique shirt; half of the questions have no target."""
         shirts = self._cast.shirts
         asked: dict[bool, list[tuple[int, str, list[int]]]] = {True: [], False: []}
         for anchor in self._people:
@@ -219,7 +219,7 @@ class Examiner:
         return self._yes_no("relation", ("shirt", COLOURS[shirts[anchor]]), None, side, people)
 
     def _what(self) -> Question | None:
-        """What one does whose shirt nobody else wears."""
+        """The action of a person with a unique shirt."""
         shirts = self._cast.shirts
         who = self._pick(self._people)
         if len(self._firm[who]) != 1 or (shirts == shirts[who]).sum() != 1:
@@ -232,7 +232,7 @@ class Examiner:
         )
 
     def _colour(self) -> Question | None:
-        """What colour somebody wears who alone does something."""
+        """The shirt colour of the only person with some action."""
         done = {act for acts in self._firm.values() for act in acts}
         unique = [a for a in sorted(done) if sum(a in self._loose[i] for i in self._people) == 1]
         if not unique:
@@ -265,10 +265,10 @@ def _text(
 
 
 def target_map(question: Question, cover: Tensor, acts: Tensor) -> Tensor:
-    """Where the prompt should look, `(S, h * w)` summing to 1; all zero without a target.
+    """Target attention, `(S, h * w)` summing to 1; all zero without a target.
 
     Args:
-        question: who is meant and which action bounds the slots.
+        question: the people described and the action that bounds the slots.
         cover: `(P, T, h * w)` shares of the tokens' areas.
         acts: `(P, T)` indices of actions.
     """
@@ -280,7 +280,7 @@ def target_map(question: Question, cover: Tensor, acts: Tensor) -> Tensor:
     total = weights.sum(0)
     slots = total.view(-1, 2, total.shape[-1]).sum(1)
     if question.kind == "neutral":
-        # A broad look, so that dividing by it does not favour a place that it leaves out.
+        # Broad, so that dividing by it does not favour places that it omits.
         slots = slots / slots.sum().clamp_min(1e-6) + 1 / slots.numel()
     whole: Tensor = slots / slots.sum().clamp_min(1e-6)
     return whole
@@ -294,7 +294,7 @@ class PackedQuestions:
         ids: `(B, Q, L)`.
         labels: `(B, Q, L)` the next token where it belongs to an answer, else `IGNORED`.
         rows: `(B, Q, R)` positions of the question's last token and of the role tokens.
-        named: `(B, Q, L)` 1 where a token names a colour or an action.
+        named: `(B, Q, L)` 1 for tokens that name a colour or an action.
     """
 
     ids: Tensor
@@ -304,7 +304,7 @@ class PackedQuestions:
 
 
 class Packer:
-    """Turns questions into padded token arrays; drops words at random when given a generator."""
+    """Turns questions into padded token arrays; drops random words if it has a generator."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast) -> None:
         self._tokenizer = tokenizer
@@ -340,7 +340,7 @@ class Packer:
         for i, sequence in enumerate(sequences):
             ids[i, : len(sequence)] = torch.tensor(sequence)
             named[i, : rows[i][0]] = torch.isin(ids[i, : rows[i][0]], self._naming).float()
-            # The token before an answer's token predicts it.
+            # Each token of the answer is predicted by the token before it.
             labels[i, starts[i] - 1 : len(sequence) - 1] = ids[i, starts[i] : len(sequence)]
         shape = (len(batch), -1, length)
         return PackedQuestions(

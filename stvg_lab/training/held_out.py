@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Held-out figures: answers, and where and when the role tokens look."""
+"""Held-out figures: yes/no answers, and attention of the role tokens in space and time."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ HeldOutAnswers = tuple[Scene, TrainingClip]
 
 
 def held_out(split: str, count: int) -> list[HeldOutAnswers]:
-    """Scenes of a split with their clips, rendered at full size and resized as a camera's are."""
+    """Scenes of a split with their clips, rendered at full size and resized like camera images."""
     scenes = [Scene.from_seed(split_seed(split, index)) for index in range(count)]
     return [(scene, make_clip(scene)) for scene in scenes]
 
@@ -102,7 +102,7 @@ def person_curves(
 ) -> NDArray[np.float32]:
     """Maximum of the heat inside each person's box in each slot, `(P, S)`.
 
-    A token counts as inside where it holds a fifth of the box or more.
+    A token counts as inside if it contains at least a fifth of the box.
     """
     heat = values.reshape(-1, 1, ROWS * COLUMNS)  # (S, 1, h * w)
     cover = clip.cover[:people]
@@ -112,7 +112,7 @@ def person_curves(
 
 
 def half_peak(curve: NDArray[np.float32]) -> tuple[int, int]:
-    """The run of slots around the peak that stay above half of it, `[low, high)`."""
+    """The run of slots around the peak that are above half of it, `[low, high)`."""
     peak = int(np.argmax(curve))
     low = high = peak
     while low > 0 and curve[low - 1] >= 0.5 * curve[peak]:

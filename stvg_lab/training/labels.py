@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Labels of a batch of clips: what each visual token shows, and the casts that questions are about.
+"""Labels of a batch of clips: content of each visual token, and the people of each clip.
 
-B clips, P people at most, T frames, S = T / 2 slots of h x w visual tokens.
+B clips, at most P people, T frames, S = T / 2 slots of h x w visual tokens.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from stvg_lab.training.examiner import ACTS, COLOURS, WALK, Cast
 from stvg_lab.training.packed_questions import COLUMNS, PAIR, ROWS
 
 DENSE = len(COLOURS) + len(BAG_KINDS) - 1 + 1 + len(ACTS)  # colours, bags, carton in hands, acts
-_SEEN = 0.12  # share of a token's area inside a box from which on it shows the person
+_SEEN = 0.12  # minimum share of a token's area inside a box that shows the person
 
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """See `stvg_lab.training.clip_pool.Clip`; each array has a first dimension B more."""
+    """As `stvg_lab.training.clip_pool.TrainingClip`; each array has a further first dimension B."""
 
     shirts: Tensor
     bags: Tensor
@@ -32,7 +32,7 @@ class Labels:
     cover: Tensor
 
     def cast(self, clip: int) -> Cast:
-        """Who is in one of the clips."""
+        """The people of one of the clips."""
         return Cast(
             self.shirts[clip].numpy(),
             self.bags[clip].numpy(),
@@ -41,7 +41,7 @@ class Labels:
         )
 
     def mirrored(self) -> Labels:
-        """The same clips seen in a mirror: left is right."""
+        """The same clips mirrored horizontally."""
         left, right = WALK
         acts = torch.where(
             self.acts == left, right, torch.where(self.acts == right, left, self.acts)
@@ -50,7 +50,7 @@ class Labels:
         return replace(self, acts=acts, places=1 - self.places, cover=cover)
 
     def dense(self) -> Tensor:
-        """What each visual token shows, `(B, M, DENSE)` of 0 and 1."""
+        """Content of each visual token, `(B, M, DENSE)` of 0 and 1."""
         seen = self.cover > _SEEN  # (B, P, T, h * w)
         people = torch.cat(
             [
@@ -68,5 +68,5 @@ class Labels:
 
 
 def _one_hot(values: Tensor, count: int) -> Tensor:
-    """All false for values outside 0 to `count` - 1."""
+    """One-hot; all false for values outside 0 to `count` - 1."""
     return values[..., None] == torch.arange(count)

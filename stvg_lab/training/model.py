@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""The embedded model's shape, and the Hugging Face folder that holds it."""
+"""The architecture of the embedded model, and its Hugging Face folder."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from stvg_lab.training.clip_pool import FRAMES
 from stvg_lab.training.packed_questions import MERGE, PAIR, PATCH
 
 LAYERS = 4
-ATTENTION_LAYERS = (2, 3)  # the band whose prompt rows are taught to ground
+ATTENTION_LAYERS = (2, 3)  # the band whose prompt rows are trained to ground
 PREPROCESSOR = {
     "image_processor_type": "Qwen2VLImageProcessor",
     "patch_size": PATCH,
     "temporal_patch_size": PAIR,
     "merge_size": MERGE,
-    # 640 x 480 becomes 128 x 96; an image of that size stays.
+    # 640 x 480 is resized to 128 x 96; an image of that size is kept.
     "min_pixels": 12288,
     "max_pixels": 13000,
     "size": {"shortest_edge": 12288, "longest_edge": 13000},
@@ -37,7 +37,7 @@ PREPROCESSOR = {
     "image_std": [0.5, 0.5, 0.5],
     "do_convert_rgb": True,
 }
-SETTINGS = {  # stvg.json; `stvg-ros calibrate --write` adds from when on a target counts as present
+SETTINGS = {  # stvg.json; `stvg-ros calibrate --write` adds the presence threshold
     "first_layer": ATTENTION_LAYERS[0],
     "last_layer": ATTENTION_LAYERS[-1],
     "frame_count": FRAMES,
@@ -100,7 +100,7 @@ def save_folder(
     report: dict[str, object],
     card: str,
 ) -> None:
-    """Writes a complete folder for `from_pretrained`; `weights` are what is saved."""
+    """Writes a complete folder for `from_pretrained` with these `weights`."""
     folder.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(folder, state_dict=weights)
     tokenizer.save_pretrained(folder)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""The model cards, written from the reports that training measured."""
+"""The model cards, written from the reports of training."""
 
 from __future__ import annotations
 
@@ -41,31 +41,32 @@ def model_card(report: Mapping[str, Any]) -> str:
     return f"""# Embedded model
 
 A `Qwen2VLForConditionalGeneration` of {report["parameters"] / 1e6:.2f} M parameters, trained from
-nothing by `stvg_lab/training/train_embedded.py` on rendered scenes (`stvg_lab.rendered`). It is
-there so that tests and the demonstration run the whole path, weights, gradients and attention
-included, on a CPU in seconds.
+scratch by `stvg_lab/training/train_embedded.py` on rendered scenes (`stvg_lab.rendered`). With it,
+tests and the demonstration run the whole path, including weights, gradients and attention, on a CPU
+in seconds.
 
 ## Training
 Seed {report["seed"]}, {report["minutes"]} minutes, {report["steps"]} steps of 8 clips on one CPU
-core (the other renders). 2 to {PEOPLE} people with {len(COLOURS)} shirt colours, bags, and
-{len(ACTS)} actions (standing included). {FRAMES} frames of {WIDTH} x {HEIGHT} pixels make
+core (a second one renders). 2 to {PEOPLE} people with {len(COLOURS)} shirt colours, bags, and
+{len(ACTS)} actions (standing included). {FRAMES} frames of {WIDTH} x {HEIGHT} pixels give
 {FRAMES // PAIR} slots of {ROWS} x {COLUMNS} visual tokens.{notes}
 
 The losses:
 
-- the answers to yes/no questions ("Is there ... in this video?"), of which half are absent targets
-  and most of those are swapped colours and actions of the same scene; to "what" and "colour"
-  questions; and a caption that lists the colours;
-- colour, bag, action and carton of every visual token, from linear heads that are thrown away
-  afterwards;
-- **the attention itself.** The rows of the question's last token and of the role tokens after it
-  are taught, in the mean over the heads of layers {layers} (counted from 0), to look at the visual
-  tokens that the named person covers: in all slots for looks, in the slots of the action for an
-  action. So is the last word that names a colour or an action. One layer below, the same rows are
-  taught to look at the question's naming words. The neutral prompt is taught to look at everybody,
-  over an even floor; a question about somebody who is not there, to look at no visual token.
-  Large models do this unasked, which is what the method builds on; this small one was made to. Its
-  grounding is therefore no evidence for the method, only a means of running it.
+- the answers to yes/no questions ("Is there ... in this video?"), half of them about absent
+  targets, most of which combine colours and actions of different people in the scene; to "what" and
+  "colour" questions; and a caption that lists the colours;
+- colour, bag, action and carton of every visual token, from linear heads that are not part of the
+  model;
+- **the attention itself.** The attention rows of the question's last token and of the role tokens
+  after it, averaged over the heads of layers {layers} (counted from 0), are trained to attend to
+  the visual tokens of the named person: in all slots for appearance, in the slots of the action for
+  an action. The same holds for the last word that names a colour or an action. One layer below, the
+  same rows are trained to attend to the naming words of the question. The neutral prompt is trained
+  to attend to all people, above a uniform floor; a question about an absent target, to no visual
+  token. Large models behave like this without such training, and the method relies on that; this
+  small one was trained for it. Its grounding is therefore no evidence for the method, only a means
+  of running it.
 
 ## Held-out figures
 Measured by the training script on {report["held_out_scenes"]} scenes of the
@@ -77,14 +78,14 @@ Measured by the training script on {report["held_out_scenes"]} scenes of the
 
 "Right person": the relative attention (role rows divided by those of the neutral prompt), layers
 {layers} unless the row says otherwise; the person with the highest value inside the true boxes.
-"tIoU": the run of slots around the peak, inside the true target's box, that stays above half of it.
-Each slot is an eighth of the window, so a span is never finer than that.
+"tIoU": the run of slots around the peak, inside the true target's box, that is above half of it.
+Each slot is an eighth of the window, which limits the resolution of a span.
 
 ## Limits
-The rendered world only: flat figures, {len(COLOURS)} colours, {len(ACTS)} actions, one grid. An
-unknown word is `[UNK]`. It says nothing about larger models or real video, writes no free text, and
-cannot split a query. The image rule of Qwen2-VL sends 640 x 480 to {WIDTH} x {HEIGHT}; other shapes
-give grids that it was not trained on.
+Rendered scenes only: flat figures, {len(COLOURS)} colours, {len(ACTS)} actions, one grid. An
+unknown word is `[UNK]`. The model says nothing about larger models or real video, writes no free
+text, and cannot split a query. Qwen2-VL's image processor resizes 640 x 480 to {WIDTH} x {HEIGHT};
+other shapes give grids that the model was not trained on.
 """
 
 
@@ -93,23 +94,23 @@ def detector_card(report: Mapping[str, Any]) -> str:
     return f"""# Embedded people detector
 
 An `RTDetrV2ForObjectDetection` of {report["parameters"] / 1e6:.2f} M parameters, trained from
-nothing by `stvg_lab/training/train_detector.py` on rendered scenes (`stvg_lab.rendered`) with
-the people's true boxes. It is there so that the demonstration and the tests have candidate tubes
-for the embedded model. It knows the rendered world only and says nothing about real video: there,
-set `proposals.people_detector` to a released checkpoint, or `proposals.source` to another source.
+scratch by `stvg_lab/training/train_detector.py` on rendered scenes (`stvg_lab.rendered`) with the
+true boxes of the people. It provides candidate tubes for the embedded model in the demonstration
+and the tests. It works on rendered scenes only and says nothing about real video; there, set
+`proposals.people_detector` to a released checkpoint, or `proposals.source` to another source.
 
 ## Training
 Seed {report["seed"]}, {report["minutes"]} minutes, {report["steps"]} steps of 8 images on one CPU
-core (the other renders). Images are stretched to 320 x 256, mirrored, tinted and compressed at
-random. The losses are the library's (one query for a person, after each layer of the decoder), and
-a dense one: every position of the encoder's feature maps in the middle of a person answers for that
-person.
+core (a second one renders). Images are resized to 320 x 256, and randomly mirrored, tinted and
+compressed. The losses are those of the library (one query per person, after each layer of the
+decoder), and a dense one: every position of the encoder's feature maps in the middle of a person
+predicts that person.
 
 ## Held-out figures
 Measured by the training script on two images of each of {report["scenes"]} scenes of the
 {report["split"]} split (seeds never trained on), rendered at 640 x 480; scores above 0.5 count.
 
-| people found (IoU 0.5) | mean IoU of those | boxes of nobody, an image |
+| people found (IoU 0.5) | mean IoU of those | false boxes per image |
 |---|---|---|
 | {100 * report["recall"]:.1f} % | {report["iou"]:.3f} | {report["false_alarms"]:.2f} |
 """

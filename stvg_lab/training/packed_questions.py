@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Many questions on one video in one pass: the same arithmetic as the library's model, batched.
+"""Many questions about one video in one pass: the arithmetic of the library's model, batched.
 
-Dimensions: B videos, S slots, h x w visual tokens a slot, M = S * h * w, P prefix tokens,
+Dimensions: B videos, S slots, h x w visual tokens per slot, M = S * h * w, P prefix tokens,
 Q questions of L tokens (padded), H heads, D hidden size.
 """
 
@@ -22,13 +22,13 @@ HEIGHT, WIDTH = ROWS * PATCH * MERGE, COLUMNS * PATCH * MERGE
 
 @dataclass(frozen=True)
 class PackedOutput:
-    """What the losses need.
+    """The inputs of the losses.
 
     Attributes:
         logits: `(B, Q, L, vocabulary)`.
         visual: `(B, M, D)` the visual tokens.
         middle: `(B, M, D)` hidden states of the visual tokens halfway through the layers.
-        attention: `(layers, B, Q, L, M)` mean over heads, of each layer asked for.
+        attention: `(layers, B, Q, L, M)` mean over heads, for each requested layer.
         words: `(B, Q, L, L)` a question's attention to its own tokens, mean over the heads of the
             layer before the upper half.
     """
@@ -53,7 +53,7 @@ def patches_of(frames: Tensor) -> Tensor:
 
 
 def encode(model: Qwen2VLForConditionalGeneration, patches: Tensor) -> Tensor:
-    """Vision tower over slots, `(N, h * w, D)`; slots do not see one another."""
+    """Vision tower over slots, `(N, h * w, D)`; no attention between slots."""
     tower = model.model.visual
     count, length = patches.shape[:2]
     x = tower.patch_embed(patches.reshape(count * length, -1)).view(count, length, -1)
@@ -113,14 +113,14 @@ def run(
     questions: Tensor,
     attention_layers: tuple[int, ...],
 ) -> PackedOutput:
-    """Runs B prefixes and Q questions on each; a question sees its prefix and itself.
+    """Runs B prefixes and Q questions on each; a question attends to its prefix and itself.
 
     Args:
-        model: whose weights are used.
+        model: the model with the weights.
         visual: `(B, S, h * w, D)`.
         head_ids: prompt tokens before the video, `(n,)`.
         tail_ids: prompt tokens between the video and the question, `(n,)`.
-        questions: `(B, Q, L)` ids, padded at the right (padding is seen by padding alone).
+        questions: `(B, Q, L)` ids, padded at the right (only padding attends to padding).
         attention_layers: layers whose attention is returned, counted from 0.
     """
     text = model.model.language_model

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Trains the embedded people detector, an RT-DETRv2 for rendered scenes, from nothing.
+"""Trains the embedded people detector, an RT-DETRv2 for rendered scenes, from scratch.
 
     python -m stvg_lab.training.train_detector --out stvg_ros/proposals/people/embedded --minutes 30
 
@@ -40,14 +40,14 @@ HEIGHT, WIDTH = 256, 320  # multiples of the coarsest stride, 32
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 BATCH = 8
 SCENE_FRAMES = 4  # images of one scene
-COARSE = 0.75  # of the time is in bfloat16
+COARSE = 0.75  # share of the time in bfloat16
 HELD_OUT = 40  # validation scenes
-_LEAST_SHOWN = 0.25  # of a person's area; less is not asked for
-_CORE = 0.5  # of a box, around its middle; positions there answer for the person
+_LEAST_SHOWN = 0.25  # minimum visible share of a person's area
+_CORE = 0.5  # central share of a box; positions there predict the person
 
 
 def build_model() -> RTDetrV2ForObjectDetection:
-    """An RT-DETRv2 of 0.7 M parameters at random weights, with the one class "person"."""
+    """An RT-DETRv2 of 0.7 M parameters with random weights and the single class "person"."""
     channels = [24, 48, 64, 96]
     width = 64
     backbone = RTDetrResNetConfig(
@@ -80,7 +80,7 @@ def build_model() -> RTDetrV2ForObjectDetection:
 
 
 def boxes_of(scene: Scene, frame: int) -> NDArray[np.float32]:
-    """The people to be found in a frame, `(P, 4)`."""
+    """The visible people of a frame, `(P, 4)`."""
     limit = np.array([scene.width, scene.height] * 2, np.float32)
     kept = []
     for person in scene.people:
@@ -99,7 +99,7 @@ class Images(IterableDataset[tuple[Tensor, Tensor]]):
         self._seed = seed
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Draws scenes for ever."""
+        """Yields without end."""
         cv2.setNumThreads(1)
         rng = np.random.default_rng((self._seed, 5))
         while True:
@@ -113,7 +113,7 @@ class Images(IterableDataset[tuple[Tensor, Tensor]]):
 
 
 def pixels(image: NDArray[np.uint8]) -> Tensor:
-    """The image stretched to the model's size, `(3, HEIGHT, WIDTH)` uint8."""
+    """The image resized to the size of the model, `(3, HEIGHT, WIDTH)` uint8."""
     shrinks = image.shape[1] > WIDTH
     how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     return torch.from_numpy(cv2.resize(image, (WIDTH, HEIGHT), interpolation=how)).permute(2, 0, 1)
@@ -122,7 +122,7 @@ def pixels(image: NDArray[np.uint8]) -> Tensor:
 def _disturbed(
     image: NDArray[np.uint8], boxes: NDArray[np.float32], rng: np.random.Generator
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Mirrored, tinted, and compressed at random."""
+    """Randomly mirrored, tinted and compressed."""
     if rng.random() < 0.5:
         image = np.ascontiguousarray(image[:, ::-1])
         boxes = np.concatenate([1 - boxes[:, :1], boxes[:, 1:]], axis=1)
@@ -135,7 +135,7 @@ def _disturbed(
 
 
 def collated(items: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, list[dict[str, Tensor]]]:
-    """A batch of images, and the labels as the library's model takes them."""
+    """A batch of images, and the labels in the format of the library's model."""
     labels = [
         {"class_labels": torch.zeros(len(boxes), dtype=torch.long), "boxes": boxes}
         for _, boxes in items
@@ -152,7 +152,7 @@ def normalised(images: Tensor) -> Tensor:
 def query_loss(
     model: RTDetrV2ForObjectDetection, output: ModelOutput, labels: list[dict[str, Tensor]]
 ) -> Tensor:
-    """The library's own loss, one query for a person, after each layer of the decoder."""
+    """The loss of the library, one query per person, after each layer of the decoder."""
     loss: Tensor = model.loss_function(
         output.logits.float(),
         labels,
@@ -169,10 +169,10 @@ def query_loss(
 
 
 def dense_loss(scores: Tensor, boxes: Tensor, labels: list[dict[str, Tensor]]) -> Tensor:
-    """Every position in the middle of a person answers for that person.
+    """Dense loss: every position in the middle of a person predicts that person.
 
-    The library matches one position to a person. Where all of them learn, boxes are good in a
-    tenth of the steps; the decoder still learns one query for a person.
+    The library matches one position to each person. Training all of them gives good boxes after a
+    tenth of the steps; the decoder still learns one query per person.
 
     Args:
         scores: `(B, N)` logits of the encoder's positions.
@@ -227,11 +227,11 @@ def _cells(rows: int, columns: int) -> Tensor:
 
 @torch.no_grad()
 def evaluated(model: RTDetrV2ForObjectDetection, split: str, scenes: int) -> dict[str, float]:
-    """How well the people of two frames of each scene are found; whole size, not disturbed.
+    """Detection figures on two frames of each scene; full size, no augmentation.
 
     Returns:
-        `recall` of people at an IoU of 0.5, `iou`, the mean of those found, and
-        `false_alarms`, boxes of nobody for an image.
+        `recall` of people at an IoU of 0.5, `iou`, the mean of the people found, and
+        `false_alarms`, false boxes per image.
     """
     model.eval()
     people, ious, wrong, images = 0, [], 0, 0
@@ -257,7 +257,7 @@ def evaluated(model: RTDetrV2ForObjectDetection, split: str, scenes: int) -> dic
 
 
 def train(options: argparse.Namespace) -> tuple[RTDetrV2ForObjectDetection, int]:
-    """Trains for the given time; the model, and the steps taken."""
+    """Trains for the given time; the model, and the number of steps."""
     torch.manual_seed(options.seed)
     model = build_model().train().to(memory_format=torch.channels_last)  # twice as fast
     optimizer = torch.optim.AdamW(model.parameters(), lr=options.rate, weight_decay=1e-4)
@@ -319,7 +319,7 @@ def report_of(
     scenes: int,
     figures: dict[str, float],
 ) -> dict[str, Any]:
-    """What the card tells."""
+    """The figures of the model card."""
     return {
         "seed": options.seed,
         "minutes": options.minutes,
@@ -332,7 +332,7 @@ def report_of(
 
 
 def save(model: RTDetrV2ForObjectDetection, folder: Path, report: dict[str, Any]) -> None:
-    """Writes the Hugging Face folder with its figures."""
+    """Writes the Hugging Face folder and the figures."""
     model.save_pretrained(folder)
     preprocessor = {
         "image_processor_type": "RTDetrImageProcessor",
@@ -355,9 +355,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for the checkpoint")
     parser.add_argument("--minutes", type=float, default=30, help="time to train")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--rate", type=float, default=1e-3, help="learning rate at its highest")
+    parser.add_argument("--rate", type=float, default=1e-3, help="maximum learning rate")
     parser.add_argument(
-        "--every-minutes", type=float, default=3, help="time between held-out looks"
+        "--every-minutes", type=float, default=3, help="minutes between held-out figures"
     )
     parser.add_argument("--test", type=int, default=200, help="test scenes at the end")
     options = parser.parse_args(arguments)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Trains the embedded checkpoint from nothing on rendered scenes.
+"""Trains the embedded checkpoint from scratch on rendered scenes.
 
     python -m stvg_lab.training.train_embedded --out DIR --minutes 50 --seed 0 [--resume DIR]
 
@@ -37,7 +37,7 @@ SLOTS = 8
 STAGE_A, STAGE_B = 0.05, 0.20  # shares of the time at which the stages end
 PEAK_RATE, WARM_UP_STEPS, EMA = 1.5e-3, 150, 0.997
 ATTENTION_WEIGHT, DENSE_WEIGHT, MASS_WEIGHT, WORDS_WEIGHT = 0.8, 0.3, 0.15, 0.2
-YES_NO_WEIGHT = 5.0  # of the one token that decides, against the other tokens of an answer
+YES_NO_WEIGHT = 5.0  # weight of the deciding token against the other tokens of an answer
 
 
 @dataclass
@@ -84,7 +84,7 @@ class Trainer:
 
     @property
     def share(self) -> float:
-        """How much of the time is used, 0 to 1."""
+        """Elapsed share of the training time, 0 to 1."""
         return min(1.0, self.elapsed_s / (60 * self.minutes))
 
     def train_step(self) -> dict[str, float]:
@@ -126,7 +126,7 @@ class Trainer:
         return {name: float(loss.detach()) for name, loss in losses.items()}
 
     def _slots(self, clip: int, count: int) -> np.ndarray:
-        """Slots of a clip in order; a few of them are drawn where somebody acts, if possible."""
+        """Slots of a clip in order; a subset is chosen during actions, if possible."""
         if count == SLOTS:
             return np.arange(SLOTS)
         acts = self.pool.arrays["acts"][clip].numpy()
@@ -149,7 +149,7 @@ class Trainer:
             ]
         )  # (B, Q, M)
         attention = output.attention.float().mean(0)
-        # The last naming word looks at the target too: the role tokens then need only copy it.
+        # The last naming word attends to the target as well; the role tokens only need to copy it.
         places = torch.arange(packed.ids.shape[-1])
         last = (packed.named * places).argmax(-1, keepdim=True)
         last = torch.where(packed.named.any(-1, keepdim=True), last, packed.rows[..., :1])
@@ -166,7 +166,7 @@ class Trainer:
         weights = torch.tensor(
             [[0.3 if q.kind == "neutral" else 1.0 for q in questions] for questions in batch]
         )[named]
-        # What is not there is nowhere to be seen: such rows look at the prompt instead.
+        # Rows of an absent target attend to the prompt instead.
         kept = torch.cat([mass[named], 1 - mass[absent]])
         return {
             "answer": answer,
@@ -210,7 +210,7 @@ class Trainer:
         return figures
 
     def save(self, folder: Path, figures: dict[str, float], scenes: int, split: str) -> None:
-        """Writes the folder that can be loaded and the state for `--resume`."""
+        """Writes the loadable folder and the state for `--resume`."""
         report = {
             "seed": self.seed,
             "minutes": round(self.elapsed_s / 60, 1),
@@ -238,7 +238,7 @@ class Trainer:
         torch.save(state, folder.with_name(folder.name + "-state.pt"))
 
     def resume(self, folder: Path) -> None:
-        """Continues from what `save` wrote for `folder`."""
+        """Continues from the state that `save` wrote for `folder`."""
         path = folder.with_name(folder.name + "-state.pt")
         state = torch.load(path, weights_only=True)
         self.model.load_state_dict(state["model"])
@@ -251,9 +251,9 @@ class Trainer:
 
 
 def words_loss(words: Tensor, rows: Tensor, named: Tensor) -> Tensor:
-    """How little the rows look at their question's naming words, just below the upper half.
+    """Penalty for low attention of the rows to the naming words, just below the upper half.
 
-    The upper half can look for what was named only once the role tokens have read it.
+    The upper half can attend to what was named only after the role tokens have read it.
     """
     shape = (-1, -1, -1, words.shape[-1])
     own = words.gather(2, rows[..., None].expand(*shape))  # (B, Q, R, L)
@@ -263,7 +263,7 @@ def words_loss(words: Tensor, rows: Tensor, named: Tensor) -> Tensor:
 
 
 def label_loss(logits: Tensor, truth: Tensor) -> Tensor:
-    """Binary cross-entropy, the rare positives weighted up, summed over the labels."""
+    """Binary cross-entropy with a higher weight for the rare positives, summed over the labels."""
     weight = torch.tensor(4.0)
     losses = functional.binary_cross_entropy_with_logits(
         logits.float(), truth, reduction="none", pos_weight=weight
@@ -272,7 +272,7 @@ def label_loss(logits: Tensor, truth: Tensor) -> Tensor:
 
 
 def progress_figures(figures: dict[str, float]) -> dict[str, float]:
-    """The few figures of the progress line."""
+    """The figures of the progress line."""
     short = {}
     for kind in ("attribute", "action", "combined", "relation"):
         parts = [figures.get(f"yes_no/{kind}/{state}", 0.0) for state in ("present", "absent")]
@@ -313,7 +313,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def train(trainer: Trainer, options: argparse.Namespace, held: list[HeldOutAnswers]) -> None:
-    """The loop: steps, a progress line, and checkpoints with held-out figures."""
+    """Training loop: steps, progress line, checkpoints with held-out figures."""
     next_save_s = trainer.elapsed_s + 60 * options.every_minutes
     means: dict[str, float] = {}
     shown: dict[str, float] = {}

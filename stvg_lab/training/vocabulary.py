@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""The embedded model's tokenizer: one token a word, with the special tokens of Qwen2-VL."""
+"""The tokenizer of the embedded model: one token per word, special tokens of Qwen2-VL."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def words() -> tuple[str, ...]:
 
 
 def build_tokenizer() -> PreTrainedTokenizerFast:
-    """Lower-cases, keeps newlines and punctuation marks as tokens, and maps strangers to [UNK]."""
+    """Lower-cases, keeps newlines and punctuation as tokens, maps unknown words to [UNK]."""
     tokens = ("[UNK]", *SPECIAL, *words())
     model = models.WordLevel({token: i for i, token in enumerate(tokens)}, unk_token="[UNK]")
     tokenizer = Tokenizer(model)

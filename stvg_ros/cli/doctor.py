@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""`stvg-ros doctor`: checks model, device, memory, the node and its topics; says what to do."""
+"""`stvg-ros doctor`: checks model, device, memory, node and topics, with remedies."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ from stvg_ros.doctor.findings import Finding, write_findings
 from stvg_ros.errors import ConfigError, ModelError
 from stvg_ros.models.settings import ModelConfig
 
-# Room beside the weights for attention, gradients and images, as a share of the weights.
+# Memory for weights, attention, gradients and images, relative to the weights.
 HEADROOM = 1.3
 BYTES = {"float32": 4.0, "float16": 2.0, "bfloat16": 2.0}
-QUANTIZED_BYTES = {"4bit": 0.6, "8bit": 1.1}  # with what stays whole
+QUANTIZED_BYTES = {"4bit": 0.6, "8bit": 1.1}  # including the parts that are not quantised
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments."""
-    parser.add_argument("--node", default="/grounding", help="full name of the node to look at")
+    parser.add_argument("--node", default="/grounding", help="full name of the node to check")
     parser.add_argument(
-        "--seconds", type=at_least(0.5), default=3.0, help="how long to listen (default 3)"
+        "--seconds", type=at_least(0.5), default=3.0, help="how long to receive images (default 3)"
     )
     add_model_arguments(parser)
 
 
 def run(given: argparse.Namespace) -> int:
-    """Prints what was found; 0 when nothing is bad."""
+    """Prints the findings; 0 if none is bad."""
     fine = write_findings(model_findings(config_of(given)))
     if importlib.util.find_spec("rclpy") is None:
         remedy = "source a ROS 2 installation, or use `make setup`, to check the node as well"
         write_findings([Finding("note", "ros", "rclpy is not installed here", remedy)])
         return 0 if fine else 1
-    # Away from a checkout, whose ./stvg_ros would hide the installed package.
+    # Not in a checkout, where ./stvg_ros would shadow the installed package.
     with tempfile.TemporaryDirectory() as folder:
         command = [
             sys.executable,
@@ -55,7 +55,7 @@ def run(given: argparse.Namespace) -> int:
 
 
 def model_findings(config: Config) -> Iterator[Finding]:
-    """Model, device, memory; nothing is loaded or fetched."""
+    """Checks model, device and memory without loading or downloading anything."""
     from stvg_ros.checkpoints.devices import device_of
     from stvg_ros.models.families import FAMILIES
     from stvg_ros.models.loading import checkpoint_folder
@@ -97,14 +97,15 @@ def model_findings(config: Config) -> Iterator[Finding]:
     if not stored:
         yield Finding("bad", "model", f"{folder}: no *.safetensors", "download the weights again")
         return
-    yield Finding(
-        "ok", "model", f"{model.path}: {FAMILIES[kind].title}, {stored / 1e6:.0f} MB of weights"
-    )
+    text = f"{model.path}: {FAMILIES[kind].title}, {stored / 1e6:.0f} MB of weights"
+    if model.path == "embedded":
+        text += "; trained on rendered scenes only"
+    yield Finding("ok", "model", text)
     yield _memory(model, device.type, stored, str(values.get("dtype", values.get("torch_dtype"))))
 
 
 def _memory(model: ModelConfig, device: str, stored: int, stored_dtype: str) -> Finding:
-    """Whether the weights and what grounding needs beside them fit."""
+    """Whether the weights and the memory of a grounding fit."""
     auto = "bfloat16" if device == "cuda" else "float32"
     wanted = QUANTIZED_BYTES.get(
         model.quantization, BYTES[auto if model.dtype == "auto" else model.dtype]
@@ -124,7 +125,7 @@ def _memory(model: ModelConfig, device: str, stored: int, stored_dtype: str) -> 
 
 
 def free_memory_bytes() -> int:
-    """Main memory that can be had without swapping."""
+    """Main memory available without swapping."""
     try:
         for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
             if line.startswith("MemAvailable:"):

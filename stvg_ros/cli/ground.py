@@ -37,7 +37,7 @@ def run(given: argparse.Namespace) -> int:
     query = Query(given.query, max_targets=given.targets)
     if (given.sheet or given.movie) and given.out is None:
         given.out = Path("out")
-    from stvg_ros.build import build_grounder
+    from stvg_ros.build import build_grounder, embedded_limits
     from stvg_ros.io.clip import file_clip
     from stvg_ros.io.outputs import check_outputs, output, write_output
     from stvg_ros.io.read_report import ReadReport
@@ -57,6 +57,8 @@ def run(given: argparse.Namespace) -> int:
     )  # fmt: skip
     for sentence in report.sentences:
         print(f"stvg-ros ground: {sentence}", file=sys.stderr)
+    for limit in embedded_limits(config).values():
+        print(f"note: {limit}", file=sys.stderr)
     grounder = build_grounder(config)
 
     def show(stage: str, progress: float) -> None:

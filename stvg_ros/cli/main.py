@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""`stvg-ros`: ground a video, try the node, measure. Each command loads only what it needs."""
+"""The command `stvg-ros`. Each subcommand imports only what it needs."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from importlib.metadata import entry_points
 
 from stvg_ros.errors import ConfigError, StvgError
 
-# The robot's own commands: each a module of `stvg_ros.cli`, with a docstring that begins
-# "`stvg-ros NAME ...`: what it does", `add_arguments(parser)` and `run(given) -> int`.
+# The commands of the robot: modules of `stvg_ros.cli` with a docstring "`stvg-ros NAME ...`: what
+# it does", `add_arguments(parser)` and `run(given) -> int`.
 COMMANDS = ("ground", "understand", "tubes", "serve", "doctor")
 # Commands of other packages are found through entry points of this group.
 GROUP = "stvg_ros.commands"
-# Those of `stvg_lab`, so that a robot without that package can say what is missing.
+# Commands of `stvg_lab`, for the error message where that package is not installed.
 LAB_COMMANDS = (
     "demo", "evaluate", "convert", "compare", "annotate", "report", "synthesize", "ablate",
     "calibrate", "bench", "latency",
@@ -26,14 +26,14 @@ LAB_COMMANDS = (
 
 
 class _Parser(argparse.ArgumentParser):
-    """One line for a wrong argument, exit code 2."""
+    """Prints one line for a wrong argument; exit code 2."""
 
     def error(self, message: str) -> None:  # type: ignore[override]
         self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
 
 
 def modules() -> dict[str, str]:
-    """The module of each command that is installed, by the command's name."""
+    """The module of each installed command, by name."""
     found = {entry.name: entry.value for entry in entry_points(group=GROUP)}
     listed = [name for name in LAB_COMMANDS if name in found]
     own = {name: f"stvg_ros.cli.{name}" for name in COMMANDS}
@@ -43,7 +43,7 @@ def modules() -> dict[str, str]:
 def parser(modules: Mapping[str, str]) -> argparse.ArgumentParser:
     """The command line of the commands whose modules are given."""
     top = _Parser(
-        prog="stvg-ros", description="Where and when is what a sentence describes, in a video."
+        prog="stvg-ros", description="Finds where and when a video shows what a sentence describes."
     )
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, path in modules.items():

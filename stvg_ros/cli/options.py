@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Arguments that several commands share, and the configuration made of them."""
+"""Arguments shared by several commands, and the configuration from them."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     """`--model`, `--device` and `--set`."""
     parser.add_argument(
         "--model", default="embedded",
-        help="a local folder, a hub id, or 'embedded' (default) for the model in the package",
+        help="local folder, hub id, or 'embedded' (default; rendered scenes only)",
     )  # fmt: skip
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, ...")
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", dest="settings",
-        help="any setting by its name, such as span.method=top_k; may be repeated",
+        help="a setting (docs/parameters.md), such as span.method=top_k; may be repeated",
     )  # fmt: skip
 
 
 def at_least(low: float, *, above: bool = False) -> Callable[[str], float]:
-    """An argparse type: a finite number from `low` on (or above it)."""
+    """An argparse type: a finite number of at least `low` (or more than `low`)."""
 
     def number(text: str) -> float:
         try:
@@ -43,7 +43,7 @@ def at_least(low: float, *, above: bool = False) -> Callable[[str], float]:
 
 
 def whole(low: int) -> Callable[[str], int]:
-    """An argparse type: a whole number from `low` on."""
+    """An argparse type: a whole number of at least `low`."""
 
     def number(text: str) -> int:
         if not text.isdecimal() or int(text) < low:
@@ -56,7 +56,7 @@ def whole(low: int) -> Callable[[str], int]:
 
 
 def flat_settings(given: argparse.Namespace) -> dict[str, Value]:
-    """What `--model`, `--device` and `--set` ask for, by setting name.
+    """The values of `--model`, `--device` and `--set`, by setting name.
 
     Raises:
         ConfigError: a `--set` without "=", an unknown name, or a refused value.
@@ -68,13 +68,13 @@ def flat_settings(given: argparse.Namespace) -> dict[str, Value]:
         if not sign:
             raise ConfigError(f"--set: expected NAME=VALUE, got {pair!r}")
         if name not in known:
-            raise ConfigError(f"--set: unknown setting {name!r}; the README lists all of them")
+            raise ConfigError(f"--set: unknown setting {name!r}; see docs/parameters.md")
         values[name] = known[name].checked(_parsed(text, known[name].default))
     return values
 
 
 def _parsed(text: str, default: Value) -> Value:
-    """`text` in the type of `default`, or as it is, for the setting to refuse."""
+    """`text` in the type of `default`, or unchanged, to be refused by the setting."""
     if isinstance(default, bool):
         return {"true": True, "false": False}.get(text.lower(), text)
     if isinstance(default, (int, float)):
@@ -86,5 +86,5 @@ def _parsed(text: str, default: Value) -> Value:
 
 
 def config_of(given: argparse.Namespace) -> Config:
-    """The configuration that the arguments ask for. Raises: ConfigError."""
+    """The configuration from the arguments. Raises: ConfigError."""
     return Config.from_flat(flat_settings(given))

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""`stvg-ros serve`: the model on this machine for robots elsewhere, on Ray Serve."""
+"""`stvg-ros serve`: serves the model on this machine to robots, with Ray Serve."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=whole(1), default=8000, help="port (default 8000)")
     parser.add_argument(
-        "--token-file", default="", help="a client's name and its token on each line"
+        "--token-file", default="", help="file with a client name and its token on each line"
     )
     parser.add_argument("--certificate", default="", help="TLS certificate (PEM)")
     parser.add_argument("--key", default="", help="its private key (PEM)")
     parser.add_argument("--replicas", type=whole(1), default=1, help="copies of the model")
     parser.add_argument(
         "--gpus", type=at_least(0), default=None,
-        help="GPUs of each replica; may be a part, such as 0.5 (default: 1 if there is one)",
+        help="GPUs of each replica; may be a fraction such as 0.5 (default: 1 if there is one)",
     )  # fmt: skip
     parser.add_argument(
         "--cpus", type=whole(1), default=1,
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--max-queue", type=whole(1), default=None,
-        help="commands that may wait in a replica; the same as --set serving.max_queue=N",
+        help="maximum number of waiting commands in a replica; as --set serving.max_queue=N",
     )  # fmt: skip
     add_model_arguments(parser)
 

@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(given: argparse.Namespace) -> int:
     """Prints a table of the tubes, and what they cost; 0 also when there are none."""
     config = config_of(given)
-    from stvg_ros.build import build_proposer
+    from stvg_ros.build import build_proposer, embedded_limits
     from stvg_ros.io.clip import file_clip
     from stvg_ros.io.outputs import check_outputs, output
     from stvg_ros.io.read_report import ReadReport
@@ -48,6 +48,9 @@ def run(given: argparse.Namespace) -> int:
     )  # fmt: skip
     for sentence in report.sentences:
         print(f"stvg-ros tubes: {sentence}", file=sys.stderr)
+    limit = embedded_limits(config).get("proposals.people_detector")
+    if limit:
+        print(f"note: {limit}", file=sys.stderr)
     proposer = build_proposer(config.proposals)
     begin = time.perf_counter()
     for frame in clip.frames:

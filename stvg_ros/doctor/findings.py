@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""What a check found, and what to do about it."""
+"""Findings of a check, with remedies."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ class Finding:
     """One line of a doctor's report.
 
     Attributes:
-        level: "ok", "note" (worth knowing), or "bad" (it will not work like this).
-        about: what was looked at, in a word.
+        level: "ok", "note" (information), or "bad" (does not work).
+        about: what was checked, in one word.
         text: what was found.
-        remedy: what to do; empty when nothing needs doing.
+        remedy: what to do; empty if nothing.
     """
 
     level: str
@@ -32,7 +32,7 @@ class Finding:
 
 
 def write_findings(findings: Iterable[Finding], to: TextIO = sys.stdout) -> bool:
-    """Writes a line each, as soon as it is known; says whether none is bad."""
+    """Writes a line for each finding, as soon as it is known; True if none is bad."""
     fine = True
     for item in findings:
         to.write(f"{item.level:<5}{item.about:<12}{item.text}\n")

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Looks at a running grounding node from outside: state, topics, quality of service, images.
+"""Checks a running grounding node from outside: state, topics, QoS, images.
 
 python -m stvg_ros.doctor.node_check [/grounding [3.0]]
 """
@@ -37,12 +37,12 @@ KINDS = {
     "sensor_msgs/msg/CompressedImage": CompressedImage,
     "sensor_msgs/msg/CameraInfo": CameraInfo,
 }
-LARGE_BYTES = 500_000  # best-effort messages of this size travel in many pieces
+LARGE_BYTES = 500_000  # best-effort messages of this size are sent in many fragments
 DISCOVERY_S = 3.0
 
 
 def examine(node: Node, target: str, seconds: float) -> Iterator[Finding]:
-    """What can be told about the node `target`, listening to each camera for `seconds`."""
+    """Findings about the node `target`; receives from each camera for `seconds`."""
     space, _, name = target.rpartition("/")
     domain = os.environ.get("ROS_DOMAIN_ID", "0")
     there = _wait(node, DISCOVERY_S, lambda: (name, space or "/") in _names(node))
@@ -60,10 +60,10 @@ def examine(node: Node, target: str, seconds: float) -> Iterator[Finding]:
     label, state = _state(node, target)
     yield state
     if label == "activating":
-        return  # it takes images when it has its model
+        return  # it subscribes to images after the model is loaded
 
     def inputs() -> list[tuple[str, str]]:
-        """Topics of images that the node asks for; a ghost of its name hides none of them."""
+        """Image topics that the node subscribes to, whatever else has its name."""
         topics = node.get_topic_names_and_types()
         return sorted(
             (topic, kind)
@@ -87,10 +87,10 @@ def examine(node: Node, target: str, seconds: float) -> Iterator[Finding]:
 def topic_findings(
     node: Node, target: str, topic: str, kind: str, seconds: float
 ) -> Iterator[Finding]:
-    """Whether somebody publishes what the node asks for on a topic, and whether it arrives."""
+    """Whether a topic has a publisher of the right type, and whether images arrive."""
 
     def found() -> bool:
-        """Publishers may be found later than the node, and their names later still."""
+        """Publishers may be discovered after the node, and their names even later."""
         infos = node.get_publishers_info_by_topic(topic)
         return bool(infos) and not any("UNKNOWN" in info.node_name for info in infos)
 
@@ -141,7 +141,7 @@ def _qos(topic: str, who: str, offered: QoSProfile, asked: QoSProfile) -> Findin
 
 
 def _heard(node: Node, topic: str, kind: str, seconds: float) -> Iterator[Finding]:
-    """Listens as undemandingly as possible and tells rate, size and stamps."""
+    """Subscribes with the least demanding QoS and reports rate, size and stamps."""
     messages: list[tuple[float, int, int]] = []
 
     def keep(data: bytes) -> None:
@@ -179,7 +179,7 @@ def _heard(node: Node, topic: str, kind: str, seconds: float) -> Iterator[Findin
 
 
 def _state(node: Node, target: str) -> tuple[str, Finding]:
-    """The node's state by name, or "" when it does not answer, and what to do about it."""
+    """The name of the node's state, or "" without a response, and the finding about it."""
     said: list[str] = []
     listener = node.create_subscription(
         String, f"{target}/status", lambda message: said.append(message.data), LATCHED
@@ -229,7 +229,7 @@ def _shown(qos: Any) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Prints what was found; 0 when nothing is bad."""
+    """Prints the findings; 0 if none is bad."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     target = given[0] if given else "/grounding"
     seconds = float(given[1]) if len(given) > 1 else 3.0

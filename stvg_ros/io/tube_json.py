@@ -161,6 +161,8 @@ def table(tube: Tube, origin_ns: int = 0, rows: int = 10) -> str:
             box = tube.boxes[index]
             edges = "".join(f"{edge:8.1f}" for edge in box.box_xyxy_px)
             lines.append(f"{(box.stamp_ns - origin_ns) / 1e9:8.2f} s{edges}{box.score:8.2f}")
+    if tube.model:
+        lines.append(f"model       {tube.model}")
     if tube.timings_s:
         total_s = sum(tube.timings_s.values())
         stages = ", ".join(f"{name} {seconds:.2f}" for name, seconds in tube.timings_s.items())

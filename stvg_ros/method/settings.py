@@ -16,7 +16,7 @@ class SamplingConfig(Group):
     group_name = "sampling"
     frames: int | None = setting(
         None,
-        "T, uniformly sampled frames; 0 takes the model's own (20 in the paper)",
+        "T, number of uniformly sampled frames; 0 is the model's default (20 in the paper)",
         sentinel=0,
         minimum=1,
         maximum=512,
@@ -24,8 +24,8 @@ class SamplingConfig(Group):
     )
     prefetch: bool = setting(
         False,
-        "encode frames as they come, in idle time: commands for the whole window are answered "
-        "sooner, on frames of a fixed time grid of window.duration_s / T",
+        "encode frames when they arrive, while no command runs: commands about the whole window "
+        "are answered sooner, on frames of a fixed time grid of window.duration_s / T",
         dynamic=True,
     )
 
@@ -37,9 +37,9 @@ class SplitConfig(Group):
     group_name = "split"
     method: str | None = setting(
         None,
-        "who reads commands: the MLLM itself, an OpenAI-compatible endpoint, a parser (spaCy), "
-        "rules, or nobody; auto is the MLLM, or for the embedded model the parser where it is "
-        "installed and the rules elsewhere",
+        "how commands are read: by the MLLM, an OpenAI-compatible endpoint, a parser (spaCy), "
+        "rules, or not at all; auto is the MLLM, and for the embedded model the parser if it is "
+        "installed, otherwise the rules",
         choices=("auto", "mllm", "endpoint", "parser", "rules", "none"),
         sentinel="auto",
     )
@@ -62,33 +62,35 @@ class AttentionConfig(Group):
     group_name = "attention"
     first_layer: int | None = setting(
         None,
-        "first layer of the averaged band; -1 is the model's own",
+        "first layer of the averaged band; -1 is the model's default",
         sentinel=-1,
         minimum=0,
         maximum=999,
     )
     last_layer: int | None = setting(
         None,
-        "last layer of the band, included; -1 is the model's own",
+        "last layer of the band, included; -1 is the model's default",
         sentinel=-1,
         minimum=0,
         maximum=999,
     )
     selection: str = setting(
         "activation",
-        "the row used: the candidate of highest visual activation, the mean of all, or a fixed one",
+        "attention row: of the candidate token with the highest visual activation, the mean of all "
+        "candidates, or a fixed candidate",
         choices=("activation", "mean", "fixed"),
         dynamic=True,
     )
     index: int = setting(
         -1,
-        "fixed: which candidate, from the question's final point on; -1 is the last",
+        "fixed: index of the candidate, counted from the final punctuation of the question; -1 is "
+        "the last",
         minimum=-100,
         maximum=100,
         dynamic=True,
     )
     rank_relative: bool = setting(
-        True, "rank candidates by relative attention instead of raw", dynamic=True
+        True, "rank candidates by relative instead of raw attention", dynamic=True
     )
     relative: bool = setting(True, "divide by the attention of the neutral prompt", dynamic=True)
 
@@ -109,7 +111,7 @@ class ReattentionConfig(Group):
     epochs: int = setting(1, "N_ep, gradient steps", minimum=1, maximum=100, dynamic=True)
     temporal_epochs: int | None = setting(
         None,
-        "N_ep of V_t; 0 is the same as epochs",
+        "N_ep of V_t; 0 is epochs",
         sentinel=0,
         minimum=1,
         maximum=100,
@@ -118,14 +120,14 @@ class ReattentionConfig(Group):
     step: str | None = setting(
         None,
         "plain: V - learning_rate * gradient (the paper's); rms: the strongest token moves by "
-        "learning_rate times the RMS of the visual tokens; auto is the model's own",
+        "learning_rate times the RMS of the visual tokens; auto is the model's default",
         choices=("auto", "plain", "rms"),
         sentinel="auto",
         dynamic=True,
     )
     learning_rate: float | None = setting(
         None,
-        "step size; 0 is the model's own (8 with plain steps)",
+        "step size; 0 is the model's default (8 with plain steps)",
         sentinel=0.0,
         minimum=0.0,
         maximum=1e6,
@@ -133,7 +135,7 @@ class ReattentionConfig(Group):
     )
     temporal_learning_rate: float | None = setting(
         None,
-        "step size of V_t; 0 is the same as learning_rate",
+        "step size of V_t; 0 is learning_rate",
         sentinel=0.0,
         minimum=0.0,
         maximum=1e6,
@@ -158,7 +160,7 @@ class SpanConfig(Group):
     group_name = "span"
     method: str = setting(
         "adaptive",
-        "adaptive: a threshold on S_frame, all for a query without an action; "
+        "adaptive: threshold on S_frame, the whole window for a query without an action; "
         "top_k: first to last of the K best (paper); "
         "contiguous: grow from the peak to a fixed length (released code); change_points: the run "
         "that rises most clearly above the rest; window: all",
@@ -173,7 +175,7 @@ class SpanConfig(Group):
     )
     threshold: float = setting(
         0.2,
-        "adaptive: share of the way from the floor to the peak of S_frame",
+        "adaptive: threshold between the minimum (0) and the peak (1) of S_frame",
         minimum=0.0,
         maximum=1.0,
         dynamic=True,
@@ -185,11 +187,13 @@ class PresenceConfig(Group):
     """Whether the target is there at all."""
 
     group_name = "presence"
-    enabled: bool = setting(True, "answer 'not found' when the evidence is thin", dynamic=True)
+    enabled: bool = setting(
+        True, "answer 'not found' when the evidence is below the threshold", dynamic=True
+    )
     threshold: float = setting(
         0.0,
-        "smallest evidence that counts as present: log p(yes) - log p(no) before tuning, and "
-        "track_weight times the logarithm of the best track's score; on top of the model's own",
+        "minimum evidence of a present target: log p(yes) - log p(no) before tuning, plus "
+        "track_weight times the logarithm of the best track's score; added to the model's default",
         unit="nat",
         minimum=-1000.0,
         maximum=1000.0,
@@ -205,7 +209,7 @@ class PresenceConfig(Group):
     )
     track_weight: float | None = setting(
         None,
-        "how much the best track's score counts; -1 is the model's own, found by calibration",
+        "weight of the best track's score; -1 is the model's default, found by calibration",
         sentinel=-1.0,
         minimum=0.0,
         maximum=1000.0,

@@ -13,6 +13,8 @@ from stvg_ros.method.interfaces import MllmSettings
 
 FOLDER = Path(__file__).parent / "embedded"
 SETTINGS_FILE = "stvg.json"
+# Part of the name that every answer of the embedded model carries.
+SCOPE = "embedded, rendered scenes only"
 
 
 def read_settings(file: Path | None) -> MllmSettings:

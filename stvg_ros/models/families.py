@@ -12,7 +12,7 @@ class FamilyEntry:
     """What is known about a family before any of its code is imported.
 
     Attributes:
-        module: module of `stvg_ros.models` with `FAMILY`.
+        module: full name of the module with `FAMILY`.
         title: the family's name.
         class_name: its class in transformers.
         tokens: visual tokens of one slot.
@@ -28,46 +28,66 @@ class FamilyEntry:
 
 FAMILIES = {  # model_type of config.json
     "qwen2_vl": FamilyEntry(
-        "qwen2_vl", "Qwen2-VL", "Qwen2VLForConditionalGeneration", "by image size", True
+        "stvg_ros.models.qwen2_vl",
+        "Qwen2-VL",
+        "Qwen2VLForConditionalGeneration",
+        "by image size",
+        True,
     ),
     "qwen2_5_vl": FamilyEntry(
-        "qwen2_vl", "Qwen2.5-VL", "Qwen2_5_VLForConditionalGeneration", "by image size", True
+        "stvg_ros.models.qwen2_vl",
+        "Qwen2.5-VL",
+        "Qwen2_5_VLForConditionalGeneration",
+        "by image size",
+        True,
     ),
     "qwen3_vl": FamilyEntry(
-        "qwen3_vl", "Qwen3-VL", "Qwen3VLForConditionalGeneration", "by image size", True
+        "stvg_ros.models.qwen3_vl",
+        "Qwen3-VL",
+        "Qwen3VLForConditionalGeneration",
+        "by image size",
+        True,
     ),
     "qwen3_vl_moe": FamilyEntry(
-        "qwen3_vl", "Qwen3-VL-MoE", "Qwen3VLMoeForConditionalGeneration", "by image size", True
+        "stvg_ros.models.qwen3_vl",
+        "Qwen3-VL-MoE",
+        "Qwen3VLMoeForConditionalGeneration",
+        "by image size",
+        True,
     ),
     "llava_onevision": FamilyEntry(
-        "llava_onevision",
+        "stvg_ros.models.llava_onevision",
         "LLaVA-OneVision",
         "LlavaOnevisionForConditionalGeneration",
         "14 x 14 at 384 px",
         False,
     ),
     "llava_next_video": FamilyEntry(
-        "llava_next_video",
+        "stvg_ros.models.llava_next_video",
         "LLaVA-NeXT-Video",
         "LlavaNextVideoForConditionalGeneration",
         "12 x 12 at 336 px",
         False,
     ),
     "video_llama_3": FamilyEntry(
-        "video_llama_3",
+        "stvg_ros.models.video_llama_3",
         "VideoLLaMA3",
         "VideoLlama3ForConditionalGeneration",
         "by image size",
         False,
     ),
     "internvl": FamilyEntry(
-        "internvl", "InternVL3", "InternVLForConditionalGeneration", "16 x 16 at 448 px", False
+        "stvg_ros.models.internvl",
+        "InternVL3",
+        "InternVLForConditionalGeneration",
+        "16 x 16 at 448 px",
+        False,
     ),
 }
 
 
 def families_table() -> list[tuple[str, str, str, str, str]]:
-    """Rows for the README: family, model_type, class, tokens a slot, frames a slot."""
+    """Rows for the table of the docs: family, model_type, class, tokens a slot, frames a slot."""
     return [
         (row.title, kind, row.class_name, row.tokens, "2" if row.pairs else "1")
         for kind, row in FAMILIES.items()

@@ -21,7 +21,7 @@ from stvg_ros.checkpoints.image_preprocessing import ImagePreprocessing, process
 from stvg_ros.checkpoints.weights import loaded_weights
 from stvg_ros.errors import ConfigError, ModelError
 from stvg_ros.models.attention_capture import NAME
-from stvg_ros.models.embedded_checkpoint import FOLDER, SETTINGS_FILE, read_settings
+from stvg_ros.models.embedded_checkpoint import FOLDER, SCOPE, SETTINGS_FILE, read_settings
 from stvg_ros.models.families import FAMILIES
 from stvg_ros.models.family import LoadedCheckpoint
 from stvg_ros.models.settings import ModelConfig
@@ -59,13 +59,13 @@ def load(config: ModelConfig) -> LoadedCheckpoint:
     stored = values.get("quantization_config")
     if stored is not None:
         _check_stored(files, stored)
-    family = importlib.import_module(f"stvg_ros.models.{row.module}").FAMILY
+    family = importlib.import_module(row.module).FAMILY
     tokenizer = _tokenizer(files)
     preprocessing = _preprocessing(files)
     settings_file = files.path(SETTINGS_FILE)
     settings = read_settings(Path(settings_file) if settings_file else None)
     model = _weights(files, row.class_name, config, stored is not None)
-    name = f"{row.title} (embedded)" if config.path == "embedded" else Path(files.source).name
+    name = f"{row.title} ({SCOPE})" if config.path == "embedded" else Path(files.source).name
     return LoadedCheckpoint(name, files.source, model, tokenizer, preprocessing, family, settings)
 
 

@@ -15,7 +15,7 @@ class ModelConfig(Group):
 
     group_name = "model"
     path: str = setting(
-        "embedded", "a local folder, a hub id, or 'embedded' for the model in the package"
+        "embedded", "local folder, hub id, or 'embedded' for the model in the package"
     )
     device: str = setting("auto", "'auto', 'cpu', 'cuda', 'cuda:1', ...")
     dtype: str = setting(
@@ -28,13 +28,13 @@ class ModelConfig(Group):
     )
     gradient_checkpointing: bool = setting(
         False,
-        "recompute activations in re-attention always: slower, less memory; without it, only where "
-        "a GPU's free memory could not keep them",
+        "always recompute activations in re-attention: slower, less memory; if false, only when "
+        "they do not fit the free memory of the GPU",
     )
     batch_passes: int | None = setting(
         None,
-        "passes over the video that share a batch after tuning; 0 takes as many as a GPU's free "
-        "memory allows, and one at a time on a CPU",
+        "passes over the video that share a batch after tuning; 0 is as many as fit the free "
+        "memory of the GPU, and one on a CPU",
         sentinel=0,
         minimum=1,
         maximum=16,

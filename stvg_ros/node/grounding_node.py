@@ -17,7 +17,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from std_msgs.msg import String
 
-from stvg_ros.build import build_grounder
+from stvg_ros.build import build_grounder, embedded_limits
 from stvg_ros.config import Config
 from stvg_ros.errors import InactiveError, StvgError
 from stvg_ros.method.interfaces import Grounder
@@ -80,7 +80,7 @@ class GroundingNode(ManagedNode):
     and return; one thread of the queue loads and grounds, another publishes the answers. Nothing
     waits for them but the transitions, and the executor goes on meanwhile.
 
-    Interfaces are listed in the README; names are private and remapped at launch.
+    Interfaces are listed in docs/ros_interface.md; names are private and remapped at launch.
     """
 
     def __init__(self, build: Callable[[Config], Grounder] = build_grounder, **kwargs: Any) -> None:
@@ -232,6 +232,8 @@ class GroundingNode(ManagedNode):
     def _configure(self) -> None:
         try:
             config = self._settings.check()
+            for limit in embedded_limits(config).values():
+                self.get_logger().warning(limit)
             if ignored := settings_without_effect(config):
                 self.get_logger().warning(
                     f"backend is 'remote': {', '.join(ignored)} have no effect here, the server "

@@ -18,10 +18,11 @@ class NodeConfig(Group):
 
     group_name = ""
     autostart: bool = setting(
-        True, "configure and activate at the start; false leaves it to a lifecycle manager"
+        True, "configure and activate at startup; false leaves this to a lifecycle manager"
     )
     cameras: str = setting(
-        "", "names of cameras, separated by commas, with topics ~/NAME/image; '' is one at ~/image"
+        "",
+        "camera names, separated by commas, with topics ~/NAME/image; '' is one camera at ~/image",
     )
 
     @property
@@ -48,7 +49,7 @@ class NodeConfig(Group):
 
 @dataclass(frozen=True)
 class ImageConfig(Group):
-    """How camera images come in (node only)."""
+    """Subscription of camera images (node only)."""
 
     group_name = "image"
     transport: str = setting(
@@ -60,7 +61,7 @@ class ImageConfig(Group):
         choices=("sensor_data", "reliable", "system_default"),
     )
     annotate: bool = setting(
-        True, "publish ~/annotated_image when somebody subscribes", dynamic=True
+        True, "publish ~/annotated_image when it has a subscriber", dynamic=True
     )
 
 
@@ -70,7 +71,7 @@ class DiagnosticsConfig(Group):
 
     group_name = "diagnostics"
     period_s: float = setting(
-        1.0, "how often /diagnostics is told; 0 is never", unit="s", minimum=0.0, maximum=3600.0
+        1.0, "period of /diagnostics; 0 is off", unit="s", minimum=0.0, maximum=3600.0
     )
 
 
@@ -80,20 +81,20 @@ class DepthConfig(Group):
 
     group_name = "depth"
     enabled: bool = setting(
-        False, "take ~/depth (16UC1 in mm or 32FC1 in m, aligned to ~/image) and ~/camera_info"
+        False, "use ~/depth (16UC1 in mm or 32FC1 in m, aligned to ~/image) and ~/camera_info"
     )
     slop_s: float = setting(
         0.05,
-        "stamps of image, depth and camera_info that differ by less belong together",
+        "maximum difference between the stamps of image, depth and camera_info",
         unit="s",
         minimum=0.0001,
         maximum=10.0,
     )
     queue_size: int = setting(
-        10, "messages of each topic that wait for their fellows", minimum=1, maximum=1000
+        10, "queue length of the synchroniser, per topic", minimum=1, maximum=1000
     )
     target_frame: str = setting(
-        "", "frame in which positions are told too, such as map (needs tf2); '' is none"
+        "", "frame of additional positions, such as map (needs tf2); '' is none"
     )
 
 
@@ -103,11 +104,11 @@ class FollowConfig(Group):
 
     group_name = "follow"
     enabled: bool = setting(
-        False, "keep publishing the target's box on ~/target; ~/follow switches it while running"
+        False, "publish the target's box on ~/target continuously; ~/follow switches it at run time"
     )
     lost_s: float = setting(
         1.5,
-        "the target is lost when it has not been seen for so long",
+        "a target that is not seen for this long is lost",
         unit="s",
         minimum=0.05,
         maximum=3600.0,

@@ -16,22 +16,22 @@ class ProposalConfig(Group):
     group_name = "proposals"
     source: str = setting(
         "classical",
-        "where candidate tubes come from: OpenCV's people detector and motion; a people detector "
-        "on each image; detector and tracker below, on what the query names; or a detector of "
-        "yours on ~/detections",
+        "source of candidate tubes. classical: OpenCV's people detector and motion; "
+        "people_detector: a neural detector on each image; open_vocabulary: detector and tracker "
+        "of what the query names; external: detections of another node on ~/detections",
         choices=("classical", "people_detector", "open_vocabulary", "external"),
     )
     people_detector: str = setting(
         "embedded",
-        "people_detector: folder or hub id of an RT-DETR, RT-DETRv2 or D-FINE that knows the class "
-        "'person'; 'embedded' is one of rendered people only",
+        "people_detector: folder or hub id of an RT-DETR, RT-DETRv2 or D-FINE with the class "
+        "'person'; 'embedded' detects rendered people only",
     )
     min_frames: int = setting(
-        3, "shorter tracks are dropped", unit="frames", minimum=1, maximum=100000, dynamic=True
+        3, "minimum length of a track", unit="frames", minimum=1, maximum=100000, dynamic=True
     )
     min_height: float = setting(
         0.08,
-        "classical: smallest height of a person, as a share of the image",
+        "classical: minimum height of a person, as a share of the image",
         minimum=0.0,
         maximum=1.0,
         dynamic=True,
@@ -45,11 +45,11 @@ class ProposalConfig(Group):
     )
     device: str = setting("auto", "people_detector, open_vocabulary: 'auto', 'cpu', 'cuda', ...")
     box_threshold: float = setting(
-        0.4, "open_vocabulary: smallest score of a box (paper)", minimum=0.0, maximum=1.0
+        0.4, "open_vocabulary: minimum score of a box (paper)", minimum=0.0, maximum=1.0
     )
     new_track_threshold: float = setting(
         0.7,
-        "people_detector: smallest score of a box that begins a track; weaker ones only go on with "
+        "people_detector: minimum score of a box that starts a track; weaker boxes only extend "
         "tracks",
         minimum=0.0,
         maximum=1.0,
@@ -57,13 +57,13 @@ class ProposalConfig(Group):
     )
     text_threshold: float = setting(
         0.4,
-        "open_vocabulary: smallest score of a word of the phrase (paper)",
+        "open_vocabulary: minimum score of a word of the phrase (paper)",
         minimum=0.0,
         maximum=1.0,
     )
     track_every: int = setting(
         3,
-        "open_vocabulary: each n-th buffered frame is tracked; boxes between are interpolated",
+        "open_vocabulary: every n-th buffered frame is tracked; boxes between are interpolated",
         unit="frames",
         minimum=1,
         maximum=1000,
@@ -71,18 +71,22 @@ class ProposalConfig(Group):
     )
     detect_every: int = setting(
         10,
-        "open_vocabulary: each n-th tracked frame is searched for new objects (paper)",
+        "open_vocabulary: every n-th tracked frame is searched for new objects (paper)",
         unit="frames",
         minimum=1,
         maximum=1000,
         dynamic=True,
     )
     max_objects: int = setting(
-        20, "open_vocabulary: most objects that are tracked", minimum=1, maximum=1000, dynamic=True
+        20,
+        "open_vocabulary: maximum number of tracked objects",
+        minimum=1,
+        maximum=1000,
+        dynamic=True,
     )
     merge_iou: float = setting(
         0.5,
-        "open_vocabulary: objects whose masks overlap by as much are one",
+        "open_vocabulary: objects whose masks have at least this IoU are merged",
         minimum=0.01,
         maximum=1.0,
         dynamic=True,
@@ -90,16 +94,19 @@ class ProposalConfig(Group):
     detections: str = setting(
         "auto",
         "external: message type of ~/detections, vision_msgs/Detection2DArray or "
-        "stvg_ros/DetectionArray; auto is the first one where vision_msgs is installed",
+        "stvg_ros/DetectionArray; auto is vision_msgs if it is installed",
         choices=("auto", "vision_msgs", "stvg_ros"),
     )
     slop_s: float = setting(
         0.05,
-        "external: stamps of an image and its detections that differ by less belong together",
+        "external: maximum difference between the stamps of an image and its detections",
         unit="s",
         minimum=0.0001,
         maximum=10.0,
     )
     queue_size: int = setting(
-        30, "external: images that wait for their detections", minimum=1, maximum=1000
+        30,
+        "external: queue length of images that wait for their detections",
+        minimum=1,
+        maximum=1000,
     )

@@ -18,41 +18,36 @@ class RemoteConfig(Group):
         "http://127.0.0.1:8000", "URL of the server, with the path of the model's application"
     )
     token_file: str = setting(
-        "", "file with this client's token; '' sends the environment's STVG_ROS_TOKEN, if set"
+        "", "file with this client's token; '' uses the environment variable STVG_ROS_TOKEN, if set"
     )
-    ca_file: str = setting(
-        "", "certificate (PEM) that the server's must be signed by; '' is the system's"
-    )
+    ca_file: str = setting("", "CA certificate (PEM) of the server; '' uses those of the system")
     jpeg_quality: int = setting(
-        90, "JPEG quality of the frames sent; 0 sends PNG, without loss", minimum=0, maximum=100
+        90, "JPEG quality of the frames sent; 0 sends lossless PNG", minimum=0, maximum=100
     )
     timeout_s: float = setting(
         10.0,
-        "a server that sends nothing for so long is unreachable",
+        "a server that sends nothing for this long is unreachable",
         unit="s",
         minimum=0.1,
         maximum=600.0,
     )
     retries: int = setting(
-        2, "how often a command is sent again after the server broke off", minimum=0, maximum=100
+        2, "further attempts of a command after a lost connection", minimum=0, maximum=100
     )
     backoff_s: float = setting(
-        0.2, "pause before the first retry; doubled for each more", unit="s", minimum=0.0,
+        0.2, "pause before the first retry; doubled for each further one", unit="s", minimum=0.0,
         maximum=60.0,
     )  # fmt: skip
     breaker_failures: int = setting(
-        3,
-        "failed attempts in a row after which no more are made for breaker_s",
-        minimum=1,
-        maximum=1000,
+        3, "failed attempts in a row that open the circuit breaker", minimum=1, maximum=1000
     )
     breaker_s: float = setting(
-        5.0, "how long no attempt is made; commands fail at once", unit="s",
+        5.0, "how long the circuit breaker stays open: commands fail at once", unit="s",
         minimum=0.0, maximum=3600.0,
     )  # fmt: skip
     fallback: str = setting(
         "fail",
-        "without the server: answer 'failed: unreachable', or ground with model.path here",
+        "if the server is unreachable: fail, or ground locally with model.path",
         choices=("fail", "local"),
     )
 
@@ -63,33 +58,36 @@ class ServingConfig(Group):
 
     group_name = "serving"
     max_queue: int = setting(
-        16, "commands that may wait in a replica; one more is refused", minimum=1, maximum=10000
+        16,
+        "maximum number of waiting commands in a replica; further ones are refused",
+        minimum=1,
+        maximum=10000,
     )
     client_commands: int = setting(
-        2, "commands of one client that may wait or run at once", minimum=1, maximum=10000
+        2, "maximum number of waiting and running commands of one client", minimum=1, maximum=10000
     )
     client_rate_hz: float = setting(
-        60.0, "requests of one client, on average", unit="Hz", minimum=0.1, maximum=100000.0
+        60.0, "maximum average request rate of one client", unit="Hz", minimum=0.1, maximum=100000.0
     )
     command_timeout_s: float = setting(
-        120.0, "a command that takes longer ends", unit="s", minimum=0.1, maximum=3600.0
+        120.0, "maximum duration of a command", unit="s", minimum=0.1, maximum=3600.0
     )
     body_timeout_s: float = setting(
-        20.0, "a request must have arrived after so long", unit="s", minimum=0.1, maximum=600.0
+        20.0, "time limit for receiving a request", unit="s", minimum=0.1, maximum=600.0
     )
     max_body_bytes: int = setting(
-        64 * 1024 * 1024, "size of a request", unit="bytes", minimum=1024, maximum=2**32
+        64 * 1024 * 1024, "maximum size of a request", unit="bytes", minimum=1024, maximum=2**32
     )
     session_bytes: int = setting(
         256 * 1024 * 1024,
-        "decoded frames of one session, and of one request",
+        "memory for decoded frames of one session, and of one request",
         unit="bytes",
         minimum=1024,
         maximum=2**40,
     )
     store_bytes: int = setting(
         4 * 1024 * 1024 * 1024,
-        "decoded frames of all sessions of a replica",
+        "memory for decoded frames of all sessions of a replica",
         unit="bytes",
         minimum=1024,
         maximum=2**44,
@@ -110,11 +108,11 @@ class ServingConfig(Group):
     )
     prefetch_bytes: int = setting(
         1024 * 1024 * 1024,
-        "features of prefetched frames, of all sessions of a replica, on the model's device",
+        "memory for prefetched features of all sessions of a replica, on the model's device",
         unit="bytes",
         minimum=0,
         maximum=2**44,
     )
     session_s: float = setting(
-        60.0, "a session that nobody uses ends", unit="s", minimum=0.1, maximum=86400.0
+        60.0, "an unused session ends after this time", unit="s", minimum=0.1, maximum=86400.0
     )

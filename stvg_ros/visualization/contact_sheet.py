@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""The contact sheet: one picture that tells what was asked, what was found, and why."""
+"""The contact sheet: one picture with the query, the answer and the evidence."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def contact_sheet(
     truth: TrueBoxes | None = None,
     frames: int = 12,
 ) -> Image:
-    """Frames with attention and boxes over a time line of scores and spans.
+    """Frames with attention and boxes above a time line of scores and spans.
 
     Args:
         clip: the frames that were grounded.
@@ -57,7 +57,7 @@ def contact_sheet(
         evidence: its attention maps and frame scores, if known.
         candidates: the candidate tubes of the clip, drawn thin.
         truth: stamps `(N,)` ns and boxes `(N, 4)` in camera pixels of the true tube, if known.
-        frames: how many frames are shown, spread evenly over the clip.
+        frames: number of frames shown, evenly spaced over the clip.
 
     Returns:
         `(height, WIDTH_PX, 3)` RGB uint8; equal arguments give equal pictures.
@@ -96,7 +96,7 @@ def contact_sheet(
 
 
 def outcome(tube: Tube, origin_ns: int) -> str:
-    """One line that says what came of the command; times count from `origin_ns`."""
+    """The outcome of the command in one line; times relative to `origin_ns`."""
     sure = f"confidence {tube.confidence:.2f}"
     if tube.status == Status.FOUND:
         start_s, end_s = (tube.start_ns - origin_ns) / 1e9, (tube.end_ns - origin_ns) / 1e9
@@ -127,7 +127,7 @@ def _legend(
     candidates: Sequence[CandidateTube],
     truth: TrueBoxes | None,
 ) -> None:
-    """The keys of the colours, right-aligned above the grid."""
+    """The legend, right-aligned above the grid."""
     keys: list[tuple[str, Rgb]] = [("predicted", PREDICTED)]
     if truth is not None:
         keys.append(("true", TRUE))
@@ -164,7 +164,7 @@ def cell(
     """One frame with its attention, boxes and time.
 
     Args:
-        frame: to show.
+        frame: the frame to draw.
         size_px: width and height of the picture.
         tube: its boxes at the frame's stamp are drawn.
         origin_ns: the stamp that counts as 0 s.
@@ -198,7 +198,7 @@ def cell(
 
 
 def _stamp(picture: Image, time_s: float, inside: bool) -> None:
-    """The time on a plate in the lower left corner; amber inside the predicted span."""
+    """The time in the lower left corner; amber inside the predicted span."""
     label = f"{time_s:.1f} s"
     width, height = text_size(label, 12)
     y = picture.shape[0] - height - 10

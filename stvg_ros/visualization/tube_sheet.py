@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Candidate tubes drawn on frames of their clip: who is kept apart, and where they went."""
+"""Candidate tubes drawn on frames of their clip."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _CELL_PX = 440
 
 
 def colour_of(track_id: int) -> Rgb:
-    """Colours that differ well from one number to the next."""
+    """A colour that differs clearly from those of neighbouring numbers."""
     red, green, blue = colorsys.hsv_to_rgb(track_id * 0.381966 % 1, 0.65, 1.0)
     return round(255 * red), round(255 * green), round(255 * blue)
 
 
 def tubes_at(clip: Clip, tubes: Sequence[CandidateTube], frame: int) -> Image:
-    """One frame `(h, w, 3)` with the numbered boxes, and their ways of the last two seconds.
+    """One frame `(h, w, 3)` with the numbered boxes, and their paths of the last two seconds.
 
-    A box that was filled in between detections has a thin outline.
+    An interpolated box has a thin outline.
     """
     image = np.array(clip.frames[frame].image, np.uint8, order="C")
     height, width = image.shape[:2]
@@ -57,9 +57,9 @@ def tubes_at(clip: Clip, tubes: Sequence[CandidateTube], frame: int) -> Image:
 def tube_sheet(
     clip: Clip, tubes: Sequence[CandidateTube], columns: int = 3, rows: int = 2
 ) -> NDArray[np.uint8]:
-    """Frames spread over the clip, `rows` x `columns`, each with the tubes and its time.
+    """Evenly spaced frames of the clip, `rows` x `columns`, each with the tubes and its time.
 
-    Each frame is `_CELL_PX` wide, or as wide as it is where that is less.
+    A frame is at most `_CELL_PX` wide.
     """
     picks = np.linspace(0, len(clip) - 1, min(columns * rows, len(clip))).round().astype(int)
     cells = []

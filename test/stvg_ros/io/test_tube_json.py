@@ -54,3 +54,9 @@ def test_evidence_there_and_back() -> None:
     assert np.array_equal(back.frame_scores, scores, equal_nan=True)
     assert back.slots == ((0,), (1,))
     assert back.track_scores == {3: 0.25}
+
+
+def test_the_table_names_the_model() -> None:
+    absent = Tube(Query("x"), Status.NOT_FOUND, model="Qwen2-VL (embedded, rendered scenes only)")
+    assert "model       Qwen2-VL (embedded, rendered scenes only)" in table(absent)
+    assert "model" not in table(Tube(Query("x"), Status.FAILED, error="no images yet"))

@@ -41,6 +41,15 @@ def test_a_command_is_answered_with_a_tube_that_carries_the_images_stamps(start)
     assert tube.timings[0].stage == "forward pass"
 
 
+def test_the_log_says_at_configure_that_the_embedded_model_knows_rendered_scenes_only(start, capfd):
+    start()
+    assert "model.path 'embedded': this model was trained on rendered scenes" in (
+        "".join(capfd.readouterr())
+    )
+    start(**{"model.path": "Qwen/Qwen2.5-VL-7B-Instruct"}, connect=False)
+    assert "rendered" not in "".join(capfd.readouterr())
+
+
 def test_boxes_refer_to_the_cameras_pixels_when_images_are_stored_smaller(start):
     s = start(**{"window.long_side_px": 32})
     s.show(1.0)
