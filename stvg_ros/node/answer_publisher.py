@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Answers out: tube, evidence, pose of the target, and what shows them to people."""
+"""Publishers of an answer: tube, evidence, target pose, markers and annotated image."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from stvg_ros.visualization.drawing import annotate_frame
 
 
 class AnswerPublisher:
-    """The publishers of what was found.
+    """The publishers of tubes, evidence, poses and their visualisation.
 
     Thread contract: `publish` may be called from any thread, `close` from the executor's.
     """
@@ -50,13 +50,13 @@ class AnswerPublisher:
         }
 
     def publish(self, grounding: Grounding) -> None:
-        """Publishes an answer on all topics that somebody listens to."""
+        """Publishes an answer on all topics that have subscribers."""
         best = grounding.best
         if best.status is Status.FAILED:
             self._node.get_logger().error(f"{best.query.id}: {best.error}")
         if grounding.evidence is not None:
             self._evidence.publish(evidence_message(grounding.evidence, best))
-        # The best tube goes last: it is the one that late subscribers get.
+        # The best tube is published last: late subscribers receive the last message.
         for tube in reversed(grounding.tubes):
             self._tubes.publish(tube_message(tube))
         if grounding.number is not None:
@@ -81,7 +81,7 @@ class AnswerPublisher:
             publisher.publish(image_message(image, frame.stamp_ns, frame.frame_id))
 
     def publish_preliminary(self, grounding: Grounding) -> None:
-        """Publishes an answer before tuning: its tubes alone, for nobody is to walk there yet."""
+        """Publishes an answer before tuning: tubes only, no pose, as it is not final."""
         for tube in reversed(grounding.tubes):
             self._tubes.publish(tube_message(tube))
 

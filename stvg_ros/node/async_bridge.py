@@ -16,10 +16,10 @@ _Result = TypeVar("_Result")
 
 
 async def wait_for_thread(node: Node, work: concurrent.futures.Future[Any]) -> None:
-    """Waits until another thread's work is over, well or not, while the executor goes on.
+    """Waits until another thread's work succeeds or fails, without blocking the executor.
 
-    A callback that waits keeps the callbacks of its mutually exclusive group from running, so it
-    belongs into a reentrant one.
+    A waiting callback blocks the other callbacks of a mutually exclusive group, so it must be in
+    a reentrant group.
     """
     executor = node.executor
     done: Future = Future(executor=executor)
@@ -27,7 +27,7 @@ async def wait_for_thread(node: Node, work: concurrent.futures.Future[Any]) -> N
     def finish(work: concurrent.futures.Future[Any]) -> None:
         done.set_result(None)
         if executor is not None:
-            executor.wake()  # it looks at what waits only when something happens
+            executor.wake()  # it checks waiting coroutines only when woken
 
     work.add_done_callback(finish)
     await done
@@ -36,7 +36,7 @@ async def wait_for_thread(node: Node, work: concurrent.futures.Future[Any]) -> N
 class PendingCalls:
     """Service calls and goals whose clients wait for another thread's work.
 
-    The interfaces of a node must not be withdrawn before these have their answer.
+    The interfaces of a node must not be destroyed before these calls are answered.
 
     Thread contract: the executor's thread.
     """
@@ -51,7 +51,7 @@ class PendingCalls:
 
     @contextmanager
     def pending(self) -> Iterator[None]:
-        """While the context lasts, a client waits."""
+        """Counts a client as waiting inside the context."""
         self._count += 1
         try:
             yield
@@ -68,7 +68,7 @@ class PendingCalls:
         return work.result()
 
     def drained(self) -> concurrent.futures.Future[None]:
-        """Done when no client waits."""
+        """A future that is done when no client waits."""
         future: concurrent.futures.Future[None] = concurrent.futures.Future()
         if self._count:
             self._drained.append(future)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""The cameras: image messages into one window each."""
+"""Camera subscriptions: stores image messages in one window per camera."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from stvg_ros.window import FrameOutcome, Window
 
 
 def topic(camera: str, name: str) -> str:
-    """The private topic `name` of a camera: `~/image`, or `~/front/image` where it has a name."""
+    """The private topic `name` of a camera: `~/image`, or `~/front/image` for a named camera."""
     return f"~/{camera}/{name}" if camera else f"~/{name}"
 
 
@@ -38,12 +38,12 @@ class Camera:
     """
 
     def __init__(self, node: Node, name: str, config: Callable[[], Config]) -> None:
-        """Prepares the window; images come after `start`.
+        """Creates the window; `start` subscribes to images.
 
         Args:
             node: subscribes.
-            name: the camera's, or "" for an only one.
-            config: gives the configuration in force.
+            name: of the camera, or "" for a single unnamed camera.
+            config: returns the current configuration.
         """
         self._node = node
         self._config = config
@@ -67,20 +67,20 @@ class Camera:
 
     @property
     def running(self) -> bool:
-        """Whether images are taken."""
+        """Whether images are received."""
         return self._subscription is not None
 
     @property
     def age_s(self) -> float:
-        """Seconds since the newest image in the window came."""
+        """Seconds since the newest image in the window arrived."""
         return time.monotonic() - self.last_stored
 
     def clip(self) -> Clip:
-        """What is in the window, if that is from now.
+        """The content of the window, if it is recent.
 
         Raises:
-            NoImagesError: no image has come yet.
-            StaleImagesError: the newest one came too long ago.
+            NoImagesError: no image has arrived yet.
+            StaleImagesError: the newest image is too old.
         """
         clip, config = self.window.snapshot(), self._config().window
         limit_s = config.max_age_s
@@ -95,7 +95,7 @@ class Camera:
         return clip
 
     def start(self) -> None:
-        """Takes images from now on."""
+        """Subscribes to images."""
         if self.depth is not None:
             self.depth.start()
         self._subscription = self._node.create_subscription(
@@ -106,7 +106,7 @@ class Camera:
         )
 
     def stop(self) -> None:
-        """Takes no more images and forgets those it has."""
+        """Unsubscribes and clears the window."""
         if self._subscription is not None:
             self._node.destroy_subscription(self._subscription)
             self._subscription = None
@@ -152,11 +152,11 @@ class Camera:
 class Cameras:
     """All cameras, by name.
 
-    Thread contract: as of `Camera`; `views` and `clips` from any thread.
+    Thread contract: as for `Camera`; any thread may call `views` and `clips`.
     """
 
     def __init__(self, node: Node, config: Callable[[], Config]) -> None:
-        """Arguments as of `Camera`."""
+        """Arguments as for `Camera`."""
         names = config().node.camera_names
         self._cameras = {name: Camera(node, name, config) for name in names}
 
@@ -172,22 +172,22 @@ class Cameras:
             camera.start()
 
     def stop(self) -> None:
-        """Takes no more images and forgets those there are."""
+        """Unsubscribes all cameras and clears their windows."""
         for camera in self:
             camera.stop()
 
     def add_listener(self, listener: FrameListener) -> None:
-        """Passes every image that is stored from now on to the listener."""
+        """Passes every image stored from now on to the listener."""
         for camera in self:
             camera.listeners.add(listener)
 
     def remove_listener(self, listener: FrameListener) -> None:
-        """Passes no more images to it."""
+        """Stops passing images to the listener."""
         for camera in self:
             camera.listeners.remove(listener)
 
     def reconfigure(self, config: Config) -> None:
-        """Uses other bounds for the windows."""
+        """Applies new bounds to the windows."""
         for camera in self:
             camera.window.reconfigure(config.window)
 
@@ -196,12 +196,12 @@ class Cameras:
         return tuple(camera.window.snapshot() for camera in self if camera.window.fill[0])
 
     def views(self, name: str) -> CameraViews:
-        """What the named camera has to be searched, or each one that has images for "".
+        """The clip of the named camera; for "", the clips of all cameras that have images.
 
         Raises:
-            CommandError: there is no such camera.
-            NoImagesError: no image has come yet.
-            StaleImagesError: the newest image of each came too long ago.
+            CommandError: no camera has this name.
+            NoImagesError: no image has arrived yet.
+            StaleImagesError: the newest image of every camera is too old.
         """
         if name and name not in self._cameras:
             known = ", ".join(repr(known) for known in self._cameras if known)

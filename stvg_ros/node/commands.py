@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Commands in: sentences and queries from topics and services."""
+"""Subscriptions and services that receive commands and queries."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ class Commands:
     def __init__(
         self, node: Node, intake: Intake, standing: StandingQueries, calls: PendingCalls
     ) -> None:
-        """Offers topics and services.
+        """Creates the subscriptions and services.
 
         Args:
             node: subscribes.
-            intake: takes the queries.
-            standing: takes those that stand.
-            calls: those that wait for their answer.
+            intake: receives the queries.
+            standing: receives the standing queries.
+            calls: counts the service calls that wait for an answer.
         """
         self._node = node
         self._intake = intake
@@ -68,7 +68,7 @@ class Commands:
         ]
 
     def close(self) -> None:
-        """Withdraws topics and services."""
+        """Destroys subscriptions and services."""
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
         for service in self._services:

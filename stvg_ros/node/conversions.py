@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Commands, tubes and evidence to the package's types and back."""
+"""Converts messages to queries, and tubes, answers and evidence to messages."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def query_of(message: Any, query_id: str) -> Query:
     """A query from a `stvg_ros/Query`, a goal of `stvg_ros/Ground`, or a service's request.
 
     Raises:
-        CommandError: empty or too long text, or an impossible window or deadline.
+        CommandError: empty or too long text, or an invalid window or deadline.
     """
     deadline_s = message.deadline.sec + message.deadline.nanosec * 1e-9
     return Query(
@@ -40,8 +40,8 @@ def query_of(message: Any, query_id: str) -> Query:
         start_ns=stamp_ns(message.window_start, "window_start") or None,
         end_ns=stamp_ns(message.window_end, "window_end") or None,
         deadline_s=deadline_s or None,
-        max_targets=getattr(message, "max_targets", 0) or 1,  # a question wants all that match
-        preliminary=getattr(message, "preliminary", False),  # only the topic has it
+        max_targets=getattr(message, "max_targets", 0) or 1,  # services without it get one tube
+        preliminary=getattr(message, "preliminary", False),  # only stvg_ros/Query has it
         camera=message.camera,
     )
 
@@ -96,7 +96,7 @@ def tube_message(tube: Tube) -> msg.Tube:
 
 
 def answer_message(grounding: Grounding) -> msg.Answer:
-    """The answer to a question as `stvg_ros/Answer`; without text where none was asked."""
+    """The answer to a question as `stvg_ros/Answer`; empty text if there was no question."""
     best = grounding.best
     command = best.split.command if best.split else None
     return msg.Answer(

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Depth to the frames of a window: image, camera_info and aligned depth, joined by stamp."""
+"""Adds depth to the frames of a window: image, camera_info and aligned depth, matched by stamp."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ except ImportError:
 
 @dataclasses.dataclass(frozen=True)
 class StoredImage:
-    """What is left of an image message that is in the window."""
+    """The header of an image message that is stored in the window."""
 
     header: Header
     width: int
@@ -38,7 +38,7 @@ class StoredImage:
 
     @classmethod
     def of(cls, frame: Frame) -> StoredImage:
-        """That of a frame: of the header the stamp alone, which is what messages are matched by."""
+        """From a frame: the header has the stamp only, by which messages are matched."""
         stamp = Header(stamp=time_message(frame.stamp_ns))
         return cls(stamp, frame.source_width_px, frame.source_height_px)
 
@@ -46,20 +46,20 @@ class StoredImage:
 class DepthFeed:
     """The subscriptions `depth` and `camera_info` of one camera.
 
-    Images are stored without waiting for their depth, so that a missing depth camera costs the
-    positions and nothing else.
+    Images are stored without waiting for their depth: without a depth camera, only the positions
+    are missing.
 
     Thread contract: the executor's thread.
     """
 
     def __init__(self, node: Node, prefix: str, config: Config, window: Window) -> None:
-        """Prepares; `start` subscribes.
+        """Creates the filters; `start` subscribes.
 
         Args:
             node: subscribes.
             prefix: of the private topics, such as `~/front/`.
             config: settings of depth and image.
-            window: its frames get the depth.
+            window: its frames receive the depth.
         """
         self._node = node
         self._prefix = prefix
@@ -76,7 +76,7 @@ class DepthFeed:
         self.restart()
 
     def start(self) -> None:
-        """Takes depth from now on."""
+        """Subscribes."""
         qos = CAMERA[self._config.image.qos]
         for kind, name, index in ((Image, "depth", 1), (CameraInfo, "camera_info", 2)):
             self._subscriptions.append(
@@ -90,14 +90,14 @@ class DepthFeed:
             )
 
     def stop(self) -> None:
-        """Takes no more."""
+        """Unsubscribes."""
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
         self._subscriptions.clear()
         self.restart()
 
     def restart(self) -> None:
-        """Forgets what waits for its fellows; after a jump of the stamps it would wait in vain."""
+        """Drops unmatched messages, which cannot be matched after a jump of the stamps."""
         self._filters = [SimpleFilter() for _ in range(3)]
         depth = self._config.depth
         joined = ApproximateTimeSynchronizer(self._filters, depth.queue_size, depth.slop_s)
@@ -119,7 +119,7 @@ class DepthFeed:
             self._refuse(error)
 
     def _on_set(self, image: StoredImage, depth: Image, info: CameraInfo) -> None:
-        """Attaches a set; raises nothing, or the synchroniser's lock would stay held for good."""
+        """Attaches a set; never raises, since the synchroniser would keep its lock."""
         try:
             self._attach(image, depth, info)
         except Exception as error:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Images that wait for their depth, so that what follows them knows where things are in space."""
+"""Holds images back until their depth arrives, so that trackers can use positions."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from stvg_ros.types import Frame
 from stvg_ros.window import Window
 
 LONGEST_WAIT_NS = 500_000_000  # of images behind the newest one
-GOES_ON_NS = 1_000_000_000  # depth that came so recently is expected to come again
+GOES_ON_NS = 1_000_000_000  # depth that arrived this recently is expected again
 
 
 class DepthGate:
-    """Hands images on in the order of their stamps, each with its depth where depth comes.
+    """Forwards images in the order of their stamps, each with its depth if depth arrives.
 
-    An image waits only while depth comes, and until a later image is `LONGEST_WAIT_NS` newer:
-    a depth camera that fails costs the positions and nothing else.
+    An image waits only while depth arrives, and until a later image is `LONGEST_WAIT_NS` newer:
+    if the depth camera fails, only the positions are missing.
 
     Thread contract: the executor's thread.
     """
 
     def __init__(self, window: Window, offer: Callable[[Frame], None]) -> None:
-        """Prepares.
+        """Creates an empty gate.
 
         Args:
-            window: has the frames, and their depth once it is attached.
+            window: holds the frames, and their depth once it is attached.
             offer: receives the frames.
         """
         self._window = window
@@ -35,7 +35,7 @@ class DepthGate:
         self._attached_ns: int | None = None
 
     def stored(self, frame: Frame) -> None:
-        """Receives an image that is now in the window, or whose detections came now."""
+        """Receives an image that was stored in the window, or whose detections have arrived."""
         frame = self._window.frame(frame.stamp_ns) or frame
         self._waiting[frame.stamp_ns] = frame
         if frame.depth is not None or not self._expected(frame.stamp_ns):
@@ -44,12 +44,12 @@ class DepthGate:
             self._pass(frame.stamp_ns - LONGEST_WAIT_NS)
 
     def attached(self, stamp_ns: int) -> None:
-        """Receives the stamp of an image whose depth is in the window now."""
+        """Receives the stamp of an image whose depth was attached."""
         self._attached_ns = stamp_ns
         self._pass(stamp_ns)
 
     def restart(self) -> None:
-        """Drops what waits."""
+        """Drops the waiting images."""
         self._waiting.clear()
         self._attached_ns = None
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Detections of another node, matched to the frames of a window by stamp."""
+"""Receives detections of another node and matches them to window frames by stamp."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def detection_type(name: str) -> Any:
     """The message class that `proposals.detections` names.
 
     Raises:
-        ConfigError: vision_msgs is asked for and not installed.
+        ConfigError: vision_msgs is selected but not installed.
     """
     if name == "stvg_ros":
         return msg.DetectionArray
@@ -67,7 +67,7 @@ def detected(message: Any) -> ExternalDetections:
 
 
 class _Waiting:
-    """Detections whose image has not come yet."""
+    """Detections whose image has not arrived yet."""
 
     def __init__(self, stamp: Any, detected: ExternalDetections) -> None:
         self.header = Header(stamp=stamp)
@@ -89,15 +89,15 @@ class DetectionFeed:
         sink: Callable[[], DetectionSink | None],
         matched: Callable[[Frame], None],
     ) -> None:
-        """Prepares; `start` subscribes.
+        """Creates the filters; `start` subscribes.
 
         Args:
             node: subscribes.
             topic: of the detections.
             config: type, slop and queue.
-            window: its frames get the detections.
-            sink: gives the source that takes them, None while there is none.
-            matched: told of each frame that got its detections.
+            window: its frames receive the detections.
+            sink: returns the consumer of the detections, None while there is none.
+            matched: receives each frame whose detections have arrived.
 
         Raises:
             ConfigError: the message type is not installed.
@@ -116,20 +116,20 @@ class DetectionFeed:
         self.restart()
 
     def start(self) -> None:
-        """Takes detections from now on."""
+        """Subscribes."""
         self._subscription = self._node.create_subscription(
             self._type, self._topic, self._on_detections, CAMERA["sensor_data"]
         )
 
     def stop(self) -> None:
-        """Takes no more."""
+        """Unsubscribes."""
         if self._subscription is not None:
             self._node.destroy_subscription(self._subscription)
             self._subscription = None
         self.restart()
 
     def restart(self) -> None:
-        """Forgets what waits for its fellow; after a jump of the stamps it would wait in vain."""
+        """Drops unmatched messages, which cannot be matched after a jump of the stamps."""
         self._filters = [SimpleFilter(), SimpleFilter()]
         joined = ApproximateTimeSynchronizer(
             self._filters, self._config.queue_size, self._config.slop_s
@@ -153,13 +153,13 @@ class DetectionFeed:
             ns = stamp_ns(message.header.stamp)
             if sink is not None:
                 sink.received(ns)
-            # Kept until its image comes: the boxes, and no more of the message.
+            # Only the boxes of the message are kept until its image arrives.
             self._filters[1].signalMessage(_Waiting(message.header.stamp, detected(message)))
         except Exception as error:
             self._refuse(error)
 
     def _on_pair(self, image: StoredImage, waiting: _Waiting) -> None:
-        """Hands a pair on; raises nothing, or the synchroniser's lock would stay held for good."""
+        """Forwards a pair; never raises, since the synchroniser would keep its lock."""
         try:
             sink = self._sink()
             frame = self._window.frame(stamp_ns(image.header.stamp))
@@ -171,7 +171,7 @@ class DetectionFeed:
             self._refuse(error)
 
     def _say_decision(self, sink: DetectionSink | None) -> None:
-        """Logs what the last command decided about the ids, when that is new."""
+        """Logs the last command's decision about the ids when it changes."""
         if isinstance(sink, ExternalProposer) and sink.counts.ids != self._decided:
             self._decided = sink.counts.ids
             self._node.get_logger().info(f"detections: {self._decided}")

@@ -20,11 +20,11 @@ from stvg_ros.node.standing_queries import StandingQueries
 from stvg_ros.proposals.external import ExternalProposer
 from stvg_ros.runtime.grounding_queue import GroundingQueue
 
-STALE_S = 2.0  # a camera that is silent for longer is worth a warning
+STALE_S = 2.0  # longest time without an image before a warning
 
 
 def status(name: str, level: bytes, message: str, values: Mapping[str, object]) -> Any:
-    """A `diagnostic_msgs/DiagnosticStatus`; numbers with three digits behind the point."""
+    """A `diagnostic_msgs/DiagnosticStatus`; numbers with three decimals."""
     shown = {key: f"{v:.3f}" if isinstance(v, float) else str(v) for key, v in values.items()}
     return DiagnosticStatus(
         level=level,
@@ -35,7 +35,7 @@ def status(name: str, level: bytes, message: str, values: Mapping[str, object]) 
 
 
 class CameraHealth:
-    """What one camera did since the last look at it."""
+    """Counts of one camera since the last report."""
 
     def __init__(self, camera: Camera) -> None:
         self._camera = camera
@@ -84,7 +84,7 @@ class CameraHealth:
 
 
 def worker_status(name: str, worker: Callable[[], GroundingQueue], standing: int) -> Any:
-    """The worker's status: queue, answers counted, seconds of the last grounding, memory."""
+    """The queue's status: length, answer counts, seconds of the last grounding, memory."""
     values: dict[str, object] = {"standing queries": standing}
     memory = gpu_memory_bytes()
     if memory is not None:
@@ -105,7 +105,7 @@ def worker_status(name: str, worker: Callable[[], GroundingQueue], standing: int
         values["detected boxes"] = counts.boxes
         values["detected boxes dropped"] = counts.dropped
         values["ids of detections"] = counts.ids
-    # Copied in one step each: the queue's thread goes on changing them.
+    # Each is copied in one step: the queue's thread changes them.
     answered, timings_s = running.counts(), dict(running.timings_s)
     values.update({f"answers {kind}": count for kind, count in answered.items()})
     values.update({f"last {stage} [s]": float(s) for stage, s in timings_s.items()})
@@ -113,7 +113,7 @@ def worker_status(name: str, worker: Callable[[], GroundingQueue], standing: int
 
 
 def fault_status(name: str, faults: Faults) -> Any:
-    """What callbacks raised unexpectedly: a bug of the package, worth a report."""
+    """Unexpected errors of callbacks, which are bugs of this package."""
     values = {"unexpected errors": faults.count}
     if not faults.count:
         return status(name, DiagnosticStatus.OK, "no unexpected error", values)
@@ -121,7 +121,7 @@ def fault_status(name: str, faults: Faults) -> Any:
 
 
 class Diagnostics:
-    """Publishes the health of all parts now and then. Thread contract: the executor's thread."""
+    """Publishes the health of all parts periodically. Thread contract: the executor's thread."""
 
     def __init__(
         self,
@@ -138,12 +138,12 @@ class Diagnostics:
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._timer = None
         if period_s > 0:
-            # Steady: a paused recording is no reason to fall silent.
+            # A steady clock: diagnostics continue while a recording is paused.
             steady = Clock(clock_type=ClockType.STEADY_TIME)
             self._timer = node.create_timer(period_s, self.publish, clock=steady)
 
     def publish(self) -> None:
-        """Publishes the health of this moment."""
+        """Publishes the current health."""
         now = self._node.get_clock().now()
         name = self._node.get_fully_qualified_name()
         message = DiagnosticArray()

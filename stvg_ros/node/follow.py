@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Follow mode: after a tube is found, the target's current box for each image, until it is lost."""
+"""Follow mode: publishes the target's box for each new image until the target is lost."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from stvg_ros.window import Window
 
 @dataclass(eq=False)
 class _Target:
-    """What is followed."""
+    """The followed target."""
 
     tube: Tube
     follower: Follower
@@ -36,7 +36,7 @@ class _Target:
 
 
 class Follow:
-    """Publishes `~/target`; offers `~/follow` to switch it.
+    """Publishes `~/target`; the service `~/follow` switches it on and off.
 
     Thread contract: `answered` may be called from any thread, `frame_stored` from one thread; the
     services and `start`, `stop` and `close` run in the executor's.
@@ -49,13 +49,13 @@ class Follow:
         config: Callable[[], Config],
         place: Callable[[TubeBox, Frame], TubeBox],
     ) -> None:
-        """Offers the topic and the service.
+        """Creates the topic and the service.
 
         Args:
             node: publishes.
             window: the window of a camera.
-            config: gives the configuration in force.
-            place: gives a frame's box its position.
+            config: returns the current configuration.
+            place: adds the position to a frame's box.
         """
         self._place = place
         self._node = node
@@ -71,24 +71,24 @@ class Follow:
         self._service = node.create_service(SetBool, "~/follow", self._on_switch)
 
     def start(self, source: Proposer | None) -> None:
-        """Uses this source of tubes; whoever switches following on hears that it cannot."""
+        """Uses this source of tubes; warns if it cannot follow and following is enabled."""
         self._source = source if source is not None and source.can_follow else None
         if self._enabled and self._source is None:
             self._node.get_logger().warning("follow.enabled: this source of tubes cannot follow")
 
     def stop(self) -> None:
-        """Follows nothing any more."""
+        """Stops following."""
         self._source = None
         with self._lock:
             self._found = self._target = None
 
     def close(self) -> None:
-        """Withdraws the topic and the service."""
+        """Destroys the topic and the service."""
         self._node.destroy_service(self._service)
         self._node.destroy_publisher(self._targets)
 
     def answered(self, grounding: Grounding) -> None:
-        """Follows the best tube of an answer from now on, if there is one."""
+        """Follows the best tube of an answer, if there is one."""
         best = grounding.best
         if best.preliminary:
             return
@@ -102,7 +102,7 @@ class Follow:
             self._restarted.add(camera)
 
     def frame_stored(self, camera: str, frame: Frame) -> None:
-        """Tells where the target is in a new frame, or in one whose detections came now."""
+        """Locates the target in a new frame, or in one whose detections have arrived."""
         with self._lock:
             found, self._found = self._found, None
             enabled, source = self._enabled, self._source
@@ -124,7 +124,7 @@ class Follow:
             self._publish(target, msg.Target.FOLLOWING, "")
 
     def _begin(self, tube: Tube, source: Proposer, until_ns: int) -> None:
-        """Follows from the tube's last box through the frames that have come since."""
+        """Follows from the tube's last box through the frames received since."""
         self._target = None
         window, last = self._window(tube.camera), tube.boxes[-1]
         frame = window.frame(last.stamp_ns)
@@ -150,7 +150,7 @@ class Follow:
                 return
 
     def _updated(self, target: _Target, frame: Frame) -> bool:
-        """Whether the target's place in the frame is known now; ends it when it is lost."""
+        """Whether the target was located in the frame; ends following when it is lost."""
         try:
             sighting = target.follower.update(frame)
         except Exception as error:
@@ -176,7 +176,7 @@ class Follow:
         stamp = time_message(frame.stamp_ns)
         sighting = target.sighting
         box = TubeBox(frame.stamp_ns, sighting.box_xyxy_px, 0.0, interpolated=not sighting.seen)
-        if sighting.seen:  # the depth at a place where it is only supposed to be says nothing
+        if sighting.seen:  # a predicted box has no measured depth
             box = self._place(box, frame)
         self._targets.publish(
             msg.Target(

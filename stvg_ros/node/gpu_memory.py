@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Memory of the graphics card, where torch uses one."""
+"""GPU memory, if torch uses a GPU."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 
 
 def gpu_memory_bytes() -> tuple[int, int] | None:
-    """Bytes that this process has reserved, and those of the whole card; None without a card."""
+    """Bytes reserved by this process, and bytes of the whole GPU; None without a GPU."""
     if not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         return None
     device = torch.cuda.current_device()

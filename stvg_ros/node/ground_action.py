@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""The action `~/ground`: a command with feedback, and cancel at any time."""
+"""The action `~/ground`: a command with feedback that can be cancelled at any time."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ from stvg_ros.types import Grounding, Query, Status
 class GroundAction:
     """The action server.
 
-    It lives as long as the node: a client asks for the result of a goal after it was accepted,
+    It exists as long as the node: a client requests the result of a goal after it was accepted,
     and the node may have been cleaned up in the meantime. While the node is not configured, goals
     are rejected.
 
-    Thread contract: the executor's thread, but for feedback, which the queue's thread publishes.
+    Thread contract: the executor's thread; feedback is published by the queue's thread.
     """
 
     def __init__(
         self, node: Node, intake: Callable[[], Intake | None], calls: PendingCalls
     ) -> None:
-        """Offers the action.
+        """Creates the action server.
 
         Args:
             node: has the server.
-            intake: takes the queries; None while the node is not configured.
-            calls: those that wait for their answer.
+            intake: returns the receiver of queries; None while the node is not configured.
+            calls: counts the goals that wait for an answer.
         """
         self._intake = intake
         self._calls = calls
@@ -58,7 +58,7 @@ class GroundAction:
         )
 
     def close(self) -> None:
-        """Withdraws the action; once is enough."""
+        """Destroys the action server; safe to call twice."""
         server, self._server = self._server, None
         if server is not None:
             server.destroy()
@@ -67,7 +67,7 @@ class GroundAction:
         return GoalResponse.REJECT if self._intake() is None else GoalResponse.ACCEPT
 
     async def _on_goal(self, goal: ServerGoalHandle) -> Ground.Result:
-        """Submits the goal and lets the executor go on until it is answered."""
+        """Submits the goal and waits for its answer without blocking the executor."""
         with self._calls.pending():
             done: concurrent.futures.Future[Grounding] = concurrent.futures.Future()
             self._submit(goal, done)

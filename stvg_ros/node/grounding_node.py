@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""The managed node: composes its parts, and takes them through the states of its life."""
+"""The managed node: composes its parts and runs their lifecycle transitions."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ from stvg_ros.runtime.grounding_queue import GroundingQueue
 from stvg_ros.serving.schema import settings_without_effect
 from stvg_ros.window import Window
 
-PROGRESS_S = 5.0  # how often a long load tells how long it takes
-LINGER_S = 0.2  # for clients that are about to ask for the result of their goal
-PATIENCE_S = 30.0  # how long a step that was not prepared waits for the stage that runs
+PROGRESS_S = 5.0  # period of the status messages during a long load
+LINGER_S = 0.2  # for clients that have yet to request the result of their goal
+PATIENCE_S = 30.0  # how long an unprepared step waits for the running stage
 
 
 @dataclass(frozen=True)
 class Parts:
-    """What the node has between configure and cleanup."""
+    """The parts of the node between configure and cleanup."""
 
     cameras: Cameras
     locator: Locator
@@ -59,7 +59,7 @@ class Parts:
     tracking: Tracking
 
     def close(self) -> None:
-        """Withdraws all interfaces."""
+        """Destroys all interfaces."""
         self.diagnostics.close()
         self.cameras.stop()
         self.tracking.close()
@@ -70,15 +70,15 @@ class Parts:
 
 
 class GroundingNode(ManagedNode):
-    """Answers language commands about what the camera saw.
+    """Answers language commands about the recent images of the cameras.
 
-    configure checks the parameters and offers the interfaces; activate loads the model and takes
-    images; deactivate lets the model go; cleanup withdraws the interfaces. A command to a node
-    that is not active is answered with the reason.
+    configure checks the parameters and creates the interfaces; activate loads the model and
+    subscribes to images; deactivate releases the model; cleanup destroys the interfaces. A command
+    to a node that is not active is answered with the reason.
 
     Thread contract: a single-threaded executor's thread runs the callbacks, which store or queue
-    and return; one thread of the queue loads and grounds, another publishes the answers. Nothing
-    waits for them but the transitions, and the executor goes on meanwhile.
+    and return; one thread of the queue loads and grounds, another publishes the answers. Only
+    transitions wait for these threads, without blocking the executor.
 
     Interfaces are listed in docs/ros_interface.md; names are private and remapped at launch.
     """
@@ -117,13 +117,13 @@ class GroundingNode(ManagedNode):
 
     @property
     def cameras(self) -> Cameras:
-        """The cameras; there are some while the node is configured."""
+        """The cameras; available while the node is configured."""
         assert self._parts is not None, "the node is not configured"
         return self._parts.cameras
 
     @property
     def standing(self) -> StandingQueries:
-        """The standing queries; there are some while the node is configured."""
+        """The standing queries; available while the node is configured."""
         assert self._parts is not None, "the node is not configured"
         return self._parts.standing
 
@@ -133,18 +133,18 @@ class GroundingNode(ManagedNode):
         return next(iter(self.cameras)).window
 
     def close(self) -> None:
-        """Cancels and answers what waits or runs, gives up a load; call before `destroy_node`."""
+        """Cancels and answers all commands, aborts a load; call before `destroy_node`."""
         if self._loading is not None:
             self._loading.stop(0.0)
         if self._queue is not None:
             self._queue.stop()
 
     def drain(self, spin: Callable[[float], None], timeout_s: float = 2.0) -> None:
-        """As `close`, and spins until the clients that wait have their answers.
+        """As `close`, and spins until all waiting clients are answered.
 
         Args:
-            spin: lets the executor work for so many seconds at most.
-            timeout_s: how long this may take.
+            spin: runs the executor for at most the given number of seconds.
+            timeout_s: limit for the whole call.
         """
         waited = len(self._calls) > 0
         self.close()
@@ -156,9 +156,9 @@ class GroundingNode(ManagedNode):
             spin(left_s)
 
     def destroy_node(self) -> None:
-        """Withdraws the services of the states too.
+        """Destroys the lifecycle services too.
 
-        rclpy alone leaves them to the garbage collector, and a client may ask them in the meantime.
+        rclpy leaves them to the garbage collector, and a client may call them in the meantime.
         """
         parts, self._parts = self._parts, None
         if parts is not None:
@@ -168,7 +168,7 @@ class GroundingNode(ManagedNode):
         super().destroy_node()
 
     def prepare(self, step: str) -> concurrent.futures.Future[None] | None:
-        """Begins to load the model, or to end the stage that runs and answer who waits."""
+        """Starts to load the model, or to end the current stage and answer waiting commands."""
         if step == "activating":
             self._load()
         if self._loading is not None:
@@ -179,32 +179,32 @@ class GroundingNode(ManagedNode):
         return self._calls.drained() if step == "cleaningup" else None
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Checks the parameters and offers the interfaces."""
+        """Checks the parameters and creates the interfaces."""
         return self._transition(self._configure)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Loads the model, then takes images."""
+        """Loads the model, then subscribes to images."""
         return self._transition(self._activate)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Takes no more images, answers what waits, and lets the model go."""
+        """Unsubscribes from images, answers waiting commands and releases the model."""
         return self._transition(self._deactivate)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Withdraws the interfaces; every parameter may be set again."""
+        """Destroys the interfaces; all parameters can be set again."""
         return self._transition(self._clean_up)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Lets the model go; the interfaces end with the node."""
+        """Releases the model; the interfaces are destroyed with the node."""
         return self._transition(self._deactivate)
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Back to the begin after an unexpected error."""
+        """Returns to `unconfigured` after an unexpected error."""
         return self._transition(self._clean_up)
 
     def _refuse_error(self) -> None:
         if self._error is not None:
-            self.destroy_node()  # or it would stay visible to others
+            self.destroy_node()  # else it would stay visible to other nodes
             raise self._error
 
     async def _start(self) -> None:
@@ -212,7 +212,7 @@ class GroundingNode(ManagedNode):
         await self.change(Transition.TRANSITION_ACTIVATE)
 
     def _transition(self, step: Callable[[], None]) -> TransitionCallbackReturn:
-        """Takes a step; its error becomes the status, and the reason for later commands."""
+        """Runs a step; its error becomes the status, and the reason for refusing later commands."""
         self._error = None
         try:
             step()
@@ -242,7 +242,7 @@ class GroundingNode(ManagedNode):
             with self.all_or_nothing():
                 self._parts = self._offered(config)
         except Exception:
-            self._settings.release()  # the error may be mended by a parameter
+            self._settings.release()  # a parameter may fix the error
             raise
         self._say("inactive")
 
@@ -273,7 +273,7 @@ class GroundingNode(ManagedNode):
         )
 
     def _load(self) -> GroundingQueue:
-        """Begins to load the model."""
+        """Starts to load the model."""
         config, begin = self._settings.config, time.monotonic()
         self._loading = queue = GroundingQueue(
             lambda: self._build(config), _limits(config), self._say, self._prefetch
@@ -294,7 +294,7 @@ class GroundingNode(ManagedNode):
             self._loading = None
             self.destroy_timer(self._progress)
         config = self._settings.config
-        queue.reconfigure(_limits(config), config)  # what was set while the model was loading
+        queue.reconfigure(_limits(config), config)  # set while the model was loading
         self._queue = queue
         assert self._parts is not None
         try:
@@ -329,7 +329,7 @@ class GroundingNode(ManagedNode):
         self._say("unconfigured")
 
     def _prefetch(self, grounder: Grounder) -> float | None:
-        """The queue's idle work: a piece of what commands for the whole windows need."""
+        """The queue's idle work: one step of the work that commands on whole windows need."""
         parts = self._parts
         if parts is None or not self._settings.config.sampling.prefetch:
             return None
@@ -363,7 +363,7 @@ class GroundingNode(ManagedNode):
             self._queue.reconfigure(_limits(config), config)
 
     def _say(self, text: str) -> None:
-        """Logs what the node does now, and publishes it on `~/status`."""
+        """Logs the status of the node and publishes it on `~/status`."""
         self.get_logger().info(text)
         self._tell(text)
 
@@ -377,5 +377,5 @@ def _limits(config: Config) -> QueueLimits:
 
 
 def _steady() -> Clock:
-    """A clock that goes on while simulated time stands still."""
+    """A clock that continues while simulated time is paused."""
     return Clock(clock_type=ClockType.STEADY_TIME)

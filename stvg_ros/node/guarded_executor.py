@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""An executor that survives what callbacks raise: it logs, counts, and goes on."""
+"""An executor that logs and counts exceptions of callbacks and continues."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Faults:
 
     Attributes:
         count: how many there were.
-        last: the newest one, in one line.
+        last: the latest error, in one line.
     """
 
     def __init__(self, log: RcutilsLogger) -> None:
@@ -41,16 +41,16 @@ class Faults:
 
 
 class GuardedExecutor(SingleThreadedExecutor):
-    """A single-threaded executor whose loop no callback ends.
+    """A single-threaded executor that continues after a callback raised.
 
-    rclpy's own raises what a callback raised. When taking a message fails, it also keeps the
-    callback group occupied for good; here, the message counts as not there.
+    rclpy's executor re-raises errors of callbacks. If taking a message fails, it also leaves the
+    callback group blocked; here, the message is ignored.
 
     Thread contract: one thread spins.
     """
 
     def __init__(self, report: Callable[[BaseException], None], **kwargs: Any) -> None:
-        """Prepares.
+        """Creates the executor.
 
         Args:
             report: receives each error.
@@ -60,7 +60,7 @@ class GuardedExecutor(SingleThreadedExecutor):
         self._report = report
 
     def spin_once(self, timeout_sec: float | None = None) -> None:
-        """Waits for one callback, at most so long, and executes it."""
+        """Waits for one callback, at most `timeout_sec` seconds, and executes it."""
         try:
             super().spin_once(timeout_sec)
         except (ExternalShutdownException, ShutdownException):

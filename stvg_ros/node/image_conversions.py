@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Camera images to frames and back, depth images to metres."""
+"""Converts camera images to frames and back, and depth images to metres."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _DEPTHS = {"16uc1": ("u2", 1000.0), "mono16": ("u2", 1000.0), "32fc1": ("f4", 1.
 
 
 def depth_metres(message: Image, long_side_px: int) -> NDArray[np.float32]:
-    """Distances along z, `(h, w)`, NaN where there is none; thinned out to the long side.
+    """Distances along z, `(h, w)`, NaN where not measured; subsampled to the long side.
 
     Raises:
         ImageError: size, step, data or encoding that do not fit together.
@@ -47,17 +47,17 @@ def intrinsics_of(
 ) -> Intrinsics:
     """The camera and its lens for an image of this size (REP 104).
 
-    K and D are of the full image; `roi` says which part of it is sent, and the size of the image
-    by how much it is binned.
+    K and D refer to the full image; `roi` is the part of it that is sent, and the size of the
+    image gives the binning.
 
     Args:
-        info: of the image's moment.
+        info: at the image's stamp.
         width, height: of the image, in pixels.
-        rectified: the image has been undistorted: it belongs to P, and D has no more effect.
+        rectified: the image is undistorted: P applies to it, and D is ignored.
 
     Raises:
-        ImageError: the camera is not calibrated, or the lens has an impossible count of
-            coefficients.
+        ImageError: the camera is not calibrated, or the number of distortion coefficients is
+            invalid.
     """
     try:
         if rectified and info.p[0] and info.p[5]:
@@ -74,12 +74,12 @@ def intrinsics_of(
 
 
 def lens_is_known(info: CameraInfo) -> bool:
-    """Whether the distortion of a camera can be corrected, or there is none."""
+    """Whether the camera has no distortion or a known distortion model."""
     return not any(info.d) or info.distortion_model.lower() in _LENSES | _FISHEYES
 
 
 def _lens(info: CameraInfo) -> tuple[tuple[float, ...], bool]:
-    """The coefficients, and whether they are those of a fisheye; none for an unknown model."""
+    """The distortion coefficients, and whether the lens is a fisheye; () for an unknown model."""
     if not any(info.d) or not lens_is_known(info):
         return (), False
     fisheye = info.distortion_model.lower() in _FISHEYES
@@ -93,20 +93,20 @@ def _sent_part(info: CameraInfo, width: int, height: int) -> tuple[int, int, int
     full, roi = (info.width, info.height), info.roi
     part = (roi.width or info.width, roi.height or info.height)
     outside = roi.x_offset + part[0] > full[0] or roi.y_offset + part[1] > full[1]
-    # An image of the full size is not cropped, whatever roi says; and a region beyond the full
-    # image means that the camera was calibrated on the cropped one.
+    # An image of the full size is not cropped, whatever roi is; a region beyond the full image
+    # means that the camera was calibrated on the cropped image.
     if outside or (width, height) == full != part:
         return 0, 0, *full
     return roi.x_offset, roi.y_offset, *part
 
 
 def image_frame(message: Image, long_side_px: int) -> Frame:
-    """As of `io.image_messages`; encodings that are not in its table go through cv_bridge."""
+    """As in `io.image_messages`; other encodings are converted by cv_bridge."""
     return image_messages.image_frame(message, long_side_px, _by_cv_bridge)
 
 
 def _by_cv_bridge(message: Image) -> NDArray[np.uint8] | None:
-    """RGB by cv_bridge; None where it is missing or broken, or does not know the encoding."""
+    """RGB by cv_bridge; None if it is missing, broken, or does not know the encoding."""
     try:
         from cv_bridge import CvBridge
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""From a query to a job in the queue, and from its outcome to the topics: one path for all."""
+"""Turns queries into queue jobs and publishes their answers; the same path for all inputs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Feedback = Callable[[str, float, float], None]
 
 
 def _nobody(grounding: Grounding) -> None:
-    """For answers that go to the topics alone."""
+    """For answers that are published on topics only."""
 
 
 def _silent(stage: str, progress: float, elapsed_s: float) -> None:
@@ -27,12 +27,12 @@ def _silent(stage: str, progress: float, elapsed_s: float) -> None:
 
 
 class Intake:
-    """Makes a job of a query, or answers at once with what is wrong with it.
+    """Submits a query as a job, or answers immediately with its error.
 
-    Each answer goes to the topics first, and then to who asked.
+    Each answer is published on the topics first and then passed to the caller.
 
-    Thread contract: the executor's thread calls all methods. Answers come from the queue's
-    answering thread, or from the caller's where there is no job.
+    Thread contract: the executor's thread calls all methods. Answers are delivered by the queue's
+    answering thread, or by the caller's thread if there is no job.
     """
 
     def __init__(
@@ -44,15 +44,15 @@ class Intake:
         publish: Sequence[Answer],
         preliminary: Answer,
     ) -> None:
-        """Prepares.
+        """Stores its parts.
 
         Args:
-            cameras: what the commands are about.
-            queue: gives the queue, or raises the StvgError that says why there is none.
-            config: gives the configuration in force.
-            finish: adds to a camera's answer what the grounder does not know.
+            cameras: searched by the queries.
+            queue: returns the queue, or raises the StvgError that explains why there is none.
+            config: returns the current configuration.
+            finish: completes a camera's answer, for example with positions.
             publish: receive every answer.
-            preliminary: receives answers before tuning, where they are asked for.
+            preliminary: receives answers before tuning, if they are enabled.
         """
         self._cameras = cameras
         self._queue = queue
@@ -61,10 +61,10 @@ class Intake:
         self._publish = publish
         self._preliminary = preliminary
         self._numbers = itertools.count(1)
-        self.last: Query | None = None  # that was answered
+        self.last: Query | None = None  # the last answered query
 
     def new_id(self) -> str:
-        """A name for a command whose sender gave it none."""
+        """An id for a command without one."""
         return f"q-{next(self._numbers):06d}"
 
     def publish(self, grounding: Grounding) -> None:
@@ -75,7 +75,7 @@ class Intake:
             publish(grounding)
 
     def refuse(self, text: str, query_id: str, error: StvgError, answer: Answer = _nobody) -> None:
-        """Answers what is no query."""
+        """Answers a command that is not a valid query."""
         self._answered(failed(Query(_shown(text), query_id), error), answer)
 
     def take(
@@ -85,11 +85,11 @@ class Intake:
 
         Args:
             query: what to find.
-            answer: receives the answer, once, maybe before this returns.
-            feedback: as of `GroundingJob`.
+            answer: receives the answer, once, possibly before this returns.
+            feedback: as in `GroundingJob`.
 
         Returns:
-            The job, or None when it was answered at once.
+            The job, or None if the query was answered immediately.
         """
         try:
             queue = self._queue()
@@ -103,9 +103,9 @@ class Intake:
         return job
 
     def offer(self, query: Query, views: CameraViews, answer: Answer) -> GroundingJob | None:
-        """The job of a query that is grounded only if nothing else is; None if it is not.
+        """Submits a query only if the queue is idle; returns None otherwise.
 
-        Its answer goes to `answer` alone.
+        Only `answer` receives its answer.
 
         Raises:
             StvgError: there is no queue.
@@ -114,7 +114,7 @@ class Intake:
         return job if self._queue().offer(job) else None
 
     def views(self, camera: str) -> CameraViews:
-        """As of `Cameras.views`."""
+        """As `Cameras.views`."""
         return self._cameras.views(camera)
 
     def _search(self, query: Query, views: CameraViews) -> CameraSearch:
@@ -129,7 +129,7 @@ class Intake:
 
 
 def _shown(text: str) -> str:
-    """A text that a `Query` accepts, for the answer to one that it does not."""
+    """The text made valid for a `Query`, to answer a command whose text is invalid."""
     text = " ".join(text.split())
     if not text:
         return "(empty)"

@@ -23,7 +23,7 @@ from stvg_ros.node.parameter_files import parameter_files, unused
 
 def serve(args: Sequence[str] | None = None) -> int:
     """Runs the node until SIGINT or SIGTERM; returns the exit code."""
-    # ~/status tells how a load goes on; bars of the weights are no lines for a log.
+    # ~/status reports the progress of a load; progress bars do not belong in a log.
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     try:
         files = parameter_files(sys.argv if args is None else args)
@@ -63,8 +63,8 @@ def serve(args: Sequence[str] | None = None) -> int:
 
 
 def main() -> None:
-    """The entry point: exits without waiting for a model that is in the middle of a stage."""
-    if not sys.stderr.isatty():  # the bars of weights being loaded are no lines of a log
+    """The entry point: exits without waiting for a running stage of the model."""
+    if not sys.stderr.isatty():  # no progress bars in logs
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     code = serve()
     sys.stdout.flush()

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""A managed node that goes on while a step from one state to the next takes its time."""
+"""A lifecycle node whose executor keeps running during a long transition."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from stvg_ros.node.guarded_executor import Faults
 
 
 class ManagedNode(LifecycleNodeMixin, Node):
-    """A lifecycle node whose steps may begin with a wait.
+    """A lifecycle node whose transitions may wait for another thread.
 
-    rclpy's own takes a step within one callback, for which a single-threaded executor waits. Here
-    `prepare` begins what takes long, in another thread, and the executor goes on: the node is
-    `activating`, say, and answers. When that is over, `on_activate` and the like are called as by
-    rclpy. One step at a time; what is asked for meanwhile is refused.
+    rclpy runs a transition in one callback, which blocks a single-threaded executor. Here
+    `prepare` starts the long work in another thread, and the executor keeps running: the node is
+    `activating`, for example, and answers. When the work is done, `on_activate` and the other
+    callbacks are called as by rclpy. One transition at a time; further requests are refused.
 
     Thread contract: the executor's thread.
     """
 
     def __init__(self, name: str, **kwargs: Any) -> None:
-        """Offers the services of the states; `kwargs` are passed to `rclpy.node.Node`."""
+        """Creates the lifecycle services; `kwargs` are passed to `rclpy.node.Node`."""
         Node.__init__(self, name, **kwargs)
         self.faults = Faults(self.get_logger())
         # A group of their own: while a callback waits, others of its exclusive group do not run.
@@ -43,20 +43,20 @@ class ManagedNode(LifecycleNodeMixin, Node):
         service.callback = self._on_change_state
 
     def prepare(self, step: str) -> concurrent.futures.Future[Any] | None:
-        """Begins what a step has to wait for.
+        """Starts the work that a step waits for.
 
         Args:
             step: "configuring", "activating", "deactivating", "cleaningup" or "shuttingdown".
 
         Returns:
-            Done when the step can be taken; its result or error is for the step to look at. None
-            where there is nothing to wait for.
+            A future that is done when the step can run, which checks its result or error. None
+            if there is nothing to wait for.
         """
         return None
 
     @contextlib.contextmanager
     def all_or_nothing(self) -> Iterator[None]:
-        """Withdraws what was created inside on this node when an error leaves the block."""
+        """Destroys the entities created inside the context if it raises."""
         before = {id(entity) for entity in self._entities()}
         try:
             yield
@@ -93,7 +93,7 @@ class ManagedNode(LifecycleNodeMixin, Node):
             transition: number or name, as in `lifecycle_msgs/Transition`.
 
         Returns:
-            Whether the step was taken, and succeeded; the log says why not.
+            Whether the transition succeeded; if not, the reason is logged.
         """
         machine = self._state_machine
         state_id, state = machine.current_state

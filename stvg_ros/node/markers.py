@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""A tube for the eye: markers for RViz, annotations for Foxglove."""
+"""Visualises a tube: markers for RViz, annotations for Foxglove."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WHITE = (1.0, 1.0, 1.0)
 
 
 def markers(tube: Tube) -> MarkerArray:
-    """The target's way, its last place, and the command; all old markers go."""
+    """The target's path, its last position and the command; deletes all earlier markers."""
     clear = Marker(action=Marker.DELETEALL)
     clear.header.frame_id = tube.target_frame or tube.frame_id
     result = MarkerArray(markers=[clear])
@@ -91,7 +91,7 @@ def image_annotations(tube: Tube, box: TubeBox) -> Any:
 
 
 def annotations_type() -> Any:
-    """The message type of `image_annotations`, or None where foxglove_msgs is not installed."""
+    """The message type of `image_annotations`, or None if foxglove_msgs is not installed."""
     try:
         from foxglove_msgs.msg import ImageAnnotations
     except ImportError:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Parameter files that hold nothing for this node, which rcl reads without a word."""
+"""Finds parameter files without a section for this node, which rcl accepts silently."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def parameter_files(arguments: Sequence[str]) -> list[Path]:
     """The files that ROS arguments name, `--params-file FILE` or `--params-file:=FILE`.
 
     Raises:
-        ConfigError: a file that is not there.
+        ConfigError: a file does not exist.
     """
     files = []
     for index, word in enumerate(arguments):
@@ -52,7 +52,7 @@ def sections(content: object) -> list[str]:
 
 
 def unused(files: Sequence[Path], node: str) -> Iterator[str]:
-    """What to say of each file that has no section for a node of this full name."""
+    """A warning for each file that has no section for a node of this full name."""
     for file in files:
         names = sections(_content(file))
         if any(re.fullmatch(_pattern(name), node) for name in names):

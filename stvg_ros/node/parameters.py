@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""The node's settings of `stvg_ros.config` as ROS parameters of the same names."""
+"""The settings of `stvg_ros.config` as ROS parameters of the same names."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ _INT64 = 2**63 - 1
 class Parameters:
     """The node's configuration, kept equal to its ROS parameters.
 
-    Until `check` any value may be set, for `check` to judge. From then on a set of changes is
-    checked as a whole, then applied under a lock and passed to `on_change`; settings that are not
-    dynamic stay as they are until `release`. A whole number is taken for a double; no parameter
+    Before `check`, any value can be set; `check` validates them. After it, a set of changes is
+    validated as a whole, then applied under a lock and passed to `on_change`; settings that are
+    not dynamic cannot change until `release`. An integer is accepted for a double; no parameter
     can be unset. Any thread may read `config`.
     """
 
     def __init__(self, node: Node, on_change: Callable[[Config], None]) -> None:
         """Declares the parameters with the values of the launch file or command line.
 
-        Values that are given for names that the node does not have are named in a warning.
+        Logs a warning for each given value whose name is not a parameter of the node.
         """
         self._node = node
         self._lock = threading.Lock()
@@ -47,11 +47,11 @@ class Parameters:
         self._fixed = False
         self._known = {item.name: item for item in node_settings()}
         for name, item in self._known.items():
-            # Values are judged by Config, which names the remedy; rclpy's own check does not.
+            # Config validates the values, since its errors name the remedy; rclpy's do not.
             node.declare_parameter(name, item.default, ParameterDescriptor(dynamic_typing=True))
         node.add_pre_set_parameters_callback(self._with_doubles)
         node.add_on_set_parameters_callback(self._set)
-        # What was declared as a whole number becomes the double that it stands for.
+        # An integer given for a double becomes a double.
         declared = [node.get_parameter(name) for name in self._known]
         node.set_parameters([p for p in declared if p.type_ is Parameter.Type.INTEGER])
         self._answer_in_own_words()
@@ -64,15 +64,15 @@ class Parameters:
 
     @property
     def config(self) -> Config:
-        """The configuration in force."""
+        """The current configuration."""
         with self._lock:
             return self._config
 
     def check(self) -> Config:
-        """Makes the parameters' values the configuration.
+        """Builds the configuration from the parameters' values.
 
         Raises:
-            ConfigError: a value that its setting refuses.
+            ConfigError: a setting refuses its value.
         """
         values = {name: self._node.get_parameter(name).value for name in self._known}
         config = Config.from_flat(values)
@@ -83,12 +83,12 @@ class Parameters:
         return config
 
     def release(self) -> None:
-        """Lets every parameter be set again, for the next `check`."""
+        """Allows every parameter to be set again, until the next `check`."""
         with self._lock:
             self._fixed = False
 
     def _answer_in_own_words(self) -> None:
-        """Takes the place of rclpy's services, which raise on value types that do not exist."""
+        """Replaces rclpy's services, which raise on value types that do not exist."""
 
         def one_by_one(request: Any, response: Any) -> Any:
             response.results = [self._attempt([item]) for item in request.parameters]
@@ -136,7 +136,7 @@ class Parameters:
         return f"{name}: expected a value, a parameter cannot be unset{remedy}"
 
     def _with_doubles(self, parameters: Iterable[Parameter]) -> list[Parameter]:
-        """The same changes, with doubles in place of whole numbers where a double is meant."""
+        """The same changes, with integers converted to doubles for double parameters."""
 
         def meant(item: Parameter) -> Parameter:
             known = self._known.get(item.name)
@@ -179,7 +179,7 @@ class Parameters:
 
 
 def descriptor(item: Setting) -> ParameterDescriptor:
-    """What `ros2 param describe` shows."""
+    """The descriptor that `ros2 param describe` shows."""
     unit = f" [{item.unit}]" if item.unit else ""
     limits = [f"One of: {', '.join(item.choices)}."] if item.choices else []
     if not item.dynamic:

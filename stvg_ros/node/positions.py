@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Places in space for the boxes of an answer, and the transform to another frame."""
+"""Positions in space for the boxes of an answer, and their transform to another frame."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from stvg_ros.node.settings import DepthConfig
 from stvg_ros.stamps import TIME_JUMP_NS
 from stvg_ros.types import Clip, Frame, Grounding, Tube, TubeBox
 
-ANSWER_S = 120.0  # without a deadline, the longest that an answer is expected to take
+ANSWER_S = 120.0  # without a deadline, the expected maximum duration of an answer
 MIN_HISTORY_S = 60.0
 
-# From a frame to the target's at a stamp in nanoseconds, or None when that is not known.
+# Transform from a frame to the target frame at a stamp in nanoseconds; None if unknown.
 Lookup = Callable[[str, int], RigidTransform | None]
 
 
 def located(grounding: Grounding, clip: Clip, target_frame: str, lookup: Lookup) -> Grounding:
     """The answer with a position for each box whose frame has depth.
 
-    With a target frame, positions are told in it as well, by the transform at the image's stamp.
+    With a target frame, positions are given in it too, by the transform at the image's stamp.
     """
     frames = {frame.stamp_ns: frame for frame in clip.frames if frame.depth is not None}
     if not frames:
@@ -60,10 +60,10 @@ def _placed(
 
 
 def target_pose(tube: Tube) -> PoseStamped | None:
-    """Where the target was last seen, for navigation; None when no box has a position.
+    """The target's last position, for navigation; None if no box has a position.
 
-    In the target's frame if it is known there, else in the camera's. No rotation: a box tells
-    where something is, not where it looks.
+    In the target frame if it is known there, else in the camera frame. The rotation is identity,
+    since a box has no orientation.
     """
     for box in reversed(tube.boxes):
         if box.position_m is not None:
@@ -77,28 +77,28 @@ def target_pose(tube: Tube) -> PoseStamped | None:
 
 
 def transform_history_s(config: Config) -> float:
-    """How far back transforms are needed: for the window, and as long as its answer may take."""
+    """How long transforms are kept: the window's length plus the time that an answer takes."""
     deadline_s = config.command.deadline_s
     answer_s = ANSWER_S if deadline_s is None else deadline_s
-    # The window's length may be changed while the buffer is there.
+    # The window's length may change while the buffer exists.
     return max(config.window.duration_s + answer_s, MIN_HISTORY_S)
 
 
 class Locator:
-    """Finishes answers with positions; looks transforms up in tf2, where tf2 is installed.
+    """Adds positions to answers; looks up transforms in tf2 if it is installed.
 
-    A missing transform is logged, and leaves the position in the camera's frame.
+    A missing transform is logged, and the position stays in the camera frame only.
 
-    Thread contract: any thread may call `finish` and `located_box`, the executor's `stored`.
+    Thread contract: any thread may call `finish` and `located_box`; the executor's calls `stored`.
     """
 
     def __init__(self, node: Node, config: DepthConfig, history_s: float = 10.0) -> None:
-        """Listens to transforms from now on.
+        """Subscribes to transforms.
 
         Args:
             node: subscribes and logs.
-            config: whether, and in which frame.
-            history_s: how old the images may be that transforms are asked for.
+            config: enables positions and names the target frame.
+            history_s: maximum age of the images whose transforms are looked up.
         """
         self._log = node.get_logger()
         self._frame = config.target_frame
@@ -113,7 +113,7 @@ class Locator:
             from tf2_ros import Buffer, TransformException, TransformListener
         except ImportError:
             self._log.warning(
-                f"depth.target_frame: tf2_ros is not installed; nothing is told in {self._frame!r}"
+                f"depth.target_frame: tf2_ros is not installed; no positions in {self._frame!r}"
             )
             return
         self._missing = TransformException
@@ -131,7 +131,7 @@ class Locator:
         self._listener = listener(self._buffer, node)
 
     def reconfigure(self, config: Config) -> None:
-        """Keeps transforms for a longer window; those of the time before are asked for again."""
+        """Keeps transforms for a longer window; subscribes again to receive static transforms."""
         history_s = transform_history_s(config)
         if self._buffer is not None and history_s > self._history_s:
             self._history_s = history_s
@@ -145,7 +145,7 @@ class Locator:
     def stored(self, camera: str, frame: Frame) -> None:
         """Receives each image; after a jump back of the stamps, older transforms are dropped.
 
-        tf2 ignores what is older than its newest transforms: after a loop of a recording, all.
+        tf2 ignores transforms older than its newest one: after a recording restarts, all of them.
         """
         newest_ns = self._newest_ns.get(camera, frame.stamp_ns)
         self._newest_ns[camera] = frame.stamp_ns
@@ -154,7 +154,7 @@ class Locator:
             self._log.warning("the image stamps jumped back: transforms cleared")
 
     def close(self) -> None:
-        """Listens no more."""
+        """Unsubscribes."""
         if self._listener is not None:
             self._listener.unregister()
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Quality of service: what each topic offers or asks for."""
+"""Quality-of-service profiles of the topics and services."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from rclpy.qos import (
     qos_profile_system_default,
 )
 
-# The last message is kept for those who subscribe later.
+# The last message is kept for late subscribers.
 LATCHED = QoSProfile(
     depth=1,
     reliability=ReliabilityPolicy.RELIABLE,
     durability=DurabilityPolicy.TRANSIENT_LOCAL,
 )
-# Bursts of commands are answered one by one, so none may be lost on the way.
+# Commands may arrive in bursts; none may be lost.
 COMMANDS = QoSProfile(depth=1000, reliability=ReliabilityPolicy.RELIABLE)
-# The same for service calls and goals: the default of 10 loses what comes at once beyond it. A
-# client keeps its own answers, with a depth of its own.
+# The same for service calls and goals: the default depth of 10 loses further calls of a burst. A
+# client's answers are kept at the client, with the client's depth.
 REQUESTS = QoSProfile(depth=1000, reliability=ReliabilityPolicy.RELIABLE)
 # By the value of the setting image.qos.
 CAMERA = {

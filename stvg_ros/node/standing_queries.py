@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Standing queries: grounded again and again on the moving window, answered when that changes."""
+"""Standing queries: grounded repeatedly on the moving window, published when the result changes."""
 
 from __future__ import annotations
 
@@ -17,18 +17,17 @@ from stvg_ros.runtime.camera_search import failed
 from stvg_ros.runtime.grounding_job import GroundingJob
 from stvg_ros.types import Grounding, Query, Status, Tube
 
-MIN_RATE_HZ, MAX_RATE_HZ = 1e-4, 100.0  # below, a timer is no use, and in the end cannot be made
+MIN_RATE_HZ, MAX_RATE_HZ = 1e-4, 100.0  # rclpy cannot create timers that are far slower
 MAX_QUERIES = 100
-# A standing query that makes way for a command tries again; its place is no news.
+# A standing query that a command pre-empted is retried; its cancellation is not published.
 _MADE_WAY = {ErrorCode.CANCELED, ErrorCode.REPLACED, ErrorCode.QUEUE_FULL}
 
 
 def is_news(last: Tube | None, tube: Tube) -> bool:
-    """Whether an answer differs from the last one that was published.
+    """Whether an answer differs from the last published one.
 
-    It does when the status or the error does, or when the target is found in a span that begins
-    after the last one ended: it happened again. A span that only moves with the window, or grows,
-    is the same event.
+    It differs if the status or the error differs, or if the target's span starts after the last
+    one ended, which is a new event. A span that grows or moves with the window is the same event.
     """
     if last is None or (last.status, last.error_code) != (tube.status, tube.error_code):
         return True
@@ -50,17 +49,17 @@ class _Standing:
 class StandingQueries:
     """The standing queries of the node, by id.
 
-    Each one is grounded only when nothing else is, and only when there are new images.
+    Each one is grounded only if the queue is idle and there are new images.
 
-    Thread contract: the executor's thread; answers come from the queue's answering thread.
+    Thread contract: the executor's thread; the queue's answering thread delivers answers.
     """
 
     def __init__(self, node: Node, intake: Intake) -> None:
-        """Prepares.
+        """Starts without queries.
 
         Args:
-            node: has the timers.
-            intake: takes the queries, and publishes the answers that are news.
+            node: creates the timers.
+            intake: receives the queries, and publishes the answers that are news.
         """
         self._node = node
         self._intake = intake
@@ -70,10 +69,10 @@ class StandingQueries:
         return len(self._all)
 
     def start(self, query: Query, rate_hz: float) -> None:
-        """Grounds the query this often from now on; an older one of its id ends.
+        """Grounds the query at this rate; replaces an earlier query of the same id.
 
         Raises:
-            CommandError: an impossible rate, or too many queries.
+            CommandError: an invalid rate, or too many queries.
         """
         if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
             raise CommandError(
@@ -90,7 +89,7 @@ class StandingQueries:
                 f"{MAX_QUERIES} standing queries are there already; stop one of them first"
             )
         self._drop(query.id)
-        # Steady: with use_sim_time a paused recording must not stop the answers for good.
+        # A steady clock: with use_sim_time, a paused recording must not stop the answers.
         timer = self._node.create_timer(
             1.0 / rate_hz,
             lambda: self._ground_now(query.id),
@@ -100,10 +99,10 @@ class StandingQueries:
         self._ground_now(query.id)
 
     def stop(self, query_id: str) -> None:
-        """Ends a standing query, which is answered for the last time.
+        """Ends a standing query and publishes its last answer.
 
         Raises:
-            CommandError: there is none of this id.
+            CommandError: no standing query has this id.
         """
         standing = self._drop(query_id)
         if standing is None:
@@ -143,7 +142,7 @@ class StandingQueries:
                 standing.asking, standing.seen_ns = False, asked
                 self._judge(standing, grounding)
 
-            standing.asking = True  # before the answer may come
+            standing.asking = True  # before the answer can arrive
             standing.job = self._intake.offer(standing.query, views, answer)
             if standing.job is None:
                 standing.asking = False
@@ -159,6 +158,6 @@ class StandingQueries:
             standing.seen_ns = {}
             return
         news = is_news(standing.last, tube)
-        standing.last = tube  # also when it is no news: the event goes on, its end moves
+        standing.last = tube  # also if it is not news: the event continues and its end moves
         if news:
             self._intake.publish(grounding)

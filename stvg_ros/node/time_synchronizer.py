@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Messages of several topics, joined by their stamps: for machines without message_filters.
+"""Synchronises messages of several topics by stamp, for machines without message_filters.
 
-The two classes have the names, arguments and behaviour of those that the node uses of
-message_filters, its lock included; the tests run on whichever is there.
+The two classes have the names, arguments and behaviour of the message_filters classes that the
+node uses, including the lock; the tests run on whichever is installed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from stvg_ros.node.conversions import stamp_ns
 
 
 class SimpleFilter:
-    """Hands every message to its callbacks. Thread contract: one thread."""
+    """Passes every message to its callbacks. Thread contract: one thread."""
 
     def __init__(self) -> None:
         self._callbacks: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
@@ -33,10 +33,10 @@ class SimpleFilter:
 
 
 class ApproximateTimeSynchronizer(SimpleFilter):
-    """Hands on one message of each filter whose stamps differ by less than `slop` seconds.
+    """Passes on one message per filter whose stamps differ by less than `slop` seconds.
 
-    A set is complete as soon as its last message comes, with the nearest of each other filter;
-    each message is used once. Each filter keeps its `queue_size` messages of latest stamps.
+    A set is complete when its last message arrives, with the nearest message of each other filter;
+    each message is used once. Each filter keeps the `queue_size` messages with the latest stamps.
 
     As in message_filters, the lock is held while the callbacks run and stays held when one raises:
     a callback that raises, or that offers a message to one of the filters, blocks the next one.

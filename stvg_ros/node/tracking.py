@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""What goes on between commands: frames observed, detections taken, a target followed."""
+"""Work between commands: observes frames, receives detections and follows a target."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from stvg_ros.types import Frame, Grounding
 
 
 class Tracking:
-    """The source of candidate tubes at work while images come; a `FrameListener`.
+    """Passes images and detections to the source of tubes; a `FrameListener`.
 
-    Thread contract: `answered` from any thread, the others from the executor's; the source and
-    the follower work in a thread of their own.
+    Thread contract: any thread may call `answered`, the executor's thread the other methods; the
+    source and the follower run in their own thread.
     """
 
     def __init__(
@@ -34,16 +34,16 @@ class Tracking:
         config: Callable[[], Config],
         locator: Locator,
     ) -> None:
-        """Offers the interfaces; `start` begins.
+        """Creates the interfaces; `start` begins.
 
         Args:
             node: subscribes, publishes and logs.
-            cameras: whose frames are observed.
-            config: gives the configuration in force.
-            locator: gives boxes their positions.
+            cameras: their frames are observed.
+            config: returns the current configuration.
+            locator: adds positions to boxes.
 
         Raises:
-            ConfigError: a message type that is not installed.
+            ConfigError: a message type is not installed.
         """
         self._node = node
         self._config = config
@@ -75,20 +75,20 @@ class Tracking:
         cameras.add_listener(self)
 
     def start(self, source: Proposer | None) -> None:
-        """Begins with a source of tubes, or None for a grounder that has none here."""
+        """Starts with a source of tubes, or None if the grounder has none in this process."""
         self._source = source
         self._follow.start(source)
         handlers = [self._follow.frame_stored]
         if source is not None:
             handlers.insert(0, lambda camera, frame: source.observe(frame))
-        # What waits is in the window too, but for what has left it: a quarter of its memory.
+        # Waiting frames are also in the window unless they have left it: a quarter of its memory.
         max_bytes = self._config().window.max_bytes // 4
         self._observing = FrameWorker(handlers, self._report, max_bytes)
         for feed in self._feeds:
             feed.start()
 
     def stop(self) -> None:
-        """Ends; the source may go."""
+        """Stops; the source can be released."""
         for feed in self._feeds:
             feed.stop()
         if self._observing is not None:
@@ -98,7 +98,7 @@ class Tracking:
         self._source = None
 
     def close(self) -> None:
-        """Withdraws the interfaces."""
+        """Destroys the interfaces."""
         self.stop()
         self._follow.close()
 
