@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--start", type=at_least(0), help="from this second (default: the last window.duration_s)"
     )
     parser.add_argument("--end", type=at_least(0, above=True), help="up to this second")
-    parser.add_argument("--targets", type=int, default=1, help="tubes wanted, best first")
+    parser.add_argument("--targets", type=int, default=1, help="maximum number of tubes")
     parser.add_argument("--out", type=Path, help="folder for --sheet, --video and tube.json")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--sheet", action="store_true", help="write OUT/contact_sheet.png")
@@ -48,7 +48,7 @@ def run(given: argparse.Namespace) -> int:
         names = ["tube.json", *(name for name, wanted in drawn.items() if wanted)]
         check_outputs("ground", [given.out / name for name in names])
     window, report = config.window, ReadReport()
-    # Without a part, as a robot would be asked: about the most recent seconds.
+    # Without --start and --end, the last seconds are searched, as on a robot.
     whole = given.start is not None or given.end is not None
     clip = file_clip(
         given.video, start_s=given.start or 0.0, end_s=given.end,

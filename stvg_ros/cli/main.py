@@ -13,10 +13,10 @@ from importlib.metadata import entry_points
 
 from stvg_ros.errors import ConfigError, StvgError
 
-# The commands of the robot: modules of `stvg_ros.cli` with a docstring "`stvg-ros NAME ...`: what
-# it does", `add_arguments(parser)` and `run(given) -> int`.
+# The robot's commands: modules of `stvg_ros.cli` with a docstring "`stvg-ros NAME ...`:
+# DESCRIPTION", `add_arguments(parser)` and `run(given) -> int`.
 COMMANDS = ("ground", "understand", "tubes", "serve", "doctor")
-# Commands of other packages are found through entry points of this group.
+# Commands of other packages are entry points of this group.
 GROUP = "stvg_ros.commands"
 # Commands of `stvg_lab`, for the error message where that package is not installed.
 LAB_COMMANDS = (
@@ -66,7 +66,7 @@ def _check_installed(arguments: Sequence[str], installed: Mapping[str, str]) -> 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command; 0 for success, 1 for an error of the run, 2 for wrong arguments."""
-    if not sys.stderr.isatty():  # the bars of weights being loaded are no lines of a log
+    if not sys.stderr.isatty():  # no progress bars in logs
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     installed = modules()
     arguments = sys.argv[1:] if arguments is None else arguments

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""`stvg-ros tubes VIDEO`: the candidate tubes among which a grounding chooses."""
+"""`stvg-ros tubes VIDEO`: lists the candidate tubes of a video."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("video", type=Path, help="a video file, or a rosbag2 bag")
     parser.add_argument("--topic", help="image topic of the bag (default: its only camera)")
     parser.add_argument(
-        "--query", default="the person", help="names what open_vocabulary looks for"
+        "--query", default="the person", help="the objects that open_vocabulary detects"
     )
     parser.add_argument("--start", type=at_least(0), default=0.0, help="from this second")
     parser.add_argument("--end", type=at_least(0, above=True), help="up to this second")
     parser.add_argument("--out", type=Path, help="PNG file of frames with the tubes")
-    parser.add_argument("--columns", type=whole(1), default=3, help="frames beside one another")
-    parser.add_argument("--rows", type=whole(1), default=2, help="frames below one another")
+    parser.add_argument("--columns", type=whole(1), default=3, help="frames per row")
+    parser.add_argument("--rows", type=whole(1), default=2, help="frames per column")
     add_model_arguments(parser)
 
 
 def run(given: argparse.Namespace) -> int:
-    """Prints a table of the tubes, and what they cost; 0 also when there are none."""
+    """Prints a table of the tubes and their run time; 0 even if there are none."""
     config = config_of(given)
     from stvg_ros.build import build_proposer, embedded_limits
     from stvg_ros.io.clip import file_clip

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""`stvg-ros understand ...`: what a command in plain words asks a robot for, without a model."""
+"""`stvg-ros understand ...`: parses a natural-language command, without a vision model."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command line's arguments."""
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("sentence", nargs="?", metavar="SENTENCE", help="a command or description")
-    source.add_argument("--file", help="a file with a sentence a line; - is standard input")
-    parser.add_argument("--json", action="store_true", help="a JSON object a sentence, on one line")
+    source.add_argument("--file", help="a file with one sentence per line; - is standard input")
+    parser.add_argument("--json", action="store_true", help="print JSON, one line per sentence")
     parser.add_argument(
         "--reader",
         choices=_READERS,
         default="auto",
-        help="who reads; auto is the parser where it is installed, and the rules elsewhere",
+        help="how to parse; auto is the parser if it is installed, else the rules",
     )
-    parser.add_argument("--endpoint-url", default="", help="such as http://host:8000/v1")
+    parser.add_argument("--endpoint-url", default="", help="URL, such as http://host:8000/v1")
     parser.add_argument("--endpoint-model", default="", help="model name sent to the endpoint")
     parser.add_argument("--endpoint-token-file", default="", help="file with the bearer token")
     parser.add_argument("--endpoint-timeout", type=float, default=30.0, help="in seconds")
 
 
 def run(given: argparse.Namespace) -> int:
-    """Reads the sentence or the file; problems are part of the result, not failures."""
+    """Reads the sentence or the file; problems are part of the result and do not fail the run."""
     reader = _reader(given)
     if given.file is None:
         _show(reader.read(given.sentence), given.json)

@@ -63,7 +63,7 @@ def examine(node: Node, target: str, seconds: float) -> Iterator[Finding]:
         return  # it subscribes to images after the model is loaded
 
     def inputs() -> list[tuple[str, str]]:
-        """Image topics that the node subscribes to, whatever else has its name."""
+        """Image topics that the node subscribes to, even if other nodes have the same name."""
         topics = node.get_topic_names_and_types()
         return sorted(
             (topic, kind)
@@ -90,7 +90,7 @@ def topic_findings(
     """Whether a topic has a publisher of the right type, and whether images arrive."""
 
     def found() -> bool:
-        """Publishers may be discovered after the node, and their names even later."""
+        """Whether a publisher is known by name; discovery may take longer than for the node."""
         infos = node.get_publishers_info_by_topic(topic)
         return bool(infos) and not any("UNKNOWN" in info.node_name for info in infos)
 

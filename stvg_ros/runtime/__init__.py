@@ -1,3 +1,3 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Threads between frames, commands and a grounder; free of rclpy and of Starlette."""
+"""Threads between frames, commands and a grounder; independent of rclpy and Starlette."""

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""A command about one or several cameras: each is searched, and the answers become one."""
+"""Grounds a command in the windows of one or several cameras and merges the answers."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ Answer = Callable[[Grounding], None]
 
 @dataclass(frozen=True)
 class CameraViews:
-    """What the cameras meant have at the moment of a command.
+    """Snapshot of the selected cameras' windows when a command arrives.
 
     Attributes:
         clips: the windows by camera, at least one.
-        ages_s: seconds since the newest image of each came.
-        refused: why cameras that are meant too cannot be searched.
+        ages_s: seconds since each camera's newest image arrived.
+        refused: the errors of selected cameras that cannot be searched.
     """
 
     clips: Mapping[str, Clip]
@@ -44,14 +44,14 @@ class CameraViews:
 
 @dataclass(frozen=True, eq=False)
 class CameraSearch:
-    """Grounds a query in the window of each camera meant.
+    """Grounds a query in the window of each selected camera.
 
     Attributes:
         query: the command.
         views: what to search.
-        finish: adds to a camera's answer what the grounder does not know.
-        preliminary: receives the answers before tuning, where they are wanted.
-        always_preliminary: whether they are wanted though the query does not ask for them.
+        finish: completes a camera's answer, for example with positions.
+        preliminary: receives the answers before tuning, if they are requested.
+        always_preliminary: produces them even if the query does not request them.
     """
 
     query: Query
@@ -64,8 +64,8 @@ class CameraSearch:
         """The job of this search.
 
         Args:
-            answer: receives the answer, which carries the error where there is one.
-            options: of the `GroundingJob`.
+            answer: receives the answer, which contains the error if the search failed.
+            options: passed to `GroundingJob`.
         """
 
         def answered(outcome: Outcome) -> None:
@@ -77,10 +77,10 @@ class CameraSearch:
         return GroundingJob(self.query.id, self.ground, answered, deadline_s=deadline_s, **options)
 
     def ground(self, grounder: Grounder, checkpoint: StageCallback) -> Grounding:
-        """The answer of all cameras; one that fails does not take away what another has found.
+        """The merged answer of all cameras; a failed camera does not discard others' tubes.
 
         Raises:
-            StvgError: no camera was searched, or none has found the target and one failed.
+            StvgError: no camera was searched, or one failed and none found the target.
         """
         found: dict[str, Grounding] = {}
         refused = dict(self.views.refused)
@@ -109,7 +109,7 @@ class CameraSearch:
         return replace(whole, tubes=tuple(replace(tube, image_age_s=age_s) for tube in whole.tubes))
 
     def _early(self, camera: str, clip: Clip) -> tuple[Answer, ...]:
-        """What takes the answer before tuning, or nothing where nobody wants it."""
+        """The receiver of the answer before tuning; empty if it is not requested."""
         publish = self.preliminary
         if publish is None or not (self.query.preliminary or self.always_preliminary):
             return ()
@@ -128,7 +128,7 @@ def _warning(refused: Mapping[str, StvgError]) -> str:
 
 
 def failed(query: Query, error: StvgError, views: CameraViews | None = None) -> Grounding:
-    """The answer that carries an error."""
+    """The answer that contains an error."""
     clips = views.clips if views else {}
     camera = next(iter(clips), "")
     newest = clips[camera].frames[-1] if clips else None
@@ -148,9 +148,9 @@ def failed(query: Query, error: StvgError, views: CameraViews | None = None) -> 
 
 
 def merged(groundings: Mapping[str, Grounding], max_targets: int, warning: str = "") -> Grounding:
-    """The tubes of several cameras in one order: found ones first, then by confidence.
+    """Merges the tubes of several cameras: found ones first, then by confidence.
 
-    The evidence is that of the best tube's camera; counts are added up.
+    The evidence of the best tube's camera is kept; counts are summed.
     """
     tubes = [
         replace(tube, camera=camera, warning=warning or tube.warning)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""How a stored frame reaches those who want it: one list of listeners."""
+"""Passes each stored frame to a list of listeners."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _LOG = logging.getLogger(__name__)
 
 
 class FrameListener(Protocol):
-    """Receives what enters a camera's window, in the thread that stores it; it must not wait."""
+    """Receives each frame stored in a camera's window, in the storing thread; must not block."""
 
     def frame_stored(self, camera: str, frame: Frame) -> None:
-        """A frame is now in the camera's window."""
+        """A frame was stored in the camera's window."""
         ...
 
     def window_restarted(self, camera: str) -> None:
-        """The window was cleared, since the stamps jumped back or the size changed.
+        """The window was cleared because the stamps jumped back or the image size changed.
 
         The first frame of the new time line follows.
         """
@@ -30,7 +30,7 @@ class FrameListener(Protocol):
 class FrameBus:
     """Passes frames on to its listeners, in the order in which they were added.
 
-    A listener that fails does not keep the frame from the others; its error is logged.
+    If a listener fails, its error is logged and the other listeners still receive the frame.
 
     Thread contract: one thread calls all methods.
     """
@@ -39,11 +39,11 @@ class FrameBus:
         self._listeners: list[FrameListener] = []
 
     def add(self, listener: FrameListener) -> None:
-        """Passes frames on to the listener from now on."""
+        """Adds a listener."""
         self._listeners.append(listener)
 
     def remove(self, listener: FrameListener) -> None:
-        """Passes no more frames on to it."""
+        """Removes a listener."""
         if listener in self._listeners:
             self._listeners.remove(listener)
 

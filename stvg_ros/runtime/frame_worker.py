@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""A thread that works on images as they are stored, so that the callbacks need not."""
+"""A thread that processes stored images, so that callbacks do not block."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ MAX_BYTES = 16 * 1024 * 1024
 
 
 class FrameWorker:
-    """Hands stored frames, with their camera's name, to the handlers, in order of arrival.
+    """Passes stored frames, with their camera's name, to the handlers, in order of arrival.
 
-    Newest frame wins: when the handlers are slower than the cameras, the oldest frames that wait
-    are dropped, so that what waits is bounded in bytes and in age. What is dropped here is done
-    when a command needs it. The newest frame of a camera is never dropped for its age.
+    If the handlers are slower than the cameras, the oldest waiting frames are dropped: the queue
+    is bounded in bytes and in age. Dropped frames are processed when a command needs them. The
+    newest frame of a camera is never dropped for its age.
 
-    A handler that fails does not end the thread: its error is reported, and the next frame comes.
+    If a handler fails, its error is reported and the thread continues with the next frame.
 
-    Thread contract: any thread may call the public methods; the handlers run in the own thread.
+    Thread contract: any thread may call the public methods; the handlers run in this thread.
     """
 
     def __init__(
@@ -37,10 +37,10 @@ class FrameWorker:
         """Starts the thread.
 
         Args:
-            handlers: are called for each frame, one after the other.
-            report: receives what a handler raised.
-            max_bytes: memory of the frames that wait.
-            max_age_s: how much older than its camera's newest frame one may be, by the stamps.
+            handlers: called for each frame, in order.
+            report: receives the exceptions of handlers.
+            max_bytes: maximum memory of waiting frames.
+            max_age_s: maximum age of a waiting frame relative to its camera's newest, by stamps.
         """
         self._handlers = handlers
         self._report = report
@@ -56,12 +56,12 @@ class FrameWorker:
 
     @property
     def fill(self) -> tuple[int, int]:
-        """Frames that wait, and their bytes."""
+        """Number of waiting frames, and their bytes."""
         with self._changed:
             return len(self._waiting), self._bytes
 
     def frame_stored(self, camera: str, frame: Frame) -> None:
-        """Queues a frame; older ones make way for it. See `FrameListener`."""
+        """Queues a frame and drops older ones beyond the bounds. See `FrameListener`."""
         with self._changed:
             self._waiting.append((camera, frame))
             self._bytes += frame.nbytes
@@ -73,12 +73,12 @@ class FrameWorker:
             self._changed.notify()
 
     def window_restarted(self, camera: str) -> None:
-        """Drops what waits of the camera's old time line. See `FrameListener`."""
+        """Drops the camera's waiting frames of the old time line. See `FrameListener`."""
         with self._changed:
             self._keep(lambda other, waits: other != camera)
 
     def stop(self, timeout_s: float = 2.0) -> None:
-        """Drops what waits and ends the thread after the frame it works on."""
+        """Drops waiting frames and ends the thread after the current frame."""
         with self._changed:
             self._stopping = True
             self._waiting.clear()
@@ -105,4 +105,4 @@ class FrameWorker:
                     handler(camera, frame)
                 except Exception as error:
                     self._report(error)
-            del frame  # the window alone decides how long it lives
+            del frame  # else this reference would keep the frame alive

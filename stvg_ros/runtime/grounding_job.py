@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""One command on its way through a grounding queue, and the queue's limits."""
+"""A job of the grounding queue, and the queue's limits."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class QueueLimits:
-    """Bounds and policy of a queue, with the names of the settings that messages give.
+    """Bounds and policy of a queue, with the setting names used in messages.
 
     Attributes:
-        policy: "queue", or "replace": a new job takes the place of the ones before it.
-        waiting: how many jobs may wait for the one that runs.
+        policy: "queue", or "replace": a new job replaces earlier ones.
+        waiting: maximum number of waiting jobs.
         waiting_name: setting of `waiting`.
-        per_client: how many jobs of one client may wait or run; 0 for any number.
+        per_client: maximum number of waiting and running jobs of one client; 0 is no limit.
         per_client_name: setting of `per_client`.
-        deadline_s: deadline of jobs that name none; None for none.
-        deadline_name: what messages call that deadline.
+        deadline_s: default deadline of jobs; None for none.
+        deadline_name: name of the default deadline in messages.
     """
 
     policy: str = "queue"
@@ -45,19 +45,19 @@ class QueueLimits:
 
 @dataclass(eq=False)
 class GroundingJob:
-    """One command on its way through a queue.
+    """One command in a queue.
 
     Attributes:
         name: of the command, for the status and the log.
-        work: grounds the command; called once by the queue's thread, or never.
+        work: grounds the command; called at most once, by the queue's thread.
         answer: receives the result or the error; called once by the queue's answering thread.
-        feedback: called as each stage begins, with its name, progress 0 to 1, and seconds since
+        feedback: called when each stage starts, with its name, progress 0 to 1, and seconds since
             receipt.
         deadline_s: seconds after receipt at which the job ends; None for the queue's default.
-        client: who sent it, for the bound per client.
+        client: its sender, for the bound per client.
         received: monotonic seconds of receipt.
         stop: the error that ends the job, once there is one.
-        answered: whether the answer is given, or about to be.
+        answered: whether the answer was queued for delivery.
     """
 
     name: str
@@ -74,7 +74,7 @@ class GroundingJob:
     _finish: Callable[[GroundingJob, Outcome], None] | None = None
 
     def cancel(self, reason: str = "canceled by the client") -> None:
-        """Answers the job with a `CanceledError`; what runs ends at its next check."""
+        """Answers the job with a `CanceledError`; running work ends at its next check."""
         self.stop = self.stop or CanceledError(reason)
         finish = self._finish  # none yet: `accepted` looks at `stop`
         if finish is not None:
@@ -108,7 +108,7 @@ class GroundingJob:
     def accepted(
         self, limits: QueueLimits, finish: Callable[[GroundingJob, Outcome], None]
     ) -> None:
-        """Takes the queue's default deadline, and how to answer the job out of turn."""
+        """Sets the queue's default deadline, and the function that answers the job early."""
         if not self.deadline_s and limits.deadline_s:
             self.deadline_s, self._deadline_name = limits.deadline_s, limits.deadline_name
         self._finish = finish
@@ -116,7 +116,7 @@ class GroundingJob:
             finish(self, self.stop)
 
     def outcome(self, grounder: Grounder) -> Outcome:
-        """Does the work; an unexpected error becomes a `StvgError` that names it."""
+        """Runs the work; an unexpected error becomes a `StvgError` that names it."""
         try:
             self.check("wait", 0.0)
             return self.work(grounder, self.check)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""The queue in front of a grounder, for a node and for a server: each job is answered once."""
+"""The queue in front of a grounder, for node and server; each job is answered once."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from stvg_ros.method.interfaces import Grounder, Proposer
 from stvg_ros.runtime.grounding_job import GroundingJob, Outcome, QueueLimits
 from stvg_ros.types import Frame
 
-# Works on frames for commands to come. Returns the seconds until there is more to do: 0 for now,
+# Processes frames for future commands. Returns the seconds until the next call: 0 for immediately,
 # None for not before `GroundingQueue.wake`.
 IdleWork = Callable[[Grounder], "float | None"]
 
@@ -36,11 +36,11 @@ _STOPPED = "the node was deactivated, or the process is shutting down"
 class GroundingQueue:
     """Loads a grounder, grounds jobs in order of receipt, and closes the grounder at the end.
 
-    A job that is cancelled, replaced or late is answered at once, whether it waits or runs. What
-    runs ends at its next check, between stages or layers.
+    A waiting or running job that is cancelled, replaced or late is answered immediately. Running
+    work ends at its next check, between stages or layers.
 
-    Thread contract: any thread may call the public methods. One thread uses the grounder, but for
-    `Grounder.observe` and `Grounder.reconfigure`; another gives answers and states, in order.
+    Thread contract: any thread may call the public methods. One thread uses the grounder, except
+    `Grounder.observe` and `Grounder.reconfigure`; another delivers answers and states, in order.
     """
 
     def __init__(
@@ -52,13 +52,13 @@ class GroundingQueue:
     ) -> None:
         """Starts the threads, one of which loads the grounder first.
 
-        `loaded` is done when that is over, with the StvgError that tells why it failed, and
-        `ended` when the thread has released the grounder.
+        `loaded` is done when loading ends, with a StvgError if it failed; `ended` is done when
+        the thread has released the grounder.
 
         Args:
             load: makes the grounder.
             limits: bounds and policy.
-            status: receives "grounding NAME" as a job begins and "ready" after it.
+            status: receives "grounding NAME" when a job starts and "ready" after it.
             idle: called while no job waits.
         """
         self._limits = limits
@@ -68,8 +68,8 @@ class GroundingQueue:
         self._running: GroundingJob | None = None
         self._deliveries: deque[Callable[[], None]] = deque()
         self._delivering = False
-        self._closed: StvgError | None = None  # why no job is accepted any more
-        self._idle_from = 0.0  # monotonic seconds from which on there is idle work
+        self._closed: StvgError | None = None  # why no further job is accepted
+        self._idle_from = 0.0  # monotonic seconds at which idle work is due
         self._idle_not_before = 0.0
         self._changed = threading.Condition()
         self.loaded: concurrent.futures.Future[None] = concurrent.futures.Future()
@@ -85,13 +85,13 @@ class GroundingQueue:
 
     @property
     def proposer(self) -> Proposer | None:
-        """The grounder's source of candidate tubes, where it has one in this process."""
+        """The grounder's source of candidate tubes, if it has one in this process."""
         grounder = self._grounder
         return None if grounder is None else grounder.proposer
 
     @property
     def waiting(self) -> int:
-        """How many jobs wait for the one that runs."""
+        """Number of waiting jobs."""
         with self._changed:
             return len(self._waiting)
 
@@ -103,11 +103,11 @@ class GroundingQueue:
 
     @property
     def alive(self) -> bool:
-        """Whether the grounder's thread does its work."""
+        """Whether the grounder's thread is running."""
         return self._thread.is_alive()
 
     def counts(self) -> dict[str, int]:
-        """How many jobs had each outcome so far: a status, or the name of an error code."""
+        """Number of jobs by outcome: a status, or the name of an error code."""
         with self._changed:
             return dict(self.answered)
 
@@ -116,7 +116,7 @@ class GroundingQueue:
 
         Raises:
             QueueFullError: the queue, or the client's share of it, is full.
-            StvgError: the queue was stopped, or could not load its grounder.
+            StvgError: the queue was stopped, or loading its grounder failed.
         """
         with self._changed:
             try:
@@ -131,7 +131,7 @@ class GroundingQueue:
             self._accept(job)
 
     def offer(self, job: GroundingJob) -> bool:
-        """Accepts a job only when nothing runs or waits, and says whether it did."""
+        """Accepts a job only if none runs or waits; returns whether it was accepted."""
         with self._changed:
             if self._closed or self._waiting or self._running is not None:
                 return False
@@ -139,7 +139,7 @@ class GroundingQueue:
             return True
 
     def finish(self, job: GroundingJob, outcome: Outcome) -> None:
-        """Answers a job of this queue, unless it has its answer; it waits no longer."""
+        """Answers a job of this queue unless it was answered, and removes it from the queue."""
         with self._changed:
             self._finish(job, outcome)
 
@@ -150,7 +150,7 @@ class GroundingQueue:
             self._changed.notify_all()
 
     def frame_stored(self, camera: str, frame: Frame) -> None:
-        """Passes a frame that has entered a window on to the grounder; see `FrameListener`."""
+        """Passes a stored frame to the grounder; see `FrameListener`."""
         grounder = self._grounder
         if grounder is not None:
             grounder.observe(frame)
@@ -160,7 +160,7 @@ class GroundingQueue:
         """See `FrameListener`; the frames of the new time line follow."""
 
     def reconfigure(self, limits: QueueLimits, config: Config) -> None:
-        """Uses other bounds and settings for the next commands."""
+        """Applies new bounds and settings to subsequent commands."""
         with self._changed:
             self._limits = limits
         grounder = self._grounder
@@ -169,11 +169,11 @@ class GroundingQueue:
         self.wake()
 
     def stop(self, timeout_s: float = 1.5) -> bool:
-        """Answers what runs and what waits with a `CanceledError`, and releases the grounder.
+        """Answers running and waiting jobs with a `CanceledError` and releases the grounder.
 
         Returns:
-            Whether the grounder is released after `timeout_s` at most; if not, that happens at
-            the next check of what runs.
+            Whether the grounder was released within `timeout_s`; if not, it is released at the
+            next check of the running job.
         """
         end_s = time.monotonic() + timeout_s
         reason = CanceledError(_STOPPED)
@@ -259,7 +259,7 @@ class GroundingQueue:
                 self._changed.notify_all()
 
     def _end_load(self, error: StvgError | None) -> None:
-        """Says how the load ended, unless that is known."""
+        """Sets the result of `loaded`, unless it is set."""
         with self._changed:
             if self.loaded.done():
                 return
@@ -269,9 +269,9 @@ class GroundingQueue:
                 self.loaded.set_exception(error)
 
     def _turn(self, grounder: Grounder) -> bool:
-        """One job, or one piece of idle work; False at the end.
+        """Runs one job, or one step of idle work; False when the queue was stopped.
 
-        A method of its own, so that no frame is held once it is over.
+        A separate method, so that its local variables do not keep frames alive.
         """
         with self._changed:
             while not (self._closed or self._waiting):
@@ -283,7 +283,7 @@ class GroundingQueue:
                 return False
             job = self._running = self._waiting.popleft() if self._waiting else None
             if job is None:
-                self._idle_from = math.inf  # a `wake` from now on is for the next time
+                self._idle_from = math.inf  # a later `wake` requests the next call
         if job is None:
             self._work_idly(grounder)
             return True
@@ -300,7 +300,7 @@ class GroundingQueue:
     def _work_idly(self, grounder: Grounder) -> None:
         try:
             pause_s = self._idle(grounder)
-        except Exception:  # a command will meet the same error, and its answer names it
+        except Exception:  # a command raises the same error, and its answer reports it
             _LOG.exception("prefetching frames failed")
             pause_s = _PAUSE_S
             self._idle_not_before = time.monotonic() + _PAUSE_S
@@ -309,7 +309,7 @@ class GroundingQueue:
                 self._idle_from = min(self._idle_from, time.monotonic() + pause_s)
 
     def _deliver(self) -> None:
-        """The answering thread: gives answers in order, and ends jobs whose deadline passes."""
+        """The answering thread: delivers answers in order and ends jobs whose deadline passed."""
         while (deliver := self._next_delivery()) is not None:
             try:
                 deliver()

@@ -167,7 +167,7 @@ def cell(
         frame: the frame to draw.
         size_px: width and height of the picture.
         tube: its boxes at the frame's stamp are drawn.
-        origin_ns: the stamp that counts as 0 s.
+        origin_ns: the stamp shown as 0 s.
         evidence: of the tube, if known.
         candidates: boxes `(4,)` in camera pixels, drawn thin.
         truth: as in `contact_sheet`.

@@ -31,14 +31,14 @@ def text_size(text: str, height_px: float) -> tuple[int, int]:
 def draw_text(
     image: Image, text: str, origin_px: tuple[int, int], height_px: float, color: Rgb
 ) -> None:
-    """Writes one line into `image`; the origin is its left top, the height that of a capital."""
+    """Writes one line into `image`; `origin` is its top left, the height is that of a capital."""
     big = height_px * _OVERSAMPLING
     width, height = text_size(text, height_px)
     if not text or width < 1:
         return
     mask = np.zeros((height * _OVERSAMPLING, (width + 2) * _OVERSAMPLING), np.uint8)
     thickness = max(1, round(big / 9.5))
-    # OpenCV draws only Latin letters; others become question marks there anyway.
+    # OpenCV draws only Latin letters and replaces others by question marks.
     cv2.putText(
         mask, text, (_OVERSAMPLING, round(big * 1.07)), _FONT, big / 21.0, (255,), thickness,
         cv2.LINE_AA,
@@ -68,7 +68,7 @@ def draw_box(
         box_xyxy_px: in pixels of `image`.
         label: short text on a plate of the same colour.
         color: RGB.
-        thickness_px: 0 chooses one for the image's size.
+        thickness_px: 0 chooses it from the image's size.
     """
     height, width = image.shape[:2]
     thickness = thickness_px or max(2, round(height / 200))

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""A clip with its tube as an MP4."""
+"""Writes a clip with its tube as an MP4 file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from stvg_ros.visualization.drawing import Image, annotate_frame, caption
 
 
 def write_movie(path: Path | str, clip: Clip, tube: Tube) -> int:
-    """Writes every frame of the clip, with the tube's box where there is one and a caption.
+    """Writes every frame of the clip with the tube's box, if any, and a caption.
 
     Returns:
         The number of frames written.

@@ -55,7 +55,6 @@ ALLOWED: set[str] = {
     "stvg_ros/method/interfaces.py",
     "stvg_ros/proposals/external.py",
     "stvg_ros/proposals/track_ids.py",
-    "stvg_ros/runtime/frame_worker.py",
     "stvg_ros/serving/app.py",
     "stvg_ros/serving/http_channel.py",
     "stvg_ros/serving/schema.py",
