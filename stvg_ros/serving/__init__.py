@@ -1,3 +1,3 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""The model on another machine: what a client sends and a server answers, and both ends."""
+"""Grounding on a remote server: client, server and the protocol between them."""

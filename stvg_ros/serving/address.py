@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Where the server with the model is, and how this client shows who it is."""
+"""Address of the server, and the client's credentials."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ TOKEN_VARIABLE = "STVG_ROS_TOKEN"
 
 @dataclass(frozen=True)
 class Address:
-    """Where a server is and how this client shows who it is.
+    """Address of a server, and the client's credentials.
 
     Attributes:
         context: for https, None for http.
-        prefix: path before that of every request.
+        prefix: path before the path of every request.
         headers: sent with every request.
     """
 
@@ -42,10 +42,10 @@ class Address:
 
     @classmethod
     def of(cls, config: RemoteConfig, session: str) -> Address:
-        """The address that the settings name.
+        """The address from the settings.
 
         Raises:
-            ConfigError: a URL, token or certificate that is not usable.
+            ConfigError: the URL, token or certificate is invalid.
         """
         try:
             parts = urlsplit(config.address)
@@ -62,7 +62,7 @@ class Address:
             raise ConfigError("remote.token_file: expected a token of ASCII characters")
         if token and parts.scheme == "http" and not is_loopback(host):
             raise ConfigError(
-                f"remote.address: expected https, for a token must not travel in the clear, "
+                f"remote.address: expected https, since a token must not travel in the clear, "
                 f"got {config.address!r}"
             )
         headers = {SESSION_HEADER: session, "content-type": MEDIA_TYPE}

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""What a replica does with a request; HTTP by Starlette, whoever serves it."""
+"""Request handling of a replica: a Starlette application for any ASGI server."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ from stvg_ros.serving.wire_format import (
 )
 from stvg_ros.types import Clip
 
-ALIVE_S = 1.0  # a command's stream is never silent for longer
+ALIVE_S = 1.0  # maximum pause between events of a command's stream
 _SESSION_CHARACTERS = 128
 
 _LOG = logging.getLogger(__name__)
 
 
 class App:
-    """Sessions, queue and counts of one replica, behind `handle`.
+    """Sessions, queue and counts of one replica.
 
     Thread contract: the event loop's thread calls `handle`; the reader's threads parse and decode
     requests, and the queue's thread grounds commands and prefetches frames.
@@ -64,7 +64,7 @@ class App:
         replica: str,
         board: replica_metrics.Board | None = None,
     ) -> None:
-        """Loads the model; `board` shows the metrics of all replicas.
+        """Loads the model; `board` shares the metrics of all replicas.
 
         Raises:
             StvgError: the token file or the model cannot be used.
@@ -86,7 +86,7 @@ class App:
         self._metrics = replica_metrics.ReplicaMetrics(replica, gauges, board)
 
     async def handle(self, http: HttpRequest) -> Response:
-        """Answers a request, whatever it is."""
+        """Answers any request; never raises."""
         path = http.scope["path"].removeprefix(http.scope.get("root_path", "").rstrip("/"))
         answers = {
             ("GET", "/v1/health"): self._health,
@@ -109,21 +109,21 @@ class App:
         return response
 
     def check(self) -> None:
-        """Forgets what has expired, and publishes the metrics.
+        """Drops expired sessions and publishes the metrics.
 
         Raises:
-            RuntimeError: the replica can answer no more commands.
+            RuntimeError: the replica can no longer answer commands.
         """
         self._sessions.expire()
         if not self._commands.alive:
-            raise RuntimeError("the thread that grounds has ended")
+            raise RuntimeError("the grounding thread has ended")
         try:
             self._metrics.publish()
-        except Exception:  # no reason to replace a replica that answers
+        except Exception:  # no reason to replace a working replica
             _LOG.warning("the metrics were not published", exc_info=True)
 
     def close(self) -> None:
-        """Ends the running command."""
+        """Cancels all commands and ends the threads."""
         self._commands.stop()
         self._reader.close()
         with contextlib.suppress(Exception):  # Ray may have ended already
@@ -186,13 +186,13 @@ class App:
             async for event in stream:
                 last = event
                 if await http.is_disconnected():
-                    raise RefusedError(400, "the client went away before its answer was there")
+                    raise RefusedError(400, "the client went away before it was answered")
         return JSONResponse(tar_request.answer_json(last), 200 if last.answer else 422)
 
     async def _request(
         self, http: HttpRequest, key: Key, plain: bool, reservation: Reservation
     ) -> tuple[Request, Clip]:
-        """The command and its clip, whose frames come with it or are in the session."""
+        """The command and its clip, whose frames are in the request or in the session."""
         parse = partial(decoded_record, Request)
         if plain:
             parse = partial(tar_request.request_of_tar, parameters=http.query_params)
@@ -221,7 +221,7 @@ class App:
     async def _stream(
         self, job: GroundingJob, events: asyncio.Queue[Event], reservation: Reservation
     ) -> AsyncGenerator[Event, None]:
-        """The events of a job; when nobody takes them any more, the job ends."""
+        """The events of a job; the job is cancelled when the client disconnects."""
         try:
             while True:
                 try:
@@ -239,7 +239,7 @@ class App:
             reservation.release()
 
     def _authenticated(self, http: HttpRequest) -> Key:
-        """Who asks, and for which session. Raises: RefusedError."""
+        """The client's name and session. Raises: RefusedError."""
         peer = http.client.host if http.client else ""
         authorization = http.headers.get("authorization", "")
         client = self._authenticator.client(authorization, peer, http.url.scheme)
@@ -248,12 +248,12 @@ class App:
             raise RefusedError(
                 400, f"{SESSION_HEADER}: expected at most {_SESSION_CHARACTERS} ASCII characters"
             )
-        self._rate_limiter.take(client or session)  # without tokens, sessions tell clients apart
+        self._rate_limiter.take(client or session)  # without tokens, sessions identify clients
         return client, session
 
 
 def _refusal(error: StvgError, http: HttpRequest, status: int = 400) -> Response:
-    """The answer to a request that failed before it became a command."""
+    """The response to a request that failed before it became a command."""
     missing: tuple[int, ...] = ()
     if isinstance(error, RefusedError):
         status = error.status

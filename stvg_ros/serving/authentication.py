@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Who may use a server: listening rule, tokens, and limits of a client."""
+"""Access to a server: listening rule, tokens and rate limits."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BURST_S = 2.0
 
 
 class RefusedError(StvgError):
-    """A request that is not taken, with the HTTP status that says so."""
+    """A refused request, with its HTTP status."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -25,7 +25,7 @@ class RefusedError(StvgError):
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach the address."""
+    """Whether the address is reachable from this machine only."""
     if host == "localhost":
         return True
     try:
@@ -37,10 +37,10 @@ def is_loopback(host: str) -> bool:
 
 
 def check_listening(host: str, token_file: str, certificate: str, key: str) -> None:
-    """Refuses to listen where others can reach the server without tokens and TLS.
+    """Refuses to listen on a reachable address without tokens and TLS.
 
     Raises:
-        ConfigError: naming what is missing.
+        ConfigError: names what is missing.
     """
     if bool(certificate) != bool(key):
         raise ConfigError(
@@ -64,10 +64,10 @@ def check_listening(host: str, token_file: str, certificate: str, key: str) -> N
 
 
 def read_tokens(path: str) -> Mapping[bytes, str]:
-    """Clients by the digest of their token; the file has a name and a token on each line.
+    """Clients by the digest of their token; each line of the file has a name and a token.
 
     Raises:
-        ConfigError: the file cannot be read or is not such a file.
+        ConfigError: the file cannot be read or has another format.
     """
     try:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
@@ -94,10 +94,10 @@ def _digest(token: str) -> bytes:
 
 
 class Authenticator:
-    """Lets requests in, by token and by address."""
+    """Authenticates requests by token and address."""
 
     def __init__(self, clients: Mapping[bytes, str] | None) -> None:
-        """`clients` is what `read_tokens` gave, or None where only this machine may come in."""
+        """`clients` is the result of `read_tokens`, or None to accept only this machine."""
         self._clients = clients
 
     def client(self, authorization: str, peer: str, scheme: str) -> str:
@@ -105,11 +105,12 @@ class Authenticator:
 
         Args:
             authorization: the header's value.
-            peer: the address that the request came from.
+            peer: address of the sender.
             scheme: http or https.
 
         Raises:
-            RefusedError: 401 for a missing or wrong token, 403 where the server is open to others.
+            RefusedError: 401 for a missing or wrong token; 403 for a request from another machine
+                without TLS or to a server without tokens.
         """
         if not is_loopback(peer) and (self._clients is None or scheme != "https"):
             raise RefusedError(
@@ -118,7 +119,7 @@ class Authenticator:
         if self._clients is None:
             return ""
         kind, _, token = authorization.partition(" ")
-        # Looked up by digest: how long that takes tells nothing about the token.
+        # Looked up by digest, so that the timing reveals nothing about the token.
         client = self._clients.get(_digest(token.strip()))
         if kind.lower() != "bearer" or client is None:
             given = "a wrong token" if authorization else "no token"
@@ -135,16 +136,16 @@ class RateLimiter:
         self._rate_hz = rate_hz
         self._clock = clock
         self._full = max(1.0, rate_hz * _BURST_S)
-        self._left: dict[str, tuple[float, float]] = {}  # requests left, as of a time
+        self._left: dict[str, tuple[float, float]] = {}  # remaining requests at a time
 
     def take(self, client: str) -> None:
         """Counts a request.
 
         Raises:
-            RefusedError: 429, the client sends too many.
+            RefusedError: 429, the client exceeds its rate.
         """
         now_s = self._clock()
-        if len(self._left) > 10_000:  # those that have all of theirs again need no entry
+        if len(self._left) > 10_000:  # full buckets need no entry
             self._left = {
                 name: (left, at_s)
                 for name, (left, at_s) in self._left.items()

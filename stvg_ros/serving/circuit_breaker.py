@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""A circuit breaker: after failures in a row, no attempts for a while."""
+"""A circuit breaker: refuses attempts for a while after consecutive failures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stvg_ros.serving.settings import RemoteConfig
 
 
 class CircuitBreaker:
-    """Counts failed attempts in a row. Any thread may call any method."""
+    """Counts consecutive failed attempts. Any thread may call any method."""
 
     def __init__(self, config: RemoteConfig, clock: Callable[[], float] = time.monotonic) -> None:
         self._config = config
@@ -24,10 +24,10 @@ class CircuitBreaker:
         self._reason = ""
 
     def check(self) -> None:
-        """Lets an attempt pass; after the pause, one failure more is enough to refuse again.
+        """Allows an attempt or raises; after the pause, a single failure opens the breaker again.
 
         Raises:
-            UnreachableError: no attempt is made now.
+            UnreachableError: the breaker is open.
         """
         with self._lock:
             left_s = self._open_until_s - self._clock()

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""A grounder whose model is on a server."""
+"""A grounder that sends commands to a server."""
 
 from __future__ import annotations
 
@@ -44,28 +44,28 @@ class _Command:
 
 
 class RemoteGrounder(BaseGrounder):
-    """Sends frames as they come and commands as they are asked; see `docs/serving.md`.
+    """Sends frames when they arrive, and commands; see `docs/serving.md`.
 
-    A command ends at the latest `POLL_S` after its checkpoint raises or the grounder is closed;
-    the connection is closed with it, which cancels it on the server. It is sent again only where
-    the server broke off (`remote.retries`) or answered that it lacks frames.
+    A command ends at most `POLL_S` after its checkpoint raises or the grounder is closed; its
+    connection is closed too, which cancels it on the server. It is sent again only if the
+    connection broke (`remote.retries`) or the server reported missing frames.
 
     Thread contract: one thread calls `ground`; any thread may call `observe`, `reconfigure` and
-    `close`. A thread encodes and sends frames, another one does the HTTP of both.
+    `close`. One thread encodes and sends frames, another runs HTTP for frames and commands.
     """
 
     def __init__(
         self, config: Config, local: Grounder | None = None, proposer: Proposer | None = None
     ) -> None:
-        """Connects with the first frame or command, not before.
+        """Does not connect before the first frame or command.
 
         Args:
             config: the address, time-outs and retries.
-            local: grounds what the server does not, when it is unreachable.
-            proposer: makes candidate tubes here; None leaves them to the server.
+            local: grounds commands while the server is unreachable.
+            proposer: computes candidate tubes in this process; None leaves them to the server.
 
         Raises:
-            ConfigError: an address, token or certificate that is not usable.
+            ConfigError: the address, token or certificate is invalid.
         """
         remote = config.remote
         self._remote = remote
@@ -85,23 +85,23 @@ class RemoteGrounder(BaseGrounder):
         )
 
     def for_recording(self) -> RemoteGrounder:
-        """A session of its own, for images of another recording."""
+        """A grounder with a new session, for images of another recording."""
         proposer = None if self.proposer is None else self.proposer.renewed()
         local = None if self._local is None else self._local.for_recording()
         return RemoteGrounder(self._config, local, proposer)
 
     def observe(self, frame: Frame) -> None:
-        """Sends a frame that has entered a window soon."""
+        """Queues a stored frame for sending."""
         self._uploader.put(frame)
 
     def reconfigure(self, config: Config) -> None:
-        """Uses other dynamic settings from the next command on."""
+        """Applies new dynamic settings from the next command on."""
         self._config = config
         if self._local is not None:
             self._local.reconfigure(config)
 
     def close(self) -> None:
-        """Ends the command, the threads and the connections at once."""
+        """Ends the command, the threads and the connections immediately."""
         self._closed.set()
         self._uploader.close()
         if self._local is not None:
@@ -114,12 +114,12 @@ class RemoteGrounder(BaseGrounder):
         checkpoint: StageCallback,
         preliminary: Early | None = None,
     ) -> Grounding:
-        """Asks the server, again if it breaks off; see `Grounder.ground`.
+        """Sends the command, with retries after a lost connection; see `Grounder.ground`.
 
         Raises:
-            UnreachableError: there is no server and no local grounder.
-            CanceledError: the grounder is closed meanwhile.
-            StvgError: what the server answered.
+            UnreachableError: no server is reachable and there is no local grounder.
+            CanceledError: the grounder was closed meanwhile.
+            StvgError: the error that the server answered.
         """
         command = _Command(clip, query, self._until_closed(checkpoint), preliminary)
         try:
@@ -162,7 +162,7 @@ class RemoteGrounder(BaseGrounder):
         raise failure
 
     def _attempt(self, command: _Command) -> Grounding:
-        """One attempt; frames that the session turns out to lack are sent along."""
+        """One attempt; sends the frames that the server reports as missing."""
         numbers = [self._registry.number(frame.image) for frame in command.clip.frames]
         for _ in range(2):
             try:
@@ -192,7 +192,7 @@ class RemoteGrounder(BaseGrounder):
         sent, quality = [], self._remote.jpeg_quality
         next_s = 0.0
         for frame, number in zip(command.clip.frames, numbers, strict=True):
-            if time.monotonic() >= next_s:  # encoding a long window takes its time
+            if time.monotonic() >= next_s:  # encoding a long window is slow
                 command.checkpoint("send", 0.0)
                 next_s = time.monotonic() + POLL_S
             sent.append(sent_frame(frame, number, quality if number in send else None))
@@ -201,11 +201,11 @@ class RemoteGrounder(BaseGrounder):
     def _tubes(self, command: _Command) -> tuple[CandidateTube, ...] | None:
         if self.proposer is None:
             return None
-        text = command.query.text  # split on the server; detections know no words
+        text = command.query.text  # the server splits the query; detections do not depend on it
         return self.proposer.propose(command.clip, SplitQuery(text, text, text, "none"))
 
     def _answer(self, command: _Command, body: bytes, send: Set[int]) -> Grounding:
-        """The answer among the events. Raises: what came instead."""
+        """The answer among the events. Raises: the error of a failure event."""
         stage, progress = "send", 0.0
         answer = None
         with closing(self._channel.events("/v1/ground", body)) as events:
@@ -220,7 +220,7 @@ class RemoteGrounder(BaseGrounder):
                         stage, progress = event.stage, event.progress
                     answer = event.answer or answer
                 elif answer is not None:
-                    break  # the end of the stream does not come
+                    break  # the stream has no proper end
                 if answer is None:
                     command.checkpoint(stage, progress)
         if answer is None:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Candidate tubes that came with the command, where there are some."""
+"""Uses the candidate tubes of a command, if it contains any."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from stvg_ros.types import CandidateTube, Clip, SplitQuery
 
 
 class ClientTubesOverride(BaseProposer):
-    """Proposes the tubes of the command, or what `inner` proposes for a command without any.
+    """Proposes the tubes of the command, or those of `inner` for a command without tubes.
 
-    Thread contract: the thread that grounds.
+    Thread contract: the grounding thread.
     """
 
     def __init__(self, inner: Proposer) -> None:
@@ -27,11 +27,11 @@ class ClientTubesOverride(BaseProposer):
 
     @property
     def name(self) -> str:
-        """That of the source in use."""
+        """Name of the source in use."""
         return self._inner.name if self._tubes is None else "given"
 
     def give(self, clip: Clip, tubes: tuple[CandidateTube, ...] | None) -> None:
-        """Sets the tubes over the frames of `clip` for the next command; None asks `inner`."""
+        """Sets the tubes over the frames of `clip` for the next command; None uses `inner`."""
         self._clip, self._tubes = clip, tubes
 
     def forget(self) -> None:
@@ -39,11 +39,11 @@ class ClientTubesOverride(BaseProposer):
         self._clip = self._tubes = None
 
     def reconfigure(self, config: ProposalConfig) -> None:
-        """Uses other dynamic settings for commands without tubes."""
+        """Applies new dynamic settings to commands without tubes."""
         self._inner.reconfigure(config)
 
     def propose(self, clip: Clip, query: SplitQuery) -> tuple[CandidateTube, ...]:
-        """Candidate tubes over `clip`, which is the clip given or a part of it."""
+        """Candidate tubes over `clip`, which is the clip of `give` or a part of it."""
         if self._tubes is None or self._clip is None:
             return self._inner.propose(clip, query)
         rows = np.isin(self._clip.stamps_ns, clip.stamps_ns)

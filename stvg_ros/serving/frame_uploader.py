@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""The frames of a client: numbered, encoded, and sent to its session as they enter the window."""
+"""Numbers and encodes a client's frames and sends them to its session when they arrive."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from stvg_ros.serving.wire_format import encoded_record
 from stvg_ros.setting import Value
 from stvg_ros.types import Frame, short_name
 
-_MAX_WAITING = 256  # what a slow network leaves behind is sent with the command
+_MAX_WAITING = 256  # frames dropped on a slow network are sent with the command
 _BATCH = 8
 _FIRST_PAUSE_S, _LAST_PAUSE_S = 0.5, 5.0
 
@@ -30,8 +30,8 @@ _LOG = logging.getLogger(__name__)
 class FrameRegistry:
     """Numbers of images, and which of them the session is known to have.
 
-    An image keeps its number as long as it lives; a frame that gets its depth later has the same
-    image. Any thread may call any method.
+    An image object has one number for its lifetime; a frame that receives its depth later has the
+    same image object. Any thread may call any method.
     """
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ class FrameRegistry:
             return number
 
     def keep_from(self) -> int:
-        """The smallest number of an image that lives; those below are forgotten."""
+        """The smallest number of an existing image; drops the records of smaller numbers."""
         with self._lock:
             self._numbers = {k: v for k, v in self._numbers.items() if v[0]() is not None}
             first = min((number for _, number in self._numbers.values()), default=self._next)
@@ -59,23 +59,23 @@ class FrameRegistry:
             return first
 
     def lacking(self, numbers: Iterable[int]) -> set[int]:
-        """Those that the session is not known to have."""
+        """The numbers that the session is not known to have."""
         with self._lock:
             return set(numbers) - self._arrived
 
     def arrived(self, numbers: Iterable[int]) -> None:
-        """Notes what the session has."""
+        """Records that the session has these."""
         with self._lock:
             self._arrived.update(numbers)
 
     def lost(self, numbers: Iterable[int]) -> None:
-        """Notes what the session lacks after all."""
+        """Records that the session no longer has these."""
         with self._lock:
             self._arrived.difference_update(numbers)
 
 
 def sent_frame(frame: Frame, number: int, quality: int | None) -> SentFrame:
-    """A frame for the wire, with its image in that quality, or without it for None."""
+    """A frame to send, with its image in this JPEG quality, or without image for None."""
     return SentFrame(
         number,
         frame.stamp_ns,
@@ -88,9 +88,9 @@ def sent_frame(frame: Frame, number: int, quality: int | None) -> SentFrame:
 
 
 class FrameUploader:
-    """A thread that sends frames to the session, a few at a time.
+    """A thread that sends frames to the session in small batches.
 
-    What cannot be sent is dropped: a command brings what the session lacks. Any thread may call
+    Frames that cannot be sent are dropped; a command sends missing frames. Any thread may call
     the public methods.
     """
 
@@ -105,11 +105,11 @@ class FrameUploader:
         """Starts the thread.
 
         Args:
-            registry: notes what arrived.
+            registry: records the frames that arrived.
             quality: of the JPEGs, see `encoded`.
-            settings: those of the commands to come, as of `FrameBatch`.
+            settings: of future commands, as in `FrameBatch`.
             send: sends an encoded `FrameBatch`; raises StvgError.
-            abort: ends a `send` that is on its way.
+            abort: ends a running `send`.
         """
         self._registry = registry
         self._quality = quality
@@ -124,13 +124,13 @@ class FrameUploader:
         self._thread.start()
 
     def put(self, frame: Frame) -> None:
-        """Sends the frame soon."""
+        """Queues the frame for sending."""
         with self._changed:
             self._waiting.append(frame)
             self._changed.notify()
 
     def close(self) -> None:
-        """Ends the thread; frames that wait are dropped."""
+        """Ends the thread; waiting frames are dropped."""
         with self._changed:
             self._stopping = True
             self._changed.notify()
@@ -167,7 +167,7 @@ class FrameUploader:
         sent = tuple(
             sent_frame(frame, number, self._quality)
             for frame, number in zip(frames, numbers, strict=True)
-            if number in lacking  # a command was sooner
+            if number in lacking  # a command has sent it already
         )
         if sent:
             keep_from = self._registry.keep_from()

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""The requests of one client, over kept connections (httpx2), which end as soon as asked to."""
+"""HTTP requests of one client over persistent connections (httpx2), with immediate cancel."""
 
 from __future__ import annotations
 
@@ -20,23 +20,22 @@ from stvg_ros.serving.address import Address
 from stvg_ros.serving.schema import MEDIA_TYPE, Event, MissingFramesError, error_of
 from stvg_ros.serving.wire_format import RecordStream, decoded_record
 
-POLL_S = 0.05  # how often who waits for an event hears of a pause
+POLL_S = 0.05  # period of the None values while waiting for an event
 _MAX_ANSWER_BYTES = 64 * 1024 * 1024
 _MAX_REFUSAL_BYTES = 65_536
-_IDLE_S = 60.0  # less than the server keeps an idle connection
+_IDLE_S = 60.0  # less than the server's keep-alive time
 
 
 class HttpChannel:
-    """Requests of a client, from a thread of its own that runs an event loop.
+    """Requests of a client, sent by a separate thread with an event loop.
 
-    A request is sent once. Who no longer wants the answer closes the connection, which the
-    server takes as a cancellation.
+    A request is sent once. Closing its connection cancels it on the server.
 
     Thread contract: any thread may call any method.
     """
 
     def __init__(self, address: Address, timeout_s: float) -> None:
-        """`timeout_s` is for connecting and for each pause in what is sent or read."""
+        """`timeout_s` is for connecting and for each pause while sending or reading."""
         self._address = address
         self._client = httpx2.AsyncClient(
             headers=address.headers,
@@ -55,10 +54,10 @@ class HttpChannel:
         self._thread.start()
 
     def post(self, path: str, body: bytes) -> bytes:
-        """The body of the answer.
+        """The body of the response.
 
         Raises:
-            UnreachableError: no answer, or the channel is closed meanwhile.
+            UnreachableError: no response, or the channel was closed meanwhile.
             StvgError: the server refused.
         """
         request = self._start(self._posted(path, body))
@@ -69,9 +68,9 @@ class HttpChannel:
         return content
 
     def events(self, path: str, body: bytes) -> Generator[Event | None, None, None]:
-        """The events of the answer's stream as they come, and None after each pause of `POLL_S`.
+        """The events of the response's stream as they arrive, and None after each `POLL_S`.
 
-        Closing the iterator ends the request at once. Raises: as of `post`.
+        Closing the iterator ends the request immediately. Raises: as `post`.
         """
         arrived: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         request = self._start(self._streamed(path, body, arrived))
@@ -93,7 +92,7 @@ class HttpChannel:
             request.cancel()
 
     def close(self) -> None:
-        """Ends all requests, whoever waits for them, and the thread."""
+        """Ends all requests, including those waited for, and the thread."""
         with self._lock:
             if self._closed:
                 return
@@ -148,7 +147,7 @@ class HttpChannel:
 
     @asynccontextmanager
     async def _answer(self, path: str, body: bytes) -> AsyncIterator[httpx2.Response]:
-        """An answer of status 200. Raises: as of `post`."""
+        """A response of status 200. Raises: as `post`."""
         url = self._address.url
         try:
             async with self._client.stream("POST", url + path, content=body) as answer:
@@ -158,7 +157,7 @@ class HttpChannel:
                 yield answer
         except httpx2.ReadTimeout as error:
             raise UnreachableError(
-                f"no sign of life from {url} for {self._timeout_s:g} s (remote.timeout_s)"
+                f"no response from {url} for {self._timeout_s:g} s (remote.timeout_s)"
             ) from error
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             untrusted = _certificate_error(error)
@@ -173,7 +172,7 @@ class HttpChannel:
             ) from error
 
     def _refusal(self, answer: httpx2.Response, content: bytes) -> StvgError:
-        """What an answer other than 200 means."""
+        """The error of a response other than 200."""
         url, status = self._address.url, answer.status_code
         if answer.headers.get("content-type") != MEDIA_TYPE:  # of a proxy, not of a replica
             text = content[:200].decode("utf-8", "replace").strip()
@@ -195,7 +194,7 @@ class HttpChannel:
 
 
 async def _content(answer: httpx2.Response, limit: int) -> bytes:
-    """The body, or its beginning where it is longer than `limit`."""
+    """The body, truncated if it is longer than `limit`."""
     content = bytearray()
     async for piece in answer.aiter_raw():
         content += piece

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Frames as JPEG or PNG files and back."""
+"""Encodes frames as JPEG or PNG files and decodes them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from stvg_ros.errors import ImageError
 
 MAX_PIXELS = 4096 * 4096
 _MAX_JPEG_SIDE_PX = 65_500
-_MAX_SEGMENTS = 65_536  # of a file: no camera or program writes as many
+_MAX_SEGMENTS = 65_536  # of a file; more than any camera or program writes
 _MAX_SCANS = 100  # of a progressive JPEG, each a pass over the whole image
 _PNG = b"\x89PNG\r\n\x1a\n"
 _CRITICAL = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
@@ -25,7 +25,7 @@ _NO_SIZE = (0xC4, 0xC8, 0xCC)  # of the markers C0 to CF, those that begin no fr
 def encoded(image: NDArray[np.uint8], quality: int) -> bytes:
     """An `(h, w, 3)` RGB image as JPEG of this quality (1 to 100), or as PNG for quality 0.
 
-    An image with a side that JPEG cannot have becomes a PNG.
+    An image too large for JPEG becomes a PNG.
     """
     bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
     kind, options = ".jpg", [cv2.IMWRITE_JPEG_QUALITY, quality]
@@ -38,9 +38,9 @@ def encoded(image: NDArray[np.uint8], quality: int) -> bytes:
 
 
 def decoded_size(data: bytes) -> tuple[int, int]:
-    """Width and height of the image, read from the file's header alone.
+    """Width and height of the image, read from the file's header only.
 
-    Read here and not by Pillow or OpenCV, which decompress a PNG's texts on the way.
+    Not read by Pillow or OpenCV, since they also decompress a PNG's text chunks.
 
     Raises:
         ImageError: neither JPEG nor PNG, or more than `MAX_PIXELS`.
@@ -51,7 +51,7 @@ def decoded_size(data: bytes) -> tuple[int, int]:
     elif data.startswith(_JPEG):
         size = _jpeg_size(data)
     if size is None or 0 in size:
-        raise ImageError(f"image: expected a JPEG or PNG file, got {len(data)} bytes that are none")
+        raise ImageError(f"image: expected a JPEG or PNG file, got {len(data)} other bytes")
     width, height = size
     if width * height > MAX_PIXELS:
         raise ImageError(
@@ -65,7 +65,7 @@ def decoded(data: bytes) -> NDArray[np.uint8]:
     """The `(h, w, 3)` RGB image of a JPEG or PNG file.
 
     Raises:
-        ImageError: it does not decode, or is too large.
+        ImageError: the file does not decode, or the image is too large.
     """
     decoded_size(data)
     if data.startswith(_PNG):
@@ -99,7 +99,7 @@ def _jpeg_size(data: bytes) -> tuple[int, int] | None:
 
 
 def _critical_chunks(data: bytes) -> Iterator[bytes]:
-    """The PNG's chunks that hold pixels, without texts and profiles that could be large."""
+    """The PNG's pixel chunks, without text and profile chunks, which could be large."""
     at = len(_PNG)
     for _ in range(_MAX_SEGMENTS):
         end = at + 12 + int.from_bytes(data[at : at + 4], "big")

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Memory of the requests in work: what one client and all clients may hold at once."""
+"""Memory of requests in progress, bounded per client and in total."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from stvg_ros.serving.settings import ServingConfig
 class MemoryBudget:
     """Bytes that requests hold while they are read, decoded and answered.
 
-    A request reserves what it is about to become before anything of that size is made.
+    A request reserves memory before it allocates it.
 
     Thread contract: any thread may use it and its reservations.
     """
@@ -26,19 +26,19 @@ class MemoryBudget:
 
     @property
     def nbytes(self) -> int:
-        """What all requests hold."""
+        """Bytes held by all requests."""
         with self._lock:
             return self._held.total()
 
     def reservation(self, client: str) -> Reservation:
-        """One for a new request, of nothing yet."""
+        """An empty reservation for a new request."""
         return Reservation(self, client)
 
     def change(self, client: str, nbytes: int) -> None:
-        """Adds bytes to what a client holds; fewer than 0 are always released.
+        """Adds bytes to a client's total; negative values always succeed.
 
         Raises:
-            QueueFullError: the client, or all together, would hold too much.
+            QueueFullError: the total of the client, or of all clients, would exceed its limit.
         """
         with self._lock:
             if nbytes > 0:
@@ -63,7 +63,7 @@ class MemoryBudget:
 
 
 class Reservation:
-    """What one request holds; given back by `release`, or as the request ends without it."""
+    """Memory of one request; released by `release`, or when the object is deleted."""
 
     def __init__(self, budget: MemoryBudget, client: str) -> None:
         self._budget = budget
@@ -71,14 +71,14 @@ class Reservation:
         self._nbytes = 0
 
     def resize(self, nbytes: int) -> None:
-        """Reserves this much instead. Raises: QueueFullError."""
+        """Changes the reservation to this size. Raises: QueueFullError."""
         self._budget.change(self._client, nbytes - self._nbytes)
         self._nbytes = nbytes
 
     def release(self) -> None:
-        """Gives everything back."""
+        """Releases all of it."""
         self.resize(0)
 
     def __del__(self) -> None:
-        """A stream that nobody began to read ends without a word."""
+        """Releases the memory of a stream that was never read."""
         self.release()

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Frames of sessions that are encoded before a command asks for them."""
+"""Encodes frames of sessions before a command needs them."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from stvg_ros.method.interfaces import Grounder
 from stvg_ros.serving.sessions import Key
 from stvg_ros.types import Clip, Frame
 
-TIDY_S = 5.0  # between looks for features of frames that are gone
+TIDY_S = 5.0  # between checks for features of dropped frames
 
 _LOG = logging.getLogger(__name__)
 
 
 class SessionPrefetch:
-    """The idle work of a replica's queue: one slot of a session after one of the next.
+    """The idle work of a replica's queue: encodes one slot per session in turn.
 
     Thread contract: any thread may call `add`; the queue's thread calls `work`.
     """
 
     def __init__(self, frames_of: Callable[[Key], Sequence[Frame]], max_bytes: int) -> None:
-        """Prepares.
+        """Starts without sessions.
 
         Args:
-            frames_of: the frames that a session has now, in order.
-            max_bytes: above so much memory of features nothing more is prefetched.
+            frames_of: returns the current frames of a session, in order.
+            max_bytes: maximum memory of prefetched features.
         """
         self._frames_of = frames_of
         self._max_bytes = max_bytes
@@ -38,12 +38,12 @@ class SessionPrefetch:
         self.prepared_bytes = 0
 
     def add(self, key: Key, config: Config) -> None:
-        """Notes new frames in a session, whose client has these settings."""
+        """Records new frames of a session, and the settings of its client."""
         with self._lock:
             self._sessions[key] = config
 
     def work(self, grounder: Grounder) -> float:
-        """Encodes a slot of each window of one session; seconds until there is more to do."""
+        """Encodes a slot of each window of one session; returns seconds until the next call."""
         with self._lock:
             key = next(iter(self._sessions), None)
             config = None if key is None else self._sessions.pop(key)
@@ -55,7 +55,7 @@ class SessionPrefetch:
                 with self._lock:  # the other sessions come first
                     self._sessions.setdefault(key, config)
             self.prepared_bytes = grounder.prepared_bytes
-        except Exception:  # a command will meet the same error, and its answer names it
+        except Exception:  # a command raises the same error, and its answer reports it
             _LOG.exception("prefetching frames failed")
         with self._lock:
             return 0.0 if self._sessions else TIDY_S
@@ -69,14 +69,14 @@ class SessionPrefetch:
 
 
 def windows(frames: Iterable[Frame], duration_s: float) -> list[Clip]:
-    """What commands for the whole window of each camera would mean now.
+    """The clips that commands on each camera's whole window would use now.
 
-    A session does not name its cameras: they differ in their coordinate frame or size.
+    A session does not name its cameras; they are distinguished by coordinate frame and size.
 
     Args:
         frames: in the order in which they entered the windows; a camera's stamp that is not later
             than the one before it is a jump back in time, which clears that window.
-        duration_s: how far back a window reaches.
+        duration_s: length of a window.
     """
     cameras: dict[tuple[str, int, int], list[Frame]] = {}
     for frame in frames:

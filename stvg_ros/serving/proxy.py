@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""What Ray Serve's HTTP proxies lack: limits of requests, and half-closed connections.
+"""Adds request limits and half-closed connections to Ray Serve's HTTP proxies.
 
-uvicorn, which the proxies use, waits for a request's head as long as the client likes, so a client
-that sends a byte now and then would hold a connection for ever; and it drops the request of a
-client that closes its sending side, as `nc -N` does. A proxy keeps whole bodies in memory, before
-any replica asks for a token. Ray Serve calls `middlewares` as a proxy starts, where the
-environment's RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH names it.
+uvicorn, which the proxies use, has no time limit for a request's head, so a slow client can hold a
+connection forever; and it drops the request of a client that closes its sending side, as `nc -N`
+does. A proxy keeps whole bodies in memory before a replica checks the token. Ray Serve calls
+`middlewares` when a proxy starts, if RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH names it.
 """
 
 from __future__ import annotations
@@ -23,8 +22,8 @@ from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 HEAD_TIMEOUT_S = 10.0
 IDLE_S = 65.0  # between requests on one connection
-PROBE_S = 1.0  # between looks whether a half-closed client is still there
-MAX_BODIES_BYTES = 1024**3  # of all requests on their way through a proxy
+PROBE_S = 1.0  # between checks whether a half-closed client is still connected
+MAX_BODIES_BYTES = 1024**3  # of all requests in a proxy
 MAX_PEER_BYTES = 512 * 1024**2  # of those from one address
 _SESSION = b"x-session-id"
 _PROBE = b"HTTP/1.1 102 Processing\r\n\r\n"
@@ -36,14 +35,14 @@ _REFUSAL = (
 
 
 def middlewares() -> list[Middleware]:
-    """Prepares the connections of this process, and names the middleware."""
+    """Patches the connections of this process and returns the middleware."""
     limit_heads(AutoHTTPProtocol, HEAD_TIMEOUT_S, IDLE_S)
     answer_half_closed(AutoHTTPProtocol, PROBE_S)
     return [Middleware(RequestLimits)]
 
 
 class RequestLimits:
-    """ASGI middleware: refuses what the proxy fails at, and bounds the bodies that it holds.
+    """ASGI middleware: refuses requests that the proxy cannot handle, and bounds held bodies.
 
     Thread contract: the proxy's event loop.
     """
@@ -94,7 +93,7 @@ class RequestLimits:
         try:
             await self._app(scope, counted, unless_refused)
         except Exception:
-            if not refused:  # of a request that is broken off
+            if not refused:  # of an aborted request
                 raise
         finally:
             self._held[peer] -= held
@@ -106,12 +105,12 @@ class RequestLimits:
 
 
 def limit_heads(protocol: Any, head_timeout_s: float, idle_s: float) -> None:
-    """Makes a uvicorn protocol end connections on which no complete head comes in time.
+    """Makes a uvicorn protocol close connections without a complete request head in time.
 
     Args:
-        protocol: the class of the connections, httptools' or h11's.
-        head_timeout_s: for the first head; then the client gets status 408.
-        idle_s: for each further one.
+        protocol: the class of the connections, for httptools or h11.
+        head_timeout_s: for the first head; after it, the client receives status 408.
+        idle_s: for each further head.
     """
     connected: Callable[..., None] = protocol.connection_made
 
@@ -120,7 +119,7 @@ def limit_heads(protocol: Any, head_timeout_s: float, idle_s: float) -> None:
         self.loop.call_later(head_timeout_s, watch, self, None)
 
     def watch(self: Any, seen: Any) -> None:
-        # A cycle is made when a head is complete, and stays after its response.
+        # A cycle is created when a head is complete, and remains after its response.
         if self.transport.is_closing():
             return
         if self.cycle is None:
@@ -137,14 +136,14 @@ def limit_heads(protocol: Any, head_timeout_s: float, idle_s: float) -> None:
 def answer_half_closed(protocol: Any, probe_s: float) -> None:
     """Makes a uvicorn protocol answer clients that have closed their sending side.
 
-    A client that is gone looks the same until something is sent to it, so an interim response
-    goes to it every `probe_s` until the answer begins. With TLS, a connection closes as a whole.
+    A disconnected client is detected only by sending to it, so an interim response is sent every
+    `probe_s` until the response starts. TLS connections cannot be half-closed.
     """
 
     def eof_received(self: Any) -> bool:
         cycle = self.cycle
         if cycle is None or cycle.response_complete or getattr(cycle, "more_body", False):
-            return False  # nothing was asked, or not all of it: the transport closes itself
+            return False  # no complete request: the transport closes itself
         self.loop.call_later(probe_s, probe, self, cycle)
         return True
 

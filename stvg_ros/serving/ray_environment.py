@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""What Ray reads from the environment as it is imported, and its token: set before that."""
+"""Sets Ray's environment variables and token; must run before Ray is imported."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from pathlib import Path
 from stvg_ros.errors import ConfigError
 from stvg_ros.serving.authentication import is_loopback
 
-# For Ray Serve's processes, where the environment does not say otherwise.
+# Defaults of Ray Serve's processes; existing environment variables take precedence.
 _ALWAYS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "stvg_ros.serving.proxy:middlewares",
-    # Ray's own 15 lets a replica starve beside anything else.
+    # With Ray's default of 15, a replica starves beside any other program.
     "RAY_worker_niceness": "0",
-    # A busy machine takes longer than Serve's 5 s to start a proxy, which is killed then.
+    # On a busy machine a proxy starts slower than Serve's limit of 5 s, and is killed.
     "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "120",
 }
 _LOOPBACK = {
-    # Ray then takes 127.0.0.1 for the node's address, and its servers listen there.
+    # Ray then uses 127.0.0.1 as the node's address, and its servers listen there.
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
-    # Ray's metrics need no token: not collected, and no port for them.
+    # Ray's metrics are not protected by a token: disabled, without a port.
     "RAY_enable_metrics_collection": "0",
     "AUTOSCALER_METRIC_PORT": "-1",
     "DASHBOARD_METRIC_PORT": "-1",
@@ -31,13 +31,13 @@ _LOOPBACK = {
 
 
 def prepare(host: str) -> None:
-    """Sets the environment of a server on this machine; before Ray is imported.
+    """Sets the environment of a server on this machine; call before Ray is imported.
 
     Args:
-        host: where the server listens; for a loopback address, Ray listens there too.
+        host: listening address of the server; if it is loopback, Ray listens there too.
 
     Raises:
-        ConfigError: Ray's token cannot be kept from other users of the machine.
+        ConfigError: Ray's token cannot be hidden from other users of the machine.
     """
     for name, value in {**_ALWAYS, **(_LOOPBACK if is_loopback(host) else {})}.items():
         os.environ.setdefault(name, value)
@@ -46,7 +46,7 @@ def prepare(host: str) -> None:
 
 
 def _keep_private(path: Path) -> None:
-    """Makes Ray's token readable by its owner alone; Ray itself would make it for all to read."""
+    """Makes Ray's token readable by its owner only; Ray would create it readable by all."""
     path = path.expanduser()
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

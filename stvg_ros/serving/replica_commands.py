@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Commands of a replica: from a request to a job in the queue, and from its outcome to events."""
+"""Commands of a replica: turns requests into queue jobs and their outcomes into events."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class ReplicaCommand:
     """A command in a replica.
 
     Attributes:
-        key: who asked, and for which session ("" is none).
+        key: client and session ("" is none).
         tell: receives the events, from any thread; the last one has an answer or a failure.
         received_s: monotonic time of receipt.
     """
@@ -42,7 +42,7 @@ class ReplicaCommand:
 
     @property
     def client(self) -> str:
-        """What bounds on one client count by: without tokens, sessions tell clients apart."""
+        """The client for per-client bounds; without tokens, sessions identify clients."""
         return self.key[0] or self.key[1]
 
     def answer(self, outcome: Outcome) -> None:
@@ -59,7 +59,7 @@ class ReplicaCommand:
 class ReplicaCommands:
     """Grounds commands in order of receipt; a client's share of the queue is bounded.
 
-    While no command waits, frames of sessions that want it are prefetched (`sampling.prefetch`).
+    While no command waits, frames of sessions with `sampling.prefetch` are prefetched.
 
     Thread contract: any thread may call the public methods; the queue's thread uses the grounder.
     """
@@ -71,8 +71,8 @@ class ReplicaCommands:
 
         Args:
             config: limits, and the settings that clients may override.
-            build: makes the grounder, with its proposer wrapped by the function given.
-            frames_of: the frames that a session has now, in order.
+            build: makes the grounder, with its proposer wrapped by the given function.
+            frames_of: returns the current frames of a session, in order.
 
         Raises:
             StvgError: the grounder cannot be loaded.
@@ -90,17 +90,17 @@ class ReplicaCommands:
 
     @property
     def alive(self) -> bool:
-        """Whether the queue's thread does its work."""
+        """Whether the queue's thread is running."""
         return self._queue.alive
 
     @property
     def waiting(self) -> int:
-        """How many commands wait for the one that runs."""
+        """Number of waiting commands."""
         return self._queue.waiting
 
     @property
     def prepared_bytes(self) -> int:
-        """Memory of what is prefetched, on the model's device."""
+        """Memory of prefetched features, on the model's device."""
         return self._prefetch.prepared_bytes
 
     def submit(self, command: ReplicaCommand) -> GroundingJob:
@@ -129,7 +129,7 @@ class ReplicaCommands:
         return job
 
     def observe(self, key: Key, settings: Mapping[str, Value]) -> None:
-        """Notes new frames in a session, whose client has these settings.
+        """Records new frames of a session, and the settings of its client.
 
         Raises:
             ConfigError: a setting is refused.
@@ -182,5 +182,5 @@ def _limits(serving: ServingConfig) -> QueueLimits:
 
 
 def _lean(grounding: Grounding) -> Grounding:
-    """Without the candidates, whose masks would weigh more than all the rest."""
+    """The grounding without candidates, whose masks are larger than all other data."""
     return replace(grounding, candidates=())

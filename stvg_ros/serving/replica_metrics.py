@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Counts of one replica (prometheus_client), shown together with those of the others."""
+"""Metrics of one replica (prometheus_client), exported together with those of other replicas."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 BUCKETS_S = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0)
 MEDIA_TYPE = CONTENT_TYPE_PLAIN_0_0_4
-STALE_S = 30.0  # a replica that published nothing for longer has ended
+STALE_S = 30.0  # a replica without metrics for longer has ended
 
 
 class Board(Protocol):
-    """Where the replicas of one model publish their metrics for each other."""
+    """Store in which the replicas of one model publish their metrics."""
 
     def publish(self, replica: str, text: str) -> None: ...
 
@@ -35,20 +35,20 @@ class LocalBoard:
         self._texts: dict[str, str] = {}
 
     def publish(self, replica: str, text: str) -> None:
-        """Puts up a replica's metrics, in place of its former ones."""
+        """Stores a replica's metrics, replacing its earlier ones."""
         self._texts[replica] = text
 
     def texts(self) -> Mapping[str, str]:
-        """What is there, by replica."""
+        """The stored metrics by replica."""
         return dict(self._texts)
 
     def remove(self, replica: str) -> None:
-        """Takes down what a replica put up."""
+        """Removes a replica's metrics."""
         self._texts.pop(replica, None)
 
 
 class ReplicaMetrics:
-    """Requests by outcome, bytes, and how long commands took.
+    """Requests by outcome, bytes, and durations of commands.
 
     Thread contract: the event loop's thread counts; any thread may call `publish` and `text`.
     """
@@ -56,11 +56,11 @@ class ReplicaMetrics:
     def __init__(
         self, replica: str, gauges: Mapping[str, Callable[[], float]], board: Board | None = None
     ) -> None:
-        """Registers everything.
+        """Registers the metrics.
 
         Args:
-            replica: a label of every value.
-            gauges: by name, what gives the present value.
+            replica: label of every value.
+            gauges: by name, a function that returns the current value.
             board: shared with the other replicas.
         """
         self._replica = replica
@@ -81,15 +81,15 @@ class ReplicaMetrics:
             Gauge(name, name.replace("_", " "), label, **own).labels(replica).set_function(value)
 
     def request(self, path: str, outcome: str) -> None:
-        """Counts an answered request; the outcome is a status, or an error code's name."""
+        """Counts an answered request; the outcome is a status or an error code's name."""
         self._requests.labels(self._replica, path, outcome).inc()
 
     def received(self, nbytes: int) -> None:
-        """Counts a body."""
+        """Counts the bytes of a body."""
         self._received.inc(nbytes)
 
     def decoded(self, frames: int) -> None:
-        """Counts frames that came with their image."""
+        """Counts frames that were sent with an image."""
         self._frames.inc(frames)
 
     def command(self, seconds: float) -> None:
@@ -97,12 +97,12 @@ class ReplicaMetrics:
         self._seconds.observe(seconds)
 
     def publish(self) -> None:
-        """Shows the other replicas what was counted so far."""
+        """Publishes the current metrics to the other replicas."""
         self._published.set(time.time())
         self._board.publish(self._replica, generate_latest(self._registry).decode())
 
     def close(self) -> None:
-        """Takes down what was published."""
+        """Removes the published metrics."""
         self._board.remove(self._replica)
 
     def text(self) -> str:
@@ -114,7 +114,7 @@ class ReplicaMetrics:
 
 
 class _Merged:
-    """One family for each metric, with the samples of all replicas that live."""
+    """One family for each metric, with the samples of all running replicas."""
 
     def __init__(self, texts: Mapping[str, str]) -> None:
         self._texts = texts

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""A request's body, and the records and images in it: bounded first, then made, in threads."""
+"""Reads request bodies and decodes their records and images, in threads and within bounds."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ T = TypeVar("T")
 class RequestReader:
     """Reads and decodes the requests of one replica.
 
-    Thread contract: the event loop's thread calls the methods; parsing and decoding, which take
-    long where a client wants it so, run in threads of their own.
+    Thread contract: the event loop's thread calls the methods; parsing and decoding, which a
+    client can make slow, run in separate threads.
     """
 
     def __init__(self, limits: ServingConfig) -> None:
@@ -41,17 +41,17 @@ class RequestReader:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="decoding")
 
     def close(self) -> None:
-        """Ends the threads after what they are at."""
+        """Ends the threads after their current work."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def body(self, http: HttpRequest, reservation: Reservation) -> bytes:
         """The body, of bounded size and in bounded time.
 
-        Twice its size is reserved: what it contains is a copy of it.
+        Twice its size is reserved, since the parsed content is a copy.
 
         Raises:
-            RefusedError: too large, too slow, or broken off.
-            QueueFullError: there is no memory for it.
+            RefusedError: too large, too slow, or aborted.
+            QueueFullError: not enough memory in the budget.
         """
         limit = self._limits.max_body_bytes
         too_large = RefusedError(
@@ -84,26 +84,26 @@ class RequestReader:
                 f"{self._limits.body_timeout_s:g} s",
             ) from None
         except ClientDisconnect:
-            raise RefusedError(400, "the client went away before its request was there") from None
+            raise RefusedError(400, "the client went away during its request") from None
 
     async def parsed(self, parse: Callable[[bytes], T], body: bytes) -> T:
-        """What `parse` makes of the body, in a thread."""
+        """The result of `parse` on the body, computed in a thread."""
         return await self._in_thread(partial(parse, body))
 
     async def frames(
         self, sent: Sequence[SentFrame], stream: str, reservation: Reservation
     ) -> Mapping[int, Frame]:
-        """The frames that came with their image, by id.
+        """The frames that were sent with an image, by id.
 
         Args:
             sent: as the client sent them.
-            stream: the session, before the client's own name for its camera.
-            reservation: of the request, which holds twice the images' bytes.
+            stream: name of the session; prefix of the client's camera names.
+            reservation: of the request; holds twice the images' bytes.
 
         Raises:
-            ImageError: an image that does not decode.
+            ImageError: an image does not decode.
             RefusedError: more than a session may hold.
-            QueueFullError: there is no memory for it.
+            QueueFullError: not enough memory in the budget.
         """
         given = [(one, one.image) for one in sent if one.image is not None]
         images = [image for _, image in given]
@@ -122,7 +122,7 @@ class RequestReader:
         try:
             pixels = await asyncio.gather(*decoding)
         finally:
-            for one in decoding:  # none goes on after another has failed
+            for one in decoding:  # cancels the others after one failed
                 one.cancel()
         frames = {
             one.id: Frame(
@@ -143,9 +143,9 @@ class RequestReader:
 
 
 def upright(frames: Mapping[int, Frame]) -> Mapping[int, Frame]:
-    """Frames of pictures of which only the file is known: turned ones have their own size.
+    """Frames of image files, with the source size of rotated images corrected.
 
-    OpenCV turns a picture as its EXIF data says, so width and height may change places.
+    OpenCV rotates an image by its EXIF orientation, which may swap width and height.
     """
     return {
         number: replace(
@@ -156,7 +156,7 @@ def upright(frames: Mapping[int, Frame]) -> Mapping[int, Frame]:
 
 
 def _decoded_bytes(images: Sequence[bytes]) -> int:
-    """What the images become, by their headers."""
+    """Size of the decoded images, from their headers."""
     total = 0
     for image in images:
         width, height = decoded_size(image)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""What travels between client and server, version 1; see `wire_format` for the bytes.
+"""Messages between client and server, version 1; `wire_format` encodes them.
 
-The bounds of what a client may send are in the annotations; the server checks them as it reads.
+The annotations bound what a client may send; the server checks them while reading.
 
 POST /v1/frames   FrameBatch in, SessionState out
 POST /v1/ground   Request in, a stream of Event out; the last one has an answer or a failure
@@ -83,8 +83,8 @@ class FrameBatch:
     """Frames for the session.
 
     Attributes:
-        keep_from: frames of smaller ids are of no more use.
-        settings: as of `Request`, of the commands to come: frames may be encoded ahead of them.
+        keep_from: frames of smaller ids are no longer needed.
+        settings: of future commands, as in `Request`; used to prefetch frames.
     """
 
     version: int
@@ -99,7 +99,7 @@ class FrameBatch:
 
 @dataclass(frozen=True)
 class SessionState:
-    """How many frames the session holds now."""
+    """Number of frames in the session."""
 
     version: int
     frames: int
@@ -107,15 +107,15 @@ class SessionState:
 
 @dataclass(frozen=True)
 class Request:
-    """One command: the whole request, so that tuning stays beside the model.
+    """One whole command, so that tuning runs on the server with the model.
 
     Attributes:
         query: the command; its window and deadline included.
-        frames: the clip, in order; images only of those that the session lacks.
-        settings: settings by name, where the client's differ from their defaults.
-        tubes: candidate tubes of the client's own; None lets the server look for some.
-        keep_from: as of `FrameBatch`.
-        preliminary: the answer before tuning is wanted too.
+        frames: the clip, in order; with images only for frames that the session lacks.
+        settings: the client's settings that differ from their defaults, by name.
+        tubes: candidate tubes of the client; None lets the server compute them.
+        keep_from: as in `FrameBatch`.
+        preliminary: whether the answer before tuning is requested too.
     """
 
     version: int
@@ -148,7 +148,7 @@ class Request:
 
 
 class MissingFramesError(StvgError):
-    """The session lacks frames of the command, those of `ids`; it is to be sent with them."""
+    """The session lacks the frames `ids` of the command, which must be sent again with them."""
 
     def __init__(self, ids: Iterable[int]) -> None:
         self.ids = tuple(ids)
@@ -157,7 +157,7 @@ class MissingFramesError(StvgError):
 
 @dataclass(frozen=True)
 class Failure:
-    """An error of `stvg_ros.errors`, and which frames it is about.
+    """An error of `stvg_ros.errors`, and the missing frames.
 
     Attributes:
         missing: ids of frames that the session lacks; send the command again with them.
@@ -170,10 +170,10 @@ class Failure:
 
 @dataclass(frozen=True, eq=False)
 class Event:
-    """One step of a command's stream: a stage, a sign of life, an answer, or a failure.
+    """One event of a command's stream: a stage, a keep-alive, an answer, or a failure.
 
     Attributes:
-        stage: the stage that begins; empty in events that only show that the server lives.
+        stage: the stage that starts; empty in a keep-alive.
         progress: 0 to 1.
         early: the answer before tuning.
     """
@@ -202,9 +202,9 @@ def chosen_settings(config: Config) -> dict[str, Value]:
 
 
 def settings_without_effect(config: Config) -> list[str]:
-    """Names of settings that are not at their defaults, and that only the server decides.
+    """Names of settings that are not at their defaults and that only the server decides.
 
-    With `remote.fallback: local`, the model here uses them.
+    With `remote.fallback: local`, the local model uses them.
     """
     if config.place.backend != "remote" or config.remote.fallback == "local":
         return []

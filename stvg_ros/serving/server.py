@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""The Ray Serve side: replicas, and a server on this machine. The only module that imports Ray."""
+"""Replicas in Ray Serve, and a server on this machine. The only module that imports Ray."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from stvg_ros.serving.authentication import is_loopback
 from stvg_ros.serving.replica_commands import Build
 from stvg_ros.setting import Value
 
-# By the header x-session-id: a session's requests reach the replica that has its frames.
+# Routes by the header x-session-id to the replica that has the session's frames.
 _ROUTER = "ray.serve.experimental.consistent_hash_router:ConsistentHashRouter"
 
 
@@ -36,13 +36,13 @@ class ClusterBoard:
         self._namespace = f"stvg_ros/{app}".encode()
 
     def publish(self, replica: str, text: str) -> None:
-        """Puts up a replica's metrics, in place of its former ones."""
+        """Stores a replica's metrics, replacing its earlier ones."""
         internal_kv._internal_kv_put(
             replica.encode(), text.encode(), overwrite=True, namespace=self._namespace
         )
 
     def texts(self) -> Mapping[str, str]:
-        """What is there, by replica."""
+        """The stored metrics by replica."""
         found = {}
         for key in internal_kv._internal_kv_list(b"", namespace=self._namespace):
             text = internal_kv._internal_kv_get(key, namespace=self._namespace)
@@ -51,13 +51,13 @@ class ClusterBoard:
         return found
 
     def remove(self, replica: str) -> None:
-        """Takes down what a replica put up."""
+        """Removes a replica's metrics."""
         internal_kv._internal_kv_del(replica.encode(), namespace=self._namespace)
 
 
 @serve.deployment(
     name="Grounding",  # in config files
-    # Frames and commands alike; commands have a queue of their own, which says when it is full.
+    # Frames and commands alike; commands have a separate queue, which reports when it is full.
     max_ongoing_requests=1000,
     max_queued_requests=1000,
     health_check_period_s=5.0,
@@ -68,7 +68,7 @@ class GroundingReplica:
     """One model with its sessions and its queue."""
 
     def __init__(self, build: Build, settings: Mapping[str, Value], token_file: str) -> None:
-        """Loads the model; `build` is named by reference, so the package must be installed."""
+        """Loads the model; `build` is pickled by reference, so the package must be installed."""
         context = serve.get_replica_context()
         replica, board = context.replica_id.unique_id, ClusterBoard(context.app_name)
         self._app = App(Config.from_flat(settings), build, token_file, replica, board)
@@ -82,7 +82,7 @@ class GroundingReplica:
         self._app.check()
 
     def __del__(self) -> None:
-        """Called by Ray Serve as the replica ends."""
+        """Called by Ray Serve when the replica ends."""
         app = getattr(self, "_app", None)  # absent where loading failed
         if app is not None:
             app.close()
@@ -90,7 +90,7 @@ class GroundingReplica:
 
 @dataclass(frozen=True)
 class Listening:
-    """Where a server listens, and with which certificate."""
+    """Listening address and certificate of a server."""
 
     host: str = "127.0.0.1"
     port: int = 8000
@@ -105,15 +105,15 @@ def application(
 
     Args:
         build: makes a replica's grounder.
-        settings: settings by name, where they differ from their defaults.
+        settings: settings that differ from their defaults, by name.
         token_file: clients and tokens, at the same path on every machine of the cluster.
         options: of the deployment, such as `num_replicas` and `ray_actor_options`.
 
     Raises:
-        ConfigError: a setting is refused; told here, before replicas start and fail.
+        ConfigError: a setting is refused; raised here, before replicas start and fail.
     """
     config = Config.from_flat(settings)
-    # A replica that is replaced answers the commands that it has; a replica that dies does not.
+    # A replica that is replaced answers its commands first; a crashed one does not.
     options.setdefault("graceful_shutdown_timeout_s", config.serving.command_timeout_s)
     deployment: Any = GroundingReplica  # the decorator's result
     return deployment.options(**options).bind(build, dict(settings), token_file)
@@ -130,8 +130,8 @@ class Server:
 
         Args:
             app: what to serve.
-            listening: where.
-            ray_options: of `ray.init`.
+            listening: address and certificate.
+            ray_options: passed to `ray.init`.
 
         Raises:
             StvgError: a replica cannot start, or the address is taken.

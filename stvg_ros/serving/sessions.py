@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""What robots have sent of their windows, so that a command sends only its text."""
+"""Frames that clients have sent, so that a command does not send them again."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from stvg_ros.serving.settings import ServingConfig
 from stvg_ros.types import Frame
 
 Key = tuple[str, str]  # the client, and its own name for the session
-MIN_FRAME_BYTES = 1024  # what a frame's objects take, however small its image is
+MIN_FRAME_BYTES = 1024  # memory of a frame's objects besides its image
 MAX_SESSIONS = 10_000
 
 
 def client_of(key: Key) -> str:
-    """What bounds on one client count by: without tokens, sessions tell clients apart."""
+    """The client for per-client bounds; without tokens, sessions identify clients."""
     return key[0] or key[1]
 
 
@@ -53,9 +53,9 @@ def _weight(frame: Frame) -> int:
 class Sessions:
     """Decoded frames by session, bounded by bytes, by count and by time.
 
-    A session that grows too large loses its oldest frames; when the sessions of a client, or all
-    together, are too large, those that were used least recently go. A client finds out by its next
-    command, which is answered with the ids that are missing.
+    A session that grows too large loses its oldest frames; if the sessions of a client, or all
+    sessions, are too large, the least recently used are dropped. The client's next command is then
+    answered with the missing ids.
 
     Thread contract: any thread may call any method.
     """
@@ -76,7 +76,7 @@ class Sessions:
             return sum(session.nbytes for session in self._sessions.values())
 
     def put(self, key: Key, frames: Mapping[int, Frame], keep_from: int) -> int:
-        """Adds frames and forgets those of ids below `keep_from`; returns how many there are."""
+        """Adds frames, drops those of ids below `keep_from` and returns the number of frames."""
         with self._lock:
             self.expire()
             session = self._sessions.pop(key, None) or _Session()
@@ -84,13 +84,13 @@ class Sessions:
             session.used_s = self._clock()
             session.drop([number for number in session.frames if number < keep_from])
             session.add(frames)
-            # A command names at most MAX_FRAMES.
+            # A command has at most MAX_FRAMES.
             session.shrink(min(self._config.session_bytes, self._config.client_bytes), MAX_FRAMES)
             self._make_room(client_of(key))
             return len(session.frames)
 
     def _make_room(self, client: str) -> None:
-        """Ends sessions, the least recently used first, but not the last."""
+        """Drops sessions, least recently used first, except the last."""
         own = [key for key in self._sessions if client_of(key) == client]
         held = sum(self._sessions[key].nbytes for key in own)
         for key in own[:-1]:
@@ -104,7 +104,7 @@ class Sessions:
             held -= self._sessions.pop(key).nbytes
 
     def get(self, key: Key) -> Mapping[int, Frame]:
-        """The frames of a session by id; none of one that is not there."""
+        """The frames of a session by id; empty for an unknown session."""
         with self._lock:
             self.expire()
             session = self._sessions.get(key)
@@ -115,16 +115,16 @@ class Sessions:
             return dict(session.frames)
 
     def frames(self, key: Key) -> list[Frame]:
-        """The frames of a session in the client's order; not a use that keeps it alive."""
+        """The frames of a session in the client's order; does not extend its lifetime."""
         with self._lock:
             session = self._sessions.get(key)
             return [session.frames[number] for number in sorted(session.frames)] if session else []
 
     def expire(self) -> None:
-        """Forgets the sessions that nobody used for `session_s`."""
+        """Drops the sessions that were not used for `session_s`."""
         with self._lock:
             oldest_s = self._clock() - self._config.session_s
             for key, session in list(self._sessions.items()):
                 if session.used_s >= oldest_s:
-                    break  # the others were used later
+                    break  # the others were used more recently
                 del self._sessions[key]

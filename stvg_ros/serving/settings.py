@@ -94,7 +94,7 @@ class ServingConfig(Group):
     )
     client_bytes: int = setting(
         512 * 1024 * 1024,
-        "decoded frames of all sessions of a client, and again memory of its requests in work",
+        "memory for all sessions of a client, and the same for its requests in progress",
         unit="bytes",
         minimum=1024,
         maximum=2**44,

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""A command without a client program: a tar of pictures in, JSON out."""
+"""Commands without a client program: the request is a tar of images, the response is JSON."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MAX_HEADER_BYTES = 65_536  # of one member
 
 
 class _HeaderReader(io.BytesIO):
-    """A tar's bytes for `tarfile`, which reads only headers from it, of bounded size."""
+    """A tar's bytes for `tarfile`, which reads only headers of bounded size from it."""
 
     left = _MAX_HEADER_BYTES
 
@@ -39,16 +39,16 @@ class _HeaderReader(io.BytesIO):
 
 
 def request_of_tar(body: bytes, parameters: Mapping[str, str]) -> Request:
-    """The request of a tar of JPEG or PNG files, which are taken in the order of their names.
+    """The request of a tar of JPEG or PNG files, in the order of their names.
 
-    Directories and hidden files, such as the `._` files of macOS, are left out.
+    Directories and hidden files, such as the `._` files of macOS, are skipped.
 
     Args:
         body: the tar, not compressed.
-        parameters: `query`; `rate_hz` of the pictures, 5 by default; `targets`, 1 by default.
+        parameters: `query`; `rate_hz` of the images, 5 by default; `targets`, 1 by default.
 
     Raises:
-        StvgError: no tar of pictures, or a parameter that is not usable.
+        StvgError: not a tar of images, or an invalid parameter.
     """
     try:
         rate_hz = float(parameters.get("rate_hz", "5"))
@@ -71,7 +71,7 @@ def request_of_tar(body: bytes, parameters: Mapping[str, str]) -> Request:
 
 
 def _members(body: bytes) -> list[tarfile.TarInfo]:
-    """The pictures' places in the tar, in the order of their names. Raises: SchemaError."""
+    """The image members of the tar, in the order of their names. Raises: SchemaError."""
     reader = _HeaderReader(body)
     members: list[tarfile.TarInfo] = []
     count = 0
@@ -101,12 +101,12 @@ def _members(body: bytes) -> list[tarfile.TarInfo]:
 
 
 def _is_picture(member: tarfile.TarInfo, length: int) -> bool:
-    """Whether a member is a picture; raises SchemaError for what would be lost."""
+    """Whether a member is an image; raises SchemaError for a member that cannot be read."""
     hidden = PurePosixPath(member.name).name.startswith(".")
     if member.isdir() or hidden or "__MACOSX" in PurePosixPath(member.name).parts:
         return False
     name = f"tar: {member.name[:100]!r}"
-    if member.issparse():  # its size is what it claims, not what it holds
+    if member.issparse():  # its declared size differs from its data
         raise SchemaError(f"{name}: expected a plain file, got a sparse one; pack without --sparse")
     if not member.isfile():
         raise SchemaError(
@@ -119,7 +119,7 @@ def _is_picture(member: tarfile.TarInfo, length: int) -> bool:
 
 
 def answer_json(event: Event) -> dict[str, Any]:
-    """The last event of a command as plain values."""
+    """The last event of a command as JSON values."""
     if event.failure is not None:
         return failure_json(event.failure.code.name, event.failure.message)
     assert event.answer is not None
@@ -127,12 +127,12 @@ def answer_json(event: Event) -> dict[str, Any]:
 
 
 def failure_json(code: str, message: str) -> dict[str, Any]:
-    """An error as plain values."""
+    """An error as JSON values."""
     return {"error": {"code": code, "message": message}}
 
 
 def error_json(error: StvgError) -> dict[str, Any]:
-    """The same of an exception."""
+    """An exception as JSON values."""
     return failure_json(error.code.name, str(error))
 
 

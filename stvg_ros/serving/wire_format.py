@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Typed records as msgpack and back (msgspec): the types of the dataclasses are the schema.
+"""Encodes typed records as msgpack and decodes them (msgspec); dataclass types are the schema.
 
-Nothing is executed and no class is named by the bytes: the reader says which record it expects.
-For each dataclass a strict record type is derived once, which refuses unknown fields and bounds
-every text and list while the bytes are read, before anything is allocated for them. A record that
-needs a bound of its own states it in its annotation.
+Decoding executes nothing, and the bytes name no class: the reader chooses the record type. For
+each dataclass a strict record type is derived once, which refuses unknown fields and bounds every
+text and list while reading, before memory is allocated. A record states its own bounds in its
+annotations.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 
 class SchemaError(StvgError):
-    """Bytes that are not the expected record."""
+    """Bytes that do not decode as the expected record."""
 
 
 class ArrayRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -54,7 +54,7 @@ def decoded_record(kind: type[T], body: bytes) -> T:
 
     Raises:
         SchemaError: the body is not msgpack, or not such a record.
-        StvgError: the record itself refuses its values.
+        StvgError: the record refuses its values.
     """
     try:
         strict = _decoder(cast(Any, kind)).decode(body)
@@ -63,7 +63,7 @@ def decoded_record(kind: type[T], body: bytes) -> T:
         raise
     except msgspec.ValidationError as error:
         raise SchemaError(_worded(kind, str(error))) from error
-    except Exception as error:  # damaged bytes, or numbers that no array can have
+    except Exception as error:  # damaged bytes, or sizes that no array can have
         raise SchemaError(
             f"{kind.__name__}: expected msgpack, got {len(body)} bytes that do not decode "
             f"({type(error).__name__}: {str(error)[:100]})"
@@ -71,13 +71,13 @@ def decoded_record(kind: type[T], body: bytes) -> T:
 
 
 def encoded_item(record: Any) -> bytes:
-    """A record of a stream: its length in four bytes, big-endian, and the record."""
+    """A record of a stream: its length as four bytes, big-endian, then the record."""
     body = encoded_record(record)
     return _LENGTH.pack(len(body)) + body
 
 
 class RecordStream(Generic[T]):
-    """Records of one type that arrive in pieces, as `encoded_item` makes them."""
+    """Decodes records of `encoded_item` that arrive in pieces."""
 
     def __init__(self, kind: type[T], max_bytes: int) -> None:
         """`max_bytes` bounds a record."""
@@ -86,7 +86,7 @@ class RecordStream(Generic[T]):
         self._rest = bytearray()
 
     def feed(self, piece: bytes) -> list[T]:
-        """The records that are complete with this piece. Raises: as of `decoded_record`."""
+        """The records completed by this piece. Raises: as `decoded_record`."""
         self._rest += piece
         records = []
         while len(self._rest) >= _LENGTH.size:
@@ -105,7 +105,7 @@ class RecordStream(Generic[T]):
 
 
 def _plain(value: Any) -> Any:
-    """What msgspec does not know: numpy's values."""
+    """Converts NumPy values, which msgspec does not support."""
     if isinstance(value, np.ndarray):
         little = value.astype(value.dtype.newbyteorder("<"), copy=False)
         return {"shape": value.shape, "data": little.tobytes()}
@@ -113,11 +113,11 @@ def _plain(value: Any) -> Any:
         return value.item()
     if isinstance(value, Mapping):
         return dict(value)
-    raise TypeError(f"{type(value).__name__} does not travel")
+    raise TypeError(f"{type(value).__name__} cannot be encoded")
 
 
 def _array(kind: Any, value: Any) -> Any:
-    """The array of type `kind` (an NDArray) of its record."""
+    """The array of type `kind` (an NDArray) from its record."""
     if not isinstance(value, ArrayRecord):
         raise ValueError(f"expected an array, got {type(value).__name__}")
     dtype = np.dtype(typing.get_args(typing.get_args(kind)[1])[0])

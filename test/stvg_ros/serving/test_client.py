@@ -425,7 +425,7 @@ def _broken_server(answers):
             "RemoteProtocolError: peer closed connection",
         ),
         (b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", "broke off without an answer"),
-        (None, "no sign of life|timed out"),
+        (None, "no response|timed out"),
     ],
 )
 def test_a_server_that_breaks_off_is_asked_again_then_unreachable(connect, answer, said):
