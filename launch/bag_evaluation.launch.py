@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Starts the grounding node, plays annotated bags to it, scores its tubes, and exits.
+"""Starts the grounding node, plays annotated bags, scores the tubes and exits.
 
     ros2 launch stvg_ros bag_evaluation.launch.py annotations:=run.json out:=out/live
 
@@ -50,7 +50,7 @@ NAME = "grounding"
 
 
 def ended(event: ProcessExited, context: LaunchContext) -> list[LaunchDescriptionEntity]:
-    """Ends the launch; with an exit code of 1, as of any error here, when the evaluation failed."""
+    """Ends the launch; the exit code is 1 if the evaluation failed."""
     if event.returncode:
         raise RuntimeError(f"bag_evaluation ended with exit code {event.returncode}")
     return [EmitEvent(event=Shutdown(reason="the evaluation is done"))]

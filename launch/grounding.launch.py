@@ -30,7 +30,7 @@ CAMERA_TOPICS = (
     ("image", "", "camera topic; for compressed images the full name, such as /camera/compressed"),
     ("depth", "", "topic of aligned depth images; sets depth.enabled"),
     ("camera_info", "", "topic of the camera's sensor_msgs/CameraInfo, for depth"),
-    ("detections", "", "topic of a detector of yours; sets proposals.source to external"),
+    ("detections", "", "topic of your own detector; sets proposals.source to external"),
 )
 TOPICS = (
     ("command", "", "topic of std_msgs/String commands"),
@@ -53,7 +53,7 @@ SETTINGS = (
         "image_qos",
         "image.qos",
         ("", "sensor_data", "reliable", "system_default"),
-        "quality of service of the image subscription, to fit the camera's",
+        "quality of service of the image subscription, compatible with the camera's",
     ),
 )
 OTHERS = (
@@ -74,7 +74,7 @@ def parameter_file(name: str) -> str:
     for path in ([os.path.join(presets, name)] if os.path.basename(name) == name else []) + [name]:
         if os.path.isfile(path):
             return path
-    # ROS launch would go on without it, on defaults.
+    # ROS launch would continue without it, with defaults.
     known = sorted(item for item in os.listdir(presets) if item.endswith(".yaml"))
     close = difflib.get_close_matches(os.path.basename(name), known, 1)
     raise RuntimeError(
@@ -95,7 +95,7 @@ def remappings(value: Callable[[str], str]) -> list[tuple[str, str]]:
                 f"{name}: expected {len(prefixes)} topic(s), one for each of the cameras "
                 f"{value('cameras')!r}, got {value(name)!r}"
             )
-        # Shorter than the cameras only when there are none.
+        # Shorter than the cameras only if it is empty.
         pairs += [(f"~/{at}{name}", topic) for at, topic in zip(prefixes, topics, strict=False)]
     return pairs
 

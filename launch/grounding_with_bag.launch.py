@@ -41,7 +41,7 @@ BAG = (
 
 
 def ended(event: ProcessExited, context: LaunchContext) -> list[LaunchDescriptionEntity]:
-    """Ends the launch; with an exit code of 1, as of any error here, when nothing was played."""
+    """Ends the launch; the exit code is 1 if the bag could not be played."""
     if event.returncode:
         raise RuntimeError(f"ros2 bag play ended with exit code {event.returncode}")
     return [EmitEvent(event=Shutdown(reason="the recording has been played"))]

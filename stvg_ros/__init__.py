@@ -1,3 +1,3 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Zero-shot spatio-temporal video grounding for ROS 2: a sentence in, boxes and a time span out."""
+"""Zero-shot spatio-temporal video grounding for ROS 2: finds boxes and time span of a sentence."""

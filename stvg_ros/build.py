@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Configuration to grounder: the only place that assembles the parts."""
+"""Builds a grounder from a configuration: the only place that assembles the parts."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from stvg_ros.proposals.settings import ProposalConfig
 
 
 def build_grounder(config: Config) -> Grounder:
-    """The grounder that `backend` names: with the model here, or on a server.
+    """The grounder that `backend` selects: with a local model, or a remote one.
 
     Raises:
-        StvgError: as of `build_local`, or an address that is not usable.
+        StvgError: as in `build_local`, or the address is invalid.
     """
     if config.place.backend == "local":
         return build_local(config)
@@ -34,7 +34,7 @@ def build_grounder(config: Config) -> Grounder:
             f"backend: remote needs {error.name}; pip install -r requirements/library.txt"
         ) from error
 
-    # Detections of the robot's own become tubes here, and go along with the command.
+    # Tubes of the robot's own detections are built here and sent with the command.
     own = build_proposer(config.proposals) if config.proposals.source == "external" else None
     local = None
     if config.remote.fallback == "local":
@@ -45,15 +45,15 @@ def build_grounder(config: Config) -> Grounder:
 def build_local(
     config: Config, around: Callable[[Proposer], Proposer] = lambda proposer: proposer
 ) -> LocalGrounder:
-    """Loads the model and puts the parts together; takes seconds to minutes.
+    """Loads the model and assembles the parts; takes seconds to minutes.
 
     Args:
-        config: which parts.
+        config: selects the parts.
         around: wraps the source of candidate tubes.
 
     Raises:
         ModelError: the checkpoint cannot be used.
-        ConfigError: settings that do not fit together.
+        ConfigError: settings contradict each other.
     """
     from stvg_ros.models import load_mllm
 
@@ -66,7 +66,7 @@ def application(arguments: Mapping[str, Any]) -> Any:
     """The Ray Serve application of one model, for `import_path` of a Serve config file.
 
     Args:
-        arguments: `settings`, a map of settings by name; `token_file`; the rest are options of
+        arguments: `settings`, a map of settings by name; `token_file`; all others are options of
             the deployment.
 
     Raises:
@@ -79,10 +79,10 @@ def application(arguments: Mapping[str, Any]) -> Any:
 
 
 def build_proposer(config: ProposalConfig) -> Proposer:
-    """The source of candidate tubes that the configuration names.
+    """The source of candidate tubes that the configuration selects.
 
     Raises:
-        ModelError, ConfigError: a checkpoint or the device cannot be used.
+        ModelError, ConfigError: a checkpoint or the device is not usable.
     """
     if config.source == "people_detector":
         from stvg_ros.proposals.people.transformer_detector import PeopleProposer
@@ -102,9 +102,9 @@ def build_proposer(config: ProposalConfig) -> Proposer:
 
 
 def embedded_limits(config: Config) -> dict[str, str]:
-    """What the embedded checkpoints in use cannot do, by the setting that replaces them.
+    """Limits of the embedded checkpoints in use, by the setting that replaces them.
 
-    Empty when no embedded checkpoint runs in this process.
+    Empty if no embedded checkpoint runs in this process.
     """
     limits = {}
     here = config.place.backend == "local" or config.remote.fallback == "local"
@@ -125,10 +125,10 @@ def embedded_limits(config: Config) -> dict[str, str]:
 
 
 def checkpoint_folder(config: Config) -> Path | None:
-    """The local folder of the model's files; None where the model runs on a server.
+    """The local folder of the model's files; None if the model runs on a server.
 
     Raises:
-        ModelError: there are none.
+        ModelError: there are no such files.
     """
     if config.place.backend != "local":
         return None
@@ -138,7 +138,7 @@ def checkpoint_folder(config: Config) -> Path | None:
 
 
 def build_splitter(config: SplitConfig, mllm: Mllm) -> Splitter:
-    """The splitter that the configuration names."""
+    """The splitter that the configuration selects."""
     method = mllm.settings.split if config.method is None else config.method
     if method == "none":
         return WholeSplitter()

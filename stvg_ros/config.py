@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""The configuration: the settings of all parts. Each group lies beside what it configures.
+"""The configuration: the settings of all parts. Each group is defined in the package of its part.
 
-The node declares its parameters from here (`window.duration_s`, ...), the command line its
-options, the docs their tables.
+The node's parameters (`window.duration_s`, ...), the command line's options and the docs' tables
+are generated from it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from stvg_ros.window import WindowConfig
 
 @dataclass(frozen=True)
 class PlaceConfig(Group):
-    """Where the model is."""
+    """Location of the model."""
 
     group_name = ""
     backend: str = setting(
@@ -77,10 +77,10 @@ class Config:
     def from_flat(cls, values: Mapping[str, Value]) -> Config:
         """A configuration from `{"window.duration_s": 5.0, ...}`; absent names keep defaults.
 
-        Values are those of parameters and command lines, sentinels included.
+        Values are those of parameters and command lines, including sentinels.
 
         Raises:
-            ConfigError: an unknown name, or a value that its setting refuses.
+            ConfigError: an unknown name, or a setting refuses its value.
         """
         kinds = {item.name: cast(type[Group], item.default_factory) for item in fields(cls)}
         places = {
@@ -111,7 +111,7 @@ class Config:
 
 
 def node_settings() -> Iterator[Setting]:
-    """Those that are parameters of the node: all but the limits of a server."""
+    """The settings that are node parameters: all except the limits of a server."""
     server = f"{ServingConfig.group_name}."
     return (item for item in settings() if not item.name.startswith(server))
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""From a box and an aligned depth image to a place in space.
+"""Computes the position of a box in space from an aligned depth image.
 
 Frames follow the optical convention: x right, y down, z forward, metres.
 """
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Point = tuple[float, float, float]
-# Below this share of pixels with a depth, the median says little about the object.
+# Minimum fraction of pixels with depth for a meaningful median.
 MIN_VALID_SHARE = 0.05
 
 
@@ -27,7 +27,7 @@ class Intrinsics:
         distortion: coefficients of the lens in OpenCV's order: k1, k2, p1, p2, k3, ... of
             plumb_bob and rational_polynomial, or the four of an equidistant fisheye; empty for
             none.
-        fisheye: the coefficients are those of a fisheye.
+        fisheye: whether the coefficients are of a fisheye.
     """
 
     fx: float
@@ -52,8 +52,8 @@ class Intrinsics:
             )
 
     def scaled(self, x: float, y: float) -> Intrinsics:
-        """Those of the same image resized by the factors `x` and `y`."""
-        # The edges of the image are half a pixel from the centres of its first pixels.
+        """The intrinsics of the same image resized by the factors `x` and `y`."""
+        # The image's edge is half a pixel from the centre of its first pixel.
         return replace(
             self,
             fx=self.fx * x,
@@ -63,11 +63,11 @@ class Intrinsics:
         )
 
     def cropped(self, left: int, top: int) -> Intrinsics:
-        """Those of the same image without its first columns and rows."""
+        """The intrinsics of the same image without its first columns and rows."""
         return replace(self, cx=self.cx - left, cy=self.cy - top)
 
     def ray(self, u: float, v: float) -> tuple[float, float] | None:
-        """x / z and y / z of what is seen at a pixel; None where the lens model has no answer."""
+        """x / z and y / z of the ray through a pixel; None if the lens model cannot be inverted."""
         point = (u - self.cx) / self.fx, (v - self.cy) / self.fy
         if not any(self.distortion):
             return point
@@ -82,7 +82,7 @@ class Intrinsics:
         else:
             found = cv2.undistortPointsIter(seen, identity, lens, None, None, steps)
         x, y = (float(value) for value in found.ravel())
-        # Beyond what the calibration covers, the inversion ends anywhere: look through the lens.
+        # Outside the calibrated region the inversion is arbitrary: check it by projecting back.
         ray = np.array([[[x, y, 1.0]]])
         project = cv2.fisheye.projectPoints if self.fisheye else cv2.projectPoints
         back = project(ray, zero, zero, identity, lens)[0].ravel()
@@ -92,11 +92,11 @@ class Intrinsics:
 
 @dataclass(frozen=True, eq=False)
 class Depth:
-    """A depth image aligned to the colour image of the same moment.
+    """A depth image aligned to the colour image of the same stamp.
 
     Attributes:
-        metres: `(h, w)` float32 distance along z; NaN where it is not known. It may be smaller
-            than the colour image and shows the same view.
+        metres: `(h, w)` float32 distance along z; NaN where unknown. It may be smaller than the
+            colour image and has the same field of view.
         intrinsics: of the colour image, in the camera's own pixels.
     """
 
@@ -114,10 +114,10 @@ class Depth:
 def thinned(depth: NDArray[np.generic], long_side_px: int) -> NDArray[np.generic]:
     """Every k-th row and column, so that the long side is at most `long_side_px`.
 
-    Depths are never averaged: between an edge and what is behind it there is nothing.
+    Depths are not averaged, since the mean across an object's edge is not a real depth.
     """
     step = -(-max(depth.shape) // long_side_px)
-    # From the middle of the first block on, which a narrow image does not fill.
+    # Starts in the middle of the first block, which a narrow image does not fill.
     first = [min(step, count) // 2 for count in depth.shape]
     return depth[first[0] :: step, first[1] :: step]
 
@@ -128,18 +128,18 @@ def position_m(
     size_px: tuple[int, int],
     mask: NDArray[np.bool_] | None = None,
 ) -> Point | None:
-    """Where an object is, in the camera's frame: the ray of its centre, at its median depth.
+    """Position of an object in the camera frame: the ray of its centre at its median depth.
 
-    The boxes are those of the image as it came, so that the lens bends the ray.
+    Boxes are in pixels of the received image, so the ray is corrected for lens distortion.
 
     Args:
         box_xyxy_px: in pixels of the colour image.
-        depth: of the image's moment.
+        depth: at the image's stamp.
         size_px: width and height of the colour image.
-        mask: `(h, w)` of the depth image's shape, true on the object; the box without one.
+        mask: `(h, w)` of the depth image's shape, true on the object; None uses the box.
 
     Returns:
-        x, y, z; or None when too few pixels have a depth, or the lens model ends before the box.
+        x, y, z; or None if too few pixels have a depth, or the lens model does not cover the box.
     """
     rows, columns = depth.metres.shape
     x_scale, y_scale = columns / size_px[0], rows / size_px[1]
@@ -168,18 +168,18 @@ def _pixels(low: float, high: float, count: int) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class RigidTransform:
-    """A rotation, then a translation; what tf2 tells.
+    """A rotation followed by a translation, as in tf2.
 
     Attributes:
         translation_m: x, y, z.
-        rotation_xyzw: a quaternion of any length above zero.
+        rotation_xyzw: a quaternion of any positive norm.
     """
 
     translation_m: Point
     rotation_xyzw: tuple[float, float, float, float]
 
     def __call__(self, point_m: Point) -> Point:
-        """The point in the target's frame."""
+        """The point in the target frame."""
         q = np.array(self.rotation_xyzw, np.float64)
         q /= np.linalg.norm(q)
         axis, w = q[:3], q[3]

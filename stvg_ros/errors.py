@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""The one error family: a message names the value, what was expected, and the remedy."""
+"""The package's exceptions: each message names the value, the expectation and the remedy."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ MAX_ERROR_CHARACTERS = 2000
 
 
 class StvgError(Exception):
-    """Base of every error that this package raises on purpose.
+    """Base of all errors that this package raises deliberately.
 
-    A text is bounded: it may hold a name or value of any size, and logs and answers are kept.
+    The text is truncated, since it may contain names or values of any size.
     """
 
     code: ClassVar[ErrorCode] = ErrorCode.INTERNAL
@@ -46,7 +46,7 @@ class StvgError(Exception):
 
 
 def bounded(text: str, characters: int) -> str:
-    """A text of at most so many characters; of a longer one its begin and end, and its length."""
+    """The text, at most `characters` long: a longer one is cut to its start, length and end."""
     if len(text) <= characters:
         return text
     middle = f" ...({len(text)} characters)... "
@@ -55,38 +55,38 @@ def bounded(text: str, characters: int) -> str:
 
 
 def said(error: BaseException) -> str:
-    """What an answer or a log says of an error: the text of a known one, else its type too."""
+    """An error for answers and logs: its text, with the type if it is unexpected."""
     if isinstance(error, StvgError):
         return str(error)
     return bounded(f"unexpected {type(error).__name__}: {error}", MAX_ERROR_CHARACTERS)
 
 
 class CommandError(StvgError):
-    """A command that cannot be understood: empty, too long, or with an impossible window."""
+    """An invalid command: empty, too long, or with an invalid window."""
 
     code = ErrorCode.INVALID_COMMAND
 
 
 class NoImagesError(StvgError):
-    """A command came before any camera image."""
+    """A command arrived before any camera image."""
 
     code = ErrorCode.NO_IMAGES
 
 
 class WindowError(StvgError):
-    """The asked time window does not overlap the buffered frames."""
+    """The requested time window does not overlap the buffered frames."""
 
     code = ErrorCode.WINDOW_OUT_OF_RANGE
 
 
 class ModelError(StvgError):
-    """A checkpoint that cannot be loaded or used."""
+    """A checkpoint cannot be loaded or used."""
 
     code = ErrorCode.MODEL
 
 
 class ProposalError(StvgError):
-    """A source of candidate tubes that failed."""
+    """A source of candidate tubes failed."""
 
     code = ErrorCode.PROPOSALS
 
@@ -104,13 +104,13 @@ class CanceledError(StvgError):
 
 
 class ReplacedError(StvgError):
-    """A newer command took this one's place."""
+    """A newer command replaced this one."""
 
     code = ErrorCode.REPLACED
 
 
 class QueueFullError(StvgError):
-    """As many commands wait as the queue holds."""
+    """The queue has its maximum number of waiting commands."""
 
     code = ErrorCode.QUEUE_FULL
 
@@ -122,42 +122,42 @@ class InactiveError(StvgError):
 
 
 class UnreachableError(StvgError):
-    """The server with the model cannot be reached, or broke off."""
+    """The server is unreachable, or the connection broke."""
 
     code = ErrorCode.UNREACHABLE
 
 
 class StaleImagesError(StvgError):
-    """The cameras meant have sent no image for longer than the age limit."""
+    """The selected cameras have sent no image for longer than the age limit."""
 
     code = ErrorCode.STALE_IMAGES
 
 
 class OutOfMemoryError(StvgError):
-    """The memory of the device does not suffice for the command."""
+    """The device has not enough memory for the command."""
 
     code = ErrorCode.OUT_OF_MEMORY
 
 
 class ImageError(StvgError):
-    """An image whose encoding, size, step or stamp is not usable."""
+    """An image has an invalid encoding, size, step or stamp."""
 
     code = ErrorCode.INVALID_IMAGE
 
 
 class ConfigError(StvgError):
-    """A setting of the wrong type, outside its range, or unknown."""
+    """A setting has the wrong type, is outside its range, or is unknown."""
 
     code = ErrorCode.CONFIGURATION
 
 
 class RecordingError(StvgError):
-    """A video or bag file that cannot be read or written."""
+    """A video or bag file cannot be read or written."""
 
     code = ErrorCode.NO_IMAGES
 
 
 class AnnotationError(StvgError):
-    """An annotation file, or one of its entries, that does not say what it has to."""
+    """An annotation file, or one of its entries, is invalid."""
 
     code = ErrorCode.CONFIGURATION

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Image arithmetic at the edges (OpenCV)."""
+"""Image resizing and encoding (OpenCV)."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ def reduced_size(width: int, height: int, long_side_px: int) -> tuple[int, int]:
 
 
 def reduced(image: NDArray[np.uint8], long_side_px: int) -> NDArray[np.uint8]:
-    """The image `(h, w, ...)` scaled down; itself when it is small enough.
+    """The image `(h, w, ...)` scaled down; the same object if it is small enough.
 
-    Halved as often as it goes, each pixel the mean of four, then scaled linearly by what is left:
-    a third of the time of averaging by area at once.
+    Halved repeatedly, each pixel the mean of four, then scaled linearly by the remaining factor;
+    takes a third of the time of a single area average.
     """
     width, height = reduced_size(image.shape[1], image.shape[0], long_side_px)
     while image.shape[1] >= 2 * width and image.shape[0] >= 2 * height:
@@ -31,7 +31,7 @@ def reduced(image: NDArray[np.uint8], long_side_px: int) -> NDArray[np.uint8]:
 
 
 def resized(image: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
-    """The image `(h, w, ...)` at exactly this size; itself when it has it."""
+    """The image `(h, w, ...)` at exactly this size; the same object if it has this size."""
     if (image.shape[1], image.shape[0]) == (width, height):
         return image
     smaller = width * height < image.shape[0] * image.shape[1]

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""What a setting is: its type, unit, range and description; groups that check their values."""
+"""Settings with type, unit, range and description, and groups that validate their values."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ MAX_TEXT_CHARACTERS = 4096
 
 @dataclass(frozen=True)
 class Setting:
-    """What is known about one setting besides its value.
+    """The description of one setting.
 
-    ROS parameters and command lines have no None: there, `sentinel` stands for it.
+    ROS parameters and command lines have no None; they use `sentinel` instead.
 
     Attributes:
-        default: as parameters and command lines show it.
+        default: as shown by parameters and command lines.
         minimum, maximum: of values other than the sentinel.
-        sentinel: the value that stands for None, which is "the model's own" or "none"; None for a
-            setting that always has a value.
+        sentinel: the value that represents None ("the model's own" or "none"); None for a setting
+            that always has a value.
     """
 
     name: str
@@ -40,24 +40,24 @@ class Setting:
 
     @property
     def lowest(self) -> float | None:
-        """The smallest value that a parameter may have, the sentinel included."""
+        """The smallest valid value of a parameter, including the sentinel."""
         if self.minimum is None or not isinstance(self.sentinel, (int, float)):
             return self.minimum
         return min(self.minimum, self.sentinel)
 
     def is_sentinel(self, value: object) -> bool:
-        """Whether a parameter's value stands for None."""
+        """Whether a parameter's value represents None."""
         return self.sentinel is not None and type(value) is not bool and value == self.sentinel
 
     def outside(self, value: Value | None) -> Value:
-        """A value of a group, as parameters and command lines show it."""
+        """A group's value as shown by parameters and command lines."""
         if value is not None:
             return value
         assert self.sentinel is not None
         return self.sentinel
 
     def checked(self, value: object) -> Value:
-        """A parameter's value in the setting's type.
+        """A parameter's value, converted to the setting's type.
 
         Raises:
             ConfigError: wrong type, outside the range, or not one of the choices.
@@ -92,7 +92,7 @@ class Setting:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """What an error says after an unknown name: the known one that is most like it, if any is."""
+    """The suffix of an error about an unknown name: suggests the most similar known name."""
     names = list(known)
     close = difflib.get_close_matches(name[:256].lower(), names, 1)
     # A name without its group, or in the wrong one.
@@ -115,9 +115,9 @@ def setting(
     dynamic: bool = False,
     sentinel: Value | None = None,
 ) -> Any:
-    """A dataclass field with its description; `dynamic` settings may change while running.
+    """A dataclass field with its description; `dynamic` settings may change at run time.
 
-    One that may be None has a `sentinel`, see `Setting`.
+    A setting that may be None has a `sentinel`, see `Setting`.
     """
     return field(
         default=default,
@@ -134,16 +134,16 @@ def setting(
 
 
 def setting_of(group: str, item: Field[Any]) -> Setting:
-    """What a group's field was declared as, under its full name."""
+    """The `Setting` of a group's field, with its full name."""
     name = f"{group}.{item.name}" if group else item.name
     default = item.metadata["sentinel"] if item.default is None else item.default
     return Setting(name=name, default=cast(Value, default), **item.metadata)
 
 
 class Group:
-    """Base of the setting groups: checks every value on construction.
+    """Base of the setting groups: validates every value on construction.
 
-    A setting's full name is that of its group, a dot, and its own; the group "" adds nothing.
+    A setting's full name is GROUP.NAME; in the group "" it is NAME.
     """
 
     group_name: str

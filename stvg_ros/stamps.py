@@ -1,30 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""What the stamps of a camera's images mean: in order, late, one odd stamp, or a new time line.
+"""Classifies the stamps of a camera's images: in order, late, one odd stamp, or a new time line.
 
-The node's window, the recordings that are read, and the annotation page decide by these rules.
+The node's window, the readers of recordings and the annotation page use these rules.
 """
 
 from __future__ import annotations
 
 from enum import Enum
 
-# Images that come late by less than this are dropped; a larger step back is a new time line.
+# Images that are late by less than this are dropped; a larger step back is a new time line.
 TIME_JUMP_NS = 500_000_000
-# A step ahead by more is first taken for one odd stamp ...
+# A larger step ahead is first treated as one odd stamp ...
 _GAP_NS = 2_000_000_000
-# ... unless the images before came as slowly.
+# ... unless the earlier images arrived as slowly.
 _GAP_STEPS = 10
-# So many images make a time line that one odd stamp does not end.
+# A time line of at least this many images is not ended by one odd stamp.
 _TRUSTED = 5
 
 
 class HeaderStamps:
-    """Replaces the stamps of a camera that does not stamp by the times of arrival.
+    """Replaces the stamps of a camera that does not stamp its images by the times of arrival.
 
     Attributes:
-        stamped: whether an image had a stamp.
-        unstamped: whether images came, and none of them had one.
+        stamped: whether any image had a stamp.
+        unstamped: whether images arrived and none had a stamp.
     """
 
     def __init__(self) -> None:
@@ -42,34 +42,34 @@ class HeaderStamps:
 
 
 class StampStep(Enum):
-    """What a stamp is after those before it."""
+    """Classification of a stamp relative to earlier ones."""
 
     NEXT = "next"
-    LATE = "late"  # not newer than the newest
-    ODD = "odd"  # far from the others; the next stamp tells whether only this one is
-    JUMP = "jump"  # further back: a new time line, which begins with the odd stamp before, if any
-    RESUMED = "resumed"  # as far ahead as the odd stamp before, which was right
+    LATE = "late"  # not later than the latest stamp
+    ODD = "odd"  # far from the others; the next stamp shows whether it is the only one
+    JUMP = "jump"  # further back: a new time line, starting with a preceding odd stamp
+    RESUMED = "resumed"  # as far ahead as the preceding odd stamp, which was right
 
 
 class StampLine:
-    """Judges a camera's stamps in the order of arrival. One thread uses it.
+    """Classifies a camera's stamps in the order of arrival. One thread uses it.
 
-    One odd stamp, far ahead or back, is held; the next one either goes on as before, and the odd
-    one was wrong, or goes on from the odd one, and time did jump. A time line of a few images is
-    not trusted as much: a step away from it is believed at once.
+    One odd stamp, far ahead or back, is held. If the next one continues the earlier ones, the odd
+    one was wrong; if it continues the odd one, the time jumped. A time line of only a few images is
+    replaced immediately by a stamp far from it.
     """
 
     def __init__(self) -> None:
         self.clear()
 
     def clear(self) -> None:
-        """Forgets all stamps."""
+        """Drops all stamps."""
         self.newest_ns: int | None = None
         self._step_ns = self._count = 0
         self._odd_ns: int | None = None
 
     def judge(self, stamp_ns: int) -> StampStep:
-        """What a stamp would be, without taking it."""
+        """Classifies a stamp without recording it."""
         newest_ns, odd_ns = self.newest_ns, self._odd_ns
         if newest_ns is None and stamp_ns >= 0:
             return StampStep.NEXT
@@ -87,7 +87,7 @@ class StampLine:
         return StampStep.RESUMED if step_ns > 0 else StampStep.JUMP
 
     def take(self, stamp_ns: int) -> StampStep:
-        """Judges a stamp and remembers it."""
+        """Classifies a stamp and records it."""
         step = self.judge(stamp_ns)
         if step is StampStep.ODD:
             if stamp_ns > 0:

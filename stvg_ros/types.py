@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""The data that passes between the stages. Stamps are integer nanoseconds of the image headers,
+"""The data types passed between stages. Stamps are integer nanoseconds of the image headers,
 boxes are xyxy pixels of the original camera image, images are RGB uint8.
 """
 
@@ -24,9 +24,9 @@ MAX_NAME_CHARACTERS = 256  # of ids, cameras and frame_ids, which are logged and
 
 
 def short_name(name: str) -> str:
-    """A name of at most `MAX_NAME_CHARACTERS`: itself, or its begin and a digest of all of it.
+    """The name, at most `MAX_NAME_CHARACTERS` long: a longer one is cut and a digest appended.
 
-    Two names that differ stay two names.
+    Different names stay different.
     """
     if len(name) <= MAX_NAME_CHARACTERS:
         return name
@@ -36,7 +36,7 @@ def short_name(name: str) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """One camera image as the window keeps it.
+    """One camera image in the window.
 
     Attributes:
         stamp_ns: the image header's stamp.
@@ -44,9 +44,9 @@ class Frame:
         source_width_px: width of the camera's own image; boxes are in its pixels.
         source_height_px: height of the camera's own image.
         frame_id: the header's coordinate frame; a very long one is shortened.
-        depth: the aligned depth image of the same moment, where there is one.
-        stream: which camera or client's session sent it, where there are several; frame_ids may
-            be equal.
+        depth: the aligned depth image of the same stamp, if any.
+        stream: the camera or client session that sent it, if there are several; frame_ids may be
+            equal.
     """
 
     stamp_ns: int
@@ -110,13 +110,13 @@ class Query:
 
     Attributes:
         text: what to find, 1 to `MAX_QUERY_CHARACTERS` characters after stripping.
-        id: the caller's name for the command; answers carry it.
-        start_ns: begin of the asked window, or None for the begin of the buffer.
-        end_ns: end of the asked window (included), or None for the newest frame.
-        deadline_s: seconds from receipt after which the answer is of no use, or None.
-        max_targets: how many tubes may be returned, best first.
-        preliminary: the answer before tuning is wanted too, ahead of the final one.
-        camera: which of several cameras is meant, or "" for all; only the node reads it.
+        id: the caller's name for the command; repeated in answers.
+        start_ns: start of the requested window, or None for the start of the buffer.
+        end_ns: end of the requested window (included), or None for the newest frame.
+        deadline_s: seconds from receipt after which the answer is useless, or None.
+        max_targets: maximum number of returned tubes, best first.
+        preliminary: whether the answer before tuning is requested too, before the final one.
+        camera: name of one of several cameras, or "" for all; only the node reads it.
     """
 
     text: str
@@ -164,10 +164,10 @@ class SplitQuery:
     Attributes:
         text: Q, without the words that only address the robot.
         attribute: Q_s, the static part, a noun phrase such as "the man in purple clothes".
-        action: Q_t, what is done, such as "the man sits on the bench".
-        method: who split it: "mllm", "endpoint", "parser", "rules", "none".
-        fallbacks: names of the parts ("attribute", "action") that had to fall back to Q.
-        command: all that was understood; None where nobody read the command.
+        action: Q_t, the action, such as "the man sits on the bench".
+        method: how it was split: "mllm", "endpoint", "parser", "rules", "none".
+        fallbacks: names of the parts ("attribute", "action") that were replaced by Q.
+        command: the parsed command; None if it was not parsed.
     """
 
     text: str
@@ -179,7 +179,7 @@ class SplitQuery:
 
     @property
     def lasts(self) -> bool:
-        """Whether the description holds as long as the target is there: looks, and no action."""
+        """Whether the description holds while the target is present: appearance, no action."""
         return self.fallbacks == ("action",)
 
 
@@ -189,12 +189,12 @@ class CandidateTube:
 
     Attributes:
         track_id: unique within one answer of a proposer.
-        boxes_xyxy_px: `(F, 4)` float32; rows where `present` is false are meaningless.
+        boxes_xyxy_px: `(F, 4)` float32; rows where `present` is false are undefined.
         present: `(F,)` bool, whether the object is in the frame.
-        interpolated: `(F,)` bool, whether the box was filled in between detections.
+        interpolated: `(F,)` bool, whether the box was interpolated between detections.
         score: the source's confidence in the track, 0 to 1.
-        masks: `(F, m, n)` bool, each stretched over the whole image, where the source has them;
-            a frame's mask is empty where it has only a box.
+        masks: `(F, m, n)` bool, each covering the whole image, if the source provides them; a
+            frame's mask is empty if it has only a box.
     """
 
     track_id: int
@@ -228,12 +228,12 @@ class CandidateTube:
 
 @dataclass(frozen=True, eq=False)
 class ExternalDetections:
-    """What a detector of another node saw in one image.
+    """Detections of one image, from another node.
 
     Attributes:
         boxes_xyxy_px: `(N, 4)` in pixels of the camera's image.
-        scores: `(N,)`; 0 is "none given" and counts as 1.
-        track_ids: N names; "" where the detector does not track.
+        scores: `(N,)`; 0 means not given and counts as 1.
+        track_ids: N names; "" if the detector does not track.
     """
 
     boxes_xyxy_px: Boxes
@@ -249,7 +249,7 @@ class ExternalDetections:
             )
 
     def usable(self, size_px: tuple[int, int]) -> ExternalDetections:
-        """Those with finite boxes of which something is inside the image, cut to it."""
+        """The detections with finite boxes that overlap the image, clipped to it."""
         inside = clipped(self.boxes_xyxy_px, *size_px)
         sound = np.isfinite(self.boxes_xyxy_px).all(axis=1)
         keep = np.asarray(sound & (inside[:, 2:] > inside[:, :2]).all(axis=1), np.bool_)
@@ -273,7 +273,7 @@ class TubeBox:
 
     Attributes:
         score: the attention inside it relative to the tube's peak, 0 to 1.
-        position_m: x, y, z in the camera's frame, where depth was there.
+        position_m: x, y, z in the camera frame, if depth was available.
         target_position_m: the same in the tube's `target_frame`.
     """
 
@@ -292,21 +292,21 @@ class Tube:
     Attributes:
         query: the command.
         status: found, not found, or failed.
-        boxes: one per buffered frame inside the span, in order of stamps.
+        boxes: one per buffered frame inside the span, ordered by stamp.
         start_ns: stamp of the first frame of the span.
         end_ns: stamp of the last frame of the span (included).
-        confidence: 0 to 1; how sure the model is that the target is there.
+        confidence: 0 to 1; the model's confidence that the target is present.
         rank: 0 for the best tube, 1 for the next, ...
-        track_id: the candidate tube that was chosen.
+        track_id: the chosen candidate tube.
         score: S_obj, the highest attention inside the tube relative to the neutral prompt; tubes
             are ranked by it. NaN without a tube.
         consistency: S_cons of temporal-augmented assembling, -1 to 1; NaN when it did not run.
         dropped_steps: re-attention steps dropped for a non-finite gradient.
         preliminary: the answer before tuning; the final one follows.
-        timings_s: seconds per stage, in the order in which they ran.
-        camera: which of several cameras saw it.
-        warning: what the answer lacks, such as a camera that could not be searched.
-        image_age_s: from the receipt of the camera's newest image to that of the command.
+        timings_s: seconds per stage, in the order of execution.
+        camera: name of the camera, if there are several.
+        warning: limits of the answer, such as a camera that could not be searched.
+        image_age_s: time from the receipt of the camera's newest image to that of the command.
         target_frame: the coordinate frame of the boxes' `target_position_m`.
     """
 
@@ -339,7 +339,7 @@ class Tube:
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """Why a tube was chosen: what the pictures show.
+    """Why a tube was chosen: attention maps and scores.
 
     Attributes:
         stamps_ns: `(T,)` stamps of the sampled frames.
@@ -364,15 +364,15 @@ class Evidence:
 
 @dataclass(frozen=True, eq=False)
 class Grounding:
-    """Everything that one call of a grounder returns.
+    """The result of one call of a grounder.
 
     Attributes:
         tubes: best first, at least one.
-        evidence: what the pictures show.
-        candidates: the tubes that it chose from, on the frames of the asked window; empty when
-            they are not at hand.
-        text: the answer to a question in words; "" where none was asked.
-        number: how many tubes match, where the command counts or asks whether there is one.
+        evidence: attention maps and scores of the best tube.
+        candidates: the candidate tubes on the frames of the requested window; empty if they are
+            not available.
+        text: the answer to a question in words; "" if there was no question.
+        number: number of matching tubes, if the command asks for a count or presence.
     """
 
     tubes: tuple[Tube, ...]

@@ -52,7 +52,7 @@ class WindowConfig(Group):
     )
     max_age_s: float = setting(
         10.0,
-        "a camera whose newest image came longer ago is not searched; 0 is no limit, for commands "
+        "a camera whose newest image is older is not searched; 0 is no limit, for commands "
         "after the end of a recording",
         unit="s",
         minimum=0.0,
@@ -62,7 +62,7 @@ class WindowConfig(Group):
 
 
 class WindowBounds(Protocol):
-    """What bounds a window: see `WindowConfig`."""
+    """The bounds of a window: see `WindowConfig`."""
 
     @property
     def duration_s(self) -> float: ...
@@ -75,13 +75,13 @@ class WindowBounds(Protocol):
 
 
 class FrameOutcome(Enum):
-    """What became of a frame."""
+    """Outcome of adding a frame."""
 
     STORED = "stored"
-    THINNED = "thinned"  # sooner after the last one than max_rate_hz allows
-    LATE = "late"  # not newer than the newest frame
+    THINNED = "thinned"  # earlier after the last one than max_rate_hz allows
+    LATE = "late"  # not later than the newest frame
     ODD = "odd"  # without a stamp or far from the others; kept only if the next one agrees with it
-    RESTARTED = "restarted"  # stored, after a backward time jump or a new resolution cleared all
+    RESTARTED = "restarted"  # stored; a backward time jump or a new resolution cleared the others
 
 
 _OUTCOMES = {
@@ -106,7 +106,7 @@ class Window:
         self._counts: Counter[str] = Counter()
         self._unstamped = False
         self._line = StampLine()
-        self._odd: Frame | None = None  # held until the next one tells whether it is right
+        self._odd: Frame | None = None  # held until the next one confirms or refutes it
 
     def wanted(self, stamp_ns: int) -> bool:
         """Whether a frame of this stamp would be stored; lets callers skip the conversion.
@@ -123,15 +123,15 @@ class Window:
             return True
 
     def add(self, frame: Frame) -> FrameOutcome:
-        """Stores a frame, or says why not, and drops what is too old or too much.
+        """Stores a frame and drops frames beyond the bounds; returns the outcome.
 
-        A frame of a camera that never stamps is stamped here, on arrival.
+        A frame of a camera that does not stamp its images is stamped here, on arrival.
         """
         with self._lock:
             frame = self._stamped(frame)
             outcome = self._judged(frame.stamp_ns)
             if outcome is FrameOutcome.THINNED and self._unstamped:
-                outcome = FrameOutcome.STORED  # its arrival says nothing about its rate
+                outcome = FrameOutcome.STORED  # its arrival does not indicate the rate
             if outcome is FrameOutcome.ODD:
                 self._counts[outcome.value] += frame.stamp_ns <= 0 or self._odd is not None
                 if frame.stamp_ns > 0:
@@ -161,13 +161,13 @@ class Window:
             return outcome
 
     def _never_stamps(self, stamp_ns: int) -> bool:
-        """Whether a stamp of zero follows nothing but zeros. A video begins at zero, so one zero
-        is a time.
+        """Whether all stamps so far are zero. A video starts at zero, so a single zero is a valid
+        time.
         """
         return stamp_ns == 0 and (self._unstamped or self._line.newest_ns == 0)
 
     def _stamped(self, frame: Frame) -> Frame:
-        """The frame, with the time of arrival where its camera does not stamp."""
+        """The frame, stamped with the time of arrival if its camera does not stamp."""
         self._unstamped = self._never_stamps(frame.stamp_ns)
         if not self._unstamped:
             return frame
@@ -179,7 +179,7 @@ class Window:
         self._bytes += frame.nbytes
 
     def attach(self, stamp_ns: int, depth: Depth) -> bool:
-        """Gives the frame of exactly this stamp its depth, and says whether it was still there."""
+        """Adds depth to the frame of exactly this stamp; returns whether the frame was found."""
         with self._lock:
             for index in range(len(self._frames) - 1, -1, -1):
                 frame = self._frames[index]
@@ -206,12 +206,12 @@ class Window:
         return Clip(frames)
 
     def frame(self, stamp_ns: int) -> Frame | None:
-        """The frame of exactly this stamp, if it is still there."""
+        """The frame of exactly this stamp, if it is in the window."""
         with self._lock:
             return next((f for f in reversed(self._frames) if f.stamp_ns == stamp_ns), None)
 
     def clear(self) -> None:
-        """Forgets all frames."""
+        """Drops all frames."""
         with self._lock:
             self._frames.clear()
             self._bytes = 0
@@ -219,14 +219,14 @@ class Window:
             self._odd = None
 
     def reconfigure(self, config: WindowBounds) -> None:
-        """Uses other bounds from now on."""
+        """Applies new bounds."""
         with self._lock:
             self._config = config
             self._trim()
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many frames had each outcome, by `FrameOutcome` value; "odd" only where some had."""
+        """Number of frames by `FrameOutcome` value; "odd" only if there were any."""
         with self._lock:
             counts = {outcome.value: self._counts[outcome.value] for outcome in FrameOutcome}
         if not counts[FrameOutcome.ODD.value]:
