@@ -69,8 +69,8 @@ def run(given: argparse.Namespace) -> int:
         )
     print(
         f"{len(tubes)} tubes on {len(clip)} images by '{proposer.name}': "
-        f"{(observed - begin) / len(clip) * 1e3:.1f} ms an image as it arrives, "
-        f"{done - observed:.2f} s when the command comes"
+        f"{(observed - begin) / len(clip) * 1e3:.1f} ms per image on arrival, "
+        f"{done - observed:.2f} s per command"
     )
     if given.out is not None:
         from stvg_ros.visualization.contact_sheet import write_png

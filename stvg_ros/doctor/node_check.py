@@ -77,7 +77,7 @@ def examine(node: Node, target: str, seconds: float) -> Iterator[Finding]:
     patience_s = 0.2 if state.level == "bad" else DISCOVERY_S
     if not _wait(node, patience_s, lambda: bool(inputs())):
         yield Finding(
-            "bad", "images", f"{target} takes no images now",
+            "bad", "images", f"{target} receives no images now",
             f"activate it: ros2 lifecycle set {target} activate",
         )  # fmt: skip
     for topic, kind in inputs():
@@ -99,9 +99,9 @@ def topic_findings(
     asked = _asked(node, target, topic)
     if not publishers:
         offered = _topics_of(node, kind, topic)
-        known = f"topics of that type: {', '.join(offered)}" if offered else "no topic has them"
+        known = f"topics of that type: {', '.join(offered)}" if offered else "there is none"
         yield Finding(
-            "bad", "topic", f"nobody publishes {kind} on {topic}; {known}",
+            "bad", "topic", f"no publisher of {kind} on {topic}; {known}",
             "start the camera, or remap: ros2 launch stvg_ros grounding.launch.py image:=TOPIC",
         )  # fmt: skip
         return
@@ -158,8 +158,8 @@ def _heard(node: Node, topic: str, kind: str, seconds: float) -> Iterator[Findin
     node.destroy_subscription(subscription)
     if not messages:
         yield Finding(
-            "bad", "messages", f"{topic}: nothing came within {DISCOVERY_S + seconds:g} s",
-            "see whether the camera runs (ros2 topic hz), or play the bag",
+            "bad", "messages", f"{topic}: no message within {DISCOVERY_S + seconds:g} s",
+            "check that the camera runs (ros2 topic hz), or play the bag",
         )  # fmt: skip
         return
     size, stamps = messages[-1][1], [stamp for _, _, stamp in messages]

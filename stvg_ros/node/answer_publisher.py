@@ -86,7 +86,7 @@ class AnswerPublisher:
             self._tubes.publish(tube_message(tube))
 
     def close(self) -> None:
-        """Withdraws the topics."""
+        """Destroys the publishers."""
         for publisher in (
             self._tubes,
             self._answers,

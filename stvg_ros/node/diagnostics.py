@@ -159,7 +159,7 @@ class Diagnostics:
         self._publisher.publish(message)
 
     def close(self) -> None:
-        """Falls silent."""
+        """Stops publishing."""
         if self._timer is not None:
             self._node.destroy_timer(self._timer)
         self._node.destroy_publisher(self._publisher)

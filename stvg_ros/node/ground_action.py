@@ -92,7 +92,7 @@ class GroundAction:
             )
 
         if intake is None:
-            error = InactiveError("the node was cleaned up before it could take the goal")
+            error = InactiveError("the node was cleaned up before it accepted the goal")
             done.set_result(failed(Query("(goal)", query_id), error))
             return
         try:

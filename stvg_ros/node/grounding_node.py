@@ -237,7 +237,7 @@ class GroundingNode(ManagedNode):
             if ignored := settings_without_effect(config):
                 self.get_logger().warning(
                     f"backend is 'remote': {', '.join(ignored)} have no effect here, the server "
-                    "decides them; set them where it is started"
+                    "decides them; set them on the server"
                 )
             with self.all_or_nothing():
                 self._parts = self._offered(config)

@@ -35,7 +35,7 @@ class Faults:
         self.last = f"{type(error).__name__}: {error}"[:500]
         shown = "".join(traceback.format_exception(error))[-4000:]
         self._log.error(
-            f"unexpected error in a callback ({self.count} so far); the node goes on\n{shown}",
+            f"unexpected error in a callback ({self.count} so far); the node continues\n{shown}",
             throttle_duration_sec=2.0,
         )
 

@@ -84,7 +84,7 @@ class ManagedNode(LifecycleNodeMixin, Node):
                 self.destroy_timer,
             )
         ):
-            self.get_logger().warning(f"{entity} could not be withdrawn")
+            self.get_logger().warning(f"{entity} could not be destroyed")
 
     async def change(self, transition: int | str) -> bool:
         """Takes the node to another state.
@@ -100,7 +100,7 @@ class ManagedNode(LifecycleNodeMixin, Node):
         offered = {number: name for number, name, *_ in machine.available_transitions}
         known = [number for number, name in offered.items() if transition in (number, name)]
         if self._stepping or not known:
-            expected = "none before that is over" if self._stepping else ", ".join(offered.values())
+            expected = "none during a transition" if self._stepping else ", ".join(offered.values())
             self.get_logger().error(
                 f"transition {bounded(str(transition), 256)!r} refused: the node is {state}; "
                 f"expected {expected}"

@@ -81,12 +81,12 @@ class StandingQueries:
             )
         if query.start_ns is not None or query.end_ns is not None:
             raise CommandError(
-                "a standing query looks at the moving window: expected window_start and "
+                "a standing query uses the moving window: expected window_start and "
                 "window_end of 0, got a fixed window"
             )
         if query.id not in self._all and len(self._all) >= MAX_QUERIES:
             raise CommandError(
-                f"{MAX_QUERIES} standing queries are there already; stop one of them first"
+                f"{MAX_QUERIES} standing queries exist already; stop one of them first"
             )
         self._drop(query.id)
         # A steady clock: with use_sim_time, a paused recording must not stop the answers.

@@ -27,7 +27,7 @@ class SimpleFilter:
         return len(self._callbacks) - 1
 
     def signalMessage(self, *message: Any) -> None:  # noqa: N802
-        """Hands on."""
+        """Passes the message to the callbacks."""
         for callback, arguments in self._callbacks:
             callback(*message, *arguments)
 

@@ -94,7 +94,7 @@ class RecordStream(Generic[T]):
             if length > self._max_bytes:
                 raise SchemaError(
                     f"{self._kind.__name__}: expected records of at most {self._max_bytes} bytes "
-                    f"with their length before them, got {length} that do not decode"
+                    f"preceded by their length, got {length} that do not decode"
                 )
             end = _LENGTH.size + length
             if len(self._rest) < end:

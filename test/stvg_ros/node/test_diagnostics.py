@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Health on /diagnostics: what is told, and at which level."""
+"""Health on /diagnostics: content and levels."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_refused_images_are_an_error_with_the_reason(health):
         item.level == DiagnosticStatus.ERROR and "'nonsense'" in item.message
         for message in h.heard for item in message.status
     ))  # fmt: skip
-    assert h.next("camera")[0].level != DiagnosticStatus.ERROR  # it has been told
+    assert h.next("camera")[0].level != DiagnosticStatus.ERROR  # reported once
 
 
 def test_the_workers_queue_answers_and_timings(health):

@@ -116,7 +116,7 @@ def test_progress_is_told_in_status_and_diagnostics(loading, monkeypatch):
     s.until(lambda: "ready" in s.client.states)
     count = len(s.client.states)
     assert state(s) == "active"
-    assert len(s.client.states) == count  # nothing tells of loading any more
+    assert len(s.client.states) == count  # no further loading states
 
 
 def test_another_transition_is_refused_while_the_model_loads(loading):

@@ -27,7 +27,7 @@ FRONT, REAR = noise_clip(2, 1), noise_clip(2, 2)
 
 
 class Scripted(BaseGrounder):
-    """Answers for each camera as it is told: a status, or an error to raise."""
+    """Answers for each camera as configured: a status, or an error to raise."""
 
     def __init__(self, front, rear):
         self.by_clip = {id(FRONT): front, id(REAR): rear}
