@@ -48,7 +48,7 @@ TABLE: list[tuple[str, list[int], list[int]]] = [
     ("a bag loop", [*TEN, *TEN], list(range(10, 20))),
     ("an hour ahead for good", [*TEN, *line(*range(5), offset=HOUR)], list(range(10, 15))),
     ("a pause of 5 s", [*TEN, *line(60, 61, 62)], [*range(10), 10, 11, 12]),
-    ("slow from the begin on", line(0, 30, 60, 90, 95), [0, 1, 2, 3, 4]),
+    ("slow from the start", line(0, 30, 60, 90, 95), [0, 1, 2, 3, 4]),
     ("slower on the way", [*TEN, *line(40, 70, 95)], [*range(10), 10, 11, 12]),
     ("back after one", [T, T - HOUR, *line(1, 2, offset=-HOUR)], [1, 2, 3]),
     ("the first is odd", [T - HOUR, *TEN], list(range(1, 11))),
