@@ -51,7 +51,7 @@ def decoded_size(data: bytes) -> tuple[int, int]:
     elif data.startswith(_JPEG):
         size = _jpeg_size(data)
     if size is None or 0 in size:
-        raise ImageError(f"image: expected a JPEG or PNG file, got {len(data)} other bytes")
+        raise ImageError(f"image: expected a JPEG or PNG file, got {len(data)} bytes of neither")
     width, height = size
     if width * height > MAX_PIXELS:
         raise ImageError(
