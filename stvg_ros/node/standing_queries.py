@@ -76,8 +76,7 @@ class StandingQueries:
         """
         if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
             raise CommandError(
-                f"standing_rate_hz: expected above 0 to {MAX_RATE_HZ:g} Hz, got {rate_hz:g}; "
-                f"the smallest is {MIN_RATE_HZ:g} Hz"
+                f"standing_rate_hz: expected {MIN_RATE_HZ:g} to {MAX_RATE_HZ:g} Hz, got {rate_hz:g}"
             )
         if query.start_ns is not None or query.end_ns is not None:
             raise CommandError(
