@@ -114,10 +114,11 @@ $(STAMPS)/torch: requirements/torch.txt $(STAMPS)/venv
 	@touch $@
 
 $(STAMPS)/libraries: requirements/library.txt requirements/serving.txt \
-    requirements/development.txt $(STAMPS)/torch
+    requirements/development.txt requirements/people.txt $(STAMPS)/torch
 	@echo "[4/5] Python libraries (about a minute)"
 	@$(PIP) install --quiet --requirement $< --requirement requirements/serving.txt \
 	  --requirement requirements/torch.txt --requirement requirements/development.txt
+	@$(PIP) install --quiet --no-deps --require-hashes --requirement requirements/people.txt
 	@touch $@
 
 $(STAMPS)/interfaces: $(INTERFACES) CMakeLists.txt package.xml cmake/executable.in \

