@@ -207,7 +207,7 @@ class SsdliteDetector:
     """People in single pictures; see `PictureDetector`. Not for several threads at once."""
 
     name = "ssdlite"
-    smoothing_s = 0.9
+    smoothing_s = 1.1
     new_track_score = 0.4  # measured on real video, docs/tubes.md
     weak_score = 0.1
 
