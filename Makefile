@@ -135,10 +135,11 @@ $(STAMPS)/torch: requirements/torch.txt $(STAMPS)/venv
 	@touch $@
 
 $(STAMPS)/libraries: requirements/library.txt requirements/serving.txt \
-    requirements/development.txt $(STAMPS)/torch
+    requirements/development.txt requirements/people.txt $(STAMPS)/torch
 	@echo "[4/5] Python libraries (about a minute)"
 	@$(PIP) install --quiet --requirement $< --requirement requirements/serving.txt \
 	  --requirement requirements/torch.txt --requirement requirements/development.txt
+	@$(PIP) install --quiet --no-deps --require-hashes --requirement requirements/people.txt
 	@touch $@
 
 # On top of the environment, not in it. A virtual environment of one takes no packages from it.

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,10 @@ from stvg_ros.method.grounder import LocalGrounder
 from stvg_ros.method.interfaces import Grounder, Mllm, Proposer, Splitter
 from stvg_ros.method.query import EndpointSplitter, MllmSplitter, RuleSplitter, WholeSplitter
 from stvg_ros.method.settings import SplitConfig
+from stvg_ros.proposals.choice import chosen
 from stvg_ros.proposals.settings import ProposalConfig
+
+_LOG = logging.getLogger(__name__)
 
 
 def build_grounder(config: Config) -> Grounder:
@@ -84,6 +88,9 @@ def build_proposer(config: ProposalConfig) -> Proposer:
     Raises:
         ModelError, ConfigError: a checkpoint or the device is not usable.
     """
+    choice = chosen(config)
+    config = choice.config
+    _LOG.info("candidate tubes: %s", choice.reason)
     if config.source == "people_detector":
         from stvg_ros.proposals.people.transformer_detector import PeopleProposer
 

@@ -50,6 +50,7 @@ def run(given: argparse.Namespace) -> int:
     asked = flat_settings(given)
     if given.tubes != "true":
         asked["proposals.source"] = given.tubes
+        asked.setdefault("proposals.people_detector", "embedded")  # of rendered people
     config = Config.from_flat(asked)
     from tqdm import tqdm
 

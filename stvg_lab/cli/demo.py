@@ -70,7 +70,8 @@ def run(given: argparse.Namespace) -> int:
     """Runs the loop; 0 when the node answered without a failure."""
     values = flat_settings(given)
     if given.video is None:
-        values.setdefault("proposals.source", "people_detector")  # it knows rendered people
+        values.setdefault("proposals.source", "people_detector")
+        values.setdefault("proposals.people_detector", "embedded")  # it knows rendered people
     config = Config.from_flat(values)
     query = " ".join(given.query.split())
     if given.video is not None and not query:

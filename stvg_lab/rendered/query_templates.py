@@ -154,14 +154,7 @@ def phrased(
     Raises:
         ValueError: an unknown kind, or a kind without the appearance, action or side that it needs.
     """
-    if kind not in KINDS:
-        raise ValueError(f"kind: expected one of {KINDS}, got {kind!r}")
-    named = {"action": act, "attribute": shirt or bag, "relation": shirt and side}
-    if not named.get(kind, (shirt or bag) and act):
-        raise ValueError(
-            f"a query of kind {kind!r} needs more than shirt={shirt!r}, act={act!r}, bag={bag!r}, "
-            f"side={side!r}"
-        )
+    _check_parts(kind, shirt, act, bag, side)
     noun = _pick(rng, NOUNS)
     if kind == "relation" and side is not None:
         anchor = _pick(rng, LOOKS).format(noun=_pick(rng, NOUNS[:3]), shirt=shirt)
@@ -195,6 +188,19 @@ def phrased(
     if kind == "sentence":
         text = text[0].upper() + text[1:] + "."
     return text, look, of(noun)
+
+
+def _check_parts(
+    kind: str, shirt: str | None, act: str | None, bag: str | None, side: str | None
+) -> None:
+    if kind not in KINDS:
+        raise ValueError(f"kind: expected one of {KINDS}, got {kind!r}")
+    named = {"action": act, "attribute": shirt or bag, "relation": shirt and side}
+    if not named.get(kind, (shirt or bag) and act):
+        raise ValueError(
+            f"a query of kind {kind!r} needs more than shirt={shirt!r}, act={act!r}, bag={bag!r}, "
+            f"side={side!r}"
+        )
 
 
 def _pick(rng: np.random.Generator | None, options: tuple[str, ...]) -> str:

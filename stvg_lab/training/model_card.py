@@ -14,17 +14,13 @@ from stvg_lab.training.packed_questions import COLUMNS, HEIGHT, PAIR, ROWS, WIDT
 KINDS = ("attribute", "action", "combined", "sentence", "relation")
 
 
-def model_card(report: Mapping[str, Any]) -> str:
-    """`README.md` of the checkpoint's folder."""
-    figures: Mapping[str, float] = report["figures"]
-
+def _figures_table(figures: Mapping[str, float]) -> str:
     def row(title: str, key: str) -> str:
         cells = [figures.get(key.format(kind=kind)) for kind in KINDS]
         shown = ["-" if cell is None else f"{cell:.2f}" for cell in cells]
         return f"| {title} | " + " | ".join(shown) + " |"
 
-    notes = "".join(f" {note}" for note in report.get("notes", ()))
-    table = "\n".join(
+    return "\n".join(
         (
             row("yes/no, target present", "yes_no/{kind}/present"),
             row("yes/no, target absent", "yes_no/{kind}/absent"),
@@ -37,6 +33,13 @@ def model_card(report: Mapping[str, Any]) -> str:
             row("tIoU of the whole window (floor)", "tiou/whole window/{kind}"),
         )
     )
+
+
+def model_card(report: Mapping[str, Any]) -> str:
+    """`README.md` of the checkpoint's folder."""
+    figures: Mapping[str, float] = report["figures"]
+    notes = "".join(f" {note}" for note in report.get("notes", ()))
+    table = _figures_table(figures)
     layers = " and ".join(str(layer) for layer in report["attention_layers"])
     return f"""# Embedded model
 

@@ -152,11 +152,7 @@ def run(
         weights = scores.softmax(-1)
         if index in attention_layers:
             maps.append(weights[..., before : before + tokens].mean(1))
-        parts = weights.split((x.shape[1], length), dim=-1)
-        mixed = torch.einsum("bhqlp,bhpd->bqlhd", parts[0], vx)
-        values = vy.view(clips, count, heads, length, size)
-        mixed = mixed + torch.einsum("bhqlk,bqhkd->bqlhd", parts[1], values)
-        y = y + attention.o_proj(mixed.reshape(clips, count, length, -1))
+        y = y + attention.o_proj(_mixed(weights, vx, vy))
         y = y + layer.mlp(layer.post_attention_layernorm(y))
         if not last:
             seen = attended(qx, kx, vx, past)
@@ -168,6 +164,18 @@ def run(
     return PackedOutput(
         logits, visual, middle[:, before : before + tokens], torch.stack(maps), words
     )
+
+
+def _mixed(weights: Tensor, prefix_values: Tensor, question_values: Tensor) -> Tensor:
+    """Values of the prefix `(B, H, P, d)` and of the questions `(B * Q, H, L, d)`, mixed by
+    `weights` `(B, H, Q, L, P + L)` to `(B, Q, L, H * d)`.
+    """
+    clips, heads, count, length = weights.shape[:4]
+    parts = weights.split((prefix_values.shape[2], length), dim=-1)
+    mixed = torch.einsum("bhqlp,bhpd->bqlhd", parts[0], prefix_values)
+    own = question_values.view(clips, count, heads, length, -1)
+    mixed = mixed + torch.einsum("bhqlk,bqhkd->bqlhd", parts[1], own)
+    return mixed.reshape(clips, count, length, -1)
 
 
 def _projected(

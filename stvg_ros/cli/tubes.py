@@ -24,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--start", type=at_least(0), default=0.0, help="from this second")
     parser.add_argument("--end", type=at_least(0, above=True), help="up to this second")
     parser.add_argument("--out", type=Path, help="PNG file of frames with the tubes")
+    parser.add_argument("--json", type=Path, help="JSON file with the tubes' boxes and stamps")
     parser.add_argument("--columns", type=whole(1), default=3, help="frames per row")
     parser.add_argument("--rows", type=whole(1), default=2, help="frames per column")
     add_model_arguments(parser)
@@ -34,12 +35,12 @@ def run(given: argparse.Namespace) -> int:
     config = config_of(given)
     from stvg_ros.build import build_proposer, embedded_limits
     from stvg_ros.io.clip import file_clip
-    from stvg_ros.io.outputs import check_outputs, output
+    from stvg_ros.io.outputs import check_outputs, output, write_json_output
     from stvg_ros.io.read_report import ReadReport
+    from stvg_ros.io.tube_json import tubes_to_json
     from stvg_ros.method.query import RuleSplitter
 
-    if given.out is not None:
-        check_outputs("tubes", [given.out])
+    check_outputs("tubes", [path for path in (given.out, given.json) if path is not None])
     report = ReadReport()
     clip = file_clip(
         given.video, start_s=given.start, end_s=given.end,
@@ -72,6 +73,8 @@ def run(given: argparse.Namespace) -> int:
         f"{(observed - begin) / len(clip) * 1e3:.1f} ms per image on arrival, "
         f"{done - observed:.2f} s per command"
     )
+    if given.json is not None:
+        write_json_output("tubes", given.json, tubes_to_json(clip, tubes, proposer.name))
     if given.out is not None:
         from stvg_ros.visualization.contact_sheet import write_png
         from stvg_ros.visualization.tube_sheet import tube_sheet

@@ -5,13 +5,32 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from stvg_ros.errors import ErrorCode
-from stvg_ros.types import Evidence, Query, SplitQuery, Status, Tube, TubeBox
+from stvg_ros.types import CandidateTube, Clip, Evidence, Query, SplitQuery, Status, Tube, TubeBox
+
+
+def tubes_to_json(clip: Clip, tubes: Sequence[CandidateTube], source: str) -> dict[str, Any]:
+    """Candidate tubes as plain values; `frames` index `stamps_ns`."""
+    return {
+        "source": source,
+        "size_px": list(clip.size_px),
+        "stamps_ns": clip.stamps_ns.tolist(),
+        "tubes": [
+            {
+                "id": str(tube.track_id),
+                "score": tube.score,
+                "frames": np.flatnonzero(tube.present).tolist(),
+                "interpolated": tube.interpolated[tube.present].tolist(),
+                "boxes_xyxy_px": np.round(tube.boxes_xyxy_px[tube.present], 2).tolist(),
+            }
+            for tube in tubes
+        ],
+    }
 
 
 def tube_to_json(tube: Tube) -> dict[str, Any]:

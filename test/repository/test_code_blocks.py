@@ -161,6 +161,12 @@ def ros2(arguments: list[str]) -> None:
             assert kind == "std_msgs/msg/String"
             known_fields = {"data"}
         assert set(fields) <= known_fields
+    elif verb == ("service", "call"):
+        _service, kind, text = (word for word in arguments[2:] if not word.startswith("--"))
+        package, folder, name = kind.split("/")
+        assert (package, folder) == ("stvg_ros", "srv")
+        request = (ROOT / "srv" / f"{name}.srv").read_text(encoding="utf-8").split("---")[0]
+        assert set(yaml.safe_load(text)) <= set(re.findall(r"^\S+ (\w+)", request, re.M))
     else:
         assert verb in {("topic", "echo"), ("param", "set"), ("lifecycle", "set")}
 

@@ -50,7 +50,7 @@ LAYERS = {
     ),
     "proposals": layer(
         "foundations settings method checkpoints proposals",
-        "numpy cv2 scipy torch transformers safetensors",
+        "numpy cv2 scipy torch transformers safetensors huggingface_hub",
     ),
     "runtime": layer("foundations settings method runtime", ""),
     "serving": layer(

@@ -4,4 +4,16 @@
 
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
+SHARED = ROOT.parent / "shared"
+VTEST = Path("/usr/share/doc/opencv-doc/examples/data/vtest.avi")
+
+
+def shared(name: str) -> Path:
+    """A file or folder of material beside the checkout; without it the test is skipped."""
+    path = SHARED / name
+    if not path.exists():
+        pytest.skip(f"../shared/{name} is not here")
+    return path

@@ -220,7 +220,7 @@ def _filled(track: MaskTrack, frames: Sequence[int], clip: Clip, stride: int) ->
         if seen.box_xyxy is not None:
             boxes[frames[step]] = (seen.box_xyxy * size).astype(np.float32)
             masks[frames[step]] = _reduced(seen.mask)
-    places, present, interpolated = filled(boxes, clip.stamps_ns, smooth=False, max_gap=stride - 1)
+    places, present, interpolated = filled(boxes, clip.stamps_ns, smooth=0, max_gap=stride - 1)
     return InterpolatedBoxes(places.astype(np.float32), present, interpolated, track.score, masks)
 
 

@@ -38,8 +38,6 @@ class ClassicalProposer(StreamingTubes):
     contract: see `StreamingTubes`.
     """
 
-    _jitters = True
-
     def __init__(self, config: ProposalConfig) -> None:
         super().__init__(config)
         self._shapes = ShapeDetector()

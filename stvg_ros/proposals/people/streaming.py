@@ -16,7 +16,7 @@ from stvg_ros.boxes import Boxes, scaled
 from stvg_ros.errors import ProposalError
 from stvg_ros.method.base import BaseProposer
 from stvg_ros.method.interruption import check_interruption
-from stvg_ros.proposals.interpolation import InterpolatedBoxes, filled, held, tubes_of
+from stvg_ros.proposals.interpolation import SMOOTHING, InterpolatedBoxes, filled, held, tubes_of
 from stvg_ros.proposals.people.byte_track import HIGH_SCORE, Track, linked, tracked
 from stvg_ros.proposals.people.camera_motion import (
     Image,
@@ -53,7 +53,6 @@ class StreamingTubes(BaseProposer, ABC):
     """
 
     can_follow = True
-    _jitters: bool  # whether boxes of one who stands differ from frame to frame
 
     def __init__(self, config: ProposalConfig) -> None:
         self._config = config
@@ -82,6 +81,10 @@ class StreamingTubes(BaseProposer, ABC):
         Returns:
             Boxes `(N, 4)` in the image's pixels and scores `(N,)`.
         """
+
+    def _smoothing(self, rate_hz: float) -> int:
+        """Frames over which the boxes of a track are averaged."""
+        return SMOOTHING
 
     @abstractmethod
     def _seen(
@@ -178,6 +181,7 @@ class StreamingTubes(BaseProposer, ABC):
         seen = self._seen(observed, images, origin)
         rate_hz = _rate_hz(clip)
         max_lost = max(_SEEN_EVERY, round(_UNSEEN_S * rate_hz))
+        smooth = self._smoothing(rate_hz)
         tracks = tracked(seen, max_lost, self._high_score)
         tracks = linked(tracks, max_gap=round(_LINK_S * rate_hz))
 
@@ -191,7 +195,7 @@ class StreamingTubes(BaseProposer, ABC):
         for track in tracks:
             if not self._is_object(track, len(clip)):
                 continue
-            boxes, present, interpolated = filled(track.boxes, clip.stamps_ns, smooth=self._jitters)
+            boxes, present, interpolated = filled(track.boxes, clip.stamps_ns, smooth=smooth)
             stretched = held(boxes, present, same)
             interpolated |= stretched & ~present
             source = ((boxes + np.tile(offsets, 2)) * factor).astype(np.float32)

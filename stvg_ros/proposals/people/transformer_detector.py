@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -13,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from stvg_ros.boxes import Boxes, clipped
+from stvg_ros.checkpoints.devices import device_of
 from stvg_ros.errors import ModelError
 from stvg_ros.proposals.detector_checkpoint import load
 from stvg_ros.proposals.people.byte_track import Track
@@ -33,8 +35,29 @@ _LEAST_SEEN = 0.3  # of a track's frames
 _SAME_IOU = 0.6  # boxes with a larger overlap are one person
 
 
+class PictureDetector(Protocol):
+    """People in single pictures.
+
+    Attributes:
+        name: what logs and answers call it.
+        new_track_score: score from which on a box begins a track, where no setting says so.
+        smoothing_s: seconds over which boxes are averaged, where they jitter; 0 is none.
+    """
+
+    name: str
+    new_track_score: float
+    smoothing_s: float
+
+    def __call__(self, image: Image) -> tuple[Boxes, NDArray[np.float32]]:
+        """Boxes `(N, 4)` in the image's pixels and scores `(N,)`, best first."""
+        ...
+
+
 class PeopleDetector:
-    """People in single images. Not for several threads at once."""
+    """People by a real-time DETR; see `PictureDetector`. Not for several threads at once."""
+
+    new_track_score = 0.7
+    smoothing_s = 0.0
 
     def __init__(self, path: str, device: str, box_threshold: float) -> None:
         """Loads a checkpoint.
@@ -43,6 +66,7 @@ class PeopleDetector:
             ModelError, ConfigError: see `load`; or it does not know people.
         """
         setting = "proposals.people_detector"
+        self.name = "embedded" if path == str(FOLDER) else path
         self._loaded = load(path, setting, CLASSES, device)
         self._box_threshold = box_threshold
         names = {
@@ -83,9 +107,7 @@ class PeopleDetector:
 class PeopleProposer(StreamingTubes):
     """People whom a detector sees in each image, linked; see `StreamingTubes`."""
 
-    _jitters = False
-
-    def __init__(self, config: ProposalConfig, detect: PeopleDetector) -> None:
+    def __init__(self, config: ProposalConfig, detect: PictureDetector) -> None:
         super().__init__(config)
         self._detect = detect
 
@@ -96,21 +118,29 @@ class PeopleProposer(StreamingTubes):
         Raises:
             ModelError, ConfigError: see `PeopleDetector`.
         """
+        if config.people_detector in ("auto", "ssdlite"):
+            from stvg_ros.proposals.people.ssdlite import SsdliteDetector
+
+            return cls(config, SsdliteDetector(device_of(config.device, "proposals.device")))
         path = str(FOLDER) if config.people_detector == "embedded" else config.people_detector
         return cls(config, PeopleDetector(path, config.device, config.box_threshold))
 
     @property
     def name(self) -> str:
         """What logs and reports call this source."""
-        return "people_detector"
+        return f"people_detector {self._detect.name}"
 
     def renewed(self) -> PeopleProposer:
         """The same source, with the same detector, without what it observed."""
         return PeopleProposer(self._config, self._detect)
 
+    def _smoothing(self, rate_hz: float) -> int:
+        return round(self._detect.smoothing_s * rate_hz)
+
     @property
     def _high_score(self) -> float:
-        return self._config.new_track_threshold
+        asked = self._config.new_track_threshold
+        return self._detect.new_track_score if asked is None else asked
 
     def _people(self, image: Image, count: int) -> tuple[Boxes, NDArray[np.float32]]:
         return self._detect(image)

@@ -5,7 +5,7 @@
 import numpy as np
 import pytest
 
-from stvg_ros.proposals.interpolation import InterpolatedBoxes, filled, held, tubes_of
+from stvg_ros.proposals.interpolation import SMOOTHING, InterpolatedBoxes, filled, held, tubes_of
 
 
 def box(x: float) -> np.ndarray:
@@ -24,7 +24,7 @@ def still(x: float, score: float, present: list[bool]) -> InterpolatedBoxes:
 
 
 def test_gaps_are_linear_and_flagged() -> None:
-    boxes, present, interpolated = filled({1: box(0), 4: box(30)}, at_rate(6), smooth=False)
+    boxes, present, interpolated = filled({1: box(0), 4: box(30)}, at_rate(6), smooth=0)
     assert boxes[:, 0].tolist() == [0, 0, 10, 20, 30, 30]
     assert present.tolist() == [False, True, True, True, True, False]
     assert interpolated.tolist() == [False, False, True, True, False, False]
@@ -32,7 +32,7 @@ def test_gaps_are_linear_and_flagged() -> None:
 
 def test_long_gaps_stay_empty_where_asked() -> None:
     _, present, interpolated = filled(
-        {0: box(0), 2: box(0), 6: box(9)}, at_rate(7), smooth=False, max_gap=2
+        {0: box(0), 2: box(0), 6: box(9)}, at_rate(7), smooth=0, max_gap=2
     )
     assert present.tolist() == [True, True, True, False, False, False, True]
     assert interpolated.tolist() == [False, True, False, False, False, False, False]
@@ -40,12 +40,12 @@ def test_long_gaps_stay_empty_where_asked() -> None:
 
 def test_smoothing_takes_an_outlier_away() -> None:
     seen = {frame: box(50 if frame == 3 else 0) for frame in range(7)}
-    boxes, _, _ = filled(seen, at_rate(7), smooth=True)
+    boxes, _, _ = filled(seen, at_rate(7), smooth=SMOOTHING)
     assert boxes[:, 0].tolist() == [0] * 7
 
 
 def test_ends_are_held_while_the_box_looks_the_same() -> None:
-    boxes, present, _ = filled({3: box(0)}, at_rate(8), smooth=False)
+    boxes, present, _ = filled({3: box(0)}, at_rate(8), smooth=0)
     asked: list[tuple[int, int]] = []
 
     def same(first: int, second: int, where: np.ndarray) -> bool:
@@ -99,7 +99,7 @@ def test_boxes_between_detections_follow_the_time(name: str, seen_every: int) ->
     stamps_ns = 10**18 + np.round(times_s * 1e9).astype(np.int64)
     true = np.stack([box(50 * (ns - 10**18) / 1e9) for ns in stamps_ns.tolist()])
     seen = {frame: true[frame] for frame in range(0, 40, seen_every)}
-    boxes, present, _ = filled(seen, stamps_ns, smooth=False)
+    boxes, present, _ = filled(seen, stamps_ns, smooth=0)
     assert np.abs(boxes - true)[present].max() < 0.01
 
 
@@ -109,7 +109,7 @@ def test_boxes_are_not_averaged_over_dropped_images(hole_s: float, at: int) -> N
     times_s = np.cumsum(np.where(np.arange(40) == at, hole_s, 0.05))
     true = np.stack([box(50 * each) for each in times_s.tolist()])
     boxes, _, _ = filled(
-        dict(enumerate(true)), np.round(times_s * 1e9).astype(np.int64), smooth=True
+        dict(enumerate(true)), np.round(times_s * 1e9).astype(np.int64), smooth=SMOOTHING
     )
     assert np.abs(boxes - true).max() < 50 * 0.05 * 1.3  # as at the ends of a track
 
@@ -117,7 +117,7 @@ def test_boxes_are_not_averaged_over_dropped_images(hole_s: float, at: int) -> N
 def test_smoothing_of_a_regular_camera_is_that_of_the_whole_track() -> None:
     rng = np.random.default_rng(1)
     seen = {frame: box(2 * frame + rng.normal()) for frame in range(30)}
-    steady, _, _ = filled(seen, at_rate(30), smooth=True)
+    steady, _, _ = filled(seen, at_rate(30), smooth=SMOOTHING)
     jitter_ns = rng.integers(-20_000_000, 20_000_000, 30)
-    shaken, _, _ = filled(seen, at_rate(30) + jitter_ns, smooth=True)
+    shaken, _, _ = filled(seen, at_rate(30) + jitter_ns, smooth=SMOOTHING)
     assert np.array_equal(steady, shaken)

@@ -77,6 +77,7 @@ def test_the_command_prints_tubes_and_draws_them(
 ) -> None:
     out = tmp_path / "tubes.png"
     given = ["tubes", str(people), "--end", "2", "--out", str(out), "--rows", "1"]
+    given += ["--set", "proposals.source=classical"]
     assert main(given) == 0
     assert "tubes on 20 images by 'classical'" in capsys.readouterr().out
     assert cv2.imread(str(out)).shape[1] == 3 * 440

@@ -27,6 +27,8 @@ KINDS = ("rt_detr", "rt_detr_v2", "d_fine")
 class Known:
     """A detector that knows the boxes of each image, `(P, F, 4)`, but for some it misses."""
 
+    name, new_track_score, smoothing_s = "known", 0.7, 0.0
+
     def __init__(self, clip: Clip, boxes: np.ndarray, missed: tuple[int, ...] = ()) -> None:
         self.at = {id(frame.image): index for index, frame in enumerate(clip.frames)}
         self.boxes, self.missed = boxes, missed
@@ -41,7 +43,7 @@ class Known:
 
 
 def known(clip: Clip, boxes: np.ndarray, *missed: int) -> PeopleProposer:
-    return PeopleProposer(ProposalConfig(), Known(clip, boxes, missed))  # type: ignore[arg-type]
+    return PeopleProposer(ProposalConfig(), Known(clip, boxes, missed))
 
 
 def test_nobody_gives_no_tubes() -> None:
@@ -154,17 +156,18 @@ def test_a_checkpoint_of_another_kind_is_refused(tmp_path: Path) -> None:
 def test_an_image_on_which_the_detector_fails_is_named() -> None:
     clip, _ = scene()
 
-    def broken(image: np.ndarray) -> None:
-        raise RuntimeError("CUDA out of memory")
+    class Broken(Known):
+        def __call__(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            raise RuntimeError("CUDA out of memory")
 
-    proposer = PeopleProposer(ProposalConfig(), broken)  # type: ignore[arg-type]
+    proposer = PeopleProposer(ProposalConfig(), Broken(clip, np.zeros((0, len(clip), 4))))
     with pytest.raises(ProposalError, match=r"people_detector.*\(240, 320, 3\).*out of memory"):
         proposer.observe(clip.frames[0])
 
 
 def test_the_embedded_detector_finds_rendered_people() -> None:
     # Scenes that it was not trained on, with four people each.
-    proposer = build_proposer(ProposalConfig(source="people_detector"))
+    proposer = build_proposer(ProposalConfig(source="people_detector", people_detector="embedded"))
     best = []
     for seed in (41, 42):
         drawn = Scene.from_seed(split_seed("val", seed), people=4)
