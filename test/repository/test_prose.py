@@ -50,8 +50,6 @@ ALLOWED: set[str] = {
     "stvg_ros/commands/phrases.py",
     "stvg_ros/commands/times.py",
     "stvg_ros/errors.py",
-    "stvg_ros/io/bag_recording.py",
-    "stvg_ros/io/video.py",
     "stvg_ros/method/interfaces.py",
     "stvg_ros/models/family.py",
     "stvg_ros/models/qwen3_vl.py",
