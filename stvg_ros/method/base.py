@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Empty methods for grounders and sources of tubes that have nothing to do in them."""
+"""Default methods that do nothing, for grounders and sources of tubes."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ Own = TypeVar("Own")
 
 
 class BaseGrounder:
-    """Everything of a `Grounder` but `ground`: keeps nothing, and has no source of tubes."""
+    """A `Grounder` without `ground`: stores nothing, and has no source of tubes."""
 
     proposer: Proposer | None = None
 
     @property
     def prepared_bytes(self) -> int:
-        """Memory of what `prefetch` has computed: none."""
+        """Memory of prefetched results: none."""
         return 0
 
     def observe(self, frame: Frame) -> None:

@@ -50,7 +50,6 @@ ALLOWED: set[str] = {
     "stvg_ros/commands/phrases.py",
     "stvg_ros/commands/times.py",
     "stvg_ros/errors.py",
-    "stvg_ros/method/interfaces.py",
     "stvg_ros/models/family.py",
     "stvg_ros/models/qwen3_vl.py",
     "stvg_ros/models/video_llama_3.py",
