@@ -38,21 +38,21 @@ class BaseGrounder:
         return False
 
     def forget(self) -> None:
-        """Keeps nothing of frames."""
+        """Stores no frames."""
 
     def reconfigure(self, config: Config) -> None:
         """Has no settings."""
 
     def for_recording(self: Own) -> Own:
-        """Keeps nothing of frames, and serves any recording."""
+        """Itself: it stores no frames."""
         return self
 
     def close(self) -> None:
-        """Holds no threads or connections."""
+        """Nothing to close: no threads or connections."""
 
 
 class BaseProposer:
-    """Everything of a `Proposer` but `name` and `propose`: sees frames with a command only."""
+    """A `Proposer` without `name` and `propose`: receives frames with a command only."""
 
     can_follow: bool = False
 
@@ -67,5 +67,5 @@ class BaseProposer:
         """Has no settings."""
 
     def renewed(self: Own) -> Own:
-        """Remembers no frames, and serves any recording."""
+        """Itself: it stores no frames."""
         return self

@@ -23,7 +23,7 @@ Key = tuple[tuple[int, ...], int, Size]
 
 @dataclass(frozen=True, eq=False)
 class _KeptSlot:
-    """The tokens of a slot, keyed by image ids; the images are kept, since ids may be reused."""
+    """The tokens of a slot; weak references to its images detect ids that were reused as keys."""
 
     images: tuple[weakref.ref[NDArray[Any]], ...]
     tokens: VisualTokens

@@ -291,7 +291,7 @@ class Proposer(Protocol):
     def follower(self, frame: Frame, box_xyxy_px: NDArray[np.float32]) -> Follower:
         """A follower of the object at a box `(4,)` of a frame.
 
-            Raises:
+        Raises:
             ProposalError: this source cannot follow.
         """
         ...
@@ -305,7 +305,7 @@ class DetectionSink(Protocol):
     """A source that receives the detections of another node. Any thread may call it."""
 
     def received(self, stamp_ns: int) -> None:
-        """Counts a message; `matched` if its stamp belongs to an image."""
+        """Counts a message, whether its stamp matches an image or not."""
         ...
 
     def put(self, frame: Frame, detected: ExternalDetections) -> None:

@@ -138,7 +138,7 @@ class TubeScores:
 class TubeSelection:
     """The data that the answers of one command, before and after tuning, share.
 
-        Attributes:
+    Attributes:
         view: the part of the clip that the model saw.
         candidates: candidate tubes over the clip.
         margins: log p(yes) - log p(no) of Q, Q_s and Q_t before tuning, in nats.
