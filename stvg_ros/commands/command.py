@@ -84,7 +84,7 @@ class Command:
         intent: The task with regard to the target; "other" if no target needs to be visible.
         target: The description alone, for the question to the model. Never empty.
         attribute: Appearance and possession of the target, with its noun; "" if only the kind
-        is named.
+            is named.
         action: What the target does, without its noun; "" if no action is named.
         place: Room or furniture that the robot is sent to.
         then: Tasks after finding the target, in the words of the sentence.

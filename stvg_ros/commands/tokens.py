@@ -106,10 +106,10 @@ class Token:
 
     Attributes:
         text: The text for display.
-            word: Lower case, contractions expanded ("'s" is "is").
-            glued: No space precedes it.
-            tag: Its part of speech, set by a tagger.
-            noun: The index of the noun that a participle or relative clause describes, if a parser
+        word: Lower case, contractions expanded ("'s" is "is").
+        glued: No space precedes it.
+        tag: Its part of speech, set by a tagger.
+        noun: The index of the noun that a participle or relative clause describes, if a parser
             found it; otherwise -1.
     """
 

@@ -13,9 +13,9 @@ def evidence(margins: Sequence[float], track_score: float, track_weight: float) 
 
     Args:
         margins: log p(yes) - log p(no) of Q, Q_s and Q_t before tuning, which re-attention
-        computes anyway. All must hold, so the smallest decides.
+            computes anyway. All must hold, so the smallest decides.
         track_score: S_obj of the best candidate, its attention relative to the neutral prompt.
-        Its logarithm is used; -inf means no candidate, and only the margins are used.
+            Its logarithm is used; -inf means no candidate, and only the margins are used.
         track_weight: weight of the logarithm, calibrated together with the threshold.
     """
     if not margins or any(math.isnan(margin) for margin in margins):
