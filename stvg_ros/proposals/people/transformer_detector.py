@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Candidate tubes of people whom a detector sees in each image: DETRs for real time, ByteTrack."""
+"""Candidate tubes of people: a real-time DETR on each image, linked by ByteTrack."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ _SAME_IOU = 0.6  # boxes with a larger overlap are one person
 
 
 class PeopleDetector:
-    """People in single images. Not for several threads at once."""
+    """Detects people in single images. Not thread-safe."""
 
     def __init__(self, path: str, device: str, box_threshold: float) -> None:
         """Loads a checkpoint.
 
         Raises:
-            ModelError, ConfigError: see `load`; or it does not know people.
+            ModelError, ConfigError: see `load`; or it has no class "person".
         """
         setting = "proposals.people_detector"
         self._loaded = load(path, setting, CLASSES, device)
@@ -66,7 +66,7 @@ class PeopleDetector:
         centre, sides = output.pred_boxes[0].float().cpu().split(2, dim=1)
         limit = np.array([width, height], np.float32)
         low, size_px = (centre - sides / 2).numpy() * limit, sides.numpy() * limit
-        # One query for an object is the aim of these models; some people get two all the same.
+        # These models are trained to use one query per object, but some people get two.
         order = np.array(
             cv2.dnn.NMSBoxes(
                 np.concatenate([low, size_px], axis=1).tolist(),
@@ -81,7 +81,7 @@ class PeopleDetector:
 
 
 class PeopleProposer(StreamingTubes):
-    """People whom a detector sees in each image, linked; see `StreamingTubes`."""
+    """Tubes of people from detections on each image; see `StreamingTubes`."""
 
     _jitters = False
 
@@ -101,11 +101,11 @@ class PeopleProposer(StreamingTubes):
 
     @property
     def name(self) -> str:
-        """What logs and reports call this source."""
+        """Name of this source in logs and reports."""
         return "people_detector"
 
     def renewed(self) -> PeopleProposer:
-        """The same source, with the same detector, without what it observed."""
+        """The same source with the same detector, without its observations."""
         return PeopleProposer(self._config, self._detect)
 
     @property
@@ -126,7 +126,7 @@ class PeopleProposer(StreamingTubes):
         ]
 
     def _is_object(self, track: Track, frame_count: int) -> bool:
-        """Long and often enough seen."""
+        """Whether a track is long and often detected."""
         length = track.last - track.first + 1
         least = min(self._config.min_frames, frame_count)
         return length >= least and len(track.boxes) >= _LEAST_SEEN * length
