@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(given: argparse.Namespace) -> int:
-    """Prints the median of both, and of the difference, with the frames sent before."""
+    """Prints the medians of both and of the difference; frames are sent before the command."""
     settings = flat_settings(given)
     Config.from_flat(settings)
     with contextlib.ExitStack() as stack:
@@ -48,7 +48,7 @@ def run(given: argparse.Namespace) -> int:
 
 
 def _started(given: argparse.Namespace, stack: contextlib.ExitStack) -> str:
-    """The address of a server on this machine, which is stopped with the stack."""
+    """Starts a server on this machine, which the stack stops; returns its address."""
     from stvg_lab.live.processes import Child
 
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -64,7 +64,7 @@ def _started(given: argparse.Namespace, stack: contextlib.ExitStack) -> str:
 
 
 def _measured(config: Config, given: argparse.Namespace) -> tuple[list[float], list[float], float]:
-    """Seconds of each local and remote command, and bytes of a frame."""
+    """Seconds of each local and remote command, and the size of a frame in bytes."""
     from stvg_lab.rendered.clips import scene_frames
     from stvg_lab.rendered.queries import scene_queries, split_seed
     from stvg_lab.rendered.scene import Scene

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 SETTLE_S = 0.3  # after the last image, before a command about it
-# The node may not know of the camera yet when the camera knows of the node.
+# Discovery is asymmetric: the node may match later than the camera.
 DISCOVERY_S = 1.0
 
 
@@ -163,10 +163,10 @@ class BagClient(Node):
             self._camera.publish(image.raw.data)
             published_ns.append(image.stamp_ns)
             if not 0 <= self._newest_ns - image.stamp_ns <= TIME_JUMP_NS:
-                self._newest_ns = image.stamp_ns  # unless it comes late
+                self._newest_ns = image.stamp_ns  # unless it is late
         self._camera.wait_for_all_acked(Duration(seconds=5.0))
         self._pause(time.monotonic() + SETTLE_S)
-        for sample in waiting:  # nothing moves any more: one after the other
+        for sample in waiting:  # no more images arrive: one command after the other
             self._ask(sample, duration_s)
             self.until(self._all_answered, timeout_s)
         self.until(self._all_answered, timeout_s)
@@ -178,7 +178,7 @@ class BagClient(Node):
         return self._sent.keys() <= self._tubes.keys()
 
     def advertise(self, kind: Any, timeout_s: float) -> None:
-        """Becomes a camera of `kind`, and waits for the node. Raises: StvgError."""
+        """Creates a publisher of `kind`, and waits for the node. Raises: StvgError."""
         if self._camera is not None:
             self.destroy_publisher(self._camera)
         self._camera = self.create_publisher(kind, self._image_topic, RELIABLE)
@@ -206,7 +206,7 @@ class BagClient(Node):
         return self._counts
 
     def _pause(self, until: float) -> None:
-        """Takes answers until a moment of the monotonic clock."""
+        """Receives answers until a time of the monotonic clock."""
         while (left := until - time.monotonic()) > 0:
             rclpy.spin_once(self, timeout_sec=left)
 
