@@ -124,7 +124,7 @@ def main() -> None:
     """Loads the model and reads the sentences with every reader."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sentences", type=Path, help="TSV with command, right_Q, ...")
-    parser.add_argument("--count", type=int, default=0, help="only the first so many")
+    parser.add_argument("--count", type=int, default=0, help="number of sentences (default: all)")
     parser.add_argument("--readers", default="rules,parser,words,text,endpoint")
     given = parser.parse_args()
     rows = list(csv.DictReader(given.sentences.open(), delimiter="\t"))

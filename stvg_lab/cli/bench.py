@@ -73,7 +73,7 @@ def run(given: argparse.Namespace) -> int:
         if given.scaling:
             draw_scaling(mllm, given.out)
     if importlib.util.find_spec("rclpy") is None:
-        print("no ROS 2 here, so the node is not measured")
+        print("ROS 2 is not installed, so the node is not measured")
         return 0
     # Outside a checkout, whose ./stvg_ros would hide the installed package.
     domain = {**os.environ, "ROS_DOMAIN_ID": str(1 + os.getpid() % 100)}

@@ -84,9 +84,9 @@ def run(given: argparse.Namespace) -> int:
     left = folder.remaining(ours, keep_failed=given.keep_failed)
     again = len(left) - len(folder.remaining(ours, keep_failed=True))
     if len(left) < len(ours) or again:
-        print(f"{given.out}: {len(ours) - len(left)} of {len(ours)} samples are done, going on")
+        print(f"{given.out}: {len(ours) - len(left)} of {len(ours)} samples are done, resuming")
     if again:
-        print(f"{again} samples that failed are tried again; --keep-failed leaves them")
+        print(f"{again} samples that failed are tried again; --keep-failed skips them")
     if left:
         job = EvaluationSettings(config.window, convention, given.evidence)
         _work(folder, left, len(ours), config, job)

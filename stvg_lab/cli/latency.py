@@ -40,10 +40,10 @@ def run(given: argparse.Namespace) -> int:
         settings |= {"backend": "remote", "remote.address": address}
         local_s, remote_s, sent = _measured(Config.from_flat(settings), given)
     added_s = [there - here for here, there in zip(local_s, remote_s, strict=True)]
-    print(f"{given.frames} frames of 640 x 480, {given.repeats} commands here and there in turn")
+    print(f"{given.frames} frames of 640 x 480, {given.repeats} commands each, alternating")
     for name, seconds in (("here", local_s), ("server", remote_s), ("added", added_s)):
         print(f"{name:<8}{1e3 * statistics.median(seconds):9.1f} ms median")
-    print(f"a frame is {sent / 1e3:.1f} kB on the way, sent before the command")
+    print(f"a frame is {sent / 1e3:.1f} kB on the network, sent before the command")
     return 0
 
 

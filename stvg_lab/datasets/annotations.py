@@ -202,7 +202,7 @@ class _Checks:
             self.wrong(field, f"two {what}" + (" or null" if optional else ""), value)
             return None
         if what == "stamps" and value[1] < value[0]:
-            self.wrong(field, "an end that is not before the begin", value)
+            self.wrong(field, "an end that is not before the start", value)
             return None
         return value[0], value[1]
 

@@ -119,7 +119,7 @@ class BagClient(Node):
         future = client.get_parameters(names)
         rclpy.spin_until_future_complete(self, future, timeout_sec=timeout_s)
         if not future.done():
-            raise StvgError(f"{self._target}: did not tell its parameters in {timeout_s:g} s")
+            raise StvgError(f"{self._target}: did not return its parameters within {timeout_s:g} s")
         values = map(parameter_value_to_python, future.result().values)
         return Config.from_flat(dict(zip(names, values, strict=True)))
 
@@ -188,7 +188,7 @@ class BagClient(Node):
         other = self._takes_another(kind)
         why = f"it expects {', '.join(other)}" if other else "it has no subscriber"
         raise StvgError(
-            f"{self._image_topic}: nobody takes {kind.__name__} there ({why}); give the node's "
+            f"{self._image_topic}: no subscriber for {kind.__name__} ({why}); give the node's "
             "image topic with --image, and the bag's kind of images with image.transport"
         )
 

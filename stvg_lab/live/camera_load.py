@@ -133,7 +133,7 @@ def measure(seconds: float) -> str:
         f"image callback {median:.2f} ms median, {p95:.2f} ms 95th percentile, {worst:.2f} ms "
         f"worst; {100 * share:.0f}% of one core\n"
         f"from command to tube the node adds to the grounder's own time: "
-        f"{added(commander.added_s)} at rest, {added(busy_s)} beside the camera"
+        f"{added(commander.added_s)} at rest, {added(busy_s)} with the camera"
     )
 
 

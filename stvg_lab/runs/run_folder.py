@@ -180,7 +180,7 @@ def _check_same(path: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
     if different:
         raise ConfigError(
             f"{path}: the folder holds another run ({'; '.join(different[:3])}); choose another "
-            "folder with --out, or repeat that run's arguments to go on with it"
+            "folder with --out, or repeat that run's arguments to resume it"
         )
 
 

@@ -178,7 +178,7 @@ def _metadata(folder: Path, report: ReadReport) -> dict[str, Any]:
         raise TypeError("rosbag2_bagfile_information is no table")
     except (OSError, ValueError, YAMLError, KeyError, TypeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        report.note(f"{path}: cannot be read ({reason}); the files beside it are read")
+        report.note(f"{path}: cannot be read ({reason}); the files next to it are read")
         return {}
 
 

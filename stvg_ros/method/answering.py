@@ -56,7 +56,7 @@ def answer_of(
     if command.intent == "exists":
         return ("yes" if number else "no"), number
     if not found:
-        return "nobody like that is to be seen", 0
+        return "no matching target is visible", 0
     if command.asked == "name":
         return _NAMELESS, number
     tracks = {candidate.track_id: candidate for candidate in grounding.candidates}

@@ -164,7 +164,7 @@ class TubeSelection:
         sure = self._confidence(scored.best_score())
         template = replace(template, confidence=sure)
         if not self.candidates:
-            reason = "no candidate tubes: their source saw nothing to follow"
+            reason = "no candidate tubes: their source detected nothing"
             tubes: tuple[Tube, ...] = (replace(template, error=reason),)
         elif not shown:
             reason = (
