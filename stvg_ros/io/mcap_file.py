@@ -114,7 +114,7 @@ class McapFile:
             except struct.error:
                 self._lose(f"the record at byte {at} is damaged")
             at = begin + length
-        self._lose(f"ends early or is damaged at byte {at} of {self._size}; data before this is read")
+        self._lose(f"ends early or is damaged at byte {at} of {self._size}; earlier data is read")
         self._chunks_after(at)
 
     def _entry(self, kind: int, begin: int, length: int) -> None:

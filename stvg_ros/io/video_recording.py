@@ -215,7 +215,7 @@ class VideoRecording:
                 yield picture, ""
 
     def _tell_end(self, error: Exception) -> None:
-        self.report.note(f"{self._name}: ends early ({_reason(error)}); data before this is read")
+        self.report.note(f"{self._name}: ends early ({_reason(error)}); earlier data is read")
 
     def _tell_missing(self) -> None:
         """Compares the read frames with the file's index."""
