@@ -42,14 +42,14 @@ DISCOVERY_S = 1.0
 
 
 class BagClient(Node):
-    """Plays, commands, and keeps answers. Used by one thread, which spins it while it waits."""
+    """Plays bags, sends commands, and stores answers. One thread uses it, and spins it to wait."""
 
     def __init__(self, target: str, image_topic: str) -> None:
         """Connects to the node.
 
         Args:
             target: full name of the grounding node.
-            image_topic: where it takes images from.
+            image_topic: the node's image topic.
         """
         super().__init__("bag_evaluation")
         self._target = target
@@ -126,7 +126,7 @@ class BagClient(Node):
     def play(
         self, samples: Sequence[Sample], rate: float, duration_s: float, timeout_s: float
     ) -> tuple[list[int], dict[str, int], dict[str, LiveAnswer]]:
-        """Plays the bag that the samples are about, and asks about it.
+        """Plays the samples' bag to the node, and sends their commands.
 
         Args:
             samples: of one bag, in order of their commands.
@@ -135,7 +135,7 @@ class BagClient(Node):
             timeout_s: longest wait for an answer after the last image.
 
         Returns:
-            Stamps of the published images, what became of them, answers by sample id.
+            Stamps of the published images, image counts by outcome, answers by sample id.
 
         Raises:
             RecordingError: the bag cannot be read.
@@ -236,5 +236,5 @@ class BagClient(Node):
 
 
 def _comes_before(sample: Sample, image: BagImage) -> bool:
-    """Whether the sample's command comes before an image that is due."""
+    """Whether the sample's command is before the next image."""
     return sample.command_ns is not None and image.stamp_ns > sample.command_ns

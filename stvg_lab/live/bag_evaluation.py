@@ -82,7 +82,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--bag", type=Path, help="the bag, if the annotation file names none")
     parser.add_argument("--topic", help="image topic in the bag (default: its only one)")
     parser.add_argument("--node", default="/grounding", help="full name of the grounding node")
-    parser.add_argument("--image", help="topic where it takes images (default: NODE/image)")
+    parser.add_argument("--image", help="the node's image topic (default: NODE/image)")
     parser.add_argument("--rate", type=float, default=1.0, help="times the recorded pace")
     parser.add_argument(
         "--window-s", type=float,

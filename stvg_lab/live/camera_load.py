@@ -68,7 +68,7 @@ class Commander:
         executor.add_node(self._node)
 
     def send(self) -> None:
-        """Sends a command, unless the last one is still being answered."""
+        """Sends a command, unless the last one is unanswered."""
         if self._sent:
             return
         query_id = f"bench-{len(self.added_s)}"

@@ -29,7 +29,7 @@ class CheckpointFiles:
 
     Attributes:
         source: the folder, or the hub id.
-        local: whether it is a folder, which causes no access to the network.
+        local: whether it is a folder, which needs no network access.
     """
 
     source: str

@@ -110,7 +110,7 @@ def without_closing(words: Sequence[Token]) -> list[Token]:
 
 
 def _needed(words: Sequence[Token], end: int) -> bool:
-    """Whether this is no closing, as in "who waits for me", "a moment from right now"."""
+    """Whether the words are not a closing: "who waits for me", "a moment from right now"."""
     last = words[end].word
     if last == "for":
         return words[end - 1].word in FORMS and "BASE" not in FORMS[words[end - 1].word]

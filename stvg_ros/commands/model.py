@@ -56,7 +56,7 @@ class TextModelReader:
         self._model = model
 
     def read(self, text: str) -> Command:
-        """What a sentence asks for; see `CommandReader`."""
+        """The command of a sentence; see `CommandReader`."""
         plain, problems = cleaned(text)
         if not tokens(plain):
             return unread(text, self.name, "No words to read.", *problems)
@@ -83,7 +83,7 @@ class TokenModelReader:
         self._head: list[int] | None = None  # of the prompt that all sentences share
 
     def read(self, text: str) -> Command:
-        """What a sentence asks for; see `CommandReader`."""
+        """The command of a sentence; see `CommandReader`."""
         plain, problems = cleaned(text)
         words = tokens(plain)[:_MOST_WORDS]
         if not words:

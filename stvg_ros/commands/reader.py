@@ -38,7 +38,7 @@ class GrammarReader:
         self._tagger = tagger
 
     def read(self, text: str) -> Command:
-        """What a sentence asks for; see `CommandReader`."""
+        """The command of a sentence; see `CommandReader`."""
         return understood(text, self._tagger)
 
 
@@ -51,7 +51,7 @@ class WholeReader:
         self._rules = GrammarReader(LexiconTagger())
 
     def read(self, text: str) -> Command:
-        """What a sentence asks for; see `CommandReader`."""
+        """The command of a sentence; see `CommandReader`."""
         return Command("find", self._rules.read(text).target, reader=self.name)
 
 

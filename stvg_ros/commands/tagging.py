@@ -56,7 +56,7 @@ _ORDER = [
     "ADJ",
 ]  # the first class that contains the word
 CLOSED_WORDS = {word: tag for tag in reversed(_ORDER) for word in _CLOSED[tag]}
-_NOMINAL = word_set("DET POSS NUM ORD ADJ OWNER")  # a noun is still to come
+_NOMINAL = word_set("DET POSS NUM ORD ADJ OWNER")  # a noun follows later
 _AGENTS = word_set("PRON NOUN REL")
 
 

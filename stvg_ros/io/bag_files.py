@@ -78,7 +78,7 @@ class BagFiles:
                     with zstd.open(packed, "rb") as data:
                         shutil.copyfileobj(data, out)
                 except (EOFError, zstd.ZstdError):
-                    pass  # cut or damaged: its storage says what is missing
+                    pass  # truncated or damaged: its storage reports the missing part
         except OSError as error:
             raise RecordingError(
                 f"{path}: cannot be unpacked into {self.folder.name} ({error}); free some space, "

@@ -185,7 +185,7 @@ class BagRecording:
         return colours[0]
 
     def _without_images(self) -> str:
-        """Why there is nothing to read."""
+        """The error for a bag without readable images."""
         channels = [channel for file in self._files.files for channel in file.channels]
         notes = [note for file in self._files.files for note in file.notes]
         if notes and not any(channel.count for channel in channels):

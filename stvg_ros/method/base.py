@@ -34,7 +34,7 @@ class BaseGrounder:
         """Needs no frame before a command."""
 
     def prefetch(self, clip: Clip) -> bool:
-        """Has nothing to do before a command."""
+        """Does nothing before a command."""
         return False
 
     def forget(self) -> None:

@@ -52,7 +52,7 @@ def patches(
     pixels = _stretched(images, height, width, preprocessing).to(device, non_blocking=True)
     rows, columns = height // (p * m), width // (p * m)
     cut = pixels.view(-1, pair, rows, m, p, columns, m, p, 3)
-    # Bytes are rearranged, which need a quarter of the memory of floats.
+    # Bytes are rearranged: they need a quarter of the memory of floats.
     ordered = cut.permute(0, 2, 5, 3, 6, 8, 1, 4, 7).reshape(-1, 3, pair * p * p)
     return _scaled(ordered, preprocessing).flatten(1)
 

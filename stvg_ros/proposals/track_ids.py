@@ -145,7 +145,7 @@ def _pieces(
 def _jumps(
     before: Box, meant: Box, here: Box, step_s: float, all_here: Box, diagonal_px: float
 ) -> bool:
-    """Whether a box cannot be the object that was `before`, which is expected at `meant`."""
+    """Whether a box cannot be the object of box `before`, which is expected at `meant`."""
     ends = np.stack([before, meant])
     own = float(iou_matrix(ends, here[None]).max())
     if float(iou_matrix(ends, all_here).max()) >= own + _SAME_OBJECT:

@@ -19,7 +19,7 @@ from scipy.sparse.csgraph import connected_components
 
 Rectangles = NDArray[np.int64]  # (N, 4): x, y, width, height
 _LEVELS = 64
-_GROUP_THRESHOLD = 2  # a group of at most so many rectangles is no detection
+_GROUP_THRESHOLD = 2  # maximum size of a group of rectangles that is rejected
 _GROUP_EPS = 0.2
 
 
