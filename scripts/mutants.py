@@ -4,9 +4,9 @@
 
     make mutants ARGS=stvg_ros.method.span
 
-Every change happens in a copy of the installed packages; the tests are those of the module's folder
-that import it. Mutants that no test notices are printed as differences; docs/mutants.md lists those
-that are equivalent to the module.
+All changes are made in a copy of the installed packages; the tests are those of the module's folder
+that import it. Surviving mutants are printed as differences; docs/mutants.md lists the equivalent
+ones.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-# Of each kind of change those that a wrong line would make: cosmic-ray knows eleven for each "+".
-# "|" is left out, since it stands in annotations.
+# For each operator the likely mistakes only: cosmic-ray has eleven replacements for each "+".
+# "|" is excluded, since it is used in annotations.
 _ARITHMETIC = "Add_Sub|Sub_Add|Mul_Div|Div_Mul|FloorDiv_Mul|Mod_Mul|Pow_Mul|BitAnd_BitOr"
 _COMPARISONS = "Lt_LtE|LtE_Lt|Gt_GtE|GtE_Gt|Lt_Gt|Gt_Lt|Eq_NotEq|NotEq_Eq|Is_IsNot|IsNot_Is"
 _LEFT_OUT = [
@@ -80,7 +80,7 @@ def prepared(module: str, tests: list[str], python: Path, folder: Path, timeout_
 
 
 def survivors(session: Path, tool: Path) -> tuple[list[str], int]:
-    """Differences of the mutants that no test noticed, and how many were tried."""
+    """Differences of the surviving mutants, and the number of all mutants."""
     dump = subprocess.run([tool, "dump", session], capture_output=True, text=True, check=True)
     found, count = [], 0
     for line in dump.stdout.splitlines():
@@ -94,7 +94,7 @@ def survivors(session: Path, tool: Path) -> tuple[list[str], int]:
 
 
 def main() -> int:
-    """Prints the survivors; 1 when there are more than a tenth."""
+    """Prints the survivors; 1 if there are more than a tenth."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )

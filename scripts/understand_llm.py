@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Reads commands with a small pretrained language model, Gemma 3 270M, beside the grammar readers.
+"""Compares a small pretrained language model, Gemma 3 270M, with the grammar readers.
 
-Needs a download of 240 MB and the packages of `requirements/understand_llm.txt`, so no test runs
-it: `make understand-llm` does. It prints, for each reader, how many sentences carry the right
-target, attribute and action, and how many fields were valid.
+Needs a download of 240 MB and the packages of `requirements/understand_llm.txt`, so it is run by
+`make understand-llm`, not by a test. It prints, for each reader, the number of sentences with
+correct target, attribute and action, and the number of valid fields.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ NAME = "gemma-3-270m-q4_k_m.gguf"
 
 
 def model_file(folder: Path) -> Path:
-    """The model's file, joined from the four wheels once."""
+    """The model's file, joined once from the four wheels."""
     joined = folder / NAME
     if not joined.exists():
         with joined.open("wb") as file:
@@ -49,7 +49,7 @@ def model_file(folder: Path) -> Path:
 
 
 class Completions:
-    """Free text of a causal model, greedily."""
+    """Greedy free text of a causal model."""
 
     def __init__(self, model: Any, tokenizer: Any) -> None:
         self._model = model
@@ -69,7 +69,7 @@ class Completions:
 
 
 def right(command: Command, row: dict[str, str]) -> bool:
-    """Whether target, attribute and action are among those that a row allows."""
+    """Whether target, attribute and action are among the accepted ones of a row."""
     target = command.target
     given = (
         (target, row["right_Q"]),
@@ -111,7 +111,7 @@ def measure(reader: CommandReader, rows: Sequence[dict[str, str]]) -> dict[str, 
     }
 
 
-# The base model knows no chat: the served tokenizer joins the messages as the prompt of a reader.
+# The base model has no chat template: this one joins the messages to the prompt of a reader.
 CHAT = (
     "{% for m in messages %}{% if m['role'] == 'system' %}{{ m['content'] }}\n\n"
     "{% elif m['role'] == 'user' %}Sentence: {{ m['content'] }}\n"
@@ -124,7 +124,7 @@ def main() -> None:
     """Loads the model and reads the sentences with every reader."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sentences", type=Path, help="TSV with command, right_Q, ...")
-    parser.add_argument("--count", type=int, default=0, help="only the first so many")
+    parser.add_argument("--count", type=int, default=0, help="number of sentences (default: all)")
     parser.add_argument("--readers", default="rules,parser,words,text,endpoint")
     given = parser.parse_args()
     rows = list(csv.DictReader(given.sentences.open(), delimiter="\t"))
@@ -148,7 +148,7 @@ def main() -> None:
             print(json.dumps({"reader": name, **measure(makers[name](), rows)}), flush=True)
     if "endpoint" in given.readers.split(","):
         served = folder / "served"
-        # The weights are plain by now; only the marks of the file's own format would forbid it.
+        # The weights are dequantised; only the marks of the file format would prevent saving.
         model.hf_quantizer = None
         if hasattr(model.config, "quantization_config"):
             del model.config.quantization_config
@@ -161,7 +161,7 @@ def main() -> None:
 
 @contextmanager
 def serving(folder: Path) -> Iterator[str]:
-    """`transformers serve` with a model; gives the URL of its API."""
+    """Runs `transformers serve` with a model; yields the URL of its API."""
     command = [str(Path(sys.executable).parent / "transformers"), "serve", str(folder), "--port",
                str(PORT), "--device", "cpu"]  # fmt: skip
     log = (folder / "server.log").open("w")

@@ -11,12 +11,12 @@ from stvg_ros.method.reattention import Direction
 
 
 def negated(gradient: Tensor) -> Tensor:
-    """The negated gradient: up the loss."""
+    """The negated gradient, which increases the loss."""
     return -gradient
 
 
 def random_direction(seed: int) -> Direction:
-    """A random direction for every token with the length of its step, `(M, D)` to `(M, D)`."""
+    """A random direction per token with the length of its step, `(M, D)` to `(M, D)`."""
     generator = torch.Generator().manual_seed(seed)
 
     def direction(gradient: Tensor) -> Tensor:

@@ -2,9 +2,9 @@
 
 """Accuracy on rendered scenes, with the parts of the method added one after another.
 
-Beside the rows stand floors, which know nothing of the method, and controls, which break one part
-of it. Tube metrics are over the questions with a span of their own (they name an action, as those
-of HC-STVG do); the right person counts for questions of every kind.
+The table also has floors, which do not use the method, and controls, which replace one part of it.
+Tube metrics are over the questions with a span of their own (they name an action, like those of
+HC-STVG); the accuracy of the person is over questions of every kind.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ _ADAPTIVE: dict[str, Value] = {**_TAS, "span.method": "adaptive"}
 
 @dataclass(frozen=True)
 class AblationRow:
-    """A line of the table: settings, and the model that runs under them.
+    """A row of the table: settings and model.
 
     Attributes:
-        over: name of the row from which it differs in one thing; "" for none.
+        over: name of the row from which it differs in one setting; "" for none.
         model: "own", "random direction" or "negated gradient" (re-attention moves that way
             instead), or "untrained" (random weights of the same shape).
     """
@@ -55,7 +55,7 @@ class AblationRow:
     model: str = "own"
 
 
-# The rows of the paper's ablation, then what this package adds.
+# The rows of the paper's ablation, then the additions of this package.
 ROWS = (
     AblationRow("mean of the tokens", _BASE, ""),
     AblationRow("+ token selection", _SELECTION, "mean of the tokens"),
@@ -77,11 +77,11 @@ CONTROLS = (
 )
 FLOORS = ("random tube", "whole window", "oracle tube")
 MODELS = ("own", *(row.model for row in CONTROLS))
-_PEOPLE = 4  # the subset of scenes in which chance is a quarter
+_PEOPLE = 4  # the subset of scenes with a chance level of a quarter
 
 
 class TruePeople(BaseProposer):
-    """Candidate tubes that are the people's true boxes: isolates the method from the tracker.
+    """Candidate tubes from the people's true boxes: isolates the method from the tracker.
 
     One thread sets `people` before each grounding.
     """
@@ -101,8 +101,8 @@ def floor(
 ) -> FrameTube:
     """An answer without a model: see `FLOORS`.
 
-    A random candidate in a random span; a random one all the time; and, knowing the truth, the
-    candidate that fits the target best, all the time.
+    A random candidate in a random span; a random one at all times; and the candidate with the
+    best overlap with the truth, at all times.
 
     Raises:
         ValueError: an unknown floor.
@@ -126,8 +126,8 @@ def floor(
 def whole_track(
     tube: Tube, sample: SceneQuestion, candidates: Sequence[CandidateTube]
 ) -> FrameTube:
-    """The answer with its span and the boxes of its candidate everywhere, so that gt_vIoU and the
-    right person do not depend on the span.
+    """The answer with its span and its candidate's boxes in all frames, so that gt_vIoU and the
+    person's accuracy do not depend on the span.
     """
     found = on_clip(tube, sample.clip.stamps_ns)
     for one in candidates:
@@ -137,7 +137,7 @@ def whole_track(
 
 
 def right_person(found: FrameTube, truth: FrameTube) -> float:
-    """1 where the answer's boxes lie on the target (mean IoU over 0.5 while it is there)."""
+    """1 if the answer's boxes match the target (mean IoU over 0.5 while it is present)."""
     if not found.present.any():
         return 0.0
     overlap = paired_iou(found.boxes_xyxy_px, truth.boxes_xyxy_px)[found.present]
@@ -146,13 +146,13 @@ def right_person(found: FrameTube, truth: FrameTube) -> float:
 
 @dataclass(eq=False)
 class RowAnswers:
-    """What one row said to all present targets, and how sure it was of all targets.
+    """Answers of one row to all present targets, and its confidence for all targets.
 
     Attributes:
         tubes: answers to the present targets, in order.
         sure: confidence for each present target.
-        unsure: confidence for each absent one.
-        found: how many of the absent ones were "found".
+        unsure: confidence for each absent target.
+        found: number of absent targets that were "found".
     """
 
     tubes: list[FrameTube] = field(default_factory=list)
@@ -162,7 +162,7 @@ class RowAnswers:
 
 
 class Ablation:
-    """Scores every row, control and floor, one sample after another."""
+    """Scores all rows, controls and floors, one sample after another."""
 
     def __init__(
         self,
@@ -175,10 +175,10 @@ class Ablation:
         """Prepares an empty table.
 
         Args:
-            ground: answers a sample under a row's settings, by a row's model.
-            candidates: the tubes that every row chooses among.
+            ground: answers a sample with a row's settings and model.
+            candidates: the candidate tubes of all rows.
             says_yes: whether the model answers the whole question with yes.
-            seed: of the floors' draws and the bootstrap.
+            seed: seed of the floors' draws and the bootstrap.
         """
         self._ground = ground
         self._candidates = candidates
@@ -191,12 +191,12 @@ class Ablation:
         self._said: dict[tuple[str, bool], list[float]] = {}
 
     def add(self, samples: Iterable[SceneQuestion], progress: Callable[[str], None]) -> None:
-        """Grounds samples by every row; `progress` hears each row's name before it answers."""
+        """Grounds samples with every row; calls `progress` with each row's name before."""
         for sample in samples:
             right = self._says_yes(sample) == sample.present
             self._said.setdefault((sample.query.kind, sample.present), []).append(float(right))
             if sample.present:
-                # Kept for its truth; the images go.
+                # Kept for its truth; the images are released.
                 self._present.append(sample.without_images())
                 for name in FLOORS:
                     tube = floor(name, sample, self._candidates(sample), self._rng)
@@ -263,7 +263,7 @@ class Ablation:
         }
 
     def _gain(self, row: AblationRow) -> dict[str, Any]:
-        """What a row adds to the one that it differs from, sentence by sentence."""
+        """The gain of a row over its reference row, sentence by sentence."""
         pairs = zip(
             self._lines[row.over].tubes, self._lines[row.name].tubes, self._present, strict=True
         )
@@ -287,7 +287,7 @@ class Ablation:
         return [i for i, sample in enumerate(self._present) if sample.query.kind == kind]
 
     def _kind(self, kind: str) -> dict[str, Any]:
-        """Of the adaptive row: the right person and the tube; and the model's yes and no."""
+        """For the adaptive row: accuracy of the person, the tube, and the model's yes and no."""
         line, at = self._lines["+ adaptive span"], self._of_kind(kind)
         tubes = [(line.tubes[i], self._present[i].truth) for i in at]
         scores = [scored(tube, truth) for tube, truth in tubes]

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""The model's work on one clip done once, for all the settings that ask for it.
+"""Caches the model's results on one clip for several settings.
 
 M visual tokens, D their size, S slots.
 """
@@ -32,7 +32,7 @@ from stvg_ros.types import CandidateTube, Clip, SplitQuery
 
 
 class MemoisedProposer(BaseProposer):
-    """A proposer that is asked once for a clip, whatever the query. One thread uses it."""
+    """A proposer that is called once for a clip, for any query. One thread uses it."""
 
     def __init__(self, proposer: Proposer) -> None:
         self._proposer = proposer
@@ -40,7 +40,7 @@ class MemoisedProposer(BaseProposer):
 
     @property
     def name(self) -> str:
-        """The proposer's own name."""
+        """Name of the proposer."""
         return self._proposer.name
 
     def propose(self, clip: Clip, query: SplitQuery) -> tuple[CandidateTube, ...]:
@@ -58,13 +58,13 @@ class _SharedPrefix:
 
 @dataclass(eq=False)
 class _SharedPass:
-    """One pass over T_v + V and what was read from it.
+    """One pass over T_v + V and its results.
 
     Attributes:
         prefix: keys and values.
         leaf: the V to which the pass has a graph, or None without one.
-        readings: by question.
-        slopes: gradients of a question's two log-probabilities, by the weights of the two.
+        readings: readings by question.
+        slopes: gradients of a question's two log-probabilities, by their weights.
     """
 
     prefix: Prefix
@@ -85,9 +85,9 @@ class _SharedPass:
 
 
 class MemoisedMllm:
-    """An `Mllm` that never does the same pass over one clip twice.
+    """An `Mllm` that never repeats a pass over the same clip.
 
-    What it knows is forgotten with the next clip. The graph of a pass stays in memory until then.
+    The cache is cleared with the next clip. The graph of a pass stays in memory until then.
     One thread uses it at a time.
     """
 
@@ -101,12 +101,12 @@ class MemoisedMllm:
 
     @property
     def name(self) -> str:
-        """The model's own name."""
+        """Name of the model."""
         return self._mllm.name
 
     @property
     def settings(self) -> MllmSettings:
-        """The model's own settings."""
+        """Settings of the model."""
         return self._mllm.settings
 
     @property
@@ -115,7 +115,7 @@ class MemoisedMllm:
         return self._mllm.frames_per_slot
 
     def encode(self, images: Sequence[NDArray[np.uint8]], total: int = 0) -> VisualTokens:
-        """The visual tokens; the same object for the same images."""
+        """The visual tokens; returns the same object for the same images."""
         same = len(images) == len(self._images) and all(
             image is known for image, known in zip(images, self._images, strict=True)
         )
@@ -127,11 +127,11 @@ class MemoisedMllm:
         return self._visual
 
     def prefill(self, visual: VisualTokens, offset: Tensor | None = None) -> Prefix:
-        """Names a pass; the first question to it does the work."""
+        """Returns a handle of a pass, which runs at the first question."""
         return _SharedPrefix(visual, offset)
 
     def ask(self, prefix: Prefix, questions: Sequence[str]) -> tuple[Reading, ...]:
-        """The readings, from memory where the pass was asked before."""
+        """The readings, from the cache if the pass has them."""
         if not isinstance(prefix, _SharedPrefix):
             raise TypeError(f"expected a prefix of this model, got {type(prefix).__name__}")
         offset = prefix.offset
@@ -144,7 +144,7 @@ class MemoisedMllm:
         return tuple(_followed(done, text, offset if tracked else None) for text in questions)
 
     def attention_rows(self, passes: Sequence[Pass], question: str) -> tuple[AttentionRows, ...]:
-        """The rows, from memory where the pass was looked at with this question before."""
+        """The rows, from the cache if the pass has them for this question."""
         keys = [(*_key(visual, offset), question) for visual, offset in passes]
         missing = [index for index, key in enumerate(keys) if key not in self._looks]
         if missing:
@@ -164,7 +164,7 @@ class MemoisedMllm:
         return self._texts[key]
 
     def _pass(self, prefix: _SharedPrefix, tracked: bool, questions: Sequence[str]) -> _SharedPass:
-        """The pass over these tokens; one with a graph also serves who only asks what it knows."""
+        """The pass over these tokens; a pass with a graph is also used without gradients."""
         visual, offset = prefix.visual, prefix.offset
         plain, with_graph = ((*_key(visual, offset), graph) for graph in (False, True))
         known = self._passes.get(with_graph)
@@ -180,14 +180,14 @@ class MemoisedMllm:
 
 
 def _key(visual: VisualTokens, offset: Tensor | None) -> tuple[Any, ...]:
-    """What tells a pass over one clip from another: the order of its slots, and V."""
+    """The cache key of a pass over one clip: the order of its slots, and V."""
     value = None if offset is None else offset.detach()
     moved = value is not None and bool(value.any())
     return visual.slots, value.cpu().numpy().tobytes() if moved and value is not None else b""
 
 
 def _followed(done: _SharedPass, text: str, offset: Tensor | None) -> Reading:
-    """The reading, with a graph to this caller's V where it has one."""
+    """The reading, with a graph to the caller's V if it has one."""
     known = done.readings[text]
     yes, no = known.log_p_yes.detach(), known.log_p_no.detach()
     if offset is not None:
@@ -196,7 +196,7 @@ def _followed(done: _SharedPass, text: str, offset: Tensor | None) -> Reading:
 
 
 class _Followed(torch.autograd.Function):
-    """Known values whose gradient is taken from the pass that they come from."""
+    """Cached values whose gradient is computed by their original pass."""
 
     @staticmethod
     def forward(

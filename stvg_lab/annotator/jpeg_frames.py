@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Any frame of a recording, in any order, as JPEG for a browser."""
+"""Random access to a recording's frames as JPEG for a browser."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def open_recording(path: Path, topic: str | None = None) -> Recording:
 
 
 class JpegFrames:
-    """The frames as JPEG, the latest ones kept.
+    """The frames as JPEG, with a cache of the latest ones.
 
-    Thread contract: any thread calls `jpeg`; one thread of its own reads the recording, because
-    neither decoders nor the files of bags may be shared.
+    Thread contract: any thread may call `jpeg`; a separate thread reads the recording, because
+    decoders and bag files must not be shared.
     """
 
     def __init__(self, opened: Callable[[], Recording], max_bytes: int = 64 * 1024**2) -> None:
@@ -37,7 +37,7 @@ class JpegFrames:
 
         Args:
             opened: opens the recording.
-            max_bytes: what the kept frames may take; the asked one is always kept.
+            max_bytes: limit of the cached frames; the requested one is always kept.
 
         Raises:
             RecordingError: it cannot be read.
@@ -62,7 +62,7 @@ class JpegFrames:
         """The frame as JPEG of at most `LONG_SIDE_PX`.
 
         Raises:
-            RecordingError: there is no such frame, or it cannot be decoded.
+            RecordingError: no such frame, or it cannot be decoded.
         """
         count = len(self.recording.stamps_ns)
         if not 0 <= index < count:
@@ -71,7 +71,7 @@ class JpegFrames:
 
     @property
     def kept_bytes(self) -> int:
-        """What the kept frames take."""
+        """Bytes of the cached frames."""
         return sum(map(len, self._kept.values()))
 
     def _read(self, index: int) -> bytes:

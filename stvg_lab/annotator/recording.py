@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Frames of a bag or a video by their number, for the annotation page."""
+"""Frames of a bag or a video by number, for the annotation page."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ RecordedImage = NDArray[np.uint8]
 
 
 class Recording(Protocol):
-    """What the page needs of a recording.
+    """A recording as the page needs it.
 
     Attributes:
         stamps_ns: `(F,)` increasing stamps.
         size_px: width and height of the images.
         topic: the bag's image topic, "" for a video.
-        notes: what a user should know about the recording, one sentence each.
+        notes: sentences for the user about the recording.
     """
 
     stamps_ns: NDArray[np.int64]
@@ -34,8 +34,8 @@ class Recording(Protocol):
     notes: tuple[str, ...]
 
     def pictures(self, index: int) -> Iterator[tuple[int, RecordedImage]]:
-        """Numbers and RGB images of frames, the asked one among them, others where they come for
-        free. Raises: RecordingError.
+        """Numbers and RGB images of frames: the requested one, and others that were decoded on the
+        way. Raises: RecordingError.
         """
         ...
 
@@ -51,11 +51,11 @@ class NumberedFrames:
     """
 
     def __init__(self, path: Path, topic: str | None = None) -> None:
-        """Opens the recording; attributes as of `Recording`.
+        """Opens the recording; attributes are those of `Recording`.
 
         Args:
             path: a video, or a bag (its folder, or one of its files).
-            topic: image topic of the bag, where it has several.
+            topic: image topic of the bag, required if it has several.
 
         Raises:
             RecordingError: it cannot be read, or none of its images can be decoded.
@@ -81,7 +81,7 @@ class NumberedFrames:
         self._recording.close()
 
     def _numbered(self) -> tuple[dict[int, Any], list[str]]:
-        """Places by stamp, without odd stamps and repeated ones, and what is left out."""
+        """Places by stamp, without odd and repeated stamps, and notes on the omitted ones."""
         line = StampLine()
         places: dict[int, Any] = {}
         held: tuple[int, Any] | None = None

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""The web server of the annotation page: this machine only, and only with the address's token."""
+"""The web server of the annotation page: local only, and protected by a token in the address."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PAGE = Path(__file__).parent / "page"
 MAX_BODY_BYTES = 16 * 1024**2
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 _HEADERS = {
-    # Only what this server sends, and in nobody's frame.
+    # Only resources of this server, and no embedding in other pages.
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; "
     "frame-ancestors 'none'; form-action 'none'; base-uri 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -33,10 +33,10 @@ _HEADERS = {
 
 
 class AnnotationServer(ThreadingHTTPServer):
-    """Serves one session. Requests come on threads; the session is used by one at a time.
+    """Serves one session. Requests run on threads; one at a time uses the session.
 
     Attributes:
-        address: where the page is, with the token without which every request is refused.
+        address: address of the page, with the token that every request needs.
     """
 
     daemon_threads = True
@@ -56,7 +56,7 @@ class AnnotationServer(ThreadingHTTPServer):
         self.address = f"http://{HOST}:{self.server_port}/{self.token}/"
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Says what went wrong, unless it is that the browser no longer waits for an answer."""
+        """Prints the error, unless the browser closed the connection."""
         if not isinstance(sys.exc_info()[1], ConnectionError):
             super().handle_error(request, client_address)
 
@@ -65,10 +65,10 @@ class _Handler(BaseHTTPRequestHandler):
     """One request. `server` is an `AnnotationServer`."""
 
     server: AnnotationServer
-    timeout = 30  # seconds that a connection may be silent: browsers open some in advance
+    timeout = 30  # seconds of silence on a connection: browsers open some in advance
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Nothing: the terminal is for what the user has to know."""
+        """Does not log requests to the terminal."""
 
     def do_GET(self) -> None:
         name = self._name()
@@ -114,10 +114,10 @@ class _Handler(BaseHTTPRequestHandler):
         return {"saved": str(self.server.session.out), "version": version}
 
     def _name(self) -> str | None:
-        """What is asked for after the token; None when the request was refused."""
+        """The path after the token; None if the request was refused."""
         host = urlsplit(f"//{self.headers.get('Host', '')}").hostname
         if host not in (HOST, "localhost"):
-            # A page of another name that resolves to this machine.
+            # A page with another host name that resolves to this machine (DNS rebinding).
             self._refuse(HTTPStatus.FORBIDDEN, f"expected the host {HOST}")
             return None
         origin = self.headers.get("Origin")
@@ -140,7 +140,7 @@ class _Handler(BaseHTTPRequestHandler):
         return run
 
     def _answer(self, send: Any, call: Any) -> None:
-        """Sends what `call` returns, or the message of its error."""
+        """Sends the result of `call`, or the message of its error."""
         try:
             value = call()
         except StvgError as error:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Between the page and the annotation file: frame numbers there, stamps here."""
+"""Converts between the page (frame numbers) and the annotation file (stamps)."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from stvg_ros.errors import AnnotationError
 class Session:
     """The annotations of one recording, read from and saved to one file.
 
-    Each state of the file has a version, which a page gets with the queries and sends back with its
-    changes: what another page or an editor has saved in the meantime is not overwritten.
+    Each state of the file has a version, which a page receives with the queries and sends back with
+    its changes: changes saved by another page or an editor in the meantime are not overwritten.
 
     Thread contract: the server's threads call it one at a time.
     """
 
     def __init__(self, recording: Recording, source: Path, out: Path) -> None:
-        """Reads `out` where it exists.
+        """Reads `out` if it exists.
 
         Args:
             recording: the frames.
@@ -44,7 +44,7 @@ class Session:
             out: the annotation file.
 
         Raises:
-            AnnotationError: `out` is no annotation file, or is about another recording.
+            AnnotationError: `out` is not an annotation file, or is about another recording.
         """
         self._recording = recording
         self._source, self.out = source, out
@@ -54,7 +54,7 @@ class Session:
         self._refresh()
 
     def _refresh(self) -> None:
-        """Reads the file if it is not the one that was read or written last."""
+        """Reads the file if it changed since it was last read or written."""
         version = self._file_version()
         if version and version == self._version:
             return
@@ -64,7 +64,7 @@ class Session:
         self._version = version
 
     def _file_version(self) -> str:
-        """Tells one content of the file from another; "" where there is no file."""
+        """Version of the file's content; "" if there is no file."""
         try:
             return hashlib.sha256(self.out.read_bytes()).hexdigest()
         except (FileNotFoundError, NotADirectoryError):
@@ -73,7 +73,7 @@ class Session:
             raise AnnotationError(f"{self.out}: cannot be read ({error})") from error
 
     def _load(self, found: Annotations) -> None:
-        """Takes a file's entries, if they can be about this recording."""
+        """Loads a file's entries, if they can be about this recording."""
         stamps_ns, size_px = self._recording.stamps_ns, self._recording.size_px
         if found.size_px not in (None, size_px):
             raise AnnotationError(
@@ -100,7 +100,7 @@ class Session:
             )
 
     def recording_json(self) -> dict[str, Any]:
-        """What the page starts with: the file as it is now. Raises: AnnotationError."""
+        """The page's initial data: the current file. Raises: AnnotationError."""
         self._refresh()
         stamps_ns = self._recording.stamps_ns
         return {
@@ -134,20 +134,20 @@ class Session:
         return int(np.argmin(np.abs(self._recording.stamps_ns - stamp_ns)))
 
     def save(self, values: Any) -> str:
-        """Writes the page's queries to the file, in one step.
+        """Writes the page's queries to the file atomically.
 
         Args:
             values: `{"queries": [...], "version": ..., "kept": [...]}`: queries and version as in
                 `recording_json` (without a version, that of the last call), and ids of queries
-                that stay in the file as they are, because their change is not complete yet.
+                that stay unchanged in the file, because their edit is incomplete.
 
         Returns:
             The new version.
 
         Raises:
-            AnnotationError: a query is not complete or not possible, or somebody else has saved
-                the file since that version.
-            RecordingError: the file cannot be written. In all cases it is as before.
+            AnnotationError: a query is incomplete or invalid, or the file was saved by another
+                program since that version.
+            RecordingError: the file cannot be written. On all errors it is unchanged.
         """
         values = values if isinstance(values, Mapping) else {}
         listed, kept = values.get("queries"), values.get("kept", [])
@@ -159,7 +159,7 @@ class Session:
                 "page, or an editor); copy what you need, then load this page again"
             )
         changed = {entry.id: entry for entry in map(self._entry, listed)}
-        # In the file's order; what is new comes last.
+        # In the file's order; new queries are last.
         entries = tuple(
             changed.get(name, entry)
             for name, entry in self._loaded.items()
@@ -173,13 +173,13 @@ class Session:
         )
         written = annotations_to_json(annotations)
         checked = annotations_from_json(written, self.out.name)
-        write_json(self.out.resolve(), written)  # a link stays one
+        write_json(self.out.resolve(), written)  # a link is kept
         self._loaded = {entry.id: entry for entry in checked.entries}
         self._version = self._file_version()
         return self._version
 
     def _entry(self, item: Any) -> Entry:
-        """A query of the page as an entry. What the page does not show stays as it was."""
+        """A query of the page as an entry. Fields that the page does not show are unchanged."""
         try:
             name, text, absent = str(item["id"]), str(item["text"]), bool(item["absent"])
             boxes = {int(frame): box for frame, box in item["boxes"].items()}

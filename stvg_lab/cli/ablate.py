@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""`stvg-ros ablate`: what each part of the method contributes, on rendered scenes."""
+"""`stvg-ros ablate`: the contribution of each part of the method, on rendered scenes."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def run(given: argparse.Namespace) -> int:
 
 
 def _prepared(given: argparse.Namespace, config: Config) -> Ablation:
-    """The models of all rows over the same candidates, sharing what work they can."""
+    """The models of all rows over the same candidates, with shared computations."""
     from stvg_lab.ablation.control_directions import negated, random_direction
     from stvg_lab.ablation.experiment import Ablation, TruePeople
     from stvg_lab.ablation.memoised_mllm import MemoisedMllm, MemoisedProposer
@@ -146,7 +146,7 @@ def _prepared(given: argparse.Namespace, config: Config) -> Ablation:
 
 
 def shown(table: dict[str, Any]) -> str:
-    """Percent with half the width of the 95 % interval; then the questions by kind."""
+    """The table: percent with half the width of the 95 % interval; then the questions by kind."""
     wide = max(len(row["name"]) for row in table["rows"]) + 2
     names = "".join(f"{name:>13}" for name in METRICS.values())
     lines = [f"{'':<{wide}}{names}{'absence':>9}"]
@@ -182,7 +182,7 @@ def shown(table: dict[str, Any]) -> str:
 
 
 def _gain(row: dict[str, Any], name: str) -> str:
-    """Points with their interval, and whether it leaves a doubt about the sign."""
+    """Percentage points with their interval, and the sign if the interval excludes 0."""
     low, high = row["intervals"][name]
     sign = "+" if low > 0 else "-" if high < 0 else "?"
     return f"{100 * row[name]:+.1f} ({100 * low:+.1f} {100 * high:+.1f}) {sign}"

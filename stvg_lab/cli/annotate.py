@@ -43,7 +43,7 @@ def run(given: argparse.Namespace) -> int:
             print("Only this machine can open it; Ctrl+C ends it.", flush=True)
             if given.open:
                 webbrowser.open(server.address)
-            # A shell that starts it in the background sets SIGINT to be ignored.
+            # A shell ignores SIGINT for processes that it starts in the background.
             signal.signal(signal.SIGINT, signal.default_int_handler)
             try:
                 server.serve_forever()

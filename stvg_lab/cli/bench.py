@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""`stvg-ros bench`: what a grounding costs here, beside a slow schedule and the FLOP floor."""
+"""`stvg-ros bench`: cost of a grounding, compared with a slow schedule and the FLOP floor."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from stvg_ros.models.hf_common import HfMllm
 
 SHAPES = ("none", "small", "0.5b", "7b")
-GRID = (8, 9)  # tokens of a slot: 720 for 20 frames, as many as in the paper
+GRID = (8, 9)  # tokens of a slot: 720 for 20 frames, as in the paper
 CHART = "scaling.png"
 FRAMES = (10, 20, 40, 80)
 WINDOW_GRID = (19, 34)  # of a window's images of 960 x 540
@@ -73,9 +73,9 @@ def run(given: argparse.Namespace) -> int:
         if given.scaling:
             draw_scaling(mllm, given.out)
     if importlib.util.find_spec("rclpy") is None:
-        print("no ROS 2 here, so the node is not measured")
+        print("ROS 2 is not installed, so the node is not measured")
         return 0
-    # Away from a checkout, whose ./stvg_ros would hide the installed package.
+    # Outside a checkout, whose ./stvg_ros would hide the installed package.
     domain = {**os.environ, "ROS_DOMAIN_ID": str(1 + os.getpid() % 100)}
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "stvg_lab.live.camera_load"]
@@ -83,7 +83,7 @@ def run(given: argparse.Namespace) -> int:
 
 
 def print_stages(config: Config, seed: int, repeats: int) -> None:
-    """Seconds, arithmetic and memory of the configured model on a rendered scene."""
+    """Time, arithmetic and memory of the configured model on a rendered scene."""
     from stvg_lab.benchmark.measuring import matmul_rate
     from stvg_lab.benchmark.stages import stages
     from stvg_lab.rendered.clips import scene_frames
@@ -147,7 +147,7 @@ def print_side_by_side(mllm: HfMllm, frames: int, decode: int) -> None:
 
 
 def print_memory(shape: str, frames: int) -> None:
-    """What a grounding holds in bfloat16, counted; and how far a count is from what was held."""
+    """Counts the memory of a grounding in bfloat16, and compares a count with a measurement."""
     import torch
 
     from stvg_lab.benchmark.memory import allocated_peak, in_four_bits, memory_use
@@ -170,7 +170,7 @@ def print_memory(shape: str, frames: int) -> None:
                     + "".join(f"{part / 1e9:9.2f}" for part in (*parts, use.peak))
                     + f"{'yes' if use.peak < CARD else 'no':>9}"
                 )
-    # The same count where it can be checked: the package's small shape in float32 on this CPU.
+    # The same count where it can be measured: the package's small shape in float32 on this CPU.
     counted = memory_use(random_mllm("small", meta, torch.float32), frames, GRID)
     mllm, clip = random_mllm("small", torch.device("cpu"), torch.float32), noise(frames, GRID)
     visual = mllm.encode([frame.image for frame in clip.frames])
@@ -184,7 +184,7 @@ def print_memory(shape: str, frames: int) -> None:
 
 
 def draw_scaling(mllm: HfMllm, folder: Path) -> None:
-    """Seconds over visual tokens, for more frames and for finer ones."""
+    """Time over visual tokens, for more frames and for a finer grid."""
     import cv2
 
     from stvg_lab.benchmark.plot import chart
@@ -216,7 +216,7 @@ def draw_scaling(mllm: HfMllm, folder: Path) -> None:
 
 
 def random_model(shape: str, config: Config) -> HfMllm:
-    """A model at random weights, on the configured device."""
+    """A model with random weights, on the configured device."""
     from stvg_lab.benchmark.random_models import random_mllm
 
     return random_mllm(shape, *placed(config))

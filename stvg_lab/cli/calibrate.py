@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""`stvg-ros calibrate`: from when on a target counts as present, from rendered scenes."""
+"""`stvg-ros calibrate`: finds the presence threshold on rendered scenes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(given: argparse.Namespace) -> int:
-    """Prints threshold, weight and how well they separate; the candidates are the true people."""
+    """Prints threshold, weight and their separation; the candidates are the true people."""
     config = Config.from_flat({**flat_settings(given), "presence.enabled": False})
     from tqdm import tqdm
 
@@ -75,7 +75,7 @@ def run(given: argparse.Namespace) -> int:
 
 
 def store(file: Path, threshold: float, track_weight: float) -> None:
-    """Changes the two settings of a stvg.json, or begins one.
+    """Changes the two settings of a stvg.json, or creates the file.
 
     Raises:
         ModelError: the file cannot be read or written.

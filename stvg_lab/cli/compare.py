@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""`stvg-ros compare A B`: two runs side by side, with a paired test."""
+"""`stvg-ros compare A B`: compares two runs with a paired test."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""`stvg-ros convert`: a data set as bags, or annotated bags and videos as a data set."""
+"""`stvg-ros convert`: converts a data set to bags, or annotated recordings to a data set."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(given: argparse.Namespace) -> int:
-    """Converts; 1 when something could not be converted."""
+    """Converts; 1 if a sample could not be converted."""
     if (given.data is None) == (given.annotations is None):
         raise ConfigError("expected either --data with --root, or --annotations")
     failures: list[str] = []
@@ -77,7 +77,7 @@ def run(given: argparse.Namespace) -> int:
 
 
 def _to_bags(given: argparse.Namespace, failures: list[str]) -> int:
-    """Makes a bag of each part of a video; those that are there stay. Returns their number."""
+    """Writes a bag for each part of a video; existing ones are kept. Returns their number."""
     from tqdm import tqdm
 
     from stvg_lab.datasets.conversion import to_bag

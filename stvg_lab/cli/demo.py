@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""`stvg-ros demo`: camera in, command in, tube out, on real ROS 2 with processes of their own."""
+"""`stvg-ros demo`: runs camera, node and client as separate processes on ROS 2."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from stvg_ros.setting import Value
 from stvg_ros.types import Frame, Status
 
 IMAGE_TOPIC = "/grounding/image"
-# What is in --out: files that change while the demo runs, the recording, what is drawn at the end.
+# Contents of --out: files that change during the demo, the recording, the drawings at the end.
 CHANGING = ("tube.json", "node.log", "client.log", "player.log")
 BAG, PICTURES = "bag", ("contact_sheet.png", "annotated.mp4")
-VIDEO_S = 10.0  # how much of a video is played
+VIDEO_S = 10.0  # duration of the played part of a video
 VIDEO_LONG_SIDE_PX = 960
 
 Step = Callable[[str], None]
@@ -58,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """What the demo plays: frames from `start_ns` on, the command, the truth if it is known."""
+    """Input of the demo: frames from `start_ns` on, the command, the truth if it is known."""
 
     frames: tuple[Frame, ...]
     query: str
@@ -67,11 +67,11 @@ class Material:
 
 
 def run(given: argparse.Namespace) -> int:
-    """Runs the loop; 0 when the node answered without a failure."""
+    """Runs the demo; 0 if the node answered without a failure."""
     values = flat_settings(given)
     if given.video is None:
         values.setdefault("proposals.source", "people_detector")
-        values.setdefault("proposals.people_detector", "embedded")  # it knows rendered people
+        values.setdefault("proposals.people_detector", "embedded")  # detects rendered people
     config = Config.from_flat(values)
     query = " ".join(given.query.split())
     if given.video is not None and not query:
@@ -132,7 +132,7 @@ def _video(path: Path, start_s: float, query: str, start_ns: int) -> Material:
         max_rate_hz=15.0,
     )  # fmt: skip
     first_ns = clip.frames[0].stamp_ns
-    # The shrunken image plays the camera's part, so it is the source.
+    # The scaled image is published as the camera's, so it is the source.
     frames = tuple(
         replace(
             frame,
@@ -146,7 +146,7 @@ def _video(path: Path, start_s: float, query: str, start_ns: int) -> Material:
 
 
 def _bag(out: Path, material: Material) -> Path:
-    """Writes the recording to `out/bag`, in place of an earlier demo's."""
+    """Writes the recording to `out/bag`, and replaces an earlier demo's."""
     from tqdm import tqdm
 
     from stvg_ros.io.bag import write_bag
@@ -160,8 +160,8 @@ def _bag(out: Path, material: Material) -> Path:
 def _parameters(values: dict[str, Value], duration_s: float) -> list[str]:
     """The node's parameters as ROS arguments; the window holds the whole recording.
 
-    Images of a megabyte travel in fragments: on a busy machine best effort loses most of them,
-    so the demo asks for reliable ones.
+    Images of a megabyte are sent in fragments: on a busy machine best effort loses most of them,
+    so the demo uses reliable transport.
     """
     wanted: dict[str, Value] = {
         "window.duration_s": round(duration_s + 2.0, 3),
@@ -178,13 +178,13 @@ def _parameters(values: dict[str, Value], duration_s: float) -> list[str]:
 def _loop(
     given: argparse.Namespace, values: dict[str, Value], material: Material, bag: Path, step: Step
 ) -> dict[str, Any]:
-    """Runs node, player and client until the answer is there."""
+    """Runs node, player and client until the answer arrives."""
     out = bag.parent
     answer = out / "tube.json"
     answer.unlink(missing_ok=True)
     environment = {
         **os.environ,
-        # A domain of its own: no other robot's topics, and this demo disturbs nobody.
+        # A separate domain: no interference with other robots on the network.
         "ROS_DOMAIN_ID": str(1 + os.getpid() % 100),
         "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
     }
@@ -220,7 +220,7 @@ def _loop(
 
 
 def _report(out: Path, material: Material, answer: dict[str, Any], step: Step) -> int:
-    """Prints the tube and its score, and writes the pictures."""
+    """Prints the tube and its score, and writes the images."""
     from stvg_lab.runs.conventions import scored
     from stvg_lab.runs.scores import on_clip
     from stvg_ros.io.tube_json import evidence_from_json, table, tube_from_json

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""`stvg-ros evaluate`: accuracy on data sets, bags and videos; stops and goes on at any sample."""
+"""`stvg-ros evaluate`: accuracy on data sets, bags and videos; resumable at any sample."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--topic", help="image topic of the bag (default: its only one)")
     parser.add_argument(
         "--out", type=Path, default=Path("out/evaluation"),
-        help="folder of the run; one that holds a part of it goes on (default out/evaluation)",
+        help="folder of the run; an incomplete run is resumed (default out/evaluation)",
     )  # fmt: skip
     parser.add_argument(
         "--convention", choices=tuple(CONVENTIONS),
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--keep-failed", action="store_true",
-        help="do not try failed samples again when a run goes on",
+        help="do not retry failed samples of a resumed run",
     )  # fmt: skip
     parser.add_argument("--evidence", action="store_true", help="keep the attention maps")
     add_model_arguments(parser)
@@ -65,7 +65,7 @@ def _shard(text: str) -> tuple[int, int]:
 
 
 def run(given: argparse.Namespace) -> int:
-    """Runs what is left of the run and prints its table; 1 when every sample failed."""
+    """Evaluates the remaining samples and prints the table; 1 if every sample failed."""
     config = config_of(given)
     samples, described, usual = chosen_samples(given)
     from stvg_lab.report import report_paths, write_report
@@ -80,13 +80,13 @@ def run(given: argparse.Namespace) -> int:
     ours = part_of(samples, given.limit, given.shard)
     folder = Run(given.out, asked, given.shard)
     report = given.out / "report.html"
-    report_paths(report)  # what is there and is no report is said before the work begins
+    report_paths(report)  # fails before the work begins if a foreign file is in the way
     left = folder.remaining(ours, keep_failed=given.keep_failed)
     again = len(left) - len(folder.remaining(ours, keep_failed=True))
     if len(left) < len(ours) or again:
-        print(f"{given.out}: {len(ours) - len(left)} of {len(ours)} samples are done, going on")
+        print(f"{given.out}: {len(ours) - len(left)} of {len(ours)} samples are done, resuming")
     if again:
-        print(f"{again} samples that failed are tried again; --keep-failed leaves them")
+        print(f"{again} samples that failed are tried again; --keep-failed skips them")
     if left:
         job = EvaluationSettings(config.window, convention, given.evidence)
         _work(folder, left, len(ours), config, job)
@@ -99,10 +99,10 @@ def run(given: argparse.Namespace) -> int:
 
 
 def chosen_samples(given: argparse.Namespace) -> tuple[list[Sample], dict[str, Any], str]:
-    """The samples asked for, how the configuration describes them, and their usual convention.
+    """The requested samples, their description for the configuration, and their convention.
 
     Raises:
-        ConfigError: arguments that do not fit together.
+        ConfigError: incompatible arguments.
         AnnotationError: a wrong annotation file.
     """
     if (given.data is None) == (given.annotations is None):
@@ -138,7 +138,7 @@ def chosen_samples(given: argparse.Namespace) -> tuple[list[Sample], dict[str, A
 def _work(
     folder: Run, left: list[Sample], total: int, config: Config, job: EvaluationSettings
 ) -> None:
-    """Evaluates what is left."""
+    """Evaluates the remaining samples."""
     import torch
 
     from stvg_lab.runs.environment import environment

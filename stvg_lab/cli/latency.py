@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(given: argparse.Namespace) -> int:
-    """Prints the median of both, and of the difference, with the frames sent before."""
+    """Prints the medians of both and of the difference; frames are sent before the command."""
     settings = flat_settings(given)
     Config.from_flat(settings)
     with contextlib.ExitStack() as stack:
@@ -40,15 +40,15 @@ def run(given: argparse.Namespace) -> int:
         settings |= {"backend": "remote", "remote.address": address}
         local_s, remote_s, sent = _measured(Config.from_flat(settings), given)
     added_s = [there - here for here, there in zip(local_s, remote_s, strict=True)]
-    print(f"{given.frames} frames of 640 x 480, {given.repeats} commands here and there in turn")
+    print(f"{given.frames} frames of 640 x 480, {given.repeats} commands each, alternating")
     for name, seconds in (("here", local_s), ("server", remote_s), ("added", added_s)):
         print(f"{name:<8}{1e3 * statistics.median(seconds):9.1f} ms median")
-    print(f"a frame is {sent / 1e3:.1f} kB on the way, sent before the command")
+    print(f"a frame is {sent / 1e3:.1f} kB on the network, sent before the command")
     return 0
 
 
 def _started(given: argparse.Namespace, stack: contextlib.ExitStack) -> str:
-    """The address of a server on this machine, which is stopped with the stack."""
+    """Starts a server on this machine, which the stack stops; returns its address."""
     from stvg_lab.live.processes import Child
 
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -64,7 +64,7 @@ def _started(given: argparse.Namespace, stack: contextlib.ExitStack) -> str:
 
 
 def _measured(config: Config, given: argparse.Namespace) -> tuple[list[float], list[float], float]:
-    """Seconds of each local and remote command, and bytes of a frame."""
+    """Seconds of each local and remote command, and the size of a frame in bytes."""
     from stvg_lab.rendered.clips import scene_frames
     from stvg_lab.rendered.queries import scene_queries, split_seed
     from stvg_lab.rendered.scene import Scene

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Public data sets, from the files that their authors publish; nothing is downloaded."""
+"""Public data sets, read from the authors' published files; nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ QUERIES = ("declarative", "interrogative", "both")
 
 @dataclass(frozen=True)
 class DatasetEntry:
-    """What is known about a data set.
+    """Description of a data set.
 
     Attributes:
-        title: for tables.
-        module: reads it.
-        splits: parts with annotations; the first is the one that papers report.
+        title: title for tables.
+        module: module that reads it.
+        splits: parts with annotations; the first is the one in papers.
         counts: published number of queries, by split.
-        convention: name of the convention of its numbers in papers.
-        where: pages of its authors.
+        convention: name of the convention of its published scores.
+        where: web pages of its authors.
     """
 
     title: str
@@ -56,14 +56,14 @@ DATASETS = {
 
 @dataclass(frozen=True, eq=False)
 class DataSet:
-    """A split that was found.
+    """A split on disk.
 
     Attributes:
-        about: what is published.
-        split: its part.
-        samples: all of its queries; those without a video are among them and will fail.
+        about: description of the data set.
+        split: name of the split.
+        samples: all of its queries; those without a video are included and will fail.
         missing: names of files that were not found.
-        notes: what is odd in the annotation but can be scored.
+        notes: inconsistencies of the annotation that do not prevent scoring.
     """
 
     about: DatasetEntry
@@ -78,7 +78,7 @@ class DataSet:
         return self.about.convention
 
     def report(self, shown: int = 5) -> list[str]:
-        """What was found, what is missing and where it is published, what is wrong."""
+        """Report on queries, missing files and where they are published, and wrong annotations."""
         count = self.about.counts.get(self.split)
         published = f" of {count} published" if count else ""
         lines = [f"{self.about.title} {self.split}: {len(self.samples)} queries{published}"]
@@ -111,12 +111,12 @@ def open_dataset(name: str, root: Path, split: str | None = None, queries: str =
     Args:
         name: one of `DATASETS`.
         root: folder or zip file; files and zip files anywhere below a folder are found by name.
-        split: None for the one that papers report.
+        split: None for the one in papers.
         queries: one of `QUERIES`, for VidSTG.
 
     Raises:
         ConfigError: an unknown split, or no such folder.
-        AnnotationError: the annotation is missing or no annotation of this data set.
+        AnnotationError: the annotation is missing or not of this data set.
     """
     about = DATASETS[name]
     split = split or about.splits[0]

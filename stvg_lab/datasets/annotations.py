@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""The annotation file of a bag or a video: sentences, spans, and boxes at key frames.
+"""Annotation files of bags and videos: sentences, spans, and boxes at key frames.
 
 docs/evaluation.md shows one. Stamps are those of the frames: header stamps of a bag's images,
-presentation times of a video counted from its first frame.
+presentation times of a video relative to its first frame.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ class KeyFrame:
 
 @dataclass(frozen=True)
 class Entry:
-    """One sentence and where and when it is true.
+    """One sentence with its true span and boxes.
 
     Attributes:
         id: unique in the file.
         query: the sentence.
-        span_ns: stamps of the first and the last frame (included), or None when the target is
+        span_ns: stamps of the first and the last frame (included), or None if the target is
             absent from the window.
         key_frames: by stamp, inside the span; boxes between them are interpolated.
-        command_ns: stamp of the last frame that the camera had sent when the command came;
+        command_ns: stamp of the last frame before the command;
             None is the recording's last.
         window_ns: the part of the window that the command asks about (both included), or None
             for all of it.
@@ -63,9 +63,9 @@ class Annotations:
 
     Attributes:
         entries: the sentences.
-        recording: path of the bag or video, relative to the file; "" when it is not named.
+        recording: path of the bag or video, relative to the file; "" if not given.
         topic: the bag's image topic; "" for its only one, and for a video.
-        size_px: width and height of the images, which bound the boxes; None when unknown.
+        size_px: width and height of the images, which bound the boxes; None if unknown.
     """
 
     entries: tuple[Entry, ...]
@@ -75,10 +75,10 @@ class Annotations:
 
 
 def true_tube(entry: Entry, stamps_ns: NDArray[np.int64]) -> FrameTube:
-    """The entry's tube on frames: boxes linear in time between key frames, held outside them.
+    """The entry's tube on frames: boxes linear in time between key frames, constant outside.
 
     Args:
-        entry: with a span or without one, which gives the tube that is nowhere.
+        entry: the entry; without a span, the tube is empty.
         stamps_ns: `(F,)` increasing stamps.
     """
     if entry.span_ns is None:
@@ -87,7 +87,7 @@ def true_tube(entry: Entry, stamps_ns: NDArray[np.int64]) -> FrameTube:
     span = (stamps_ns >= start_ns) & (stamps_ns <= end_ns)
     known_ns = np.array([key.stamp_ns for key in entry.key_frames], np.int64)
     known = np.array([key.box_xyxy_px for key in entry.key_frames], np.float64)
-    # Relative to the span's begin: nanoseconds since 1970 do not fit a float.
+    # Relative to the span's start: nanoseconds since 1970 do not fit a float.
     times = (stamps_ns - start_ns).astype(np.float64)
     known_times = (known_ns - start_ns).astype(np.float64)
     boxes = np.stack([np.interp(times, known_times, known[:, edge]) for edge in range(4)], axis=1)
@@ -119,7 +119,7 @@ def annotations_to_json(annotations: Annotations) -> dict[str, Any]:
 
 
 def write_annotations(path: Path | str, annotations: Annotations) -> None:
-    """Writes the file, after the checks that reading it makes. Raises: AnnotationError."""
+    """Checks and writes the file. Raises: AnnotationError."""
     values = annotations_to_json(annotations)
     annotations_from_json(values, str(path))
     try:
@@ -132,8 +132,8 @@ def read_annotations(path: Path | str) -> Annotations:
     """Reads and checks the file.
 
     Raises:
-        AnnotationError: it is no annotation file, or some entries are wrong; all of them are
-            named, each with the field.
+        AnnotationError: it is not an annotation file, or some entries are wrong; the message
+            lists all of them with their fields.
     """
     try:
         values = json.loads(Path(path).read_text("utf-8"))
@@ -150,10 +150,10 @@ def annotations_from_json(values: Any, name: str) -> Annotations:
 
     Args:
         values: the parsed JSON.
-        name: what messages call the file.
+        name: name of the file in messages.
 
     Raises:
-        AnnotationError: with one line for each thing that is wrong.
+        AnnotationError: with one line for each error.
     """
     if not isinstance(values, Mapping) or values.get("format") != FORMAT:
         got = values.get("format") if isinstance(values, Mapping) else type(values).__name__
@@ -181,7 +181,7 @@ def annotations_from_json(values: Any, name: str) -> Annotations:
 
 
 class _Checks:
-    """Reads fields and collects what is wrong with them."""
+    """Reads fields and collects their errors."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -195,19 +195,19 @@ class _Checks:
     def pair(
         self, value: Any, field: str, what: str, *, optional: bool = False
     ) -> tuple[int, int] | None:
-        """Two whole numbers, the second not below the first when they are stamps."""
+        """Two whole numbers, the second not below the first if they are stamps."""
         if value is None and optional:
             return None
         if not (isinstance(value, list) and len(value) == 2 and all(map(_whole, value))):
             self.wrong(field, f"two {what}" + (" or null" if optional else ""), value)
             return None
         if what == "stamps" and value[1] < value[0]:
-            self.wrong(field, "an end that is not before the begin", value)
+            self.wrong(field, "an end that is not before the start", value)
             return None
         return value[0], value[1]
 
     def entry(self, item: Any, index: int, size_px: tuple[int, int] | None) -> Entry | None:
-        """An entry, or None when something is wrong with it."""
+        """An entry, or None if it has errors."""
         before, place = len(self.problems), f"entries[{index}]"
         if not isinstance(item, Mapping):
             self.wrong(place, "an object", item)
@@ -269,7 +269,7 @@ def _whole(value: object) -> bool:
 
 
 def checked_box(value: Any, size_px: tuple[int, int] | None) -> Box | str:
-    """The box, or what a box would have to be: finite, not empty, in an image of `size_px`."""
+    """The box, or the violated requirement: finite, not empty, in an image of `size_px`."""
     numbers = isinstance(value, list) and len(value) == 4
     if not numbers or not all(
         isinstance(edge, (int, float)) and not isinstance(edge, bool) for edge in value

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Data sets as bags with annotation files, and annotated bags as a data set."""
+"""Converts data sets to bags with annotation files, and annotated bags to a data set."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from stvg_ros.io.recording import source_images
 from stvg_ros.io.video import write_video
 from stvg_ros.types import Frame
 
-# Where the time of a video begins in a bag: a stamp of zero would mean "no time".
+# Start time of a video in a bag: a stamp of zero would mean "no time".
 BEGIN_NS = 1_700_000_000_000_000_000
 TOPIC = "/camera/image"
 COMMAND = "convert"
@@ -32,7 +32,7 @@ COMMAND = "convert"
 
 @dataclass
 class WrittenFrames:
-    """Stamps and numbers of the frames that a conversion has written."""
+    """Stamps and numbers of the frames that a conversion wrote."""
 
     stamps_ns: list[int] = field(default_factory=list)
     numbers: list[int] = field(default_factory=list)
@@ -44,12 +44,12 @@ class WrittenFrames:
 
 
 def to_bag(samples: Sequence[Sample], out: Path, *, storage: str, compressed: bool) -> str:
-    """Writes the part of a video that samples share as a bag, and their truth beside it.
+    """Writes the part of a video that samples share as a bag, with an annotation file.
 
-    The result is `out/NAME` and `out/NAME.json`, the latter last: where it is, all is there.
+    The result is `out/NAME` and `out/NAME.json`; the latter is written last and marks completion.
 
     Args:
-        samples: of one `Sample.replay_key`.
+        samples: samples of one `Sample.replay_key`.
         out: folder of bags.
         storage: "mcap" or "sqlite3".
         compressed: whether to write JPEG images.
@@ -60,7 +60,7 @@ def to_bag(samples: Sequence[Sample], out: Path, *, storage: str, compressed: bo
     Raises:
         RecordingError: the video cannot be read, or the bag cannot be written.
         AnnotationError: a sample's annotation is wrong.
-        ConfigError: something else has the name of one of the two.
+        ConfigError: a foreign file has the name of one of the two.
     """
     first = samples[0]
     for sample in samples:
@@ -93,7 +93,7 @@ def _file_name(text: str) -> str:
 
 
 def _part(sample: Sample, shown: WrittenFrames) -> Iterator[Frame]:
-    """The frames of the sample's part, in the bag's time."""
+    """The frames of the sample's part, with the bag's times."""
     begin, end = sample.frames or (0, np.inf)
     for number, image in enumerate(source_images(sample.source)):
         stamp_ns = BEGIN_NS + image.stamp_ns
@@ -105,7 +105,7 @@ def _part(sample: Sample, shown: WrittenFrames) -> Iterator[Frame]:
         try:
             frame = replace(image.frame(), stamp_ns=stamp_ns)
         except ImageError:
-            continue  # damaged: the true boxes of the others stay at their numbers
+            continue  # damaged: the true boxes of the others keep their numbers
         shown.stamps_ns.append(stamp_ns)
         shown.numbers.append(number)
         shown.size_px = (frame.source_width_px, frame.source_height_px)
@@ -113,7 +113,7 @@ def _part(sample: Sample, shown: WrittenFrames) -> Iterator[Frame]:
 
 
 def _entry(sample: Sample, shown: WrittenFrames) -> Entry:
-    """The sample's truth with a key frame for every frame that has a box."""
+    """The sample's truth with a key frame for every frame with a box."""
     stamps_ns, numbers = shown.arrays()
     truth = sample.truth(stamps_ns, numbers)
     if truth is None:
@@ -136,21 +136,21 @@ def to_hcstvg(
     """Writes the windows of commands as videos and their truth as an HC-STVG annotation.
 
     The result is `out/video/NAME.mp4` and `out/test.json` (v1) or `out/val_v2.json` (v2). The
-    layout knows no absent targets. Nothing is written where nothing can be converted.
+    layout has no absent targets. Nothing is written if nothing can be converted.
 
     Args:
-        samples: of annotation files, with targets that are there.
+        samples: samples of annotation files, with present targets.
         out: folder of the data set.
         version: "v1" or "v2".
         seconds: longest video, counted back from the command; HC-STVG's have 20.
-        failed: told of each sample that cannot be written, and why.
+        failed: called with each sample that cannot be written, and the reason.
 
     Returns:
         The number of videos.
 
     Raises:
         RecordingError: the annotation cannot be written.
-        ConfigError: the annotation is there and is not one of this command.
+        ConfigError: the annotation exists and was not written by this command.
     """
     annotation = out / ("test.json" if version == "v1" else "val_v2.json")
     check_outputs(COMMAND, [annotation])
@@ -214,13 +214,13 @@ def _hcstvg_entry(sample: Sample, path: Path, version: str, seconds: float) -> d
 
 
 def _duration_s(times_s: NDArray[np.float64]) -> float:
-    """Of a video: until its last frame has been shown as long as the others, on average."""
+    """Duration of a video, including the mean duration of a frame for the last one."""
     step_s = float(times_s[-1]) / (len(times_s) - 1) if len(times_s) > 1 else 1.0
     return float(times_s[-1]) + step_s
 
 
 def _window(sample: Sample, seconds: float) -> WrittenFrames:
-    """The frames that the command asks about, from a pass that converts none."""
+    """The frames that the command asks about, without converting them."""
     stamps_ns: list[int] = []
     for image in source_images(sample.source):
         if not stamps_ns or image.stamp_ns > stamps_ns[-1]:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Files of a data set by their names, wherever they lie in a folder or in zip files."""
+"""Finds files of a data set by name, in a folder and in zip files."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ VIDEO_SUFFIXES = (".mp4", ".mkv", ".avi", ".webm", ".mov")
 
 
 def shown(source: Source) -> str:
-    """What messages call a file."""
+    """The name of a file in messages."""
     return f"{source.path}: {source.member}" if source.member else source.path
 
 
 class FileTree:
-    """An index of files below a folder and in its zip files; of one name, plain files win."""
+    """An index of files below a folder and in its zip files; plain files take precedence."""
 
     def __init__(self, root: Path) -> None:
         """Lists the files.
 
         Raises:
-            ConfigError: there is no such folder or zip file.
+            ConfigError: no such folder or zip file.
             RecordingError: a zip file is damaged.
         """
         if not (root.is_dir() or (root.suffix == ".zip" and root.is_file())):
@@ -49,11 +49,11 @@ class FileTree:
         return iter(self._sources.items())
 
     def get(self, name: str) -> Source | None:
-        """The file of a name."""
+        """The file with a name."""
         return self._sources.get(name)
 
     def video(self, name: str) -> Source | None:
-        """The video of a name; it may have another container than the annotation says."""
+        """The video with a name; its container may differ from the annotation's."""
         found = self.get(name)
         stem = name.rpartition(".")[0] or name
         for suffix in VIDEO_SUFFIXES:

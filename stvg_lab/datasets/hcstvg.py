@@ -3,7 +3,7 @@
 """HC-STVG v1 and v2: a JSON object by video name, videos of 20 s, one person each.
 
 The first frame is number 1; a box is x, y, width, height; there is one for each frame of the tube.
-Boxes are cut to the image where the entry has its size, as answers are.
+Boxes are clipped to the image if the entry has its size, like answers.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from stvg_lab.datasets.samples import Sample, numbered_truth
 from stvg_ros.errors import AnnotationError
 from stvg_ros.io.recording import Source
 
-DURATION_S = 20.0  # of a published video; own ones say theirs in "duration_s"
-# What the two versions call the sentence.
+DURATION_S = 20.0  # of a published video; own videos give theirs in "duration_s"
+# Field of the sentence in the two versions.
 SENTENCE = {"hcstvg-v1": "caption", "hcstvg-v2": "English"}
-# A span whose seconds and frames disagree by more than this is noted.
+# Maximum difference between a span's seconds and frames without a note.
 TOLERANCE_S = 1.0
 
 
@@ -65,7 +65,7 @@ def read(name: str, about: DatasetEntry, root: Path, split: str, queries: str) -
 def _annotation(
     name: str, about: DatasetEntry, tree: FileTree, split: str
 ) -> tuple[Source, Mapping[str, Any]]:
-    """The annotation file of the split: its name says the split, its fields the version."""
+    """The annotation file of the split: its name gives the split, its fields the version."""
     version = name[-2:]
     wanted = {f"{split}{version}", f"{version}{split}", f"{split}", f"hcstvg{split}"}
     wanted |= {f"hcstvg{version}{split}", f"hcstvg{split}{version}", f"{split}annotations"}
@@ -87,7 +87,7 @@ def _annotation(
 
 
 def _problem(values: Any, sentence: str) -> str:
-    """What keeps an entry from being scored: the field, what is expected, what is there."""
+    """The error of an entry that cannot be scored: field, expectation, value."""
     if not isinstance(values, Mapping):
         return f"expected an object, got {type(values).__name__}"
     if not isinstance(values.get(sentence), str) or not values[sentence].strip():
@@ -120,7 +120,7 @@ def _problem(values: Any, sentence: str) -> str:
 
 
 def _notes(values: Mapping[str, Any]) -> list[str]:
-    """What is odd in an entry that can be scored."""
+    """Inconsistencies of an entry that can be scored."""
     notes = []
     start_s, end_s = values.get("st_time"), values.get("ed_time")
     times = isinstance(start_s, (int, float)) and isinstance(end_s, (int, float))
@@ -150,14 +150,14 @@ def _notes(values: Mapping[str, Any]) -> list[str]:
 
 
 def _duration_s(values: Any) -> float:
-    """Of the entry's video."""
+    """Duration of the entry's video in seconds."""
     given = values.get("duration_s") if isinstance(values, Mapping) else None
     is_time = isinstance(given, (int, float)) and np.isfinite(given) and given > 0
     return float(given) if is_time else DURATION_S  # type: ignore[arg-type]
 
 
 def _size(values: Mapping[str, Any]) -> tuple[int, int] | None:
-    """Width and height of the images, where the entry has them."""
+    """Width and height of the images, if the entry has them."""
     size = values.get("img_size") or [values.get("height"), values.get("width")]
     if not isinstance(size, list) or len(size) < 2:
         return None

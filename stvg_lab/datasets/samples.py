@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""What is evaluated: a sentence, its images, the moment of the command, and the truth."""
+"""Samples of an evaluation: a sentence, its images, the time of the command, and the truth."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ from stvg_ros.errors import AnnotationError
 from stvg_ros.io.recording import Source
 
 # The true tube on frames with these stamps `(F,)` and numbers in their source `(F,)`; None for an
-# absent target. Raises: AnnotationError, when it reads a file that is wrong.
+# absent target. Raises: AnnotationError, if it reads an invalid file.
 Truth = Callable[[NDArray[np.int64], NDArray[np.int64]], FrameTube | None]
 
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """One question.
+    """One sample.
 
     Attributes:
         id: unique in the run.
-        group: the row of the table that it counts in.
+        group: its row of the table.
         query: the sentence.
-        source: where the images are.
-        truth: the true tube on frames.
+        source: location of the images.
+        truth: returns the true tube on frames.
         present: whether there is a true tube.
-        frames: the part of the source that is shown, as numbers of frames, end excluded; None
-            for all of it. Such a part is asked about as a whole, whatever the window's duration.
-        duration_s: about how long that part is; 0 when the window of a robot is asked about.
+        frames: the part of the source, as frame numbers, end excluded; None
+            for all of it. The command is about the whole part, for any window duration.
+        duration_s: approximate duration of that part; 0 if the command is about a robot's window.
         command_ns: see `annotations.Entry`.
         window_ns: see `annotations.Entry`.
-        rate_hz: frames a second as the data set has it, for scorers that sample; 0 where it says
-            nothing: then the stamps tell.
-        problem: what is wrong with the annotation; such a sample fails without being tried.
+        rate_hz: frames per second from the data set, for scorers that sample; 0 if it has none:
+            then the stamps give the rate.
+        problem: error of the annotation; such a sample fails without grounding.
     """
 
     id: str
@@ -58,7 +58,7 @@ class Sample:
 
     @property
     def replay_key(self) -> tuple[Source, tuple[int, int] | None, float]:
-        """Samples of one key share one pass over the images."""
+        """Samples with the same key share one pass over the images."""
         return self.source, self.frames, self.duration_s
 
 
@@ -74,8 +74,8 @@ def numbered_truth(
         first: number of the first true frame.
         boxes_xyxy_px: `(L, 4)`, one for each frame from the first on.
         present: `(L,)`, whether the frame has a box.
-        size_px: width and height of the images, to which boxes are cut, as answers are; None
-            leaves them.
+        size_px: width and height of the images, to which boxes are clipped, like answers; None
+            does not clip.
     """
     last = first + len(present) - 1
     if size_px is not None:
@@ -91,7 +91,7 @@ def numbered_truth(
 
 
 def stamped_truth(entry: Entry, size_px: tuple[int, int] | None = None) -> Truth:
-    """The truth of an annotation file's entry, its boxes cut to images of `size_px`."""
+    """The truth of an annotation file's entry, with boxes clipped to images of `size_px`."""
 
     def truth(stamps_ns: NDArray[np.int64], numbers: NDArray[np.int64]) -> FrameTube | None:
         if entry.span_ns is None:
@@ -111,8 +111,8 @@ def annotated_samples(
 
     Args:
         path: the annotation file.
-        recording: the bag or video, in place of the one that the file names.
-        topic: its image topic, in place of the one that the file names.
+        recording: the bag or video, instead of the one in the file.
+        topic: its image topic, instead of the one in the file.
 
     Raises:
         AnnotationError: the file is wrong, or neither it nor the caller names a recording.

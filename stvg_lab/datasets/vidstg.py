@@ -2,10 +2,10 @@
 
 """VidSTG: queries about parts of VidOR videos, with VidOR's boxes.
 
-`used_segment` is what is shown and `temporal_gt` what is true, ends excluded, in frames of the
-whole video. What is true outside the segment is cut: `temporal_gt` of every sixth query ends one
-frame after it. Declarative queries are the captions, interrogative ones the questions. VidOR's file
-of a video lists the boxes of every frame; it is read when the video's first query is scored.
+`used_segment` is the clip and `temporal_gt` the true span, ends excluded, in frames of the whole
+video. The true span is clipped to the segment: `temporal_gt` of every sixth query ends one frame
+after it. Declarative queries are the captions, interrogative ones the questions. VidOR's file of a
+video lists the boxes of every frame; it is read when the video's first query is scored.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def _range(record: Mapping[str, Any], field: str) -> tuple[int, int]:
 
 
 def _problem(record: Any) -> str:
-    """What keeps a record from being scored: the field, what is expected, what is there."""
+    """The error of a record that cannot be scored: field, expectation, value."""
     if not isinstance(record, Mapping):
         return f"expected an object, got {type(record).__name__}"
     for field in ("vid", "subject/objects", "captions", "questions"):
@@ -105,7 +105,7 @@ def _problem(record: Any) -> str:
         if not ends or not all(isinstance(end, int) for end in ends):
             return f"field {field}: expected begin_fid and end_fid, got {value!r}"
         begin, end = ends
-        # One frame more than there are: some end as if the end were meant included.
+        # One frame beyond the end is accepted: some records end as if the end were included.
         if not 0 <= begin < end <= count + 1:
             return (
                 f"field {field}: expected frames in order from 0 to {count}, got {begin} to {end}"
@@ -126,7 +126,7 @@ def _true_range(record: Mapping[str, Any]) -> tuple[int, int]:
 
 
 def _outside(record: Mapping[str, Any]) -> int:
-    """How many true frames lie after the segment."""
+    """Number of true frames after the segment."""
     return _range(record, "temporal_gt")[1] - _true_range(record)[1]
 
 
@@ -149,7 +149,7 @@ def _nowhere(stamps_ns: NDArray[np.int64], numbers: NDArray[np.int64]) -> FrameT
 def _truth(
     file: Source | None, record: Mapping[str, Any], query: Mapping[str, Any], where: str
 ) -> Truth:
-    """The truth of a query, whose boxes are read when it is asked for."""
+    """The truth of a query; boxes are read on demand."""
     begin, end = _true_range(record)
     size_px = (int(record["width"]), int(record["height"]))
 
@@ -164,14 +164,14 @@ def _truth(
 
 @lru_cache(maxsize=1)
 def _vidor(file: Source) -> Any:
-    """VidOR's file of a video: queries about one video follow one another."""
+    """VidOR's file of a video, cached, since queries about one video follow one another."""
     return source_json(file)
 
 
 def _boxes(
     file: Source, target: int, begin: int, end: int
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """The target's boxes in frames `[begin, end)`, and where it has one.
+    """The target's boxes in frames `[begin, end)`, and the frames that have one.
 
     Raises:
         AnnotationError: the file or one of the boxes is wrong, or the target has none at all.

@@ -37,19 +37,19 @@ if TYPE_CHECKING:
 
 RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 SETTLE_S = 0.3  # after the last image, before a command about it
-# The node may not know of the camera yet when the camera knows of the node.
+# Discovery is asymmetric: the node may match later than the camera.
 DISCOVERY_S = 1.0
 
 
 class BagClient(Node):
-    """Plays, commands, and keeps answers. Used by one thread, which spins it while it waits."""
+    """Plays bags, sends commands, and stores answers. One thread uses it, and spins it to wait."""
 
     def __init__(self, target: str, image_topic: str) -> None:
         """Connects to the node.
 
         Args:
             target: full name of the grounding node.
-            image_topic: where it takes images from.
+            image_topic: the node's image topic.
         """
         super().__init__("bag_evaluation")
         self._target = target
@@ -119,14 +119,14 @@ class BagClient(Node):
         future = client.get_parameters(names)
         rclpy.spin_until_future_complete(self, future, timeout_sec=timeout_s)
         if not future.done():
-            raise StvgError(f"{self._target}: did not tell its parameters in {timeout_s:g} s")
+            raise StvgError(f"{self._target}: did not return its parameters within {timeout_s:g} s")
         values = map(parameter_value_to_python, future.result().values)
         return Config.from_flat(dict(zip(names, values, strict=True)))
 
     def play(
         self, samples: Sequence[Sample], rate: float, duration_s: float, timeout_s: float
     ) -> tuple[list[int], dict[str, int], dict[str, LiveAnswer]]:
-        """Plays the bag that the samples are about, and asks about it.
+        """Plays the samples' bag to the node, and sends their commands.
 
         Args:
             samples: of one bag, in order of their commands.
@@ -135,7 +135,7 @@ class BagClient(Node):
             timeout_s: longest wait for an answer after the last image.
 
         Returns:
-            Stamps of the published images, what became of them, answers by sample id.
+            Stamps of the published images, image counts by outcome, answers by sample id.
 
         Raises:
             RecordingError: the bag cannot be read.
@@ -163,10 +163,10 @@ class BagClient(Node):
             self._camera.publish(image.raw.data)
             published_ns.append(image.stamp_ns)
             if not 0 <= self._newest_ns - image.stamp_ns <= TIME_JUMP_NS:
-                self._newest_ns = image.stamp_ns  # unless it comes late
+                self._newest_ns = image.stamp_ns  # unless it is late
         self._camera.wait_for_all_acked(Duration(seconds=5.0))
         self._pause(time.monotonic() + SETTLE_S)
-        for sample in waiting:  # nothing moves any more: one after the other
+        for sample in waiting:  # no more images arrive: one command after the other
             self._ask(sample, duration_s)
             self.until(self._all_answered, timeout_s)
         self.until(self._all_answered, timeout_s)
@@ -178,7 +178,7 @@ class BagClient(Node):
         return self._sent.keys() <= self._tubes.keys()
 
     def advertise(self, kind: Any, timeout_s: float) -> None:
-        """Becomes a camera of `kind`, and waits for the node. Raises: StvgError."""
+        """Creates a publisher of `kind`, and waits for the node. Raises: StvgError."""
         if self._camera is not None:
             self.destroy_publisher(self._camera)
         self._camera = self.create_publisher(kind, self._image_topic, RELIABLE)
@@ -188,7 +188,7 @@ class BagClient(Node):
         other = self._takes_another(kind)
         why = f"it expects {', '.join(other)}" if other else "it has no subscriber"
         raise StvgError(
-            f"{self._image_topic}: nobody takes {kind.__name__} there ({why}); give the node's "
+            f"{self._image_topic}: no subscriber for {kind.__name__} ({why}); give the node's "
             "image topic with --image, and the bag's kind of images with image.transport"
         )
 
@@ -206,7 +206,7 @@ class BagClient(Node):
         return self._counts
 
     def _pause(self, until: float) -> None:
-        """Takes answers until a moment of the monotonic clock."""
+        """Receives answers until a time of the monotonic clock."""
         while (left := until - time.monotonic()) > 0:
             rclpy.spin_once(self, timeout_sec=left)
 
@@ -236,5 +236,5 @@ class BagClient(Node):
 
 
 def _comes_before(sample: Sample, image: BagImage) -> bool:
-    """Whether the sample's command comes before an image that is due."""
+    """Whether the sample's command is before the next image."""
     return sample.command_ns is not None and image.stamp_ns > sample.command_ns

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Evaluates a running node on bags: over the middleware, at the camera's pace, with its drops.
+"""Evaluates a running node on bags: over the middleware, at the recorded rate, with dropped images.
 
-The program `bag_evaluation` writes the folder of a run, as `stvg-ros evaluate` does by reading the
+The program `bag_evaluation` writes the folder of a run, like `stvg-ros evaluate`, which reads the
 same bags directly.
 """
 
@@ -33,8 +33,8 @@ from stvg_ros.config import Config
 from stvg_ros.errors import ModelError, StvgError
 from stvg_ros.io.recording import Source
 
-# Commands ask about this much less than the node's window holds: images that come between a
-# moment and the command about it must not push the oldest ones out.
+# Commands ask about this much less than the node's window: images that arrive before the command
+# must not displace the oldest ones.
 MARGIN_S = 1.0
 
 
@@ -82,7 +82,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--bag", type=Path, help="the bag, if the annotation file names none")
     parser.add_argument("--topic", help="image topic in the bag (default: its only one)")
     parser.add_argument("--node", default="/grounding", help="full name of the grounding node")
-    parser.add_argument("--image", help="topic where it takes images (default: NODE/image)")
+    parser.add_argument("--image", help="the node's image topic (default: NODE/image)")
     parser.add_argument("--rate", type=float, default=1.0, help="times the recorded pace")
     parser.add_argument(
         "--window-s", type=float,
@@ -96,7 +96,7 @@ def arguments() -> argparse.ArgumentParser:
 
 
 def run(node: BagClient, given: argparse.Namespace) -> int:
-    """Evaluates what is left of the run; 1 when every sample failed.
+    """Evaluates the remaining samples of the run; 1 if every sample failed.
 
     Raises:
         StvgError: the node is not ready, a wrong annotation file, or another run in the folder.

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Plays the images of a recording onto a topic at the recorded pace; stamps stay as they are."""
+"""Publishes the images of a recording on a topic at the recorded rate, with unchanged stamps."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def play(node: Node, bag: BagRecording, *, topic: str, rate: float, wait_s: floa
         time.sleep(max(0.0, due_s - time.monotonic()))
         publisher.publish(message.data)
         count += 1
-    # Leaving at once would drop what the middleware has not delivered yet.
+    # Exiting at once would drop images that the middleware has not delivered yet.
     publisher.wait_for_all_acked(Duration(seconds=5.0))
     return count
 

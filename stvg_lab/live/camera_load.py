@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""What a 1080p camera at 30 Hz costs the node, with groundings running all the while.
+"""Measures the load of a 1080p camera at 30 Hz on the node, during continuous groundings.
 
 python -m stvg_lab.live.camera_load [--seconds 10]
 """
@@ -33,7 +33,7 @@ QUIET_COMMANDS = 10
 
 
 def camera(seconds: float) -> None:
-    """Publishes random pixels at 30 Hz; the process beside the node's."""
+    """Publishes random pixels at 30 Hz, in a separate process."""
     rclpy.init()
     node = rclpy.create_node("camera")
     publisher = node.create_publisher(Image, "/grounding/image", QoSProfile(depth=5))
@@ -48,13 +48,13 @@ def camera(seconds: float) -> None:
         publisher.publish(message)
         sent += 1
     elapsed_s = time.monotonic() - begin
-    time.sleep(1.0)  # the last images are still on their way
+    time.sleep(1.0)  # the last images are still in transit
     sys.stdout.write(f"{sent} {elapsed_s}\n")
     rclpy.shutdown()
 
 
 class Commander:
-    """Sends one command after another and keeps what the node adds to the grounder's own time."""
+    """Sends one command after another and records the node's overhead over the grounder."""
 
     def __init__(self, executor: SingleThreadedExecutor) -> None:
         self._node = rclpy.create_node("commander")
@@ -68,7 +68,7 @@ class Commander:
         executor.add_node(self._node)
 
     def send(self) -> None:
-        """Sends a command, unless the last one is still being answered."""
+        """Sends a command, unless the last one is unanswered."""
         if self._sent:
             return
         query_id = f"bench-{len(self.added_s)}"
@@ -133,12 +133,12 @@ def measure(seconds: float) -> str:
         f"image callback {median:.2f} ms median, {p95:.2f} ms 95th percentile, {worst:.2f} ms "
         f"worst; {100 * share:.0f}% of one core\n"
         f"from command to tube the node adds to the grounder's own time: "
-        f"{added(commander.added_s)} at rest, {added(busy_s)} beside the camera"
+        f"{added(commander.added_s)} at rest, {added(busy_s)} with the camera"
     )
 
 
 def added(seconds: list[float]) -> str:
-    """Median and number of the samples, for people."""
+    """Median and number of the samples as text."""
     if not seconds:
         return "no answer"
     return f"{1e3 * float(np.median(seconds)):.1f} ms median of {len(seconds)}"

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""What a run gave, for people and for programs: one HTML file, and JSON and CSV beside it."""
+"""The report of a run: one HTML file, with JSON and CSV files next to it."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ def write_report(run_dir: Path, out: Path, *, pictures: int = 20) -> tuple[Path,
 
     Args:
         run_dir: folder of a run.
-        out: the HTML file; it holds all that it shows.
-        pictures: so many samples have pictures, the worst first.
+        out: the HTML file, which is self-contained.
+        pictures: number of samples with pictures, the worst first.
 
     Returns:
         The three files.
 
     Raises:
-        RecordingError: the folder is no run or has no results yet, or a file cannot be written.
-        ConfigError: one of the files is there and is no report.
+        RecordingError: the folder is not a run or has no results yet, or a file cannot be written.
+        ConfigError: one of the files exists and is not a report.
     """
     paths = report_paths(out)
     results = worst_first(read_results(run_dir))
@@ -54,7 +54,7 @@ def write_report(run_dir: Path, out: Path, *, pictures: int = 20) -> tuple[Path,
         for name in (CONFIG, ENVIRONMENT, SUMMARY)
         if (run_dir / name).exists()
     }
-    # Anew from the results, which a resumed run may have more of than its summary counted.
+    # Computed again, since a resumed run may have more results than its stored summary.
     table = summary(
         results,
         convention=facts.get("config", {}).get("convention", "frames"),
@@ -75,11 +75,11 @@ def write_report(run_dir: Path, out: Path, *, pictures: int = 20) -> tuple[Path,
 
 
 def report_paths(out: Path) -> tuple[Path, Path, Path]:
-    """The HTML file, and the JSON and CSV files beside it, which can be written.
+    """The paths of the HTML, JSON and CSV files, checked to be writable.
 
     Raises:
-        RecordingError: two of them have one name.
-        ConfigError: one is there and is no report.
+        RecordingError: two of them have the same name.
+        ConfigError: one exists and is not a report.
     """
     paths = out, out.with_suffix(".json"), out.with_suffix(".csv")
     if len(set(paths)) < 3:
@@ -107,7 +107,7 @@ def _is_report(path: Path, mark: str) -> bool:
 
 
 def worst_first(results: Sequence[Result]) -> list[Result]:
-    """By vIoU; an absent target counts 1 where it was not found, else 0. Failures lead."""
+    """Sort key by vIoU; an absent target counts 1 if it was not found, else 0. Failures first."""
 
     def goodness(result: Result) -> tuple[float, bool, float, float, str]:
         if result.scores:
@@ -121,7 +121,7 @@ def worst_first(results: Sequence[Result]) -> list[Result]:
 
 
 def sample_row(result: Result) -> dict[str, Any]:
-    """A sample's values by `COLUMNS`; None where there is none. Seconds from its first frame."""
+    """A sample's values by `COLUMNS`, None if missing. Seconds are relative to its first frame."""
     row: dict[str, Any] = dict.fromkeys(COLUMNS)
     row.update(vars(result.source))
     for name in ("id", "group", "query", "outcome", "error_code", "error"):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""What `report.html.jinja` shows, from the results of a run."""
+"""Renders `report.html.jinja` from the results of a run."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def page(
     drawn: Mapping[str, Sequence[ReportPicture]],
     reasons: Mapping[str, str],
 ) -> str:
-    """The whole file.
+    """The HTML file as text.
 
     Args:
-        name: of the run.
-        results: in the order in which they are listed.
-        summary: of the run, as in `summary.json`.
-        facts: the run's configuration and environment, each under its title.
+        name: name of the run.
+        results: results in the order of the list.
+        summary: summary of the run, as in `summary.json`.
+        facts: the run's configuration and environment, by title.
         drawn: pictures of samples by id.
         reasons: why samples that should have pictures have none.
     """
@@ -50,7 +50,7 @@ def page(
         loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined
     )
     environment.filters |= {"percent": percent, "quantity": quantity}
-    # That of all samples comes first where there are several.
+    # The group of all samples is first if there are several.
     first, *others = sorted(summary["groups"], key=lambda group: bool(group["name"] != ALL))
     counts = [(label, sum(r.outcome == key for r in results)) for key, label in OUTCOMES.items()]
     model = facts.get("environment", {}).get("model", {}).get("path", "")
@@ -82,7 +82,7 @@ def page(
 def _latency(
     results: Sequence[Result], times: Mapping[str, Mapping[str, float]]
 ) -> dict[str, Any] | None:
-    """Figures and histogram of what a user waits for; of a live run all of it."""
+    """Figures and histogram of the waiting time; for a live run the whole latency."""
     name = "latency" if "latency" in times else "ground"
     if name not in times:
         return None

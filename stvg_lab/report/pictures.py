@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""The pictures of a report: a few frames of a sample with its boxes and heat, as JPEG."""
+"""Pictures of a report: a few frames of a sample with its boxes and heat map, as JPEG."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _EVENLY, _IN_SPAN = 4, 2  # frames over the whole clip, and in each of the two s
 
 @dataclass(frozen=True)
 class ReportPicture:
-    """A frame of a sample: its time, its JPEG file, and what a screen reader says."""
+    """A frame of a sample: its time, its JPEG file, and its alternative text."""
 
     time_s: float
     jpeg: bytes
@@ -33,11 +33,11 @@ class ReportPicture:
 def draw(
     results: Iterable[Result], max_bytes: int
 ) -> tuple[dict[str, list[ReportPicture]], dict[str, str]]:
-    """Pictures of samples by id, and why some have none.
+    """Pictures of samples by id, and the reasons for missing ones.
 
     Args:
-        results: the samples, the most important first; a source is read once for all of them.
-        max_bytes: samples whose pictures would exceed it in sum have none.
+        results: the samples, the most important first; each source is read once.
+        max_bytes: limit of the sum; further samples have no pictures.
     """
     by_source: dict[Source, list[Result]] = {}
     reasons: dict[str, str] = {}
@@ -81,14 +81,14 @@ def shown_stamps(result: Result) -> NDArray[np.int64]:
     ]
     shown: list[int] = []
     for row in wished:
-        # Two frames of nearly one moment look the same.
+        # Two frames with close stamps look the same.
         if all(abs(row - other) > count / 30 for other in shown):
             shown.append(row)
     return np.asarray(result.stamps_ns[sorted(shown)], np.int64)
 
 
 def _inside(rows: NDArray[np.intp]) -> list[int]:
-    """A few of a span's frames, away from its ends."""
+    """A few frames of a span, not at its ends."""
     if not len(rows):
         return []
     edges = np.linspace(int(rows[0]), int(rows[-1]), _IN_SPAN + 2)[1:-1]
@@ -110,7 +110,7 @@ def found_rows(result: Result) -> NDArray[np.intp]:
 
 
 def _frames(source: Source, stamps_ns: set[int]) -> dict[int, Frame]:
-    """The source's frames of these stamps, those that can be read."""
+    """The readable frames of the source with these stamps."""
     found: dict[int, Frame] = {}
     for image in source_images(source):
         if image.stamp_ns in stamps_ns and image.stamp_ns not in found:
@@ -124,7 +124,7 @@ def _frames(source: Source, stamps_ns: set[int]) -> dict[int, Frame]:
 
 
 def _picture(result: Result, frame: Frame) -> ReportPicture:
-    """The frame with the boxes that both tubes have there."""
+    """The frame with the boxes of both tubes."""
     stamp_ns, origin_ns = frame.stamp_ns, int(result.stamps_ns[0])
     tube = _tube_at(result, stamp_ns)
     truth = None
@@ -143,7 +143,7 @@ def _picture(result: Result, frame: Frame) -> ReportPicture:
 
 
 def _tube_at(result: Result, stamp_ns: int) -> Tube:
-    """The answer with the one box that it has at a stamp; linear between frames that it kept."""
+    """The answer with only its box at a stamp, linear in time between stored frames."""
     if not result.tubes:
         return Tube(Query(result.query), Status.FAILED)
     tube = result.tubes[0]

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""What the report shows of one sample: sentence, scores, spans, pictures."""
+"""One sample in the report: sentence, scores, spans, pictures."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _where(result: Result) -> str:
 
 
 def _spans(result: Result) -> dict[str, Any]:
-    """The two spans over one another, and the seconds below."""
+    """Chart of the two spans, one above the other, with the seconds below."""
     times_s = (result.stamps_ns - result.stamps_ns[0]) / 1e9
     rows = []
     words = []

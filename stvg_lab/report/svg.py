@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Small charts as inline SVG. Colours come from the page: shapes only carry class names."""
+"""Small charts as inline SVG. The page sets the colours; shapes only have class names."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 
 def tag(name: str, content: str = "", **attributes: float | str) -> str:
-    """An element; attribute names are written with - for _ and without a trailing one."""
+    """An element; in attribute names, _ becomes - and a trailing _ is removed."""
     written = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{escape(_short(value))}"'
         for key, value in attributes.items()
@@ -37,12 +37,12 @@ def time_line(
     title: str,
     curve: Sequence[tuple[float, float]] = (),
 ) -> Markup:
-    """Spans above one another on one time axis, over a curve. Stretches to the page's width.
+    """Rows of spans on one time axis, over a curve. Scales to the page's width.
 
     Args:
-        length_s: end of the axis, which begins at 0.
+        length_s: end of the axis, which starts at 0.
         rows: class name and span in seconds of each row; None draws an empty row.
-        title: what a screen reader says.
+        title: alternative text.
         curve: points in seconds and 0 to 1, drawn over the rows' height.
     """
     width, row_height = 1000.0, 16.0
@@ -52,7 +52,7 @@ def time_line(
     for row, (name, span) in enumerate(rows):
         if span is not None:
             start, end = (min(max(edge, 0.0), length_s) * scale for edge in span)
-            # Something of a very short span must be seen.
+            # A very short span must remain visible.
             parts.append(
                 tag(
                     "rect", class_=name, x=min(start, width - 4), y=row * row_height + 3,
@@ -68,7 +68,7 @@ def time_line(
 
 
 def interval(mean: float, low: float, high: float, title: str) -> Markup:
-    """A mean with its interval on a track from 0 to 1. Stretches to the width of its cell."""
+    """A mean with its interval on an axis from 0 to 1. Scales to the width of its cell."""
     parts = [
         tag("rect", class_="track", y=2, width=100, height=4),
         tag("rect", class_="bar", y=2, width=100 * mean, height=4),
@@ -78,7 +78,7 @@ def interval(mean: float, low: float, high: float, title: str) -> Markup:
 
 
 def histogram(values: Sequence[float], unit: str, title: str, bins: int = 24) -> Markup:
-    """Counts of values from 0 on, with an axis and a mark at the median.
+    """Histogram of values from 0 on, with an axis and a mark at the median.
 
     Raises:
         ValueError: no values, or one that is negative or not finite.

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Numbers and nested values as the report's texts."""
+"""Formats numbers and nested values for the report."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ OUTCOMES = {"found": "found", "not_found": "not found", "failed": "failed"}
 
 
 def percent(share: float) -> str:
-    """With one decimal, without the sign."""
+    """Percent with one decimal, without the sign."""
     return f"{100 * share:.1f}"
 
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Two runs side by side, sample by sample: paired bootstrap intervals and permutation tests.
+"""Compares two runs sample by sample: paired bootstrap intervals and permutation tests.
 
-Sentences about one recording share its light, its people and the candidate tubes, so that they are
-no independent samples: recordings are resampled, and swapped, as a whole.
+Sentences about one recording share its images and candidate tubes, so they are not independent
+samples: whole recordings are resampled and swapped.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ class Difference:
     Attributes:
         first: mean of the first run.
         second: mean of the second run.
-        low: lower end of the 95 % interval of the mean difference, second minus first; None where
-            all samples are of one recording, which says nothing about others.
+        low: lower end of the 95 % interval of the mean difference, second minus first; None if
+            all samples are of one recording, which gives no interval.
         high: its upper end.
-        p: two-sided p-value of the permutation test: how often chance alone, swapping the runs
-            recording by recording, makes a difference at least as large.
+        p: two-sided p-value of the permutation test: how often a random swap of the runs,
+            recording by recording, gives a difference at least as large.
     """
 
     first: float
@@ -47,15 +47,15 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two runs.
+    """The comparison of two runs.
 
     Attributes:
-        convention: of the scores.
+        convention: convention of the scores.
         groups: differences by metric, by group.
-        samples: how many samples each group has.
-        recordings: of how many recordings they are.
-        only: how many samples only the first, and only the second run has; they are left out.
-        settings: what the runs were asked differently: name, first, second.
+        samples: number of samples of each group.
+        recordings: number of recordings of these samples.
+        only: number of samples in the first run only, and in the second only; they are ignored.
+        settings: settings that differ: name, first, second.
     """
 
     convention: str
@@ -69,16 +69,16 @@ class Comparison:
 def compare(
     first: Path, second: Path, convention: str | None = None, *, seed: int = 0
 ) -> Comparison:
-    """Compares the runs of two folders on the samples that both have; a failed one counts 0.
+    """Compares the runs of two folders on their common samples; a failed one counts 0.
 
     Args:
         first: folder of a run.
         second: folder of another run of the same data.
         convention: None for the one that both runs used.
-        seed: of resampling and permutations.
+        seed: seed of resampling and permutations.
 
     Raises:
-        RecordingError: a folder is no run, or the runs share no sample.
+        RecordingError: a folder is not a run, or the runs share no sample.
         ConfigError: the runs used different conventions and none is named.
     """
     configs = [read_json(folder / CONFIG) for folder in (first, second)]
@@ -153,10 +153,10 @@ def paired(
     """Differences of the means of columns; equal arguments give equal results.
 
     Args:
-        first: `(n, k)`, a row a sample.
+        first: `(n, k)`, one row per sample.
         second: `(n, k)`, the same samples.
-        recordings: `(n,)`, what each sample is about; None for one recording each.
-        seed: of resampling and permutations.
+        recordings: `(n,)`, the recording of each sample; None for one recording each.
+        seed: seed of resampling and permutations.
 
     Raises:
         ValueError: other shapes, or no samples.
@@ -167,7 +167,7 @@ def paired(
         raise ValueError(f"expected {len(first)} recordings, got {len(recordings)}")
     numbers: dict[Hashable, int] = {}
     of_sample = [numbers.setdefault(one, len(numbers)) for one in recordings or range(len(first))]
-    # Of each recording: how many samples, and their differences summed up.
+    # Per recording: the number of samples, and the sum of their differences.
     counts = np.bincount(of_sample).astype(np.float64)
     sums = np.zeros((len(counts), first.shape[1]))
     np.add.at(sums, of_sample, np.asarray(second - first, np.float64))
@@ -177,7 +177,7 @@ def paired(
     as_large = np.zeros(sums.shape[1])
     for _ in range(PERMUTATIONS // BLOCK):
         signs = 1.0 - 2.0 * rng.integers(2, size=(BLOCK, len(counts)))
-        # A hair below the observed difference: equal ones must count whatever the rounding.
+        # Slightly below the observed difference, so that equal ones count in spite of rounding.
         as_large += (np.abs(signs @ sums / counts.sum()) >= np.abs(observed) - 1e-12).sum(axis=0)
     p = (1 + as_large) / (1 + PERMUTATIONS)
     return [
@@ -205,7 +205,7 @@ def _interval(
 def _settings(
     configs: Sequence[dict[str, Any]], folders: tuple[Path, Path]
 ) -> tuple[tuple[str, Any, Any], ...]:
-    """What the runs were asked differently, and the weights where they differ."""
+    """Settings that differ between the runs, and the weights if they differ."""
     one, two = (config["settings"] for config in configs)
     names = sorted({*one, *two})
     found = [(n, one.get(n), two.get(n)) for n in names if one.get(n) != two.get(n)]
@@ -217,7 +217,7 @@ def _settings(
 
 
 def comparison_table(comparison: Comparison) -> str:
-    """The comparison for reading; metrics in percent."""
+    """The comparison as text; metrics in percent."""
     lines = [f"convention {comparison.convention}; percent; difference is B - A, [95 % interval]"]
     for group, metrics in comparison.groups.items():
         count = comparison.recordings[group]

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""How published scorers count frames, as options of one scorer.
+"""Frame conventions of published scorers, as options of one scorer.
 
-Facts read from the scorers' sources; F frames are numbered from 0, the truth spans frames g0 to g1
-and the answer p0 to p1, both ends meant included. docs/evaluation.md says in each row what is not
-followed, and what that makes.
+Taken from the scorers' sources; F frames are numbered from 0, the truth spans frames g0 to g1 and
+the answer p0 to p1, both ends included. docs/evaluation.md lists each deviation and its effect.
 """
 
 from __future__ import annotations
@@ -21,18 +20,18 @@ from stvg_ros.errors import ConfigError
 
 @dataclass(frozen=True)
 class Convention:
-    """What a scorer counts.
+    """The frames that a scorer counts.
 
     Attributes:
-        about: for tables and help texts.
-        step: only every step-th frame exists; spans are cut to that grid.
+        about: description for tables and help texts.
+        step: only every step-th frame is used; spans are clipped to that grid.
         sample_hz: frames whose boxes are scored are sampled at this rate; 0 takes all.
-        max_frames: at most so many sampled frames.
-        last_frame: whether the last frame of all can be among them.
-        truth_shift: the truth lies so many frames later.
+        max_frames: maximum number of sampled frames.
+        last_frame: whether the last frame of the clip can be sampled.
+        truth_shift: number of frames by which the truth is shifted later.
         truth_end: the true range for tIoU is `[g0, g1 + truth_end)`.
         answer_end: the answer's range for tIoU is `[p0, p1 + answer_end)`.
-        box_end: both ranges are so much longer where boxes are counted, for vIoU.
+        box_end: number of frames by which both ranges are longer for vIoU.
         count_boxes: tIoU counts the frames where both tubes have a box, not those in both ranges.
     """
 
@@ -75,7 +74,7 @@ CONVENTIONS = {
 
 
 def convention(name: str) -> Convention:
-    """The convention of a name. Raises: ConfigError."""
+    """The convention with a name. Raises: ConfigError."""
     try:
         return CONVENTIONS[name]
     except KeyError:
@@ -92,7 +91,7 @@ def scored(
     rate_hz: float = 0.0,
     first_frame: int = 0,
 ) -> Score:
-    """Scores one answer as a published scorer does. gt_vIoU is the mean over the true frames.
+    """Scores one answer like a published scorer. gt_vIoU is the mean over the true frames.
 
     Args:
         predicted: the answer on the F frames; an empty span scores 0.
@@ -100,10 +99,10 @@ def scored(
         how: the convention.
         rate_hz: frames a second, for conventions that sample.
         first_frame: number of the first of the F frames in its video, for conventions that
-            sample: they count from the video's begin.
+            sample: they count from the video's start.
 
     Raises:
-        ValueError: different lengths, an empty true span, or no rate where one is needed.
+        ValueError: different lengths, an empty true span, or no rate although required.
     """
     checked_pair(predicted, truth)
     grid = slice(None, None, how.step)
@@ -135,7 +134,7 @@ def _ends(span: NDArray[np.bool_], step: int) -> tuple[int, int]:
 
 
 def range_iou(first: tuple[float, float], second: tuple[float, float]) -> float:
-    """IoU of two half-open ranges; 0 where one is empty."""
+    """IoU of two half-open ranges; 0 if one is empty."""
     inter = min(first[1], second[1]) - max(first[0], second[0])
     if inter <= 0:
         return 0.0
@@ -143,7 +142,7 @@ def range_iou(first: tuple[float, float], second: tuple[float, float]) -> float:
 
 
 def _later(tube: FrameTube, frames: int) -> FrameTube:
-    """The tube so many frames later; what leaves the clip is lost."""
+    """The tube shifted later by some frames; frames outside the clip are dropped."""
     if frames == 0:
         return tube
     there = np.arange(len(tube.span)) >= frames
@@ -155,7 +154,7 @@ def _later(tube: FrameTube, frames: int) -> FrameTube:
 
 
 def _sampled(count: int, how: Convention, rate_hz: float, first_frame: int) -> NDArray[np.int64]:
-    """The frames whose boxes count: one whenever another 1 / sample_hz of the video has begun."""
+    """The frames whose boxes count: the first frame of each 1 / sample_hz of the video."""
     frames: NDArray[np.int64] = np.arange(count, dtype=np.int64)
     if how.sample_hz == 0:
         return frames
@@ -163,7 +162,7 @@ def _sampled(count: int, how: Convention, rate_hz: float, first_frame: int) -> N
         raise ValueError(f"rate_hz: expected the frames per second, more than 0, got {rate_hz}")
     if not how.last_frame:
         frames = frames[: max(1, count - 1)]
-    # In doubles and without a tolerance, as the scorer has it: its ticks round down now and then.
+    # In doubles and without a tolerance, like the scorer, whose ticks sometimes round down.
     ticks = np.floor((first_frame + frames) * min(1.0, how.sample_hz / rate_hz))
     sampled = np.flatnonzero(np.concatenate([[True], np.diff(ticks) > 0]))
     if len(sampled) > how.max_frames:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""What a run was made with: versions, machine, hashes of the code and of the weights."""
+"""The environment of a run: versions, machine, hashes of the code and of the weights."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def environment(model: str, folder: Path | None, gpu: str | None) -> dict[str, A
     """The content of `environment.json`.
 
     Args:
-        model: as the settings name it.
-        folder: of its files; None when they are not on this machine.
-        gpu: name of the graphics card in use, or None.
+        model: its name in the settings.
+        folder: folder of its files; None if they are not on this machine.
+        gpu: name of the GPU in use, or None.
     """
     versions = {"python": platform.python_version()}
     for name in PACKAGES:
@@ -58,9 +58,9 @@ def code_hash() -> str:
 
 
 def folder_hash(folder: Path) -> str:
-    """SHA-256 of the names and contents of a checkpoint's files, in the order of their names.
+    """SHA-256 of the names and contents of a checkpoint's files, in order of their names.
 
-    Only files that the model is made of count: weights, configuration, tokenizer.
+    Only the model's files are included: weights, configuration, tokenizer.
     """
     total = hashlib.sha256()
     for path in sorted(folder.iterdir()):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""How far an evaluation is: a bar on a terminal, ten lines in a log, and each failure in both."""
+"""Progress of an evaluation: a bar on a terminal, ten lines in a log, failures in both."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
     from stvg_lab.runs.records import Result
 
 _LINES = 10  # of a whole run, in a log
-_FAILURES = 10  # that are told one by one
+_FAILURES = 10  # that are printed individually
 
 
 class EvaluationProgress(AbstractContextManager["EvaluationProgress"]):
-    """Is called with each result."""
+    """Reports progress; called with each result."""
 
     def __init__(self, total: int, done: int = 0, stream: TextIO | None = None) -> None:
-        """Begins.
+        """Starts the display.
 
         Args:
             total: samples of the run.
-            done: how many of them have a result already.
-            stream: where to write; None for the standard error.
+            done: how many of them already have a result.
+            stream: output stream; None for the standard error.
         """
         from tqdm import tqdm
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""A grounder that begins anew with each recording, so that no answer depends on what came before.
+"""A grounder that is reset for each recording, so that answers do not depend on earlier ones.
 
-Candidate sources remember the frames that they observed, in order. One that served several
-recordings, or a part of a video twice, would answer by what was asked before.
+Candidate sources store the frames that they observed, in order. With several recordings, or a part
+of a video twice, the answers of one source would depend on earlier samples.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ class RecordingPass:
         self.grounder = grounder
 
     def observe(self, frame: Frame) -> None:
-        """Takes the next frame that the window keeps, as the node does.
+        """Observes the next frame that the window keeps, like the node.
 
-        An image that is refused fails the commands whose window holds it, not the others.
+        A rejected image fails the commands whose window holds it, not the others.
         """
         with suppress(StvgError):
             self.grounder.observe(frame)
@@ -36,7 +36,7 @@ class RecordingPass:
 
 @contextmanager
 def recording_pass(grounder: Grounder) -> Iterator[RecordingPass]:
-    """The grounder for one pass over a recording, without memory of others."""
+    """The grounder for one pass over a recording, without stored frames of others."""
     own = grounder.for_recording()
     try:
         yield RecordingPass(own)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""The files of an evaluation run: one JSON line a sample, written as it goes, and their folder.
+"""The files of an evaluation run: one JSON line per sample, written during the run.
 
 docs/evaluation.md shows the layout. A line holds both tubes on the scored frames, so that tables,
-reports and comparisons need neither the videos nor the model again.
+reports and comparisons need neither the videos nor the model.
 """
 
 from __future__ import annotations
@@ -29,36 +29,36 @@ FORMAT = "stvg_ros run 1"
 CONFIG, ENVIRONMENT, RESULTS, SUMMARY = (
     "config.json", "environment.json", "results.jsonl", "summary.json",
 )  # fmt: skip
-# Outcomes of a sample; "failed" ones carry an error, and every score of theirs is 0.
+# Outcomes of a sample; "failed" ones have an error, and all their scores are 0.
 OUTCOMES = ("found", "not_found", "failed")
-# Counts of `Result.images` that tell of something wrong with the source or the transport.
+# Counts of `Result.images` that indicate a fault of the source or the transport.
 ODD_IMAGES = ("late", "odd", "restarted", "refused", "lost", "missing", "dropped")
 
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """What one sample gave.
+    """The result of one sample.
 
     Attributes:
         id: unique in the run.
         group: the samples of one row of the table, such as "VidSTG declarative".
         query: the sentence.
-        source: where the images are.
+        source: location of the images.
         outcome: one of `OUTCOMES`.
-        size_px: width and height of the images; (0, 0) when none could be read.
-        stamps_ns: `(F,)` stamps of the frames that are scored.
-        truth: the true tube on these frames; None when the target is absent.
-        tubes: the answer, best first; empty when the sample failed.
-        evidence: the answer's evidence, when the run keeps it.
-        scores: by name: "answer" and the references beside it (`scores.REFERENCES`); empty
-            when the target is absent.
-        images: what became of the source's images up to the command: "read", "stored",
+        size_px: width and height of the images; (0, 0) if none could be read.
+        stamps_ns: `(F,)` stamps of the scored frames.
+        truth: the true tube on these frames; None if the target is absent.
+        tubes: the answer, best first; empty if the sample failed.
+        evidence: the answer's evidence, if the run keeps it.
+        scores: by name: "answer" and the references (`scores.REFERENCES`); empty
+            if the target is absent.
+        images: counts of the source's images up to the command: "read", "stored",
             "thinned", and `ODD_IMAGES`; live runs "published" and "received", of the whole bag
             with its last sample.
         timings_s: "read" and "ground" of the whole sample; live runs also "latency". Seconds
             per stage are in the tubes.
         error_code: name of the `ErrorCode` of a failed sample.
-        error: what went wrong.
+        error: message of a failed sample.
     """
 
     id: str
@@ -83,7 +83,7 @@ class Result:
 
 
 def result_to_json(result: Result) -> dict[str, Any]:
-    """The result as plain values, in the order of docs/evaluation.md."""
+    """The result as plain values, in the key order of docs/evaluation.md."""
     truth = result.truth
     rows = [] if truth is None else np.flatnonzero(truth.span & truth.present).tolist()
     return {
@@ -151,10 +151,10 @@ def _truth(values: Mapping[str, Any] | None, count: int) -> FrameTube | None:
 
 
 class ResultFile:
-    """Appends results; each is on the disk before `add` returns.
+    """Appends results; each is on disk before `add` returns.
 
-    A line that a kill cut short is removed on opening, so its sample counts as not done.
-    One process writes a file at a time; a context manager.
+    An incomplete last line of a killed run is removed on opening, so its sample counts as not
+    done. One process writes a file at a time; a context manager.
     """
 
     def __init__(self, path: Path) -> None:
@@ -178,7 +178,7 @@ class ResultFile:
         self._file.close()
 
     def add(self, result: Result) -> None:
-        """Writes one line and waits for the disk; numbers that are not finite fail the sample.
+        """Writes one line and syncs it to disk; numbers that are not finite fail the sample.
 
         Raises:
             RecordingError: it cannot be written.
@@ -196,7 +196,7 @@ class ResultFile:
 
 
 def _not_finite(result: Result) -> Result:
-    """The result of an answer that JSON cannot hold, and that nobody could use."""
+    """The failed result that replaces an answer with numbers that JSON cannot hold."""
     return replace(
         result,
         outcome="failed",
@@ -209,7 +209,7 @@ def _not_finite(result: Result) -> Result:
 
 
 def _drop_torn_line(path: Path) -> None:
-    """Cuts the file after its last whole line."""
+    """Truncates the file after its last complete line."""
     with path.open("rb+") as file:
         data = file.read()
         file.truncate(data.rfind(b"\n") + 1)
@@ -223,10 +223,10 @@ def results_name(shard: tuple[int, int] | None) -> str:
 def read_results(folder: Path) -> list[Result]:
     """The results of a run, its parts one after another.
 
-    Of one id the last one counts that did not fail: failed samples are tried again.
+    Since failed samples are repeated, the last successful result of an id counts.
 
     Raises:
-        RecordingError: the folder is no run, or one of its lines is broken.
+        RecordingError: the folder is not a run, or one of its lines is invalid.
     """
     found: dict[str, Result] = {}
     for result in iter_results(folder):
@@ -245,7 +245,7 @@ def iter_results(folder: Path) -> Iterator[Result]:
         with path.open(encoding="utf-8") as lines:
             for number, line in enumerate(lines, start=1):
                 if not line.endswith("\n"):
-                    break  # still being written, or cut short by a kill
+                    break  # still being written, or incomplete after a kill
                 try:
                     result = result_from_json(json.loads(line))
                 except (ValueError, KeyError, TypeError) as error:
@@ -257,7 +257,7 @@ def iter_results(folder: Path) -> Iterator[Result]:
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
-    """Writes a file of the run in one step: readers see the old one or the new one, whole.
+    """Writes a file of the run atomically.
 
     Raises:
         RecordingError: it cannot be written.

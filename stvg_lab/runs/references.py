@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Floors and oracles: what the scores of an answer are to be compared with."""
+"""Floors and oracles: reference scores for the score of an answer."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ def references(
 ) -> dict[str, Score]:
     """Scores by the names of `scores.REFERENCES`.
 
-    The whole window stands for knowing nothing about time: the answer's own track, all the
-    time. The best track stands for a perfect choice among the candidates, without and with the
-    true span; both are missing when the candidates are not known.
+    The whole window is the answer's own track at all times, without temporal grounding. The best
+    track is a perfect choice among the candidates, without and with the true span; both are
+    missing if the candidates are unknown.
 
     Args:
-        answer: on the F scored frames.
-        track_id: the candidate that the answer chose, or one that is none of them.
-        candidates: on the kept frames.
-        truth: on the scored frames, with a span.
+        answer: the answer on the F scored frames.
+        track_id: the candidate of the answer, or an id of no candidate.
+        candidates: the candidates on the stored frames.
+        truth: the truth on the scored frames, with a span.
         asked: `(F,)`, the scored frames that the command asks about.
-        carried: a tube on the kept frames carried to the scored ones.
-        score: of an answer on the scored frames.
+        carried: interpolates a tube from the stored to the scored frames.
+        score: scores an answer on the scored frames.
     """
     tracks = {
         item.track_id: carried(FrameTube(item.boxes_xyxy_px, item.present, item.present))

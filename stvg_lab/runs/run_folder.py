@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""A run that goes on where it was stopped: its folder, its configuration, what is still to do."""
+"""The folder of a resumable run: its configuration, results and remaining samples."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from stvg_ros.setting import Value
 
 @dataclass(frozen=True)
 class RunConfig:
-    """What a run is about; a folder goes on only with an equal one.
+    """The configuration of a run; a folder can only be resumed with an equal one.
 
     Attributes:
         kind: "data", "bag" (recordings read directly) or "live" (through a running node).
-        data: what was asked for: files, split, ...
+        data: the requested data: files, split, ...
         settings: every setting of the package.
-        convention: of the scores.
-        evidence: whether results carry it.
+        convention: convention of the scores.
+        evidence: whether results have evidence.
     """
 
     kind: str
@@ -53,7 +53,7 @@ class RunConfig:
 def part_of(
     samples: Sequence[Sample], limit: int | None, shard: tuple[int, int] | None
 ) -> list[Sample]:
-    """The first `limit` samples, and of these the i-th of n parts."""
+    """Part i of n of the first `limit` samples."""
     chosen = list(samples[:limit])
     return chosen if shard is None else chosen[shard[0] - 1 :: shard[1]]
 
@@ -67,11 +67,11 @@ class Run:
     def __init__(
         self, folder: Path, config: RunConfig, shard: tuple[int, int] | None = None
     ) -> None:
-        """Opens the folder. `describe` and `record` write to it: a command that fails before, by a
-        wrong model say, leaves nothing behind that keeps the next one out.
+        """Opens the folder. Only `describe` and `record` write to it, so that a command that fails
+        earlier, such as for a wrong model, leaves no files that block the next one.
 
         Raises:
-            ConfigError: the folder holds a run of another configuration, or files of others.
+            ConfigError: the folder holds a run of another configuration, or foreign files.
             RecordingError: it cannot be read.
         """
         self.folder, self.config, self._shard = folder, config, shard
@@ -96,11 +96,11 @@ class Run:
                 f"{path}: expected the format {FORMAT!r}, got {form!r}; the folder holds no run, "
                 "and nothing is replaced: choose another folder with --out"
             )
-        if self.results():  # without one there is nothing to go on with, and nothing to lose
+        if self.results():  # without results, the folder can be overwritten
             _check_same(path, there, self.config.to_json())
 
     def _begin(self) -> bool:
-        """Writes the configuration of a run that has no result; returns whether it was there."""
+        """Writes the configuration of a run without results; returns whether it existed."""
         self._check()
         path, values = self.folder / CONFIG, self.config.to_json()
         if path.exists() and _flat(read_json(path)) == _flat(values):
@@ -109,11 +109,11 @@ class Run:
         return False
 
     def remaining(self, samples: Sequence[Sample], *, keep_failed: bool = False) -> list[Sample]:
-        """The samples that no result is there for, or a failed one. Raises: RecordingError.
+        """The samples without a result, or with a failed one. Raises: RecordingError.
 
         Args:
-            samples: of the run.
-            keep_failed: whether failed ones count as done. Those with a wrong annotation do.
+            samples: samples of the run.
+            keep_failed: whether failed ones count as done; those with a wrong annotation always do.
         """
         done = {r.id: r.outcome for r in self.results()}
         return [
@@ -124,13 +124,13 @@ class Run:
         ]
 
     def results(self) -> list[Result]:
-        """Those so far, of all parts. Raises: RecordingError."""
+        """The results so far, of all parts. Raises: RecordingError."""
         if not any(self.folder.glob("results*.jsonl")):
             return []
         return read_results(self.folder)
 
     def describe(self, environment: dict[str, Any]) -> None:
-        """Begins the run: keeps what it is made with, unless an earlier part of it has.
+        """Starts the run: stores its environment, unless an earlier part has stored it.
 
         Raises:
             ConfigError: the earlier part had another configuration or used other weights.
@@ -149,7 +149,7 @@ class Run:
             )
 
     def record(self, results: Iterable[Result], each: Callable[[Result], None]) -> None:
-        """Writes results as they come, then tells `each`. Raises: ConfigError, RecordingError."""
+        """Writes each result, then calls `each`. Raises: ConfigError, RecordingError."""
         self._begin()
         with ResultFile(self.folder / results_name(self._shard)) as file:
             for result in results:
@@ -170,7 +170,7 @@ class Run:
 
 
 def _check_same(path: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
-    """Raises a ConfigError that names what differs."""
+    """Raises a ConfigError that lists the differences."""
     before, after = _flat(old), _flat(new)
     different = [
         f"{name} {before.get(name)!r} there, {after.get(name)!r} now"
@@ -180,7 +180,7 @@ def _check_same(path: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
     if different:
         raise ConfigError(
             f"{path}: the folder holds another run ({'; '.join(different[:3])}); choose another "
-            "folder with --out, or repeat that run's arguments to go on with it"
+            "folder with --out, or repeat that run's arguments to resume it"
         )
 
 

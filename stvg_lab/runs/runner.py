@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Asks a grounder about samples and keeps each answer with its scores before it asks on."""
+"""Grounds samples one by one, and stores each answer with its scores."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ from stvg_ros.window import WindowConfig
 
 @dataclass(frozen=True)
 class EvaluationSettings:
-    """How a run asks and scores.
+    """Settings of grounding and scoring.
 
     Attributes:
-        window: of the node that is stood in for.
-        convention: name of the convention of the scores; the answer is scored under the others
-            too, as "answer@NAME".
-        keep_evidence: whether results carry the evidence.
+        window: window settings of the simulated node.
+        convention: name of the convention of the scores; the answer is also scored under the
+            others, as "answer@NAME".
+        keep_evidence: whether results have evidence.
     """
 
     window: WindowConfig
@@ -47,11 +47,11 @@ class EvaluationSettings:
 def evaluate(
     samples: Sequence[Sample], grounder: Grounder, job: EvaluationSettings
 ) -> Iterator[Result]:
-    """The result of every sample; those about one part of a source share a pass over it.
+    """The result of every sample; samples of one part of a source share a pass over it.
 
-    Whatever a sample or its images raise becomes a failed result with scores of 0, and the run
-    goes on. Each pass begins with a grounder that remembers no frame and observes every stored
-    image in order, as the node's does: a result depends on its own recording alone.
+    An error of a sample or its images becomes a failed result with scores of 0, and the run
+    continues. Each pass starts with a grounder without stored frames, which observes every stored
+    image in order, like the node: a result depends only on its own recording.
     """
     groups: dict[object, list[Sample]] = {}
     for sample in samples:
@@ -74,7 +74,7 @@ def in_order(samples: Sequence[Sample]) -> list[Sample]:
 def _replayed(
     samples: list[Sample], grounder: Grounder, job: EvaluationSettings
 ) -> Iterator[Result]:
-    """The results of samples that share a pass, which are in order of their commands."""
+    """The results of samples that share a pass, in order of their commands."""
     first, waiting = samples[0], list(samples)
     report = ReadReport()
     images: Iterator[SourceImage] = source_images(first.source, report)
@@ -100,7 +100,7 @@ def _replayed(
 
 
 def with_losses(result: Result, report: ReadReport) -> Result:
-    """The result, with what was lost of its recording."""
+    """The result, with the count of its recording's lost images."""
     lost = report.never_given
     images = {**result.images, "lost": lost} if lost else result.images
     error = result.error
@@ -117,14 +117,14 @@ def answered(
     duration_s: float,
     timings_s: dict[str, float],
 ) -> Result:
-    """The result of one sample at its moment.
+    """The result of one sample.
 
     Args:
         sample: the question.
-        moment: when the command comes.
-        grounder: is asked.
-        job: how to score.
-        duration_s: of the window.
+        moment: state of the window at the command.
+        grounder: the grounder.
+        job: scoring settings.
+        duration_s: duration of the window.
         timings_s: seconds so far; "ground" is added.
     """
     try:
@@ -145,9 +145,9 @@ def answered(
 
 
 def _with_missing(moment: Moment, frames: tuple[int, int] | None) -> Moment:
-    """The moment with stamps for the last frames of a part that its video lacks.
+    """Adds stamps for the last frames of a part if its video ends early.
 
-    They count: nobody may gain by a video that ends early.
+    These frames are scored, so that a truncated video does not improve the score.
     """
     if frames is None or len(moment.numbers) < 2:
         return moment
@@ -163,12 +163,12 @@ def _with_missing(moment: Moment, frames: tuple[int, int] | None) -> Moment:
 
 
 def asked_window(sample: Sample, last_ns: int, duration_s: float) -> tuple[int, int]:
-    """First and last stamp that a command asks about: the sample's part of the node's window.
+    """First and last stamp of a command's request: the sample's part of the node's window.
 
     Args:
         sample: with the moment of its command; None is at `last_ns`.
         last_ns: stamp of the last image.
-        duration_s: of the window.
+        duration_s: duration of the window.
     """
     high_ns = last_ns if sample.command_ns is None else sample.command_ns
     low_ns = max(0, high_ns - round(duration_s * 1e9))
@@ -185,18 +185,18 @@ def judged(
     window_ns: tuple[int, int],
     job: EvaluationSettings,
 ) -> Result:
-    """The result of an answer; scored are the camera's frames in the window, and all true ones.
+    """The result of an answer; the camera's frames in the window and all true ones are scored.
 
     Args:
         sample: the question.
         moment: with all frames of the camera.
         grounding: the answer; a failed tube gives a failed result.
-        stored_ns: `(K,)` stamps of the kept frames that were asked about.
-        window_ns: first and last stamp that were asked about.
-        job: how to score.
+        stored_ns: `(K,)` stamps of the stored frames in the request.
+        window_ns: first and last stamp of the request.
+        job: scoring settings.
 
     Raises:
-        AnnotationError: the truth is wrong, or no frame up to the command is in the true span.
+        AnnotationError: the truth is invalid, or no frame up to the command is in the true span.
     """
     best = grounding.best
     if best.status is Status.FAILED:
@@ -239,7 +239,7 @@ def _scores(
     job: EvaluationSettings,
     clock: tuple[float, int],
 ) -> dict[str, Score]:
-    """Scores by name; `clock` is the frames' rate, and the number of the first in its video."""
+    """Scores by name; `clock` is the frame rate, and the number of the first frame in its video."""
     best, (frames_hz, first) = grounding.best, clock
 
     def carried(tube: FrameTube) -> FrameTube:
@@ -269,7 +269,7 @@ def rate_hz(stamps_ns: NDArray[np.int64]) -> float:
 
 
 def failed(sample: Sample, error: Exception, code: ErrorCode | None = None) -> Result:
-    """The result of a sample that could not be answered; every score is 0."""
+    """The result of a failed sample; all scores are 0."""
     if code is None:
         code = error.code if isinstance(error, StvgError) else ErrorCode.INTERNAL
     known = isinstance(error, StvgError)

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from stvg_ros.boxes import Boxes, checked_boxes
 from stvg_ros.types import Status, Tube
 
-# Answers beside the grounder's own that put its scores into proportion: its track all the time; of
-# its candidate tubes the best one (an oracle), all the time; and the best one in the true span.
+# Reference answers: the grounder's track at all times; the best of its candidate tubes (an oracle)
+# at all times; and the best one in the true span.
 REFERENCES = ("whole_window", "best_track", "best_track_true_span")
 
 
@@ -28,7 +28,7 @@ class FrameTube:
 
     Attributes:
         boxes_xyxy_px: `(F, 4)`; rows where `present` is false are meaningless.
-        present: `(F,)` bool, where there is a box, inside the span or not.
+        present: `(F,)` bool, frames with a box, inside or outside the span.
         span: `(F,)` bool, the frames of the time span.
     """
 
@@ -47,7 +47,7 @@ class FrameTube:
 
     @classmethod
     def nothing(cls, count: int) -> FrameTube:
-        """The answer that finds nothing in `count` frames."""
+        """The empty answer for `count` frames."""
         none = np.zeros(count, np.bool_)
         return cls(np.zeros((count, 4), np.float32), none, none)
 
@@ -70,13 +70,13 @@ def on_clip(tube: Tube, stamps_ns: NDArray[np.int64]) -> FrameTube:
 def spread(
     tube: FrameTube, stored_ns: NDArray[np.int64], stamps_ns: NDArray[np.int64]
 ) -> FrameTube:
-    """A tube on the frames that a window kept, carried to all frames of the camera.
+    """Interpolates a tube from the frames in a window to all frames of the camera.
 
     Boxes are linear in time between two kept frames that both have one; outside the kept frames
-    the nearest one's is held. The span reaches from its first to its last kept frame.
+    the nearest box is repeated. The span reaches from its first to its last kept frame.
 
     Args:
-        tube: on the K kept frames.
+        tube: a tube on the K kept frames.
         stored_ns: `(K,)` their increasing stamps, K >= 1.
         stamps_ns: `(F,)` increasing stamps of all frames.
     """
@@ -102,7 +102,7 @@ class Score:
     Attributes:
         t_iou: frames in both spans / frames in either span.
         v_iou: sum of box IoU over frames in both spans / frames in either span.
-        gt_v_iou: mean box IoU over the true frames; where the answer has no box it counts 0.
+        gt_v_iou: mean box IoU over the true frames; 0 in frames where the answer has no box.
     """
 
     t_iou: float
@@ -110,11 +110,11 @@ class Score:
     gt_v_iou: float
 
 
-NO_SCORE = Score(0.0, 0.0, 0.0)  # of what failed or is missing
+NO_SCORE = Score(0.0, 0.0, 0.0)  # of failed or missing answers
 
 
 def checked_pair(predicted: FrameTube, truth: FrameTube) -> None:
-    """Raises a ValueError when the two cannot be scored against one another."""
+    """Raises a ValueError if the two cannot be scored against one another."""
     if len(predicted.span) != len(truth.span):
         raise ValueError(
             f"expected tubes on one clip, got {len(predicted.span)} and {len(truth.span)} frames"
@@ -170,7 +170,7 @@ def summarised(scores: Sequence[Score], *, seed: int = 0) -> dict[str, Interval]
 def auroc(present: Sequence[float], absent: Sequence[float]) -> float:
     """Probability that a present target's confidence exceeds an absent one's; ties count half.
 
-    NaN when either side is empty.
+    NaN if either side is empty.
     """
     if not len(present) or not len(absent):
         return float("nan")

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""The table of a run, from its results alone: equal results give equal tables, in any order."""
+"""The table of a run, computed only from its results; their order does not matter."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from stvg_ros.io.recording import Source
 
 METRICS = ("m_tIoU", "m_vIoU", "vIoU@0.3", "vIoU@0.5", "m_gt_vIoU")
 ALL = "all"
-SHOWN = 10  # of a list, in the table for reading
+SHOWN = 10  # list items in the printed table
 
 
 def summary(
     results: Iterable[Result], *, convention: str, planned: int, seed: int = 0
 ) -> dict[str, Any]:
-    """What `summary.json` holds.
+    """The content of `summary.json`.
 
     Args:
-        results: of the run.
+        results: results of the run.
         convention: name of the convention of the scores.
-        planned: how many samples the run has when it is done.
-        seed: of the bootstrap.
+        planned: total number of samples of the run.
+        seed: seed of the bootstrap.
     """
     ordered = sorted(results, key=lambda result: result.id)
     names = list(dict.fromkeys(result.group for result in ordered))
@@ -77,9 +77,9 @@ def _group(name: str, results: Sequence[Result], seed: int) -> dict[str, Any]:
 
 
 def _images(results: Sequence[Result]) -> dict[str, int]:
-    """Sums by name over the sources, each as of its last command.
+    """Sums by name over the sources, each at its last command.
 
-    A count of 0 stays, for it tells that nothing was dropped.
+    A count of 0 is kept: it shows that nothing was dropped.
     """
     sources: dict[Source, Counter[str]] = {}
     for result in results:
@@ -105,7 +105,7 @@ def _means(present: Sequence[Result], name: str, seed: int) -> dict[str, dict[st
 
 
 def _absent(present: Sequence[Result], absent: Sequence[Result]) -> dict[str, Any]:
-    """How well absent targets are told from present ones; a failure is never right."""
+    """Separation of absent and present targets; a failure counts as wrong."""
 
     def confidences(results: Sequence[Result]) -> list[float]:
         return [result.tubes[0].confidence for result in results if result.tubes]
@@ -120,7 +120,7 @@ def _absent(present: Sequence[Result], absent: Sequence[Result]) -> dict[str, An
 
 
 def _latency(results: Sequence[Result]) -> dict[str, dict[str, float]]:
-    """Median, 90th percentile and maximum of what was timed, by name; stages as "stage NAME"."""
+    """Median, 90th percentile and maximum of the timings by name; stages as "stage NAME"."""
     values: dict[str, list[float]] = {}
     for result in results:
         for name, seconds in result.timings_s.items():
@@ -136,7 +136,7 @@ def _latency(results: Sequence[Result]) -> dict[str, dict[str, float]]:
 
 
 def summary_table(values: dict[str, Any]) -> str:
-    """A summary for reading: percent with 95 % intervals, references below each answer."""
+    """A summary as text: percent with 95 % intervals, references below each answer."""
     lines = [f"convention {values['convention']}; percent, [95 % bootstrap interval]"]
     for group in values["groups"]:
         outcomes = ", ".join(

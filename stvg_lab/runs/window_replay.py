@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Replays recorded images through the window, without waiting: what the node would have buffered.
+"""Replays recorded images through the window without delays, to get the node's buffer.
 
-Deterministic, one pass over the images for all commands about them; only images that the window
-keeps are converted.
+Deterministic; one pass over the images serves all commands about them, and only images that the
+window keeps are converted.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from stvg_ros.window import FrameOutcome, Window, WindowConfig
 
 @dataclass(frozen=True, eq=False)
 class Moment:
-    """What there was when a command came.
+    """The state at a command.
 
     Attributes:
-        clip: the window's frames; None when something went wrong.
-        stamps_ns: `(F,)` increasing stamps of all images since the window last started anew.
+        clip: the window's frames; None on an error.
+        stamps_ns: `(F,)` increasing stamps of all images since the window was last cleared.
         numbers: `(F,)` their numbers in the source.
-        images: how many were read up to the command, and what became of them.
+        images: counts of the images up to the command, by outcome.
         error: why there is no clip.
     """
 
@@ -43,7 +43,7 @@ class Moment:
 
 @dataclass
 class _TimeLine:
-    """Stamps and numbers of the images since the window last started anew."""
+    """Stamps and numbers of the images since the window was last cleared."""
 
     stamps_ns: list[int] = field(default_factory=list)
     numbers: list[int] = field(default_factory=list)
@@ -65,17 +65,17 @@ def replay(
     frames: tuple[int, int] | None = None,
     stored: Callable[[Frame], None] = lambda frame: None,
 ) -> Iterator[Moment]:
-    """The moments of the commands.
+    """The states at the commands.
 
-    An image that cannot be converted is counted as refused and skipped, as the node does; a
-    source that breaks off fails the commands that come after the break.
+    An image that cannot be converted is counted as refused and skipped, as in the node; if a
+    source ends with an error, the later commands fail.
 
     Args:
         images: in the order of the file.
-        config: of the window.
-        commands_ns: in order: each command comes after the last image that is not later; None
-            (at the end) after the last image of all.
-        frames: only images with these numbers are shown, end excluded; None shows all.
+        config: window settings.
+        commands_ns: in order: each command follows the last image that is not later; None
+            (at the end) follows the last image of all.
+        frames: only images with these numbers are used, end excluded; None uses all.
         stored: called with each frame that the window keeps, in order.
     """
     window, line = Window(config), _TimeLine()
@@ -106,7 +106,7 @@ def _offer(
     image: SourceImage, number: int, window: Window, line: _TimeLine, counts: Counter[str],
     config: WindowConfig, stored: Callable[[Frame], None],
 ) -> None:  # fmt: skip
-    """Shows an image to the window, which converts it only when it keeps it."""
+    """Offers an image to the window, which converts it only if it keeps it."""
     if image.stamp_ns < 0:
         counts["refused"] += 1
         return
@@ -153,12 +153,12 @@ def _moment(
 
 
 def whole_window(config: WindowConfig, duration_s: float, bytes_per_frame: int) -> WindowConfig:
-    """A window for all of a part, at the highest rate that keeps within its bytes.
+    """A window for a whole part, at the highest rate that fits its bytes.
 
     Args:
-        config: of the node; its rate and bytes stay upper bounds.
-        duration_s: of the part.
-        bytes_per_frame: of one stored image.
+        config: window settings of the node; its rate and bytes remain upper bounds.
+        duration_s: duration of the part.
+        bytes_per_frame: bytes of one stored image.
     """
     fitting_hz = config.max_bytes / (1.1 * bytes_per_frame * max(duration_s, 1.0))
     rate_hz = config.max_rate_hz if config.max_rate_hz > 0 else math.inf

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""The device that a setting names."""
+"""Resolves the device of a setting."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from stvg_ros.errors import ConfigError
 
 
 def device_of(name: str, setting: str) -> torch.device:
-    """The device that `setting` names; "auto" is a GPU where there is one.
+    """The device of `setting`; "auto" is a GPU if there is one.
 
     Raises:
-        ConfigError: not a device, or not on this machine.
+        ConfigError: not a device, or not available on this machine.
     """
     try:
         device = torch.device(

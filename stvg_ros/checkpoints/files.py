@@ -18,18 +18,18 @@ _ADAPTER = "adapter_config.json"
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's text, shortened; its type where it has none."""
+    """The first line of an error's text, shortened; its type if it has no text."""
     lines = str(error).strip().splitlines()
     return lines[0][:200] if lines else type(error).__name__
 
 
 @dataclass(frozen=True)
 class CheckpointFiles:
-    """Where a checkpoint is.
+    """Location of a checkpoint.
 
     Attributes:
         source: the folder, or the hub id.
-        local: whether it is a folder, which causes no access to the network.
+        local: whether it is a folder, which needs no network access.
     """
 
     source: str
@@ -54,7 +54,7 @@ class CheckpointFiles:
         return cls(path, False)
 
     def path(self, name: str) -> str | None:
-        """The local path of one file, fetched if need be; None where the checkpoint lacks it.
+        """The local path of one file, downloaded if necessary; None if the checkpoint lacks it.
 
         Raises:
             ModelError: the hub cannot be reached, or has no such repository.
@@ -72,10 +72,10 @@ class CheckpointFiles:
         return None if found is None else str(found)
 
     def json(self, name: str) -> dict[str, Any] | None:
-        """The content of a JSON file; None where the checkpoint lacks it.
+        """The content of a JSON file; None if the checkpoint lacks it.
 
         Raises:
-            ModelError: it is no JSON object, or as of `path`.
+            ModelError: it is not a JSON object, or as for `path`.
         """
         file = self.path(name)
         if file is None:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""The numbers of an image processor, as preprocessor_config.json gives them."""
+"""The parameters of an image processor, from preprocessor_config.json."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class ImagePreprocessing:
     """Resizing and normalising.
 
     Attributes:
-        size: as in the file: `height` and `width`, or `shortest_edge` and `longest_edge`.
+        size: from the file: `height` and `width`, or `shortest_edge` and `longest_edge`.
         crop: `(height, width)` of the centre crop, if the file asks for one.
         mean, std: of the three channels, after rescaling.
-        rescale: from 8-bit levels to the numbers of mean and std.
+        rescale: factor from 8-bit levels to the range of mean and std.
         resample: PIL's number of the filter.
-        patch, merge, pair: p, m, P of the families that cut patches themselves.
+        patch, merge, pair: p, m, P of the families with patches in the preprocessor.
     """
 
     size: Mapping[str, int]
@@ -52,7 +52,7 @@ class ImagePreprocessing:
         """Reads a preprocessor_config.json; `mean` and `std` are the defaults of both.
 
         Raises:
-            ModelError: a number of the wrong kind.
+            ModelError: a value of the wrong type.
         """
         try:
             size = values.get("size") or {}
@@ -64,7 +64,7 @@ class ImagePreprocessing:
             if isinstance(crop, int):
                 crop = {"height": crop, "width": crop}
             mean, std = values.get("image_mean") or mean, values.get("image_std") or std
-            if values.get("do_normalize") is False:  # as RT-DETR, which names a mean all the same
+            if values.get("do_normalize") is False:  # RT-DETR still has a mean
                 mean, std = (0.0,) * 3, (1.0,) * 3
             return cls(
                 size={name: int(number) for name, number in size.items() if number is not None},
@@ -85,10 +85,10 @@ class ImagePreprocessing:
 
 
 def processor_values(files: CheckpointFiles) -> tuple[str, dict[str, Any]] | None:
-    """The checkpoint's file of image numbers and what it holds; None where there is none.
+    """The checkpoint's image processor file and its content; None if there is none.
 
     Raises:
-        ModelError: as of `CheckpointFiles.json`.
+        ModelError: as for `CheckpointFiles.json`.
     """
     for name in FILES:
         values = files.json(name)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""The weights of a checkpoint, all of them or an error; no code of a checkpoint is run."""
+"""Loads all weights of a checkpoint or raises; runs no code of the checkpoint."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from stvg_ros.errors import ModelError
 def loaded_weights(
     files: CheckpointFiles, class_name: str, setting: str, dtype: torch.dtype, **options: Any
 ) -> Any:
-    """A model of the library's class with the checkpoint's weights; no pickle is read.
+    """A transformers model with the checkpoint's weights; reads no pickle.
 
     Args:
         files: the checkpoint.
-        class_name: of the library transformers.
-        setting: names the checkpoint, for messages.
-        dtype: of the weights, whatever the precision of the files.
+        class_name: class in transformers.
+        setting: name of the setting, for messages.
+        dtype: of the weights, independent of the files' precision.
         options: further arguments of `from_pretrained`.
 
     Raises:
@@ -66,7 +66,7 @@ def _check_complete(model: Any, report: Mapping[str, Any], where: str, class_nam
     """Raises: ModelError."""
     state = model.state_dict()
     lacking = {str(name) for name in report["missing_keys"]}
-    # Counters and indices that older files lack are made when the model is built.
+    # Counters and indices that older files lack are created with the model.
     lacking -= {name for name in lacking & set(state) if not state[name].is_floating_point()}
     # An entry is a name, or a name and both shapes.
     lacking |= {
@@ -85,7 +85,7 @@ def _check_finite(model: Any, where: str) -> None:
     for name, weight in model.state_dict().items():
         if not weight.is_floating_point() or not weight.numel() or weight.dtype.itemsize < 2:
             continue
-        # Both carry a NaN on, and hold no second copy of the weights.
+        # Both propagate NaN without a second copy of the weights.
         if not torch.isfinite(torch.stack(torch.aminmax(weight))).all():
             raise ModelError(
                 f"{where}: the weight {name} holds NaN or infinity; the file is damaged, its "
@@ -96,7 +96,7 @@ def _check_finite(model: Any, where: str) -> None:
 
 @contextmanager
 def _without_output() -> Iterator[None]:
-    """Without progress bars in logs and pipes, and without warnings that are errors here."""
+    """Disables progress bars, and the warnings for conditions that are errors here."""
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     if not sys.stderr.isatty():

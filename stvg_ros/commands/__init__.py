@@ -1,3 +1,3 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Commands as people say them: from a sentence to what the robot is asked to do."""
+"""Reads spoken or written commands: from a sentence to a `Command`."""

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""How a sentence begins: "robot, could you please go to the kitchen and ..."."""
+"""Strips the address of a sentence: "robot, could you please go to the kitchen and ..."."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _ordered(words: Sequence[Token]) -> bool:
 
 
 def _begins_description(words: Sequence[Token], length: int) -> bool:
-    """As in "there is ..." and "right ..." are no address; nor is a sentence's only word."""
+    """Whether this is no address: "there is ...", "right ...", or a sentence's only word."""
     first = words[0].word
     after = words[length].word if length < len(words) else ""
     if first == "there":
@@ -57,7 +57,7 @@ def _begins_description(words: Sequence[Token], length: int) -> bool:
 
 
 def is_name(token: Token) -> bool:
-    """Whether a word can be a name: a known one, or one with a capital that is no other word."""
+    """Whether a word can be a name: a known one, or an unknown capitalised one."""
     known = token.word in phrases.NAMES or token.text[:1].isupper()
     return known and token.word not in FORMS and not lexicon.is_animate(token.word)
 

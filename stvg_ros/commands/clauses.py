@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Clauses of a description: which say what the target looks like, and which what it does."""
+"""Separates the clauses of a description into attribute and action."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ Kind = Literal["attribute", "action"]
 
 @dataclass(frozen=True)
 class Clause:
-    """A stretch of a description.
+    """A clause of a description.
 
     Attributes:
-        kind: Looks and belonging, or doings.
+        kind: Attribute or action.
         start: Index of its first word.
         end: Index after its last word.
         verb: Index of its main verb, or -1.
-        negated: Its verb is denied.
-        own: It is about the target itself, and not about another noun inside its description.
+        negated: Its verb is negated.
+        own: It describes the target itself, not another noun inside its description.
     """
 
     kind: Kind
@@ -50,7 +50,7 @@ class Clause:
 
 @dataclass(frozen=True)
 class _Group:
-    """A verb group: where it ends, its main verb, and what it says."""
+    """A verb group: its end, its main verb, and its properties."""
 
     end: int
     verb: int
@@ -60,7 +60,7 @@ class _Group:
 
 
 def clauses(words: Sequence[Token], phrase: NounPhrase) -> list[Clause]:
-    """The stretches after the noun phrase, in order; together they hold every word."""
+    """The clauses after the noun phrase, in order; together they cover every word."""
     scan = _Scan(words, phrase)
     index = phrase.end
     while index < len(words):
@@ -69,7 +69,7 @@ def clauses(words: Sequence[Token], phrase: NounPhrase) -> list[Clause]:
 
 
 class _Scan:
-    """One pass over the words; a stretch begins wherever a verb, a relative or a "not" does."""
+    """One pass over the words; a clause begins at each verb, relative pronoun or "not"."""
 
     def __init__(self, words: Sequence[Token], phrase: NounPhrase) -> None:
         self._words = words
@@ -83,7 +83,7 @@ class _Scan:
         self._poses: list[int] = []  # indices in `_done` of pose participles
 
     def step(self, index: int) -> int:
-        """Takes the word at an index, and gives the index of the next one to look at."""
+        """Processes the word at an index, and returns the index of the next one."""
         words, token = self._words, self._words[index]
         if token.tag == "REL" and token.word != "what":
             return self._relative(index)
@@ -112,7 +112,7 @@ class _Scan:
         return index + 1
 
     def finished(self) -> list[Clause]:
-        """All stretches; a pose beside another action is part of the looks."""
+        """All clauses; a pose with another action is part of the attribute."""
         self._close(len(self._words))
         result = list(self._done)
         acting = [i for i, c in enumerate(result) if c.kind == "action" and i not in self._poses]
@@ -121,11 +121,11 @@ class _Scan:
             if any(i > index and result[i].own for i in acting) and pose.own:
                 result[index] = replace(pose, kind="attribute")
         for index, clause in enumerate(result[1:], 1):
-            if not clause.own:  # it is part of what is said about the noun before it
+            if not clause.own:  # it describes the noun before it
                 result[index] = replace(clause, kind=result[index - 1].kind)
         return result
 
-    # --- what begins a stretch ------------------------------------------------------------------
+    # --- starts of clauses ------------------------------------------------------------------
 
     def _relative(self, index: int) -> int:
         noun = self._described(index, persons=self._words[index].word in ("who", "whom"))
@@ -144,7 +144,7 @@ class _Scan:
         return group.end
 
     def _coordinated(self, index: int) -> int:
-        """As in "and", "," or "then": a new stretch where a verb follows."""
+        """Handles "and", "," or "then": a new clause if a verb follows."""
         words = self._words
         after = index + 1
         while after < len(words) and (
@@ -167,7 +167,7 @@ class _Scan:
         return group.end
 
     def _verbal(self, start: int, index: int) -> int:
-        """A verb with no relative pronoun: a participle of a noun, or the main clause."""
+        """A verb without a relative pronoun: a participle of a noun, or the main clause."""
         group = self._group(index)
         if group is None:
             return max(start, index) + 1
@@ -207,7 +207,7 @@ class _Scan:
             self._poses.append(len(self._done))
 
     def _nested(self, index: int) -> None:
-        """A clause about another noun stays in the stretch that the noun is in."""
+        """A clause about another noun belongs to the clause that contains the noun."""
         self._close(index)
         self._start, self._own, self._negated = index, False, False
 
@@ -218,7 +218,7 @@ class _Scan:
         self._start = end
 
     def _described(self, index: int, persons: bool) -> int:
-        """The index of the noun that a relative clause or a participle is about."""
+        """The index of the noun that a relative clause or a participle describes."""
         known = self._words[index].noun
         if known >= 0:
             return self._phrase.head if known < self._phrase.end else known
@@ -234,7 +234,7 @@ class _Scan:
         return self._phrase.head
 
     def _group(self, index: int) -> _Group | None:
-        """The verb group that starts at an index, if one does."""
+        """The verb group that starts at an index, or None."""
         words = self._words
         at, negated = index, False
         auxiliaries: list[str] = []
@@ -255,7 +255,7 @@ class _Scan:
         return _Group(at, last, "action" if acts else "attribute", negated)
 
     def _sense(self, at: int, auxiliaries: list[str]) -> tuple[Kind, bool]:
-        """Looks or doings, and whether the verb is a pose."""
+        """Attribute or action, and whether the verb is a pose."""
         token = self._words[at]
         base = BASES.get(token.word, token.word)
         participle = not any(tag in _FINITE for tag in auxiliaries)
@@ -286,7 +286,7 @@ class _Scan:
         return "action", base in POSES
 
     def _reduced(self) -> bool:
-        """Whether the stretch is a participle of the target: its main verb is still to come."""
+        """Whether the clause is a participle of the target, whose main verb follows later."""
         return self._words[self._verb].tag in ("ING", "PART") and self._start == self._verb
 
     def _acted(self) -> bool:
@@ -298,11 +298,11 @@ class _Scan:
         return index < len(self._words) and self._words[index].tag in _VERBAL
 
     def _adverb_of_verb(self, index: int) -> bool:
-        """As in "just left": the adverb belongs to the verb after it."""
+        """Whether an adverb belongs to the verb after it, as in "just left"."""
         return self._verb < 0 and self._verb_at(index + 1) and index > 0
 
     def _clause_follows(self, index: int) -> bool:
-        """Whether a subject and a verb, or a participle, stand here."""
+        """Whether a subject and a verb, or a participle, start here."""
         words = self._words
         if index < len(words) and words[index].tag == "ING":
             return True
@@ -319,7 +319,7 @@ class _Scan:
         return index + 1
 
     def _past_noun(self, index: int) -> int:
-        """Past "the one sitting" after a "not": the noun phrase and its participle."""
+        """The index after "the one sitting" behind a "not": the noun phrase and its participle."""
         words = self._words
         while index < len(words) and words[index].tag in ("DET", "POSS", "ADJ", "NOUN", "PRON"):
             index += 1

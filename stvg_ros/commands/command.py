@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""What a sentence asks for: the fields that every reader of commands fills."""
+"""The fields of a parsed command, which every reader fills."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ FeatureKind = Literal["garment", "hair", "gesture", "pose", "movement", "place",
 
 @dataclass(frozen=True)
 class Feature:
-    """One thing that a sentence says about its target, in a form that can be measured.
+    """A measurable feature of the target.
 
     Attributes:
-        kind: What is measured; "words" where no item covers them.
+        kind: What is measured; "words" if no item covers them.
         name: The canonical name: "jacket", "raise arm", "sitting", "walk".
-        colours: Colours of a garment or of hair, as said.
+        colours: Colours of a garment or of hair, as in the sentence.
         side: "left" or "right", of a limb, a direction or a place in the image; or "".
         text: The words of the sentence.
-        negated: The sentence denies it.
+        negated: The sentence negates it.
     """
 
     kind: FeatureKind
@@ -47,7 +47,7 @@ class Feature:
 
 @dataclass(frozen=True)
 class Relation:
-    """Where the target is with regard to another described target.
+    """Spatial relation of the target to another described target.
 
     Attributes:
         kind: "left of", "right of", "near", "between", "in front of", "behind", "above" or
@@ -67,7 +67,7 @@ class TimeSpan:
 
     Attributes:
         text: The words of the sentence.
-        start_s: Begin of the span, in seconds before now.
+        start_s: Start of the span, in seconds before now.
         end_s: End of the span, in seconds before now; at most `start_s`.
     """
 
@@ -78,30 +78,29 @@ class TimeSpan:
 
 @dataclass(frozen=True)
 class Command:
-    """A sentence, understood. Every text consists of words of the sentence.
+    """A parsed sentence. Every text consists of words of the sentence.
 
     Attributes:
-        intent: What the robot is asked to do with whom it sees; "other" where nobody is to be
-            seen.
-        target: The description alone, as a model is asked about it. Never empty.
-        attribute: What the target looks like and where it belongs, with its noun; "" where only
-            the kind is named.
-        action: What the target does, without its noun; "" where it does nothing.
+        intent: The task with regard to the target; "other" if no target needs to be visible.
+        target: The description alone, for the question to the model. Never empty.
+        attribute: Appearance and possession of the target, with its noun; "" if only the kind
+            is named.
+        action: What the target does, without its noun; "" if no action is named.
         place: Room or furniture that the robot is sent to.
-        then: What the robot is to do afterwards, as said.
-        number: "one", "all", or how many.
-        relation: Side or nearness to another target.
+        then: Tasks after finding the target, in the words of the sentence.
+        number: "one", "all", or a number.
+        relation: Spatial relation to another target.
         negated: What the target must not be or do ("not" in JSON).
         time: A span relative to now.
-        asked: What a question wants to know: "name", "pose", "gesture", "clothes", "action",
+        asked: Topic of a question: "name", "pose", "gesture", "clothes", "action",
             "description".
         noun: The target's kind with its determiner, such as "the man".
-        name: A person's name or a relative ("my mum"), by which nobody can be seen.
+        name: A person's name or a relative ("my mum"), which cannot be recognised in an image.
         features: Items that can be measured.
-        clause: The action as the reader worded it, with its subject, where it did.
-        refusal: Why pictures cannot answer the command; "" where they can.
-        reader: Who read the sentence.
-        problems: What went wrong, or was left out, one sentence each.
+        clause: The action with its subject in the reader's words, if it gave any.
+        refusal: Why images cannot answer the command; "" if they can.
+        reader: Name of the reader.
+        problems: Errors and omissions, one sentence each.
     """
 
     intent: Intent
@@ -125,7 +124,7 @@ class Command:
 
     @property
     def attribute_query(self) -> str:
-        """DSTH's Q_s: the looks, or "" where nothing but the kind is said."""
+        """DSTH's Q_s: the attribute, or "" if only the kind is named."""
         return self.attribute
 
     @property
@@ -153,7 +152,7 @@ class Command:
 
     @property
     def negated_query(self) -> str:
-        """What the target must not be or do, as a description to ask about; or ""."""
+        """What the target must not be or do, as a description for a question; or ""."""
         if not self.negated:
             return ""
         first = self.negated.split()[0].lower()
@@ -193,7 +192,7 @@ _NO_CLAUSE = word_set("to before after while when as until about")
 
 
 def feature_json(feature: Feature) -> dict[str, object]:
-    """One feature as JSON; what does not apply is left out."""
+    """One feature as JSON, without empty fields."""
     values: dict[str, object] = {"kind": feature.kind, "name": feature.name, "text": feature.text}
     if feature.colours:
         values["colours"] = list(feature.colours)
@@ -205,5 +204,5 @@ def feature_json(feature: Feature) -> dict[str, object]:
 
 
 def intent_of(text: str) -> Intent:
-    """The intent of that name; "find" where there is none."""
+    """The intent of that name; "find" if there is none."""
     return next((intent for intent in INTENTS if intent == text), "find")

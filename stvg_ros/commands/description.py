@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""A description taken apart: looks, doings, number, relation and what is denied."""
+"""Splits a description into attribute, action, number, relation and negated parts."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ _WITHOUT = word_set("without except excluding minus")
 
 @dataclass(frozen=True)
 class Description:
-    """What is said of a target; texts are words of the sentence."""
+    """The parts of a description; texts are words of the sentence."""
 
     attribute: str
     action: str
@@ -75,10 +75,10 @@ class Description:
 
 
 def description(words: Sequence[Token]) -> Description:
-    """Takes tagged words apart.
+    """Splits tagged words.
 
-    Attribute and action share no word: each word belongs to the noun phrase, to a stretch that
-    says what the target looks like, or to one that says what it does.
+    Attribute and action share no word: each word belongs to the noun phrase, to an attribute
+    clause, or to an action clause.
     """
     phrase = noun_phrase(words)
     if _asks_for_object(words):
@@ -103,7 +103,7 @@ def description(words: Sequence[Token]) -> Description:
     number = phrase.number
     noun = phrase.head >= 0 and words[phrase.head].tag == "NOUN"
     if number == "all" and noun and any(_singular_verb(words, part) for part in parts):
-        number = "one"  # "the adult women speaks": the verb knows better than the noun
+        number = "one"  # "the adult women speaks": the verb's number takes precedence
     return Description(attribute, action, phrase.kind, number, denied, relation)
 
 
@@ -115,7 +115,7 @@ def _singular_verb(words: Sequence[Token], part: Clause) -> bool:
 
 
 def _asked_relation(words: Sequence[Token]) -> Relation | None:
-    """As in "who is the hamster in front of": the target is behind the hamster."""
+    """Handles "who is the hamster in front of": the target is behind the hamster."""
     if len(words) < 4 or words[0].word not in ("who", "what") or words[1].tag != "BE":
         return None
     end = 2
@@ -132,7 +132,7 @@ def _asked_relation(words: Sequence[Token]) -> Relation | None:
 
 
 def _asks_for_object(words: Sequence[Token]) -> bool:
-    """As in "who does the cat bite": what the other one does to the target is all that is said."""
+    """Handles "who does the cat bite": only the other one's action on the target is given."""
     if len(words) < 3 or words[0].word not in ("who", "whom", "what"):
         return False
     asked = words[1].tag == "BE" and words[2].tag in ("DET", "POSS")
@@ -140,7 +140,7 @@ def _asks_for_object(words: Sequence[Token]) -> bool:
 
 
 def _acts_at_end(words: Sequence[Token]) -> bool:
-    """As in "who are the adults in black watching": a participle with no object."""
+    """Handles "who are the adults in black watching": a participle without an object."""
     last = len(words) - 1
     while last > 2 and words[last].tag in ("PREP", "ADV"):
         last -= 1
@@ -188,7 +188,7 @@ def _negated(words: Sequence[Token], parts: list[Clause], phrase: NounPhrase) ->
 
 
 def _end_of_noun(words: Sequence[Token], begin: int) -> int:
-    """Where the noun phrase ends, with its prepositional phrases, that starts here."""
+    """The end of the noun phrase that starts here, with its prepositional phrases."""
     end = begin
     while end < len(words) and words[end].tag in (*_NOUNS, "PREP", "OWNER", "ING"):
         if words[end].tag == "ING" and end > begin:
@@ -217,7 +217,7 @@ def _relation(words: Sequence[Token], parts: list[Clause], phrase: NounPhrase) -
 
 
 def relation_of(words: Sequence[Token]) -> Relation | None:
-    """The relation that tagged words begin with: "to the left of the door"."""
+    """The relation at the start of tagged words: "to the left of the door"."""
     found = _relation_at(words, 0)
     if found is None or found[0] >= len(words):
         return None
@@ -233,7 +233,7 @@ def _relation_at(words: Sequence[Token], index: int) -> tuple[int, str] | None:
 
 
 def _end_of_relation(words: Sequence[Token], parts: list[Clause], part: Clause, begin: int) -> int:
-    """To the end of the stretch, with the clauses about the other noun that follow it."""
+    """The end of the clause, including the following clauses about the other noun."""
     end = part.end
     for later in parts:
         if later.start == end and not later.own and later.kind == part.kind:

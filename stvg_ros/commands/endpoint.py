@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""A reader that asks an OpenAI-compatible endpoint."""
+"""A reader that queries an OpenAI-compatible endpoint."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from stvg_ros.errors import ConfigError
 TOKEN_VARIABLE = "STVG_ENDPOINT_TOKEN"
 _MOST_BYTES = 2**20  # of an answer
 _MOST_TOKENS = 256
-_NO_SCHEMA = (400, 404, 415, 422, 501)  # a server that knows no response_format
+_NO_SCHEMA = (400, 404, 415, 422, 501)  # a server without response_format
 _FAILURES = (
     OSError,  # time-outs, refused connections, error statuses
     http.client.HTTPException,
@@ -34,7 +34,7 @@ _FAILURES = (
 
 
 def token(file: str) -> str:
-    """The bearer token of a file, or of the environment variable; "" where there is none.
+    """The bearer token of a file, or of the environment variable; "" if there is none.
 
     Raises:
         ConfigError: the file cannot be read, or is empty.
@@ -51,7 +51,7 @@ def token(file: str) -> str:
 
 
 class EndpointReader:
-    """Asks `URL/chat/completions` for JSON by schema; failures are named in `problems`."""
+    """Requests JSON by schema from `URL/chat/completions`; `problems` lists failures."""
 
     name = "endpoint"
 
@@ -60,10 +60,10 @@ class EndpointReader:
         self._model = model
         self._timeout_s = timeout_s
         self._bearer = bearer
-        self._schema = True  # until the server refuses it
+        self._schema = True  # until the server rejects it
 
     def read(self, text: str) -> Command:
-        """What a sentence asks for; see `CommandReader`."""
+        """The command of a sentence; see `CommandReader`."""
         plain, problems = cleaned(text)
         if not tokens(plain):
             return unread(text, self.name, "No words to read.", *problems)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""What a description says in items that can be measured: garment, hair, gesture, pose, ..."""
+"""Extracts measurable features of a description: garment, hair, gesture, pose, ..."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ _SILENT = word_set("DET POSS CONJ MARK REL BE PREP OWNER TO ADV HAVE")
 
 
 def features(words: Sequence[Token], parts: Description) -> tuple[Feature, ...]:
-    """The items of tagged words, in the order of the sentence; the last holds what is left."""
+    """The features of tagged words, in sentence order; the last holds the remaining words."""
     taken: set[int] = set()
     found: list[tuple[int, Feature]] = []
     related = _related(words, parts)
@@ -99,7 +99,7 @@ def features(words: Sequence[Token], parts: Description) -> tuple[Feature, ...]:
 
 
 def _related(words: Sequence[Token], parts: Description) -> set[int]:
-    """The words about another target: their looks are not the target's."""
+    """The words about another target, whose attributes are not the target's."""
     if parts.relation is None:
         return set()
     text = parts.relation.text
@@ -118,7 +118,7 @@ Found = list[tuple[list[int], Feature]]
 
 
 def _run(words: Sequence[Token], end: int, allowed: frozenset[str]) -> int:
-    """Where the words begin that describe the noun at an index: "a red and black jacket"."""
+    """The start of the words that describe the noun at an index: "a red and black jacket"."""
     start = end
     while start > 0 and (words[start - 1].word in allowed):
         start -= 1

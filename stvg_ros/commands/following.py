@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""What a robot is to do after it has found somebody: "... and tell them the time"."""
+"""Tasks after finding the target: "... and tell them the time"."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def without_connective(words: Sequence[Token]) -> list[Token]:
 
 
 def split_following(words: Sequence[Token]) -> tuple[list[Token], list[str]]:
-    """The description, and the texts of what the robot is to do afterwards."""
+    """The description, and the texts of the tasks afterwards."""
     for at in range(1, len(words)):
         if words[at].word not in _BREAKS and not starts(words, _CONNECTIVES, at):
             continue
@@ -63,11 +63,11 @@ def split_following(words: Sequence[Token]) -> tuple[list[Token], list[str]]:
 
 
 def _is_order(before: Sequence[Token], rest: Sequence[Token]) -> bool:
-    """Whether the rest tells the robot to do something.
+    """Whether the rest is an order to the robot.
 
-    A verb in its base form can be nobody's deed beside a singular noun. Beside a plural one
-    ("the men who jump and follow the dog") it is an order where it takes a pronoun, or where no
-    picture could show it ("tell").
+    After a singular noun, a verb in its base form cannot be the noun's action. After a plural one
+    ("the men who jump and follow the dog") it is an order if it takes a pronoun, or if an image
+    cannot show it ("say").
     """
     first = rest[0].word
     if first not in phrases.ROBOT_VERBS:
@@ -110,7 +110,7 @@ def without_closing(words: Sequence[Token]) -> list[Token]:
 
 
 def _needed(words: Sequence[Token], end: int) -> bool:
-    """As in "who waits for me", "a moment from right now": not a closing."""
+    """Whether the words are not a closing: "who waits for me", "a moment from right now"."""
     last = words[end].word
     if last == "for":
         return words[end - 1].word in FORMS and "BASE" not in FORMS[words[end - 1].word]

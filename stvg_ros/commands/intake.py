@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""The request of a sentence, whichever way it is put."""
+"""The request of a sentence in any form: order, question or description."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from stvg_ros.commands.tokens import Token
 
 
 def request(words: Sequence[Token]) -> Request:
-    """What a sentence asks for, by how it begins."""
+    """The request of a sentence, by its first words."""
     words = without_address(words)
     place = ""
     for _ in range(3):
@@ -43,7 +43,7 @@ def request(words: Sequence[Token]) -> Request:
 
 
 def _order_inside(words: Sequence[Token]) -> Request | None:
-    """As in "I lost my friend so find the man in red": the order inside."""
+    """The order inside a sentence such as "I lost my friend so find the man in red"."""
     for at in range(1, len(words) - 1):
         if lexicon.is_person(words[at - 1].word) and words[at - 1].word != "friend":
             return None
@@ -56,7 +56,7 @@ def _order_inside(words: Sequence[Token]) -> Request | None:
 
 
 def _statement(words: Sequence[Token]) -> Request:
-    """A description alone, or with "there is" before it."""
+    """A description alone, or after "there is"."""
     there = starts(words, phrases.THERE_IS)
     body, then = split_following(words[there:])
     return Request("find", body, then=then, ordered=False)

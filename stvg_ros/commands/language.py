@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Which language a sentence is in, by its most frequent words and its script."""
+"""Detects the language of a sentence by its frequent words and its script."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _ENGLISH = word_set("""
     """)
 _LISTS = {language: frozenset(words.split()) for language, words in _WORDS.items()}
 _LETTERS = re.compile(r"[^\W\d_]+")
-# Scripts that English is not written in, by the start of a letter's Unicode name.
+# Scripts other than Latin, by the start of a letter's Unicode name.
 _SCRIPTS = {
     "CJK": "Chinese",
     "HIRAGANA": "Japanese",
@@ -65,7 +65,7 @@ _SCRIPTS = {
 
 
 def language_of(text: str) -> str:
-    """The language's English name; "English" where nothing speaks against it."""
+    """The language's English name; "English" by default."""
     letters = [c for c in text if c.isalpha()][:400]
     foreign = [
         unicodedata.name(c, "").split(" ")[0] for c in letters if not c.isascii() and ord(c) > 0x24F
@@ -79,7 +79,7 @@ def language_of(text: str) -> str:
     english = sum(word in _ENGLISH for word in words)
     scores = {name: sum(word in known for word in words) for name, known in _LISTS.items()}
     best = max(scores, key=lambda name: scores[name])
-    # Two words of the other language at least, and clearly more than English ones.
+    # At least two words of the other language, and clearly more than English ones.
     if scores[best] >= 2 and scores[best] > english:
         return best
     return "English"

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Word classes of English, as far as descriptions of people and things need them."""
+"""English word classes for descriptions of people and things."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ PREPOSITIONS = word_set(
     since like via within beyond alongside atop except minus plus as than
     """
 )
-# Prepositions that are adverbs or particles where no noun phrase follows.
+# Prepositions that are adverbs or particles if no noun phrase follows.
 PARTICLES = word_set(
     "in on off up down out over around round past by through along across about inside outside "
     "behind under near"
@@ -286,7 +286,7 @@ TEMPORAL = word_set("second seconds minute minutes hour hours moment moments whi
 
 
 def singular(noun: str) -> str:
-    """A noun's singular; the noun itself where it is one."""
+    """A noun's singular; the noun itself if it is singular."""
     if noun in _PLURALS:
         return _PLURALS[noun]
     if noun.endswith("ies") and len(noun) > 4:
@@ -299,7 +299,7 @@ def singular(noun: str) -> str:
 
 
 def is_plural(noun: str) -> bool:
-    """Whether a noun's form is plural; "people" and "crowd of ..." are."""
+    """Whether a noun's form is plural, which includes "people" and "crowd of ..."."""
     return noun in _PLURALS or (singular(noun) != noun)
 
 
@@ -314,5 +314,5 @@ def is_animate(noun: str) -> bool:
 
 
 def moves(noun: str) -> bool:
-    """Whether what the noun names can act by itself: people, animals, vehicles."""
+    """Whether the noun names something that can act by itself: people, animals, vehicles."""
     return is_animate(noun) or noun in VEHICLES or singular(noun) in VEHICLES

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Readers that ask a language model: token by token within the sentence's words, or as text."""
+"""Readers that use a language model: constrained to the sentence's words, or with free text."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ class TextModel(Protocol):
 
 
 class TokenModel(Protocol):
-    """A language model, token by token; it may keep what it has computed for a prefix."""
+    """A language model, token by token; it may cache a prefix."""
 
     def encode(self, text: str) -> list[int]:
         """The tokens of a text, without special ones."""
         ...
 
     def best(self, before: Sequence[int], allowed: Sequence[int]) -> int:
-        """The most probable of the allowed tokens after those before; ties go to the first."""
+        """The most probable of the allowed tokens after the given ones; the first one of a tie."""
         ...
 
 
@@ -48,7 +48,7 @@ def examples(separator: str = "\n") -> str:
 
 
 class TextModelReader:
-    """Reads with a model that only writes text; its JSON is checked against the sentence."""
+    """Reads with a model that generates text; its JSON is checked against the sentence."""
 
     name = "model"
 
@@ -56,7 +56,7 @@ class TextModelReader:
         self._model = model
 
     def read(self, text: str) -> Command:
-        """What a sentence asks for; see `CommandReader`."""
+        """The command of a sentence; see `CommandReader`."""
         plain, problems = cleaned(text)
         if not tokens(plain):
             return unread(text, self.name, "No words to read.", *problems)
@@ -70,10 +70,10 @@ class TextModelReader:
 
 
 class TokenModelReader:
-    """Reads with a model whose every token is chosen among those that keep the reply valid.
+    """Reads with constrained decoding: only tokens that keep the reply valid are allowed.
 
-    The JSON around the values is not asked of the model at all; each text is a run of words of
-    the sentence, or empty.
+    The model does not generate the JSON around the values; each text is a run of words of the
+    sentence, or empty.
     """
 
     name = "model"
@@ -83,7 +83,7 @@ class TokenModelReader:
         self._head: list[int] | None = None  # of the prompt that all sentences share
 
     def read(self, text: str) -> Command:
-        """What a sentence asks for; see `CommandReader`."""
+        """The command of a sentence; see `CommandReader`."""
         plain, problems = cleaned(text)
         words = tokens(plain)[:_MOST_WORDS]
         if not words:
@@ -106,7 +106,7 @@ class TokenModelReader:
 
     @staticmethod
     def _runs(name: str, sentence: str, values: dict[str, object]) -> list[str]:
-        """The runs of words that a text may be; attribute and action lie inside the target."""
+        """The allowed runs of words for a text; attribute and action are inside the target."""
         inside = str(values["target"]) if name in ("attribute", "action", "relation", "not") else ""
         words = (inside or sentence).split()
         attribute = str(values.get("attribute", "")) if name == "action" else ""
@@ -128,21 +128,21 @@ class _Node:
 
 
 class _Written:
-    """A reply while it is written."""
+    """A reply during generation."""
 
     def __init__(self, model: TokenModel, before: list[int]) -> None:
         self._model = model
         self._tokens = before
 
     def add(self, text: str) -> None:
-        """Writes a text that is given."""
+        """Appends a given text."""
         self._tokens += self._model.encode(text)
 
     def chosen(self, options: Sequence[str]) -> str:
-        """Writes the option that the model would, and a closing quote.
+        """Appends the model's choice of the options, and a closing quote.
 
-        The quote is part of each option: where one option begins another, the model chooses
-        between ending and going on.
+        The quote is part of each option: if one option is a prefix of another, the model chooses
+        between ending and continuing.
         """
         root = _Node()
         for option in options:

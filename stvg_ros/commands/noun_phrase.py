@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""The noun phrase that a description begins with: its head, kind and number."""
+"""The noun phrase at the start of a description: its head, kind and number."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _GROUPS = word_set(
 )
 _PART_OF_NP = word_set("DET POSS NUM ORD ADJ NOUN OWNER")
 _QUESTIONS = word_set("who what which whoever")
-# Adjectives that name a kind rather than looks: "an adult man".
+# Adjectives that name a kind rather than an attribute: "an adult man".
 _ALL = word_set("them they everybody everyone everything")
 _KINDS = word_set("adult male female single other another")
-# Prenominal participles that are looks, or part of a compound.
+# Prenominal participles that are attributes, or part of a compound.
 _NO_ACTION = word_set(
     "missing charming interesting amazing striking outstanding matching remaining living leading "
     "wedding shopping parking swimming sleeping-bag dining washing boxing dressing baking bowling "
@@ -33,15 +33,15 @@ _NO_ACTION = word_set(
 
 @dataclass(frozen=True)
 class NounPhrase:
-    """What a description is about.
+    """The noun phrase of a description.
 
     Attributes:
         end: Index of the first word after the phrase.
         head: Index of its noun, or of the pronoun that stands for it.
         kind: Determiner and noun, such as "the man".
-        looks: The phrase says more than the kind.
-        number: "one", "all", or how many.
-        prenominal: Indices of words before the noun that say what it does: "the waving person".
+        looks: The phrase has more than the kind.
+        number: "one", "all", or a number.
+        prenominal: Indices of words before the noun that name its action: "the waving person".
     """
 
     end: int
@@ -53,7 +53,7 @@ class NounPhrase:
 
 
 def noun_phrase(words: Sequence[Token]) -> NounPhrase:
-    """The noun phrase at the start of tagged words; a bare verb has an empty one."""
+    """The noun phrase at the start of tagged words; empty before a bare verb."""
     if not words:
         return NounPhrase(0, -1, "", False, "one", ())
     first = words[0]
@@ -103,7 +103,7 @@ def _phrase(words: Sequence[Token]) -> NounPhrase:
 
 
 def _extent(words: Sequence[Token], start: int) -> int:
-    """Where the noun phrase ends that starts here."""
+    """The end of the noun phrase that starts here."""
     end = start
     while end < len(words):
         token = words[end]
@@ -134,7 +134,7 @@ def _continues_with_of(words: Sequence[Token], begin: int, end: int) -> bool:
 
 
 def _acts(word: str, after: Token) -> bool:
-    """Whether a prenominal participle says what somebody does."""
+    """Whether a prenominal participle names an action."""
     if word in _NO_ACTION or not word.endswith("ing"):
         return False
     known = "ING" in FORMS.get(word, ()) or len(word) > 5
@@ -155,7 +155,7 @@ def _kind(words: Sequence[Token], begin: int, head: int) -> str:
 def _looks(
     words: Sequence[Token], begin: int, end: int, head: int, prenominal: tuple[int, ...]
 ) -> bool:
-    """Whether the phrase says more than a determiner and the kind."""
+    """Whether the phrase has more than a determiner and the kind."""
     for index in range(end):
         token = words[index]
         if index == head or index in prenominal or token.tag in ("DET", "ORD", "CONJ"):
@@ -172,7 +172,7 @@ def _looks(
 
 
 def _nameable(noun: Token) -> bool:
-    """Whether a noun is a kind of person, animal or thing, and no colour."""
+    """Whether a noun is a kind of person, animal or thing, and not a colour."""
     return noun.word not in lexicon.COLOURS
 
 
@@ -197,5 +197,5 @@ def _number(words: Sequence[Token], end: int, head: int) -> Literal["one", "all"
 
 
 def static_participle(word: str) -> bool:
-    """Whether a past participle describes looks: "dressed", "seated"."""
+    """Whether a past participle is an attribute: "dressed", "seated"."""
     return word in STATIC_PARTICIPLES or BASES.get(word, word) in STATIC_PARTICIPLES

@@ -17,7 +17,7 @@ from stvg_ros.commands.verbs import BASES, FORMS
 
 
 def talk(words: Sequence[Token]) -> Request | None:
-    """As in "tell the time to the waving person", "answer the quiz of ...", "say hello to ..."."""
+    """Parses "tell the time to the waving person", "answer the quiz of ...", "say hello to ..."."""
     if starts(words, phrases.GREET):
         return _verb_and_person(words, starts(words, phrases.GREET))
     answer = starts(words, phrases.ANSWER)
@@ -36,7 +36,7 @@ def talk(words: Sequence[Token]) -> Request | None:
 
 
 def _told(words: Sequence[Token], talk: int) -> Request | None:
-    """As in "tell X to <person>" and "tell <person> X"."""
+    """Parses "tell X to <person>" and "tell <person> X"."""
     begin = talk
     content = words[begin].word if begin < len(words) else ""
     second = words[begin + 1].word if begin + 1 < len(words) else ""
@@ -73,14 +73,14 @@ def _told(words: Sequence[Token], talk: int) -> Request | None:
 
 
 def _verb_and_person(words: Sequence[Token], length: int) -> Request:
-    """As in "greet <person> and ...": finding comes first, the rest is done afterwards."""
+    """Parses "greet <person> and ...": the target is found first, the rest is done afterwards."""
     body, then = split_following(words[length:])
     verb = [t for t in words[:length] if t.word not in ("to", "at")] or list(words[:length])
     return Request("find", body, then=[joined(verb), *then])
 
 
 def watch(words: Sequence[Token]) -> Request | None:
-    """As in "tell me when somebody opens the fridge"."""
+    """Parses "tell me when somebody opens the fridge"."""
     length = starts(words, phrases.WATCH)
     if not length:
         return None
@@ -90,7 +90,7 @@ def watch(words: Sequence[Token]) -> Request | None:
 
 
 def hand_over(words: Sequence[Token]) -> Request | None:
-    """As in "bring it to <person>", "give <person> the cup"."""
+    """Parses "bring it to <person>", "give <person> the cup"."""
     length = starts(words, phrases.HAND_OVER)
     if not length or (words[length : length + 1] and words[length].word == "me"):
         return None
@@ -105,7 +105,7 @@ def hand_over(words: Sequence[Token]) -> Request | None:
 
 
 def guide(words: Sequence[Token]) -> Request | None:
-    """As in "guide <person> from the sofa to the kitchen"."""
+    """Parses "guide <person> from the sofa to the kitchen"."""
     length = starts(words, phrases.GUIDE)
     if not length or (words[length : length + 1] and words[length].word in ("me", "us")):
         return None
@@ -119,7 +119,7 @@ def guide(words: Sequence[Token]) -> Request | None:
 
 
 def _way(words: list[Token]) -> tuple[list[Token], str]:
-    """The words without "to the kitchen", and it."""
+    """The words without "to the kitchen", and "the kitchen"."""
     for at in range(len(words) - 1, -1, -1):
         if words[at].word not in ("to", "into", "towards", "toward", "over"):
             continue
@@ -144,7 +144,7 @@ def origin(words: list[Token]) -> tuple[list[Token], str]:
 
 
 def simple_order(words: Sequence[Token]) -> Request | None:
-    """As in "find ...", "follow ...", "meet ..."."""
+    """Parses "find ...", "follow ...", "meet ..."."""
     if starts(words, phrases.MEET):
         body, then = split_following(words[starts(words, phrases.MEET) :])
         return Request("find", body, then=then) if body else None

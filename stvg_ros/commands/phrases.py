@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Phrases by which people address a robot, ask, and order, as sequences of words.
+"""Phrases that address a robot, ask, or order, as sequences of words.
 
-Contractions are in full, as in `Token.word`: "let's" is "let is", "I'd" is "i would".
+Contractions are expanded, as in `Token.word`: "let's" is "let is", "I'd" is "i would".
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Phrase = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Phrases:
-    """A set of phrases, found by their first or by their last word; the longest first."""
+    """A set of phrases, indexed by first or last word; the longest match wins."""
 
     all: tuple[Phrase, ...]
     by_first: Mapping[str, tuple[Phrase, ...]]
@@ -38,7 +38,7 @@ def phrases(*lines: str) -> Phrases:
 
 
 def starts(words: Sequence[Token], options: Phrases, at: int = 0) -> int:
-    """Length of the longest phrase that stands at an index; 0 where none does."""
+    """Length of the longest phrase at an index; 0 if there is none."""
     if at >= len(words):
         return 0
     for phrase in options.by_first.get(words[at].word, ()):
@@ -248,7 +248,7 @@ DESCRIBE = phrases(
     "give me a description of|describing|what about|give a description of|provide a description "
     "of|tell me what you see of|explain to me what you see of|can you describe"
 )
-# How an order ends; never part of a description.
+# Closings of an order; never part of a description.
 CLOSING = phrases(
     "please|thanks|thank you|thank you very much|thank you so much|thanks a lot|many thanks|"
     "for me|thanks for watching|thank you for watching|thanks for your help|thank you robot|"
@@ -259,7 +259,7 @@ CLOSING = phrases(
     "i guess|yeah|alright|have a nice day|much appreciated|i appreciate it|that would be great|"
     "that would be nice|if you see them|if you see him|if you see her"
 )
-# What a robot is told to do after it has found somebody.
+# Tasks of a robot after finding the target.
 ROBOT_VERBS = word_set("""
     tell say answer ask greet salute introduce guide escort lead take follow accompany bring give
     deliver hand report describe count let inform return come go show help wait stop find locate
@@ -269,7 +269,7 @@ ROBOT_VERBS = word_set("""
     place put get fetch grab turn deal recite address resolve meet send notify alert warn identify
     determine check monitor engage approach record conduct attend
     """)
-# Verbs that nobody in a picture is said to do in the base form beside a singular noun.
+# Verbs that do not describe visible actions.
 STRONG_VERBS = word_set(
     "tell say answer ask greet salute introduce inform let report respond describe guide escort "
     "announce notify explain provide share assist relay state"

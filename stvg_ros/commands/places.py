@@ -18,7 +18,7 @@ _MODIFIERS = word_set("big small large little old new main other upstairs downst
 
 
 def place_at(words: Sequence[Token], index: int) -> int:
-    """Where the place ends whose determiner or name stands at an index; the index if none does."""
+    """The end of the place that starts at an index; the index itself if there is none."""
     at = index
     if at < len(words) and words[at].word in DETERMINERS | POSSESSIVES:
         at += 1
@@ -38,10 +38,10 @@ def is_room(words: Sequence[Token]) -> bool:
 
 
 def taken_place(words: Sequence[Token]) -> tuple[list[Token], str]:
-    """The words without the place that the robot is sent to, and that place.
+    """Separates the place that the robot is sent to from the other words.
 
     "in the <room>" and "at the <furniture>" are such places; "next to the sofa", "sitting at the
-    desk" and "running towards the exit" are seen in the picture and stay.
+    desk" and "running towards the exit" are visible and stay in the description.
     """
     for index in range(len(words) - 1, -1, -1):
         word = words[index].word
@@ -68,7 +68,7 @@ def taken_place(words: Sequence[Token]) -> tuple[list[Token], str]:
 
 
 def _ends(words: Sequence[Token], end: int) -> bool:
-    """Whether no noun follows, to which the place would be an adjective."""
+    """Whether no noun follows that the place would modify."""
     if end >= len(words):
         return True
     word = words[end].word

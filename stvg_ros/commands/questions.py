@@ -37,7 +37,7 @@ _SUBJECTS = lexicon.BE | lexicon.DO | lexicon.DETERMINERS | lexicon.POSSESSIVES 
 
 
 def count_question(words: Sequence[Token]) -> Request | None:
-    """As in "how many people are in the kitchen"."""
+    """Parses "how many people are in the kitchen"."""
     length = starts(words, phrases.HOW_MANY)
     if not length or (length == 1 and words[0].word == "count" and words[1:2] == []):
         return None
@@ -56,7 +56,7 @@ def _removed(words: list[Token], phrase: phrases.Phrase) -> list[Token]:
 
 
 def describe(words: Sequence[Token]) -> Request | None:
-    """As in "tell me the pose of ...", "what is ... wearing?", "describe ..."."""
+    """Parses "tell me the pose of ...", "what is ... wearing?", "describe ..."."""
     length = starts(words, phrases.TELL_ME)
     if length:
         at = length + (words[length : length + 1] != [] and words[length].word in ("the", "what"))
@@ -87,7 +87,7 @@ def describe(words: Sequence[Token]) -> Request | None:
 
 
 def _owned(words: Sequence[Token], begin: int) -> Request | None:
-    """As in "the person's pose", "the person in the kitchen's name"."""
+    """Parses "the person's pose", "the person in the kitchen's name"."""
     for at in range(begin, len(words) - 1):
         if words[at].glued and words[at].word == "is":
             info = phrases.INFO.get(words[at + 1].word, "")
@@ -99,7 +99,7 @@ def _owned(words: Sequence[Token], begin: int) -> Request | None:
 
 
 def _what_does(words: Sequence[Token]) -> Request | None:
-    """As in "what is <person> doing?", "tell me what <person> is wearing", "how does ... look?"."""
+    """Parses "what is <person> doing?", "how does ... look?"."""
     at = next((i for i, t in enumerate(words[:6]) if t.word in ("what", "how")), -1)
     if at < 0 or (at and not starts(words, phrases.TELL_ME)):
         return None
@@ -123,7 +123,7 @@ def _what_does(words: Sequence[Token]) -> Request | None:
 
 
 def exists(words: Sequence[Token]) -> Request | None:
-    """As in "is there somebody on the floor?"."""
+    """Parses "is there somebody on the floor?"."""
     length = starts(words, phrases.EXISTS)
     if length:
         body, then = split_following(words[length:])
@@ -144,7 +144,7 @@ def _asked(words: list[Token]) -> list[Token]:
 
 
 def question(words: Sequence[Token]) -> Request | None:
-    """As in "where did X go?", "who is ...?", "which of the kids has the ball?"."""
+    """Parses "where did X go?", "who is ...?", "which of the kids has the ball?"."""
     if not words:
         return None
     at = starts(words, phrases.TELL_ME)
@@ -162,7 +162,7 @@ def question(words: Sequence[Token]) -> Request | None:
 
 
 def where_is(words: list[Token]) -> list[Token]:
-    """As in "where did the woman go", "where is X", "where X is": the description alone."""
+    """The description in "where did the woman go", "where is X", "where X is"."""
     body = [t for t in words[1:] if t.text != "?"]
     if body and body[0].word in (*lexicon.BE, *lexicon.DO, *lexicon.HAVE, "can", "could"):
         helped = body[0].word in (*lexicon.DO, *lexicon.HAVE)
@@ -177,7 +177,7 @@ def where_is(words: list[Token]) -> list[Token]:
 
 
 def _which(words: list[Token]) -> list[Token]:
-    """As in "which of the kids has the ball" is "the kid who has the ball"."""
+    """Converts "which of the kids has the ball" to "the kid who has the ball"."""
     start = 1
     partitive = words[1].word == "of"
     if partitive:

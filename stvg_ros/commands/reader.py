@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Readers of commands behind one Protocol; the rules' and the parser's, and a cache by text."""
+"""The Protocol of command readers, the readers with rules and parser, and a cache by text."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class CommandReader(Protocol):
         ...
 
     def read(self, text: str) -> Command:
-        """What a sentence asks for. Never fails: `problems` names what went wrong."""
+        """The command of a sentence. Never raises: `problems` lists the errors."""
         ...
 
 
@@ -38,12 +38,12 @@ class GrammarReader:
         self._tagger = tagger
 
     def read(self, text: str) -> Command:
-        """What a sentence asks for; see `CommandReader`."""
+        """The command of a sentence; see `CommandReader`."""
         return understood(text, self._tagger)
 
 
 class WholeReader:
-    """Reads nothing: the target is the sentence without what only addresses the robot."""
+    """Does not parse: the target is the sentence without the address."""
 
     name = "none"
 
@@ -51,12 +51,12 @@ class WholeReader:
         self._rules = GrammarReader(LexiconTagger())
 
     def read(self, text: str) -> Command:
-        """What a sentence asks for; see `CommandReader`."""
+        """The command of a sentence; see `CommandReader`."""
         return Command("find", self._rules.read(text).target, reader=self.name)
 
 
 class CachedReader:
-    """Reads each text once. Any thread may read; one sentence is read at a time."""
+    """Caches commands by text. Any thread may read; one sentence is read at a time."""
 
     def __init__(self, reader: CommandReader, most: int = _MOST_CACHED) -> None:
         self.name = reader.name
@@ -66,7 +66,7 @@ class CachedReader:
         self._read: OrderedDict[str, Command] = OrderedDict()
 
     def read(self, text: str) -> Command:
-        """What a sentence asks for, from memory where it was read before."""
+        """The command of a sentence, from the cache if it was read before."""
         with self._lock:
             known = self._read.get(text)
             if known is None:
@@ -81,15 +81,15 @@ class CachedReader:
 
 
 def transient(command: Command) -> bool:
-    """Whether a reading failed for a reason that may pass: an endpoint without an answer."""
+    """Whether reading failed temporarily, such as on an endpoint without an answer."""
     return any("did not answer" in problem for problem in command.problems)
 
 
 def grammar_reader(name: str = "auto") -> CommandReader:
-    """The parser's or the rules' reader; auto is the parser where it is installed.
+    """The parser's or the rules' reader; auto is the parser if it is installed.
 
     Raises:
-        ConfigError: the parser is asked for and not installed.
+        ConfigError: the parser is requested but not installed.
     """
     if name == "parser" or (name == "auto" and installed_pipeline()):
         return GrammarReader(ParserTagger())

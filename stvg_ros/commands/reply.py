@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""What a language model is asked about a sentence, and how its reply becomes a `Command`.
+"""The prompt that makes a language model read a sentence, and the conversion of its reply.
 
-Whatever a model writes, the fields are valid: a text is taken only where its words stand in the
-sentence in that order, an intent only where it is one, and attribute and action share no word.
+The fields are valid for any reply: a text is accepted only if its words are in the sentence in
+that order, an intent only if it is known, and attribute and action share no word.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def schema() -> dict[str, Any]:
 
 
 def parsed(reply: str) -> Mapping[str, object] | None:
-    """The first JSON object in a reply; None where it has none."""
+    """The first JSON object in a reply; None if there is none."""
     start = reply.find("{")
     if start < 0:
         return None
@@ -109,7 +109,7 @@ def parsed(reply: str) -> Mapping[str, object] | None:
 def command_of(
     values: Mapping[str, object], sentence: str, reader: str, problems: Sequence[str] = ()
 ) -> Command:
-    """A command of a model's fields; those that do not fit are left out, and `problems` says so."""
+    """A command from a model's fields; invalid ones are dropped and listed in `problems`."""
     said = tokens(sentence)
     found: dict[str, list[Token]] = {}
     refused = []
@@ -153,7 +153,7 @@ def command_of(
 
 
 def _words_of(value: object, said: Sequence[Token]) -> tuple[list[Token], bool]:
-    """The words of the sentence that a text repeats, and whether it is such a repetition."""
+    """The words of the sentence that a text repeats, and whether it repeats them exactly."""
     if not isinstance(value, str) or not value.strip() or value.strip().lower() in ("none", "null"):
         return [], value is None or isinstance(value, str)
     wanted = [token.word for token in tokens(value[:1000]) if token.text not in ".,;:!?"]
@@ -162,7 +162,7 @@ def _words_of(value: object, said: Sequence[Token]) -> tuple[list[Token], bool]:
     for start in range(len(words) - len(wanted) + 1):
         if wanted and words[start : start + len(wanted)] == wanted:
             return list(said[here[start] : here[start + len(wanted) - 1] + 1]), True
-    chosen, at = [], 0  # words of the sentence in its order, with others left out
+    chosen, at = [], 0  # words of the sentence in its order, possibly with gaps
     for word in wanted:
         while at < len(words) and words[at] != word:
             at += 1
@@ -174,7 +174,7 @@ def _words_of(value: object, said: Sequence[Token]) -> tuple[list[Token], bool]:
 
 
 def _apart(attribute: list[Token], action: list[Token]) -> tuple[list[Token], list[Token]]:
-    """Attribute and action without the words that both have; the action gives way."""
+    """Attribute and action without common words, which are removed from the action."""
     both = {id(token) for token in attribute}
     rest = [token for token in action if id(token) not in both]
     return attribute, rest

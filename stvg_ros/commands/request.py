@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""What a sentence orders or asks, in parts."""
+"""The parts of an order or question."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from stvg_ros.commands.tokens import Token
 
 @dataclass(frozen=True)
 class Request:
-    """A sentence without what is not part of its description.
+    """A sentence, split into its description and the rest.
 
     Attributes:
-        intent: What is asked.
-        words: The description, place and what follows apart.
+        intent: The intent.
+        words: The description, without place and later tasks.
         place: The room or furniture that the robot is sent to.
-        then: What the robot is to do afterwards.
-        asked: What a question wants to know.
-        ordered: A robot is addressed; a bare description orders nothing.
-        name: A person's name in place of a description.
+        then: Tasks after finding the target.
+        asked: Topic of a question.
+        ordered: It is an order to a robot, not a bare description.
+        name: A person's name instead of a description.
     """
 
     intent: Intent
@@ -37,7 +37,7 @@ class Request:
 
 
 def found_person(words: Sequence[Token], then: list[str]) -> Request:
-    """A request to find whom the words describe, and what follows."""
+    """A request to find the described target, with the later tasks."""
     body, more = split_following(words)
     return Request("find", body, then=[*then, *more])
 
@@ -53,10 +53,10 @@ def person_at(words: Sequence[Token], start: int) -> bool:
 
 
 def has_word(words: Sequence[Token], *said: str) -> bool:
-    """Whether one of some words is among those of a sentence."""
+    """Whether a sentence contains one of some words."""
     return any(token.word in said for token in words)
 
 
 def index_of(words: Sequence[Token], said: tuple[str, ...], start: int) -> int:
-    """The first index, from a start on, of one of some words; -1 where there is none."""
+    """The first index, from a start, of one of some words; -1 if there is none."""
     return next((i for i in range(start, len(words)) if words[i].word in said), -1)

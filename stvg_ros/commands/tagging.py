@@ -54,27 +54,27 @@ _ORDER = [
     "ORD",
     "ADV",
     "ADJ",
-]  # the first class that holds the word
+]  # the first class that contains the word
 CLOSED_WORDS = {word: tag for tag in reversed(_ORDER) for word in _CLOSED[tag]}
-_NOMINAL = word_set("DET POSS NUM ORD ADJ OWNER")  # a noun is still to come
+_NOMINAL = word_set("DET POSS NUM ORD ADJ OWNER")  # a noun follows later
 _AGENTS = word_set("PRON NOUN REL")
 
 
 class Tagger(Protocol):
-    """Gives each word its part of speech.
+    """Tags each word with its part of speech.
 
-    `described_noun` is set where the tagger also knows what a clause describes.
+    `Token.noun` is set if the tagger also finds the noun that a clause describes.
     """
 
     name: str
 
     def tag(self, words: Sequence[Token]) -> list[Token]:
-        """The words with their tags; none added, none left out."""
+        """The words with their tags; none added, none removed."""
         ...
 
 
 class LexiconTagger:
-    """Tags by word lists, endings and the words around; needs no model."""
+    """Tags by word lists, endings and context; needs no model."""
 
     name = "rules"
 
@@ -114,7 +114,7 @@ def _nounish(word: str) -> bool:
 def _ambiguous(
     word: str, before: Token | None, after: str, words: Sequence[Token], index: int
 ) -> str:
-    """Words of several classes, told apart by their neighbours; "" for all others."""
+    """The tag of an ambiguous word, by its neighbours; "" for all others."""
     last = before.tag if before else ""
     if word == "is" and words[index].glued:
         owner = last == "NOUN" or (before is not None and before.word in lexicon.INDEFINITE)
@@ -186,7 +186,7 @@ def _closed(
             return "ADJ"  # "a black and big dog"
         if _nounish(after) and not _verb_follows(words, index, last in ("PREP", "ING")):
             return "ADJ"
-        # "in red", "the old", "a blonde": the colour stands for the noun.
+        # "in red", "the old", "a blonde": the colour replaces the noun.
         return "NOUN" if last in ("PREP", "DET", "POSS", "ADJ", "CONJ", "ING") else "ADJ"
     if tag == "PREP" and word in lexicon.PARTICLES:
         verb = "THIRD" in FORMS.get(after, ()) and BASES[after] not in MOSTLY_NOUN
@@ -203,9 +203,9 @@ def _closed(
 
 
 def _verb_follows(words: Sequence[Token], index: int, bare: bool) -> bool:
-    """Whether the next word reads as a verb with nothing of a noun: "in red jumps".
+    """Whether the next word can only be a verb, as in "in red jumps".
 
-    Without a determiner before the colour (`bare`), "in red waving hello" is no kind of hello.
+    Without a determiner before the colour (`bare`), "waving" is a verb in "in red waving hello".
     """
     if index + 1 >= len(words):
         return False
@@ -269,7 +269,7 @@ def _unknown(word: str, last: str, words: Sequence[Token], index: int) -> str:
 
 
 def _verb_place(words: Sequence[Token], index: int) -> bool:
-    """Whether what follows an unknown word fits a verb: its end, an adverb, an object."""
+    """Whether the context after an unknown word fits a verb: the end, an adverb, an object."""
     after = words[index + 1].word if index + 1 < len(words) else ""
     return not after or after in ".,;:" or CLOSED_WORDS.get(after) in ("ADV", "PREP", "DET", "POSS")
 
@@ -330,7 +330,7 @@ def _third(
 
 
 def _noun_of_compound(word: str, done: list[Token]) -> bool:
-    """As in "with a toy car ...": such a noun after a preposition is no subject of its own."""
+    """Whether a noun follows a preposition, as in "with a toy car ...", and is not a subject."""
     return not lexicon.is_animate(word) and any(token.tag == "PREP" for token in done[-4:])
 
 

@@ -13,7 +13,7 @@ from stvg_ros.commands.tokens import Token, joined
 _UNITS = {"second": 1.0, "sec": 1.0, "minute": 60.0, "min": 60.0, "hour": 3600.0, "moment": 5.0}
 _JUST_NOW_S = 10.0
 _RECENTLY_S = 60.0
-# Around "n units ago": a tenth of the distance, at least five seconds, either way.
+# Tolerance of "n units ago": a tenth of the distance, at least five seconds, in both directions.
 _LEAST_MARGIN_S = 5.0
 _FIXED = {
     ("just", "now"): (_JUST_NOW_S, 0.0),
@@ -38,7 +38,7 @@ for _fixed in _FIXED.items():
 
 
 def find_time(words: Sequence[Token]) -> tuple[int, int, TimeSpan] | None:
-    """The first time expression: its begin and end among the words, and the span."""
+    """The first time expression: its start and end index, and the span."""
     for start in range(len(words)):
         for fixed, (far_s, near_s) in _STARTING.get(words[start].word, ()):
             end = start + len(fixed)
@@ -51,7 +51,7 @@ def find_time(words: Sequence[Token]) -> tuple[int, int, TimeSpan] | None:
 
 
 def _amount(words: Sequence[Token], start: int) -> tuple[int, float] | None:
-    """Seconds of "ten seconds", "a minute and a half", "half a minute", and where it ends."""
+    """Seconds of "ten seconds", "a minute and a half", "half a minute", and its end index."""
     here = [token.word for token in words[start : start + 6]]
     if here[:2] == ["half", "a"] or here[:2] == ["half", "an"]:
         return _unit(here, 2, 0.5, start)
@@ -101,7 +101,7 @@ def _ago(words: Sequence[Token], start: int) -> tuple[int, int, TimeSpan] | None
 
 
 def _within(words: Sequence[Token], start: int) -> tuple[int, int, TimeSpan] | None:
-    """As in "in the last ten seconds", "during the past minute", "for the last two minutes"."""
+    """Parses "in the last ten seconds", "during the past minute", "for the last two minutes"."""
     at = start
     if words[at].word not in ("in", "within", "during", "over", "for"):
         return None

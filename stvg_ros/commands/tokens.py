@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Words of a written or spoken sentence: cleaned, contractions apart, disfluencies dropped."""
+"""Tokenises a written or spoken sentence: expands contractions and drops disfluencies."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 
 from stvg_ros.commands.wordlist import word_set
 
-MOST_CHARACTERS = 800  # of a sentence; what follows is not read
+MOST_CHARACTERS = 800  # of a sentence; the rest is not read
 MOST_WORDS = 100
 
-# Chat templates mark roles and turns with such tokens; none may reach a model.
+# Chat templates mark roles and turns with such tokens; they must not reach a model.
 _TEMPLATE = re.compile(
     r"<\|[^|<>]{0,40}\|>|<(?:/?[a-z_][a-z0-9_]{0,30}|/?s|0x[0-9a-f]{2})>|\[/?inst\]|<</?sys>>|"
     r"<[｜|][^<>]{0,40}[｜|]>|```\w{0,10}",
@@ -42,7 +42,7 @@ _FULL = {
     "'ll": "will",
     "'d": "would",
 }
-# Speech recognisers leave out apostrophes.
+# Speech recognisers omit apostrophes.
 _WITHOUT_APOSTROPHE = {
     "whos": "who's",
     "wheres": "where's",
@@ -97,7 +97,7 @@ _DIGITS = {
         ]
     )
 } | {"30": "thirty", "40": "forty", "50": "fifty", "60": "sixty"}
-_DOUBLED = word_set("had that very so bye go")  # words that may stand twice
+_DOUBLED = word_set("had that very so bye go")  # words that may occur twice
 
 
 @dataclass(frozen=True)
@@ -105,12 +105,12 @@ class Token:
     """A word or a punctuation mark.
 
     Attributes:
-        text: As it is shown.
-        word: Lower case, contractions in full ("'s" is "is").
-        glued: No space stands before it.
-        tag: Its part of speech, once a tagger has given one.
-        noun: The index of the noun that a participle or relative clause describes, where a
-            parser knows it; -1 where not.
+        text: The text for display.
+        word: Lower case, contractions expanded ("'s" is "is").
+        glued: No space precedes it.
+        tag: Its part of speech, set by a tagger.
+        noun: The index of the noun that a participle or relative clause describes, if a parser
+            found it; otherwise -1.
     """
 
     text: str
@@ -121,10 +121,10 @@ class Token:
 
 
 def cleaned(text: str) -> tuple[str, tuple[str, ...]]:
-    """The sentence without what no person says, and what was removed.
+    """The sentence without text that is not speech, and a list of the removals.
 
-    Control characters become spaces. A mark of a chat template ends the sentence, or begins it
-    where nothing stands before; so does an instruction to a language model.
+    Control characters become spaces. A mark of a chat template ends the sentence, or starts it
+    if nothing precedes the mark; so does an instruction to a language model.
     """
     problems = []
     if len(text) > MOST_CHARACTERS:
@@ -148,10 +148,10 @@ def cleaned(text: str) -> tuple[str, tuple[str, ...]]:
 
 
 def tokens(text: str) -> list[Token]:
-    """The words of a cleaned sentence as people mean them.
+    """The normalised words of a cleaned sentence.
 
-    Contractions are split, hesitations and repeated words dropped, "t-shirt" and "t shirt" are
-    one spelling, small numbers are words; a sentence in capitals becomes lower case.
+    Contractions are split, hesitations and repeated words dropped, "t-shirt" and "t shirt"
+    become one spelling, small numbers become words; a sentence in capitals becomes lower case.
     """
     letters = [c for c in text if c.isalpha()]
     if len(letters) > 3 and all(not c.islower() for c in letters):
@@ -182,7 +182,7 @@ def _parts(word: str) -> list[Token]:
 
 
 def _joined(found: list[Token]) -> list[Token]:
-    """One token for "t shirt", so that no grammar takes the "t" for a word."""
+    """Joins "t shirt" to one token, so that "t" is not parsed as a word."""
     result: list[Token] = []
     for token in found:
         if result and (result[-1].word, token.word) in _JOINED:
@@ -215,7 +215,7 @@ def _without_hesitations(found: list[Token]) -> list[Token]:
 
 
 def _without_repetitions(found: list[Token]) -> list[Token]:
-    """Words and pairs of words said twice in a row stand once."""
+    """Removes repetitions of words and pairs of words."""
     result: list[Token] = []
     for token in found:
         twice = bool(result) and result[-1].word == token.word and token.word not in _DOUBLED
@@ -230,7 +230,7 @@ def _without_repetitions(found: list[Token]) -> list[Token]:
 
 
 def joined(found: Sequence[Token]) -> str:
-    """The text of some words; marks at both ends are dropped."""
+    """The text of some words, without punctuation at both ends."""
     words = list(found)
     while words and words[0].text in ".,;:!?":
         words.pop(0)

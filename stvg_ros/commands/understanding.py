@@ -32,19 +32,19 @@ _LOOSE: frozenset[str] = word_set("and then that to from of at with")
 
 
 def unread(text: str, reader: str, problem: str, *problems: str) -> Command:
-    """The whole description as the target, where a reader could not read a sentence.
+    """The whole description as the target, if a reader could not read a sentence.
 
-    What only addresses the robot is left out by the rules, where the sentence is English.
+    For an English sentence, the rules remove the address.
     """
     target = understood(text, LexiconTagger()).target
     return Command("find", target, reader=reader, problems=(*problems, problem))
 
 
 def understood(text: str, tagger: Tagger) -> Command:
-    """What a sentence asks for.
+    """The command of a sentence.
 
-    Never fails and never gives an empty target: what is not understood is asked as it stands, and
-    `problems` says so.
+    Never raises and never returns an empty target: text that is not understood becomes the target
+    unchanged, and `problems` lists it.
     """
     plain, problems = cleaned(text)
     words = tokens(plain)
@@ -88,7 +88,7 @@ def understood(text: str, tagger: Tagger) -> Command:
 
 
 def _describes_nobody(asked: Request, body: list[Token]) -> bool:
-    """Whether a sentence without an order is none about what can be seen: "stop", "yes"."""
+    """Whether a sentence without an order names nothing visible: "stop", "yes"."""
     if asked.ordered or any(lexicon.is_animate(t.word) for t in body):
         return False
     said = [t.word for t in body]
@@ -99,10 +99,10 @@ def _describes_nobody(asked: Request, body: list[Token]) -> bool:
 
 
 def _of_sentences(words: Sequence[Token]) -> Request:
-    """The request of the sentence that orders or describes, with what the others add.
+    """The request of the sentence that orders or describes, extended by the other sentences.
 
     "There is a man in a grey suit. He picks up the phone. Find him." is one description of two
-    sentences; "Find the man. Tell him the time." is a request and what follows it.
+    sentences; "Find the man. Tell him the time." is a request and a later task.
     """
     sentences: list[list[Token]] = [[]]
     for token in words:
@@ -138,13 +138,13 @@ def _of_sentences(words: Sequence[Token]) -> Request:
 
 
 def _subject_word(sentence: Sequence[Token]) -> str:
-    """The first word after "then", "after that" and the like."""
+    """The index of the first word after "then", "after that" and the like."""
     rest = without_connective(sentence)
     return rest[0].word if rest else sentence[0].word
 
 
 def _vague(asked: Request) -> bool:
-    """Whether a statement before the order describes nobody: "I have a task for you"."""
+    """Whether a statement before the order describes no target: "I have a task for you"."""
     return not any(lexicon.is_animate(t.word) or t.word in lexicon.INDEFINITE for t in asked.words)
 
 
@@ -169,7 +169,7 @@ def _courtesy(words: Sequence[Token]) -> bool:
 
 
 def _without_time(words: list[Token]) -> tuple[list[Token], TimeSpan | None]:
-    """The words without an expression of time; it stays where nothing but "was here" would."""
+    """The words without a time expression, which is kept if only "was here" would remain."""
     found = find_time(words)
     if found is None:
         for at in range(1, len(words) - 1):
@@ -185,7 +185,7 @@ def _without_time(words: list[Token]) -> tuple[list[Token], TimeSpan | None]:
 
 
 def _trimmed(words: list[Token], asked: Request) -> list[Token]:
-    """Without marks, joints and left-over verbs at both ends."""
+    """The words without punctuation, conjunctions and remaining verbs at both ends."""
     questioned = bool(words) and words[0].word in ("who", "what")
     loose = frozenset() if questioned else _LOOSE
     while words and (words[-1].text in ".,;:!?" or words[-1].word in loose):
@@ -205,7 +205,7 @@ def _trimmed(words: list[Token], asked: Request) -> list[Token]:
 
 
 def _counted(words: list[Token]) -> list[Token]:
-    """As in "people are wearing red" is "people wearing red": the verb belonged to the question."""
+    """Converts "people are wearing red" to "people wearing red", since "are" asks the question."""
     if words and words[-1].word in ("are", "is", "were", "there", "currently"):
         return _counted(words[:-1])
     for at in range(1, len(words) - 1):
@@ -251,7 +251,7 @@ def _command(
 
 
 def _unseen(words: Sequence[Token], parts: Description) -> tuple[str, str]:
-    """A name or a relative by which nobody can be seen, and why that is a problem."""
+    """A name or a relative, which cannot be recognised in an image, and the problem's text."""
     if parts.action or not words:
         return "", ""
     first = words[0]

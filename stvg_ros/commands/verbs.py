@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""English verbs of what people and animals visibly do, with their forms."""
+"""English verbs for visible actions of people and animals, with their forms."""
 
 from __future__ import annotations
 
@@ -61,9 +61,9 @@ _PLAIN = word_set("""
     whack wheel whine whip whirl whisk whisper whistle wield wiggle win wince wink wipe wobble
     work worry wrap wrestle wriggle write yank yawn yell yodel zip zoom
     """)
-# Verbs of looks and belonging: no action.
+# Verbs of appearance and possession: no action.
 _STATIVE = "wear have own contain resemble belong hold carry need know like love"
-# Third persons that are plural nouns at least as often.
+# Third-person forms that are plural nouns at least as often.
 MOSTLY_NOUN = word_set("""
     back bat board book bow box brake button can charge coach comb crowd cut drink exit face
     fish fly grip group hand hook iron leave lift light lock mount order pack pass pet picture
@@ -148,12 +148,12 @@ def _all_forms() -> tuple[dict[str, set[str]], dict[str, str]]:
 
 
 FORMS, BASES = _all_forms()
-# Verbs of looks and belonging, by their base form.
+# Verbs of appearance and possession, by their base form.
 STATIVE = word_set("wear have own contain resemble belong need know like love")
-# Static when a participle after the noun: "the man holding a cup who leaves".
+# Static as a participle after the noun: "the man holding a cup who leaves".
 HOLDING = word_set("hold carry")
 POSES = word_set("sit stand lie kneel crouch squat lean recline")
-# Participles that describe looks: "dressed in black", "the seated man".
+# Participles that are attributes: "dressed in black", "the seated man".
 STATIC_PARTICIPLES = word_set("""
     armed attired bald-headed bearded braided called clad clothed colored coloured covered
     decorated dressed dyed equipped filled hatted located made masked named painted parked

@@ -4,5 +4,5 @@
 
 
 def word_set(text: str) -> frozenset[str]:
-    """The words of a text, which white space parts."""
+    """The words of a text, separated by white space."""
     return frozenset(text.split())

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Which files a bag consists of, whatever state its folder is in, and what each file is."""
+"""Finds and opens the files of a bag, also in an incomplete or damaged folder."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class BagFiles:
 
     Attributes:
         files: those that could be opened.
-        counts: messages by topic as metadata.yaml has them; empty without it.
-        folder: of unpacked files; None while there are none.
+        counts: messages by topic, from metadata.yaml; empty without it.
+        folder: temporary folder of unpacked files; None if there are none.
     """
 
     files: list[StorageFile] = field(default_factory=list)
@@ -43,14 +43,14 @@ class BagFiles:
     folder: tempfile.TemporaryDirectory[str] | None = None
 
     def close(self) -> None:
-        """Closes all files and removes what was unpacked."""
+        """Closes all files and removes the unpacked ones."""
         for file in self.files:
             file.close()
         if self.folder is not None:
             self.folder.cleanup()
 
     def open(self, path: Path) -> None:
-        """Opens one more file, unpacked before where it is packed as a whole.
+        """Opens one more file; a file that is compressed as a whole is unpacked first.
 
         Raises:
             RecordingError: it is not a file of a ROS 2 bag; the message says what it is.
@@ -67,7 +67,7 @@ class BagFiles:
             raise _refused(path, magic)
 
     def _unpacked(self, path: Path) -> Path:
-        """The file unpacked in a temporary folder, as much of it as there is."""
+        """The file unpacked in a temporary folder, as far as its data is intact."""
         self.folder = self.folder or tempfile.TemporaryDirectory(prefix="stvg_bag_")
         target = Path(self.folder.name) / (
             path.stem if path.suffix in file_kinds.BAG_SUFFIXES else path.name
@@ -78,7 +78,7 @@ class BagFiles:
                     with zstd.open(packed, "rb") as data:
                         shutil.copyfileobj(data, out)
                 except (EOFError, zstd.ZstdError):
-                    pass  # cut or damaged: its storage says what is missing
+                    pass  # truncated or damaged: its storage reports the missing part
         except OSError as error:
             raise RecordingError(
                 f"{path}: cannot be unpacked into {self.folder.name} ({error}); free some space, "
@@ -88,7 +88,7 @@ class BagFiles:
 
 
 def _refused(path: Path, magic: bytes) -> RecordingError:
-    """What a file that is no file of a ROS 2 bag is, and the remedy."""
+    """The error for a file that does not belong to a ROS 2 bag: what it is, and the remedy."""
     if magic.startswith(file_kinds.ROS1):
         what = "it is a ROS 1 bag"
         remedy = (
@@ -165,7 +165,7 @@ def _natural(path: Path) -> list[tuple[int, str]]:
 
 
 def _metadata(folder: Path, report: ReadReport) -> dict[str, Any]:
-    """What metadata.yaml says; nothing where it is missing or broken, which is noted."""
+    """The content of metadata.yaml; empty if it is missing or broken, which the report notes."""
     path = folder / "metadata.yaml"
     if not path.exists():
         report.note(f"{folder}: has no metadata.yaml; its files are read by their names")
@@ -178,7 +178,7 @@ def _metadata(folder: Path, report: ReadReport) -> dict[str, Any]:
         raise TypeError("rosbag2_bagfile_information is no table")
     except (OSError, ValueError, YAMLError, KeyError, TypeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        report.note(f"{path}: cannot be read ({reason}); the files beside it are read")
+        report.note(f"{path}: cannot be read ({reason}); the files next to it are read")
         return {}
 
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""The camera images of a bag: which topic, and its messages in the order of recording."""
+"""The camera images of a bag: selects the topic and reads its messages in recorded order."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _STORE = get_typestore(Stores.ROS2_JAZZY)
 
 @dataclass(frozen=True)
 class RawMessage:
-    """A message as it lies in the recording: when it was recorded, and its CDR bytes."""
+    """A recorded message: its time of recording and its CDR bytes."""
 
     recorded_ns: int
     data: bytes
@@ -38,9 +38,9 @@ class RawMessage:
 
         Raises:
             struct.error: the message is too short for one.
-            ImageError: a time that cannot be.
+            ImageError: not a valid time.
         """
-        # Four bytes of encapsulation, the second of which tells the order of the bytes.
+        # Four bytes of encapsulation; the second one holds the byte order.
         order = "<" if self.data[1:2] != b"\0" else ">"
         seconds, nanoseconds = struct.unpack_from(f"{order}iI", self.data, 4)
         if seconds < 0 or nanoseconds >= 1_000_000_000:
@@ -53,13 +53,13 @@ class BagImage:
     """An image message whose pixels are not converted yet.
 
     Attributes:
-        stamp_ns: the header's stamp, or when it was recorded for a camera that does not stamp;
-            -1 for an impossible one, whose frame is refused.
-        place: where the recording finds it again.
-        raw: the message as it lies in the recording.
+        stamp_ns: the header's stamp, or the time of recording if the camera does not stamp;
+            -1 for an invalid stamp, whose frame is rejected.
+        place: its position in the recording, for random access.
+        raw: the message as it is in the recording.
         type: `image_messages.IMAGE` or `COMPRESSED`.
-        name: what errors call it.
-        error: why it cannot be used, "" where nothing is known yet.
+        name: its name in error messages.
+        error: why it cannot be used; "" if no error is known.
     """
 
     stamp_ns: int
@@ -70,16 +70,16 @@ class BagImage:
     error: str = ""
 
     def frame(self, long_side_px: int | None = None) -> Frame:
-        """The image in RGB, scaled down to a long side where one is given, as the node does it.
+        """The image in RGB, scaled down to the long side if one is given, as in the node.
 
         Raises:
-            ImageError: an encoding that is not known, or bytes that do not decode.
+            ImageError: an unknown encoding, or bytes that do not decode.
         """
         if self.error:
             raise ImageError(f"{self.name}: {self.error}")
         try:
             message: Any = _STORE.deserialize_cdr(self.raw.data, self.type)
-        except Exception as error:  # broken bytes raise whatever their first reader raises
+        except Exception as error:  # damaged bytes raise errors of many kinds
             raise ImageError(
                 f"{self.name}: its {len(self.raw.data)} bytes are no {self.type} ({error}); the "
                 "message is damaged"
@@ -135,7 +135,7 @@ class BagRecording:
         self._tell_damage()
 
     def close(self) -> None:
-        """Closes its files and removes what was unpacked."""
+        """Closes its files and removes the unpacked ones."""
         self._files.close()
 
     def _tell_damage(self) -> None:
@@ -154,7 +154,7 @@ class BagRecording:
         }  # fmt: skip
 
     def _chosen(self, topic: str | None) -> str:
-        """The image topic that was asked for, or the only colour camera."""
+        """The requested image topic, or the only colour camera."""
         images: dict[str, list[tuple[StorageFile, Channel]]] = {}
         for file in self._files.files:
             for channel in self._of_topic(file, None).values():
@@ -185,7 +185,7 @@ class BagRecording:
         return colours[0]
 
     def _without_images(self) -> str:
-        """Why there is nothing to read."""
+        """The error for a bag without readable images."""
         channels = [channel for file in self._files.files for channel in file.channels]
         notes = [note for file in self._files.files for note in file.notes]
         if notes and not any(channel.count for channel in channels):
@@ -214,7 +214,7 @@ class BagRecording:
         for stored in file.messages([channel.id]):
             try:
                 message: Any = _STORE.deserialize_cdr(stored.data, image_type(channel.type))
-            except Exception:  # damaged: the next one tells
+            except Exception:  # damaged: the next message decides
                 continue
             return is_depth(getattr(message, "format", "") or getattr(message, "encoding", ""))
         return False
@@ -222,10 +222,10 @@ class BagRecording:
     # --- images ----------------------------------------------------------------------------------
 
     def images(self) -> Iterator[BagImage]:
-        """All images in the order of recording; one that is damaged raises when it is converted.
+        """All images in recorded order; a damaged one raises when it is converted.
 
         Raises:
-            RecordingError: not one message can be read.
+            RecordingError: no message can be read.
         """
         self.report.begin()
         stamps = HeaderStamps()
@@ -252,7 +252,7 @@ class BagRecording:
             )
 
     def _tell_missing(self) -> None:
-        """Compares a damaged bag with what metadata.yaml promises."""
+        """Compares a damaged bag with the counts in metadata.yaml."""
         expected = self._files.counts.get(self.topic, 0)
         missing = expected - self.report.read - sum(self.report.lost.values())
         if missing > 0 and self.report.notes:
@@ -278,22 +278,22 @@ class BagRecording:
         return BagImage(stamp_ns, place, raw, image_type(channel.type), name, error)
 
     def messages(self) -> Iterator[BagImage]:
-        """Images whose messages can be published, as they are of the topic's type and have bytes.
+        """Images whose messages can be published: of the topic's type, and not empty.
 
-        A node that takes the messages is to see what a camera sent, damaged ones too.
+        Damaged images are included, since a node also receives them from a live camera.
         """
         for image in self.images():
             if image.raw.data and image.type == self.type:
                 yield image
 
     def scan(self) -> Sequence[tuple[int, tuple[int, int, int]]]:
-        """Stamp and place of all images that have one, without converting any."""
+        """Stamp and place of all images that have a stamp, without converting any."""
         return [(image.stamp_ns, image.place) for image in self.images() if image.stamp_ns >= 0]
 
     def at(
         self, place: tuple[int, int, int], stamp_ns: int
     ) -> Iterator[tuple[tuple[int, int, int], BagImage]]:
-        """The image of a place that `scan` gave."""
+        """The image at a place that `scan` returned."""
         number, *where = place
         data = self._files.files[number].read((where[0], where[1]))
         name = f"{self.path}: the image of {stamp_ns} ns on {self.topic}"

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""What the two storages of rosbag2 have in common: channels, messages, and packed data."""
+"""Types shared by the two storages of rosbag2: channels, messages, and compressed data."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ class Channel:
 
 @dataclass(frozen=True)
 class StoredMessage:
-    """A message as it lies in a file.
+    """A message of a file.
 
     Attributes:
         channel: number of its channel.
-        recorded_ns: when it was recorded.
-        place: where `StorageFile.read` finds it again.
+        recorded_ns: time of recording.
+        place: its position for `StorageFile.read`.
         data: its bytes.
-        error: why there are none.
+        error: why the bytes are missing.
     """
 
     channel: int
@@ -73,7 +73,7 @@ class StorageFile(Protocol):
     damaged: bool
 
     def messages(self, channels: Collection[int]) -> Iterator[StoredMessage]:
-        """The messages of these channels in the order in which they were recorded."""
+        """The messages of these channels in recorded order."""
         ...
 
     def read(self, place: tuple[int, int]) -> bytes:
@@ -86,10 +86,10 @@ class StorageFile(Protocol):
 
 
 def unpacked(data: bytes, compression: str) -> tuple[bytes, str]:
-    """As much of packed data as can be unpacked, and why that is not all ("" when it is).
+    """The part of compressed data that can be unpacked, and why the rest cannot ("" if none).
 
     Args:
-        data: packed.
+        data: compressed bytes.
         compression: "zstd", "lz4" or "" as MCAP names them.
     """
     if not compression:
@@ -115,6 +115,6 @@ def unpacked(data: bytes, compression: str) -> tuple[bytes, str]:
 
 
 def unpacked_message(data: bytes) -> tuple[bytes, str]:
-    """A message of `--compression-mode message` unpacked; another one as it is."""
+    """A message of `--compression-mode message` unpacked; any other message unchanged."""
     # A message in CDR begins with a zero.
     return unpacked(data, "zstd") if data.startswith(ZSTD) else (data, "")

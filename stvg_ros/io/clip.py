@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""A part of a video or a recording as a clip, or its last seconds, as a robot would be asked."""
+"""A part of a video or recording as a clip, or its last seconds as in a robot's window."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ALL_S = 1e9  # longer than any recording
 
 @dataclass(frozen=True)
 class _Bounds:
-    """Of a window in which a file's part is collected."""
+    """Settings of the window in which a file's part is collected."""
 
     duration_s: float
     max_rate_hz: float
@@ -42,18 +42,18 @@ def file_clip(
 ) -> Clip:
     """A part of a video file or of a recording's image topic as a clip.
 
-    The images pass through the node's window: stamps that jump back and another image size start
-    anew, and no more than `last_s` is held.
+    The images pass through the node's window: it is cleared when stamps jump back or the image
+    size changes, and it holds at most `last_s`.
 
     Args:
         path: a video file, or a rosbag2 recording.
         start_s: from this time on, counted from the first frame.
-        end_s: before this time; None takes all.
+        end_s: up to, excluding, this time; None reads to the end.
         long_side_px: images are scaled down to this when kept.
         max_rate_hz: frames are kept at most this often; 0 keeps all.
-        last_s: only so many seconds before the last one are kept.
-        topic: image topic of the recording, where it has several.
-        report: takes what was read and what is lost.
+        last_s: only this many seconds before the last frame are kept.
+        topic: image topic of the recording, required if it has several.
+        report: receives the counts of read and lost images.
 
     Raises:
         RecordingError: the file cannot be read, or the part holds no frames.
@@ -89,7 +89,7 @@ def file_clip(
 def _part(
     images: Iterable[SourceImage], start_s: float, end_s: float | None
 ) -> Iterator[SourceImage]:
-    """The images of a part; times count from the first stamp of a time line."""
+    """The images of a part; times are relative to the first stamp."""
     line, first_ns = StampLine(), None
     for image in images:
         if image.stamp_ns < 0:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Which way up a video is shown: the display matrix of its frames."""
+"""The orientation in which a video is shown: the display matrix of its frames."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def turn_of(picture: Any) -> tuple[bool, bool, bool]:
 
 
 def upright(image: NDArray[np.uint8], turn: tuple[bool, bool, bool]) -> NDArray[np.uint8]:
-    """The image `(h, w, 3)` turned as it is shown."""
+    """The image `(h, w, 3)` rotated and mirrored as it is shown."""
     swapped, mirrored_x, mirrored_y = turn
     shown = image.transpose(1, 0, 2) if swapped else image
     shown = shown[:: -1 if mirrored_y else 1, :: -1 if mirrored_x else 1]

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""What a file is, by its first bytes."""
+"""Recognises the kind of a file by its first bytes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ROS1 = b"#ROSBAG V"
 
 
 def magic(path: Path) -> bytes:
-    """The first bytes of a file; none where it cannot be read."""
+    """The first bytes of a file; empty if it cannot be read."""
     try:
         with path.open("rb") as file:
             return file.read(32)
@@ -24,7 +24,7 @@ def magic(path: Path) -> bytes:
 
 
 def is_bag(path: Path | str) -> bool:
-    """Whether a path is read as a bag: a folder, or a file that its first bytes tell to be one."""
+    """Whether a path is read as a bag: a folder, or a file with the first bytes of a bag."""
     path = Path(path)
     if path.is_dir() or path.suffix in BAG_SUFFIXES:
         return True

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Camera messages to frames, whoever read them: rclpy from a topic, or rosbags from a file."""
+"""Converts camera messages to frames: those of rclpy (a topic) and of rosbags (a file)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _TO_RGB: dict[str, int | None] = {
     "bayer_gbrg8": cv2.COLOR_BayerGR2RGB,
     "bayer_grbg8": cv2.COLOR_BayerGB2RGB,
 }
-# A smaller image of these has the same colours: scaled down before the conversion.
+# Scaling commutes with the conversion of these encodings, so they are scaled down before it.
 _FIRST_REDUCED = ("rgb8", "bgr8", "rgba8", "bgra8", "mono8")
 Library = Callable[[Any], "NDArray[np.uint8] | None"]
 # Two names of one layout.
@@ -69,11 +69,11 @@ def image_frame(message: Any, long_side_px: int, library: Library | None = None)
     Args:
         message: a message of rclpy or of rosbags.
         long_side_px: the image is scaled down to this.
-        library: makes `(h, w, 3)` RGB of an image whose encoding is not in the table here, or
-            None where it cannot.
+        library: converts an image whose encoding is not in this table to `(h, w, 3)` RGB;
+            returns None if it cannot.
 
     Raises:
-        ImageError: size, step, data or encoding that do not fit together.
+        ImageError: size, step, data or encoding are inconsistent.
     """
     ns = stamp_ns(message.header.stamp)
     width, height = message.width, message.height
@@ -99,10 +99,10 @@ def image_frame(message: Any, long_side_px: int, library: Library | None = None)
 
 
 def eight_bits(values: NDArray[np.uint16]) -> NDArray[np.uint8]:
-    """Values of 16 bits as 8, by the bits that the sensor uses of them.
+    """Converts 16-bit values to 8 bits, by the number of bits that the sensor uses.
 
-    Sensors of 10 to 14 bits leave the upper ones at zero; an image says how many it uses by its
-    brightest pixel.
+    Sensors of 10 to 14 bits leave the upper bits at zero; the brightest pixel of an image gives
+    the number of bits in use.
     """
     brightest = int(values.max(initial=0))
     used = next(bits for bits in _SENSOR_BITS if brightest < 1 << bits)
@@ -140,15 +140,15 @@ def is_depth(name: str) -> bool:
 
 
 def _pixels_of(form: str) -> str:
-    """The encoding before compression in image_transport's format "bgr8; jpeg compressed bgr8"."""
+    """The encoding before compression, from image_transport's "bgr8; jpeg compressed bgr8"."""
     return form.partition(";")[0].strip().lower()
 
 
 def compressed_frame(message: Any, long_side_px: int) -> Frame:
-    """The same for a JPEG or PNG `sensor_msgs/CompressedImage`.
+    """A JPEG or PNG `sensor_msgs/CompressedImage` as the window keeps it.
 
     Raises:
-        ImageError: the bytes do not decode, or are a depth image.
+        ImageError: the bytes do not decode, or hold a depth image.
     """
     ns = stamp_ns(message.header.stamp)
     if is_depth(message.format):
@@ -162,7 +162,7 @@ def compressed_frame(message: Any, long_side_px: int) -> Frame:
 
 
 def _decoded(message: Any) -> tuple[NDArray[np.uint8], str]:
-    """Pixels and encoding of a CompressedImage; a Bayer mosaic and 16 bits stay what they are."""
+    """Pixels and encoding of a CompressedImage; Bayer mosaics and 16 bits are not converted."""
     data = np.frombuffer(message.data, np.uint8)
     sensor = _pixels_of(message.format)
     as_it_is = sensor.startswith("bayer_") or sensor.endswith("16")
@@ -170,7 +170,7 @@ def _decoded(message: Any) -> tuple[NDArray[np.uint8], str]:
     try:
         mode = cv2.IMREAD_UNCHANGED if as_it_is else cv2.IMREAD_COLOR
         image = cv2.imdecode(data, mode) if data.size else None
-    except (cv2.error, MemoryError) as error:  # a size or a codec that OpenCV refuses
+    except (cv2.error, MemoryError) as error:  # a size or a codec that OpenCV rejects
         image, reason = None, f" ({_short(error)})"
     if image is None:
         raise ImageError(
@@ -187,10 +187,10 @@ def _decoded(message: Any) -> tuple[NDArray[np.uint8], str]:
 
 
 def pixel_rows(message: Any, bytes_per_pixel: int) -> NDArray[np.uint8]:
-    """The pixels' bytes without padding, `(h, w * bytes_per_pixel)`; a view where that is possible.
+    """The pixels' bytes without padding, `(h, w * bytes_per_pixel)`; a view if possible.
 
     Raises:
-        ImageError: size, step and data do not fit together.
+        ImageError: size, step and data are inconsistent.
     """
     width, height = message.width, message.height
     if width < 1 or height < 1:

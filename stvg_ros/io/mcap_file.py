@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""MCAP files read record by record, also when the end is missing or a part is damaged.
+"""Reads MCAP files record by record, also if the end is missing or a part is damaged.
 
-The library of rosbags needs a whole file with footer and profile "ros2"; recorders that were
-killed leave neither. Format: https://mcap.dev/spec.
+The rosbags library needs a complete file with footer and profile "ros2"; a recorder that was
+killed writes neither. Format: https://mcap.dev/spec.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _CHUNK_HEAD = struct.Struct("<QQQI")  # first and last log time, unpacked size, 
 
 @dataclass
 class _Chunk:
-    """A chunk: where its records lie, and what the indexes behind it list."""
+    """A chunk: the position of its records, and the content of the indexes behind it."""
 
     start: int
     length: int
@@ -45,13 +45,13 @@ def _text(data: bytes, at: int) -> tuple[str, int]:
 
 
 class McapFile:
-    """An open MCAP file; attributes and thread contract as of `StorageFile`."""
+    """An open MCAP file; attributes and thread contract are those of `StorageFile`."""
 
     def __init__(self, path: Path) -> None:
-        """Reads what the file lists, without unpacking chunks where it has an index.
+        """Reads the file's index; only chunks without an index are unpacked.
 
         Raises:
-            RecordingError: it is no MCAP file, or not one message can be found in it.
+            RecordingError: it is not an MCAP file, or holds no readable message.
         """
         self.path = path
         self.notes: list[str] = []
@@ -91,10 +91,10 @@ class McapFile:
         self._file.seek(at)
         return self._file.read(size)
 
-    # --- what is where ---------------------------------------------------------------------------
+    # --- index ---------------------------------------------------------------------------
 
     def _scan(self) -> None:
-        """Goes through the records of the file without unpacking chunks."""
+        """Scans the records of the file without unpacking chunks."""
         at = len(MCAP)
         while at < self._size:
             head = self._bytes(at, _HEAD.size)
@@ -114,11 +114,11 @@ class McapFile:
             except struct.error:
                 self._lose(f"the record at byte {at} is damaged")
             at = begin + length
-        self._lose(f"ends early or is damaged at byte {at} of {self._size}; what is before is read")
+        self._lose(f"ends early or is damaged at byte {at} of {self._size}; earlier data is read")
         self._chunks_after(at)
 
     def _entry(self, kind: int, begin: int, length: int) -> None:
-        """Keeps what one record of the file says."""
+        """Stores the content of one record of the file."""
         if kind == _CHUNK:
             first_ns, _, _, _ = _CHUNK_HEAD.unpack(self._bytes(begin, _CHUNK_HEAD.size))
             self._chunks.append(_Chunk(begin, length, first_ns))
@@ -147,7 +147,7 @@ class McapFile:
             self._found[number] = Channel(number, topic, self._schemas.get(schema, ""), encoding, 0)
 
     def _chunks_after(self, at: int) -> None:
-        """Chunks behind a damaged part, which the summary at the end lists."""
+        """Adds chunks behind a damaged part from the summary at the end."""
         footer = self._bytes(max(0, self._size - 37), 37)
         if footer[-8:] != MCAP or footer[:1] != bytes([_FOOTER]):
             return
@@ -165,7 +165,7 @@ class McapFile:
             where = begin + length
 
     def _look_into_chunks(self) -> None:
-        """Finds channels, and counts messages where no index does, by unpacking all chunks."""
+        """Finds channels by unpacking all chunks, and counts messages that no index counts."""
         for number, chunk in enumerate(self._chunks):
             found: Counter[int] = Counter()
             for kind, data, _ in self._records(number):
@@ -183,7 +183,7 @@ class McapFile:
     # --- messages --------------------------------------------------------------------------------
 
     def _chunk_bytes(self, number: int) -> bytes:
-        """The records of a chunk, as much as can be unpacked; the latest chunk is kept."""
+        """The records of a chunk that can be unpacked; the latest chunk is cached."""
         if self._unpacked[0] != number:
             chunk = self._chunks[number]
             packed = self._bytes(chunk.start, chunk.length)
@@ -202,7 +202,7 @@ class McapFile:
         return self._unpacked[1]
 
     def _records(self, number: int) -> Iterator[tuple[int, bytes, int]]:
-        """Kind, content and place of each record in a chunk that can be read."""
+        """Kind, content and place of each readable record in a chunk."""
         try:
             data = self._chunk_bytes(number)
         except struct.error:
@@ -232,7 +232,7 @@ class McapFile:
     def _of_chunk(
         self, number: int, chunk: _Chunk, channels: Collection[int]
     ) -> Iterator[tuple[int, tuple[int, int], StoredMessage | None]]:
-        yield chunk.first_ns, (number, -1), None  # unpacked only when its time has come
+        yield chunk.first_ns, (number, -1), None  # unpacked only when its first message is due
         found, counts = [], Counter[int]()
         for kind, data, begin in self._records(number):
             if kind == _MESSAGE:

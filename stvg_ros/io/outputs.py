@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""What the commands write: never in place of something that the same command did not write.
+"""Output files of the commands: a command replaces only what it wrote itself.
 
-A hidden file in each folder lists what was written there, by which command, with a hash. What is
-not listed, or was changed since, is somebody's work: it stays, and the conflict is named.
+A hidden file in each folder lists each written file with its command and hash. A file that is
+not listed, or was changed since, is kept, and the error names it.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ PART = ".stvg_ros_part"
 
 
 def check_outputs(command: str, paths: Iterable[Path]) -> None:
-    """Says before the work begins that its results could not be written.
+    """Checks before the work begins that its results can be written.
 
     Args:
-        command: that is about to write.
-        paths: of files or folders.
+        command: the command that will write.
+        paths: files or folders.
 
     Raises:
-        ConfigError: some of them are there and are not this command's.
+        ConfigError: some of them exist and were not written by this command.
     """
     foreign = [str(path) for path in paths if not _is_own(command, _target(path))]
     if foreign:
@@ -46,9 +46,9 @@ def check_outputs(command: str, paths: Iterable[Path]) -> None:
 
 @contextmanager
 def output(command: str, path: Path) -> Iterator[Path]:
-    """A new path beside `path` to write a file or a folder to, which takes its place at the end.
+    """A temporary path next to `path` for a file or folder, which replaces `path` at the end.
 
-    Readers see the old one or the new one, whole. A link stays, and what it points to is written.
+    The replacement is atomic. A link is kept, and its target is written.
 
     Raises:
         ConfigError: see `check_outputs`.
@@ -60,7 +60,7 @@ def output(command: str, path: Path) -> Iterator[Path]:
         try:
             entry = {"command": command, "sha256": fingerprint(part)}
             with _ledger(_target(path).parent) as entries:
-                check_outputs(command, [path])  # somebody may have written in the meantime
+                check_outputs(command, [path])  # it may have been created in the meantime
                 entries[_target(path).name] = entry
         except OSError as error:
             raise RecordingError(f"{path}: cannot be written ({error})") from error
@@ -68,15 +68,15 @@ def output(command: str, path: Path) -> Iterator[Path]:
 
 @contextmanager
 def new_content(path: Path) -> Iterator[Path]:
-    """A new path to write a file or a folder to, which takes the place of `path` at the end.
+    """A temporary path for a file or folder, which replaces `path` at the end.
 
-    For callers that know that what is there is theirs; `output` finds it out.
+    For callers that own what exists at `path`; `output` checks it.
 
     Raises:
         RecordingError: it cannot be written.
     """
     target = _target(path)
-    # In a folder of its own: some writers put the name of the path into what they write.
+    # In a folder of its own: some writers store the file's name in the file.
     folder = target.with_name(f".{target.name}.{os.getpid()}{PART}")
     part = folder / target.name
     try:
@@ -94,7 +94,7 @@ def new_content(path: Path) -> Iterator[Path]:
 
 
 def claim_outputs(command: str, paths: Iterable[Path]) -> None:
-    """Lists files that change while a command runs, such as logs, as its own.
+    """Lists files that change while a command runs, such as logs, as its outputs.
 
     Raises:
         ConfigError: see `check_outputs`.
@@ -124,7 +124,7 @@ def write_json_output(command: str, path: Path, values: Any) -> None:
 
 
 def written_by(command: str, path: Path) -> bool:
-    """Whether a file or folder is there and is what this command wrote."""
+    """Whether a file or folder exists and is this command's unchanged output."""
     target = _target(path)
     return target.exists() and _is_own(command, target)
 
@@ -144,7 +144,7 @@ def fingerprint(path: Path) -> str:
 
 
 def _target(path: Path) -> Path:
-    """Where a path leads to: a link is followed."""
+    """The target of a path: links are resolved."""
     return path.resolve()
 
 
@@ -166,7 +166,7 @@ def _is_own(command: str, target: Path) -> bool:
 
 @contextmanager
 def _ledger(folder: Path, *, write: bool = True) -> Iterator[dict[str, Any]]:
-    """What was written in a folder; changes are kept. One process at a time changes it."""
+    """The list of outputs of a folder; changes are saved. One process at a time changes it."""
     path = folder / LEDGER
     if not write:
         yield _entries(path)
@@ -186,13 +186,13 @@ def _ledger(folder: Path, *, write: bool = True) -> Iterator[dict[str, Any]]:
 def _entries(path: Path) -> dict[str, Any]:
     try:
         values = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):  # none, or not ours: then nothing in the folder is
+    except (OSError, ValueError):  # no list, or a foreign file: no file here counts as ours
         return {}
     return values if isinstance(values, dict) else {}
 
 
 def _remove_left(target: Path) -> None:
-    """Removes what a command that was killed left beside a target."""
+    """Removes the temporary folders that a killed command left next to a target."""
     for left in target.parent.glob(f".{glob.escape(target.name)}.*{PART}"):
         number = left.name.removesuffix(PART).rpartition(".")[2]
         if number.isdecimal() and not _runs(int(number)):

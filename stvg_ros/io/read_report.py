@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""What a reader says about a recording: how many images it read, how many are lost, and why."""
+"""A reader's report on a recording: how many images were read or lost, and why."""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
 
-_REASONS = 3  # so many are named
+_REASONS = 3  # maximum number of reasons that are named
 
 
 @dataclass
@@ -15,9 +15,9 @@ class ReadReport:
     """Counts of one pass over a recording. Used by the thread that reads.
 
     Attributes:
-        read: images that were handed out and can be used.
+        read: images that were returned and are usable.
         lost: how many images cannot be used, by reason.
-        never_given: how many of the lost ones the reader could not even hand out.
+        never_given: how many of the lost ones the reader could not return at all.
         notes: sentences about the recording as a whole, such as a file that ends early.
     """
 
@@ -27,12 +27,12 @@ class ReadReport:
     notes: list[str] = field(default_factory=list)
 
     def begin(self) -> None:
-        """Starts the counts of a new pass; the notes stay."""
+        """Resets the counts for a new pass; keeps the notes."""
         self.read = self.never_given = 0
         self.lost.clear()
 
     def follow(self, other: ReadReport) -> ReadReport:
-        """Takes over what another one says, to go on in its place; returns itself."""
+        """Takes over the content of another report and continues it; returns itself."""
         self.read, self.lost, self.notes = other.read, other.lost, other.notes
         self.never_given = other.never_given
         return self
@@ -43,18 +43,18 @@ class ReadReport:
             self.notes.append(sentence)
 
     def miss(self, reason: str, count: int) -> None:
-        """Images that should be there are not."""
+        """Counts images that should be present but are missing."""
         self.lost[reason] += count
         self.never_given += count
 
     def refuse(self, reason: str) -> None:
-        """An image that was handed out cannot be used after all."""
+        """Counts a returned image as lost."""
         self.read -= 1
         self.lost[reason] += 1
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        """What a user should know; empty when everything was read."""
+        """Sentences for the user; empty if everything was read."""
         shown = self.lost.most_common(_REASONS)
         said = [f"{_images(count)} lost: {reason}" for reason, count in shown]
         others = sum(self.lost.values()) - sum(count for _, count in shown)

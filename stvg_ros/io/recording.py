@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""The one reader of recordings: a video, a zip file's member or a bag as images with stamps.
+"""The reader of recordings: a video, a member of a zip file, or a bag, as stamped images.
 
-It reads what is there, and its report says what is lost. Every command and the node's player read
-recordings through `open_recording`.
+It reads everything that is readable, and its report lists what is lost. All commands and the bag
+player read recordings through `open_recording`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Source:
-    """Where a sample's images are: a video file, a member of a zip file, or a bag's topic."""
+    """The source of a sample's images: a video file, a member of a zip file, or a bag's topic."""
 
     path: str
     member: str = ""
@@ -36,13 +36,13 @@ class Source:
 
 
 class SourceImage(Protocol):
-    """An image whose pixels are converted only when they are wanted."""
+    """An image whose pixels are converted on demand."""
 
     @property
     def stamp_ns(self) -> int: ...
 
     def frame(self, long_side_px: int | None = None) -> Frame:
-        """The image in RGB, scaled down to a long side. Raises: ImageError."""
+        """The image in RGB, scaled down to the long side. Raises: ImageError."""
         ...
 
 
@@ -52,7 +52,7 @@ class Recording(Protocol):
     Attributes:
         path: of the file or folder.
         topic: the bag's image topic, "" for a video.
-        report: what was read in the latest pass, and what is lost.
+        report: counts of read and lost images of the latest pass.
     """
 
     path: Path
@@ -62,7 +62,7 @@ class Recording(Protocol):
     def images(self) -> Iterator[SourceImage]:
         """All images in the order of the file.
 
-        One that is damaged is there too: its stamp may be -1, and `frame` raises.
+        Damaged images are included: their stamp may be -1, and `frame` raises.
 
         Raises:
             RecordingError: nothing in it can be read.
@@ -70,11 +70,11 @@ class Recording(Protocol):
         ...
 
     def scan(self) -> Sequence[tuple[int, Any]]:
-        """Stamp and place of all images that can be found again. Raises: RecordingError."""
+        """Stamp and place of all images with random access. Raises: RecordingError."""
         ...
 
     def at(self, place: Any, stamp_ns: int) -> Iterator[tuple[Hashable, SourceImage]]:
-        """The image at a place, and perhaps others with their places that were read on the way.
+        """The image at a place, possibly with others that were decoded before it, with places.
 
         Raises:
             RecordingError: the file cannot be read there.
@@ -91,11 +91,11 @@ def open_recording(path: Path | str, topic: str | None = None, member: str = "")
 
     Args:
         path: the bag, video or zip file.
-        topic: a bag's image topic, needed where it has several cameras.
+        topic: a bag's image topic, required if it has several cameras.
         member: name of the video in the zip file.
 
     Raises:
-        RecordingError: it cannot be read at all, or the topic is not there.
+        RecordingError: it cannot be read at all, or has no such topic.
     """
     path = Path(path)
     if not path.exists():
@@ -122,7 +122,7 @@ def open_recording(path: Path | str, topic: str | None = None, member: str = "")
 
 
 def open_bag(path: Path | str, topic: str | None = None) -> BagRecording:
-    """Opens a bag, for those who publish its messages. Raises: RecordingError."""
+    """Opens a bag whose messages will be published. Raises: RecordingError."""
     if Path(path).exists() and not is_bag(path):
         raise RecordingError(
             f"{path}: is a video; expected a rosbag2 recording, whose messages can be published"
@@ -134,8 +134,8 @@ def source_images(source: Source, report: ReadReport | None = None) -> Iterator[
     """The images in the order of the file.
 
     Args:
-        source: where they are.
-        report: takes what was read and what is lost.
+        source: file or topic of the images.
+        report: receives the counts of read and lost images.
 
     Raises:
         RecordingError: nothing in it can be read.
@@ -149,7 +149,7 @@ def source_images(source: Source, report: ReadReport | None = None) -> Iterator[
 def read_frames(
     path: Path | str, topic: str | None = None, *, start_s: float = 0.0, end_s: float | None = None
 ) -> Iterator[Frame]:
-    """The frames of a recording with increasing stamps, one at a time; damaged ones are left out.
+    """The frames of a recording with increasing stamps, one at a time; skips damaged ones.
 
     Args:
         path: a video or bag.
@@ -180,7 +180,7 @@ def read_frames(
 
 
 def member_file(source: Source) -> IO[bytes]:
-    """A member of a zip file, in memory, so that decoders may seek. Raises: RecordingError."""
+    """A member of a zip file, in memory, so that decoders can seek. Raises: RecordingError."""
     try:
         with zipfile.ZipFile(source.path) as archive:
             return io.BytesIO(archive.read(source.member))

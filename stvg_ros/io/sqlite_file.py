@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""The SQLite files of rosbag2, also with a log that is not merged yet or with pages missing."""
+"""Reads SQLite files of rosbag2, also with an unmerged log or missing pages."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from urllib.parse import quote
 from stvg_ros.errors import RecordingError
 from stvg_ros.io.bag_storage import Channel, StoredMessage, unpacked_message
 
-_HOPELESS = 1000  # so many unreadable messages in a row end the search
+_HOPELESS = 1000  # unreadable messages in a row that end the search
 
 
 class SqliteFile:
-    """An open SQLite file; attributes and thread contract as of `StorageFile`."""
+    """An open SQLite file; attributes and thread contract are those of `StorageFile`."""
 
     def __init__(self, path: Path) -> None:
         """Reads the topics and the times of all messages.
 
         Raises:
-            RecordingError: it is no SQLite file of rosbag2, or not one message can be found in it.
+            RecordingError: it is not an SQLite file of rosbag2, or holds no readable message.
         """
         self.path = path
         self.notes: list[str] = []
         self.damaged = False
         self._folder: tempfile.TemporaryDirectory[str] | None = None
-        self._index = path.with_name(f"{path.name}-shm")  # SQLite writes it beside a log
+        self._index = path.with_name(f"{path.name}-shm")  # SQLite writes it next to a log
         self._index_is_ours = not self._index.exists()
         try:
             self._base = self._opened()
@@ -51,7 +51,7 @@ class SqliteFile:
         ]
 
     def _opened(self) -> sqlite3.Connection:
-        """The database; SQLite merges a log or journal beside it into what is read."""
+        """Opens the database; SQLite merges a log or journal next to it."""
         try:
             base = _connect(self.path, "ro")
             base.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -62,8 +62,8 @@ class SqliteFile:
                 if "malformed" not in str(error):
                     raise
                 return _connect(self.path, "ro", damaged=True)
-        # A log in a folder that cannot be written, or a journal of a killed recorder: SQLite has
-        # to write for both, so it gets copies.
+        # A log in a read-only folder, or the journal of a killed recorder: SQLite must write in
+        # both cases, so it works on copies.
         self._folder = tempfile.TemporaryDirectory(prefix="stvg_bag_")
         copy = Path(self._folder.name) / self.path.name
         for file in (self.path, *(other for other in beside if other.exists())):
@@ -91,7 +91,7 @@ class SqliteFile:
         return sorted((int(time), int(number), int(topic)) for time, number, topic in rows)
 
     def _salvaged(self) -> Iterator[tuple[int, int, int]]:
-        """Time, number and topic of the messages whose pages are there, one by one."""
+        """Time, number and topic of the messages whose pages are present, one by one."""
         self._base.close()
         self._base = _connect(self.path, "ro", damaged=True)
         number, failed = 0, 0
@@ -136,12 +136,12 @@ class SqliteFile:
 
 
 def _connect(path: Path, mode: str, *, damaged: bool = False) -> sqlite3.Connection:
-    """A connection that any thread may use.
+    """A connection that any thread can use.
 
     Args:
         path: the file.
         mode: "ro" or "rw", of SQLite's URIs.
-        damaged: takes a file that is shorter than its header says.
+        damaged: accept a file that is shorter than its header says.
     """
     where = quote(str(path.resolve()))
     base = sqlite3.connect(f"file:{where}?mode={mode}", uri=True, check_same_thread=False)

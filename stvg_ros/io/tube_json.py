@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Answers as JSON: tubes and evidence, there and back."""
+"""Converts tubes and evidence to JSON and back."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def tubes_to_json(clip: Clip, tubes: Sequence[CandidateTube], source: str) -> di
 
 
 def tube_to_json(tube: Tube) -> dict[str, Any]:
-    """The tube as plain values; NaN becomes None, which JSON can hold."""
+    """The tube as plain values; NaN becomes None, since JSON has no NaN."""
     split = tube.split
     return {
         "query": tube.query.text,
@@ -149,12 +149,12 @@ def evidence_from_json(values: Mapping[str, Any]) -> Evidence:
 
 
 def table(tube: Tube, origin_ns: int = 0, rows: int = 10) -> str:
-    """The tube for reading: what was understood, the outcome, boxes and times.
+    """The tube as text: the parsed command, the outcome, boxes and times.
 
     Args:
         tube: the answer.
-        origin_ns: the stamp that counts as 0 s.
-        rows: at most this many boxes are listed, spread evenly.
+        origin_ns: the stamp that is printed as 0 s.
+        rows: maximum number of listed boxes, spread evenly.
     """
     lines = [f"query       {tube.query.text}"]
     if tube.split and tube.split.command:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Frames as an MP4 that browsers play."""
+"""Writes frames as an MP4 that browsers play."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def write_video(
     Args:
         path: the file to write, ending in `.mp4`.
         images: `(h, w, 3)` RGB uint8, all of one size.
-        stamps_ns: an increasing time for each image; the first becomes the begin of the video.
+        stamps_ns: an increasing time for each image; the video starts at the first.
 
     Returns:
         The number of frames written.

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""The frames of a video file: upright, with their times, as far as the file can be decoded."""
+"""Decodes the frames of a video file: upright, with their times, also of a damaged file."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from stvg_ros.io.read_report import ReadReport
 from stvg_ros.stamps import TIME_JUMP_NS
 from stvg_ros.types import Frame
 
-_RAW_CLOCK = Fraction(1, 1_200_000)  # FFmpeg's time base of streams that have no times
-_ON_THE_WAY = 32  # so many frames before the asked one are handed out too: for steps back
-_FORWARD = 64  # so far ahead, decoding on is cheaper than jumping to a key frame of the codec
+_RAW_CLOCK = Fraction(1, 1_200_000)  # FFmpeg's time base of streams without times
+_ON_THE_WAY = 32  # frames before the requested one that are returned too, for steps back
+_FORWARD = 64  # up to this distance, decoding is cheaper than seeking to a key frame
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,9 +32,9 @@ class VideoImage:
 
     Attributes:
         stamp_ns: presentation time from the first picture.
-        place: where the recording finds it again.
-        picture: the decoder's frame; None for one that does not decode.
-        name: what errors call it.
+        place: its position in the recording, for random access.
+        picture: the decoder's frame; None if it does not decode.
+        name: its name in error messages.
         error: why there is no picture.
     """
 
@@ -45,7 +45,7 @@ class VideoImage:
     error: str = ""
 
     def frame(self, long_side_px: int | None = None) -> Frame:
-        """The picture in RGB and upright, scaled down to a long side where one is given.
+        """The picture in RGB and upright, scaled down to the long side if one is given.
 
         Raises:
             ImageError: it does not decode.
@@ -62,7 +62,7 @@ class VideoRecording:
     """An open video. One thread uses it.
 
     Attributes:
-        path: of the file, or what it is called.
+        path: the file, or its name.
         topic: "", as videos have none.
         report: of the latest pass.
     """
@@ -74,8 +74,8 @@ class VideoRecording:
 
         Args:
             path: any file that FFmpeg decodes.
-            file: where its bytes are, when it is inside another file.
-            name: what errors call it; by default the path.
+            file: its bytes, if it is inside another file.
+            name: its name in error messages; by default the path.
 
         Raises:
             RecordingError: it has no video, or no times.
@@ -84,11 +84,11 @@ class VideoRecording:
         self._name = name or str(path)
         self._file = file
         self.report = ReadReport()
-        self._times: list[int] = []  # of all frames in units of the stream, when it can be searched
-        self._zero_s = Fraction(0)  # where the times begin
+        self._times: list[int] = []  # of all frames in units of the stream, if it can be searched
+        self._zero_s = Fraction(0)  # start of the times
         self._decoder: Iterator[VideoImage] | None = None
-        self._position = -1  # number of the last frame that the decoder gave
-        self._sought = False  # whether that decoder has just jumped
+        self._position = -1  # number of the last decoded frame
+        self._sought = False  # whether the decoder has just seeked
         self._container: Any = None
         self._open()
         self._rate = self._raw_rate()
@@ -106,7 +106,7 @@ class VideoRecording:
         try:
             if self._file is not None:
                 self._file.seek(0)
-            # With its protocol, a colon in the name is no protocol.
+            # With an explicit protocol, a colon in the name is not taken for one.
             where = self._file or f"file:{self.path.resolve()}"
             self._container = av.open(where)
             self._stream = self._video_stream()
@@ -138,10 +138,10 @@ class VideoRecording:
         return best if best is not None and best.index in numbers else streams[0]
 
     def _raw_rate(self) -> Fraction | None:
-        """Frames a second of a raw stream, which has no times; None for all other files.
+        """Frames per second of a raw stream, which has no times; None for all other files.
 
         Raises:
-            RecordingError: the stream does not tell.
+            RecordingError: the stream does not give its rate.
         """
         if self._stream.time_base != _RAW_CLOCK:
             return None
@@ -156,10 +156,10 @@ class VideoRecording:
     # --- in order --------------------------------------------------------------------------------
 
     def images(self) -> Iterator[VideoImage]:
-        """All frames in the order of presentation; one that does not decode raises when converted.
+        """All frames in presentation order; one that does not decode raises when converted.
 
         Raises:
-            RecordingError: not one frame can be decoded.
+            RecordingError: no frame can be decoded.
         """
         self._open()
         self.report.begin()
@@ -173,7 +173,7 @@ class VideoRecording:
         self._tell_missing()
 
     def _from_here(self, first: Fraction | None = None) -> Iterator[VideoImage]:
-        """Decodes on; times count from `first`, or from the first frame."""
+        """Continues decoding; times are relative to `first`, or to the first frame."""
         step = 1 / Fraction(self._rate or self._stream.average_rate or 25)
         time_s, shift = -step, Fraction(0)
         for number, (picture, error) in enumerate(self._pictures()):
@@ -186,7 +186,7 @@ class VideoRecording:
             else:
                 shown_s = picture.pts * self._stream.time_base
                 first = shown_s if first is None else first
-                # Parts that were joined may begin their times anew.
+                # The times may restart where files were joined.
                 if time_s - (shown_s - first + shift) > Fraction(TIME_JUMP_NS, 10**9):
                     shift += time_s + step - (shown_s - first + shift)
                     self.report.note(f"{self._name}: its times jump back; they are continued")
@@ -195,7 +195,7 @@ class VideoRecording:
             yield VideoImage(round(time_s * 10**9), number, picture, self._name)
 
     def _pictures(self) -> Iterator[tuple[Any, str]]:
-        """Decoded frames, or why a packet gives none."""
+        """Decoded frames, or the reason why a packet has none."""
         packets = self._container.demux(self._stream)
         while True:
             try:
@@ -215,10 +215,10 @@ class VideoRecording:
                 yield picture, ""
 
     def _tell_end(self, error: Exception) -> None:
-        self.report.note(f"{self._name}: ends early ({_reason(error)}); what is before is read")
+        self.report.note(f"{self._name}: ends early ({_reason(error)}); earlier data is read")
 
     def _tell_missing(self) -> None:
-        """Compares what was read with what the file's index promises."""
+        """Compares the read frames with the file's index."""
         missing = int(self._stream.frames) - self.report.read - sum(self.report.lost.values())
         if missing > 0 and self.report.sentences:
             self.report.miss("the file ends early, or its index promises more", missing)
@@ -226,7 +226,7 @@ class VideoRecording:
     # --- by place --------------------------------------------------------------------------------
 
     def scan(self) -> Sequence[tuple[int, int]]:
-        """Stamp and place of all frames, without decoding where the packets have times."""
+        """Stamp and place of all frames, without decoding if the packets have times."""
         self._open()
         self.report.begin()
         times = None if self._rate else self._packet_times()
@@ -247,8 +247,8 @@ class VideoRecording:
         return [(round(time * base * 10**9 - self._zero_s * 10**9), time) for time in self._times]
 
     def _packet_times(self) -> list[int] | None:
-        """Presentation times of all frames, in order and in units of the stream; None where some
-        frames have none, or where the times begin anew on the way.
+        """Presentation times of all frames, in order and in units of the stream; None if some
+        frames have none, or if the times restart.
         """
         found, decoded_at = [], None
         try:
@@ -265,7 +265,7 @@ class VideoRecording:
         return sorted(set(found)) or None
 
     def at(self, place: int, stamp_ns: int) -> Iterator[tuple[int, VideoImage]]:
-        """The frame of a place that `scan` gave, after those just before it.
+        """The frame at a place that `scan` returned, after the frames just before it.
 
         Raises:
             RecordingError: the file cannot be read there.
@@ -275,7 +275,7 @@ class VideoRecording:
             if self._decoder is None or not 0 < index - self._position <= _FORWARD:
                 self._start(index)
             for number, key, image in self._until(index):
-                if number > index and self._sought:  # the jump went too far
+                if number > index and self._sought:  # the seek went too far
                     self._rewind()
                     yield from self.at(place, stamp_ns)
                 elif index - _ON_THE_WAY <= number <= index:
@@ -287,7 +287,7 @@ class VideoRecording:
             ) from error
 
     def _until(self, index: int) -> Iterator[tuple[int, int, VideoImage]]:
-        """Number, place and frame of what is decoded next, up to a frame or the first behind it."""
+        """Number, place and frame of the next decoded frames, up to frame `index` or behind it."""
         for image in self._decoder or ():
             if image.picture is None:
                 continue
@@ -300,7 +300,7 @@ class VideoRecording:
         self._decoder = None
 
     def _start(self, index: int) -> None:
-        """Decodes from the key frame before a frame on, or from the beginning."""
+        """Starts decoding at the key frame before a frame, or at the beginning."""
         if not self._times:
             self._rewind()
             return
@@ -309,7 +309,7 @@ class VideoRecording:
         self._position, self._sought = -1, True
 
     def _rewind(self) -> None:
-        """Decodes from the beginning."""
+        """Starts decoding at the beginning."""
         self._open()
         self._decoder = self._from_here(self._zero_s if self._times else None)
         self._position, self._sought = -1, False

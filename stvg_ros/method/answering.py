@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Questions about tubes: how many there are, whether there is one, and what one looks like.
+"""Answers questions about tubes: their number, presence and appearance.
 
-Looks are a choice among given words by the model's log-probabilities, asked of the pictures cut
-to the tube, so that no free text is needed.
+Appearance is chosen from given words by the model's log-probabilities on the images cropped to
+the tube, so no free text is generated.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ ACTIONS = {
 }
 CHOICES = {"pose": (POSES,), "gesture": (GESTURES,), "clothes": (CLOTHES,), "action": (ACTIONS,),
            "description": (POSES, CLOTHES)}  # fmt: skip
-_MARGIN = 1.25  # of the pictures around a tube's box
+_MARGIN = 1.25  # of the crops around a tube's box
 _NAMELESS = "a name cannot be seen in a picture; ask the person"
 
 
 def answer_of(
     command: Command, grounding: Grounding, view: TubeView, mllm: Mllm
 ) -> tuple[str, int]:
-    """The answer to a question in words, and how many tubes match."""
+    """The answer to a question in words, and the number of matching tubes."""
     found = [tube for tube in grounding.tubes if tube.status is Status.FOUND]
     number = len(found)
     if command.intent == "count":
@@ -56,7 +56,7 @@ def answer_of(
     if command.intent == "exists":
         return ("yes" if number else "no"), number
     if not found:
-        return "nobody like that is to be seen", 0
+        return "no matching target is visible", 0
     if command.asked == "name":
         return _NAMELESS, number
     tracks = {candidate.track_id: candidate for candidate in grounding.candidates}
@@ -67,7 +67,7 @@ def answer_of(
 
 
 def described(candidate: CandidateTube, asked: str, view: TubeView, mllm: Mllm) -> str:
-    """What the model says of a tube: for each list of choices the most probable one."""
+    """The model's description of a tube: the most probable choice of each list."""
     pictures = cut_to_tube(candidate, view)
     if not pictures:
         return ""
@@ -83,7 +83,7 @@ def described(candidate: CandidateTube, asked: str, view: TubeView, mllm: Mllm) 
 
 
 def cut_to_tube(candidate: CandidateTube, view: TubeView) -> list[NDArray[np.uint8]]:
-    """The sampled images of a tube, cut to squares of one size around its boxes."""
+    """The sampled images of a tube, cropped to squares of one size around its boxes."""
     size_px = view.clip.size_px
     frames = [int(i) for i in view.sampled if candidate.present[i]]
     if not frames:

@@ -9,14 +9,14 @@ import torch
 from stvg_ros.method.interfaces import AttentionRows
 from stvg_ros.method.settings import AttentionConfig
 
-EPSILON = 1e-4  # the paper's, against division by a vanishing neutral attention
+EPSILON = 1e-4  # of the paper; prevents division by zero
 
 
 def relative(rows: torch.Tensor, neutral: torch.Tensor) -> torch.Tensor:
     """A / (A_cap + 1e-4), `(R, S, h, w)`; row i is divided by the neutral prompt's row i.
 
     Raises:
-        ValueError: the two prompts do not have the same candidates.
+        ValueError: the two prompts have different candidates.
     """
     if rows.shape != neutral.shape:
         raise ValueError(
@@ -29,17 +29,17 @@ def relative(rows: torch.Tensor, neutral: torch.Tensor) -> torch.Tensor:
 def grounding_map(
     question: AttentionRows, neutral: AttentionRows, config: AttentionConfig
 ) -> tuple[torch.Tensor, str]:
-    """The attention map of a question `(S, h, w)`, and the label of the row that gave it.
+    """The attention map of a question `(S, h, w)`, and the label of its row.
 
-    The grounding token is the candidate whose highest visual attention, its visual activation
-    degree, is the highest of all candidates.
+    The grounding token is the candidate with the highest visual activation degree, which is its
+    maximum attention to a visual token.
     """
     by_neutral = relative(question.rows, neutral.rows)
     rows = by_neutral if config.relative else question.rows
     if config.selection == "mean":
         return rows.mean(0), "mean"
     if config.selection == "fixed":
-        # An index past either end is the end: prompts have few candidates, and not all as many.
+        # The index is clamped: prompts have few candidates, and their number differs.
         index = max(-len(rows), min(len(rows) - 1, config.index))
         return rows[index], question.tokens[index]
     ranked = by_neutral if config.rank_relative else question.rows

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Empty methods for grounders and sources of tubes that have nothing to do in them."""
+"""Default methods that do nothing, for grounders and sources of tubes."""
 
 from __future__ import annotations
 
@@ -21,38 +21,38 @@ Own = TypeVar("Own")
 
 
 class BaseGrounder:
-    """Everything of a `Grounder` but `ground`: keeps nothing, and has no source of tubes."""
+    """A `Grounder` without `ground`: stores nothing, and has no source of tubes."""
 
     proposer: Proposer | None = None
 
     @property
     def prepared_bytes(self) -> int:
-        """Memory of what `prefetch` has computed: none."""
+        """Memory of prefetched results: none."""
         return 0
 
     def observe(self, frame: Frame) -> None:
         """Needs no frame before a command."""
 
     def prefetch(self, clip: Clip) -> bool:
-        """Has nothing to do before a command."""
+        """Does nothing before a command."""
         return False
 
     def forget(self) -> None:
-        """Keeps nothing of frames."""
+        """Stores no frames."""
 
     def reconfigure(self, config: Config) -> None:
         """Has no settings."""
 
     def for_recording(self: Own) -> Own:
-        """Keeps nothing of frames, and serves any recording."""
+        """Itself: it stores no frames."""
         return self
 
     def close(self) -> None:
-        """Holds no threads or connections."""
+        """Nothing to close: no threads or connections."""
 
 
 class BaseProposer:
-    """Everything of a `Proposer` but `name` and `propose`: sees frames with a command only."""
+    """A `Proposer` without `name` and `propose`: receives frames with a command only."""
 
     can_follow: bool = False
 
@@ -67,5 +67,5 @@ class BaseProposer:
         """Has no settings."""
 
     def renewed(self: Own) -> Own:
-        """Remembers no frames, and serves any recording."""
+        """Itself: it stores no frames."""
         return self

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""What a command denies, and where it places its target: both change the scores of the tubes.
+"""Negated parts and spatial relations of a command, which change the scores of the tubes.
 
-The paper decomposes a query into looks and action only. A denied part ("without a hat") is asked
-on its own, and a tube that draws the attention of that question loses up to half of its score. A
-relation ("left of the woman in red") is asked of the geometry of two tubes: the other target's is
-found by a question of its own, and a tube that is never on the right side keeps a fifth.
+The paper decomposes a query into attribute and action only. Here a negated part ("without a hat")
+is a question of its own, and a tube that attracts its attention loses up to half of its score. A
+relation ("left of the woman in red") is checked on the geometry of two tubes: a question of its own
+finds the other target, and a tube for which the relation never holds keeps a fifth of its score.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from stvg_ros.commands.lexicon import is_animate
 from stvg_ros.method.tube_selection import TubeView
 from stvg_ros.types import CandidateTube, Clip
 
-_LOST = 0.5  # of the score, for what is denied with certainty
-_KEPT = 0.2  # of the score, where a relation never holds
-_NEAR = 1.5  # heights between centres that still are "near"
+_LOST = 0.5  # share of the score that a certain negated part costs
+_KEPT = 0.2  # share of the score that remains if a relation never holds
+_NEAR = 1.5  # maximum distance of centres for "near", in heights
 
 
 @dataclass(frozen=True, eq=False)
 class Condition:
-    """The answer to a question beside the query.
+    """The answer to an additional question.
 
     Attributes:
         heat: `(S, h, w)` relative attention of the question.
@@ -43,13 +43,13 @@ class Condition:
 
 
 def conditions(command: Command | None) -> list[str]:
-    """Descriptions that a command wants to be asked about beside the query, in order."""
+    """Descriptions that a command needs as additional questions, in order."""
     if command is None:
         return []
     asked = [command.negated_query] if command.negated_query else []
     relation = command.relation
     if relation is not None and any(is_animate(w) for w in relation.other.lower().split()):
-        asked.append(relation.other)  # things have no tubes, people and animals do
+        asked.append(relation.other)  # only people and animals have tubes
     return asked
 
 
@@ -59,12 +59,12 @@ def condition_factors(
     view: TubeView,
     candidates: Sequence[CandidateTube],
 ) -> dict[int, float]:
-    """By which S_obj of each candidate is multiplied, by track id; 1 is left out.
+    """Factors of S_obj by track id; candidates with factor 1 are omitted.
 
     Args:
-        command: what was understood.
+        command: the parsed command.
         answers: to the questions of `conditions`.
-        view: what the model saw.
+        view: the frames that the model saw.
         candidates: the tubes.
     """
     factors: dict[int, float] = {}
@@ -97,7 +97,7 @@ def _denied(
 def _placed(
     kind: str, answer: Condition, view: TubeView, candidates: Sequence[CandidateTube]
 ) -> dict[int, float]:
-    """Factors of a relation; none where the other target is not seen, or has no tube."""
+    """Factors of a relation; empty if the other target is not seen, or has no tube."""
     if _probability(answer.margin) < 0.5 or len(candidates) < 2:
         return {}
     others = sorted(candidates, key=lambda c: view.peak(answer.heat, c), reverse=True)
@@ -115,9 +115,9 @@ def _placed(
 def relation_share(
     kind: str, tube: CandidateTube, anchors: Sequence[CandidateTube], clip: Clip
 ) -> float | None:
-    """In which share of the common frames a relation holds, 0 to 1; None where nobody can tell.
+    """Share of the common frames in which a relation holds, 0 to 1; None if undecidable.
 
-    Left and right are those of the image, "in front" and "behind" need depth images.
+    Left and right are those of the image; "in front" and "behind" need depth images.
     """
     common = tube.present.copy()
     for anchor in anchors:
@@ -166,7 +166,7 @@ def _by_depth(
 
 
 def _distance_m(clip: Clip, frame: int, box: NDArray[np.float32]) -> float | None:
-    """The median of the depth inside a box's middle; None without depth."""
+    """Median depth in the middle of a box; None without depth."""
     depth = clip.frames[frame].depth
     if depth is None:
         return None

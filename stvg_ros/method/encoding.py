@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Visual tokens of frames as they come, so that a command finds the vision tower's work done."""
+"""Encodes frames on arrival, so that a command does not wait for the vision tower."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Key = tuple[tuple[int, ...], int, Size]
 
 @dataclass(frozen=True, eq=False)
 class _KeptSlot:
-    """The tokens of a slot; images cannot be keys, so that their ids are, and may be reused."""
+    """The tokens of a slot; weak references to its images detect ids that were reused as keys."""
 
     images: tuple[weakref.ref[NDArray[Any]], ...]
     tokens: VisualTokens
@@ -33,16 +33,15 @@ class _KeptSlot:
 
 
 class Encoder:
-    """Encodes sampled frames, and keeps the slots that were prefetched while their images live.
+    """Encodes sampled frames, and caches prefetched slots as long as their images exist.
 
-    A slot is found again by the identity of its images, so a kept slot is never another image's;
-    and what is kept is bounded by the windows that hold the frames. A frame that gets its depth
-    later has the same image.
+    The cache is keyed by the identity of the images and is bounded by the windows that hold the
+    frames. A frame that receives its depth later has the same image.
 
-    All frames are encoded at the size of the newest one: where `window.long_side_px` was changed,
+    All frames are encoded at the size of the newest one: after a change of `window.long_side_px`,
     a window holds images of two sizes for a while.
 
-    Thread contract: one thread uses it, the one that grounds.
+    Thread contract: only the grounding thread uses it.
     """
 
     def __init__(self, mllm: Mllm) -> None:
@@ -51,16 +50,16 @@ class Encoder:
 
     @property
     def kept(self) -> int:
-        """How many slots are kept."""
+        """Number of cached slots."""
         return len(self._kept)
 
     @property
     def nbytes(self) -> int:
-        """Memory of the kept slots, on the model's device."""
+        """Memory of the cached slots, on the model's device."""
         return sum(kept.tokens.nbytes for kept in self._kept.values())
 
     def forget(self) -> None:
-        """Releases the slots whose images are gone."""
+        """Releases the slots whose images no longer exist."""
         self._kept = {
             key: kept
             for key, kept in self._kept.items()
@@ -72,10 +71,10 @@ class Encoder:
         self._kept.clear()
 
     def prefetch(self, frames: Sequence[Frame], total: int) -> bool:
-        """Encodes the oldest complete slot of `frames` that is not kept; False if all are.
+        """Encodes the oldest complete slot of `frames` that is not cached; False if all are.
 
         Args:
-            frames: what a command would sample now.
+            frames: the frames that a command would sample now.
             total: frames of a full sample.
         """
         self.forget()
@@ -93,8 +92,8 @@ class Encoder:
 
         Args:
             frames: the sampled frames.
-            total: as in `prefetch` when `frames` may have been prefetched: then each slot is
-                encoded on its own, before or now, with the same numbers. 0 encodes all at once.
+            total: as in `prefetch` if `frames` may have been prefetched: then each slot is encoded
+                on its own, earlier or now, with identical results. 0 encodes all at once.
         """
         self.forget()
         size = _size_of(frames)

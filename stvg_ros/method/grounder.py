@@ -53,7 +53,7 @@ STAGES = (
 
 @dataclass(frozen=True, eq=False)
 class Probe:
-    """What one order of the plain video tells before tuning.
+    """Results of the untuned pass over one order of the frames.
 
     Attributes:
         visual: T_v in that order.
@@ -61,7 +61,7 @@ class Probe:
         neutral: rows of the neutral prompt, A_cap.
         margins: log p(yes) - log p(no) of Q and of the sub-queries that were asked.
         gradients: dL/dV at V = 0 for each sub-query that tunes a branch.
-        conditions: maps of what the command denies, and of the target beside its own.
+        conditions: maps of negated parts and of the other target.
     """
 
     visual: VisualTokens
@@ -74,7 +74,7 @@ class Probe:
 
 @dataclass
 class Clock:
-    """Seconds per stage; calls the checkpoint as each stage begins, and between its steps."""
+    """Measures stage times; calls the checkpoint at the start of a stage and between its steps."""
 
     checkpoint: StageCallback
     timings_s: dict[str, float] = field(default_factory=dict)
@@ -93,8 +93,8 @@ class Clock:
 class LocalGrounder(BaseGrounder):
     """Grounds queries with a model in this process.
 
-    Thread contract: any thread may call `reconfigure`, which takes effect with the next call; one
-    thread uses the rest.
+    Thread contract: any thread may call `reconfigure`, which takes effect with the next call; all
+    other methods are for one thread.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class LocalGrounder(BaseGrounder):
         config: Config,
         direction: Direction = descent,
     ) -> None:
-        """Puts the parts together; `direction` is what V moves against, the gradient."""
+        """Combines the parts; `direction` computes the gradient, against which V moves."""
         self._mllm = mllm
         self._splitter = splitter
         self.proposer = self._proposer = proposer
@@ -115,11 +115,11 @@ class LocalGrounder(BaseGrounder):
 
     @property
     def model_name(self) -> str:
-        """What the tubes name as their model."""
+        """The model's name in the tubes."""
         return self._mllm.name
 
     def for_recording(self) -> LocalGrounder:
-        """The same models without any memory of frames, for images of another recording."""
+        """The same models without stored frames, for images of another recording."""
         proposer = self._proposer.renewed()
         return LocalGrounder(self._mllm, self._splitter, proposer, self._config, self._direction)
 
@@ -129,7 +129,7 @@ class LocalGrounder(BaseGrounder):
         self._proposer.reconfigure(config.proposals)
 
     def prefetch(self, clip: Clip) -> bool:
-        """Encodes a slot of frames for commands to come; False when there is nothing to do."""
+        """Encodes a slot of frames for later commands; False if there is nothing to do."""
         config = self._config
         sampled = self._on_grid(clip, config)
         if sampled is None:
@@ -139,11 +139,11 @@ class LocalGrounder(BaseGrounder):
 
     @property
     def prepared_bytes(self) -> int:
-        """Memory of what `prefetch` has encoded, on the model's device."""
+        """Memory of the slots that `prefetch` encoded, on the model's device."""
         return self._encoder.nbytes
 
     def forget(self) -> None:
-        """Releases what was encoded for frames that are gone; `prefetch` does it too."""
+        """Releases the tokens of frames that no longer exist; `prefetch` does so too."""
         self._encoder.forget()
 
     def ground(
@@ -155,11 +155,11 @@ class LocalGrounder(BaseGrounder):
     ) -> Grounding:
         """Finds the tubes that the query describes; see `Grounder.ground`.
 
-        Where memory does not suffice, it is released, and the command is grounded once more with
-        activations recomputed.
+        If memory does not suffice, caches are released, and the command is grounded once more with
+        recomputed activations.
 
         Raises:
-            OutOfMemoryError: that did not help.
+            OutOfMemoryError: memory does not suffice for the second attempt either.
             ModelError: the model's numbers are not finite.
             StvgError: the window does not fit, or the source of tubes failed.
         """
@@ -176,7 +176,7 @@ class LocalGrounder(BaseGrounder):
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
-        # Not in the handler: there the error's traceback still holds tensors.
+        # Not in the handler, where the error's traceback still holds tensors.
         self._release()
         try:
             with self._mllm.saving_memory():
@@ -228,8 +228,8 @@ class LocalGrounder(BaseGrounder):
         backward = None
         if config.assembling.enabled:
             with clock.stage("reversed pass"):
-                # V_s starts from zero here too, so that its first gradient, the reversed A_cap
-                # and the untuned rows come from one pass.
+                # V_s starts from zero here too, so that one pass gives its first gradient, the
+                # reversed A_cap and the untuned rows.
                 only = {"spatial": split.attribute}
                 backward = self._probe(visual.reversed(), split, only, config)
         with clock.stage("re-attend"):
@@ -250,7 +250,7 @@ class LocalGrounder(BaseGrounder):
         return grounding
 
     def _answered(self, grounding: Grounding, view: TubeView) -> Grounding:
-        """The grounding with the answer in words, where the command asks a question."""
+        """The grounding with the answer in words, if the command asks a question."""
         split = grounding.best.split
         if split is None or split.command is None or split.command.intent not in QUESTIONS:
             return grounding
@@ -258,7 +258,7 @@ class LocalGrounder(BaseGrounder):
         return replace(grounding, text=text, number=number)
 
     def _template(self, clip: Clip, query: Query, split: SplitQuery, clock: Clock) -> Tube:
-        """What every tube of the answer says."""
+        """The fields that all tubes of the answer share."""
         newest = clip.frames[-1]
         return Tube(
             query=query,
@@ -277,7 +277,7 @@ class LocalGrounder(BaseGrounder):
         return self._mllm.settings.frame_count if asked is None else asked
 
     def _on_grid(self, clip: Clip, config: Config) -> NDArray[np.int64] | None:
-        """Frames that can be encoded as they come, where that is asked for and possible."""
+        """Frames that can be encoded on arrival, if enabled and possible."""
         if not config.sampling.prefetch:
             return None
         wanted = self._wanted(config)
@@ -285,7 +285,7 @@ class LocalGrounder(BaseGrounder):
         return grid_indices(clip.stamps_ns, step_ns, wanted, self._mllm.frames_per_slot)
 
     def _encoded(self, clip: Clip, config: Config) -> tuple[NDArray[np.int64], VisualTokens]:
-        """Which frames the model sees, and T_v."""
+        """The frames that the model sees, and T_v."""
         sampled, total = self._on_grid(clip, config), self._wanted(config)
         if sampled is None:
             sampled, total = uniform_indices(len(clip), total), 0
@@ -299,7 +299,7 @@ class LocalGrounder(BaseGrounder):
         config: Config,
         conditions: Sequence[str] = (),
     ) -> Probe:
-        """One pass over T_v serves Q, its parts, the neutral prompt, and all first gradients."""
+        """One pass over T_v for Q, its parts, the neutral prompt, and all first gradients."""
         branches = [name for name in parts if getattr(config.reattention, name)]
         with torch.set_grad_enabled(bool(branches)):
             offset = _zeros_like(visual)
@@ -335,7 +335,7 @@ class LocalGrounder(BaseGrounder):
     def _tuned(
         self, probe: Probe | None, branch: str, text: str, config: Config
     ) -> tuple[torch.Tensor | None, torch.Tensor | int]:
-        """V of one branch and its dropped steps, or None when the branch is off."""
+        """V of one branch and its dropped steps, or None if the branch is off."""
         if probe is None or branch not in probe.gradients:
             return None, 0
         visual = probe.visual
@@ -383,7 +383,7 @@ def _not_finite(what: str) -> ModelError:
 
 
 def _zeros_like(visual: VisualTokens) -> torch.Tensor:
-    """V before tuning: float32 whatever the model's precision; a leaf when gradients are on."""
+    """V before tuning: float32 in any model precision; a leaf if gradients are enabled."""
     return torch.zeros(
         visual.features.shape,
         dtype=torch.float32,

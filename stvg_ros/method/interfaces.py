@@ -36,7 +36,7 @@ class VisualTokens:
         features: `(M, D)`, slot by slot, row by row, column by column.
         grid: `(S, h, w)`. A family that merges frame pairs has S = T / 2, others S = T.
         slots: for each slot, the indices of the sampled frames that it covers.
-        deep: features that enter deeper layers (Qwen3-VL's deepstack), each `(M, D)`.
+        deep: features that are added in deeper layers (Qwen3-VL's deepstack), each `(M, D)`.
     """
 
     features: torch.Tensor
@@ -60,7 +60,7 @@ class VisualTokens:
         return sum(tensor.nbytes for tensor in (self.features, *self.deep))
 
     def reversed(self) -> VisualTokens:
-        """The tokens in the reversed order of slots (paper, section 4.4); `slots` follow."""
+        """The tokens in the reversed order of slots (paper, section 4.4); `slots` likewise."""
         return replace(
             self,
             features=reversed_slots(self.features, self.grid),
@@ -70,12 +70,12 @@ class VisualTokens:
 
 
 def reversed_slots(tokens: torch.Tensor, grid: tuple[int, int, int]) -> torch.Tensor:
-    """`(M, ...)` tokens with the order of their slots reversed, each slot's inside kept."""
+    """`(M, ...)` tokens in reversed order of slots; the order within a slot is unchanged."""
     return tokens.reshape(grid[0], -1, *tokens.shape[1:]).flip(0).reshape(tokens.shape)
 
 
 def joined_slots(parts: Sequence[VisualTokens]) -> VisualTokens:
-    """One video of slots that were encoded one by one, in their order."""
+    """Joins slots that were encoded one by one into one video."""
     first = parts[0]
     slots: list[tuple[int, ...]] = []
     for part in parts:
@@ -91,7 +91,7 @@ def joined_slots(parts: Sequence[VisualTokens]) -> VisualTokens:
 
 @dataclass(frozen=True, eq=False)
 class AttentionRows:
-    """The attention of one question to a prefilled video.
+    """Attention of one question to a prefilled video.
 
     Attributes:
         rows: `(R, S, h, w)` float32, detached: attention of the R candidate tokens to the
@@ -103,13 +103,13 @@ class AttentionRows:
     tokens: tuple[str, ...]
 
     def on_host(self) -> AttentionRows:
-        """The rows in the host's memory, once the device has found them."""
+        """The rows in host memory; synchronises with the device."""
         return AttentionRows(self.rows.cpu(), self.tokens)
 
 
 @dataclass(frozen=True, eq=False)
 class Reading(AttentionRows):
-    """The attention of one question and the odds of its answer; none is generated.
+    """Attention of one question and the log-probabilities of its answer; no text is generated.
 
     Attributes:
         log_p_yes: 0-d float32, log-probability that the answer starts with a form of "yes".
@@ -125,24 +125,24 @@ class Reading(AttentionRows):
         return self.log_p_yes - self.log_p_no
 
     def without_answer(self) -> AttentionRows:
-        """The rows alone, without the answer's graph, which would keep the pass in memory."""
+        """The rows without the answer's graph, which would keep the pass in memory."""
         return AttentionRows(self.rows, self.tokens)
 
 
 @dataclass(frozen=True)
 class MllmSettings:
-    """What suits one model; used where the configuration says None.
+    """Defaults of one model; used where the configuration is None.
 
     Attributes:
         first_layer: first layer of the attention band.
         last_layer: last layer of the band, included; None is the top layer.
         step: "plain" or "rms", see `ReattentionConfig.step`.
         learning_rate: 8 in the paper, with plain steps.
-        split: who splits the query, "mllm" or "rules".
-        frame_count: how many frames T the model likes best.
+        split: how the query is split, "mllm" or "rules".
+        frame_count: T, the number of frames.
         presence_threshold: added to `PresenceConfig.threshold`, in nats.
-        presence_track_weight: weight of the best track's score in the evidence that a target is
-            there, see `core.presence`; used where `PresenceConfig.track_weight` is None.
+        presence_track_weight: weight of the best track's score in the evidence for a present
+            target, see `method.presence`; used if `PresenceConfig.track_weight` is None.
     """
 
     first_layer: int = 0
@@ -156,7 +156,7 @@ class MllmSettings:
 
 
 class Prefix(Protocol):
-    """System tokens and visual tokens, run once through the language model (keys and values)."""
+    """Keys and values of system and visual tokens after one pass through the language model."""
 
     @property
     def visual(self) -> VisualTokens: ...
@@ -167,21 +167,21 @@ Pass = tuple[VisualTokens, torch.Tensor | None]
 
 
 class Mllm(Protocol):
-    """A multimodal language model as the method needs it. One thread uses it at a time."""
+    """A multimodal language model for the method. One thread uses it at a time."""
 
     @property
     def name(self) -> str:
-        """What the tube message names as its model."""
+        """The model's name in the tube message."""
         ...
 
     @property
     def settings(self) -> MllmSettings:
-        """What suits this model."""
+        """Defaults of this model."""
         ...
 
     @property
     def frames_per_slot(self) -> int:
-        """How many frames share a temporal slot."""
+        """Number of frames that share a temporal slot."""
         ...
 
     def encode(self, images: Sequence[NDArray[np.uint8]], total: int = 0) -> VisualTokens:
@@ -189,32 +189,32 @@ class Mllm(Protocol):
 
         Args:
             images: frames, slot by slot.
-            total: frames of the whole video when `images` are a part of it, or 0. Slots do not
-                depend on one another, but a model may size its images by the video's length.
+            total: frames of the whole video if `images` are a part of it, or 0. Slots are
+                independent, but a model may choose the image size by the video's length.
         """
         ...
 
     def prefill(self, visual: VisualTokens, offset: torch.Tensor | None = None) -> Prefix:
         """One pass over system and visual tokens, T_v + `offset` `(M, D)`.
 
-        The gradient graph is kept when gradients are enabled and `offset` requires them.
+        The gradient graph is kept if gradients are enabled and `offset` requires them.
         """
         ...
 
     def ask(self, prefix: Prefix, questions: Sequence[str]) -> tuple[Reading, ...]:
-        """Reads each question on the shared prefix; the questions do not see one another."""
+        """Evaluates each question on the shared prefix; questions do not attend to one another."""
         ...
 
     def attention_rows(self, passes: Sequence[Pass], question: str) -> tuple[AttentionRows, ...]:
         """The rows of one question for several passes, without gradient or answer.
 
-        The passes have one grid. They share a batch as far as memory allows, and layers above
-        the attention band do not run.
+        All passes have the same grid. They share a batch as far as memory allows, and layers
+        above the attention band do not run.
         """
         ...
 
     def saving_memory(self) -> AbstractContextManager[None]:
-        """While the context lasts, passes take longer and hold as little as they can."""
+        """Inside the context, passes use as little memory as possible, and take longer."""
         ...
 
     def complete(self, system: str, prompt: str, max_new_tokens: int) -> str:
@@ -230,11 +230,11 @@ class Splitter(Protocol):
 
 @dataclass(frozen=True)
 class TargetObservation:
-    """Where a followed object is in a frame.
+    """Position of a followed object in a frame.
 
     Attributes:
         box_xyxy_px: in pixels of the camera's image.
-        seen: whether it was seen there; False for a place that is only predicted.
+        seen: whether it was detected there; False if the position is only predicted.
     """
 
     box_xyxy_px: tuple[float, float, float, float]
@@ -246,11 +246,11 @@ class Follower(Protocol):
 
     @property
     def most_replayed(self) -> int:
-        """How many of the frames since the tube's end are worth their cost at the begin."""
+        """Maximum number of frames since the tube's end to process at the start."""
         ...
 
     def update(self, frame: Frame) -> TargetObservation | None:
-        """Where the object is in a later frame; None when the source does not know (yet).
+        """Position of the object in a later frame; None if the source does not know it (yet).
 
         Raises:
             ProposalError: the source itself failed.
@@ -259,7 +259,7 @@ class Follower(Protocol):
 
 
 class Proposer(Protocol):
-    """A source of candidate tubes; `BaseProposer` has the methods that most leave empty.
+    """A source of candidate tubes; `BaseProposer` has defaults for the optional methods.
 
     One thread calls `propose`; any thread may call the others.
     """
@@ -273,15 +273,15 @@ class Proposer(Protocol):
         ...
 
     def observe(self, frame: Frame) -> None:
-        """Does for a frame that has just arrived what a later `propose` would have to do."""
+        """Processes a frame on arrival, so that a later `propose` has less to do."""
         ...
 
     def renewed(self) -> Proposer:
-        """The same source without any memory of frames; itself where it has none."""
+        """The same source without stored frames; itself if it stores none."""
         ...
 
     def propose(self, clip: Clip, query: SplitQuery) -> tuple[CandidateTube, ...]:
-        """Candidate tubes over every frame of the clip; empty when nothing is seen.
+        """Candidate tubes over every frame of the clip; empty if nothing is detected.
 
         Raises:
             ProposalError: the source itself failed.
@@ -289,10 +289,10 @@ class Proposer(Protocol):
         ...
 
     def follower(self, frame: Frame, box_xyxy_px: NDArray[np.float32]) -> Follower:
-        """Follows what is at a box `(4,)` of a frame.
+        """A follower of the object at a box `(4,)` of a frame.
 
         Raises:
-            ProposalError: it cannot.
+            ProposalError: this source cannot follow.
         """
         ...
 
@@ -302,45 +302,45 @@ class Proposer(Protocol):
 
 
 class DetectionSink(Protocol):
-    """A source that receives what a detector of another node sees. Any thread may call it."""
+    """A source that receives the detections of another node. Any thread may call it."""
 
     def received(self, stamp_ns: int) -> None:
-        """Tells of a message, whether its stamp is that of an image or not."""
+        """Counts a message, whether its stamp matches an image or not."""
         ...
 
     def put(self, frame: Frame, detected: ExternalDetections) -> None:
-        """Gives a frame its detections."""
+        """Stores the detections of a frame."""
         ...
 
 
 class StageCallback(Protocol):
-    """Called as each stage begins, with its name and the share of work done, 0 to 1.
+    """Called at the start of each stage, with its name and the share of work done, 0 to 1.
 
     Within a stage it is called again with the same arguments, between steps and between the
-    layers of a model, so that a grounding ends soon after it is cancelled. It must be cheap.
+    layers of a model, so that a cancelled grounding ends soon. It must be cheap.
 
     Raises:
-        CanceledError, DeadlineError, ReplacedError: the grounding is to stop here.
+        CanceledError, DeadlineError, ReplacedError: the grounding must stop.
     """
 
     def __call__(self, stage: str, progress: float, /) -> None: ...
 
 
 class Grounder(Protocol):
-    """The boundary between a node, a bag or a data set and the method.
+    """The interface between a node, a bag or a data set and the method.
 
     One thread calls `ground`, `prefetch`, `forget` and `close`; any thread may call `observe` and
-    `reconfigure`. `BaseGrounder` has the methods that some leave empty.
+    `reconfigure`. `BaseGrounder` has defaults for the optional methods.
     """
 
     @property
     def proposer(self) -> Proposer | None:
-        """The source of candidate tubes, where it is in this process."""
+        """The source of candidate tubes, if it is in this process."""
         ...
 
     @property
     def prepared_bytes(self) -> int:
-        """Memory of what `prefetch` has computed, on the model's device."""
+        """Memory of prefetched results, on the model's device."""
         ...
 
     def observe(self, frame: Frame) -> None:
@@ -348,11 +348,11 @@ class Grounder(Protocol):
         ...
 
     def prefetch(self, clip: Clip) -> bool:
-        """Computes a piece of what a command for `clip` needs; False when all is there."""
+        """Computes one part of what a command for `clip` needs; False if nothing is left."""
         ...
 
     def forget(self) -> None:
-        """Releases what was computed for frames that nobody holds any more."""
+        """Releases results for frames that no longer exist."""
         ...
 
     def reconfigure(self, config: Config) -> None:
@@ -360,7 +360,7 @@ class Grounder(Protocol):
         ...
 
     def for_recording(self) -> Grounder:
-        """The same models without any memory of frames, for images of another recording."""
+        """The same models without stored frames, for images of another recording."""
         ...
 
     def close(self) -> None:
@@ -374,15 +374,15 @@ class Grounder(Protocol):
         checkpoint: StageCallback,
         preliminary: Callable[[Grounding], None] | None = None,
     ) -> Grounding:
-        """Finds the tubes that the query describes; an absent target is an answer, no error.
+        """Finds the tubes that the query describes; an absent target is an answer, not an error.
 
         Args:
             clip: the window.
             query: what to find.
-            checkpoint: called as stages begin, and within them.
-            preliminary: called with the answer before tuning, if that is wanted too.
+            checkpoint: called at the start of stages, and within them.
+            preliminary: called with the answer before tuning; None for no such answer.
 
         Raises:
-            StvgError: with the error code that the answer is to carry.
+            StvgError: with the error code of the answer.
         """
         ...

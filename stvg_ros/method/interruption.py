@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Ends a long computation between its steps, in code that knows no commands, such as models."""
+"""Interrupts long computations between steps, in code that is independent of commands."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _active: ContextVar[Check | None] = ContextVar("stvg_interruption", default=None
 
 @contextmanager
 def interruptible(check: Check) -> Iterator[None]:
-    """While the context lasts, this thread's computations call `check`, which may raise."""
+    """Inside the context, this thread's computations call `check`, which may raise."""
     token = _active.set(check)
     try:
         yield
@@ -28,17 +28,17 @@ def interruptible(check: Check) -> Iterator[None]:
 
 
 def check_interruption() -> None:
-    """A place between two steps where a computation may end. Raises: what the check raises."""
+    """A point between two steps where a computation may stop. Raises: the error of the check."""
     check = _active.get()
     if check is not None:
         check()
 
 
 def interrupt_between_layers(model: nn.Module) -> None:
-    """Checks before each element of the model's module lists runs, and before its gradient does.
+    """Checks before the forward and backward pass of each element of the model's module lists.
 
-    That is before each layer of a language model or vision tower. Numbers are not touched. In a
-    backward pass the check of the forward pass is called, since autograd may use other threads.
+    These are the layers of a language model or vision tower. Results do not change. In a backward
+    pass the check of the forward pass is called, since autograd may use other threads.
     """
     for stack in list(model.modules()):
         if isinstance(stack, nn.ModuleList):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""What to do when a computation does not fit into memory."""
+"""Detects out-of-memory errors and releases cached memory."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import gc
 
 import torch
 
-# How PyTorch's allocators say it where they raise a plain RuntimeError.
+# Messages of PyTorch's allocators that raise a plain RuntimeError.
 _TEXTS = ("out of memory", "DefaultCPUAllocator", "CUBLAS_STATUS_ALLOC_FAILED")
 
 
 def is_out_of_memory(error: BaseException | None) -> bool:
-    """Whether the error, or one that it was raised from, says that memory did not suffice."""
+    """Whether the error, or one of its causes, is an out-of-memory error."""
     while error is not None:
         if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
             return True
@@ -24,7 +24,7 @@ def is_out_of_memory(error: BaseException | None) -> bool:
 
 
 def release_memory() -> None:
-    """Gives memory that nobody uses back to the system and the graphics card."""
+    """Releases unused memory to the system and the GPU."""
     gc.collect()
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.cuda.empty_cache()

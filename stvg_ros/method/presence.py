@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Whether the target is there: the answers before tuning, and how much its track stands out."""
+"""Presence of the target: the answers before tuning, and the score of its best track."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from collections.abc import Sequence
 
 
 def evidence(margins: Sequence[float], track_score: float, track_weight: float) -> float:
-    """Nats for the target's presence; NaN where a margin is.
+    """Evidence for the target's presence in nats; NaN if a margin is NaN.
 
     Args:
-        margins: log p(yes) - log p(no) of Q, Q_s and Q_t before tuning, which re-attention reads
-            anyway. All must hold, so the smallest decides.
-        track_score: S_obj of the best candidate, the attention it draws relative to the neutral
-            prompt. Its logarithm counts; -inf is no candidate, and the answers count alone.
-        track_weight: how much it counts, found together with the threshold by calibration.
+        margins: log p(yes) - log p(no) of Q, Q_s and Q_t before tuning, which re-attention
+            computes anyway. All must hold, so the smallest decides.
+        track_score: S_obj of the best candidate, its attention relative to the neutral prompt.
+            Its logarithm is used; -inf means no candidate, and only the margins are used.
+        track_weight: weight of the logarithm, calibrated together with the threshold.
     """
     if not margins or any(math.isnan(margin) for margin in margins):
         return math.nan

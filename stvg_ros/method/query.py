@@ -2,7 +2,7 @@
 
 """Decomposition of the query into attribute and action (paper, section 4.2), and the questions.
 
-Who reads the command decomposes it too: Q is its target, Q_s its looks, Q_t what it does.
+The reader of the command decomposes it too: Q is the target, Q_s its attribute, Q_t its action.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def question(text: str) -> str:
 
 
 class CommandSplitter:
-    """Splits as a reader of commands reads; each text is read once."""
+    """Splits by a reader of commands; each text is read once."""
 
     def __init__(self, reader: CommandReader, method: str = "") -> None:
         self._reader = CachedReader(reader)
@@ -47,17 +47,17 @@ class CommandSplitter:
     def split(self, text: str) -> SplitQuery:
         """Q, Q_s and Q_t of a command; see `Splitter`.
 
-        A part that the command does not have is Q itself, and the result says so.
+        A part that the command does not have is Q itself, and the result marks it.
         """
         return split_of(self._reader.read(text), self._method)
 
 
 def split_of(command: Command, method: str) -> SplitQuery:
-    """The sub-queries of a command that was read."""
+    """The sub-queries of a parsed command."""
     whole = command.target
     attribute, action = command.attribute_query, command.action_query
     if not attribute and not action and not command.problems:
-        attribute = whole  # only the kind is named, and a kind lasts
+        attribute = whole  # only the kind is named, which does not change over time
     fallbacks = tuple(
         name for name, part in (("attribute", attribute), ("action", action)) if not part
     )
@@ -65,18 +65,18 @@ def split_of(command: Command, method: str) -> SplitQuery:
 
 
 def refuse_unseen(command: Command | None) -> None:
-    """Raises the reason why pictures cannot answer a command.
+    """Raises if images cannot answer a command.
 
     Raises:
-        CommandError: it names a person, describes nobody, or is in a language that its reader
-            does not read.
+        CommandError: it names a person, describes no target, or is in a language that its
+            reader does not support.
     """
     if command is not None and command.refusal:
         raise CommandError(command.refusal)
 
 
 class WholeSplitter(CommandSplitter):
-    """Splits nothing: both parts are Q itself, as without decomposition."""
+    """No decomposition: both parts are Q itself."""
 
     def __init__(self) -> None:
         super().__init__(WholeReader())
@@ -88,14 +88,14 @@ class WholeSplitter(CommandSplitter):
 
 
 class RuleSplitter(CommandSplitter):
-    """Splits by grammar, with word lists, or with a parser beside them."""
+    """Splits by grammar, with word lists and optionally a parser."""
 
     def __init__(self, reader: CommandReader | None = None) -> None:
         super().__init__(reader or grammar_reader("rules"))
 
 
 class MllmSplitter(CommandSplitter):
-    """The MLLM reads: token by token within the sentence's words where it offers its tokens."""
+    """The MLLM reads, constrained to the sentence's words if the model gives token access."""
 
     def __init__(self, mllm: Mllm) -> None:
         offered = getattr(mllm, "token_model", None)  # models of transformers have it
@@ -104,7 +104,7 @@ class MllmSplitter(CommandSplitter):
 
 
 class EndpointSplitter(CommandSplitter):
-    """An OpenAI-compatible endpoint reads; a failure of any kind falls back to Q."""
+    """An OpenAI-compatible endpoint reads; any failure falls back to Q."""
 
     def __init__(self, url: str, model: str, timeout_s: float, token: str = "") -> None:
         super().__init__(EndpointReader(url, model, timeout_s, token))

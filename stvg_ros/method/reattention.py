@@ -13,7 +13,7 @@ import torch
 from stvg_ros.method.interfaces import MllmSettings, Reading
 from stvg_ros.method.settings import ReattentionConfig
 
-# dL/dV to the direction that V moves against; an ablation puts another one here.
+# Maps dL/dV to the direction that V moves against; ablations replace it.
 Direction = Callable[[torch.Tensor], torch.Tensor]
 
 _MOST = 30.0  # nats; gradients of this weight, and their squares, are normal float32 numbers
@@ -21,14 +21,14 @@ _MOST = 30.0  # nats; gradients of this weight, and their squares, are normal fl
 
 @dataclass(frozen=True)
 class Step:
-    """How V moves.
+    """Update rule of V.
 
     Attributes:
         loss: "paper" or "code".
-        rule: "plain" is V - rate * gradient; "rms" scales the gradient so that the token that
-            moves most moves by `rate` times the RMS of the visual tokens.
+        rule: "plain" is V - rate * gradient; "rms" scales the gradient so that the largest step
+            of a token is `rate` times the RMS of the visual tokens.
         rate: the step size.
-        epochs: N_ep, how often V moves.
+        epochs: N_ep, number of steps.
     """
 
     loss: str
@@ -38,14 +38,14 @@ class Step:
 
 
 def spatial_step(config: ReattentionConfig, own: MllmSettings) -> Step:
-    """How V_s moves: what is asked for, or what suits the model."""
+    """Update rule of V_s: the configuration's, or the model's default."""
     rule = own.step if config.step is None else config.step
     rate = own.learning_rate if config.learning_rate is None else config.learning_rate
     return Step(config.loss, rule, rate, config.epochs)
 
 
 def temporal_step(config: ReattentionConfig, own: MllmSettings) -> Step:
-    """How V_t moves: as V_s, unless the configuration sets it apart."""
+    """Update rule of V_t: that of V_s, unless configured separately."""
     step = spatial_step(config, own)
     rate, epochs = config.temporal_learning_rate, config.temporal_epochs
     return replace(
@@ -61,11 +61,11 @@ def descent(grad: torch.Tensor) -> torch.Tensor:
 
 
 def reattention_loss(question: Reading, neutral: Reading, kind: str) -> torch.Tensor:
-    """The loss to be lowered, 0-d float32, never infinite.
+    """The loss to minimise, 0-d float32, never infinite.
 
     "paper": -exp(p_yes - p_no) of log-probabilities. Its weight exp(p_yes - p_no) is clipped to
-    exp(-30) .. exp(30), in the gradient too, so that a confident model keeps a direction. "code",
-    as released:
+    exp(-30) .. exp(30), in the gradient too, so that the gradient of a confident model does not
+    vanish. "code", as released:
     1 - [(yes - no) of the question - (yes - no) of the neutral prompt]; log-probabilities differ
     from logits by the same constant for both answers, so the margins are equal.
     """
@@ -79,7 +79,7 @@ class _MinusExp(torch.autograd.Function):
     """-exp(margin), clipped; its derivative is -weight also where the clip holds.
 
     Attributes:
-        scale: the power of two next to the weight.
+        scale: the power of two nearest to the weight.
     """
 
     @staticmethod
@@ -97,9 +97,9 @@ class _MinusExp(torch.autograd.Function):
 def gradient(loss: torch.Tensor, offset: torch.Tensor, *, keep_graph: bool) -> torch.Tensor:
     """dL/dV, `(M, D)`; nothing else receives a gradient.
 
-    The backward pass runs in the model's precision, and float16 ends at 65504 and 6e-8. So the
-    weight of the paper's loss is applied to its result, in float32. Powers of two are divided out
-    before the pass, which leaves every bit of the result as it was where nothing overflows.
+    The backward pass runs in the model's precision, and float16 is limited to 6e-8 .. 65504. So
+    the weight of the paper's loss is applied to its result, in float32. Powers of two are divided
+    out before the pass, which is exact if nothing overflows.
     """
     scale = getattr(loss.grad_fn, "scale", None)
     if scale is None:
@@ -136,14 +136,14 @@ def tuned(
     loss_at: Callable[[torch.Tensor], torch.Tensor],
     direction: Direction = descent,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """V after N_ep steps from zero, and how many were dropped, 0-d.
+    """V after N_ep steps from zero, and the number of dropped steps, 0-d.
 
     Args:
         first_gradient: dL/dV at V = 0; the first pass over the video already gave it.
         visual: T_v, which sets the length of "rms" steps.
-        step: how V moves.
+        step: the update rule.
         loss_at: the loss at a V that requires gradients; called for steps 2 to N_ep.
-        direction: what V moves against.
+        direction: maps a gradient to the direction that V moves against.
     """
     offset = torch.zeros_like(first_gradient)
     dropped = torch.zeros((), dtype=torch.int64, device=offset.device)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Which buffered frames the model sees: the asked window, then T uniform samples."""
+"""Selects the frames that the model sees: the requested window, then T uniform samples."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from stvg_ros.types import Clip, Query
 def asked_window(
     query: Query, command: Command | None, clip: Clip
 ) -> tuple[int | None, int | None]:
-    """Begin and end that a command asks for, in stamps; None is open.
+    """Start and end that a command requests, in stamps; None is open.
 
-    A span that the caller gives counts; without one, the words of the command ("two minutes
-    ago") do, back from the newest frame.
+    A span given by the caller takes precedence over the words of the command ("two minutes ago"),
+    which are relative to the newest frame.
 
     Raises:
-        WindowError: the words ask for a time before the oldest frame.
+        WindowError: the words request a time before the oldest frame.
     """
     time = command.time if command is not None else None
     if time is None or query.start_ns is not None or query.end_ns is not None:
@@ -74,16 +74,16 @@ def grid_indices(
 ) -> NDArray[np.int64] | None:
     """About `wanted` frames on a time grid that does not move with the window, or None.
 
-    The first frame of each cell of `step_ns` is taken, so the choice is known as a frame comes.
-    Frames that share a slot always fill it together: a slot begins in a cell whose number is a
-    multiple of `frames_per_slot`. None where the clip is much shorter or longer than `wanted`
-    cells, for which the grid would be too coarse or too fine.
+    The first frame of each cell of `step_ns` is taken, so the choice is known when a frame
+    arrives. A slot always holds the same frames: it begins in a cell whose number is a multiple of
+    `frames_per_slot`. None if the clip is much shorter or longer than `wanted` cells, for which
+    the grid would be too coarse or too fine.
 
     Args:
         stamps_ns: `(F,)` stamps of the clip.
         step_ns: length of a cell.
         wanted: T.
-        frames_per_slot: how many frames the model merges.
+        frames_per_slot: number of frames that the model merges.
     """
     cells = stamps_ns // step_ns
     taken = np.flatnonzero(np.diff(cells)) + 1

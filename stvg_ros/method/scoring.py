@@ -17,7 +17,7 @@ Map = NDArray[np.float32]
 def cells_inside(
     box_xyxy_px: NDArray[np.float32], size_px: tuple[int, int], grid: tuple[int, int]
 ) -> NDArray[np.bool_]:
-    """Which of the h x w cells have their centre in the box; the box's own cell always counts."""
+    """The h x w cells whose centre is in the box; the cell of the box's centre always counts."""
     rows, columns = grid
     x1, y1, x2, y2 = box_xyxy_px / np.array([size_px[0], size_px[1]] * 2, np.float32)
     x, y = (np.arange(columns) + 0.5) / columns, (np.arange(rows) + 0.5) / rows
@@ -29,10 +29,9 @@ def cells_inside(
 
 
 def cells_of_mask(mask: NDArray[np.bool_], grid: tuple[int, int]) -> NDArray[np.bool_]:
-    """Which of the h x w cells a mask covers by half or more; the best covered always counts.
+    """The h x w cells that a mask covers by half or more; the best covered one always counts.
 
-    No cell counts for an empty mask. The mask is stretched over the image and not smaller than
-    the grid.
+    An empty mask has no cells. The mask covers the whole image and is not smaller than the grid.
     """
     counts = mask.astype(np.int64)
     for axis, cells in enumerate(grid):
@@ -50,7 +49,7 @@ def box_scores(
     size_px: tuple[int, int],
     masks: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.float32]:
-    """Maximum of the map inside each frame's mask or box, `(T,)`; NaN where the object is absent.
+    """Maximum of the map in each frame's mask or box, `(T,)`; NaN where the object is absent.
 
     Args:
         heat: `(S, h, w)`.
@@ -58,7 +57,7 @@ def box_scores(
         present: `(T,)`.
         slot_of_frame: `(T,)`, the slot in which each frame lies.
         size_px: width and height.
-        masks: `(T, m, n)`; the box counts where a mask is empty.
+        masks: `(T, m, n)`; the box is used where a mask is empty.
     """
     scores = np.full(len(present), np.nan, np.float32)
     grid = (heat.shape[1], heat.shape[2])
@@ -72,7 +71,7 @@ def box_scores(
 
 
 def slot_of_frames(slots: Sequence[Sequence[int]], count: int) -> NDArray[np.int64]:
-    """For each of `count` sampled frames the slot that covers it, `(T,)`."""
+    """The slot of each of `count` sampled frames, `(T,)`."""
     result = np.zeros(count, np.int64)
     for slot, frames in enumerate(slots):
         result[[frame for frame in frames if frame < count]] = slot

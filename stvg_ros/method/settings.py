@@ -11,7 +11,7 @@ from stvg_ros.setting import Group, setting
 
 @dataclass(frozen=True)
 class SamplingConfig(Group):
-    """Which frames of the window the model sees."""
+    """Selection of the window's frames for the model."""
 
     group_name = "sampling"
     frames: int | None = setting(
@@ -32,7 +32,7 @@ class SamplingConfig(Group):
 
 @dataclass(frozen=True)
 class SplitConfig(Group):
-    """Who reads commands, and decomposes the query (paper, section 4.2)."""
+    """Reading of commands, and decomposition of the query (paper, section 4.2)."""
 
     group_name = "split"
     method: str | None = setting(
@@ -184,7 +184,7 @@ class SpanConfig(Group):
 
 @dataclass(frozen=True)
 class PresenceConfig(Group):
-    """Whether the target is there at all."""
+    """Presence of the target."""
 
     group_name = "presence"
     enabled: bool = setting(

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from stvg_ros.method.settings import SpanConfig
 
-_ADAPTIVE = ("adaptive", "change_points")  # their length follows the scores
+_ADAPTIVE = ("adaptive", "change_points")  # their length depends on the scores
 _PAPER_FRAMES = 20  # the lengths in the paper and its code are for 20 sampled frames
-_FEWEST = 4  # fewer frames do not tell a level from noise
-_FLAT = 0.15  # a peak less than this share above the floor says nothing about time
+_FEWEST = 4  # with fewer frames, a level cannot be separated from noise
+_FLAT = 0.15  # a peak less than this share above the floor is not significant
 
 
 def find_span(
@@ -23,7 +23,7 @@ def find_span(
     Args:
         scores: S_frame.
         config: how the span is found.
-        lasts: the query names no action, so the adaptive methods answer with the whole window.
+        lasts: the query names no action, so the adaptive methods return the whole window.
 
     Raises:
         ValueError: no scores.
@@ -54,7 +54,7 @@ def top_k(scores: NDArray[np.float64], k: int) -> tuple[int, int]:
 
 
 def contiguous(scores: NDArray[np.float64], length: int) -> tuple[int, int]:
-    """Grows from the peak towards the better neighbour until it holds `length` (released code)."""
+    """Grows from the peak towards the better neighbour up to `length` frames (released code)."""
     first = last = int(scores.argmax())
     while last - first + 1 < length:
         before = scores[first - 1] if first > 0 else -np.inf
@@ -69,8 +69,8 @@ def contiguous(scores: NDArray[np.float64], length: int) -> tuple[int, int]:
 def adaptive(scores: NDArray[np.float64], threshold: float) -> tuple[int, int]:
     """The run around the peak above floor + threshold * (peak - floor); ours.
 
-    The floor is the lower quartile. A profile without a peak is the whole window. A dip of one
-    frame inside the run does not end it.
+    The floor is the lower quartile. A profile without a peak gives the whole window. A dip of one
+    frame does not end the run.
     """
     floor, peak = float(np.quantile(scores, 0.25)), float(scores.max())
     if peak - floor <= _FLAT * abs(peak):
@@ -87,13 +87,13 @@ def adaptive(scores: NDArray[np.float64], threshold: float) -> tuple[int, int]:
 
 
 def change_points(scores: NDArray[np.float64]) -> tuple[int, int]:
-    """The run whose level rises most clearly above the frames around it; ours.
+    """The run whose level is most significantly above the frames around it; ours.
 
-    Of all runs, the one that explains most of the variance of log S_frame as two levels, higher
-    inside; S_frame is a ratio to the neutral prompt, so factors count, and one wild frame counts
-    less. A gain that chance would give too is no run, and the answer is the whole window: the
-    penalty follows the Bayesian information criterion for two ends and two levels, on the frames
-    that these leave free; in pure noise it lets 1 to 5 of 100 windows pass as a run.
+    Of all runs, the one that explains most of the variance of log S_frame as two levels, the
+    higher one inside. The logarithm is used because S_frame is a ratio to the neutral prompt; it
+    also reduces the weight of outliers. If the gain is not significant, the result is the whole
+    window: the penalty follows the Bayesian information criterion for two ends and two levels, on
+    the remaining degrees of freedom; in pure noise, 1 to 5 of 100 windows pass as a run.
     """
     count = len(scores)
     if count < _FEWEST:
@@ -108,7 +108,7 @@ def change_points(scores: NDArray[np.float64]) -> tuple[int, int]:
     gain = np.where((part > 0) & (inside < count), part**2 * count / (inside * outside), 0.0)
     best = int(gain.argmax())
     total = float(centred @ centred)
-    # A hundredth of a nat is no difference, whatever its share of the variance.
+    # A difference of 0.01 nats is ignored, even if it explains the variance.
     noise = max(total - float(gain[best]), 1e-4 * count)
     if (count - 3) * np.log(max(total, 1e-4 * count) / noise) <= 4 * np.log(count):
         return 0, count - 1

@@ -22,7 +22,7 @@ from stvg_ros.types import CandidateTube, Clip, Evidence, Grounding, Status, Tub
 
 @dataclass(frozen=True, eq=False)
 class TubeView:
-    """What of a clip the model saw.
+    """The part of a clip that the model saw.
 
     Attributes:
         clip: the frames of the answer.
@@ -46,22 +46,22 @@ class TubeView:
         )
 
     def peak(self, heat: torch.Tensor, candidate: CandidateTube) -> float:
-        """The highest value of a map inside a candidate; -inf where no sampled frame shows it."""
+        """Maximum of a map inside a candidate; -inf if it is in no sampled frame."""
         scores = self.scores(heat, candidate)
         return float(np.nanmax(scores)) if np.isfinite(scores).any() else float("-inf")
 
 
 @dataclass(frozen=True, eq=False)
 class TubeScores:
-    """Maps and candidate tubes of one clip, and the scores that follow from them.
+    """Maps and candidate tubes of one clip, and the scores computed from them.
 
     Attributes:
-        view: what the model saw.
+        view: the part of the clip that the model saw.
         spatial: `(S, h, w)` A_S.
         temporal: `(S, h, w)` A_T.
         candidates: candidate tubes over the clip.
-        config: how a span is found.
-        factors: by which a candidate's S_obj is multiplied, by track id, see `conditions`.
+        config: settings of the span.
+        factors: factors of S_obj by track id, see `conditions`.
     """
 
     view: TubeView
@@ -72,7 +72,7 @@ class TubeScores:
     factors: Mapping[int, float] = field(default_factory=dict)
 
     def object_score(self, candidate: CandidateTube) -> float:
-        """S_obj, -inf for a candidate that no sampled frame shows."""
+        """S_obj; -inf for a candidate in no sampled frame."""
         peak = self.view.peak(self.spatial, candidate)
         return peak * self.factors.get(candidate.track_id, 1.0)
 
@@ -136,15 +136,15 @@ class TubeScores:
 
 @dataclass(frozen=True, eq=False)
 class TubeSelection:
-    """What the answers of one command, before and after tuning, have in common.
+    """The data that the answers of one command, before and after tuning, share.
 
     Attributes:
-        view: what the model saw.
+        view: the part of the clip that the model saw.
         candidates: candidate tubes over the clip.
         margins: log p(yes) - log p(no) of Q, Q_s and Q_t before tuning, in nats.
-        own: what suits the model.
-        config: what is asked for.
-        factors: by which a candidate's S_obj is multiplied, by track id.
+        own: the model's defaults.
+        config: the configuration.
+        factors: factors of S_obj by track id.
     """
 
     view: TubeView
@@ -157,14 +157,14 @@ class TubeSelection:
     def grounding(
         self, spatial: torch.Tensor, temporal: torch.Tensor, token: str, template: Tube
     ) -> Grounding:
-        """The tubes of A_S and A_T, or why there is none; the rest is the template's."""
-        # What the model never saw has no score; it cannot be the answer.
+        """The tubes of A_S and A_T, or why there are none; other fields are `template`'s."""
+        # A candidate that the model never saw has no score and cannot be the answer.
         shown = tuple(one for one in self.candidates if one.present[self.view.sampled].any())
         scored = TubeScores(self.view, spatial, temporal, shown, self.config, self.factors)
         sure = self._confidence(scored.best_score())
         template = replace(template, confidence=sure)
         if not self.candidates:
-            reason = "no candidate tubes: their source saw nothing to follow"
+            reason = "no candidate tubes: their source detected nothing"
             tubes: tuple[Tube, ...] = (replace(template, error=reason),)
         elif not shown:
             reason = (
@@ -186,8 +186,8 @@ class TubeSelection:
     def _wanted(self, scored: TubeScores, template: Tube) -> list[tuple[CandidateTube, float]]:
         """The tubes of the answer, best first, each with its own confidence.
 
-        A command that means several ("both kids", "everyone in red") gets all that match: their
-        own evidence passes the threshold, and their score is no small part of the best one's.
+        A command for several targets ("both kids", "everyone in red") returns all that match: their
+        own evidence passes the threshold, and their score is above a share of the best one's.
         """
         ranked = scored.ranked()
         command = template.split.command if template.split is not None else None

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 def load_mllm(model: ModelConfig, attention: AttentionConfig) -> Mllm:
-    """Loads a checkpoint: frozen, on its device, ready to be asked.
+    """Loads a checkpoint: frozen, on its device, ready for inference.
 
     Raises:
-        ModelError: the checkpoint is absent, incomplete, damaged, or of no known family.
+        ModelError: the checkpoint is absent, incomplete, damaged, or of an unknown family.
         ConfigError: a setting that does not fit the checkpoint or the machine.
     """
     from stvg_ros.models.hf_common import HfMllm
@@ -26,7 +26,7 @@ def load_mllm(model: ModelConfig, attention: AttentionConfig) -> Mllm:
 
 
 def load_untrained(model: ModelConfig, attention: AttentionConfig, seed: int) -> Mllm:
-    """The checkpoint's model at random weights; see `load_mllm`."""
+    """The checkpoint's model with random weights; see `load_mllm`."""
     from stvg_ros.models.hf_common import HfMllm
     from stvg_ros.models.loading import load, untrained
 

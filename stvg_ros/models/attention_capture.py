@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Attention rows of a few prompt tokens beside fused attention; never an N x N map.
+"""Computes attention rows of a few prompt tokens next to fused attention, without N x N maps.
 
 Dimensions: B passes, R rows, M visual columns, N keys, H heads, G key heads, d head size.
 """
@@ -25,15 +25,15 @@ NAME = "stvg_rows"
 
 @dataclass
 class AttentionRecorder:
-    """Collects the asked rows while a forward pass runs.
+    """Collects the requested rows during a forward pass.
 
     Attributes:
         rows: `(R,)` positions among the queries.
         columns: `(M,)` positions among the keys.
         first_layer, last_layer: the band, both included.
         total: `(B, R, M)` float32, sum over the band's layers of the mean over heads.
-        layers: how many layers were added.
-        largest: elements of the largest attention map that was held, for all passes and heads.
+        layers: number of layers in the sum.
+        largest: elements of the largest attention map in memory, for all passes and heads.
     """
 
     rows: Tensor
@@ -45,14 +45,14 @@ class AttentionRecorder:
     largest: int = 0
 
     def mean(self) -> Tensor:
-        """`(B, R, M)` mean over the layers of the band."""
+        """Mean over the layers of the band, `(B, R, M)`."""
         if self.total is None:
             raise RuntimeError("no layer of the band ran while the recorder was active")
         return self.total / self.layers
 
     @torch.no_grad()
     def add(self, query: Tensor, key: Tensor, mask: Tensor | None, scaling: float) -> None:
-        """One layer: `query` `(B, H, S, d)`, `key` `(B, G, N, d)`, `mask` `(B, 1, S, N)`."""
+        """Adds one layer: `query` `(B, H, S, d)`, `key` `(B, G, N, d)`, `mask` `(B, 1, S, N)`."""
         passes, heads, _, size = query.shape
         groups, count = key.shape[1], len(self.rows)
         asked = query[:, :, self.rows].reshape(passes, groups, heads // groups * count, size)
@@ -78,7 +78,7 @@ _active: ContextVar[AttentionRecorder | None] = ContextVar("stvg_rows", default=
 
 @contextmanager
 def recording(recorder: AttentionRecorder) -> Iterator[AttentionRecorder]:
-    """While the context lasts, layers of the band add their rows to `recorder`."""
+    """Inside the context, layers of the band add their rows to `recorder`."""
     token = _active.set(recorder)
     try:
         yield recorder
@@ -95,7 +95,7 @@ def attend(
     scaling: float | None = None,
     **rest: Any,
 ) -> tuple[Tensor, None]:
-    """Fused attention for the output; the recorder, if any, reads its rows."""
+    """Fused attention for the output; an active recorder computes its rows."""
     recorder = _active.get()
     if recorder and recorder.first_layer <= module.layer_idx <= recorder.last_layer:
         scale = query.shape[-1] ** -0.5 if scaling is None else scaling
@@ -106,8 +106,8 @@ def attend(
             module, query, key, value, attention_mask, scaling=scaling, **rest
         )
         return output, None
-    # The library would repeat the prefix's keys and values for every head of a group, and the
-    # backward pass would keep the copies. Heads of a group are more rows of one head instead.
+    # transformers repeats the prefix's keys and values for every head of a group, and the
+    # backward pass keeps the copies. Here the heads of a group become rows of one head instead.
     rows = query.reshape(*key.shape[:2], -1, query.shape[-1])
     output = functional.scaled_dot_product_attention(
         rows, key, value, attn_mask=attention_mask.repeat(1, 1, groups, 1), scale=scaling

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Where the embedded model lies, and the settings that a checkpoint brings along."""
+"""The folder of the embedded model, and the settings in a checkpoint's folder."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from stvg_ros.method.interfaces import MllmSettings
 
 FOLDER = Path(__file__).parent / "embedded"
 SETTINGS_FILE = "stvg.json"
-# Part of the name that every answer of the embedded model carries.
+# Part of the model's name in every answer of the embedded model.
 SCOPE = "embedded, rendered scenes only"
 
 
 def read_settings(file: Path | None) -> MllmSettings:
-    """The settings of a checkpoint's `stvg.json`; the paper's where there is none.
+    """The settings of a checkpoint's `stvg.json`; the paper's if there is none.
 
     Raises:
-        ModelError: the file is no JSON object, or has an unknown key or a wrong type.
+        ModelError: the file is not a JSON object, or has an unknown key or a wrong type.
     """
     if file is None or not file.is_file():
         return MllmSettings()

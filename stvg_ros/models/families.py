@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""The families that are supported; a new one is a new module and one line here."""
+"""The supported families; a new one is a new module and one line here."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class FamilyEntry:
-    """What is known about a family before any of its code is imported.
+    """Properties of a family that are available without importing its code.
 
     Attributes:
         module: full name of the module with `FAMILY`.

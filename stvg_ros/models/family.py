@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""What a family module provides to the code that all families share."""
+"""The interface of a family module to the code that all families share."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from stvg_ros.models.preprocess import Images
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """How the visual tokens stand in the prompt.
+    """Layout of the visual tokens in the prompt.
 
     Attributes:
         placeholder: the text that the chat template writes for a video.
@@ -45,11 +45,11 @@ class Family:
     """One family.
 
     Attributes:
-        encode: images, a part of a video of `total` frames, to visual tokens.
-        layout: tokenizer, model and visual tokens to their place in the prompt.
-        positions: model, ids `(1, N)` and visual tokens to the position ids of the prefix,
+        encode: maps images, a part of a video of `total` frames, to visual tokens.
+        layout: maps tokenizer, model and visual tokens to the layout in the prompt.
+        positions: maps model, ids `(1, N)` and visual tokens to the position ids of the prefix,
             `(A, 1, N)` or `(1, N)`, and the position of the token that follows.
-        deep: `VisualTokens.deep` is handed to the language model.
+        deep: `VisualTokens.deep` is passed to the language model.
         pairs: `ImagePreprocessing.pair` frames share a slot.
     """
 

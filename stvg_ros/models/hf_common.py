@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""The model of every family: one prefill, then short questions on its keys.
+"""The model of all families: one prefill, then short questions on its keys and values.
 
 Dimensions: B passes, N prefix tokens, M visual tokens, D hidden size, R rows.
 """
@@ -42,13 +42,13 @@ from stvg_ros.models.yes_no_tokens import yes_no_ids
 
 @dataclass(frozen=True, eq=False)
 class PrefixLayout:
-    """Where the tokens of a video stand; the same for every pass over videos of its grid.
+    """Positions of a video's tokens; the same for all passes over videos of its grid.
 
     Attributes:
-        layout: how the visual tokens stand in the prompt.
+        layout: layout of the visual tokens in the prompt.
         grid: `(S, h, w)` of the video.
         ids: `(1, N)` of system and visual tokens.
-        visual: `(K,)` positions of the visual tokens, those after the grid's too.
+        visual: `(K,)` positions of the visual tokens, including those after the grid's.
         positions: position ids, `(A, 1, N)` or `(1, N)`.
         next_position: position of the first token after the prefix.
     """
@@ -66,10 +66,10 @@ class Inputs:
     """System and visual tokens of B passes before the first layer.
 
     Attributes:
-        visual: what went in first, without the offset.
-        layout: how it stands in the prompt.
-        named: what the language model is called with: embeddings `(B, N, D)`, positions, and
-            the deeper layers' features where the family has them.
+        visual: visual tokens of the first pass, without the offset.
+        layout: their layout in the prompt.
+        named: arguments of the language model: embeddings `(B, N, D)`, positions, and
+            the deeper layers' features if the family has them.
         columns: `(M,)` positions of the visual tokens in the prefix.
         next_position: position of the first token after the prefix.
     """
@@ -86,9 +86,9 @@ class HfPrefix:
     """Keys and values of system and visual tokens of B passes.
 
     Attributes:
-        visual: what went in first, without the offset.
-        layout: how it stands in the prompt.
-        pairs: keys and values of each layer that ran; they carry the graph to the offset.
+        visual: visual tokens of the first pass, without the offset.
+        layout: their layout in the prompt.
+        pairs: keys and values of each layer that ran; their graph leads to the offset.
         columns: `(M,)` positions of the visual tokens in the prefix.
         next_position: position of the first token after the prefix.
     """
@@ -104,13 +104,13 @@ class HfMllm:
     """A transformers video model as an `Mllm`. One thread uses it at a time.
 
     Attributes:
-        prompt: how questions are put.
-        largest_map: elements of the largest attention map that the last question held.
+        prompt: the prompt template.
+        largest_map: elements of the largest attention map of the last question.
     """
 
     prompt: Prompt
     largest_map: int = 0
-    _place: PrefixLayout | None = None  # of the last pass: the passes of a command share it
+    _place: PrefixLayout | None = None  # of the last pass; shared by the passes of a command
 
     def __init__(
         self,
@@ -122,16 +122,16 @@ class HfMllm:
         """Prepares a loaded checkpoint.
 
         Args:
-            checkpoint: the weights and what belongs to them.
+            checkpoint: the weights with tokenizer and preprocessing.
             attention: the layer band.
-            gradient_checkpointing: recompute activations in the backward pass always, rather
-                than only where a GPU's memory could not keep them.
-            batch_passes: how many passes `attention_rows` runs at a time, None for as many as
+            gradient_checkpointing: always recompute activations in the backward pass, instead
+                of only if they do not fit a GPU's memory.
+            batch_passes: number of passes that `attention_rows` runs at a time; None for as many as
                 memory allows.
 
         Raises:
             ModelError: no chat template, or no token for yes or no.
-            ConfigError: a layer band that the model does not have.
+            ConfigError: the model lacks the layer band.
         """
         self._checkpoint = checkpoint
         self._model = checkpoint.model
@@ -153,17 +153,17 @@ class HfMllm:
 
     @property
     def name(self) -> str:
-        """What the tube message names as its model."""
+        """The model's name in the tube message."""
         return self._checkpoint.name
 
     @property
     def settings(self) -> MllmSettings:
-        """What suits this model."""
+        """Defaults of this model."""
         return self._checkpoint.settings
 
     @property
     def checkpoint(self) -> LoadedCheckpoint:
-        """The weights and what belongs to them."""
+        """The weights with tokenizer and preprocessing."""
         return self._checkpoint
 
     @property
@@ -173,7 +173,7 @@ class HfMllm:
 
     @property
     def frames_per_slot(self) -> int:
-        """How many frames share a temporal slot."""
+        """Number of frames that share a temporal slot."""
         return self._checkpoint.preprocessing.pair if self._checkpoint.family.pairs else 1
 
     def encode(self, images: Sequence[NDArray[np.uint8]], total: int = 0) -> VisualTokens:
@@ -197,7 +197,7 @@ class HfMllm:
 
     @contextmanager
     def saving_memory(self) -> Iterator[None]:
-        """While the context lasts, activations are recomputed, and passes run one at a time."""
+        """Inside the context, activations are recomputed, and passes run one at a time."""
         before = self._always_recompute, self._batch_passes
         self._always_recompute, self._batch_passes = True, 1
         try:
@@ -206,18 +206,18 @@ class HfMllm:
             self._always_recompute, self._batch_passes = before
 
     def graph_bytes(self, tokens: int) -> int:
-        """What a pass keeps for its backward pass, where nothing is recomputed."""
+        """Bytes that a pass keeps for its backward pass without recomputation."""
         config = self._text.config
         size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         heads = config.num_attention_heads + config.num_key_value_heads
-        # Of a layer: queries, keys, values and what attention gives; the MLP's two halves and the
-        # first one's activation; the inputs of two norms in float32.
+        # Per layer: queries, keys, values and attention output; the MLP's two halves and the
+        # activation of the first; the inputs of two norms in float32.
         values = 2 * heads * size + 3 * config.intermediate_size
         a_token = values * self._model.dtype.itemsize + 2 * 4 * config.hidden_size
         return int(tokens * len(self._text.layers) * a_token)
 
     def ask(self, prefix: Prefix, questions: Sequence[str]) -> tuple[Reading, ...]:
-        """Reads each question on the shared prefix; the questions do not see one another."""
+        """Evaluates each question on the shared prefix; questions do not attend to one another."""
         if not isinstance(prefix, HfPrefix):
             raise TypeError(f"expected a prefix of this model, got {type(prefix).__name__}")
         if not questions:
@@ -231,7 +231,7 @@ class HfMllm:
         )
 
     def answer(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
-        """log p(yes) and log p(no), `(Q,)` float32, of the last states `(Q, D)` of Q prompts."""
+        """log p(yes) and log p(no), `(Q,)` float32, from the last states `(Q, D)` of Q prompts."""
         log_p = self._model.lm_head(hidden).float().log_softmax(-1)  # (Q, vocabulary)
         return log_p[:, self._yes].logsumexp(1), log_p[:, self._no].logsumexp(1)
 
@@ -249,17 +249,17 @@ class HfMllm:
         return tuple(found)
 
     def _batches(self, passes: Sequence[Pass]) -> Iterator[Sequence[Pass]]:
-        """As many passes at a time as the setting or the free memory allows."""
+        """Batches of as many passes as the setting or the free memory allows."""
         size = self._batch_passes or self._room(len(passes[0][0].features))
         for start in range(0, len(passes), size):
             yield passes[start : start + size]
 
     def _room(self, tokens: int) -> int:
-        """How many passes fit in memory; 1 on a CPU, where a batch saves nothing."""
+        """Number of passes that fit in memory; 1 on a CPU, where a batch saves no time."""
         if self._model.device.type != "cuda":
             return 1
         config = self._text.config
-        # Keys and values stay for all layers; a layer holds its states and the MLP's two halves.
+        # Keys and values of all layers are kept; a layer needs its states and the MLP's two halves.
         values = 2 * len(self._lower.layers) * config.hidden_size
         values += 8 * config.hidden_size + 3 * config.intermediate_size
         return max(
@@ -267,7 +267,7 @@ class HfMllm:
         )
 
     def _free_bytes(self) -> float:
-        """What a GPU has left; infinite on a CPU, whose system decides."""
+        """Free memory of a GPU in bytes; infinite on a CPU."""
         device = self._model.device
         if device.type != "cuda":
             return float("inf")
@@ -275,10 +275,10 @@ class HfMllm:
         return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
 
     def inputs(self, passes: Sequence[Pass]) -> Inputs:
-        """System and visual tokens of B passes of one grid, as the language model takes them.
+        """Inputs of the language model: system and visual tokens of B passes of one grid.
 
         Raises:
-            ModelError: the tokenizer does not know the visual token as one token.
+            ModelError: the tokenizer does not encode the visual token as one token.
         """
         visual = passes[0][0]
         if len({each.grid for each, _ in passes}) != 1:
@@ -300,7 +300,7 @@ class HfMllm:
         return Inputs(visual, place.layout, named, columns, place.next_position)
 
     def _placed(self, visual: VisualTokens) -> PrefixLayout:
-        """Computed on the host, where reading a token does not synchronise with a device."""
+        """The prefix layout, computed on the host, so that no token is read from the device."""
         family, device = self._checkpoint.family, self._model.device
         layout = family.layout(self._checkpoint.tokenizer, self._model, visual)
         if (last := self._place) and (last.layout.text, last.grid) == (layout.text, visual.grid):
@@ -319,7 +319,7 @@ class HfMllm:
         return self._place
 
     def _prefill(self, passes: Sequence[Pass], text: Any) -> HfPrefix:
-        """System and visual tokens of B passes through `text`."""
+        """Runs system and visual tokens of B passes through `text`."""
         given = self.inputs(passes)
         cache = DynamicCache()
         text(**given.named, past_key_values=cache, use_cache=True)
@@ -337,7 +337,7 @@ class HfMllm:
     def _run(
         self, prefix: HfPrefix, asked: PackedPrompts, text: Any
     ) -> tuple[list[Tensor], Tensor]:
-        """For each question its rows `(B, R, M)`; and the last states `(B, S, D)` of all."""
+        """The rows `(B, R, M)` of each question, and the last states `(B, S, D)` of all."""
         passes = len(prefix.pairs[0][0])
         recorder = AttentionRecorder(asked.rows, prefix.columns, *self._band)
         with recording(recorder):
@@ -367,7 +367,7 @@ class HfMllm:
         return str(tokenizer.decode(written, skip_special_tokens=True)).strip()
 
     def _next_scores(self, ids: Tensor, cache: DynamicCache) -> Tensor:
-        """Scores `(vocabulary,)` of the token after ids `(1, n)` and what the cache holds."""
+        """Scores `(vocabulary,)` of the token after the cache and ids `(1, n)`."""
         hidden = self._text(
             inputs_embeds=self._text.get_input_embeddings()(ids),
             past_key_values=cache,
@@ -391,7 +391,7 @@ def _band(attention: AttentionConfig, own: MllmSettings, layers: int) -> tuple[i
 
 
 def _moved(visual: VisualTokens, offset: Tensor | None, layout: Layout) -> Tensor:
-    """T_v + V, added in float32, and the tokens that follow the grid's."""
+    """T_v + V, added in float32, and the tokens after the grid's."""
     features = visual.features
     if offset is not None:
         features = (features.float() + offset.to(features.device).float()).to(features.dtype)

@@ -31,7 +31,7 @@ def encode(
 
 
 def layout(tokenizer: Any, model: Any, visual: VisualTokens) -> Layout:
-    """`Frame1: ` and a bracketed run of visual tokens, a line a frame."""
+    """`Frame1: ` and a bracketed run of visual tokens, one line per frame."""
     token_id = model.config.image_token_id
     run = tokenizer.convert_ids_to_tokens(token_id) * (visual.grid[1] * visual.grid[2])
     start, end = tokenizer.start_image_token, tokenizer.end_image_token

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""LLaVA-OneVision: one slot a frame, a square grid, and one more token that ends the video."""
+"""LLaVA-OneVision: one slot a frame, a square grid, and one token at the end of the video."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def encode(
 def tower(
     model: Any, preprocessing: ImagePreprocessing, images: Images, size: tuple[int, int]
 ) -> list[Tensor]:
-    """What the model makes of each chunk of frames at `size` (height, width), `(n, D)`."""
+    """Features `(n, D)` of each chunk of frames at `size` (height, width)."""
     features = []
     for start in range(0, len(images), CHUNK):
         pixels = normalised(images[start : start + CHUNK], *size, preprocessing, model.device)
@@ -42,7 +42,7 @@ def tower(
 
 
 def layout(tokenizer: Any, model: Any, visual: VisualTokens) -> Layout:
-    """One run of visual tokens and the newline that the library appends to a video."""
+    """One run of visual tokens and the newline that transformers appends to a video."""
     token_id = model.config.video_token_id
     token = tokenizer.convert_ids_to_tokens(token_id)
     newline = model.model.image_newline.detach()[None]

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""A multimodal language model from a folder or the hub, checked and frozen."""
+"""Loads a multimodal language model from a folder or the hub, checked and frozen."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from stvg_ros.models.family import LoadedCheckpoint
 from stvg_ros.models.settings import ModelConfig
 from stvg_ros.models.vision_tower import PatchProduct
 
-# Small beside the language model, and what they lose every later step would see.
+# Small compared with the language model, and their errors would affect every later step.
 KEPT_WHOLE = [
     "lm_head",
     "model.visual",
@@ -41,10 +41,10 @@ _TOKENIZERS = ("tokenizer.json", "vocab.json", "vocab.txt", "tokenizer.model", "
 
 
 def load(config: ModelConfig) -> LoadedCheckpoint:
-    """Loads `config.path`; no code of the checkpoint is run, and no pickle is read.
+    """Loads `config.path`; runs no code of the checkpoint, and reads no pickle.
 
     Raises:
-        ModelError: the checkpoint is absent, incomplete, damaged, or of no known family.
+        ModelError: the checkpoint is absent, incomplete, damaged, or of an unknown family.
         ConfigError: a device or quantization that this machine lacks.
     """
     files = _files(config.path)
@@ -70,7 +70,7 @@ def load(config: ModelConfig) -> LoadedCheckpoint:
 
 
 def checkpoint_folder(path: str) -> Path:
-    """The local folder of a model's files; those of a hub id must have been fetched.
+    """The local folder of a model's files; the files of a hub id must be in the cache.
 
     Raises:
         ModelError: there are none.
@@ -86,7 +86,7 @@ def _files(path: str) -> CheckpointFiles:
 
 
 def untrained(checkpoint: LoadedCheckpoint, seed: int) -> LoadedCheckpoint:
-    """The same model at the random weights from which a training begins: a control."""
+    """The same model with random initial weights, as a control."""
     model = checkpoint.model
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -116,7 +116,7 @@ def _preprocessing(files: CheckpointFiles) -> ImagePreprocessing:
 
 def _tokenizer(files: CheckpointFiles) -> Any:
     if not any(files.path(name) for name in _TOKENIZERS):
-        # The library would make one without any word.
+        # transformers would create one silently.
         raise ModelError(
             f"{files.source}: no tokenizer.json; expected the tokenizer's files beside "
             "config.json; download the checkpoint's files"
@@ -125,7 +125,7 @@ def _tokenizer(files: CheckpointFiles) -> Any:
         tokenizer: Any = transformers.AutoTokenizer.from_pretrained(
             files.source, local_files_only=files.local, trust_remote_code=False
         )
-    except Exception as error:  # the library raises errors of many kinds
+    except Exception as error:  # transformers raises errors of many kinds
         raise ModelError(
             f"{files.source}: the tokenizer cannot be loaded ({first_line(error)}); expected "
             "tokenizer.json and tokenizer_config.json; download the checkpoint's files again"
@@ -136,7 +136,7 @@ def _tokenizer(files: CheckpointFiles) -> Any:
 
 
 def _weights(files: CheckpointFiles, class_name: str, config: ModelConfig, stored: bool) -> Any:
-    """The frozen model; `stored` says that the files hold quantized weights."""
+    """The frozen model; `stored` if the files hold quantized weights."""
     device = device_of(config.device, "model.device")
     dtype = dtype_of(config.dtype, device)
     quantized: dict[str, Any]
@@ -155,8 +155,8 @@ def _weights(files: CheckpointFiles, class_name: str, config: ModelConfig, store
 
 
 def frozen(model: Any) -> Any:
-    """The model, for asking only: its attention can be read, its weights get no gradient."""
-    # Only the language model's attention is read; the vision tower keeps plain fused attention.
+    """Freezes the model: its attention can be captured, its weights have no gradient."""
+    # Only the language model's attention is captured; the vision tower keeps fused attention.
     model.model.language_model.config._attn_implementation = NAME
     embedding = getattr(getattr(model.model, "visual", None), "patch_embed", None)
     if embedding is not None and isinstance(embedding.proj, nn.Conv3d):
@@ -187,7 +187,7 @@ def _check_stored(files: CheckpointFiles, stored: Any) -> None:
 
 
 def _stored_quantization(files: CheckpointFiles, kind: str, device: torch.device) -> dict[str, Any]:
-    """Arguments for a checkpoint whose files hold weights that bitsandbytes quantized."""
+    """Arguments for a checkpoint with weights quantized by bitsandbytes."""
     if kind != "none":
         raise ConfigError(
             f"model.quantization: expected 'none' for {files.source!r}, whose weights are "
@@ -208,7 +208,7 @@ def _check_quantizer(what: str, otherwise: str) -> None:
 
 
 def _keep_plain_layout(model: Any) -> None:
-    """On some CPUs bitsandbytes repacks 4-bit weights in a way that has no backward pass."""
+    """Disables the CPU format of bitsandbytes' 4-bit weights, which has no backward pass."""
     for module in model.modules():
         if hasattr(module, "support_avx512bf16_for_cpu"):
             module.support_avx512bf16_for_cpu = False

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Several questions in one row behind a shared prefix, invisible to one another.
+"""Packs several questions into one row behind a shared prefix, masked from one another.
 
 Dimensions: N prefix tokens, Q questions of S tokens in all, R candidate rows of all questions.
 """
@@ -23,9 +23,9 @@ class PackedPrompts:
     Attributes:
         ids: `(1, S)`.
         positions: `(1, S)`; each question continues from the prefix.
-        mask: `(1, 1, S, N + S)` bool; a question sees the prefix and itself, causally.
+        mask: `(1, 1, S, N + S)` bool; a question attends to the prefix and itself, causally.
         rows: `(R,)` candidate positions, question by question.
-        counts: how many candidates each question has.
+        counts: number of candidates of each question.
         ends: `(Q,)` last position of each question.
     """
 
@@ -40,7 +40,7 @@ class PackedPrompts:
 def packed(
     suffixes: Sequence[Suffix], known: int, next_position: int, device: torch.device
 ) -> PackedPrompts:
-    """Packs questions behind `known` prefix tokens; the text goes on at `next_position`."""
+    """Packs questions behind `known` prefix tokens; the text continues at `next_position`."""
     lengths = torch.tensor([len(suffix.ids) for suffix in suffixes])
     starts = lengths.cumsum(0) - lengths
     owner = torch.arange(len(suffixes)).repeat_interleave(lengths)

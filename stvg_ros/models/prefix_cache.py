@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Keys and values of a shared prefix, and recomputed layers that still share them."""
+"""Keys and values of a shared prefix, and gradient checkpointing that keeps them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Pairs = tuple[tuple[Tensor, Tensor], ...]  # keys and values of each layer, `(1,
 
 
 class SharedKeys:
-    """Prefix keys and values that a forward pass reads and never changes."""
+    """Read-only prefix keys and values for a forward pass."""
 
     def __init__(self, pairs: Pairs) -> None:
         self.pairs = pairs
@@ -55,9 +55,9 @@ def pairs_of(cache: DynamicCache) -> Pairs:
 
 
 def recompute_layers(language_model: Any, wanted: Callable[[], bool]) -> None:
-    """Makes every layer keep its input only, and run again in the backward pass, while `wanted`.
+    """Applies gradient checkpointing to every layer while `wanted`.
 
-    The library's own gradient checkpointing drops the cache, which prefix sharing lives on; here
+    The gradient checkpointing of transformers drops the cache, which prefix sharing needs; here
     the layer's keys and values are outputs of the recomputed function instead.
     """
     for index, layer in enumerate(language_model.layers):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Camera images to what the vision towers take, by the numbers of preprocessor_config.json.
+"""Converts camera images to inputs of the vision towers, as preprocessor_config.json specifies.
 
 Dimensions: T frames, S slots of P frames, patches of p x p pixels, m x m patches to a token.
 """
@@ -31,7 +31,7 @@ def normalised(
     preprocessing: ImagePreprocessing,
     device: torch.device = CPU,
 ) -> Tensor:
-    """`(T, 3, height, width)` float32; the whole image is stretched to that size."""
+    """`(T, 3, height, width)` float32; the whole image is resized without cropping."""
     pixels = _stretched(images, height, width, preprocessing).to(device, non_blocking=True)
     return _scaled(pixels.permute(0, 3, 1, 2).contiguous(), preprocessing)
 
@@ -45,14 +45,14 @@ def patches(
 ) -> Tensor:
     """`(S * H/p * W/p, 3 * P * p * p)` float32, the m x m patches of a token together.
 
-    A last slot that lacks frames repeats the last one.
+    An incomplete last slot repeats its last frame.
     """
     p, m, pair = preprocessing.patch, preprocessing.merge, preprocessing.pair
     images = [*images, *[images[-1]] * (-len(images) % pair)]
     pixels = _stretched(images, height, width, preprocessing).to(device, non_blocking=True)
     rows, columns = height // (p * m), width // (p * m)
     cut = pixels.view(-1, pair, rows, m, p, columns, m, p, 3)
-    # Bytes are put in order, a quarter of the memory of floats.
+    # Bytes are rearranged: they need a quarter of the memory of floats.
     ordered = cut.permute(0, 2, 5, 3, 6, 8, 1, 4, 7).reshape(-1, 3, pair * p * p)
     return _scaled(ordered, preprocessing).flatten(1)
 
@@ -60,7 +60,7 @@ def patches(
 def _stretched(
     images: Images, height: int, width: int, preprocessing: ImagePreprocessing
 ) -> Tensor:
-    """`(T, height, width, 3)` bytes; threads share the frames, for resizing frees the others."""
+    """`(T, height, width, 3)` bytes; resized in threads, since resizing releases the GIL."""
     resample = Image.Resampling(preprocessing.resample)
 
     def resized(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -73,7 +73,7 @@ def _stretched(
 
 
 def _scaled(pixels: Tensor, preprocessing: ImagePreprocessing) -> Tensor:
-    """`(n, 3, ...)` bytes to float32, channel by channel, in the order of the library's sums."""
+    """`(n, 3, ...)` bytes to float32, per channel, in the operation order of transformers."""
     shape = (3, *[1] * (pixels.ndim - 2))
     mean, std = (
         torch.tensor(values, dtype=torch.float32).view(shape).to(pixels.device, non_blocking=True)
@@ -83,10 +83,10 @@ def _scaled(pixels: Tensor, preprocessing: ImagePreprocessing) -> Tensor:
 
 
 def square_size(preprocessing: ImagePreprocessing, default: int) -> tuple[int, int]:
-    """`(height, width)` in pixels for towers that take one size.
+    """`(height, width)` in pixels for towers with a fixed input size.
 
-    Where the file asks for a centre crop, the whole image is stretched to the crop's size
-    instead: a crop would hide what stands at the sides, and boxes could not be mapped.
+    If the file asks for a centre crop, the whole image is resized to the crop's size instead: a
+    crop would hide objects at the sides, and boxes could not be mapped.
     """
     if preprocessing.crop:
         return preprocessing.crop
@@ -108,7 +108,7 @@ def fitted_size(
     Args:
         min_pixels, max_pixels: bounds on `frames` x height x width.
         frames: 1 when the bounds are for one image.
-        pair: the bounds are checked for `frames` rounded to a multiple of it, as the library does.
+        pair: the bounds are checked for `frames` rounded to a multiple of it, as in transformers.
 
     Raises:
         ModelError: an image more than 200 times longer than wide.
@@ -131,5 +131,5 @@ def fitted_size(
 
 
 def slots_of(frames: int, pair: int) -> tuple[tuple[int, ...], ...]:
-    """Which frames each slot covers; the last one may cover fewer."""
+    """The frames of each slot; the last one may have fewer."""
     return tuple(tuple(range(start, min(start + pair, frames))) for start in range(0, frames, pair))

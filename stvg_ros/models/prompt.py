@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""The prompt, from the checkpoint's own chat template: what is shared, and what a question adds."""
+"""The prompt from the checkpoint's chat template: the shared prefix and the question's part."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from torch import Tensor
 from stvg_ros.errors import ModelError
 from stvg_ros.models.family import Layout
 
-SENTINEL = "Is there anything?"  # stands for the question while the template is taken apart
+SENTINEL = "Is there anything?"  # placeholder for the question while the template is split
 PUNCTUATION = ".?!:;"
 
 
 @dataclass(frozen=True)
 class Suffix:
-    """What follows the visual tokens for one question.
+    """The tokens of one question after the visual tokens.
 
     Attributes:
-        ids: the question with what stands around it, up to where the answer starts.
+        ids: the question with the template's text around it, up to the start of the answer.
         candidates: positions in `ids` of the final punctuation and the role tokens.
         labels: the candidates as text.
     """
@@ -34,10 +34,10 @@ class Suffix:
 
 
 class Prompt:
-    """Cuts the rendered chat template at the video and at the question."""
+    """Splits the rendered chat template at the video and at the question."""
 
     def __init__(self, tokenizer: Any, path: str) -> None:
-        """Checks that there is a template and that the tokenizer gives offsets.
+        """Checks that the tokenizer has a chat template and returns offsets.
 
         Raises:
             ModelError: no chat template, or a tokenizer without offsets.
@@ -56,7 +56,7 @@ class Prompt:
         self._path = path
         video = {"type": "video"}
         self._text = self._render([_turn("user", [video, {"type": "text", "text": SENTINEL}])])
-        # The passes of a command ask the same questions about the same grid of tokens.
+        # The passes of a command have the same questions and the same grid of tokens.
         self._suffix = lru_cache(maxsize=64)(self._suffix_after)
         self._tail = lru_cache(maxsize=8)(self._last_id)
 
@@ -77,7 +77,7 @@ class Prompt:
         """Text before the video, between video and question, and after the question.
 
         Raises:
-            ModelError: the template puts them in no such order.
+            ModelError: the template has another order.
         """
         before, found, rest = self._text.partition(placeholder)
         between, asked, after = rest.partition(SENTINEL)
@@ -97,14 +97,14 @@ class Prompt:
 
     @property
     def answer_start(self) -> str:
-        """The end of the prompt, from the question on: what the answer follows."""
+        """The end of the prompt, from the question on; the answer follows it."""
         return SENTINEL + self._text.rpartition(SENTINEL)[2]
 
     def suffix(self, layout: Layout, question: str) -> Suffix:
-        """What `question` adds after the visual tokens.
+        """The tokens of `question` after the visual tokens.
 
-        It is tokenised after the visual block's last token, so that the ids are those of the
-        whole prompt.
+        It is tokenised together with the visual block's last token, so that the ids equal those
+        of the whole prompt.
         """
         return self._suffix(self.prefix_tail(layout), layout.placeholder, question.strip())
 
@@ -130,7 +130,7 @@ class Prompt:
         return int(self._tokenizer(text, add_special_tokens=False)["input_ids"][-1])
 
     def chat(self, system: str, prompt: str) -> Tensor:
-        """`(1, n)` ids of a text-only prompt; a template without a system role gets one text."""
+        """`(1, n)` ids of a text-only prompt; without a system role, both texts are joined."""
         try:
             turns = [_turn("system", [_text(system)]), _turn("user", [_text(prompt)])]
             rendered = self._render(turns)

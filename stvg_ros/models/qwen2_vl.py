@@ -15,7 +15,7 @@ from stvg_ros.models.family import Family, Layout
 from stvg_ros.models.preprocess import Images, fitted_size, patches, slots_of
 from stvg_ros.models.vision_tower import run_tower
 
-# Largest share of one frame, in tokens, that the library grants a video; the files of older
+# Upper bound in tokens of one frame of a video, as in transformers; the files of older
 # checkpoints hold the much larger bound for single images.
 MAX_FRAME_TOKENS = 768
 MIN_FRAME_TOKENS = 128
@@ -81,7 +81,7 @@ def layout(tokenizer: Any, model: Any, visual: VisualTokens) -> Layout:
 def positions(model: Any, ids: Tensor, visual: VisualTokens) -> tuple[Tensor, int]:
     """`(3, 1, N)` time, row and column, by the library's own rule.
 
-    One text token is appended to learn where the text goes on after the video.
+    One text token is appended to get the position of the text after the video.
     """
     merge = model.config.vision_config.spatial_merge_size
     slots, rows, columns = visual.grid

@@ -12,7 +12,7 @@ from stvg_ros.models.family import Family, Layout
 from stvg_ros.models.preprocess import Images, fitted_size, slots_of
 from stvg_ros.models.qwen2_vl import positions, tower
 
-# The prompt says that frames are half a second apart, as the model's own sampling makes them.
+# The prompt states an interval of half a second, as in the model's own sampling.
 FRAMES_PER_SECOND = 2.0
 MIN_TOKENS, MAX_TOKENS = 128, 768
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""A causal language model of transformers, token by token, for readers of commands."""
+"""Token access to a causal language model of transformers, for readers of commands."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Forward = Callable[[torch.Tensor, DynamicCache], torch.Tensor]
 
 
 class CausalTokens:
-    """Chooses tokens with a causal model; keys and values of a common prefix are kept.
+    """Chooses tokens with a causal model; keys and values of a common prefix are cached.
 
     One thread uses it at a time.
     """
@@ -37,7 +37,7 @@ class CausalTokens:
         begin = self._tokenizer.bos_token_id
         tokens = [*([] if begin is None else [begin]), *before]
         common = 0
-        most = min(len(self._seen), len(tokens) - 1)  # the last token is always run
+        most = min(len(self._seen), len(tokens) - 1)  # the last token is always computed
         while common < most and self._seen[common] == tokens[common]:
             common += 1
         if common < len(self._seen):
@@ -50,7 +50,7 @@ class CausalTokens:
 
 @torch.no_grad()
 def greedy(forward: Forward, ids: torch.Tensor, stops: Set[int], most: int) -> list[int]:
-    """The most probable tokens after ids `(1, n)`, up to one of the stops or so many."""
+    """The most probable tokens after ids `(1, n)`, up to a stop token or the maximum number."""
     cache = DynamicCache()
     written: list[int] = []
     while len(written) < most:

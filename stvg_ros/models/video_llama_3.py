@@ -16,7 +16,7 @@ from stvg_ros.models.llava_onevision import positions
 from stvg_ros.models.preprocess import Images, fitted_size, patches, slots_of
 from stvg_ros.models.vision_tower import run_tower
 
-# The prompt says that frames are a second apart, as the model's own sampling makes them.
+# The prompt states an interval of one second, as in the model's own sampling.
 FRAMES_PER_SECOND = 1.0
 MIN_FRAME_TOKENS, MAX_TOKENS = 128, 768
 CHUNK = 8  # frames that go through the vision tower at a time
@@ -41,8 +41,8 @@ def encode(
 ) -> VisualTokens:
     """T frames to T slots.
 
-    All tokens are kept. The library can leave out those that hardly change from frame to frame;
-    a map needs the whole grid.
+    All tokens are kept: transformers can omit those that hardly change between frames, but a map
+    needs the whole grid.
     """
     preprocessing = replace(preprocessing, pair=1)
     height, width = frame_size(preprocessing, images[0].shape[0], images[0].shape[1], total)

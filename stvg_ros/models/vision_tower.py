@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Vision towers that attend within slots or windows: few large products, no synchronisation.
+"""Vision towers that attend within slots or windows: few large products, no GPU synchronisation.
 
 Dimensions: N patches in a row, K sequences of n patches, H heads, d head size.
 """
@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import AttentionInterface, vision_utils
 
-# The library hands the whole row to an implementation with "flash" in its name. For every other it
-# cuts the row in a Python loop, sequence by sequence, in each layer.
+# transformers passes the whole row to an implementation with "flash" in its name. For all others
+# it splits the row in a Python loop, sequence by sequence, in each layer.
 NAME = "stvg_flash_slots"
 
 
@@ -31,14 +31,14 @@ def run_tower(
 ) -> Any:
     """The output of the model's `get_video_features`.
 
-    What follows from the grid is computed on the host, without synchronising with a GPU.
+    Values that depend only on the grid are computed on the host, without synchronising with a GPU.
 
     Args:
         visual: the tower.
         features: the model's `get_video_features`.
         pixels: patches, on the model's device.
         grid: slots, rows and columns of patches.
-        merge: m, for m x m patches that become a token.
+        merge: m, for m x m patches per token.
         more: further arguments of `features`.
     """
     visual.config._attn_implementation = NAME
@@ -60,7 +60,7 @@ def _places(
     table: tuple[int, str, bool] | None,
     device: torch.device,
 ) -> dict[str, Tensor]:
-    """Positions of the patches, by the library's own rules; lengths of windows stay on the host."""
+    """Positions of the patches, computed by transformers; window lengths stay on the host."""
     at = torch.tensor([grid])
     found = {"position_ids": vision_utils.get_vision_position_ids(at, merge)}
     lengths = {}
@@ -84,15 +84,15 @@ def attend(
     cu_seq_lens_q: Tensor,
     **rest: Any,
 ) -> tuple[Tensor, None]:
-    """Fused attention within each sequence of a row, those of one length as one batch.
+    """Fused attention within each sequence of a row; sequences of equal length form a batch.
 
     Args:
         module: the layer, not used.
         query, key, value: `(1, H, N, d)`.
         attention_mask: always None.
         scaling: of the scores; None for d ** -0.5.
-        cu_seq_lens_q: where sequences end, beginning with 0, on the host.
-        rest: what other implementations need.
+        cu_seq_lens_q: ends of the sequences, starting with 0, on the host.
+        rest: arguments of other implementations, not used.
 
     Returns:
         `(1, N, H, d)`, and no weights.
@@ -109,7 +109,7 @@ def attend(
 
 
 def _batched(row: list[Tensor], length: int, scaling: float | None) -> Tensor:
-    """K sequences of `length` in a row, `(H, K * n, d)` to `(K * n, H, d)`."""
+    """Attention of K sequences of `length` in a row, `(H, K * n, d)` to `(K * n, H, d)`."""
     query, key, value = (
         each.reshape(len(each), -1, length, each.shape[-1]).transpose(0, 1)  # (K, H, n, d)
         for each in row
@@ -120,7 +120,7 @@ def _batched(row: list[Tensor], length: int, scaling: float | None) -> Tensor:
 
 @lru_cache(maxsize=16)
 def _by_length(lengths: tuple[int, ...], device: torch.device) -> list[tuple[int, Tensor]]:
-    """For each length the places in the row of all sequences that have it."""
+    """For each length, the positions in the row of all sequences of that length."""
     owner = torch.tensor(lengths).repeat_interleave(torch.tensor(lengths))
     return [
         (length, (owner == length).nonzero()[:, 0].to(device, non_blocking=True))
@@ -129,7 +129,7 @@ def _by_length(lengths: tuple[int, ...], device: torch.device) -> list[tuple[int
 
 
 class PatchProduct(nn.Module):
-    """A convolution whose input is as large as its kernel, as the product that it is."""
+    """A convolution with an input as large as its kernel, as a matrix product."""
 
     def __init__(self, convolution: nn.Conv3d) -> None:
         super().__init__()

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Which tokens begin the answers "yes" and "no"."""
+"""Finds the tokens that begin the answers "yes" and "no"."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from stvg_ros.errors import ModelError
 
 
 def yes_no_ids(tokenizer: Any, before: str, word: str, path: str) -> tuple[int, ...]:
-    """Ids of the single-token forms of `word` where the answer starts, sorted.
+    """Ids of the single-token forms of `word` at the start of the answer, sorted.
 
     Args:
         tokenizer: the checkpoint's.
-        before: text that the answer follows, the end of the prompt.
+        before: text before the answer, the end of the prompt.
         word: "yes" or "no".
-        path: the checkpoint, for the message.
+        path: the checkpoint, for error messages.
 
     Raises:
         ModelError: no form is a single token.

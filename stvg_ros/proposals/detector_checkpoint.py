@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Detectors and trackers from a folder or the hub, checked and frozen."""
+"""Loads detectors and trackers from a folder or the hub, checked and frozen."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class DetectorCheckpoint:
     device: torch.device
 
     def pixels(self, image: NDArray[np.uint8], height: int, width: int) -> torch.Tensor:
-        """`(1, 3, height, width)` float32: the whole image, stretched and normalised."""
+        """`(1, 3, height, width)` float32: the whole image, resized and normalised."""
         values = torch.tensor(image).permute(2, 0, 1)[None].float()
         values = torch.nn.functional.interpolate(
             values, (height, width), mode="bilinear", antialias=True, align_corners=False
@@ -47,16 +47,16 @@ class DetectorCheckpoint:
 
 
 def load(path: str, setting: str, classes: dict[str, str], device: str) -> DetectorCheckpoint:
-    """Loads a checkpoint in float32, whatever the precision of its files.
+    """Loads a checkpoint in float32, independent of the precision of its files.
 
     Args:
-        path: a local folder or a hub id; a folder causes no access to the network.
-        setting: its name, for error messages.
+        path: a local folder or a hub id; a folder needs no network access.
+        setting: name of the setting, for error messages.
         classes: names of the transformers classes by `model_type`.
         device: "auto", "cpu", "cuda", ...
 
     Raises:
-        ModelError: it is absent, incomplete, damaged or of another kind.
+        ModelError: it is absent, incomplete, damaged or of another class.
         ConfigError: the device cannot be used.
     """
     where = device_of(device, "proposals.device")
@@ -84,7 +84,7 @@ def tokenizer_of(loaded: DetectorCheckpoint, setting: str) -> Any:
         return transformers.AutoTokenizer.from_pretrained(
             loaded.files.source, local_files_only=loaded.files.local
         )
-    except Exception as error:  # the library raises errors of many kinds
+    except Exception as error:  # transformers raises errors of many kinds
         raise ModelError(
             f"{setting} {loaded.files.source!r}: no tokenizer ({first_line(error)}); expected "
             "tokenizer.json"

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Candidate tubes from the detections of another node, matched to the frames by that node's side.
+"""Candidate tubes from detections of another node, which are already matched to frames.
 
-The boxes come from outside, so nothing is taken for granted: what is no box is dropped and counted.
+The boxes are untrusted input: invalid ones are dropped and counted.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from stvg_ros.proposals.track_ids import NO_ID, judged
 from stvg_ros.proposals.weak_image_map import WeakImageMap
 from stvg_ros.types import CandidateTube, Clip, ExternalDetections, Frame, SplitQuery
 
-_LOST_S = 1.5  # a track may be unseen for so long
+_LOST_S = 1.5  # maximum time without a detection in a track
 _LINK_S = 3.0
 _SAME_PLACE = 0.2  # IoU from one detection to the next, for following without track ids
 
@@ -35,15 +35,15 @@ NOT_ASKED = "nothing was asked yet"
 
 @dataclass
 class MatchCounts:
-    """What came so far.
+    """Statistics of the received detections.
 
     Attributes:
-        messages: of detections.
-        matched: those whose stamp belongs to an image.
-        boxes: in the matched ones.
-        dropped: boxes that are outside the image or no boxes.
+        messages: number of messages.
+        matched: messages whose stamp belongs to an image.
+        boxes: boxes in the matched messages.
+        dropped: boxes that are outside the image or invalid.
         newest_ns: stamp of the newest message.
-        ids: what was decided about the ids at the last command.
+        ids: decision on the ids at the last command.
     """
 
     messages: int = 0
@@ -55,9 +55,9 @@ class MatchCounts:
 
 
 class ExternalProposer(BaseProposer):
-    """Links the detections that were put to frames into tubes.
+    """Links the detections of frames into tubes.
 
-    Detections live as long as their frame does, so memory is bounded by the window.
+    Detections are kept as long as their frame exists, so memory is bounded by the window.
 
     Thread contract: any thread may call any method.
     """
@@ -73,29 +73,29 @@ class ExternalProposer(BaseProposer):
 
     @property
     def name(self) -> str:
-        """What logs and reports call this source."""
+        """Name of this source in logs and reports."""
         return "external"
 
     @property
     def counts(self) -> MatchCounts:
-        """What came so far."""
+        """Statistics of the received detections."""
         return self._counts
 
     def reconfigure(self, config: ProposalConfig) -> None:
-        """Uses other dynamic settings from the next clip on."""
+        """Applies other dynamic settings from the next clip on."""
         self._config = config
 
     def received(self, stamp_ns: int) -> None:
-        """Tells of a message, matched or not."""
+        """Counts a message, matched or not."""
         with self._lock:
             self._counts.messages += 1
             self._counts.newest_ns = stamp_ns
 
     def put(self, frame: Frame, detected: ExternalDetections) -> None:
-        """Gives a frame its detections.
+        """Stores the detections of a frame.
 
         Raises:
-            ProposalError: the boxes are shares of the image instead of pixels.
+            ProposalError: the boxes are normalised instead of in pixels.
         """
         size_px = (frame.source_width_px, frame.source_height_px)
         if _normalised(detected.boxes_xyxy_px, size_px):
@@ -113,22 +113,22 @@ class ExternalProposer(BaseProposer):
         self._detected.put(frame.image, usable)
 
     def of(self, frame: Frame) -> ExternalDetections | None:
-        """The detections of a frame, or None when none have come."""
+        """The detections of a frame, or None if none have arrived."""
         return self._detected.get(frame.image)
 
     def is_track(self, name: str) -> bool:
-        """Whether an id is one of a track, as far as the last command could tell."""
+        """Whether an id is a track id, according to the last command."""
         return name not in self._no_tracks
 
     def follower(self, frame: Frame, box_xyxy_px: NDArray[np.float32]) -> ExternalFollower:
-        """Follows what is at a box `(4,)` of a frame; see `Proposer`."""
+        """A follower of the object at a box `(4,)` of a frame; see `Proposer`."""
         return ExternalFollower(self, frame, box_xyxy_px)
 
     def propose(self, clip: Clip, query: SplitQuery) -> tuple[CandidateTube, ...]:
-        """Candidate tubes over every frame of the clip, best first; empty when nothing was there.
+        """Candidate tubes over every frame of the clip, best first; empty without detections.
 
         Raises:
-            ProposalError: no message of detections belongs to any of the images.
+            ProposalError: no detection message belongs to any of the images.
         """
         seen = {i: d for i, f in enumerate(clip.frames) if (d := self.of(f)) is not None}
         if not seen:
@@ -169,7 +169,7 @@ Boxed = tuple[dict[int, NDArray[np.float32]], float]  # boxes by frame, and the 
 
 
 def _normalised(boxes: NDArray[np.float32], size_px: tuple[int, int]) -> bool:
-    """Whether all boxes have sides, and none reaches beyond the first pixel."""
+    """Whether all boxes have positive size and lie within about 0 to 1."""
     if not len(boxes) or max(size_px) < 16:
         return False
     sides = boxes[:, 2:] > boxes[:, :2]
@@ -179,7 +179,7 @@ def _normalised(boxes: NDArray[np.float32], size_px: tuple[int, int]) -> bool:
 def _by_place(
     clip: Clip, seen: dict[int, ExternalDetections], no_tracks: frozenset[str]
 ) -> list[Boxed]:
-    """Boxes without a track id, linked; the detector's frames are the tracker's steps."""
+    """Links boxes without a track id; the tracker steps over the detector's frames."""
     frames = sorted(seen)
     steps = [_unnamed(clip.frames[frame], seen[frame], no_tracks) for frame in frames]
     if not any(len(step.scores) for step in steps):
@@ -202,7 +202,7 @@ def _unnamed(frame: Frame, detected: ExternalDetections, no_tracks: frozenset[st
     colours = [colour_of(frame.image, box) for box in (boxes * factor).astype(np.float32)]
     return Detections(
         boxes,
-        # The detector has its own threshold: what it publishes is good enough to start a track.
+        # The detector has its own threshold: every published box may start a track.
         np.maximum(detected.scores[rows], HIGH_SCORE),
         np.ones(len(rows), np.bool_),
         np.array(colours, np.float32).reshape(-1, 64),
@@ -210,7 +210,7 @@ def _unnamed(frame: Frame, detected: ExternalDetections, no_tracks: frozenset[st
 
 
 class ExternalFollower:
-    """Follows one detection by its track id, or by its place from one message to the next."""
+    """Follows one detection by its track id, or by its position from one message to the next."""
 
     most_replayed = 1000
 
@@ -223,7 +223,7 @@ class ExternalFollower:
         self.update(frame)
 
     def update(self, frame: Frame) -> TargetObservation | None:
-        """Where the object is in a later frame; see `Follower.update`."""
+        """Position of the object in a later frame; see `Follower.update`."""
         detected = self._source.of(frame)
         if detected is None:
             return None

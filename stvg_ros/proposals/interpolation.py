@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""From the boxes of some frames to candidate tubes: a box in every frame, each object once."""
+"""Interpolates boxes of some frames to candidate tubes, and removes duplicate tubes."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from stvg_ros.boxes import Boxes, clipped, paired_iou
 from stvg_ros.types import CandidateTube
 
 SMOOTHING = 5  # frames
-_HOLE = 2.5  # median steps; over a longer one boxes are not averaged
+_HOLE = 2.5  # median steps; boxes are not averaged over a longer gap
 
 
 @dataclass(frozen=True, eq=False)
 class InterpolatedBoxes:
-    """One object over all F frames of a clip; a `CandidateTube` without a number."""
+    """One object over all F frames of a clip; a `CandidateTube` without a track id."""
 
     boxes_xyxy_px: Boxes
     present: NDArray[np.bool_]
@@ -40,12 +40,12 @@ def filled(
     Args:
         seen: boxes `(4,)` by frame, at least one.
         stamps_ns: `(F,)` increasing stamps of the clip's frames.
-        smooth: over how many frames boxes that jitter are averaged; 0 for those that do not.
-        max_gap: frames without a box that are filled in; longer gaps stay empty. None fills all.
+        smooth: over how many frames to average the boxes, against jitter; 0 for none.
+        max_gap: longest gap in frames to fill; longer gaps stay empty. None fills all.
 
     Returns:
-        The boxes, where the object is (`present`), and where that is not from `seen`
-        (`interpolated`). Outside `present` the nearest box is repeated.
+        The boxes, the frames with the object (`present`), and those of them whose box is not from
+        `seen` (`interpolated`). Outside `present` the nearest box is repeated.
     """
     frames = np.array(sorted(seen))
     known = np.stack([seen[int(frame)] for frame in frames])
@@ -74,12 +74,12 @@ def held(
     present: NDArray[np.bool_],
     same: Callable[[int, int, NDArray[np.float64]], bool],
 ) -> NDArray[np.bool_]:
-    """`present`, stretched at both ends over frames whose box looks as it did.
+    """Extends `present` at both ends over frames whose box has the same content.
 
     Args:
         boxes: `(F, 4)`, with the nearest box repeated outside `present`.
         present: `(F,)`, one run.
-        same: whether two frames look equal inside a box.
+        same: whether two frames have the same content inside a box.
     """
     first, last = np.flatnonzero(present)[[0, -1]].tolist()
     low, high = first, last
@@ -94,9 +94,9 @@ def held(
 def tubes_of(
     objects: Sequence[InterpolatedBoxes], size_px: tuple[int, int]
 ) -> tuple[CandidateTube, ...]:
-    """Numbered tubes, best first, inside the image, without those that lie on a better one.
+    """Numbered tubes, best first, without those that overlap a better one.
 
-    What a tube has outside the image is cut off; where nothing of it is left it is not present.
+    Boxes are clipped to the image; where nothing remains, the object is not present.
     """
     inside = []
     for item in objects:
@@ -131,10 +131,10 @@ def _distinct(objects: Sequence[InterpolatedBoxes]) -> list[InterpolatedBoxes]:
 def _smoothed(
     boxes: NDArray[np.float64], times: NDArray[np.float64], over: int
 ) -> NDArray[np.float64]:
-    """Median, then mean over a few frames; a short track is averaged over what there is.
+    """Median, then mean over a few frames; a short track uses fewer.
 
-    Where the camera dropped images the boxes before and after are far apart: each side is averaged
-    on its own.
+    If the camera dropped images, the boxes before and after are far apart: each side is averaged
+    separately.
     """
     steps = np.diff(times)
     holes = np.flatnonzero(steps > _HOLE * np.median(steps)) + 1 if len(steps) else steps

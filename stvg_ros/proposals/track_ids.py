@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Whether the ids of another node's detections are track ids, decided from the data.
+"""Decides from the data whether the ids of another node's detections are track ids.
 
-A tracker gives one object one id. Others write a class name, a constant, a fresh number for each
-box, or count from the begin again after a restart. An id is no track id where it is twice in one
-image or in one image only; a track ends where its id jumps to another object, and goes on under
-another id that begins in its place.
+A tracker gives one object one id. Other nodes write a class name, a constant, a new number for
+each box, or restart counting after a restart. An id is no track id if it is twice in one image or
+in one image only; a track ends where its id jumps to another object, and continues under another
+id that starts in its place.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from stvg_ros.boxes import iou_matrix
 from stvg_ros.types import ExternalDetections
 
-NO_ID = frozenset({"", "-1"})  # what trackers write where they have none
-_STEPS = 3  # images with detections, over which one id is looked at
+NO_ID = frozenset({"", "-1"})  # values that trackers write without an id
+_STEPS = 3  # images with detections over which an id is compared
 _SAME_OBJECT = 0.4  # IoU from one image to the next
 _MOST_PIECES = 3  # an id that jumps more often is no track id
 _JOINED_S = 1.0
@@ -52,11 +52,11 @@ class Segment:
 
 @dataclass(frozen=True)
 class JudgedIds:
-    """What was decided.
+    """The decision.
 
     Attributes:
-        segments: the tracks that the ids give.
-        refused: ids that are no track ids, which never are in `segments`, and why.
+        segments: the tracks of the ids.
+        refused: ids that are no track ids (never in `segments`), with the reason.
         summary: the decision in one line.
     """
 
@@ -68,10 +68,10 @@ class JudgedIds:
 def judged(
     seen: Mapping[int, ExternalDetections], stamps_ns: NDArray[np.int64], size_px: tuple[int, int]
 ) -> JudgedIds:
-    """Decides which ids are track ids.
+    """Decides which of the ids are track ids.
 
     Args:
-        seen: detections by frame, of the frames that have some message.
+        seen: detections by frame, for the frames with a message.
         stamps_ns: `(F,)` of all frames.
         size_px: width and height of the image.
     """
@@ -126,7 +126,7 @@ def _pieces(
     stamps_ns: NDArray[np.int64],
     diagonal_px: float,
 ) -> list[Segment]:
-    """The track, cut where its id jumps to another object."""
+    """The track, split where its id jumps to another object."""
     rank = {frame: index for index, frame in enumerate(frames)}
     pieces = [Segment()]
     for frame, score in zip(sorted(track.boxes), track.scores, strict=True):
@@ -145,11 +145,11 @@ def _pieces(
 def _jumps(
     before: Box, meant: Box, here: Box, step_s: float, all_here: Box, diagonal_px: float
 ) -> bool:
-    """Whether a box cannot be the object that was `before`, and is `meant` to be elsewhere."""
+    """Whether a box cannot be the object of box `before`, which is expected at `meant`."""
     ends = np.stack([before, meant])
     own = float(iou_matrix(ends, here[None]).max())
     if float(iou_matrix(ends, all_here).max()) >= own + _SAME_OBJECT:
-        return True  # another box goes on where this one was
+        return True  # another box continues at this one's place
     side_px = float(before[2] - before[0] + before[3] - before[1]) / 2
     step_px = float(np.hypot(*(_centre(here) - _centre(before))))
     if own > 0 or step_px <= side_px * max(1.0, 2 * step_s):
@@ -158,7 +158,7 @@ def _jumps(
 
 
 def _predicted(track: Segment, frame: int, stamps_ns: NDArray[np.int64]) -> Box:
-    """Where the object is expected, by its last two boxes."""
+    """The expected box of the object, from its last two boxes."""
     known = sorted(track.boxes)[-2:]
     last = track.boxes[known[-1]]
     if len(known) == 1:
@@ -172,7 +172,7 @@ def _predicted(track: Segment, frame: int, stamps_ns: NDArray[np.int64]) -> Box:
 def _joined(
     segments: list[Segment], frames: Sequence[int], stamps_ns: NDArray[np.int64]
 ) -> tuple[list[Segment], int]:
-    """Joins a segment that ends with one that begins in its place in the next images."""
+    """Joins a segment that ends with one that starts at its place in the next images."""
     rank = {frame: index for index, frame in enumerate(frames)}
     joins = 0
     for later in sorted(segments, key=lambda segment: segment.first):

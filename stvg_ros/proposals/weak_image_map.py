@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Values that are kept as long as the image that they were made from."""
+"""A cache of values per image, without keeping the images alive."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ Value = TypeVar("Value")
 class WeakImageMap(Generic[Value]):
     """A mapping from images, by identity, that does not keep them alive.
 
-    The window decides how long frames live; what was made of them goes with them. A frame that
-    gets its depth later has the same image and so the same value.
+    The window determines how long frames exist; their values are released with them. A frame that
+    receives its depth later has the same image and thus the same value.
     """
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class WeakImageMap(Generic[Value]):
         return None if entry is None else entry[1]
 
     def put(self, image: NDArray[np.uint8], value: Value) -> None:
-        """Keeps a value until the image is gone."""
+        """Stores a value until the image is released."""
         key, values = id(image), self._values
 
         def forget(_: Any) -> None:

@@ -1,3 +1,3 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Candidate tubes of what a query names: a text detector and a mask tracker."""
+"""Candidate tubes of the objects that a query names: text detector and mask tracker."""

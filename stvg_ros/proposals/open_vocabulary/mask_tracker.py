@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Masks of objects through a video: SAM 2 and EdgeTAM.
+"""Tracks masks of objects through a video with SAM 2 and EdgeTAM.
 
-One session an object, so that objects may begin at any frame; the image features of a frame are
-computed once for all of them. Dimensions: m x m the model's low resolution.
+Each object has its own session, so that it may start at any frame; the image features of a frame
+are computed once for all objects. Dimensions: m x m the model's low resolution.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class MaskObservation:
     """An object in a frame.
 
     Attributes:
-        mask: `(m, m)`, stretched over the whole image.
-        box_xyxy: `(4,)` shares of the image around the mask, or None where nothing is seen.
+        mask: `(m, m)`, covers the whole image.
+        box_xyxy: `(4,)` normalised box around the mask, or None if nothing is visible.
     """
 
     mask: Mask
@@ -41,16 +41,16 @@ class MaskObservation:
 
 @dataclass(eq=False)
 class Object:
-    """One object that is tracked, in one direction of time."""
+    """A tracked object, in one direction of time."""
 
     session: Any
     reverse: bool
 
 
 class MaskTracker:
-    """Tracks objects from a box in one frame to the next frames. Not for several threads at once.
+    """Tracks objects from a box in one frame to the next frames. Not thread-safe.
 
-    `set_image` sets the frame that `start` and `step` are about.
+    `set_image` sets the frame for `start` and `step`.
     """
 
     def __init__(self, loaded: DetectorCheckpoint) -> None:
@@ -58,7 +58,7 @@ class MaskTracker:
         config = loaded.model.config
         size = config.image_size
         self._edges = (size, size) if isinstance(size, int) else tuple(size)
-        # Older outputs are never read again: what the memory attention and the pointers reach.
+        # The range of the memory attention and the pointers; older outputs are never read again.
         self._reach = max(config.num_maskmem, config.max_object_pointers_in_encoder) + 1
         self._cache = Sam2VideoInferenceCache(loaded.device, loaded.device)
         self._pixels: torch.Tensor | None = None
@@ -78,7 +78,7 @@ class MaskTracker:
         return MaskTracker(self._loaded)
 
     def set_image(self, image: NDArray[np.uint8], frame: int) -> None:
-        """Takes the image `(h, w, 3)` of a frame."""
+        """Sets the image `(h, w, 3)` of the current frame."""
         pixels = self._loaded.pixels(image, *self._edges)
         self._pixels, self._frame = pixels[0].to(self._loaded.device), frame
         self._cache.clear_all()
@@ -87,7 +87,7 @@ class MaskTracker:
     def start(
         self, box_xyxy: NDArray[np.float32], *, reverse: bool = False
     ) -> tuple[Object, MaskObservation]:
-        """A new object at a box, given as shares of the image, in the current frame."""
+        """A new object at a normalised box in the current frame."""
         device = self._loaded.device
         session = Sam2VideoInferenceSession(
             inference_device=device, inference_state_device=device, dtype=torch.float32
@@ -107,13 +107,13 @@ class MaskTracker:
 
     @torch.no_grad()
     def step(self, item: Object) -> MaskObservation:
-        """The object in the current frame, which follows the last one in its direction."""
+        """The object in the current frame, the next one in the object's direction of time."""
         return self._run(item)
 
     def _run(self, item: Object) -> MaskObservation:
         session = item.session
-        # The number of the session's frames bounds which outputs it reads; of their pixels only
-        # the current ones are needed.
+        # The session's frame count bounds the outputs that it reads; only the pixels of the
+        # current frame are needed.
         session.processed_frames = dict.fromkeys(range(self._frame + self._reach + 1))
         session.processed_frames[self._frame] = self._pixels
         output = self._loaded.model(session, frame_idx=self._frame, reverse=item.reverse)
@@ -136,7 +136,7 @@ class MaskTracker:
 
 
 def box_of(mask: Mask) -> NDArray[np.float32] | None:
-    """The box `(4,)` around a mask as shares of its sides, or None for an empty one."""
+    """The normalised box `(4,)` around a mask, or None for an empty mask."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not len(rows):
         return None
@@ -151,6 +151,6 @@ def box_of(mask: Mask) -> NDArray[np.float32] | None:
 
 
 def mask_iou(first: Mask, second: Mask) -> float:
-    """Shared area over joint area; 0 where both are empty."""
+    """IoU of two masks; 0 if both are empty."""
     union = int((first | second).sum())
     return int((first & second).sum()) / union if union else 0.0

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Candidate tubes of whatever the query names: a text detector, then a mask tracker."""
+"""Candidate tubes of the objects that the query names: text detector, then mask tracker."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ _MASK_SIZE = 64  # of the masks kept for scoring; the attention maps are coarser
 
 @dataclass(eq=False)
 class MaskTrack:
-    """One object: what was seen of it, by tracked frame.
+    """One object: its observations by tracked frame.
 
     Attributes:
-        start: the tracked frame where it was detected.
-        box_xyxy: `(4,)` its box there, shares of the image.
-        score: the detector's.
+        start: the tracked frame of its detection.
+        box_xyxy: `(4,)` its normalised box there.
+        score: the detector's score.
     """
 
     start: int
@@ -48,10 +48,10 @@ class MaskTrack:
 class OpenVocabularyProposer(BaseProposer):
     """Grounding DINO on every k-th tracked frame, SAM 2 or EdgeTAM between and beyond.
 
-    Objects are tracked forward in time, and backward from where they were first detected. An
-    object that is detected later is added then, unless its mask is that of a known one.
+    Objects are tracked forward in time, and backward from their first detection. An object that
+    is detected later is added then, unless its mask matches a known one.
 
-    What to look for comes with the query, so that frames are not observed as they arrive.
+    The phrase to detect is part of the query, so frames are not processed on arrival.
 
     Thread contract: one thread calls `propose`.
     """
@@ -77,19 +77,19 @@ class OpenVocabularyProposer(BaseProposer):
 
     @property
     def name(self) -> str:
-        """What logs and reports call this source."""
+        """Name of this source in logs and reports."""
         return "open_vocabulary"
 
     def reconfigure(self, config: ProposalConfig) -> None:
-        """Uses other dynamic settings from the next clip on."""
+        """Applies other dynamic settings from the next clip on."""
         self._config = config
 
     def follower(self, frame: Frame, box_xyxy_px: NDArray[np.float32]) -> MaskFollower:
-        """Follows what is at a box `(4,)` of a frame; see `Proposer`."""
+        """A follower of the object at a box `(4,)` of a frame; see `Proposer`."""
         return MaskFollower(self._tracker.twin(), frame, box_xyxy_px)
 
     def propose(self, clip: Clip, query: SplitQuery) -> tuple[CandidateTube, ...]:
-        """Candidate tubes with masks, best first; empty when nothing of that name is seen.
+        """Candidate tubes with masks, best first; empty if no such object is detected.
 
         Raises:
             ProposalError: the detector or the tracker failed.
@@ -144,7 +144,7 @@ class OpenVocabularyProposer(BaseProposer):
         return tracks
 
     def _backward(self, clip: Clip, frames: Sequence[int], tracks: Sequence[MaskTrack]) -> None:
-        """Objects detected late may have been there before, unseen by the detector."""
+        """Tracks objects backward, since the detector may have missed them before."""
         running: list[tuple[MaskTrack, Object]] = []
         latest = max((track.start for track in tracks), default=0)
         for step in range(latest, -1, -1) if latest else ():
@@ -165,7 +165,7 @@ class OpenVocabularyProposer(BaseProposer):
 class MaskFollower:
     """Follows one object by its mask, frame after frame."""
 
-    most_replayed = 10  # each one costs a pass of the tracker's image tower
+    most_replayed = 10  # each frame costs a pass of the tracker's image tower
 
     def __init__(
         self, tracker: MaskTracker, frame: Frame, box_xyxy_px: NDArray[np.float32]
@@ -177,7 +177,7 @@ class MaskFollower:
         self._item, _ = tracker.start((box_xyxy_px / _size_of(frame)).astype(np.float32))
 
     def update(self, frame: Frame) -> TargetObservation:
-        """Where the object is in a later frame; see `Follower.update`."""
+        """Position of the object in a later frame; see `Follower.update`."""
         self._count += 1
         self._tracker.set_image(frame.image, self._count)
         box = self._tracker.step(self._item).box_xyxy
@@ -192,7 +192,7 @@ def _size_of(frame: Frame) -> NDArray[np.float32]:
 
 
 def merged_tracks(tracks: Sequence[MaskTrack], least_iou: float) -> list[MaskTrack]:
-    """The tracks, those of one object joined: their masks agree wherever both are seen."""
+    """The tracks after merging those of one object, whose masks agree wherever both are visible."""
     kept: list[MaskTrack] = []
     for track in tracks:
         for other in kept:
@@ -225,7 +225,7 @@ def _filled(track: MaskTrack, frames: Sequence[int], clip: Clip, stride: int) ->
 
 
 def _reduced(mask: Mask) -> Mask:
-    """`_MASK_SIZE` square: a cell is in the mask when its middle is."""
+    """The mask at `_MASK_SIZE` square: a cell is in the mask if its centre is."""
     rows, columns = (
         ((np.arange(_MASK_SIZE) + 0.5) * side / _MASK_SIZE).astype(int) for side in mask.shape
     )

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Objects that a noun phrase names, in one image: Grounding DINO and MM Grounding DINO.
+"""Detects the objects of a noun phrase in one image: Grounding DINO and MM Grounding DINO.
 
 Dimensions: Q object queries, L text tokens.
 """
@@ -20,7 +20,7 @@ CLASSES = {
     "grounding-dino": "GroundingDinoForObjectDetection",
     "mm-grounding-dino": "MMGroundingDinoForObjectDetection",
 }
-_LONGEST_RATIO = 20  # of an image's sides; longer ones are stretched, so that some rows are left
+_LONGEST_RATIO = 20  # of an image's sides; longer ones are resized, so that some rows remain
 _ARTICLE = re.compile(r"^(?:the|a|an|that|this|another|some|any)\s+", re.IGNORECASE)
 _QUALIFIER = re.compile(
     r"[\s,]+(?:in|with|without|of|on|at|near|beside|behind|by|from|under|over|inside|next|left|"
@@ -30,17 +30,17 @@ _QUALIFIER = re.compile(
 
 
 def noun_phrase(attribute: str) -> str:
-    """What kind of thing is meant: "the tall man in purple clothes" gives "tall man".
+    """The kind of object: "the tall man in purple clothes" gives "tall man".
 
-    All of that kind become candidates; which one has the purple clothes is for the language
-    model's attention to say.
+    All objects of that kind become candidates; the attention of the language model selects the
+    one in purple clothes.
     """
     text = _ARTICLE.sub("", " ".join(attribute.split()).strip(" .,!?"))
     return _QUALIFIER.sub("", text).strip(" ,").lower() or "person"
 
 
 class TextDetector:
-    """Boxes of what a phrase names. Not for several threads at once."""
+    """Detects boxes of a phrase. Not thread-safe."""
 
     def __init__(self, path: str, device: str, box_threshold: float, text_threshold: float) -> None:
         """Loads a checkpoint.
@@ -58,7 +58,7 @@ class TextDetector:
     def __call__(self, image: NDArray[np.uint8], phrase: str) -> tuple[Boxes, NDArray[np.float32]]:
         """Boxes `(N, 4)` in the image's pixels and scores `(N,)`, best first.
 
-        A query counts when its best token exceeds the box threshold, and a token of the phrase
+        A query is used if its best token exceeds the box threshold, and a token of the phrase
         itself (not a full stop or a special token) exceeds the text threshold.
         """
         height, width = image.shape[:2]
@@ -85,14 +85,14 @@ class TextDetector:
         return found, scores[keep][order].cpu().numpy().astype(np.float32)
 
     def _meant(self, ids: list[int]) -> list[bool]:
-        """Which tokens are of the phrase; all of them where none is left."""
+        """Mask of the tokens of the phrase; all tokens if none remains."""
         tokens = self._tokenizer.convert_ids_to_tokens(ids)
         special = set(self._tokenizer.all_special_ids)
         meant = [i not in special and t.strip() != "." for i, t in zip(ids, tokens, strict=True)]
         return meant if any(meant) else [True] * len(meant)
 
     def _fitted(self, height: int, width: int) -> tuple[int, int]:
-        """Shortest and longest edge as the checkpoint asks, the aspect kept."""
+        """The checkpoint's shortest and longest edge at the image's aspect ratio."""
         size = self._loaded.preprocessing.size
         if "height" in size and "width" in size:
             return size["height"], size["width"]
@@ -101,5 +101,5 @@ class TextDetector:
         edge = size.get("shortest_edge", 800)
         if long / short * edge > size.get("longest_edge", 1333):
             edge = round(size.get("longest_edge", 1333) * short / long)
-        other = int(edge * long / short)  # cut, as the library's image processor does
+        other = int(edge * long / short)  # truncated, as in the image processor of transformers
         return (edge, other) if height <= width else (other, edge)

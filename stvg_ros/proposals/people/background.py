@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""What differs from the background: moving regions, and people who are part of the background."""
+"""Background model: moving regions, and people who are part of the background."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from stvg_ros.proposals.people.camera_motion import Image, difference, looks_equ
 
 _SAMPLES = 31
 _GHOST_FRAMES = 5
-_SLIM = 0.6  # width of a place over its height, at most
+_SLIM = 0.6  # maximum width of a place over its height
 _LEAST_PIXELS = 20
-_FRAGMENT = 0.75  # of a standing person's height; what is lower may be a part of them
+_FRAGMENT = 0.75  # of a standing person's height; a lower region may be a part of them
 
 
 @dataclass(frozen=True, eq=False)
 class BackgroundModel:
-    """The view without what moves, `(h, w, 3)`."""
+    """The background image `(h, w, 3)`, without moving objects."""
 
     image: Image
 
@@ -33,27 +33,27 @@ class BackgroundModel:
         """The median over up to `_SAMPLES` stabilized copies spread over the clip."""
         picks = np.unique(np.linspace(0, len(images) - 1, _SAMPLES).round().astype(int))
         stack = np.stack([images[i] for i in picks])
-        stack.sort(axis=0)  # in bytes; np.median would work on a copy in floats
+        stack.sort(axis=0)  # in bytes; np.median would need a copy in floats
         return cls(np.asarray(stack[len(stack) // 2], np.uint8))
 
     @cached_property
     def smooth(self) -> Image:
-        """Slightly blurred, as frames are before they are compared."""
+        """The image, slightly blurred for comparison."""
         return _smooth(self.image)
 
     @cached_property
     def gradient(self) -> NDArray[np.float32]:
-        """Strength of its edges, `(h, w)`."""
+        """Strength of the edges, `(h, w)`."""
         return _gradient(self.image)
 
 
 @dataclass(frozen=True, eq=False)
 class Regions:
-    """What differs from the background in a frame, boxes `(N, 4)` each.
+    """Differences of a frame from the background, boxes `(N, 4)` each.
 
     Attributes:
         people: upright regions.
-        ghosts: where someone of the background is missing.
+        ghosts: places of people in the background who are no longer there.
         parts: regions that are too small or too wide for a person.
     """
 
@@ -65,8 +65,8 @@ class Regions:
 def moving_regions(image: Image, background: BackgroundModel, min_height_px: float) -> Regions:
     """The regions of a stabilized copy that differ from the background.
 
-    A person who leaves a place that belongs to the median leaves a ghost: its outline is an edge
-    of the background and none of the frame. No one is there now, but someone stood there.
+    A person who is part of the median and leaves produces a ghost: its outline is an edge of the
+    background but not of the frame. The place is empty now but was occupied.
     """
     strength = difference(_smooth(image), background.smooth)
     level = max(16, 4 * _median(strength))
@@ -97,9 +97,9 @@ def standing_places(shaped: Boxes, ghosts: Sequence[Boxes]) -> Boxes:
     """Boxes `(N, 4)` of people who are part of the background.
 
     Args:
-        shaped: people whom the shape detector sees in the background itself.
-        ghosts: of every frame; a place counts when `_GHOST_FRAMES` frames agree on it and no
-            person was recognised there. The shapes of a moment do not count.
+        shaped: people whom the shape detector finds in the background image.
+        ghosts: of every frame; a place is valid if `_GHOST_FRAMES` frames agree on it and no
+            person was recognised there. Short-lived shapes are ignored.
     """
     every = np.concatenate([np.zeros((0, 4), np.float32), *ghosts])
     alike = iou_matrix(every, every) > 0.7
@@ -107,7 +107,7 @@ def standing_places(shaped: Boxes, ghosts: Sequence[Boxes]) -> Boxes:
     while alike.any() and (votes := alike.sum(axis=1)).max() >= _GHOST_FRAMES:
         group = alike[int(votes.argmax())].copy()
         box = np.median(every[group], axis=0).astype(np.float32)
-        slim = box[2] - box[0] <= _SLIM * (box[3] - box[1])  # wider ones are of two people
+        slim = box[2] - box[0] <= _SLIM * (box[3] - box[1])  # wider ones contain two people
         if slim and (not places or shared_with(box[None], np.stack(places)).max() < 0.4):
             places.append(box)
         alike[group] = False
@@ -118,13 +118,13 @@ def standing_places(shaped: Boxes, ghosts: Sequence[Boxes]) -> Boxes:
 def people_at(
     image: Image, background: BackgroundModel, regions: Regions, places: Boxes
 ) -> tuple[Boxes, NDArray[np.int64]]:
-    """Boxes `(N, 4)` of the moving regions with those who stand in the background.
+    """Boxes `(N, 4)` of the moving regions and of the people in the background.
 
-    Where a place looks like the background its person is there, at rest. Where it does not, small
-    regions that touch it are parts of its person, who moves an arm or jumps: one box holds all.
+    If a place equals the background, its person is there, at rest. If it does not, small regions
+    that touch it are parts of its person, who moves an arm or jumps: one box joins them.
 
     Returns:
-        The boxes, and for each the number of its place, -1 for none, `(N,)`.
+        The boxes, and the number of each box's place, -1 for none, `(N,)`.
     """
     boxes: list[NDArray[np.float32]] = []
     numbers: list[int] = []

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Detections of many frames become tracks: ByteTrack's two rounds, then linking across gaps."""
+"""Links detections to tracks: ByteTrack's two rounds, then linking across gaps."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _NEVER = 1e6
 
 @dataclass(eq=False)
 class Track:
-    """One object while it is followed.
+    """The track of one object.
 
     Attributes:
         boxes: detected boxes `(4,)` by frame.
-        scores: of the detections.
-        shape_hits: how many detections were recognised as a person.
+        scores: scores of the detections.
+        shape_hits: number of detections recognised as a person.
         colour: running mean of the colour histograms.
-        place: number of the place in the background where the object stands now, or -1.
+        place: number of the object's current place in the background, or -1.
         begin_place: the same for its first frame.
     """
 
@@ -56,21 +56,21 @@ class Track:
 
     @property
     def travel(self) -> float:
-        """The way between the farthest places of the centre, in heights of the box."""
+        """Largest distance between positions of the centre, in heights of the box."""
         boxes = np.array([self.boxes[i] for i in sorted(self.boxes)])
         centres = (boxes[:, :2] + boxes[:, 2:]) / 2
         height = max(float(np.median(boxes[:, 3] - boxes[:, 1])), 1.0)
         return float(np.hypot(*np.ptp(centres, axis=0)) / height)
 
     def forget(self, before: int) -> None:
-        """Drops the detections before a frame, but never the last one."""
+        """Drops the detections before a frame, except the last one."""
         last = self.last
         for frame in [frame for frame in self.boxes if frame < min(before, last)]:
             del self.boxes[frame]
         del self.scores[: -len(self.boxes)]
 
     def add(self, frame: int, seen: Detections, index: int) -> None:
-        """Takes one detection of a frame."""
+        """Adds one detection of a frame."""
         box = seen.boxes_xyxy_px[index]
         place = seen.place(index)
         if not self.boxes:
@@ -87,11 +87,11 @@ class Track:
 
 
 class Tracker:
-    """Follows every object through the frames, step by step.
+    """Tracks every object through the frames, step by step.
 
-    Strong detections, of `high_score` at least, choose their tracks first, weak ones serve the
-    tracks that are left and never start one (the idea of ByteTrack). A track that misses `max_lost`
-    frames has ended.
+    Strong detections, with at least `high_score`, are assigned first; weak ones are assigned to the
+    remaining tracks and never start one (as in ByteTrack). A track ends after `max_lost` frames
+    without a detection.
 
     Attributes:
         frame: the number of the last frame, -1 before the first.
@@ -105,13 +105,13 @@ class Tracker:
         self.tracks: list[Track] = []
 
     def step(self, seen: Detections) -> int:
-        """Takes the next frame's detections and returns the number of that frame, from 0 on."""
+        """Adds the next frame's detections and returns the number of that frame, from 0 on."""
         self.frame += 1
         frame = self.frame
         alive = self.alive()
         for track in alive:
             track.state = predicted(track.state)
-            if frame - track.last > 5:  # a person unseen for long does not walk on for ever
+            if frame - track.last > 5:  # damps the velocity of a person unseen for long
                 track.state.mean[4:] *= 0.8
         strong = np.flatnonzero(seen.scores >= self._high_score)
         weak = np.flatnonzero(seen.scores < self._high_score)
@@ -131,7 +131,7 @@ class Tracker:
 def tracked(
     frames: Sequence[Detections], max_lost: int, high_score: float = HIGH_SCORE
 ) -> list[Track]:
-    """The tracks through all the frames; see `Tracker`."""
+    """The tracks through all frames; see `Tracker`."""
     tracker = Tracker(max_lost, high_score)
     for seen in frames:
         tracker.step(seen)
@@ -139,7 +139,7 @@ def tracked(
 
 
 def linked(tracks: Sequence[Track], max_gap: int) -> list[Track]:
-    """Joins a track that ends with one that starts later, where place, size and colour agree."""
+    """Joins a track that ends with one that starts later, if place, size and colour agree."""
     result = sorted(tracks, key=lambda track: (track.first, track.last))
     while True:
         costs = {
@@ -162,7 +162,7 @@ def linked(tracks: Sequence[Track], max_gap: int) -> list[Track]:
 def _matched(
     tracks: list[Track], seen: Detections, chosen: NDArray[np.intp], frame: int
 ) -> tuple[list[int], list[Track]]:
-    """Assigns the chosen detections; returns the detections and the tracks that are left."""
+    """Assigns the chosen detections; returns the remaining detections and tracks."""
     if not tracks or not len(chosen):
         return chosen.tolist(), tracks
     places = np.stack([track.state.box_xyxy_px for track in tracks])
@@ -171,7 +171,7 @@ def _matched(
     alike = np.sqrt(colours[:, None] * seen.colours[chosen][None]).sum(axis=-1)
     cost = 1 - overlap + _COLOUR_WEIGHT * (1 - alike)
     if seen.places is not None:
-        # Who stood at a place of the background, and not who passes, is the one who stands there.
+        # A detection at a place belongs to the track that was there, not to one that passes.
         own, asked = np.array([t.place for t in tracks])[:, None], seen.places[chosen][None]
         cost += _PLACE_WEIGHT * np.where((own < 0) | (asked < 0), 0, np.where(own == asked, -1, 1))
     cost = np.where((overlap > 0.15) & (cost < _MAX_COST), cost, _NEVER)
@@ -187,7 +187,7 @@ def _matched(
 
 
 def _link_cost(first: Track, second: Track, max_gap: int) -> float:
-    """0 for a sure continuation, 1 or more for none."""
+    """Cost of a join: 0 for a certain continuation, 1 or more for none."""
     gap = second.first - first.last
     if 0 < gap <= 2 * max_gap and first.place == second.begin_place >= 0:
         return 0.1

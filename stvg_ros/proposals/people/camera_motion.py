@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Small working copies of the camera's images, and how the camera's view moves between them.
+"""Small working copies of the camera's images, and the camera motion between them.
 
-Boxes in this package's classical source are in *scene pixels*: pixels of the working copies, with
-the view's offset taken off, so that what rests in the world rests in them.
+Boxes in this package's classical source are in *scene pixels*: pixels of the working copies minus
+the view's offset, so that static objects have constant coordinates.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ Image = NDArray[np.uint8]
 Offset = NDArray[np.float32]
 
 _WORK_WIDTH_PX = 320
-_WORK_HEIGHT_PX = 1280  # at most; copies of narrow images are narrower
+_WORK_HEIGHT_PX = 1280  # maximum; copies of narrow images are narrower
 _LEAST_SIDE_PX = 8
 _LEAST_STEP_PX = 0.15
 _AGREE_PX = 0.7
-_STILL = 0.15  # of the key's corners; so many that have not moved outvote all others
-_QUORUM = 0.15  # of the key's corners that have to agree on a jump ...
-_FEWEST = 4  # ... and how many at least
-_FAR = 0.03  # of the width; farther views become keys, and twice as far ones differ too much
-_SAME_LEVEL = 18.0  # grey levels of mean difference up to which a place looks the same
+_STILL = 0.15  # share of unmoved key corners from which the view counts as still
+_QUORUM = 0.15  # share of the key's corners that must agree on a jump ...
+_FEWEST = 4  # ... and their minimum number
+_FAR = 0.03  # of the width; farther views become keys, and views twice as far differ too much
+_SAME_LEVEL = 18.0  # maximum mean difference in grey levels of an unchanged place
 
 
 def working_copy(image: Image) -> Image:
@@ -46,11 +46,11 @@ def resized(image: Image, width: int, height: int) -> Image:
 
 
 class Stabilizer:
-    """The offset of the camera's view, frame by frame, from how corners of a key frame have moved.
+    """The offset of the camera's view per frame, from the motion of a key frame's corners.
 
-    Corners of people who walk disagree with those of the room and are outvoted. A frame far from
-    the key becomes the next key, so a slow pan adds up. Where the corners do not agree (a cut, a
-    fast turn) the view counts as unmoved. Not for several threads at once.
+    Corners on walking people disagree with those of the room and are outvoted. A frame far from
+    the key becomes the next key, so a slow pan accumulates. If the corners do not agree (a cut, a
+    fast turn), the view counts as unmoved. Not thread-safe.
     """
 
     def __init__(self) -> None:
@@ -84,7 +84,7 @@ class Stabilizer:
             self._corners = np.asarray(found, np.float32).reshape(-1, 2)
 
     def _moved(self, grey: Image) -> Offset | None:
-        """How the view moved since the key frame, or None when the corners do not agree."""
+        """Motion of the view since the key frame, or None if the corners do not agree."""
         before = self._last - self._key_offset
         guess = self._corners + before
         after, found, _ = cv2.calcOpticalFlowPyrLK(
@@ -94,8 +94,8 @@ class Stabilizer:
         kept = found.ravel() > 0
         moves, places = (after - self._corners)[kept], self._corners[kept]
         still = np.hypot(*(moves - before).T) < _AGREE_PX
-        # Where the camera moved nothing stays; a walker in a bare room leaves the few corners
-        # of the room.
+        # If the camera moved, no corner is still; if a person walks in a bare room, the few
+        # corners of the room are still.
         if still.sum() >= _STILL * len(self._corners):
             agreeing = moves[still]
         else:
@@ -108,7 +108,7 @@ class Stabilizer:
 
     @staticmethod
     def _widest(moves: NDArray[np.float32], places: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The moves that agree over the largest part of the view: a room is wider than a person."""
+        """The motions with the widest agreement in the view: a room is wider than a person."""
         alike = np.hypot(*(moves[:, None] - moves[None]).T) < _AGREE_PX
         best, widest = moves[:0], 0.0
         for group in np.unique(alike, axis=0):
@@ -119,7 +119,7 @@ class Stabilizer:
 
 
 def stabilized(copy: Image, offset: Offset) -> Image | None:
-    """The working copy moved back by its offset; None when too little of the view is left."""
+    """The working copy shifted back by its offset; None if too little of the view remains."""
     height, width = copy.shape[:2]
     if not offset.any():
         return copy
@@ -132,7 +132,7 @@ def stabilized(copy: Image, offset: Offset) -> Image | None:
 
 
 def looks_equal(first: Image, second: Image, box_xyxy_px: NDArray[np.floating[Any]]) -> bool:
-    """Whether the inside of a box is about the same in two stabilized working copies."""
+    """Whether the content of a box is similar in two stabilized working copies."""
     height, width = first.shape[:2]
     x1, x2 = np.clip(box_xyxy_px[[0, 2]], 0, width).astype(int).tolist()
     y1, y2 = np.clip(box_xyxy_px[[1, 3]], 0, height).astype(int).tolist()
@@ -142,8 +142,8 @@ def looks_equal(first: Image, second: Image, box_xyxy_px: NDArray[np.floating[An
 
 
 def difference(first: Image, second: Image) -> Image:
-    """The largest difference of a channel, `(h, w)`, of two images `(h, w, 3)`."""
+    """The maximum difference over the channels, `(h, w)`, of two images `(h, w, 3)`."""
     red, green, blue = cv2.split(
         cv2.absdiff(np.ascontiguousarray(first), np.ascontiguousarray(second))
-    )  # far quicker than NumPy's maximum over the last axis
+    )  # much faster than NumPy's maximum over the last axis
     return np.asarray(cv2.max(cv2.max(red, green), blue), np.uint8)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Candidate tubes without a learned network: difference, HOG, Kalman tracks, then filling in."""
+"""Candidate tubes without a neural network: background, HOG, Kalman tracks, interpolation."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from stvg_ros.proposals.people.streaming import StreamingTubes
 from stvg_ros.proposals.settings import ProposalConfig
 from stvg_ros.types import Frame
 
-_SHAPE_EVERY = 4  # frames; the HOG detector costs more than all the rest
-_LEAST_SEEN = 0.13  # of a track's frames; half of what the shape detector alone can reach
-_MIN_TRAVEL = 0.6  # heights; what is not shaped like a person has to move
-_SURE = 0.5  # score from which a shape in the background is a person
+_SHAPE_EVERY = 4  # frames; the HOG detector costs more than all other steps
+_LEAST_SEEN = 0.13  # of a track's frames; half of the maximum of the shape detector alone
+_MIN_TRAVEL = 0.6  # heights; a region without a person's shape must move
+_SURE = 0.5  # minimum score of a person's shape in the background
 
 
 class ClassicalProposer(StreamingTubes):
-    """People who move or are shaped like people, for cameras that stand or turn slowly.
+    """Tubes of people, by motion and shape, for cameras that are static or turn slowly.
 
     The HOG detector searches every fourth image; the background is the clip's median. Thread
     contract: see `StreamingTubes`.
@@ -44,11 +44,11 @@ class ClassicalProposer(StreamingTubes):
 
     @property
     def name(self) -> str:
-        """What logs and reports call this source."""
+        """Name of this source in logs and reports."""
         return "classical"
 
     def renewed(self) -> ClassicalProposer:
-        """The same source without what it observed."""
+        """The same source without its observations."""
         return ClassicalProposer(self._config)
 
     def _people(self, image: Image, count: int) -> tuple[Boxes, NDArray[np.float32]] | None:
@@ -64,7 +64,7 @@ class ClassicalProposer(StreamingTubes):
     def _seen(
         self, observed: Sequence[FrameObservation], images: Sequence[Image | None], origin: Offset
     ) -> list[Detections]:
-        """What each frame shows, in scene pixels relative to `origin`."""
+        """The detections of each frame, in scene pixels relative to `origin`."""
         near = [image for image in images if image is not None]
         background = BackgroundModel.of(near)
         min_height_px = self._config.min_height * background.image.shape[0]
@@ -91,7 +91,7 @@ class ClassicalProposer(StreamingTubes):
         return seen
 
     def _is_object(self, track: Track, frame_count: int) -> bool:
-        """Long and often enough seen, and shaped like a person more than once or on the move."""
+        """Whether a track is long, often detected, and moving or repeatedly person-shaped."""
         length = track.last - track.first + 1
         if length < min(self._config.min_frames, frame_count):
             return False

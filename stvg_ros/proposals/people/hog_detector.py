@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""People in single frames: OpenCV's HOG people detector, merged with moving regions."""
+"""Detects people in single frames: OpenCV's HOG people detector, merged with moving regions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from stvg_ros.proposals.people.camera_motion import Image, resized
 from stvg_ros.proposals.people.hog_pyramid import detect_multi_scale
 
 _HOG_HEIGHT_PX = 400  # the detector's smallest person, 96 px, is then 24 % of the image
-_HOG_PIXELS = 3_000_000  # at most; flatter images than 19 to 1 are searched at less height
+_HOG_PIXELS = 3_000_000  # maximum; images wider than 19 to 1 are searched at a lower height
 _HOG_WINDOW_PX = 64, 128
 _HOG_THRESHOLD = -0.4
 _MARGIN_X, _MARGIN_Y = 0.22, 0.105  # of the detector's window
@@ -26,15 +26,15 @@ NOBODY = np.zeros((0, 4), np.float32), np.zeros(0, np.float32)  # boxes and scor
 
 @dataclass(frozen=True, eq=False)
 class Detections:
-    """What was seen in one frame.
+    """The detections of one frame.
 
     Attributes:
         boxes_xyxy_px: `(N, 4)`.
         scores: `(N,)` 0 to 1.
-        is_person: `(N,)` bool, found by its shape (HOG) and not only by difference.
+        is_person: `(N,)` bool, detected by shape (HOG) and not only by difference.
         colours: `(N, B)` colour histograms, each of sum 1.
-        places: `(N,)` number of the place in the background where the person stands, or -1; None
-            where the source has no places.
+        places: `(N,)` number of the person's place in the background, or -1; None if the source
+            has no places.
     """
 
     boxes_xyxy_px: Boxes
@@ -44,12 +44,12 @@ class Detections:
     places: NDArray[np.int64] | None = None
 
     def place(self, index: int) -> int:
-        """The number of a detection's place, or -1."""
+        """Number of a detection's place, or -1."""
         return -1 if self.places is None else int(self.places[index])
 
 
 class ShapeDetector:
-    """OpenCV's HOG detector of upright people. Not for several threads at once."""
+    """OpenCV's HOG detector of upright people. Not thread-safe."""
 
     def __init__(self) -> None:
         self._hog = cv2.HOGDescriptor()
@@ -71,12 +71,12 @@ class ShapeDetector:
         )
         if len(found) == 0:
             return NOBODY
-        factor_x = max(factor, _HOG_WINDOW_PX[0] / width)  # very narrow images are stretched
+        factor_x = max(factor, _HOG_WINDOW_PX[0] / width)  # very narrow images are widened
         x, y, w, h = np.asarray(found, np.float32).T / np.array(
             [[factor_x], [factor], [factor_x], [factor]], np.float32
         )
-        # The detector was trained on windows with people of 96 px in the middle of 64 x 128 px;
-        # arms and feet reach somewhat farther.
+        # The detector was trained on windows of 64 x 128 px with people of 96 px in the centre;
+        # arms and feet extend slightly beyond.
         left, top = _MARGIN_X * w, _MARGIN_Y * h
         boxes = np.stack([x + left, y + top, x + w - left, y + h - top], axis=1)
         scores = np.clip(_STRONG + np.asarray(weights, np.float32).ravel() / 2, 0, 1)
@@ -86,7 +86,7 @@ class ShapeDetector:
 def detections(
     image: Image, boxes: Boxes, scores: NDArray[np.float32], offset: NDArray[np.float32]
 ) -> Detections:
-    """What a people detector alone saw.
+    """The detections of a people detector alone.
 
     Args:
         image: the working copy.
@@ -110,18 +110,18 @@ def merged_detections(
     shaped: tuple[Boxes, NDArray[np.float32]] | None,
     places: NDArray[np.int64] | None = None,
 ) -> Detections:
-    """Both sources in one list, each person once; the recognised shape wins over the difference.
+    """Merges both sources, each person once; a recognised shape replaces a moving region.
 
     Args:
         image: stabilized working copy.
         moving: boxes `(N, 4)`.
-        shaped: boxes `(K, 4)` and scores `(K,)`, None where the frame was not searched for them.
-        places: `(N,)` numbers of the places of `moving`; a shape takes that of what it replaces.
+        shaped: boxes `(K, 4)` and scores `(K,)`, None if the frame was not searched for them.
+        places: `(N,)` numbers of the places of `moving`; a shape takes that of its region.
     """
     boxes, scores = shaped or NOBODY
     numbers = np.full(len(moving), -1, np.int64) if places is None else places
     if len(boxes) and (numbers >= 0).any():
-        # A shape in the middle of one who moves at their place is a part of them.
+        # A shape inside a person who moves at their place is a part of them.
         whole = moving[numbers >= 0]
         within = shared_with(boxes, whole) > 0.8
         small = area(boxes)[:, None] < _PART * area(whole)[None]
@@ -148,7 +148,7 @@ def merged_detections(
 
 
 def colour_of(image: Image, box_xyxy_px: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Colour histogram of the clothes: the middle of the box, 4 x 4 x 4 bins of RGB, sum 1."""
+    """Colour histogram of the clothes: the centre of the box, 4 x 4 x 4 bins of RGB, sum 1."""
     x1, y1, x2, y2 = box_xyxy_px.tolist()
     w, h = x2 - x1, y2 - y1
     left, right = int(max(0, x1 + 0.25 * w)), int(min(image.shape[1], x2 - 0.25 * w + 1))
@@ -162,7 +162,7 @@ def colour_of(image: Image, box_xyxy_px: NDArray[np.float32]) -> NDArray[np.floa
 
 
 def _inside(first: Boxes, second: Boxes) -> NDArray[np.float32]:
-    """The largest share of each first box that lies in one of the second, `(N,)`."""
+    """The largest share of each first box inside one of the second, `(N,)`."""
     low = np.maximum(first[:, None, :2], second[None, :, :2])
     high = np.maximum(low, np.minimum(first[:, None, 2:], second[None, :, 2:]))
     shared = area(np.concatenate([low, high], axis=-1)).max(axis=1)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""OpenCV's `HOGDescriptor.detectMultiScale`, with the same answer each time.
+"""A deterministic version of OpenCV's `HOGDescriptor.detectMultiScale`.
 
-OpenCV's own collects places and margins of its threads in two lists with a lock each, so on several
-cores their order changes from call to call and, now and then, a margin is another place's. Here the
-scales run in threads too, but each keeps its own result. Grouping is that of OpenCV.
+OpenCV collects positions and margins of its threads in two lists with separate locks, so on several
+cores their order changes between calls, and sometimes a margin belongs to another position. Here
+the scales run in threads too, but each has its own result. Grouping is that of OpenCV.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from scipy.sparse.csgraph import connected_components
 
 Rectangles = NDArray[np.int64]  # (N, 4): x, y, width, height
 _LEVELS = 64
-_GROUP_THRESHOLD = 2  # a group of so many or fewer rectangles is no detection
+_GROUP_THRESHOLD = 2  # maximum size of a group of rectangles that is rejected
 _GROUP_EPS = 0.2
 
 
@@ -31,14 +31,14 @@ def detect_multi_scale(
     stride_px: int,
     scale: float,
 ) -> tuple[Rectangles, NDArray[np.float64]]:
-    """Places of people at all scales.
+    """Positions of people at all scales.
 
     Args:
         hog: with its detector set.
         image: `(h, w, 3)`, at least as large as the detector's window.
-        hit_threshold: least margin.
+        hit_threshold: minimum margin.
         stride_px: steps of the window, in both directions.
-        scale: from one scale to the next, more than 1.
+        scale: factor from one scale to the next, above 1.
 
     Returns:
         Rectangles `(N, 4)` of grouped detections, and their largest margins `(N,)`.
@@ -69,7 +69,7 @@ def detect_multi_scale(
 def grouped(
     rectangles: Rectangles, margins: NDArray[np.float64]
 ) -> tuple[Rectangles, NDArray[np.float64]]:
-    """The means of similar rectangles, without those that lie inside a better supported one."""
+    """Means of similar rectangles, without those inside one of a larger group."""
     if not len(rectangles):
         return rectangles, margins
     sides = rectangles[:, 2:]

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""One person followed from frame to frame among all the others."""
+"""Follows one person from frame to frame among all others."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ _MAX_LOST = 30  # frames
 
 @dataclass(frozen=True, eq=False)
 class FrameObservation:
-    """What does not depend on other frames, so that it is done as a frame arrives.
+    """The results of one frame that do not depend on other frames, computed on arrival.
 
     Attributes:
-        view: the camera's view; it lives as long as its observations.
+        view: the camera's view; kept as long as its observations.
         copy: the working copy.
         offset: of the camera's view, `(2,)`, in the copy's pixels.
-        shapes: boxes `(N, 4)` in scene pixels and scores `(N,)` of people recognised by shape;
+        shapes: boxes `(N, 4)` in scene pixels and scores `(N,)` of people detected by shape;
             None in frames that were not searched.
     """
 
@@ -54,12 +54,12 @@ class FrameObservation:
 
 
 class TrackFollower(ABC):
-    """Follows the person at a box among all others, so that two who cross keep their identities.
+    """Follows the person at a box and all others, so that identities are kept when people cross.
 
-    Memory is bounded: a few seconds of each track.
+    Memory is bounded by a few seconds of each track.
     """
 
-    most_replayed = 1000  # what was observed before costs little
+    most_replayed = 1000  # stored observations cost little
 
     def __init__(
         self,
@@ -68,13 +68,13 @@ class TrackFollower(ABC):
         box_xyxy_px: NDArray[np.float32],
         high_score: float = HIGH_SCORE,
     ) -> None:
-        """Begins at a box.
+        """Starts at a box.
 
         Args:
             observe: observes a frame.
             frame: the frame of the box.
             box_xyxy_px: `(4,)` in pixels of the camera's image.
-            high_score: of a detection that begins the track of somebody else.
+            high_score: minimum score of a detection that starts another person's track.
         """
         self._observe = observe
         self._tracker = Tracker(_MAX_LOST, high_score)
@@ -85,7 +85,7 @@ class TrackFollower(ABC):
         pixels = (box_xyxy_px * factor).astype(np.float32)
         box = pixels - np.tile(observed.offset, 2)
         track = Track(started(box), colour_of(observed.copy, pixels), {step: box}, [1.0])
-        # What was detected at the box is the target itself, not a second object.
+        # A detection at the box is the target itself, not a second object.
         others = self._tracker.tracks
         self._tracker.tracks = [
             other for other in others if iou_matrix(other.boxes[step][None], box[None])[0, 0] < 0.3
@@ -95,10 +95,10 @@ class TrackFollower(ABC):
 
     @abstractmethod
     def _seen(self, observed: FrameObservation, step: int) -> Detections:
-        """What the `step`-th frame shows, in scene pixels."""
+        """The detections of the `step`-th frame, in scene pixels."""
 
     def update(self, frame: Frame) -> TargetObservation:
-        """Where the person is in the next frame; see `Follower.update`."""
+        """Position of the person in the next frame; see `Follower.update`."""
         observed = self._observe(frame)
         step = self._tracker.step(self._seen(observed, self._tracker.frame + 1))
         target = self._target
@@ -117,14 +117,14 @@ class TrackFollower(ABC):
 
 
 class PeopleFollower(TrackFollower):
-    """Follows among the people that a detector sees in each frame."""
+    """Follows a person among the detections of a people detector."""
 
     def _seen(self, observed: FrameObservation, step: int) -> Detections:
         return detections(observed.copy, *(observed.shapes or NOBODY), observed.offset)
 
 
 class ClassicalFollower(TrackFollower):
-    """Follows among what is shaped like a person or differs from the background.
+    """Follows a person among detected shapes and differences from the background.
 
     Memory is bounded by the background's samples as well.
     """
@@ -137,13 +137,13 @@ class ClassicalFollower(TrackFollower):
         min_height: float,
         past: Sequence[FrameObservation],
     ) -> None:
-        """Begins at a box.
+        """Starts at a box.
 
         Args:
             observe: observes a frame.
             frame: the frame of the box.
             box_xyxy_px: `(4,)` in pixels of the camera's image.
-            min_height: smallest height of a person, as a share of the image.
+            min_height: minimum height of a person, as a share of the image.
             past: observations of this camera, for the background.
         """
         self._min_height = min_height

@@ -36,20 +36,20 @@ from stvg_ros.proposals.settings import ProposalConfig
 from stvg_ros.proposals.weak_image_map import WeakImageMap
 from stvg_ros.types import CandidateTube, Clip, Frame, SplitQuery
 
-_SEEN_EVERY = 5  # frames; a track may be unseen for so many, however slow the camera
-_UNSEEN_S = 1.5  # a track may be unseen for so long
+_SEEN_EVERY = 5  # frames without a detection that a track may have at any frame rate
+_UNSEEN_S = 1.5  # time without a detection that a track may have
 _LINK_S = 3.0
 
 
 class StreamingTubes(BaseProposer, ABC):
-    """Tracking by detection, for cameras that stand or turn slowly.
+    """Tracking by detection, for cameras that are static or turn slowly.
 
-    `observe` does the costly part as frames arrive and keeps it as long as the frame itself lives,
-    so memory is bounded by the window that holds the frames. `propose` observes what is left, then
-    works on the clip as a whole: detections are linked, and tracks are filled in both directions
-    of time. The query is not used.
+    `observe` does the costly part on arrival and keeps the result as long as the frame exists,
+    so memory is bounded by the window that holds the frames. `propose` observes the remaining
+    frames, then links the detections of the whole clip and interpolates the tracks in both
+    directions of time. The query is not used.
 
-    Thread contract: any thread may call any method; one lock makes them wait for one another.
+    Thread contract: any thread may call any method; one lock serialises the calls.
     """
 
     can_follow = True
@@ -63,20 +63,20 @@ class StreamingTubes(BaseProposer, ABC):
     @property
     @abstractmethod
     def name(self) -> str:
-        """What logs and reports call this source."""
+        """Name of this source in logs and reports."""
 
     @abstractmethod
     def renewed(self) -> StreamingTubes:
-        """The same source without what it observed, for images of another recording."""
+        """The same source without its observations, for images of another recording."""
 
     @property
     def _high_score(self) -> float:
-        """From which score on a detection begins a track."""
+        """Minimum score of a detection that starts a track."""
         return HIGH_SCORE
 
     @abstractmethod
     def _people(self, image: Image, count: int) -> tuple[Boxes, NDArray[np.float32]] | None:
-        """People in an image that is the `count`-th of its camera; None where it was not searched.
+        """People in the `count`-th image of its camera; None if it was not searched.
 
         Returns:
             Boxes `(N, 4)` in the image's pixels and scores `(N,)`.
@@ -90,30 +90,30 @@ class StreamingTubes(BaseProposer, ABC):
     def _seen(
         self, observed: Sequence[FrameObservation], images: Sequence[Image | None], origin: Offset
     ) -> list[Detections]:
-        """What each frame of a clip shows, in scene pixels relative to `origin`."""
+        """The detections of each frame of a clip, in scene pixels relative to `origin`."""
 
     @abstractmethod
     def _is_object(self, track: Track, frame_count: int) -> bool:
-        """Whether a track of a clip is worth a tube."""
+        """Whether a track of a clip becomes a tube."""
 
     @abstractmethod
     def _follower(
         self, past: Sequence[FrameObservation], frame: Frame, box_xyxy_px: NDArray[np.float32]
     ) -> TrackFollower:
-        """Follows the person at a box; `past` is what was observed of this camera."""
+        """A follower of the person at a box; `past` are the observations of this camera."""
 
     @property
     def fill(self) -> tuple[int, int]:
-        """Frames that are kept as observed, and the bytes of their working copies."""
+        """Number of stored observations, and the bytes of their working copies."""
         kept = list(self._observed)
         return len(kept), sum(item.copy.nbytes for item in kept)
 
     def reconfigure(self, config: ProposalConfig) -> None:
-        """Uses other dynamic settings from the next clip on."""
+        """Applies other dynamic settings from the next clip on."""
         self._config = config
 
     def observe(self, frame: Frame) -> None:
-        """Takes a frame as it arrives, each camera's in order of the stamps; a frame counts once.
+        """Observes a frame on arrival, each camera's in order of the stamps; ignores repetitions.
 
         Raises:
             ProposalError: the image was refused.
@@ -121,7 +121,7 @@ class StreamingTubes(BaseProposer, ABC):
         self._observation(frame)
 
     def follower(self, frame: Frame, box_xyxy_px: NDArray[np.float32]) -> TrackFollower:
-        """Follows the person at a box `(4,)` of a frame; see `Proposer`.
+        """A follower of the person at a box `(4,)` of a frame; see `Proposer`.
 
         Raises:
             ProposalError: the image was refused.
@@ -135,7 +135,7 @@ class StreamingTubes(BaseProposer, ABC):
             raise self._refused(frame, error) from error
 
     def propose(self, clip: Clip, query: SplitQuery) -> tuple[CandidateTube, ...]:
-        """Candidate tubes over every frame of the clip, best first; empty when nothing is seen.
+        """Candidate tubes over every frame of the clip, best first; empty if nothing is detected.
 
         Raises:
             ProposalError: an image was refused.
@@ -150,7 +150,7 @@ class StreamingTubes(BaseProposer, ABC):
             raise self._refused(clip.frames[0], error) from error
 
     def _observation(self, frame: Frame) -> FrameObservation:
-        """What does not depend on other frames, computed once."""
+        """The results that do not depend on other frames, computed once."""
         try:
             with self._lock:
                 return self._new_observation(frame)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Candidate tubes of people whom a detector sees in each image: DETRs for real time, ByteTrack."""
+"""Candidate tubes of people: a real-time DETR on each image, linked by ByteTrack."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class PictureDetector(Protocol):
 
 
 class PeopleDetector:
-    """People by a real-time DETR; see `PictureDetector`. Not for several threads at once."""
+    """Detects people by a real-time DETR; see `PictureDetector`. Not thread-safe."""
 
     new_track_score = 0.7
     smoothing_s = 0.0
@@ -63,7 +63,7 @@ class PeopleDetector:
         """Loads a checkpoint.
 
         Raises:
-            ModelError, ConfigError: see `load`; or it does not know people.
+            ModelError, ConfigError: see `load`; or it has no class "person".
         """
         setting = "proposals.people_detector"
         self.name = "embedded" if path == str(FOLDER) else path
@@ -90,7 +90,7 @@ class PeopleDetector:
         centre, sides = output.pred_boxes[0].float().cpu().split(2, dim=1)
         limit = np.array([width, height], np.float32)
         low, size_px = (centre - sides / 2).numpy() * limit, sides.numpy() * limit
-        # One query for an object is the aim of these models; some people get two all the same.
+        # These models are trained to use one query per object, but some people get two.
         order = np.array(
             cv2.dnn.NMSBoxes(
                 np.concatenate([low, size_px], axis=1).tolist(),
@@ -105,7 +105,7 @@ class PeopleDetector:
 
 
 class PeopleProposer(StreamingTubes):
-    """People whom a detector sees in each image, linked; see `StreamingTubes`."""
+    """Tubes of people from detections on each image; see `StreamingTubes`."""
 
     def __init__(self, config: ProposalConfig, detect: PictureDetector) -> None:
         super().__init__(config)
@@ -127,11 +127,11 @@ class PeopleProposer(StreamingTubes):
 
     @property
     def name(self) -> str:
-        """What logs and reports call this source."""
+        """Name of this source in logs and reports."""
         return f"people_detector {self._detect.name}"
 
     def renewed(self) -> PeopleProposer:
-        """The same source, with the same detector, without what it observed."""
+        """The same source with the same detector, without its observations."""
         return PeopleProposer(self._config, self._detect)
 
     def _smoothing(self, rate_hz: float) -> int:
@@ -156,7 +156,7 @@ class PeopleProposer(StreamingTubes):
         ]
 
     def _is_object(self, track: Track, frame_count: int) -> bool:
-        """Long and often enough seen."""
+        """Whether a track is long and often detected."""
         length = track.last - track.first + 1
         least = min(self._config.min_frames, frame_count)
         return length >= least and len(track.boxes) >= _LEAST_SEEN * length

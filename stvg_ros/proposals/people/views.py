@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Which camera's view a frame belongs to, and what is known of that view."""
+"""Assigns frames to camera views, and stores the state of each view."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Key = tuple[str, str, int, int]
 
 @dataclass(eq=False)
 class View:
-    """One camera's view: how it moves, and how many of its frames were observed.
+    """One camera's view: its motion and the number of its observed frames.
 
     Attributes:
         key: stream, coordinate frame and size of its images.
         last_ns: stamp of its newest observed frame.
-        turn: when it was used last, counted in observed frames of all views.
+        turn: its last use, counted in observed frames of all views.
     """
 
     key: Key
@@ -33,10 +33,10 @@ class View:
 class Views:
     """The views of all cameras.
 
-    Frames of one stream, coordinate frame and size are of one view as long as their stamps
-    increase; a stamp that does not begins a view of its own, since cameras without names that
-    share a frame_id would otherwise share a state. A view lives as long as what was observed of
-    it, so the windows that hold the frames bound the number of views.
+    Frames of one stream, coordinate frame and size belong to one view as long as their stamps
+    increase; a stamp that does not increase starts a new view, since cameras without names that
+    share a frame_id would otherwise share a state. A view is kept as long as its observations, so
+    the windows that hold the frames bound the number of views.
 
     Thread contract: the caller holds a lock.
     """
@@ -49,12 +49,12 @@ class Views:
         return len(self._alive())
 
     def of(self, frame: Frame) -> View:
-        """The view of a frame that was not observed before; its stamp becomes the newest."""
+        """The view of a new frame, whose stamp becomes the view's newest."""
         key = frame.stream, frame.frame_id, frame.source_width_px, frame.source_height_px
         known = [each for each in self._alive() if each.key == key]
         earlier = [each for each in known if each.last_ns < frame.stamp_ns]
         if earlier:
-            # Cameras that are triggered together have equal stamps and take turns.
+            # Cameras with a common trigger have equal stamps and alternate.
             view = max(earlier, key=lambda each: (each.last_ns, -each.turn))
         else:
             view = View(key)

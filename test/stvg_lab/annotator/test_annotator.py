@@ -337,7 +337,7 @@ def test_a_query_whose_change_is_not_complete_stays_as_it_was(bag: Path, tmp_pat
     ("change", "said"),
     [
         ({"begin": None}, "a query from the page is incomplete"),
-        ({"begin": 9}, "an end that is not before the begin"),
+        ({"begin": 9}, "an end that is not before the start"),
         ({"boxes": {}}, "at least one box in the span"),
         ({"boxes": {"1": [1, 1, 9, 9]}}, "a stamp in the span"),
         ({"boxes": {"3": [9, 9, 1, 1]}}, "x1 < x2"),

@@ -276,7 +276,7 @@ def test_what_goes_wrong_is_said(driver: Any, bag: Path, tmp_path: Path) -> None
     page.save()
     page.until(lambda: "is `stvg-ros annotate` still running?" in page.message)
     console_errors(driver)
-    # The page asks before it forgets what is not saved.
+    # The page asks before it discards unsaved changes.
     leave = "const e = new Event('beforeunload', {cancelable: true}); dispatchEvent(e);"
     assert driver.execute_script(leave + "return e.defaultPrevented")
 

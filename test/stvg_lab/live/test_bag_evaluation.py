@@ -111,7 +111,7 @@ def test_a_node_that_is_not_there_and_a_topic_of_nobody(context) -> None:  # noq
     tester = BagClient("/nobody", "/nobody/image")
     with pytest.raises(StvgError, match=r"/nobody: expected the node to become ready"):
         tester.connect(0.2)
-    with pytest.raises(StvgError, match="/nobody/image: nobody takes Image there"):
+    with pytest.raises(StvgError, match="/nobody/image: no subscriber for Image"):
         tester.advertise(Image, 0.2)
     tester.destroy_node()
 

@@ -68,7 +68,7 @@ FAST = {"movflags": "faststart"}
 
 
 def damaged(path: Path) -> Path:
-    """The begin of a frame in the middle is overwritten: its decoder refuses it."""
+    """The first bytes of a frame in the middle are overwritten: its decoder rejects it."""
     file = path / "a.mp4"
     write_video(file, map(noise, range(40)), [i * 10**8 for i in range(40)])
     data = bytearray(file.read_bytes())

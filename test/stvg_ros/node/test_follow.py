@@ -222,7 +222,7 @@ def test_detections_are_matched_by_stamp_and_followed(following):
 class FirstTube(ToyGrounder):
     """Answers with the first candidate tube of the classical source."""
 
-    proposer = build_proposer(ProposalConfig())
+    proposer = build_proposer(ProposalConfig(source="classical"))
 
     def ground(self, clip, query, checkpoint):
         found = super().ground(clip, query, checkpoint).best
