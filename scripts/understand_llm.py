@@ -25,7 +25,7 @@ from typing import Any
 
 from stvg_ros.commands.command import Command
 from stvg_ros.commands.endpoint import EndpointReader
-from stvg_ros.commands.model import TextModelReader, TokenModelReader
+from stvg_ros.commands.model_reader import TextModelReader, TokenModelReader
 from stvg_ros.commands.parser import installed_pipeline
 from stvg_ros.commands.reader import CommandReader, grammar_reader
 from stvg_ros.models.token_model import causal_tokens

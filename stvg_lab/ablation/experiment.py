@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from stvg_lab.rendered.questions import ASKED, SceneQuestion
+from stvg_lab.rendered.scene_questions import ASKED, SceneQuestion
 from stvg_lab.runs.conventions import scored
 from stvg_lab.runs.scores import FrameTube, Interval, auroc, bootstrap, on_clip, summarised
 from stvg_ros.boxes import paired_iou

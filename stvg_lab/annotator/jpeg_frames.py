@@ -9,14 +9,14 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from stvg_lab.annotator.recording import NumberedFrames, Recording
+from stvg_lab.annotator.numbered_frames import FrameSequence, NumberedFrames
 from stvg_ros.errors import RecordingError
 from stvg_ros.images import jpeg_bytes
 
 LONG_SIDE_PX = 1280
 
 
-def open_recording(path: Path, topic: str | None = None) -> Recording:
+def open_recording(path: Path, topic: str | None = None) -> FrameSequence:
     """A bag (its folder, or one of its files) or a video.
 
     Raises:
@@ -32,7 +32,7 @@ class JpegFrames:
     decoders and bag files must not be shared.
     """
 
-    def __init__(self, opened: Callable[[], Recording], max_bytes: int = 64 * 1024**2) -> None:
+    def __init__(self, opened: Callable[[], FrameSequence], max_bytes: int = 64 * 1024**2) -> None:
         """Opens the recording on the reading thread.
 
         Args:
@@ -45,7 +45,7 @@ class JpegFrames:
         self._max_bytes = max_bytes
         self._kept: OrderedDict[int, bytes] = OrderedDict()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="frames")
-        self._opened: Recording | None = None
+        self._opened: FrameSequence | None = None
         try:
             self.recording = self._opened = self._thread.submit(opened).result()
         except BaseException:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from stvg_lab.annotator.recording import Recording
+from stvg_lab.annotator.numbered_frames import FrameSequence
 from stvg_lab.datasets.annotations import (
     Annotations,
     Entry,
@@ -35,7 +35,7 @@ class Session:
     Thread contract: the server's threads call it one at a time.
     """
 
-    def __init__(self, recording: Recording, source: Path, out: Path) -> None:
+    def __init__(self, recording: FrameSequence, source: Path, out: Path) -> None:
         """Reads `out` if it exists.
 
         Args:

@@ -14,7 +14,7 @@ from stvg_ros.errors import ConfigError
 
 if TYPE_CHECKING:
     from stvg_lab.ablation.experiment import Ablation, AblationRow
-    from stvg_lab.rendered.questions import SceneQuestion
+    from stvg_lab.rendered.scene_questions import SceneQuestion
     from stvg_ros.method.interfaces import Mllm, Proposer
     from stvg_ros.method.reattention import Direction
     from stvg_ros.types import CandidateTube, Grounding
@@ -61,7 +61,7 @@ def run(given: argparse.Namespace) -> int:
 
     from stvg_lab.ablation.experiment import CONTROLS, ROWS
     from stvg_lab.rendered.queries import split_seed
-    from stvg_lab.rendered.questions import samples
+    from stvg_lab.rendered.scene_questions import samples
 
     try:
         split_seed(given.split, given.seed + given.count - 1)

@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(given: argparse.Namespace) -> int:
     """Serves the page until Ctrl+C."""
     from stvg_lab.annotator.jpeg_frames import JpegFrames, open_recording
-    from stvg_lab.annotator.server import AnnotationServer
+    from stvg_lab.annotator.page_server import AnnotationServer
     from stvg_lab.annotator.session import Session
 
     if not given.out.resolve().parent.is_dir():

@@ -150,7 +150,7 @@ def print_memory(shape: str, frames: int) -> None:
     """Counts the memory of a grounding in bfloat16, and compares a count with a measurement."""
     import torch
 
-    from stvg_lab.benchmark.memory import allocated_peak, in_four_bits, memory_use
+    from stvg_lab.benchmark.grounding_memory import allocated_peak, in_four_bits, memory_use
     from stvg_lab.benchmark.random_models import TOWERS, random_mllm
     from stvg_lab.benchmark.side_by_side import CountingMllm, grounded, noise
 

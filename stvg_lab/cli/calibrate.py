@@ -34,7 +34,7 @@ def run(given: argparse.Namespace) -> int:
     from stvg_lab.ablation.experiment import TruePeople
     from stvg_lab.ablation.memoised_mllm import MemoisedMllm
     from stvg_lab.rendered.queries import split_seed
-    from stvg_lab.rendered.questions import samples
+    from stvg_lab.rendered.scene_questions import samples
     from stvg_ros.build import build_splitter
     from stvg_ros.method.grounder import LocalGrounder
     from stvg_ros.models import load_mllm

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from stvg_lab.datasets import DataSet, DatasetEntry
-from stvg_lab.datasets.files import FileTree, shown, source_json
+from stvg_lab.datasets.file_tree import FileTree, shown, source_json
 from stvg_lab.datasets.samples import Sample, numbered_truth
 from stvg_ros.errors import AnnotationError
 from stvg_ros.io.recording import Source

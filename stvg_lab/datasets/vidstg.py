@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stvg_lab.datasets import DataSet, DatasetEntry
-from stvg_lab.datasets.files import FileTree, shown, source_json
+from stvg_lab.datasets.file_tree import FileTree, shown, source_json
 from stvg_lab.datasets.samples import Sample, Truth, numbered_truth
 from stvg_lab.runs.scores import FrameTube
 from stvg_ros.errors import AnnotationError

@@ -20,8 +20,8 @@ from stvg_lab.datasets.annotations import (
 )
 from stvg_lab.rendered.clips import scene_frames
 from stvg_lab.rendered.queries import SceneQuery, scene_queries, split_seed
-from stvg_lab.rendered.questions import ASKED
 from stvg_lab.rendered.scene import STAND, Scene
+from stvg_lab.rendered.scene_questions import ASKED
 from stvg_ros.errors import RecordingError
 from stvg_ros.io.bag import write_bag
 from stvg_ros.io.video import write_video

@@ -16,8 +16,8 @@ from stvg_lab.rendered.queries import SceneQuery, scene_queries, split_seed
 from stvg_lab.rendered.scene import Scene
 from stvg_lab.runs.conventions import range_iou
 from stvg_lab.training.clip_pool import FRAMES, TrainingClip, make_clip
+from stvg_lab.training.embedded_model import ATTENTION_LAYERS, LAYERS
 from stvg_lab.training.examiner import Packer, Question
-from stvg_lab.training.model import ATTENTION_LAYERS, LAYERS
 from stvg_lab.training.packed_questions import COLUMNS, PAIR, ROWS, encode, patches_of, run
 from stvg_ros.method.attention import EPSILON
 from stvg_ros.method.query import NEUTRAL, question

@@ -25,10 +25,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from stvg_lab.training.clip_pool import NOBODY, Pool
+from stvg_lab.training.embedded_model import ATTENTION_LAYERS, build_model, save_folder
 from stvg_lab.training.examiner import ACTS, IGNORED, Examiner, Packer, target_map
 from stvg_lab.training.held_out import HeldOutAnswers, held_out, held_out_figures
 from stvg_lab.training.labels import DENSE, Labels
-from stvg_lab.training.model import ATTENTION_LAYERS, build_model, save_folder
 from stvg_lab.training.model_card import model_card
 from stvg_lab.training.packed_questions import PAIR, encode, patches_of, run
 from stvg_lab.training.vocabulary import build_tokenizer

@@ -12,10 +12,10 @@ from stvg_ros.commands.command import Command, TimeSpan
 from stvg_ros.commands.description import Description, description
 from stvg_ros.commands.features import features
 from stvg_ros.commands.following import without_closing, without_connective
-from stvg_ros.commands.intake import request
 from stvg_ros.commands.language import language_of
 from stvg_ros.commands.places import taken_place
 from stvg_ros.commands.request import Request
+from stvg_ros.commands.sentence_request import request
 from stvg_ros.commands.tagging import LexiconTagger, Tagger
 from stvg_ros.commands.times import find_time
 from stvg_ros.commands.tokens import Token, cleaned, joined, tokens

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from stvg_ros.commands.command import Command
 from stvg_ros.commands.endpoint import EndpointReader
-from stvg_ros.commands.model import TextModelReader, TokenModelReader
+from stvg_ros.commands.model_reader import TextModelReader, TokenModelReader
 from stvg_ros.commands.reader import CachedReader, CommandReader, WholeReader, grammar_reader
 from stvg_ros.errors import CommandError
 from stvg_ros.method.interfaces import Mllm

@@ -10,7 +10,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -34,70 +33,11 @@ from stvg_ros.method.settings import AttentionConfig
 from stvg_ros.models.attention_capture import AttentionRecorder, recording
 from stvg_ros.models.family import Layout, LoadedCheckpoint
 from stvg_ros.models.packed_prompts import PackedPrompts, packed
-from stvg_ros.models.prefix_cache import Pairs, SharedKeys, pairs_of, recompute_layers
+from stvg_ros.models.prefix import HfPrefix, PrefixInputs, PrefixLayout
+from stvg_ros.models.prefix_cache import SharedKeys, pairs_of, recompute_layers
 from stvg_ros.models.prompt import Prompt, Suffix
 from stvg_ros.models.token_model import CausalTokens, greedy
 from stvg_ros.models.yes_no_tokens import yes_no_ids
-
-
-@dataclass(frozen=True, eq=False)
-class PrefixLayout:
-    """Positions of a video's tokens; the same for all passes over videos of its grid.
-
-    Attributes:
-        layout: layout of the visual tokens in the prompt.
-        grid: `(S, h, w)` of the video.
-        ids: `(1, N)` of system and visual tokens.
-        visual: `(K,)` positions of the visual tokens, including those after the grid's.
-        positions: position ids, `(A, 1, N)` or `(1, N)`.
-        next_position: position of the first token after the prefix.
-    """
-
-    layout: Layout
-    grid: tuple[int, int, int]
-    ids: Tensor
-    visual: Tensor
-    positions: Tensor
-    next_position: int
-
-
-@dataclass(frozen=True, eq=False)
-class Inputs:
-    """System and visual tokens of B passes before the first layer.
-
-    Attributes:
-        visual: visual tokens of the first pass, without the offset.
-        layout: their layout in the prompt.
-        named: arguments of the language model: embeddings `(B, N, D)`, positions, and
-            the deeper layers' features if the family has them.
-        columns: `(M,)` positions of the visual tokens in the prefix.
-        next_position: position of the first token after the prefix.
-    """
-
-    visual: VisualTokens
-    layout: Layout
-    named: dict[str, Any]
-    columns: Tensor
-    next_position: int
-
-
-@dataclass(frozen=True, eq=False)
-class HfPrefix:
-    """Keys and values of system and visual tokens of B passes.
-
-    Attributes:
-        visual: visual tokens of the first pass, without the offset.
-        layout: their layout in the prompt.
-        pairs: keys and values of each layer that ran; their graph leads to the offset.
-        columns: `(M,)` positions of the visual tokens in the prefix.
-        next_position: position of the first token after the prefix.
-    """
-
-    visual: VisualTokens
-    layout: Layout
-    pairs: Pairs
-    columns: Tensor
-    next_position: int
 
 
 class HfMllm:
@@ -274,7 +214,7 @@ class HfMllm:
         free = torch.cuda.mem_get_info(device)[0]
         return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
 
-    def inputs(self, passes: Sequence[Pass]) -> Inputs:
+    def inputs(self, passes: Sequence[Pass]) -> PrefixInputs:
         """Inputs of the language model: system and visual tokens of B passes of one grid.
 
         Raises:
@@ -297,7 +237,7 @@ class HfMllm:
             named["visual_pos_masks"] = known.expand(len(passes), -1)
             named["deepstack_visual_embeds"] = [torch.cat(level) for level in levels]
         columns = place.visual[: len(visual.features)]
-        return Inputs(visual, place.layout, named, columns, place.next_position)
+        return PrefixInputs(visual, place.layout, named, columns, place.next_position)
 
     def _placed(self, visual: VisualTokens) -> PrefixLayout:
         """The prefix layout, computed on the host, so that no token is read from the device."""

@@ -13,13 +13,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping
 
 from stvg_ros.config import Config
-from stvg_ros.errors import (
-    CanceledError,
-    ModelError,
-    QueueFullError,
-    ReplacedError,
-    StvgError,
-)
+from stvg_ros.errors import CanceledError, ModelError, QueueFullError, ReplacedError, StvgError
 from stvg_ros.method.interfaces import Grounder, Proposer
 from stvg_ros.runtime.grounding_job import GroundingJob, Outcome, QueueLimits
 from stvg_ros.types import Frame

@@ -30,17 +30,12 @@ from stvg_ros.serving.schema import (
     Event,
     Failure,
     FrameBatch,
+    GroundingRequest,
     MissingFramesError,
-    Request,
     SessionState,
 )
 from stvg_ros.serving.sessions import Key, Sessions, client_of
-from stvg_ros.serving.wire_format import (
-    SchemaError,
-    decoded_record,
-    encoded_item,
-    encoded_record,
-)
+from stvg_ros.serving.wire_format import SchemaError, decoded_record, encoded_item, encoded_record
 from stvg_ros.types import Clip
 
 ALIVE_S = 1.0  # maximum pause between events of a command's stream
@@ -191,9 +186,9 @@ class App:
 
     async def _request(
         self, http: HttpRequest, key: Key, plain: bool, reservation: Reservation
-    ) -> tuple[Request, Clip]:
+    ) -> tuple[GroundingRequest, Clip]:
         """The command and its clip, whose frames are in the request or in the session."""
-        parse = partial(decoded_record, Request)
+        parse = partial(decoded_record, GroundingRequest)
         if plain:
             parse = partial(tar_request.request_of_tar, parameters=http.query_params)
         body = await self._reader.body(http, reservation)

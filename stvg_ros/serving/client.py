@@ -15,18 +15,18 @@ from stvg_ros.config import Config
 from stvg_ros.errors import CanceledError, UnreachableError
 from stvg_ros.method.base import BaseGrounder
 from stvg_ros.method.interfaces import Grounder, Proposer, StageCallback
-from stvg_ros.serving.address import Address
 from stvg_ros.serving.circuit_breaker import CircuitBreaker
 from stvg_ros.serving.frame_uploader import FrameRegistry, FrameUploader, sent_frame
 from stvg_ros.serving.http_channel import POLL_S, HttpChannel
 from stvg_ros.serving.schema import (
     VERSION,
+    GroundingRequest,
     MissingFramesError,
-    Request,
     SentFrame,
     chosen_settings,
     error_of,
 )
+from stvg_ros.serving.server_address import Address
 from stvg_ros.serving.wire_format import encoded_record
 from stvg_ros.types import CandidateTube, Clip, Frame, Grounding, Query, SplitQuery
 
@@ -173,7 +173,7 @@ class RemoteGrounder(BaseGrounder):
         return self._asked(command, numbers, set(numbers))
 
     def _asked(self, command: _Command, numbers: list[int], send: Set[int]) -> Grounding:
-        request = Request(
+        request = GroundingRequest(
             VERSION,
             command.query,
             self._sent_frames(command, numbers, send),

@@ -16,8 +16,8 @@ from typing import Any
 import httpx2
 
 from stvg_ros.errors import ConfigError, QueueFullError, StvgError, UnreachableError
-from stvg_ros.serving.address import Address
 from stvg_ros.serving.schema import MEDIA_TYPE, Event, MissingFramesError, error_of
+from stvg_ros.serving.server_address import Address
 from stvg_ros.serving.wire_format import RecordStream, decoded_record
 
 POLL_S = 0.05  # period of the None values while waiting for an event

@@ -19,7 +19,7 @@ from stvg_lab.ablation.experiment import (
     right_person,
     whole_track,
 )
-from stvg_lab.rendered.questions import ASKED, SceneQuestion, samples
+from stvg_lab.rendered.scene_questions import ASKED, SceneQuestion, samples
 from stvg_lab.runs.conventions import scored
 from stvg_lab.runs.scores import FrameTube
 from stvg_ros.cli.main import main

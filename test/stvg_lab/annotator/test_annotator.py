@@ -22,7 +22,7 @@ import numpy as np
 import pytest
 
 from stvg_lab.annotator.jpeg_frames import JpegFrames, open_recording
-from stvg_lab.annotator.server import PAGE, AnnotationServer
+from stvg_lab.annotator.page_server import PAGE, AnnotationServer
 from stvg_lab.annotator.session import Session
 from stvg_lab.datasets.annotations import (
     Annotations,

@@ -16,8 +16,8 @@ import pytest
 from browser import PATIENCE_S, chromium, console_errors, resize
 
 from stvg_lab.annotator.jpeg_frames import JpegFrames, open_recording
-from stvg_lab.annotator.recording import NumberedFrames, Recording
-from stvg_lab.annotator.server import AnnotationServer
+from stvg_lab.annotator.numbered_frames import FrameSequence, NumberedFrames
+from stvg_lab.annotator.page_server import AnnotationServer
 from stvg_lab.annotator.session import Session
 from stvg_lab.datasets.annotations import read_annotations, true_tube
 from stvg_lab.datasets.samples import annotated_samples
@@ -53,7 +53,7 @@ def bag(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @contextmanager
 def served(
-    bag: Path, out: Path, opened: Callable[[Path], Recording] = open_recording
+    bag: Path, out: Path, opened: Callable[[Path], FrameSequence] = open_recording
 ) -> Iterator[AnnotationServer]:
     source = JpegFrames(lambda: opened(bag))
     with AnnotationServer(source, Session(source.recording, bag, out)) as server:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from stvg_lab.benchmark.memory import MemoryUse, allocated_peak, in_four_bits, memory_use
+from stvg_lab.benchmark.grounding_memory import MemoryUse, allocated_peak, in_four_bits, memory_use
 from stvg_lab.benchmark.memory_ledger import MemoryLedger, followed, storage_bytes
 from stvg_lab.benchmark.random_models import TOWERS, Tower, random_mllm
 from stvg_lab.benchmark.side_by_side import CountingMllm, grounded, noise

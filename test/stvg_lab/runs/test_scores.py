@@ -4,15 +4,7 @@ import numpy as np
 import pytest
 
 from stvg_lab.runs.conventions import scored
-from stvg_lab.runs.scores import (
-    FrameTube,
-    Score,
-    auroc,
-    bootstrap,
-    on_clip,
-    spread,
-    summarised,
-)
+from stvg_lab.runs.scores import FrameTube, Score, auroc, bootstrap, on_clip, spread, summarised
 from stvg_ros.types import Query, Status, Tube, TubeBox
 
 

@@ -26,6 +26,7 @@ from stvg_lab.training.clip_pool import (
     make_clip,
     sampled,
 )
+from stvg_lab.training.embedded_model import build_model
 from stvg_lab.training.examiner import (
     ACTS,
     COLOURS,
@@ -39,7 +40,6 @@ from stvg_lab.training.examiner import (
 )
 from stvg_lab.training.held_out import half_peak
 from stvg_lab.training.labels import DENSE, Labels
-from stvg_lab.training.model import build_model
 from stvg_lab.training.packed_questions import HEIGHT, WIDTH, encode, patches_of, run
 from stvg_lab.training.vocabulary import build_tokenizer, words
 from stvg_ros.method.query import NEUTRAL

@@ -18,7 +18,7 @@ from stvg_ros.cli.main import main
 from stvg_ros.commands import parser
 from stvg_ros.commands.command import INTENTS, Command
 from stvg_ros.commands.endpoint import TOKEN_VARIABLE, EndpointReader, token
-from stvg_ros.commands.model import TextModelReader, TokenModelReader
+from stvg_ros.commands.model_reader import TextModelReader, TokenModelReader
 from stvg_ros.commands.reader import CachedReader, WholeReader, grammar_reader
 from stvg_ros.errors import ConfigError
 

@@ -12,12 +12,7 @@ from fakes import noise_clip
 
 from stvg_ros.commands.reader import grammar_reader
 from stvg_ros.depth import Depth, Intrinsics
-from stvg_ros.method.conditions import (
-    Condition,
-    condition_factors,
-    conditions,
-    relation_share,
-)
+from stvg_ros.method.conditions import Condition, condition_factors, conditions, relation_share
 from stvg_ros.method.tube_selection import TubeView
 from stvg_ros.types import CandidateTube, Clip
 

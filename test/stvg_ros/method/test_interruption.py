@@ -13,11 +13,7 @@ from fakes import FixedProposer, FixedSplitter, no_checkpoint, noise_clip
 from stvg_ros.config import Config
 from stvg_ros.errors import CanceledError
 from stvg_ros.method.grounder import LocalGrounder
-from stvg_ros.method.interruption import (
-    check_interruption,
-    interrupt_between_layers,
-    interruptible,
-)
+from stvg_ros.method.interruption import check_interruption, interrupt_between_layers, interruptible
 from stvg_ros.models import load_mllm
 from stvg_ros.models.hf_common import HfMllm
 from stvg_ros.types import Query

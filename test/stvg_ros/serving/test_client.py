@@ -31,11 +31,11 @@ from stvg_ros.errors import (
     UnreachableError,
     WindowError,
 )
-from stvg_ros.serving.address import Address
 from stvg_ros.serving.circuit_breaker import CircuitBreaker
 from stvg_ros.serving.frame_uploader import FrameRegistry
 from stvg_ros.serving.http_channel import POLL_S
 from stvg_ros.serving.schema import VERSION, Event
+from stvg_ros.serving.server_address import Address
 from stvg_ros.serving.settings import RemoteConfig
 from stvg_ros.serving.wire_format import encoded_item
 from stvg_ros.types import (

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from stvg_ros.commands import lexicon, orders, phrases, questions
-from stvg_ros.commands.address import place_first, sent_first, without_address
 from stvg_ros.commands.following import split_following
+from stvg_ros.commands.opening import place_first, sent_first, without_address
 from stvg_ros.commands.phrases import starts
 from stvg_ros.commands.request import Request
 from stvg_ros.commands.tokens import Token

@@ -18,7 +18,7 @@ from stvg_ros.stamps import StampLine, StampStep
 RecordedImage = NDArray[np.uint8]
 
 
-class Recording(Protocol):
+class FrameSequence(Protocol):
     """A recording as the page needs it.
 
     Attributes:
@@ -51,7 +51,7 @@ class NumberedFrames:
     """
 
     def __init__(self, path: Path, topic: str | None = None) -> None:
-        """Opens the recording; attributes are those of `Recording`.
+        """Opens the recording; attributes are those of `FrameSequence`.
 
         Args:
             path: a video, or a bag (its folder, or one of its files).
@@ -127,7 +127,7 @@ class NumberedFrames:
         raise RecordingError(f"{self._path}: none of its images decodes: {reason or lost}")
 
     def pictures(self, index: int) -> Iterator[tuple[int, RecordedImage]]:
-        """See `Recording.pictures`. Raises: RecordingError, ImageError."""
+        """See `FrameSequence.pictures`. Raises: RecordingError, ImageError."""
         stamp_ns = int(self.stamps_ns[index])
         for place, image in self._recording.at(self._places[stamp_ns], stamp_ns):
             number = self._index_of.get(place)

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""System and visual tokens of a video: their layout, their inputs, and their keys and values.
+
+Dimensions: B passes, N prefix tokens, M visual tokens, D hidden size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from stvg_ros.method.interfaces import VisualTokens
+from stvg_ros.models.family import Layout
+from stvg_ros.models.prefix_cache import Pairs
+
+
+@dataclass(frozen=True, eq=False)
+class PrefixLayout:
+    """Positions of a video's tokens; the same for all passes over videos of its grid.
+
+    Attributes:
+        layout: layout of the visual tokens in the prompt.
+        grid: `(S, h, w)` of the video.
+        ids: `(1, N)` of system and visual tokens.
+        visual: `(K,)` positions of the visual tokens, including those after the grid's.
+        positions: position ids, `(A, 1, N)` or `(1, N)`.
+        next_position: position of the first token after the prefix.
+    """
+
+    layout: Layout
+    grid: tuple[int, int, int]
+    ids: Tensor
+    visual: Tensor
+    positions: Tensor
+    next_position: int
+
+
+@dataclass(frozen=True, eq=False)
+class PrefixInputs:
+    """System and visual tokens of B passes before the first layer.
+
+    Attributes:
+        visual: visual tokens of the first pass, without the offset.
+        layout: their layout in the prompt.
+        named: arguments of the language model: embeddings `(B, N, D)`, positions, and
+            the deeper layers' features if the family has them.
+        columns: `(M,)` positions of the visual tokens in the prefix.
+        next_position: position of the first token after the prefix.
+    """
+
+    visual: VisualTokens
+    layout: Layout
+    named: dict[str, Any]
+    columns: Tensor
+    next_position: int
+
+
+@dataclass(frozen=True, eq=False)
+class HfPrefix:
+    """Keys and values of system and visual tokens of B passes.
+
+    Attributes:
+        visual: visual tokens of the first pass, without the offset.
+        layout: their layout in the prompt.
+        pairs: keys and values of each layer that ran; their graph leads to the offset.
+        columns: `(M,)` positions of the visual tokens in the prefix.
+        next_position: position of the first token after the prefix.
+    """
+
+    visual: VisualTokens
+    layout: Layout
+    pairs: Pairs
+    columns: Tensor
+    next_position: int
