@@ -2,6 +2,7 @@
 
 """The executable `grounding_node`."""
 
+# ruff: noqa: E402
 from __future__ import annotations
 
 import os
@@ -9,6 +10,16 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+
+
+def end_at_signals() -> None:
+    """Lets SIGINT and SIGTERM end the process with 0 while nothing waits for an answer."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, frame: os._exit(0))
+
+
+if __name__ == "__main__":  # the imports take seconds
+    end_at_signals()
 
 import rclpy
 from rclpy.executors import ExternalShutdownException
@@ -66,6 +77,7 @@ def main() -> None:
     """The entry point: exits without waiting for a model that is in the middle of a stage."""
     if not sys.stderr.isatty():  # the bars of weights being loaded are no lines of a log
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    end_at_signals()
     code = serve()
     sys.stdout.flush()
     sys.stderr.flush()
