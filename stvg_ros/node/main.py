@@ -34,7 +34,7 @@ from stvg_ros.node.parameter_files import parameter_files, unused
 
 def serve(args: Sequence[str] | None = None) -> int:
     """Runs the node until SIGINT or SIGTERM; returns the exit code."""
-    # ~/status tells how a load goes on; bars of the weights are no lines for a log.
+    # ~/status reports the progress of a load; bars of the weights are no lines for a log.
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     try:
         files = parameter_files(sys.argv if args is None else args)
