@@ -95,15 +95,22 @@ def schema() -> dict[str, Any]:
 
 
 def parsed(reply: str) -> Mapping[str, object] | None:
-    """The first JSON object in a reply; None if there is none."""
+    """The last JSON object of a reply that has fields of a command; None if there is none.
+
+    The text before it, such as a model's reasoning, may hold braces and drafts.
+    """
+    decoder, found = json.JSONDecoder(), None
     start = reply.find("{")
-    if start < 0:
-        return None
-    try:
-        value, _ = json.JSONDecoder().raw_decode(reply[start:])
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
+    while start >= 0:
+        end = start + 1
+        try:
+            value, end = decoder.raw_decode(reply, start)
+        except (ValueError, RecursionError):
+            value = None
+        if isinstance(value, dict) and (found is None or not value.keys().isdisjoint(FIELDS)):
+            found = value
+        start = reply.find("{", end)
+    return found
 
 
 def command_of(

@@ -166,15 +166,34 @@ def _heard(node: Node, topic: str, kind: str, seconds: float) -> Iterator[Findin
     span_s = messages[-1][0] - messages[0][0]
     rate = f"{(len(messages) - 1) / span_s:.1f} Hz" if span_s > 0 else "one message"
     yield Finding("ok", "messages", f"{topic}: {rate}, {size / 1e6:.2f} MB each")
-    if min(stamps) == 0 or any(b < a for a, b in itertools.pairwise(stamps)):
-        yield Finding(
-            "bad", "stamps", f"{topic}: stamps are zero or go backwards",
-            "the driver must stamp its images; two publishers on one topic do this too",
-        )  # fmt: skip
+    yield from stamp_findings(topic, stamps)
     if size > LARGE_BYTES:
         yield Finding(
             "note", "size", f"{topic}: best-effort messages this large get lost on a busy machine",
             "if images are missing: image.transport compressed, or image.qos reliable",
+        )  # fmt: skip
+
+
+def stamp_findings(topic: str, stamps_ns: Sequence[int]) -> Iterator[Finding]:
+    """What is odd about the header stamps of a topic's images, in order of arrival."""
+    stamped = [stamp_ns for stamp_ns in stamps_ns if stamp_ns > 0]
+    if not stamped:
+        yield Finding(
+            "note", "stamps", f"{topic}: no image has a stamp; the node takes the times of arrival",
+            "stamp the images in the driver: detections, depth and TF match them by their stamps",
+        )  # fmt: skip
+    elif len(stamped) < len(stamps_ns):
+        missing = len(stamps_ns) - len(stamped)
+        yield Finding(
+            "bad", "stamps", f"{topic}: {missing} of {len(stamps_ns)} images have no stamp; the "
+            "node refuses those",
+            "the driver must stamp all of its images or none; two publishers on one topic do "
+            "this too",
+        )  # fmt: skip
+    if any(later < earlier for earlier, later in itertools.pairwise(stamped)):
+        yield Finding(
+            "bad", "stamps", f"{topic}: stamps go backwards",
+            "the driver must stamp its images in order; two publishers on one topic do this too",
         )  # fmt: skip
 
 

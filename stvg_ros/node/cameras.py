@@ -14,7 +14,14 @@ from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
 
 from stvg_ros.config import Config
-from stvg_ros.errors import CommandError, NoImagesError, StaleImagesError, StvgError, said
+from stvg_ros.errors import (
+    CommandError,
+    ImageError,
+    NoImagesError,
+    StaleImagesError,
+    StvgError,
+    said,
+)
 from stvg_ros.node.conversions import stamp_ns
 from stvg_ros.node.depth_feed import DepthFeed
 from stvg_ros.node.detections import DetectionFeed
@@ -22,6 +29,7 @@ from stvg_ros.node.image_conversions import compressed_frame, image_frame
 from stvg_ros.node.qos import CAMERA
 from stvg_ros.runtime.camera_search import CameraViews
 from stvg_ros.runtime.frame_bus import FrameBus, FrameListener
+from stvg_ros.stamps import HeaderStamps
 from stvg_ros.types import Clip
 from stvg_ros.window import FrameOutcome, Window
 
@@ -55,6 +63,7 @@ class Camera:
         self.last_received = 0.0  # monotonic seconds
         self.last_stored = 0.0  # monotonic seconds
         self.last_stamp_ns = 0
+        self.stamps = HeaderStamps()
         self.errors = 0
         self.last_error = ""
         self.callback_times_s: deque[float] = deque(maxlen=10_000)
@@ -96,6 +105,7 @@ class Camera:
 
     def start(self) -> None:
         """Subscribes to images."""
+        self.stamps = HeaderStamps()
         if self.depth is not None:
             self.depth.start()
         self._subscription = self._node.create_subscription(
@@ -129,13 +139,31 @@ class Camera:
             )
         self.callback_times_s.append(time.perf_counter() - begin)
 
+    def _stamp_ns(self, message: Any) -> int:
+        """The image's stamp, or its time of arrival where the camera does not stamp.
+
+        Raises:
+            ImageError: it has no stamp, though the camera stamps its images.
+        """
+        header_ns = stamp_ns(message.header.stamp)
+        # A simulated clock that nobody publishes stays at zero, which is no time.
+        arrival_ns = self._node.get_clock().now().nanoseconds or time.time_ns()
+        time_ns = self.stamps.stamp_ns(header_ns, arrival_ns)
+        if time_ns < 0:
+            raise ImageError(
+                f"header.stamp: expected a time above 0 s as of the images before, got "
+                f"{header_ns / 1e9:g} s; the driver must stamp all of its images or none"
+            )
+        return time_ns
+
     def _store(self, message: Any) -> None:
-        self.last_stamp_ns = stamp_ns(message.header.stamp)
+        self.last_stamp_ns = self._stamp_ns(message)
         if not self.window.wanted(self.last_stamp_ns):
             return
         long_side_px = self._config().window.long_side_px
         convert = image_frame if self._raw else compressed_frame
-        frame = replace(convert(message, long_side_px), stream=self.name)
+        frame = convert(message, long_side_px)
+        frame = replace(frame, stamp_ns=self.last_stamp_ns, stream=self.name)
         outcome = self.window.add(frame)
         if outcome is FrameOutcome.RESTARTED:
             self._node.get_logger().warning(

@@ -67,6 +67,7 @@ class CameraHealth:
         if camera.received:
             values["since last image [s]"] = silent_s
             values["age of last stamp [s]"] = (now_ns - camera.last_stamp_ns) / 1e9
+            values["stamps"] = "times of arrival" if camera.stamps.unstamped else "of the camera"
         if camera.depth is not None:
             values["images with depth"] = camera.depth.attached
             values["depths refused"] = camera.depth.errors
@@ -79,6 +80,12 @@ class CameraHealth:
             return status(name, DiagnosticStatus.ERROR, text, values)
         if not camera.received or silent_s > STALE_S:
             text = "no images; `stvg-ros doctor` looks for the reason"
+            return status(name, DiagnosticStatus.WARN, text, values)
+        if camera.stamps.unstamped:
+            text = (
+                "images come without stamps, and get their times of arrival; detections, depth "
+                "and TF match them only if the driver stamps its images"
+            )
             return status(name, DiagnosticStatus.WARN, text, values)
         return status(name, DiagnosticStatus.OK, "images come", values)
 

@@ -2,6 +2,7 @@
 
 """The executable `grounding_node`."""
 
+# ruff: noqa: E402
 from __future__ import annotations
 
 import os
@@ -9,6 +10,16 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+
+
+def end_at_signals() -> None:
+    """Lets SIGINT and SIGTERM end the process with 0 while nothing waits for an answer."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, frame: os._exit(0))
+
+
+if __name__ == "__main__":  # the imports take seconds
+    end_at_signals()
 
 import rclpy
 from rclpy.executors import ExternalShutdownException
@@ -66,6 +77,7 @@ def main() -> None:
     """The entry point: exits without waiting for a running stage of the model."""
     if not sys.stderr.isatty():  # no progress bars in logs
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    end_at_signals()
     code = serve()
     sys.stdout.flush()
     sys.stderr.flush()

@@ -49,7 +49,7 @@ LAYERS = {
         "numpy torch transformers safetensors tokenizers huggingface_hub accelerate PIL",
     ),
     "proposals": layer(
-        "foundations settings method checkpoints proposals",
+        "foundations commands settings method checkpoints proposals",
         "numpy cv2 scipy torch transformers safetensors huggingface_hub",
     ),
     "runtime": layer("foundations settings method runtime", ""),

@@ -14,6 +14,9 @@ import torch
 from numpy.typing import NDArray
 
 from stvg_ros.boxes import Boxes
+from stvg_ros.commands import noun_phrase as commands
+from stvg_ros.commands.tagging import LexiconTagger
+from stvg_ros.commands.tokens import tokens
 from stvg_ros.proposals.detector_checkpoint import load, tokenizer_of
 
 CLASSES = {
@@ -23,8 +26,9 @@ CLASSES = {
 _LONGEST_RATIO = 20  # of an image's sides; longer ones are resized, so that some rows remain
 _ARTICLE = re.compile(r"^(?:the|a|an|that|this|another|some|any)\s+", re.IGNORECASE)
 _QUALIFIER = re.compile(
-    r"[\s,]+(?:in|with|without|of|on|at|near|beside|behind|by|from|under|over|inside|next|left|"
-    r"right|wearing|dressed|holding|carrying|having|who|that|which|whose)\b.*$",
+    r"[\s,]+(?:in|with|without|of|on|at|to|near|beside|behind|between|among|by|from|under|over|"
+    r"inside|outside|above|below|next|left|right|wearing|dressed|holding|carrying|having|who|that|"
+    r"which|whose)\b.*$",
     re.IGNORECASE | re.DOTALL,
 )
 
@@ -36,6 +40,10 @@ def noun_phrase(attribute: str) -> str:
     one in purple clothes.
     """
     text = _ARTICLE.sub("", " ".join(attribute.split()).strip(" .,!?"))
+    words = LexiconTagger().tag(tokens(text))
+    last = commands.noun_phrase(words).end
+    if 0 < last < len(words):  # where the grammar sees a verb or preposition after the noun
+        text = " ".join(word.text for word in words[:last])
     return _QUALIFIER.sub("", text).strip(" ,").lower() or "person"
 
 

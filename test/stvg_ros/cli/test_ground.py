@@ -40,7 +40,8 @@ def test_an_error_stays_one_line(tmp_path, capsys):
 
 @pytest.mark.parametrize(("source", "noted"), [("people_detector", True), ("classical", False)])
 def test_tubes_of_the_embedded_detector_say_so(video, capsys, source, noted):
-    assert main(["tubes", str(video), "--end", "1", "--set", f"proposals.source={source}"]) == 0
+    given = ["--set", f"proposals.source={source}", "--set", "proposals.people_detector=embedded"]
+    assert main(["tubes", str(video), "--end", "1", *given]) == 0
     error = capsys.readouterr().err
     assert ("proposals.people_detector 'embedded'" in error) is noted
     assert "model.path" not in error

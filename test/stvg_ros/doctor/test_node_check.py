@@ -146,3 +146,28 @@ def test_an_inactive_node(start, examined):
     assert found["state"].level == "bad"
     assert found["state"].remedy == "ros2 lifecycle set /grounding activate"
     assert "activate" in found["images"].remedy
+
+
+STAMPS = {
+    "in order": ([1, 2, 3], []),
+    "one": ([7], []),
+    "equal": ([1, 1, 2], []),
+    "all zero": ([0, 0, 0], [("note", "times of arrival")]),
+    "one without": ([0], [("note", "times of arrival")]),
+    "all negative": ([-1, -2], [("note", "times of arrival")]),
+    "zero in between": ([1, 0, 2], [("bad", "1 of 3 images have no stamp")]),
+    "zero at first": ([0, 1, 2, 3], [("bad", "1 of 4 images have no stamp")]),
+    "zero at the end": ([1, 2, 0, 0], [("bad", "2 of 4 images have no stamp")]),
+    "negative in between": ([5, -1, 6], [("bad", "1 of 3 images have no stamp")]),
+    "backwards": ([3, 2, 1], [("bad", "go backwards")]),
+    "both": ([3, 0, 1], [("bad", "1 of 3 images have no stamp"), ("bad", "go backwards")]),
+}
+
+
+@pytest.mark.parametrize(("stamps_ns", "wanted"), STAMPS.values(), ids=STAMPS)
+def test_stamps_of_a_topic(stamps_ns, wanted):
+    found = list(node_check.stamp_findings("/camera/image", stamps_ns))
+    assert [finding.level for finding in found] == [level for level, _ in wanted]
+    for finding, (_, words) in zip(found, wanted, strict=True):
+        assert words in finding.text
+        assert finding.text.startswith("/camera/image: ")

@@ -11,7 +11,7 @@ from fakes import noise_clip
 
 from stvg_ros.config import Config
 from stvg_ros.method.interfaces import MllmSettings
-from stvg_ros.method.tube_selection import TubeSelection
+from stvg_ros.method.tube_selection import TubeSelection, TubeView
 from stvg_ros.types import CandidateTube, Query, SplitQuery, Status, Tube
 
 SPLIT = SplitQuery("Q", "Q_s", "Q", "rules", ("action",))  # lasts: the span is the whole window
@@ -30,9 +30,7 @@ def answer(
     clip = noise_clip(6)
     heat = torch.ones(6, 2, 3)
     selection = TubeSelection(
-        clip,
-        np.arange(6),
-        tuple((index,) for index in range(6)),
+        TubeView(clip, np.arange(6), tuple((index,) for index in range(6))),
         (candidate(6, interpolated or []),),
         (margin,),
         own,

@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 
 pytest.importorskip("rclpy", reason="rclpy is missing: run `make test` or source a ROS 2")
-from ros_tools import ToyGrounder, context, image, start
+from ros_tools import ToyGrounder, change, context, image, start
 from sensor_msgs.msg import Image
 
 from stvg_ros import msg
@@ -88,6 +88,51 @@ def test_each_camera_has_its_window_and_a_query_names_one_or_all(start):
     cams.ask(max_targets=2)
     s.until(lambda: len(s.client.tubes) == 6)
     assert {t.camera for t in s.client.tubes[-2:]} == {"front", "rear"}
+
+
+# Stamps of a camera's images in seconds, and how many of them the window holds then.
+STAMPS = {
+    "all zero": ([0, 0, 0, 0], 4), "one": ([0], 1), "stamped": ([1, 2, 3], 3),
+    "zero among others": ([1, 0, 2, 3], 3), "zero at the end": ([1, 2, 3, 0], 3),
+    "two zeros among others": ([1, 0, 0, 2], 2), "zeros by turns": ([1, 0, 2, 0, 3, 0], 3),
+    "negative among others": ([1, -5, 2], 2), "negative and zero": ([-1, 0, -1], 1),
+    "a first stamp after zeros begins a new time line": ([0, 0, 5, 6], 2),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("stamps_s", "kept"), STAMPS.values(), ids=STAMPS)
+def test_images_without_stamps_get_their_times_of_arrival(start, stamps_s, kept):
+    s = start(**{"window.max_rate_hz": 0.0})
+    begin_ns = s.node.get_clock().now().nanoseconds
+    for stamp_s in stamps_s:
+        s.show(float(stamp_s))
+    stamps_ns = [frame.stamp_ns for frame in s.node.window.snapshot().frames]
+    assert len(stamps_ns) == kept
+    if max(stamps_s) > 0:
+        assert all(stamp_ns % 10**9 == 0 and stamp_ns > 0 for stamp_ns in stamps_ns)
+    else:
+        assert begin_ns < stamps_ns[0]
+        answer = s.say("find the person in red")
+        assert answer.header.stamp.sec >= begin_ns // 10**9
+
+
+def test_a_simulated_clock_that_nobody_publishes_gives_no_stamps_of_zero(start):
+    s = start(use_sim_time=True, **{"window.max_rate_hz": 0.0})
+    s.show(0.0, 0.0, 0.0)
+    stamps_ns = [frame.stamp_ns for frame in s.node.window.snapshot().frames]
+    assert len(stamps_ns) == 3
+    assert stamps_ns[0] > 10**18
+
+
+def test_an_activation_forgets_whether_the_camera_stamped(start):
+    s = start(**{"window.max_rate_hz": 0.0})
+    s.show(1.0, 2.0)
+    for step in ("deactivate", "activate"):
+        assert change(s, step)
+    s.until(s.client.connected)
+    s.show(0.0, 0.0)
+    assert len(s.node.window.snapshot().frames) == 2
+    assert s.image_errors == 0
 
 
 def test_frames_name_their_camera_whatever_their_frame_id(start):

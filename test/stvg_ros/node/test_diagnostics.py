@@ -76,6 +76,32 @@ def test_images_their_fate_and_the_window_are_told(health):
     assert float(values["age of last stamp [s]"]) > 1e9  # the stamps are from 1970
 
 
+def test_a_camera_without_stamps_is_a_warning(health):
+    h = health()
+    h.s.show(0.0, 0.0, 0.0)
+    found, values = h.next("camera")
+    assert found.level == DiagnosticStatus.WARN
+    assert "without stamps" in found.message
+    assert "times of arrival" in found.message
+    assert values["stamps"] == "times of arrival"
+    assert -1 < float(values["age of last stamp [s]"]) < 60
+    h.s.show(h.s.node.get_clock().now().nanoseconds / 1e9 + 1.0)
+    found, values = h.next("camera")
+    assert (found.level, found.message) == (DiagnosticStatus.OK, "images come")
+    assert values["stamps"] == "of the camera"
+
+
+def test_a_stamp_of_zero_among_others_is_refused_with_the_remedy(health):
+    h = health(**{"diagnostics.period_s": 0.5})
+    h.s.show(1.0, 0.0, 2.0)
+    h.s.until(lambda: any(
+        item.level == DiagnosticStatus.ERROR and "header.stamp: expected a time" in item.message
+        and "all of its images or none" in item.message
+        for message in h.heard for item in message.status
+    ))  # fmt: skip
+    assert [f.stamp_ns for f in h.s.node.window.snapshot().frames] == [10**9, 2 * 10**9]
+
+
 def test_refused_images_are_an_error_with_the_reason(health):
     h = health(**{"diagnostics.period_s": 0.5})
     bad = image(1.0)

@@ -44,12 +44,14 @@ ROUND = 50
 PATIENCE_S = 120.0
 # The executable, with a grounder that takes no time and has a source of tubes.
 NODE = """
+from stvg_ros.method.base import BaseGrounder
 from stvg_ros.node import main
 from stvg_ros.proposals.external import ExternalProposer
 from stvg_ros.types import Grounding, SplitQuery, Status, Tube
 
-class Quick:
+class Quick(BaseGrounder):
     def __init__(self, config):
+        super().__init__()
         self.proposer = ExternalProposer(config.proposals)
     def ground(self, clip, query, checkpoint, early=None):
         checkpoint("propose", 0.5)

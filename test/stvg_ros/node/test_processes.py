@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -106,3 +107,36 @@ def test_sigint_while_the_model_loads_ends_the_node(run):
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=10) == 0
     assert "Traceback" not in process.stderr.read()
+
+
+# Where the node's imports are when the signal comes: each module takes for ever there.
+IMPORTED = ("rclpy", "numpy", "torch", "cv2", "sensor_msgs", "diagnostic_msgs")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("module", IMPORTED)
+@pytest.mark.parametrize("way", ["module", "executable"])
+def test_a_signal_while_the_libraries_are_imported_ends_the_node(tmp_path, way, module, number):
+    slow = "import threading\nprint('importing', flush=True)\nthreading.Event().wait(600)\n"
+    (tmp_path / module).mkdir()
+    (tmp_path / module / "__init__.py").write_text(slow, encoding="utf-8")
+    executable = Path(msg.__file__).parents[4] / "stvg_ros" / "grounding_node"  # in lib
+    if not executable.is_file():
+        pytest.skip(f"{executable}: the package is not installed as ROS installs it")
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    process = subprocess.Popen(
+        [sys.executable, "-m", "stvg_ros.node.main"] if way == "module" else [str(executable)],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": path.rstrip(os.pathsep)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout.readline() == "importing\n"
+        process.send_signal(number)
+        assert process.wait(30) == 0
+        assert process.stderr.read() == ""
+    finally:
+        process.kill()
+        process.communicate()
