@@ -39,7 +39,8 @@ STAMPS := $(VENV)/stamps
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-LIBRARY_TESTS := $(addprefix test/stvg_ros/models/,test_library_processors.py test_quantization.py)
+LIBRARY_TESTS := $(addprefix test/stvg_ros/models/,test_library_processors.py test_quantization.py) \
+  test/stvg_ros/commands
 INTERFACES := $(wildcard msg/*.msg srv/*.srv action/*.action)
 # Folders as well: their time changes when a file is removed.
 MODULES := $(shell find stvg_ros stvg_lab launch config rviz foxglove -not -path '*__pycache__*' 2>/dev/null)
@@ -62,8 +63,9 @@ setup: $(STAMPS)/modules  ## create the environment and build the package (some 
 test: setup  ## run the tests on the installed package; ARGS="-k window" for some
 	HF_HUB_OFFLINE=1 ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST $(BIN)/pytest $(ARGS)
 
-libraries: setup $(VENV)-libraries/stamp  ## compare with the libraries' own preprocessing and quantization
+libraries: setup $(VENV)-libraries/stamp  ## tests with optional libraries: torchvision, bitsandbytes, spaCy
 	HF_HUB_OFFLINE=1 $(VENV)-libraries/bin/pytest $(LIBRARY_TESTS) $(ARGS)
+
 fuzz: setup  ## 100,000 random messages to the node (a while); FUZZ=5000 for fewer
 	HF_HUB_OFFLINE=1 ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST STVG_ROS_FUZZ=$(FUZZ) \
 	  $(BIN)/pytest test/stvg_ros/node/test_fuzz.py $(ARGS)
@@ -143,7 +145,7 @@ $(STAMPS)/libraries: requirements/library.txt requirements/serving.txt \
 	@touch $@
 
 # On top of the environment, not in it. A virtual environment of one takes no packages from it.
-$(VENV)-libraries/stamp: requirements/libraries.txt $(STAMPS)/libraries
+$(VENV)-libraries/stamp: requirements/libraries.txt requirements/parser.txt $(STAMPS)/libraries
 	@echo "[libraries] Virtual environment $(VENV)-libraries (seconds)"
 	@$(PYTHON) -m venv --clear "$(VENV)-libraries"
 	@$(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))" \
@@ -151,6 +153,8 @@ $(VENV)-libraries/stamp: requirements/libraries.txt $(STAMPS)/libraries
 	    "import sysconfig; print(sysconfig.get_path('purelib'))")/stvg_ros_environment.pth"
 	@$(VENV)-libraries/bin/python -m pip --disable-pip-version-check install --quiet --no-deps \
 	  --ignore-installed --requirement $<
+	@$(VENV)-libraries/bin/python -m pip --disable-pip-version-check install --quiet \
+	  --constraint requirements/library.txt --requirement requirements/parser.txt
 	@touch $@
 
 $(VENV)-mutation/stamp: requirements/mutation.txt

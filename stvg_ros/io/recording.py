@@ -140,8 +140,6 @@ def source_images(source: Source, report: ReadReport | None = None) -> Iterator[
     Raises:
         RecordingError: nothing in it can be read.
     """
-    if not Path(source.path).exists():
-        raise RecordingError(f"{source.path}: no such recording or video; check the path")
     with closing(open_recording(source.path, source.topic or None, source.member)) as recording:
         if report is not None:
             recording.report = report.follow(recording.report)

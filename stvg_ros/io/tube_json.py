@@ -8,8 +8,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
 
+from stvg_ros.commands.command import Command
 from stvg_ros.errors import ErrorCode
 from stvg_ros.types import CandidateTube, Clip, Evidence, Query, SplitQuery, Status, Tube, TubeBox
 
@@ -42,10 +44,13 @@ def tube_to_json(tube: Tube) -> dict[str, Any]:
         "attribute": split.attribute if split else "",
         "action": split.action if split else "",
         "split_method": split.method if split else "",
-        "command": split.command.json() if split and split.command else None,
+        "command": msgspec.to_builtins(split.command) if split and split.command else None,
         "status": tube.status.name.lower(),
         "error_code": int(tube.error_code),
         "error": tube.error,
+        "warning": tube.warning,
+        "camera": tube.camera,
+        "image_age_s": tube.image_age_s,
         "confidence": tube.confidence,
         "rank": tube.rank,
         "track_id": tube.track_id,
@@ -80,7 +85,14 @@ def tube_from_json(values: Mapping[str, Any]) -> Tube:
         KeyError: a field is missing.
     """
     query = Query(values["query"], id=values["query_id"])
-    split = SplitQuery(query.text, values["attribute"], values["action"], values["split_method"])
+    command = values["command"]
+    split = SplitQuery(
+        query.text,
+        values["attribute"],
+        values["action"],
+        values["split_method"],
+        command=None if command is None else msgspec.convert(command, Command),
+    )
     boxes = []
     for item in values["boxes"]:
         x1, y1, x2, y2 = map(float, item["box_xyxy_px"])
@@ -109,6 +121,9 @@ def tube_from_json(values: Mapping[str, Any]) -> Tube:
         model=values["model"],
         error_code=ErrorCode(values["error_code"]),
         error=values["error"],
+        warning=values["warning"],
+        camera=values["camera"],
+        image_age_s=values["image_age_s"],
         timings_s=values["timings_s"],
     )
 

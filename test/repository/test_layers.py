@@ -41,7 +41,10 @@ LAYERS = {
     "foundations": layer("foundations commands", "numpy"),
     "commands": layer("foundations commands", ""),
     "settings": layer("foundations settings", ""),
-    "io": layer("foundations settings io", "numpy cv2 av rosbags ruamel lz4 backports compression"),
+    "io": layer(
+        "foundations commands settings io",
+        "numpy cv2 av rosbags ruamel lz4 backports compression msgspec",
+    ),
     "method": layer("foundations settings commands method", "numpy torch"),
     "checkpoints": layer("foundations checkpoints", "torch transformers huggingface_hub"),
     "models": layer(

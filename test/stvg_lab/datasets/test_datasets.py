@@ -106,7 +106,7 @@ def test_missing_videos_are_listed_fail_and_score_0(roots: Path, tmp_path: Path)
     assert lines[-1].startswith("published at https://github.com/tzhhhh123/HC-STVG")
     first, second = evaluate(data.samples, SquareGrounder(), JOB)
     assert (first.outcome, first.scores["answer"].v_iou) == ("failed", 0.0)
-    assert "no such recording or video" in first.error
+    assert "no such video file" in first.error
     assert second.outcome == "found"
 
 

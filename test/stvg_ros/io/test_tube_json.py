@@ -4,7 +4,9 @@ import json
 import math
 
 import numpy as np
+import pytest
 
+from stvg_ros.commands.command import Command, Feature, Relation, TimeSpan
 from stvg_ros.io.tube_json import (
     evidence_from_json,
     evidence_to_json,
@@ -60,3 +62,29 @@ def test_the_table_names_the_model() -> None:
     absent = Tube(Query("x"), Status.NOT_FOUND, model="Qwen2-VL (embedded, rendered scenes only)")
     assert "model       Qwen2-VL (embedded, rendered scenes only)" in table(absent)
     assert "model" not in table(Tube(Query("x"), Status.FAILED, error="no images yet"))
+
+
+COMMANDS = [
+    None,
+    Command("find", "the man"),
+    Command("follow", "the man in red", "the man in red", "who waves", number="all"),
+    Command("count", "people", number=3, negated="sitting", problems=("cut", "odd")),
+    Command("find", "the dog", relation=Relation("left of", "the cat", "left of the cat")),
+    Command("find", "the man", time=TimeSpan("just now", 5.0, 0.0), place="the kitchen"),
+    Command("describe", "the man", asked="pose", then="tell them the time", refusal="a name"),
+    Command("find", "x", features=(Feature("garment", "coat", "a red coat", ("red", "black")),)),
+    Command("watch", "someone", features=(Feature("gesture", "raise arm", "x", side="left"),)),
+    Command("exists", "anyone", noun="anyone", name="Morgan", clause="he waves", reader="rules"),
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_what_a_command_asks_for_comes_back(command: Command | None) -> None:
+    split = SplitQuery("Q", "Q_s", "Q_t", "rules", command=command)
+    tube = Tube(
+        Query("Q"), Status.FOUND, split, warning="no images of 'left'", camera="right",
+        image_age_s=0.25,
+    )  # fmt: skip
+    back = tube_from_json(json.loads(json.dumps(tube_to_json(tube), allow_nan=False)))
+    assert back.split == split
+    assert (back.warning, back.camera, back.image_age_s) == ("no images of 'left'", "right", 0.25)
