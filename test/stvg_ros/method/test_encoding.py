@@ -29,6 +29,6 @@ def test_only_slots_that_are_complete_are_prepared(frames_per_slot: int, count: 
     mllm = Slots(frames_per_slot)
     encoder = Encoder(mllm)
     frames = noise_clip(8).frames[:count]
-    while encoder.prepare(frames, 8):
+    while encoder.prefetch(frames, 8):
         pass
     assert mllm.sizes == [frames_per_slot] * (count // frames_per_slot)
