@@ -78,6 +78,8 @@ class Encoder:
             total: frames of a full sample.
         """
         self.forget()
+        if not frames:
+            return False
         size = _size_of(frames)
         for slot in self._slots(frames):
             if len(slot) == self._mllm.frames_per_slot and self._found(slot, total, size) is None:
