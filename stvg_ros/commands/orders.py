@@ -11,12 +11,12 @@ from stvg_ros.commands.following import split_following
 from stvg_ros.commands.phrases import starts
 from stvg_ros.commands.places import place_at
 from stvg_ros.commands.questions import where_is
-from stvg_ros.commands.request import Request, found_person, has_word, index_of, person_at
+from stvg_ros.commands.request import SentenceRequest, found_person, has_word, index_of, person_at
 from stvg_ros.commands.tokens import Token, joined
 from stvg_ros.commands.verbs import BASES, FORMS
 
 
-def talk(words: Sequence[Token]) -> Request | None:
+def talk(words: Sequence[Token]) -> SentenceRequest | None:
     """Parses "tell the time to the waving person", "answer the quiz of ...", "say hello to ..."."""
     if starts(words, phrases.GREET):
         return _verb_and_person(words, starts(words, phrases.GREET))
@@ -35,7 +35,7 @@ def talk(words: Sequence[Token]) -> Request | None:
     return _told(words, talk)
 
 
-def _told(words: Sequence[Token], talk: int) -> Request | None:
+def _told(words: Sequence[Token], talk: int) -> SentenceRequest | None:
     """Parses "tell X to <person>" and "tell <person> X"."""
     begin = talk
     content = words[begin].word if begin < len(words) else ""
@@ -72,24 +72,24 @@ def _told(words: Sequence[Token], talk: int) -> Request | None:
     return None
 
 
-def _verb_and_person(words: Sequence[Token], length: int) -> Request:
+def _verb_and_person(words: Sequence[Token], length: int) -> SentenceRequest:
     """Parses "greet <person> and ...": the target is found first, the rest is done afterwards."""
     body, then = split_following(words[length:])
     verb = [t for t in words[:length] if t.word not in ("to", "at")] or list(words[:length])
-    return Request("find", body, then=[joined(verb), *then])
+    return SentenceRequest("find", body, then=[joined(verb), *then])
 
 
-def watch(words: Sequence[Token]) -> Request | None:
+def watch(words: Sequence[Token]) -> SentenceRequest | None:
     """Parses "tell me when somebody opens the fridge"."""
     length = starts(words, phrases.WATCH)
     if not length:
         return None
     body, then = split_following(words[length:])
     there = starts(body, phrases.THERE_IS)
-    return Request("watch", body[there:], then=then)
+    return SentenceRequest("watch", body[there:], then=then)
 
 
-def hand_over(words: Sequence[Token]) -> Request | None:
+def hand_over(words: Sequence[Token]) -> SentenceRequest | None:
     """Parses "bring it to <person>", "give <person> the cup"."""
     length = starts(words, phrases.HAND_OVER)
     if not length or (words[length : length + 1] and words[length].word == "me"):
@@ -104,7 +104,7 @@ def hand_over(words: Sequence[Token]) -> Request | None:
     return None
 
 
-def guide(words: Sequence[Token]) -> Request | None:
+def guide(words: Sequence[Token]) -> SentenceRequest | None:
     """Parses "guide <person> from the sofa to the kitchen"."""
     length = starts(words, phrases.GUIDE)
     if not length or (words[length : length + 1] and words[length].word in ("me", "us")):
@@ -115,7 +115,7 @@ def guide(words: Sequence[Token]) -> Request | None:
     body, way = _way(body)
     if not way and not start and BASES.get(words[0].word, words[0].word) in ("take", "show"):
         return None
-    return Request("find", body, start, [f"{verb} {way}".strip(), *then])
+    return SentenceRequest("find", body, start, [f"{verb} {way}".strip(), *then])
 
 
 def _way(words: list[Token]) -> tuple[list[Token], str]:
@@ -143,11 +143,11 @@ def origin(words: list[Token]) -> tuple[list[Token], str]:
     return words, ""
 
 
-def simple_order(words: Sequence[Token]) -> Request | None:
+def simple_order(words: Sequence[Token]) -> SentenceRequest | None:
     """Parses "find ...", "follow ...", "meet ..."."""
     if starts(words, phrases.MEET):
         body, then = split_following(words[starts(words, phrases.MEET) :])
-        return Request("find", body, then=then) if body else None
+        return SentenceRequest("find", body, then=then) if body else None
     finding, following = starts(words, phrases.FIND), starts(words, phrases.FOLLOW)
     length = max(finding, following)
     if not length or length >= len(words):
@@ -159,12 +159,12 @@ def simple_order(words: Sequence[Token]) -> Request | None:
         body, start = origin(body)
         body, way = _way(body) if start or has_word(body, "to", "into") else (body, "")
         verb = joined(words[:following])
-        return Request("follow", body, start, [*([f"{verb} {way}"] if way else []), *then])
+        return SentenceRequest("follow", body, start, [*([f"{verb} {way}"] if way else []), *then])
     body = [t for t in body if t.text != "?"]
     if words[0].word == "do" and body[:1] and body[0].word == "where":
         body = where_is(body)
     there = starts(body, phrases.THERE_IS)
-    return Request("find", body[there:], then=then)
+    return SentenceRequest("find", body[there:], then=then)
 
 
 def _bare_where(words: Sequence[Token]) -> bool:

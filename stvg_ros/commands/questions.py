@@ -10,7 +10,7 @@ from dataclasses import replace
 from stvg_ros.commands import lexicon, phrases
 from stvg_ros.commands.following import split_following
 from stvg_ros.commands.phrases import starts
-from stvg_ros.commands.request import Request, person_at
+from stvg_ros.commands.request import SentenceRequest, person_at
 from stvg_ros.commands.tokens import Token
 from stvg_ros.commands.verbs import FORMS
 
@@ -36,7 +36,7 @@ _WANTED = {
 _SUBJECTS = lexicon.BE | lexicon.DO | lexicon.DETERMINERS | lexicon.POSSESSIVES | lexicon.INDEFINITE
 
 
-def count_question(words: Sequence[Token]) -> Request | None:
+def count_question(words: Sequence[Token]) -> SentenceRequest | None:
     """Parses "how many people are in the kitchen"."""
     length = starts(words, phrases.HOW_MANY)
     if not length or (length == 1 and words[0].word == "count" and words[1:2] == []):
@@ -45,7 +45,7 @@ def count_question(words: Sequence[Token]) -> Request | None:
     body = [t for t in body if t.text != "?"]
     for extra in _SEEN.all:
         body = _removed(body, extra)
-    return Request("count", body, then=then)
+    return SentenceRequest("count", body, then=then)
 
 
 def _removed(words: list[Token], phrase: phrases.Phrase) -> list[Token]:
@@ -55,7 +55,7 @@ def _removed(words: list[Token], phrase: phrases.Phrase) -> list[Token]:
     return words
 
 
-def describe(words: Sequence[Token]) -> Request | None:
+def describe(words: Sequence[Token]) -> SentenceRequest | None:
     """Parses "tell me the pose of ...", "what is ... wearing?", "describe ..."."""
     length = starts(words, phrases.TELL_ME)
     if length:
@@ -71,7 +71,7 @@ def describe(words: Sequence[Token]) -> Request | None:
                 body, then = split_following(words[begin:])
                 if body and body[-1].word == "is":
                     body = body[:-1]
-                return Request("describe", body, then=then, asked=info)
+                return SentenceRequest("describe", body, then=then, asked=info)
         owned = _owned(words, length)
         if owned:
             return owned
@@ -82,11 +82,11 @@ def describe(words: Sequence[Token]) -> Request | None:
     if length and length < len(words):
         owned = _owned(words, length)
         body, then = split_following(words[length:])
-        return owned or Request("describe", body, then=then, asked="description")
+        return owned or SentenceRequest("describe", body, then=then, asked="description")
     return None
 
 
-def _owned(words: Sequence[Token], begin: int) -> Request | None:
+def _owned(words: Sequence[Token], begin: int) -> SentenceRequest | None:
     """Parses "the person's pose", "the person in the kitchen's name"."""
     for at in range(begin, len(words) - 1):
         if words[at].glued and words[at].word == "is":
@@ -94,11 +94,11 @@ def _owned(words: Sequence[Token], begin: int) -> Request | None:
             if info:
                 rest = [*words[begin:at], *words[at + 2 :]]
                 body, then = split_following(rest)
-                return Request("describe", body, then=then, asked=info)
+                return SentenceRequest("describe", body, then=then, asked=info)
     return None
 
 
-def _what_does(words: Sequence[Token]) -> Request | None:
+def _what_does(words: Sequence[Token]) -> SentenceRequest | None:
     """Parses "what is <person> doing?", "how does ... look?"."""
     at = next((i for i, t in enumerate(words[:6]) if t.word in ("what", "how")), -1)
     if at < 0 or (at and not starts(words, phrases.TELL_ME)):
@@ -119,15 +119,15 @@ def _what_does(words: Sequence[Token]) -> Request | None:
         subject = subject[:-1]
     if not (inverted or at) or not person_at(subject, 0):
         return None
-    return Request("describe", subject, asked=asked)
+    return SentenceRequest("describe", subject, asked=asked)
 
 
-def exists(words: Sequence[Token]) -> Request | None:
+def exists(words: Sequence[Token]) -> SentenceRequest | None:
     """Parses "is there somebody on the floor?"."""
     length = starts(words, phrases.EXISTS)
     if length:
         body, then = split_following(words[length:])
-        return Request("exists", _asked(body), then=then)
+        return SentenceRequest("exists", _asked(body), then=then)
     length = starts(words, phrases.EXISTS_WHO)
     after = words[length].word if length and length < len(words) else ""
     named = after in lexicon.INDEFINITE or after in lexicon.DETERMINERS | lexicon.POSSESSIVES
@@ -136,14 +136,14 @@ def exists(words: Sequence[Token]) -> Request | None:
     if after not in lexicon.INDEFINITE and not person_at(words, length):
         return None
     body, then = split_following(words[length:])
-    return Request("exists", _asked(body), then=then)
+    return SentenceRequest("exists", _asked(body), then=then)
 
 
 def _asked(words: list[Token]) -> list[Token]:
     return [t for t in words if t.text != "?"]
 
 
-def question(words: Sequence[Token]) -> Request | None:
+def question(words: Sequence[Token]) -> SentenceRequest | None:
     """Parses "where did X go?", "who is ...?", "which of the kids has the ball?"."""
     if not words:
         return None
@@ -152,12 +152,12 @@ def question(words: Sequence[Token]) -> Request | None:
         words = words[at:]
     first = words[0].word
     if first == "where":
-        return Request("find", where_is(list(words)))
+        return SentenceRequest("find", where_is(list(words)))
     if first == "which" and len(words) > 2:
-        return Request("find", _which([t for t in words if t.text != "?"]))
+        return SentenceRequest("find", _which([t for t in words if t.text != "?"]))
     if first in ("who", "what", "whoever"):
         body, then = split_following([t for t in words if t.text != "?"])
-        return Request("find", body, then=then, ordered=False)
+        return SentenceRequest("find", body, then=then, ordered=False)
     return None
 
 

@@ -14,7 +14,7 @@ from stvg_ros.commands.tokens import Token
 
 
 @dataclass(frozen=True)
-class Request:
+class SentenceRequest:
     """A sentence, split into its description and the rest.
 
     Attributes:
@@ -36,10 +36,10 @@ class Request:
     name: str = ""
 
 
-def found_person(words: Sequence[Token], then: list[str]) -> Request:
+def found_person(words: Sequence[Token], then: list[str]) -> SentenceRequest:
     """A request to find the described target, with the later tasks."""
     body, more = split_following(words)
-    return Request("find", body, then=[*then, *more])
+    return SentenceRequest("find", body, then=[*then, *more])
 
 
 def person_at(words: Sequence[Token], start: int) -> bool:

@@ -11,11 +11,11 @@ from stvg_ros.commands import lexicon, orders, phrases, questions
 from stvg_ros.commands.following import split_following
 from stvg_ros.commands.opening import place_first, sent_first, without_address
 from stvg_ros.commands.phrases import starts
-from stvg_ros.commands.request import Request
+from stvg_ros.commands.request import SentenceRequest
 from stvg_ros.commands.tokens import Token
 
 
-def request(words: Sequence[Token]) -> Request:
+def request(words: Sequence[Token]) -> SentenceRequest:
     """The request of a sentence, by its first words."""
     words = without_address(words)
     place = ""
@@ -25,7 +25,7 @@ def request(words: Sequence[Token]) -> Request:
             break
         words, place = without_address(gone[0]), gone[1] or place
     if not words and place:
-        return Request("other", [], place)
+        return SentenceRequest("other", [], place)
     found = (
         questions.count_question(words)
         or orders.talk(words)
@@ -42,7 +42,7 @@ def request(words: Sequence[Token]) -> Request:
     return replace(found, place=place or found.place)
 
 
-def _order_inside(words: Sequence[Token]) -> Request | None:
+def _order_inside(words: Sequence[Token]) -> SentenceRequest | None:
     """The order inside a sentence such as "I lost my friend so find the man in red"."""
     for at in range(1, len(words) - 1):
         if lexicon.is_person(words[at - 1].word) and words[at - 1].word != "friend":
@@ -55,8 +55,8 @@ def _order_inside(words: Sequence[Token]) -> Request | None:
     return None
 
 
-def _statement(words: Sequence[Token]) -> Request:
+def _statement(words: Sequence[Token]) -> SentenceRequest:
     """A description alone, or after "there is"."""
     there = starts(words, phrases.THERE_IS)
     body, then = split_following(words[there:])
-    return Request("find", body, then=then, ordered=False)
+    return SentenceRequest("find", body, then=then, ordered=False)

@@ -14,7 +14,7 @@ from stvg_ros.commands.features import features
 from stvg_ros.commands.following import without_closing, without_connective
 from stvg_ros.commands.language import language_of
 from stvg_ros.commands.places import taken_place
-from stvg_ros.commands.request import Request
+from stvg_ros.commands.request import SentenceRequest
 from stvg_ros.commands.sentence_request import request
 from stvg_ros.commands.tagging import LexiconTagger, Tagger
 from stvg_ros.commands.times import find_time
@@ -87,7 +87,7 @@ def understood(text: str, tagger: Tagger) -> Command:
     return replace(command, problems=(*problems, *command.problems))
 
 
-def _describes_nobody(asked: Request, body: list[Token]) -> bool:
+def _describes_nobody(asked: SentenceRequest, body: list[Token]) -> bool:
     """Whether a sentence without an order names nothing visible: "stop", "yes"."""
     if asked.ordered or any(lexicon.is_animate(t.word) for t in body):
         return False
@@ -98,7 +98,7 @@ def _describes_nobody(asked: Request, body: list[Token]) -> bool:
     return orders or about_robot or clock or all(word in _INTERJECTIONS for word in said)
 
 
-def _of_sentences(words: Sequence[Token]) -> Request:
+def _of_sentences(words: Sequence[Token]) -> SentenceRequest:
     """The request of the sentence that orders or describes, extended by the other sentences.
 
     "There is a man in a grey suit. He picks up the phone. Find him." is one description of two
@@ -143,7 +143,7 @@ def _subject_word(sentence: Sequence[Token]) -> str:
     return rest[0].word if rest else sentence[0].word
 
 
-def _vague(asked: Request) -> bool:
+def _vague(asked: SentenceRequest) -> bool:
     """Whether a statement before the order describes no target: "I have a task for you"."""
     return not any(lexicon.is_animate(t.word) or t.word in lexicon.INDEFINITE for t in asked.words)
 
@@ -184,7 +184,7 @@ def _without_time(words: list[Token]) -> tuple[list[Token], TimeSpan | None]:
     return (words if empty else rest), span
 
 
-def _trimmed(words: list[Token], asked: Request) -> list[Token]:
+def _trimmed(words: list[Token], asked: SentenceRequest) -> list[Token]:
     """The words without punctuation, conjunctions and remaining verbs at both ends."""
     questioned = bool(words) and words[0].word in ("who", "what")
     loose = frozenset() if questioned else _LOOSE
@@ -220,7 +220,7 @@ def _counted(words: list[Token]) -> list[Token]:
 
 
 def _command(
-    asked: Request, body: list[Token], place: str, span: TimeSpan | None, tagger: Tagger
+    asked: SentenceRequest, body: list[Token], place: str, span: TimeSpan | None, tagger: Tagger
 ) -> Command:
     tagged = tagger.tag(body)
     parts = description(tagged)

@@ -55,7 +55,7 @@ class ProposalConfig(Group):
         "people_detector: minimum score of a box that starts a track; weaker boxes only extend "
         "tracks; 0 is the detector's own",
         sentinel=0.0,
-        minimum=0.0,
+        minimum=0.001,
         maximum=1.0,
         dynamic=True,
     )

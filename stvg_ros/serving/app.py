@@ -30,8 +30,8 @@ from stvg_ros.serving.schema import (
     Event,
     Failure,
     FrameBatch,
-    GroundingRequest,
     MissingFramesError,
+    Request,
     SessionState,
 )
 from stvg_ros.serving.sessions import Key, Sessions, client_of
@@ -186,9 +186,9 @@ class App:
 
     async def _request(
         self, http: HttpRequest, key: Key, plain: bool, reservation: Reservation
-    ) -> tuple[GroundingRequest, Clip]:
+    ) -> tuple[Request, Clip]:
         """The command and its clip, whose frames are in the request or in the session."""
-        parse = partial(decoded_record, GroundingRequest)
+        parse = partial(decoded_record, Request)
         if plain:
             parse = partial(tar_request.request_of_tar, parameters=http.query_params)
         body = await self._reader.body(http, reservation)

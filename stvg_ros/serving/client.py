@@ -20,8 +20,8 @@ from stvg_ros.serving.frame_uploader import FrameRegistry, FrameUploader, sent_f
 from stvg_ros.serving.http_channel import POLL_S, HttpChannel
 from stvg_ros.serving.schema import (
     VERSION,
-    GroundingRequest,
     MissingFramesError,
+    Request,
     SentFrame,
     chosen_settings,
     error_of,
@@ -173,7 +173,7 @@ class RemoteGrounder(BaseGrounder):
         return self._asked(command, numbers, set(numbers))
 
     def _asked(self, command: _Command, numbers: list[int], send: Set[int]) -> Grounding:
-        request = GroundingRequest(
+        request = Request(
             VERSION,
             command.query,
             self._sent_frames(command, numbers, send),

@@ -15,7 +15,7 @@ from stvg_ros.runtime.grounding_job import GroundingJob, Outcome, QueueLimits
 from stvg_ros.runtime.grounding_queue import GroundingQueue
 from stvg_ros.serving.client_tubes import ClientTubesOverride
 from stvg_ros.serving.prefetch import SessionPrefetch
-from stvg_ros.serving.schema import VERSION, Event, Failure, GroundingRequest
+from stvg_ros.serving.schema import VERSION, Event, Failure, Request
 from stvg_ros.serving.sessions import Key
 from stvg_ros.serving.settings import ServingConfig
 from stvg_ros.setting import Value
@@ -35,7 +35,7 @@ class ReplicaCommand:
     """
 
     key: Key
-    request: GroundingRequest
+    request: Request
     clip: Clip
     tell: Callable[[Event], None]
     received_s: float = field(default_factory=time.monotonic)

@@ -84,7 +84,7 @@ class FrameBatch:
 
     Attributes:
         keep_from: frames of smaller ids are no longer needed.
-        settings: of future commands, as in `GroundingRequest`; used to prefetch frames.
+        settings: of future commands, as in `Request`; used to prefetch frames.
     """
 
     version: int
@@ -106,7 +106,7 @@ class SessionState:
 
 
 @dataclass(frozen=True)
-class GroundingRequest:
+class Request:
     """One whole command, so that tuning runs on the server with the model.
 
     Attributes:

@@ -13,7 +13,7 @@ from typing import Any
 
 from stvg_ros.errors import ImageError, StvgError
 from stvg_ros.serving.image_codec import decoded_size
-from stvg_ros.serving.schema import MAX_FRAMES, VERSION, Event, GroundingRequest, SentFrame
+from stvg_ros.serving.schema import MAX_FRAMES, VERSION, Event, Request, SentFrame
 from stvg_ros.serving.wire_format import SchemaError
 from stvg_ros.types import Grounding, Query
 
@@ -38,7 +38,7 @@ class _HeaderReader(io.BytesIO):
         return data
 
 
-def request_of_tar(body: bytes, parameters: Mapping[str, str]) -> GroundingRequest:
+def request_of_tar(body: bytes, parameters: Mapping[str, str]) -> Request:
     """The request of a tar of JPEG or PNG files, in the order of their names.
 
     Directories and hidden files, such as the `._` files of macOS, are skipped.
@@ -67,7 +67,7 @@ def request_of_tar(body: bytes, parameters: Mapping[str, str]) -> GroundingReque
         stamp_ns = round(index * 1e9 / rate_hz)
         frames.append(SentFrame(index, stamp_ns, width, height, image=picture))
     query = Query(parameters.get("query", ""), max_targets=targets)
-    return GroundingRequest(VERSION, query, tuple(frames), {})
+    return Request(VERSION, query, tuple(frames), {})
 
 
 def _members(body: bytes) -> list[tarfile.TarInfo]:

@@ -11,7 +11,7 @@ from stvg_ros.config import Config
 
 MODEL, DETECTOR = "model.path", "proposals.people_detector"
 RT_DETR = "PekingU/rtdetr_v2_r18vd"
-PEOPLE = {"proposals.source": "people_detector"}
+PEOPLE = {"proposals.source": "people_detector", "proposals.people_detector": "embedded"}
 
 
 @pytest.mark.parametrize(

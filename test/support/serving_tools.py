@@ -24,7 +24,7 @@ from stvg_ros.method.base import BaseGrounder
 from stvg_ros.serving.app import App
 from stvg_ros.serving.client import RemoteGrounder
 from stvg_ros.serving.image_codec import encoded
-from stvg_ros.serving.schema import MEDIA_TYPE, VERSION, Event, GroundingRequest, SentFrame
+from stvg_ros.serving.schema import MEDIA_TYPE, VERSION, Event, Request, SentFrame
 from stvg_ros.serving.wire_format import RecordStream, encoded_record
 from stvg_ros.types import (
     Clip,
@@ -175,7 +175,7 @@ def sent(count=3, quality=90, **changes):
 
 
 def command(frames, text="the dog", **more):
-    return encoded_record(GroundingRequest(VERSION, Query(text), frames, {}, **more))
+    return encoded_record(Request(VERSION, Query(text), frames, {}, **more))
 
 
 def last_event(body):

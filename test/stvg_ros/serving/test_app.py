@@ -32,7 +32,7 @@ from stvg_ros.serving.schema import (
     VERSION,
     Event,
     FrameBatch,
-    GroundingRequest,
+    Request,
     SentFrame,
     SessionState,
 )
@@ -122,12 +122,12 @@ def test_tubes_of_the_client_take_the_place_of_the_proposers(serve, toy):
 
 def test_settings_of_a_command_are_its_own(serve, toy):
     server = serve(**{"span.top_k": 5})
-    body = encoded_record(GroundingRequest(VERSION, Query("a"), sent(), {"span.method": "top_k"}))
+    body = encoded_record(Request(VERSION, Query("a"), sent(), {"span.method": "top_k"}))
     assert server.ask("POST", "/v1/ground", body, **CONTENT)[0] == 200
     assert (toy.config.span.method, toy.config.span.top_k) == ("top_k", 5)
     assert works(server)
     assert toy.config.span.method == "adaptive"
-    body = encoded_record(GroundingRequest(VERSION, Query("a"), sent(), {"span.method": "guess"}))
+    body = encoded_record(Request(VERSION, Query("a"), sent(), {"span.method": "guess"}))
     failed = failure(server.ask("POST", "/v1/ground", body, **CONTENT))[1]
     assert failed.code is ErrorCode.CONFIGURATION
     assert "adaptive" in failed.message

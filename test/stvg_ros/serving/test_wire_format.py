@@ -19,7 +19,7 @@ from stvg_ros.serving.schema import (
     Event,
     Failure,
     FrameBatch,
-    GroundingRequest,
+    Request,
     SentFrame,
     chosen_settings,
     error_of,
@@ -43,7 +43,7 @@ def request(**changes):
         "frames": (FRAME, SentFrame(8, 10**18 + 1, 640, 480)),
         "settings": {"span.top_k": 3, "span.threshold": 0.1, "span.method": "top_k"},
     }
-    return GroundingRequest(**{**values, **changes})
+    return Request(**{**values, **changes})
 
 
 def test_an_empty_batch():
@@ -53,7 +53,7 @@ def test_an_empty_batch():
 
 
 def test_a_request_comes_back_as_it_was():
-    assert decoded_record(GroundingRequest, encoded_record(request())) == request()
+    assert decoded_record(Request, encoded_record(request())) == request()
 
 
 def test_an_answer_comes_back_bit_for_bit():
@@ -83,7 +83,7 @@ def test_an_answer_comes_back_bit_for_bit():
 def test_candidate_tubes_come_back():
     there = np.array([True, False])
     tube = CandidateTube(4, np.array([[1, 2, 3, 4], [0, 0, 0, 0]], np.float32), there, ~there, 0.5)
-    back = decoded_record(GroundingRequest, encoded_record(request(tubes=(tube,)))).tubes[0]
+    back = decoded_record(Request, encoded_record(request(tubes=(tube,)))).tubes[0]
     assert back.track_id == 4
     np.testing.assert_array_equal(back.boxes_xyxy_px, tube.boxes_xyxy_px)
     np.testing.assert_array_equal(back.present, there)
@@ -128,7 +128,7 @@ def _with(path, value):
 )
 def test_damaged_requests_are_refused_with_the_place(body, said):
     with pytest.raises(SchemaError) as caught:
-        decoded_record(GroundingRequest, body)
+        decoded_record(Request, body)
     assert said in str(caught.value)
     assert len(str(caught.value)) < 400
 
@@ -159,16 +159,16 @@ def test_damaged_requests_are_refused_with_the_place(body, said):
 )
 def test_what_is_out_of_bounds_is_refused(path, value):
     with pytest.raises(SchemaError) as caught:
-        decoded_record(GroundingRequest, _with(path, value))
+        decoded_record(Request, _with(path, value))
     assert str(caught.value).startswith("Request")
     assert len(str(caught.value)) < 400
 
 
 @pytest.mark.parametrize("name", ["id", "camera"])
 def test_a_long_name_in_a_command_is_refused(name):
-    assert getattr(decoded_record(GroundingRequest, _with(["query", name], "x" * 256)).query, name)
+    assert getattr(decoded_record(Request, _with(["query", name], "x" * 256)).query, name)
     with pytest.raises(CommandError, match="at most 256 characters, got 257"):
-        decoded_record(GroundingRequest, _with(["query", name], "x" * 257))
+        decoded_record(Request, _with(["query", name], "x" * 257))
 
 
 def _large(inner, count):
@@ -199,7 +199,7 @@ def test_a_body_of_small_things_takes_no_more_memory_than_it_has_bytes(place, in
         tracemalloc.start()
         try:
             with pytest.raises(SchemaError):
-                decoded_record(GroundingRequest, body)
+                decoded_record(Request, body)
             assert tracemalloc.get_traced_memory()[1] < 10**6
         finally:
             tracemalloc.stop()
@@ -223,7 +223,7 @@ def test_a_thousand_damaged_bodies_are_read_or_refused():
             else:
                 body[at:at] = draw.randbytes(draw.randint(1, 20))
         try:
-            decoded_record(GroundingRequest, bytes(body))
+            decoded_record(Request, bytes(body))
             read += 1
         except StvgError as error:
             refused.append(len(str(error)))
@@ -233,7 +233,7 @@ def test_a_thousand_damaged_bodies_are_read_or_refused():
 
 def test_a_bad_command_keeps_its_own_error():
     with pytest.raises(CommandError, match="the command is empty"):
-        decoded_record(GroundingRequest, _with(["query", "text"], " "))
+        decoded_record(Request, _with(["query", "text"], " "))
 
 
 @pytest.mark.parametrize(
@@ -253,7 +253,7 @@ def test_arrays_are_checked_before_they_are_made(array, said):
     plain = msgpack.unpackb(encoded_record(request(tubes=(tube,))))
     plain["tubes"][0]["present"] = array
     with pytest.raises(SchemaError) as caught:
-        decoded_record(GroundingRequest, msgpack.packb(plain))
+        decoded_record(Request, msgpack.packb(plain))
     assert said in str(caught.value)
 
 

@@ -2,6 +2,7 @@
 
 """Shapes and regions of one frame become detections."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -56,21 +57,23 @@ class FoundAtTheEdges:
     def __init__(self) -> None:
         self.shape: tuple[int, ...] = ()
 
-    def detectMultiScale(  # noqa: N802
-        self, image: np.ndarray, **_: object
+    def __call__(
+        self, hog: cv2.HOGDescriptor, image: np.ndarray, **_: object
     ) -> tuple[np.ndarray, np.ndarray]:
         self.shape = rows, columns, _ = image.shape
         return np.array([[0, 0, 64, 128], [columns - 64, rows - 128, 64, 128]]), np.ones(2)
 
 
 @pytest.mark.parametrize(("width", "height"), SIZES)
-def test_the_work_on_an_image_is_bounded_whatever_its_shape(width: int, height: int) -> None:
+def test_the_work_on_an_image_is_bounded_whatever_its_shape(
+    width: int, height: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     image = np.zeros((height, width, 3), np.uint8)
     copy = working_copy(image)
     assert min(copy.shape[:2]) >= 8
     assert copy.size <= 3 * 320 * 1280
-    detector = ShapeDetector()
-    detector._hog = found = FoundAtTheEdges()
+    detector, found = ShapeDetector(), FoundAtTheEdges()
+    monkeypatch.setattr(hog_detector, "detect_multi_scale", found)
     boxes, _ = detector(image)
     if not found.shape:  # too flat for a person of the detector's size
         assert len(boxes) == 0 and width > 40 * height
@@ -84,9 +87,11 @@ def test_the_work_on_an_image_is_bounded_whatever_its_shape(width: int, height: 
 
 
 @pytest.mark.parametrize("shape", [(480, 640), (1080, 1920), (854, 480), (240, 320)])
-def test_common_images_are_searched_at_the_height_of_the_detector(shape: tuple[int, int]) -> None:
-    detector = ShapeDetector()
-    detector._hog = found = FoundAtTheEdges()
+def test_common_images_are_searched_at_the_height_of_the_detector(
+    shape: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    detector, found = ShapeDetector(), FoundAtTheEdges()
+    monkeypatch.setattr(hog_detector, "detect_multi_scale", found)
     detector(np.zeros((*shape, 3), np.uint8))
     assert found.shape[:2] == (hog_detector._HOG_HEIGHT_PX, round(shape[1] * 400 / shape[0]))
     assert working_copy(np.zeros((*shape, 3), np.uint8)).shape[1] == 320
