@@ -30,18 +30,6 @@ def long_functions(source: str) -> list[str]:
     ]
 
 
-def getattr_calls(source: str) -> list[int]:
-    """Lines that reach an attribute by a name that is written out: a Protocol should offer it."""
-    return [
-        node.lineno
-        for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.Call)
-        and getattr(node.func, "id", "") == "getattr"
-        and len(node.args) == 3
-        and isinstance(node.args[1], ast.Constant)
-    ]
-
-
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_modules_and_functions_stay_short(path: Path) -> None:
     source = path.read_text(encoding="utf-8")
@@ -80,4 +68,3 @@ def test_the_rules_themselves() -> None:
     body = "\n".join(["    x = 1"] * MOST_FUNCTION_LINES)
     assert long_functions(f"def f():\n{body}") == ["line 1: f"]
     assert long_functions(f"def f():\n{body[:-10]}") == []
-    assert getattr_calls("getattr(a, 'close', None)\ngetattr(a, name)") == [1]
