@@ -28,7 +28,7 @@ from stvg_ros.node.conversions import stamp_ns, time_message
 from stvg_ros.node.detections import detected, detection_type
 from stvg_ros.node.image_conversions import image_message
 from stvg_ros.proposals.settings import ProposalConfig
-from stvg_ros.types import Grounding, SplitQuery, TubeBox
+from stvg_ros.types import Clip, Grounding, SplitQuery, TubeBox
 
 __all__ = ["context", "start"]  # fixtures
 pytestmark = pytest.mark.usefixtures("context")
@@ -237,7 +237,8 @@ class FirstTube(ToyGrounder):
 
 
 def test_a_drawn_walker_is_grounded_and_followed(start):
-    clip, truth = scene((walk(20, 270), RED))
+    clip, truth = scene((walk(20, 270), RED))  # from 0 on, which a header has without a stamp
+    clip = Clip(tuple(replace(one, stamp_ns=one.stamp_ns + 10**9) for one in clip.frames))
     s = start(lambda config: FirstTube(), **{"follow.enabled": True})
     targets = []
     s.client.create_subscription(msg.Target, "/grounding/target", targets.append, 100)

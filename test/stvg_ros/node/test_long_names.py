@@ -127,14 +127,3 @@ def test_a_stamp_is_all_that_waiting_images_keep(start):
     assert kept[0].header.frame_id == ""
     s.client.commands.publish(String(data="the person"))
     s.until(lambda: s.client.tubes)
-
-
-def test_images_too_large_for_a_server_are_refused_before_they_are_kept(start):
-    remote = {"backend": "remote", "remote.address": "http://127.0.0.1:9", "remote.retries": 0}
-    s = start(**remote)
-    for wide in (16_385, 20_000):
-        s.client.images.publish(image(1.0, width=wide, height=1))
-    s.until(lambda: s.image_errors == 2)
-    assert "at most 16384 px" in next(iter(s.node.cameras)).last_error
-    s.show(2.0, width=16_384, height=1)
-    assert s.say("the person").status == msg.Tube.FOUND
