@@ -4,41 +4,19 @@
 
 from __future__ import annotations
 
-from stvg_ros.commands.wordlist import word_set
+from stvg_ros.commands.wordlist import NUMBER_WORDS, word_set
 
 DETERMINERS = word_set(
     "the a an this that these those some any another each every either neither no tbe such"
 )
 POSSESSIVES = word_set("my your his her its our their")
 PREDETERMINERS = word_set("all both half")
-NUMBERS = {
-    word: number
-    for number, word in enumerate(
-        [
-            "zero",
-            "one",
-            "two",
-            "three",
-            "four",
-            "five",
-            "six",
-            "seven",
-            "eight",
-            "nine",
-            "ten",
-            "eleven",
-            "twelve",
-            "thirteen",
-            "fourteen",
-            "fifteen",
-            "sixteen",
-            "seventeen",
-            "eighteen",
-            "nineteen",
-            "twenty",
-        ]
-    )
-} | {"thirty": 30, "forty": 40, "fifty": 50, "sixty": 60}
+NUMBERS = {word: number for number, word in enumerate(NUMBER_WORDS)} | {
+    "thirty": 30,
+    "forty": 40,
+    "fifty": 50,
+    "sixty": 60,
+}
 ORDINALS = word_set("first second third fourth fifth sixth last next other same only") | {"1st"}
 PREPOSITIONS = word_set(
     """

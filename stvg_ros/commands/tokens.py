@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from stvg_ros.commands.wordlist import word_set
+from stvg_ros.commands.wordlist import NUMBER_WORDS, word_set
 
 MOST_CHARACTERS = 800  # of a sentence; the rest is not read
 MOST_WORDS = 100
@@ -69,34 +69,12 @@ _WITHOUT_APOSTROPHE = {
 _HESITATIONS = word_set("uh uhh um umm uhm er erm eh hmm hm mm ah äh ähm")
 _PARENTHETICAL = (("you", "know"), ("i", "mean"), ("sort", "of"), ("kind", "of"), ("like", ","))
 _JOINED = {("t", "shirt"), ("tee", "shirt"), ("t", "shirts"), ("tee", "shirts")}
-_DIGITS = {
-    str(number): word
-    for number, word in enumerate(
-        [
-            "zero",
-            "one",
-            "two",
-            "three",
-            "four",
-            "five",
-            "six",
-            "seven",
-            "eight",
-            "nine",
-            "ten",
-            "eleven",
-            "twelve",
-            "thirteen",
-            "fourteen",
-            "fifteen",
-            "sixteen",
-            "seventeen",
-            "eighteen",
-            "nineteen",
-            "twenty",
-        ]
-    )
-} | {"30": "thirty", "40": "forty", "50": "fifty", "60": "sixty"}
+_DIGITS = {str(number): word for number, word in enumerate(NUMBER_WORDS)} | {
+    "30": "thirty",
+    "40": "forty",
+    "50": "fifty",
+    "60": "sixty",
+}
 _DOUBLED = word_set("had that very so bye go")  # words that may occur twice
 
 
