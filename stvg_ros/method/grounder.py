@@ -24,6 +24,7 @@ from stvg_ros.method.encoding import Encoder
 from stvg_ros.method.interfaces import (
     AttentionRows,
     Mllm,
+    ModelLimits,
     Proposer,
     Splitter,
     StageCallback,
@@ -215,7 +216,11 @@ class LocalGrounder(BaseGrounder):
             sampled, visual = self._encoded(clip, config)
         with clock.stage("forward pass"):
             forward = self._probe(visual, split, parts, config, conditions(split.command))
-        template = self._template(clip, query, split, clock)
+        limits = self._mllm.limits(
+            [split.text, *parts.values(), *conditions(split.command)],
+            [clip.frames[index].image for index in sampled],
+        )
+        template = self._template(clip, query, split, clock, limits)
         view = TubeView(clip, sampled, visual.slots)
         factors = condition_factors(split.command, forward.conditions, view, candidates)
         answer = TubeSelection(
@@ -257,7 +262,9 @@ class LocalGrounder(BaseGrounder):
         text, number = answer_of(split.command, grounding, view, self._mllm)
         return replace(grounding, text=text, number=number)
 
-    def _template(self, clip: Clip, query: Query, split: SplitQuery, clock: Clock) -> Tube:
+    def _template(
+        self, clip: Clip, query: Query, split: SplitQuery, clock: Clock, limits: ModelLimits
+    ) -> Tube:
         """The fields that all tubes of the answer share."""
         newest = clip.frames[-1]
         return Tube(
@@ -270,6 +277,8 @@ class LocalGrounder(BaseGrounder):
             stamp_ns=newest.stamp_ns,
             model=self._mllm.name,
             timings_s=clock.timings_s,
+            warning="; ".join(limits.sentences),
+            calibrated=limits.trained_pictures and self._mllm.settings.calibrated,
         )
 
     def _wanted(self, config: Config) -> int:

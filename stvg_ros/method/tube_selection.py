@@ -16,7 +16,7 @@ from stvg_ros.config import Config
 from stvg_ros.method.interfaces import MllmSettings
 from stvg_ros.method.presence import confidence, evidence
 from stvg_ros.method.scoring import box_scores, slot_of_frames
-from stvg_ros.method.span import find_span, span_ns
+from stvg_ros.method.span import adapts, find_span, span_ns
 from stvg_ros.types import CandidateTube, Clip, Evidence, Grounding, Status, Tube, TubeBox
 
 
@@ -87,10 +87,7 @@ class TubeScores:
     def tube(self, candidate: CandidateTube, answer: Tube) -> Tube:
         """`answer` with the candidate's span and one box per buffered frame in the span."""
         clip_ns, sampled = self.view.clip.stamps_ns, self.view.sampled
-        lasts = answer.split is not None and answer.split.lasts
-        scores = self.view.scores(self.temporal, candidate)
-        first, last = find_span(scores, self.config.span, lasts=lasts)
-        start_ns, end_ns = span_ns(first, last, clip_ns[sampled], clip_ns)
+        start_ns, end_ns = self._span_ns(candidate, answer)
         place = self.view.scores(self.spatial, candidate)
         peak = float(np.nanmax(place)) if np.isfinite(place).any() else 0.0
         nearest = np.searchsorted((clip_ns[sampled][1:] + clip_ns[sampled][:-1]) // 2, clip_ns)
@@ -118,6 +115,19 @@ class TubeScores:
             boxes=tuple(boxes),
         )
 
+    def _span_ns(self, candidate: CandidateTube, answer: Tube) -> tuple[int, int]:
+        """First and last stamp of the answer.
+
+        A description without an action holds as long as its target is there: the adaptive methods
+        take the candidate's own time, or the whole window, instead of the scores.
+        """
+        clip_ns, span = self.view.clip.stamps_ns, self.config.span
+        if answer.split is not None and answer.split.lasts and adapts(span):
+            there = clip_ns[candidate.present] if span.without_action == "presence" else clip_ns
+            return int(there[0]), int(there[-1])
+        first, last = find_span(self.view.scores(self.temporal, candidate), span)
+        return span_ns(first, last, clip_ns[self.view.sampled], clip_ns)
+
     def evidence(self, token: str, margins: tuple[float, ...]) -> Evidence:
         """The maps, scores and margins behind the tubes."""
         ranked, view = self.ranked(), self.view
@@ -131,6 +141,12 @@ class TubeScores:
             track_scores={c.track_id: self.object_score(c) for c in self.candidates},
             grounding_token=token,
             margins=margins,
+            track_boxes={
+                one.track_id: np.where(one.present[:, None], one.boxes_xyxy_px, np.nan)[
+                    view.sampled
+                ].astype(np.float32)
+                for one in self.candidates
+            },
         )
 
 
@@ -173,7 +189,8 @@ class TubeSelection:
             )
             tubes = (replace(template, error=reason),)
         elif self.config.presence.enabled and sure < 0.5:
-            reason = f"the model sees no such target (confidence {sure:.2f})"
+            known = "" if template.calibrated else ", which is not calibrated here"
+            reason = f"the model sees no such target (confidence {sure:.2f}{known})"
             tubes = (replace(template, error=reason),)
         else:
             best = self._wanted(scored, template)
