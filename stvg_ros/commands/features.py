@@ -1,6 +1,38 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Extracts measurable features of a description: garment, hair, gesture, pose, ..."""
+"""Extracts measurable features of a description: garment, hair, gesture, pose, ...
+
+Vocabulary of `Feature`; names are canonical, `text` has the words of the sentence. `side` is the
+word of the sentence: whose left it is, is the measure's decision.
+
+=========  ======================================================================================
+kind       names (side, details)
+=========  ======================================================================================
+person     man, woman, child, baby, or another kind ("waiter"); no item for "person", "someone"
+garment    the singular noun: "jacket", "t shirt"; "jeans", "glasses" stay plural; "clothes" if no
+           garment is named ("in red"). `part`: upper, lower, whole, head, face, feet, hands, neck,
+           carried or worn. `details`: patterns (striped, checked, ...), materials, long, short,
+           "long sleeves", "short sleeves", sleeveless
+hair       hair, bald, beard, moustache, ponytail, braids, bun, curls, bangs.
+           `details`: long, short, curly, straight, wavy
+gesture    wave (left, right, both: the arm), raise arm (left, right, both), point (left, right, up,
+           down, forward), cross arms, hand to face, hands on hips, stretch arms, raise leg, clap,
+           nod, shake head, beckon, salute, bow, shrug, gesture
+pose       standing, sitting, lying, crouching, kneeling, bending, leaning
+change     sit down, stand up, lie down, fall, pick up, turn round, jump, bend down, kneel down,
+           crouch down, turn (left, right)
+movement   walk, run, move, enter, leave, pass, stand still, stop, dance, climb, crawl, ride, swim,
+           skate (left, right, towards, away, up, down, forward, backward)
+place      left, right, middle, top, bottom, corner, background, foreground, nearest, farthest;
+           "from left 3": the third from the left (right likewise). In the image.
+size       tall, short, big, small, thin, fat; tallest, shortest, biggest, smallest
+words      the words that no item covers, in one item, which is the last
+=========  ======================================================================================
+
+`colours` of garments and hair are basic colours: black, white, gray, red, orange, yellow, green,
+blue, purple, pink, brown, beige, gold, silver, blond; "dark blue", "light green" with a shade;
+"dark" or "light" if only that is said. `negated`: the target must not have the item.
+"""
 
 from __future__ import annotations
 
