@@ -22,7 +22,7 @@ INTENTS: tuple[Intent, ...] = (
     "other",
 )
 FeatureKind = Literal[
-    "person", "garment", "hair", "gesture", "pose", "change", "movement", "place", "size", "words"
+    "noun", "garment", "hair", "gesture", "pose", "change", "movement", "place", "size", "words"
 ]
 
 

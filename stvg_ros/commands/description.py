@@ -51,6 +51,7 @@ _RELATIONS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("underneath",), "below"),
 )
 _NOUNS = word_set("DET POSS NUM ORD ADJ NOUN OBJ PRON")
+_VIEW = word_set("camera robot image picture frame screen view scene video me us you")
 _INVERSE = {
     "left of": "right of",
     "right of": "left of",
@@ -212,6 +213,8 @@ def _relation(words: Sequence[Token], parts: list[Clause], phrase: NounPhrase) -
             if begin >= len(words) or words[begin].tag not in _NOUNS:
                 continue
             end = _end_of_relation(words, parts, part, begin)
+            if words[end - 1].word in _VIEW and end - begin <= 2:
+                continue  # "right of the image", "closest to me": a place in the image
             return Relation(kind, joined(words[begin:end]), joined(words[index:end]))
     return None
 

@@ -14,6 +14,8 @@ from typing import Any, Literal
 
 from stvg_ros.commands.command import INTENTS, Command, Intent, Relation, TimeSpan
 from stvg_ros.commands.description import relation_of
+from stvg_ros.commands.features import features_of
+from stvg_ros.commands.language import language_of
 from stvg_ros.commands.lexicon import NUMBERS
 from stvg_ros.commands.noun_phrase import noun_phrase
 from stvg_ros.commands.tagging import LexiconTagger
@@ -140,6 +142,7 @@ def command_of(
     clause = str(values.get("action", "")).strip() if action else ""
     if not clause.lower().startswith(f"{noun.lower()} "):
         clause = ""
+    english = language_of(sentence) == "English"
     kind: Intent = next((i for i in INTENTS if i == intent), "find")
     return Command(
         intent=kind,
@@ -153,6 +156,7 @@ def command_of(
         negated=joined(found["not"]),
         time=_time(found["time"]),
         noun=noun,
+        features=features_of(joined(target)) if english else (),
         clause=clause,
         reader=reader,
         problems=tuple(notes),

@@ -244,7 +244,7 @@ def _command(
         noun=parts.noun,
         name=name,
         refusal=problem if not known else "",
-        features=features(tagged, parts),
+        features=features(tagged, parts) if not name else (),
         reader=tagger.name,
         problems=(problem,) if problem and not known else (),
     )
