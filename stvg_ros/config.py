@@ -17,6 +17,7 @@ from stvg_ros.errors import ConfigError, bounded
 from stvg_ros.method.settings import (
     AssemblingConfig,
     AttentionConfig,
+    EvidenceConfig,
     PresenceConfig,
     ReattentionConfig,
     SamplingConfig,
@@ -70,6 +71,7 @@ class Config:
     presence: PresenceConfig = field(default_factory=PresenceConfig)
     proposals: ProposalConfig = field(default_factory=ProposalConfig)
     body: BodyConfig = field(default_factory=BodyConfig)
+    evidence: EvidenceConfig = field(default_factory=EvidenceConfig)
     follow: FollowConfig = field(default_factory=FollowConfig)
     place: PlaceConfig = field(default_factory=PlaceConfig)
     remote: RemoteConfig = field(default_factory=RemoteConfig)

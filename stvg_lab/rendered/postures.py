@@ -19,8 +19,12 @@ _ARMS: dict[str, tuple[float, float]] = {  # upper and fore arm at the image's r
 }
 _POSES = {
     "standing": Pose(),
-    "sitting": Pose(hip=0.27, knees=(-0.04, 0.04), knee_lifts=(0.09, 0.09), arms=(-20, 25, 20, -25)),
-    "crouching": Pose(hip=0.13, knees=(-0.1, 0.1), knee_lifts=(0.04, 0.04), arms=(-20, 30, 20, -30)),
+    "sitting": Pose(
+        hip=0.27, knees=(-0.04, 0.04), knee_lifts=(0.09, 0.09), arms=(-20, 25, 20, -25)
+    ),
+    "crouching": Pose(
+        hip=0.13, knees=(-0.1, 0.1), knee_lifts=(0.04, 0.04), arms=(-20, 30, 20, -30)
+    ),
     "kneeling": Pose(hip=0.3, feet=(-0.12, 0.12), knees=(-0.0, 0.0), knee_lifts=(-0.13, -0.13)),
 }
 GESTURES = ("wave", "raise arm", "raise both arms", "point", "cross arms", "hand to face")
@@ -95,4 +99,4 @@ def between(first: Pose, last: Pose, share: float) -> Pose:
             mixed[item.name] = tuple(a + (b - a) * share for a, b in pairs)
         else:
             mixed[item.name] = one + (other - one) * share
-    return Pose(**mixed)
+    return Pose(**mixed)  # type: ignore[arg-type]

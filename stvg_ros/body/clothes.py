@@ -136,7 +136,10 @@ def _head(head: Array, neck: Array, torso: float, box_top: float) -> dict[int, A
         v, u = np.meshgrid(np.linspace(first, last, _GRID), np.linspace(-half, half, _GRID))
         return np.asarray(head + v.reshape(-1, 1) * up + u.reshape(-1, 1) * across, np.float64)
 
-    return {FACE: patch(-0.45 * radius, 0.3 * radius, 0.5 * radius), HAIR: patch(low, high, 0.5 * radius)}
+    return {
+        FACE: patch(-0.45 * radius, 0.3 * radius, 0.5 * radius),
+        HAIR: patch(low, high, 0.5 * radius),
+    }
 
 
 def _widened(pair: Array, torso: float) -> Array:
@@ -247,9 +250,7 @@ def is_skin(looked: Looks, region: int) -> Array:
     lab = looked.lab[:, region].astype(np.float64)
     lightness_, a, b = lab.T
     hue, chroma = np.degrees(np.arctan2(b, a)), np.hypot(a, b)
-    return both(
-        within(hue, 25, 78, 8), within(chroma, 9, 48, 4), within(lightness_, 25, 92, 6)
-    )
+    return both(within(hue, 25, 78, 8), within(chroma, 9, 48, 4), within(lightness_, 25, 92, 6))
 
 
 def hair_is(track: BodyTrack, colour: str) -> Array:
@@ -286,7 +287,7 @@ def bald(track: BodyTrack) -> Array:
 
 
 def over_frames(nats: Array) -> float:
-    """Evidence of a whole track for what lasts: the mean of the frames, as often as frames differ."""
+    """Evidence of a whole track for what lasts: the mean of its frames, times independent ones."""
     known = nats[nats != 0]
     if not len(known):
         return 0.0

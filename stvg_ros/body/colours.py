@@ -10,6 +10,7 @@ Trezzi 2004), and taken out by a part, since a picture may have a colour of its 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -78,7 +79,7 @@ def shares(values: NDArray[np.float32]) -> NDArray[np.float32]:
     result[:, _INDEX["black"]] = (1 - coloured) * black
     result[:, _INDEX["white"]] = (1 - coloured) * white
     result[:, _INDEX["gray"]] = (1 - coloured) * (1 - black) * (1 - white)
-    for (start, name), (end, _) in zip(_HUES, _HUES[1:], strict=False):
+    for (start, name), (end, _) in pairwise(_HUES):
         result[:, _INDEX[name]] += coloured * _arc(hue, start, end)
     # Skin, wood, beige and tan are weak oranges and yellows.
     _split(result, "orange", "brown", 1 - _step(lightness, 50, 5) * _step(chroma, 44, 5))
@@ -113,7 +114,7 @@ def _step(
 
 
 def _linear(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    return _LINEAR[pixels]
+    return np.asarray(_LINEAR[pixels], np.float32)
 
 
 def _table() -> NDArray[np.float32]:

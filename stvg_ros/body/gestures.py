@@ -15,12 +15,24 @@ from dataclasses import dataclass
 import numpy as np
 
 from stvg_ros.body import keypoints as body
-from stvg_ros.body.logic import Array, below, both, either, exceeds, log_odds, smoothed, spread, within
+from stvg_ros.body.logic import (
+    Array,
+    below,
+    both,
+    either,
+    exceeds,
+    log_odds,
+    smoothed,
+    spread,
+    within,
+)
 from stvg_ros.body.track import BodyTrack
 
 NOISE = 0.12
 _WAVE_S = 1.2  # a wave of 1 to 2 Hz moves both ways within this time
 _HOLD_S = 0.5
+_JITTER_S = 0.3
+_WAVE_RAD = 0.17  # standard deviation of the forearm's angle; 15 degrees to each side give 0.18
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +52,7 @@ class Arm:
     @property
     def reach(self) -> Array:
         """Distance of the wrist from the shoulder."""
-        return np.hypot(*self.wrist.T)
+        return np.asarray(np.hypot(*self.wrist.T), np.float64)
 
     @property
     def straight(self) -> Array:
@@ -51,7 +63,9 @@ class Arm:
     @property
     def hanging(self) -> Array:
         """The wrist is well below the shoulder and near the body."""
-        return both(exceeds(self.wrist[:, 1], 0.45, NOISE), below(np.abs(self.wrist[:, 0]), 0.55, NOISE))
+        return both(
+            exceeds(self.wrist[:, 1], 0.45, NOISE), below(np.abs(self.wrist[:, 0]), 0.55, NOISE)
+        )
 
 
 def arm(track: BodyTrack, side: int) -> Arm:
@@ -107,17 +121,18 @@ def _oscillates(track: BodyTrack, one: Arm) -> Array:
     """The wrist moves to and fro about the elbow; 0.5 where there are too few frames to tell."""
     about = one.wrist - one.elbow
     angle = np.unwrap(np.nan_to_num(np.arctan2(about[:, 0], -about[:, 1])))
+    # Points jitter from frame to frame, hands do not.
+    angle = smoothed(angle, track.seconds, _JITTER_S)
     slow = smoothed(angle, track.seconds, _WAVE_S)
     moved = spread(angle - slow, track.seconds, _WAVE_S)
-    turns = _turns(angle, track.seconds)
-    p = both(exceeds(moved, 0.17, 0.05), exceeds(turns, 1.0, 0.5))
+    p = both(exceeds(moved, _WAVE_RAD, 0.04), exceeds(_turns(angle, track.seconds), 1.5, 0.5))
     return np.where(np.isfinite(p), p, 0.5)
 
 
 def _turns(angle: Array, seconds: Array) -> Array:
     """How often a motion changes its direction in `_WAVE_S` around each frame."""
     step = np.diff(angle, prepend=angle[:1])
-    step[np.abs(step) < 0.05] = 0.0
+    step[np.abs(step) < 0.08] = 0.0
     way, last = np.zeros(len(step)), 0.0
     for index, value in enumerate(np.sign(step)):
         way[index] = float(value != 0 and last != 0 and value != last)

@@ -70,12 +70,12 @@ def spread(values: Array, seconds: Array, width_s: float) -> Array:
     return np.where(count > 2, np.sqrt((away**2).sum(axis=1) / np.maximum(count, 1)), np.nan)
 
 
-def shifted(values: Array, seconds: Array, by_s: float) -> Array:
-    """The values `by_s` seconds later, `(F,)`; NaN where the frames do not reach that far."""
-    wanted = seconds + by_s
-    moved = np.interp(wanted, seconds, values)
-    inside = (wanted >= seconds[0] - 1e-6) & (wanted <= seconds[-1] + 1e-6)
-    return np.where(inside, moved, np.nan)
+def highest(values: Array, seconds: Array, first_s: float, last_s: float) -> Array:
+    """The largest value from `first_s` to `last_s` after each frame, `(F,)`; NaN without frames."""
+    apart = seconds[None] - seconds[:, None]
+    inside = (apart >= first_s - 1e-6) & (apart <= last_s + 1e-6) & np.isfinite(values)[None]
+    top = np.where(inside, np.nan_to_num(values)[None], -np.inf).max(axis=1)
+    return np.where(np.isfinite(top), top, np.nan)
 
 
 def _normal(z: Array) -> Array:

@@ -15,6 +15,7 @@ from stvg_ros.body import keypoints as body
 from stvg_ros.body.logic import Array, smoothed
 from stvg_ros.body.track import BodyTrack
 from stvg_ros.commands.command import Feature
+from stvg_ros.commands.wordlist import word_set
 
 Others = Sequence[BodyTrack]
 Rule = Callable[[BodyTrack, Others], Array]
@@ -54,14 +55,16 @@ class Measure:
 def best_run(nats: Array, seconds: Array) -> tuple[int, int, float]:
     """The run of frames with the most evidence, and its evidence.
 
-    What happens for a time is shown by one run of frames; if there is none, by the least bad second.
+    What happens for a time is shown by one run of frames; if there is none, by the best moment.
 
     Returns:
         First and last frame (included), and the evidence in nats.
     """
     if not nats.any():
         return 0, len(nats) - 1, 0.0
-    steps = np.diff(seconds, append=seconds[-1] + (np.median(np.diff(seconds)) if len(seconds) > 1 else 0.1))
+    steps = np.diff(
+        seconds, append=seconds[-1] + (np.median(np.diff(seconds)) if len(seconds) > 1 else 0.1)
+    )
     worth = nats * np.minimum(steps, 0.5) / _RUN_S
     sums = np.concatenate([[0.0], np.cumsum(worth)])
     lowest = np.minimum.accumulate(sums[:-1])
@@ -177,8 +180,8 @@ def _movement(feature: Feature, sides: str) -> Measure | None:
 
 
 _UPPER, _LOWER = ("upper", "worn"), ("lower",)
-_PATTERNS = frozenset(
-    "striped checked checkered plaid dotted spotted patterned floral flowered camouflage".split()
+_PATTERNS = word_set(
+    "striped checked checkered plaid dotted spotted patterned floral flowered camouflage"
 )
 
 
@@ -235,7 +238,10 @@ def _worn(
     # "in red" is said of a red shirt, and less often of red trousers.
     if len(colours) > 1:
         split = [
-            sum_of(clothes.wears(track, region, (one,)) for region, one in zip(regions, order, strict=True))
+            sum_of(
+                clothes.wears(track, region, (one,))
+                for region, one in zip(regions, order, strict=True)
+            )
             / 2
             for order in (colours[:2], colours[1::-1])
         ]

@@ -19,15 +19,16 @@ from stvg_ros.body.logic import (
     both,
     either,
     exceeds,
+    highest,
     log_odds,
-    shifted,
     smoothed,
     within,
 )
 from stvg_ros.body.track import BodyTrack
 
 _LEAN = 12.0  # degrees, standard deviation of an estimated trunk
-_CHANGE_S = 1.0  # from one pose to the next
+_CHANGE_S = 1.5  # before and after a frame in which the poses of a change are looked for
+_MIDDLE_S = 0.2
 
 
 class _Posture:
@@ -60,7 +61,9 @@ class _Posture:
 
 
 def _standing(posture: _Posture) -> Array:
-    return both(posture.upright, exceeds(posture.legs, 1.15, NOISE), exceeds(posture.thigh, 0.5, NOISE))
+    return both(
+        posture.upright, exceeds(posture.legs, 1.15, NOISE), exceeds(posture.thigh, 0.5, NOISE)
+    )
 
 
 def _seated(posture: _Posture) -> Array:
@@ -70,11 +73,17 @@ def _seated(posture: _Posture) -> Array:
 
 
 def _crouched(posture: _Posture) -> Array:
-    return both(below(posture.lean, 60, _LEAN), below(posture.legs, 0.6, NOISE), below(posture.flat, 1.3, 0.2))
+    return both(
+        below(posture.lean, 60, _LEAN),
+        below(posture.legs, 0.6, NOISE),
+        below(posture.flat, 1.3, 0.2),
+    )
 
 
 def _kneeled(posture: _Posture) -> Array:
-    return both(posture.upright, exceeds(posture.thigh, 0.5, NOISE), below(posture.shank, 0.35, NOISE))
+    return both(
+        posture.upright, exceeds(posture.thigh, 0.5, NOISE), below(posture.shank, 0.35, NOISE)
+    )
 
 
 def _lain(posture: _Posture) -> Array:
@@ -82,7 +91,11 @@ def _lain(posture: _Posture) -> Array:
 
 
 def _bent(posture: _Posture) -> Array:
-    return both(exceeds(posture.lean, 40, _LEAN), exceeds(posture.legs, 0.75, NOISE), below(posture.flat, 1.6, 0.2))
+    return both(
+        exceeds(posture.lean, 40, _LEAN),
+        exceeds(posture.legs, 0.75, NOISE),
+        below(posture.flat, 1.6, 0.2),
+    )
 
 
 _POSES = {
@@ -105,15 +118,15 @@ def has_pose(track: BodyTrack, name: str) -> Array:
 
 def changes(track: BodyTrack, before: tuple[str, ...], after: tuple[str, ...]) -> Array:
     """Goes from one of some poses to one of others, around each frame."""
-    posture, half = _Posture(track), _CHANGE_S / 2
+    posture = _Posture(track)
 
-    def any_of(names: tuple[str, ...], by_s: float) -> Array:
+    def any_of(names: tuple[str, ...], first_s: float, last_s: float) -> Array:
         p = either(*(_POSES[name][0](posture) for name in names))
-        steady = smoothed(p, track.seconds, 0.4)
-        return shifted(steady, track.seconds, by_s)
+        return highest(smoothed(p, track.seconds, 0.3), track.seconds, first_s, last_s)
 
-    weight = np.minimum(posture.trunk_seen, posture.legs_seen)
-    return log_odds(both(any_of(before, -half), any_of(after, half)), weight)
+    # In the frame itself the body has left the first pose, or not yet reached the second one.
+    p = both(any_of(before, -_CHANGE_S, -_MIDDLE_S), any_of(after, _MIDDLE_S, _CHANGE_S))
+    return log_odds(p, np.minimum(posture.trunk_seen, posture.legs_seen))
 
 
 def picks_up(track: BodyTrack) -> Array:
@@ -124,7 +137,9 @@ def picks_up(track: BodyTrack) -> Array:
     height = (floor - lowest) / track.torso_px
     down = either(exceeds(posture.lean, 35, _LEAN), below(posture.legs, 0.9, NOISE))
     weight = np.minimum(posture.feet_seen, track.visibility[:, list(body.WRISTS)].max(axis=1))
-    return log_odds(both(down, below(height, 0.75, NOISE), 1 - _lain(posture)), weight)
+    # Who falls is on the floor as well.
+    lain = highest(_lain(posture), track.seconds, -_CHANGE_S, _CHANGE_S)
+    return log_odds(both(down, below(height, 0.75, NOISE), 1 - lain), weight)
 
 
 def facing(track: BodyTrack) -> Array:
@@ -145,7 +160,10 @@ def turns_round(track: BodyTrack) -> Array:
     front = smoothed(exceeds(facing(track), 0.2, 0.15), track.seconds, 0.4)
     back = smoothed(below(facing(track), -0.2, 0.15), track.seconds, 0.4)
     moves = [
-        both(shifted(first, track.seconds, -0.6), shifted(last, track.seconds, 0.6))
+        both(
+            highest(first, track.seconds, -_CHANGE_S, -_MIDDLE_S),
+            highest(last, track.seconds, _MIDDLE_S, _CHANGE_S),
+        )
         for first, last in ((front, back), (back, front))
     ]
     return log_odds(either(*moves), track.seen(*body.SHOULDERS))
@@ -166,21 +184,16 @@ def jumps(track: BodyTrack) -> Array:
 
 def _ground(y: Array, seconds: Array) -> Array:
     """The lowest place (largest y) within a second before and after, whichever is higher up."""
-    apart = seconds[None] - seconds[:, None]
-    known = np.isfinite(y)
-    values = np.where(known, y, -np.inf)
-    before = np.where((apart <= 0) & (apart >= -1.0), values[None], -np.inf).max(axis=1)
-    after = np.where((apart >= 0) & (apart <= 1.0), values[None], -np.inf).max(axis=1)
-    lower = np.minimum(before, after)
-    return np.where(np.isfinite(lower), lower, np.nan)
+    return np.minimum(highest(y, seconds, -1.0, 0.0), highest(y, seconds, 0.0, 1.0))
 
 
 def _spread_out(p: Array, seconds: Array) -> Array:
     """Between two hops the feet are on the ground: the largest value within 0.35 s."""
-    near = np.abs(seconds[:, None] - seconds[None]) <= 0.35
-    return np.asarray(np.where(near, np.nan_to_num(p)[None], 0.0).max(axis=1), np.float64)
+    return np.nan_to_num(highest(p, seconds, -0.35, 0.35))
 
 
 sits_down = partial(changes, before=("standing",), after=("sitting", "crouching"))
-stands_up = partial(changes, before=("sitting", "crouching", "kneeling", "lying"), after=("standing",))
+stands_up = partial(
+    changes, before=("sitting", "crouching", "kneeling", "lying"), after=("standing",)
+)
 falls = partial(changes, before=("standing",), after=("lying",))

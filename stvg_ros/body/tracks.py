@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Measures people in images: keypoints and colours for boxes, stored for frames that still exist."""
+"""Measures people in images: keypoints and colours for boxes, stored within a bound."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,6 +111,14 @@ class BodyMeter:
             _, gone = self._kept.popitem(last=False)
             self._bytes -= gone.nbytes
 
+    def renewed(self) -> BodyMeter:
+        """The same estimator without stored measurements."""
+        return BodyMeter(self._estimator, self._most_bytes / 1e6)
+
+    def reconfigure(self, megabytes: float) -> None:
+        """Keeps at most this many megabytes from the next measurement on."""
+        self._most_bytes = round(megabytes * 1e6)
+
     def forget(self) -> None:
         """Releases all measurements."""
         with self._lock:
@@ -135,7 +144,9 @@ def _measure(frame: Frame, boxes: Boxes, estimator: KeypointEstimator) -> Measur
     seen = []
     for points, visibility, box in zip(found.points_px, found.visibility, inside, strict=True):
         assert light is not None
-        seen.append(looks(image, points.astype(float), visibility.astype(float), box.astype(float), light))
+        seen.append(
+            looks(image, points.astype(float), visibility.astype(float), box.astype(float), light)
+        )
     points = found.points_px / np.array(factors, np.float32)
     return Measured(boxes, points.astype(np.float32), found.visibility, tuple(seen))
 
@@ -193,7 +204,7 @@ def fill_between(
 ) -> None:
     """Interpolates points and visibility, in place, in short gaps between measured frames."""
     order = np.sort(frames)
-    for first, last in zip(order, order[1:], strict=False):
+    for first, last in pairwise(order.tolist()):
         gap = seconds[last] - seconds[first]
         if last - first < 2 or gap > _GAP_S:
             continue

@@ -101,7 +101,12 @@ def _downloaded(folder: Path) -> Path:
     ]  # fmt: skip
     try:
         subprocess.run(
-            command, check=True, capture_output=True, text=True, timeout=_TIMEOUT_S, errors="replace"
+            command,
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=_TIMEOUT_S,
+            errors="replace",
         )
         return next(folder.glob("*.whl"))
     except subprocess.CalledProcessError as error:

@@ -46,7 +46,8 @@ LAYERS = {
         "numpy cv2 av rosbags ruamel lz4 backports compression msgspec",
     ),
     "body": layer(
-        "foundations commands settings checkpoints body", "numpy cv2 torch transformers"
+        "foundations commands settings method checkpoints proposals body",
+        "numpy cv2 torch transformers",
     ),
     "method": layer("foundations settings commands method", "numpy torch"),
     "checkpoints": layer("foundations checkpoints", "torch transformers huggingface_hub"),
