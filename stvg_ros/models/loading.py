@@ -21,6 +21,7 @@ from stvg_ros.checkpoints.image_preprocessing import ImagePreprocessing, process
 from stvg_ros.checkpoints.weights import loaded_weights
 from stvg_ros.errors import ConfigError, ModelError
 from stvg_ros.models.attention_capture import NAME
+from stvg_ros.models.chat_template import choose_template
 from stvg_ros.models.embedded_checkpoint import FOLDER, SCOPE, SETTINGS_FILE, read_settings
 from stvg_ros.models.families import FAMILIES
 from stvg_ros.models.family import LoadedCheckpoint
@@ -130,8 +131,7 @@ def _tokenizer(files: CheckpointFiles) -> Any:
             f"{files.source}: the tokenizer cannot be loaded ({first_line(error)}); expected "
             "tokenizer.json and tokenizer_config.json; download the checkpoint's files again"
         ) from error
-    if not tokenizer.chat_template:
-        tokenizer.chat_template = (files.json("chat_template.json") or {}).get("chat_template")
+    choose_template(tokenizer, files)
     return tokenizer
 
 
