@@ -15,9 +15,11 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from stvg_ros.errors import StvgError
+from stvg_ros.errors import ErrorCode, StvgError
 from stvg_ros.serving.image_codec import encoded
-from stvg_ros.serving.tar_request import request_of_tar
+from stvg_ros.serving.schema import VERSION, Event, Failure
+from stvg_ros.serving.tar_request import answer_json, error_json, request_of_tar
+from stvg_ros.types import Grounding, Query, Status, Tube, TubeBox
 
 PICTURE = encoded(np.zeros((48, 64, 3), np.uint8), 90)
 QUERY = {"query": "the dog"}
@@ -170,3 +172,64 @@ def test_damaged_tars_are_read_or_refused():
             last = error
     assert 10 < read < 490
     assert len(str(last)) < 400
+
+
+@pytest.mark.parametrize(
+    ("rate", "stamps_ns"),
+    [
+        ({}, [0, 200_000_000, 400_000_000]),
+        ({"rate_hz": "2"}, [0, 500_000_000, 1_000_000_000]),
+        ({"rate_hz": "3"}, [0, 333_333_333, 666_666_667]),
+        ({"rate_hz": "0.001"}, [0, 10**12, 2 * 10**12]),
+        ({"rate_hz": "1000"}, [0, 10**6, 2 * 10**6]),
+    ],
+)
+def test_pictures_have_the_stamps_of_their_rate(rate, stamps_ns):
+    body = tar(*(member(f"{name}.jpg") for name in "cab"))
+    request = request_of_tar(body, {**QUERY, **rate, "targets": "3"})
+    assert [(frame.id, frame.stamp_ns) for frame in request.frames] == list(enumerate(stamps_ns))
+    assert (request.query.text, request.query.max_targets) == ("the dog", 3)
+    assert request_of_tar(body, {**QUERY, **rate}).query.max_targets == 1
+
+
+@pytest.mark.parametrize("rate", ["0.0009", "1000.1", "0", "-5", "nan", "inf", "fast"])
+def test_a_rate_that_no_camera_has_is_refused(rate):
+    with pytest.raises(StvgError, match="rate_hz"):
+        request_of_tar(tar(member("a.jpg")), {**QUERY, "rate_hz": rate})
+
+
+def test_as_many_pictures_and_entries_as_are_allowed_are_read(monkeypatch):
+    monkeypatch.setattr("stvg_ros.serving.tar_request.MAX_FRAMES", 3)
+    monkeypatch.setattr("stvg_ros.serving.tar_request._MAX_MEMBERS", 5)
+    pictures = [member(f"{n}.jpg") for n in range(4)]
+    hidden = [member(f".{n}", b"") for n in range(5)]
+    assert len(request_of_tar(tar(*pictures[:3], *hidden[:2]), QUERY).frames) == 3
+    assert len(request_of_tar(tar(*hidden[:2], *pictures[:3]), QUERY).frames) == 3
+    for members in (pictures, [*hidden[:3], *pictures[:3]], [*hidden, pictures[0]]):
+        with pytest.raises(StvgError, match="at most 3 pictures and 5 entries"):
+            request_of_tar(tar(*members), QUERY)
+
+
+def test_headers_are_bounded_for_each_member():
+    long = {"comment": "x" * 50_000}
+    body = tar(member("a.jpg", pax_headers=long), member("b.jpg", pax_headers=long))
+    assert len(request_of_tar(body, QUERY).frames) == 2
+
+
+def test_an_answer_is_json_of_seconds_and_pixels():
+    boxes = (TubeBox(1_500_000_000, (1.0, 2.0, 3.0, 4.0), 0.5),)
+    found = Tube(
+        Query("the dog"), Status.FOUND, None, boxes, score=2.5, confidence=0.75,
+        start_ns=1_500_000_000, end_ns=2_500_000_000, model="m",
+    )  # fmt: skip
+    none = Tube(Query("the dog"), Status.NOT_FOUND, error="why")
+    first, second = answer_json(Event(VERSION, answer=Grounding((found, none))))["tubes"]
+    assert first == {
+        "status": "found", "reason": "", "confidence": 0.75, "score": 2.5, "start_s": 1.5,
+        "end_s": 2.5, "boxes": [{"time_s": 1.5, "box_xyxy_px": [1.0, 2.0, 3.0, 4.0]}],
+        "model": "m",
+    }  # fmt: skip
+    assert (second["status"], second["reason"], second["score"]) == ("not_found", "why", None)
+    failed = answer_json(Event(VERSION, failure=Failure(ErrorCode.MODEL, "broken")))
+    assert failed == {"error": {"code": "MODEL", "message": "broken"}}
+    assert error_json(StvgError("broken")) == {"error": {"code": "INTERNAL", "message": "broken"}}
