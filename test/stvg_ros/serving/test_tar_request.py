@@ -132,7 +132,10 @@ def test_a_sparse_file_of_the_tar_program_is_refused_with_the_remedy(version, tm
         (tar(member("a.jpg"), member("b.txt", b"hello")), "'b.txt': image: expected a JPEG"),
         (tar(member("a.jpg"))[:600], "tar"),
         (tar(member("a.jpg"))[:512], "tar"),
-        (tar(member("a.jpg", b"x" * 5000))[:4000], "tar"),
+        (tar(member("a.jpg", b"x" * 5000))[:4000], "'a.jpg': expected 5000 bytes, the tar ends"),
+        (tar(member("a.jpg", b"x" * 512))[:1023], "expected 512 bytes, the tar ends before"),
+        (tar(member("a.jpg"), member("y" * 150, b"x")), f"^'{'y' * 100}': image"),
+        (tar(member("y" * 150, b"", tarfile.SYMTYPE)), f"^tar: '{'y' * 100}': expected a plain"),
         (tar(*[member(f"{n}.jpg", b"") for n in range(4097)]), "at most 4096 pictures"),
         (tar(*[member(f".{n}", b"") for n in range(16_385)]), "16384 entries"),
         (tar(member("a.jpg")).replace(b"\0" * 1024, b"\1" * 1024), "damaged at byte"),
@@ -214,6 +217,22 @@ def test_headers_are_bounded_for_each_member():
     long = {"comment": "x" * 50_000}
     body = tar(member("a.jpg", pax_headers=long), member("b.jpg", pax_headers=long))
     assert len(request_of_tar(body, QUERY).frames) == 2
+    # A header each for the comment and the file, of 512 bytes, leave so much for the comment.
+    longest = 65_536 - 1024
+    for size, fits in ((longest, True), (longest + 1, False)):
+        comment = {"comment": "x" * (size - len(f"{size} comment=\n"))}
+        body = tar(member("a.jpg", pax_headers=comment))
+        if fits:
+            assert len(request_of_tar(body, QUERY).frames) == 1
+        else:
+            with pytest.raises(StvgError, match="headers of at most 65536 bytes"):
+                request_of_tar(body, QUERY)
+
+
+def test_a_tar_without_the_blocks_at_its_end_is_read():
+    whole = PICTURE.ljust(-(-len(PICTURE) // 512) * 512, b"\0")
+    body = tar(member("a.jpg", whole))
+    assert len(request_of_tar(body[: 512 + len(whole)], QUERY).frames) == 1
 
 
 def test_an_answer_is_json_of_seconds_and_pixels():
