@@ -37,7 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Prints the findings; 0 if none is bad."""
-    fine = write_findings(model_findings(config_of(given)))
+    config = config_of(given)
+    fine = write_findings([*model_findings(config), *tubes_findings(config)])
     if importlib.util.find_spec("rclpy") is None:
         remedy = "source a ROS 2 installation, or use `make setup`, to check the node as well"
         write_findings([Finding("note", "ros", "rclpy is not installed here", remedy)])
@@ -102,6 +103,19 @@ def model_findings(config: Config) -> Iterator[Finding]:
         text += "; trained on rendered scenes only"
     yield Finding("ok", "model", text)
     yield _memory(model, device.type, stored, str(values.get("dtype", values.get("torch_dtype"))))
+
+
+def tubes_findings(config: Config) -> Iterator[Finding]:
+    """Which source of candidate tubes runs here and why, without loading or downloading it."""
+    from stvg_ros.build import embedded_limits
+    from stvg_ros.proposals.choice import LOOKING, chosen
+
+    if config.place.backend == "remote" and config.remote.fallback != "local":
+        return
+    choice = chosen(config.proposals, LOOKING)
+    limit = embedded_limits(config).get("proposals.people_detector", "")
+    last_resort = choice.config.source == "classical" and config.proposals.source == "auto"
+    yield Finding("note" if limit or last_resort else "ok", "tubes", choice.reason, limit)
 
 
 def _memory(model: ModelConfig, device: str, stored: int, stored_dtype: str) -> Finding:

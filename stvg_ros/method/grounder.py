@@ -104,11 +104,23 @@ class LocalGrounder(BaseGrounder):
         proposer: Proposer,
         config: Config,
         direction: Direction = descent,
+        candidates: str = "",
     ) -> None:
-        """Combines the parts; `direction` computes the gradient, against which V moves."""
+        """Combines the parts.
+
+        Args:
+            mllm: the model.
+            splitter: reads sentences.
+            proposer: the source of candidate tubes.
+            config: the settings.
+            direction: computes the gradient, against which V moves.
+            candidates: the source of candidate tubes in words, with the reason for it; its name
+                if empty.
+        """
         self._mllm = mllm
         self._splitter = splitter
         self.proposer = self._proposer = proposer
+        self.candidates = candidates or proposer.name
         self._config = config
         self._direction = direction
         self._encoder = Encoder(mllm)
@@ -121,7 +133,9 @@ class LocalGrounder(BaseGrounder):
     def for_recording(self) -> LocalGrounder:
         """The same models without stored frames, for images of another recording."""
         proposer = self._proposer.renewed()
-        return LocalGrounder(self._mllm, self._splitter, proposer, self._config, self._direction)
+        return LocalGrounder(
+            self._mllm, self._splitter, proposer, self._config, self._direction, self.candidates
+        )
 
     def reconfigure(self, config: Config) -> None:
         """Uses other dynamic settings from the next call on."""
@@ -269,6 +283,7 @@ class LocalGrounder(BaseGrounder):
             frame_id=newest.frame_id,
             stamp_ns=newest.stamp_ns,
             model=self._mllm.name,
+            candidates=self.candidates,
             timings_s=clock.timings_s,
         )
 
