@@ -21,6 +21,7 @@ from stvg_ros.method.attention import grounding_map
 from stvg_ros.method.base import BaseGrounder
 from stvg_ros.method.conditions import Condition, condition_factors, conditions
 from stvg_ros.method.encoding import Encoder
+from stvg_ros.method.evidence import EvidenceSource, gathered
 from stvg_ros.method.interfaces import (
     AttentionRows,
     Mllm,
@@ -104,16 +105,18 @@ class LocalGrounder(BaseGrounder):
         proposer: Proposer,
         config: Config,
         direction: Direction = descent,
+        sources: tuple[EvidenceSource, ...] = (),
         candidates: str = "",
     ) -> None:
         """Combines the parts.
 
         Args:
             mllm: the model.
-            splitter: reads sentences.
-            proposer: the source of candidate tubes.
-            config: the settings.
+            splitter: reads commands.
+            proposer: source of candidate tubes.
+            config: settings.
             direction: computes the gradient, against which V moves.
+            sources: evidence besides the model's attention.
             candidates: the source of candidate tubes in words, with the reason for it; its name
                 if empty.
         """
@@ -123,6 +126,7 @@ class LocalGrounder(BaseGrounder):
         self.candidates = candidates or proposer.name
         self._config = config
         self._direction = direction
+        self._sources = sources
         self._encoder = Encoder(mllm)
 
     @property
@@ -133,14 +137,18 @@ class LocalGrounder(BaseGrounder):
     def for_recording(self) -> LocalGrounder:
         """The same models without stored frames, for images of another recording."""
         proposer = self._proposer.renewed()
+        sources = tuple(source.renewed() for source in self._sources)
         return LocalGrounder(
-            self._mllm, self._splitter, proposer, self._config, self._direction, self.candidates
-        )
+            self._mllm, self._splitter, proposer, self._config, self._direction, sources,
+            self.candidates,
+        )  # fmt: skip
 
     def reconfigure(self, config: Config) -> None:
         """Uses other dynamic settings from the next call on."""
         self._config = config
         self._proposer.reconfigure(config.proposals)
+        for source in self._sources:
+            source.reconfigure(config)
 
     def prefetch(self, clip: Clip) -> bool:
         """Encodes a slot of frames for later commands; False if there is nothing to do."""
@@ -232,8 +240,9 @@ class LocalGrounder(BaseGrounder):
         template = self._template(clip, query, split, clock)
         view = TubeView(clip, sampled, visual.slots)
         factors = condition_factors(split.command, forward.conditions, view, candidates)
+        fused = gathered(self._sources, clip, split, candidates, config, self._mllm.settings)
         answer = TubeSelection(
-            view, candidates, forward.margins, self._mllm.settings, config, factors
+            view, candidates, forward.margins, self._mllm.settings, config, factors, fused
         )
         if preliminary is not None:
             heat, token = _map(forward.whole, forward.neutral, config)
