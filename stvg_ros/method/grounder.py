@@ -117,8 +117,7 @@ class LocalGrounder(BaseGrounder):
             config: settings.
             direction: computes the gradient, against which V moves.
             sources: evidence besides the model's attention.
-            candidates: the source of candidate tubes in words, with the reason for it; its name
-                if empty.
+            candidates: `proposer` in words, and why it was chosen; its name if empty.
         """
         self._mllm = mllm
         self._splitter = splitter

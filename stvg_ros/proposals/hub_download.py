@@ -68,5 +68,7 @@ class _Download:
             )  # fmt: skip
         except Exception as error:  # the library and its transport raise errors of many kinds
             lines = str(error).strip().splitlines()
-            self.problem = f"it cannot be fetched ({type(error).__name__}: {(lines or [''])[0][:120]})"
+            self.problem = (
+                f"it cannot be fetched ({type(error).__name__}: {(lines or [''])[0][:120]})"
+            )
         self.answered.set()
