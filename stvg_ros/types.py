@@ -310,6 +310,7 @@ class Tube:
             did.
         image_age_s: time from the receipt of the camera's newest image to that of the command.
         target_frame: the coordinate frame of the boxes' `target_position_m`.
+        candidates: the source of the candidate tubes, and why it was chosen.
     """
 
     query: Query
@@ -330,6 +331,7 @@ class Tube:
     frame_id: str = ""
     stamp_ns: int = 0
     model: str = ""
+    candidates: str = ""
     error_code: ErrorCode = ErrorCode.NONE
     error: str = ""
     timings_s: Mapping[str, float] = field(default_factory=dict)

@@ -106,6 +106,7 @@ class LocalGrounder(BaseGrounder):
         config: Config,
         direction: Direction = descent,
         sources: tuple[EvidenceSource, ...] = (),
+        candidates: str = "",
     ) -> None:
         """Combines the parts.
 
@@ -116,10 +117,12 @@ class LocalGrounder(BaseGrounder):
             config: settings.
             direction: computes the gradient, against which V moves.
             sources: evidence besides the model's attention.
+            candidates: `proposer` in words, and why it was chosen; its name if empty.
         """
         self._mllm = mllm
         self._splitter = splitter
         self.proposer = self._proposer = proposer
+        self.candidates = candidates or proposer.name
         self._config = config
         self._direction = direction
         self._sources = sources
@@ -135,8 +138,9 @@ class LocalGrounder(BaseGrounder):
         proposer = self._proposer.renewed()
         sources = tuple(source.renewed() for source in self._sources)
         return LocalGrounder(
-            self._mllm, self._splitter, proposer, self._config, self._direction, sources
-        )
+            self._mllm, self._splitter, proposer, self._config, self._direction, sources,
+            self.candidates,
+        )  # fmt: skip
 
     def reconfigure(self, config: Config) -> None:
         """Uses other dynamic settings from the next call on."""
@@ -287,6 +291,7 @@ class LocalGrounder(BaseGrounder):
             frame_id=newest.frame_id,
             stamp_ns=newest.stamp_ns,
             model=self._mllm.name,
+            candidates=self.candidates,
             timings_s=clock.timings_s,
         )
 
