@@ -127,4 +127,8 @@ def _complete_llava(source: Path, to: Path) -> None:
     }
     (to / "tokenizer.json").write_text(json.dumps(whole))
     template = (material("chat_templates") / "llava_next_video_7b_32k.jinja").read_text()
-    (to / "processor_config.json").write_text(json.dumps({"chat_template": template}))
+    values = {
+        "chat_template": template, "patch_size": 14, "vision_feature_select_strategy": "default",
+        "processor_class": "LlavaNextVideoProcessor",
+    }  # fmt: skip
+    (to / "processor_config.json").write_text(json.dumps(values))
