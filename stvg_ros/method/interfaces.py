@@ -150,6 +150,7 @@ class MllmSettings:
         presence_threshold: added to `PresenceConfig.threshold`, in nats.
         presence_track_weight: weight of the best track's score in the evidence for a present
             target, see `method.presence`; used if `PresenceConfig.track_weight` is None.
+        rendered_only: whether the model knows rendered scenes only.
     """
 
     first_layer: int = 0
@@ -160,6 +161,7 @@ class MllmSettings:
     frame_count: int = 20
     presence_threshold: float = 0.0
     presence_track_weight: float = 0.0
+    rendered_only: bool = False
 
 
 class Prefix(Protocol):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""The times of the slots, as a model is told them in its prompt or in its positions.
+"""The times of the slots, as the prompt or the positions state them.
 
 Reversed slots are those of the video played backwards: time increases from the same beginning, and
 the gaps between slots are reversed with them. Evenly spaced slots thus have the same times in both

@@ -2,7 +2,7 @@
 
 """Qwen2-VL and Qwen2.5-VL: frame pairs, tokens by image size, three-fold positions.
 
-Qwen2.5-VL is told the times of the frames by the first of the three, Qwen2-VL their order only.
+The first of the three gives Qwen2.5-VL the times of the frames, Qwen2-VL their order only.
 """
 
 from __future__ import annotations
