@@ -50,15 +50,20 @@ class Comparison:
     equal: bool
 
 
+def square_boxes() -> list[tuple[int, int, int, int]]:
+    """Box x1, y1, x2, y2 of the square in each frame of the sample video, in pixels."""
+    return [(40 + 60 * frame, 80, 100 + 60 * frame, 140) for frame in range(len(TIMES_S))]
+
+
 def sample_video() -> Images:
-    """T smooth RGB images `(h, w, 3)`, each with a bright square at another place."""
+    """T smooth RGB images `(h, w, 3)`, each with a red square at another place."""
     height, width = SIZE_PX
     rows, columns = np.mgrid[0:height, 0:width]
     images = []
-    for frame in range(len(TIMES_S)):
+    for frame, (x1, y1, x2, y2) in enumerate(square_boxes()):
         waves = [90 * np.sin(columns / 37 + frame + c) + 20 * np.cos(rows / 23) for c in range(3)]
         image = (127 + np.stack(waves, -1)).astype(np.uint8)
-        image[80:140, 40 + 60 * frame : 100 + 60 * frame] = (200, 30, 30)
+        image[y1:y2, x1:x2] = (200, 30, 30)
         images.append(image)
     return images
 
