@@ -112,6 +112,11 @@ class HfMllm:
         return self._band
 
     @property
+    def answer_ids(self) -> tuple[Tensor, Tensor]:
+        """Ids of the tokens that begin the answers yes and no."""
+        return self._yes, self._no
+
+    @property
     def frames_per_slot(self) -> int:
         """Number of frames that share a temporal slot."""
         return self._checkpoint.preprocessing.pair if self._checkpoint.family.pairs else 1
