@@ -115,9 +115,9 @@ class MemoisedMllm:
         """The model's own."""
         return self._mllm.frames_per_slot
 
-    def limits(self, texts: Sequence[str], images: Sequence[NDArray[np.uint8]]) -> ModelLimits:
+    def limits(self, texts: Sequence[str], image: NDArray[np.uint8]) -> ModelLimits:
         """The model's own."""
-        return self._mllm.limits(texts, images)
+        return self._mllm.limits(texts, image)
 
     def encode(self, images: Sequence[NDArray[np.uint8]], total: int = 0) -> VisualTokens:
         """The visual tokens; returns the same object for the same images."""

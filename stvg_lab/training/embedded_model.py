@@ -45,6 +45,7 @@ SETTINGS = {  # stvg.json; `stvg-ros calibrate --write` adds the presence thresh
     "step": "rms",
     "learning_rate": 0.05,
     "aspect_ratio": round(WIDTH / HEIGHT, 4),
+    "rendered_only": True,
 }
 
 

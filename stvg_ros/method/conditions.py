@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from stvg_ros.boxes import Boxes
 from stvg_ros.commands.command import Command
 from stvg_ros.commands.lexicon import is_animate
+from stvg_ros.method.presence import confidence
 from stvg_ros.method.tube_selection import TubeView
 from stvg_ros.types import CandidateTube, Clip
 
@@ -86,7 +87,7 @@ def _denied(
     most = max((p for p in peaks.values() if math.isfinite(p)), default=0.0)
     if most <= 0:
         return {}
-    sure = _probability(answer.margin)
+    sure = confidence(answer.margin, 0.0)
     return {
         track: 1.0 - _LOST * sure * peak / most
         for track, peak in peaks.items()
@@ -98,7 +99,7 @@ def _placed(
     kind: str, answer: Condition, view: TubeView, candidates: Sequence[CandidateTube]
 ) -> dict[int, float]:
     """Factors of a relation; empty if the other target is not seen, or has no tube."""
-    if _probability(answer.margin) < 0.5 or len(candidates) < 2:
+    if confidence(answer.margin, 0.0) < 0.5 or len(candidates) < 2:
         return {}
     others = sorted(candidates, key=lambda c: view.peak(answer.heat, c), reverse=True)
     anchors = others[: 2 if kind == "between" and len(others) > 2 else 1]
@@ -159,13 +160,13 @@ def _by_depth(
 ) -> float | None:
     holds = []
     for row, frame in enumerate(frames):
-        near, far = (_distance_m(clip, int(frame), boxes[row]) for boxes in (mine, theirs))
+        near, far = (distance_m(clip, int(frame), boxes[row]) for boxes in (mine, theirs))
         if near is not None and far is not None:
             holds.append(near < far if kind == "in front of" else near > far)
     return float(np.mean(holds)) if holds else None
 
 
-def _distance_m(clip: Clip, frame: int, box: NDArray[np.float32]) -> float | None:
+def distance_m(clip: Clip, frame: int, box: NDArray[np.float32]) -> float | None:
     """Median depth in the middle of a box; None without depth."""
     depth = clip.frames[frame].depth
     if depth is None:
@@ -186,7 +187,3 @@ def _centres(boxes: Boxes) -> tuple[Boxes, Boxes]:
     """x and y of the boxes' centres, `(F,)` each."""
     half = np.float32(0.5)
     return (boxes[:, 0] + boxes[:, 2]) * half, (boxes[:, 1] + boxes[:, 3]) * half
-
-
-def _probability(margin: float) -> float:
-    return 0.0 if math.isnan(margin) else 1 / (1 + math.exp(-max(-60.0, min(60.0, margin))))

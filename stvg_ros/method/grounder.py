@@ -21,6 +21,7 @@ from stvg_ros.method.attention import grounding_map
 from stvg_ros.method.base import BaseGrounder
 from stvg_ros.method.conditions import Condition, condition_factors, conditions
 from stvg_ros.method.encoding import Encoder
+from stvg_ros.method.evidence import EvidenceSource, gathered
 from stvg_ros.method.interfaces import (
     AttentionRows,
     Mllm,
@@ -105,13 +106,27 @@ class LocalGrounder(BaseGrounder):
         proposer: Proposer,
         config: Config,
         direction: Direction = descent,
+        sources: tuple[EvidenceSource, ...] = (),
+        candidates: str = "",
     ) -> None:
-        """Combines the parts; `direction` computes the gradient, against which V moves."""
+        """Combines the parts.
+
+        Args:
+            mllm: the model.
+            splitter: reads commands.
+            proposer: source of candidate tubes.
+            config: settings.
+            direction: computes the gradient, against which V moves.
+            sources: evidence besides the model's attention.
+            candidates: `proposer` in words, and why it was chosen; its name if empty.
+        """
         self._mllm = mllm
         self._splitter = splitter
         self.proposer = self._proposer = proposer
+        self.candidates = candidates or proposer.name
         self._config = config
         self._direction = direction
+        self._sources = sources
         self._encoder = Encoder(mllm)
 
     @property
@@ -122,12 +137,18 @@ class LocalGrounder(BaseGrounder):
     def for_recording(self) -> LocalGrounder:
         """The same models without stored frames, for images of another recording."""
         proposer = self._proposer.renewed()
-        return LocalGrounder(self._mllm, self._splitter, proposer, self._config, self._direction)
+        sources = tuple(source.renewed() for source in self._sources)
+        return LocalGrounder(
+            self._mllm, self._splitter, proposer, self._config, self._direction, sources,
+            self.candidates,
+        )  # fmt: skip
 
     def reconfigure(self, config: Config) -> None:
         """Uses other dynamic settings from the next call on."""
         self._config = config
         self._proposer.reconfigure(config.proposals)
+        for source in self._sources:
+            source.reconfigure(config)
 
     def prefetch(self, clip: Clip) -> bool:
         """Encodes a slot of frames for later commands; False if there is nothing to do."""
@@ -217,14 +238,14 @@ class LocalGrounder(BaseGrounder):
         with clock.stage("forward pass"):
             forward = self._probe(visual, split, parts, config, conditions(split.command))
         limits = self._mllm.limits(
-            [split.text, *parts.values(), *conditions(split.command)],
-            [clip.frames[index].image for index in sampled],
+            [split.text, *parts.values(), *conditions(split.command)], clip.frames[-1].image
         )
         template = self._template(clip, query, split, clock, limits)
         view = TubeView(clip, sampled, visual.slots)
         factors = condition_factors(split.command, forward.conditions, view, candidates)
+        fused = gathered(self._sources, clip, split, candidates, config, self._mllm.settings)
         answer = TubeSelection(
-            view, candidates, forward.margins, self._mllm.settings, config, factors
+            view, candidates, forward.margins, self._mllm.settings, config, factors, fused
         )
         if preliminary is not None:
             heat, token = _map(forward.whole, forward.neutral, config)
@@ -276,6 +297,7 @@ class LocalGrounder(BaseGrounder):
             frame_id=newest.frame_id,
             stamp_ns=newest.stamp_ns,
             model=self._mllm.name,
+            candidates=self.candidates,
             timings_s=clock.timings_s,
             warning="; ".join(limits.sentences),
             calibrated=limits.trained_pictures and self._mllm.settings.calibrated,

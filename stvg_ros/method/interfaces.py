@@ -39,6 +39,7 @@ class VisualTokens:
         deep: features that are added in deeper layers (Qwen3-VL's deepstack), each `(M, D)`.
         picture: rows and columns of the grid, end excluded, that the picture covers; None for all,
             without padding.
+        times_s: time of each sampled frame, in seconds since the first; empty if unknown.
     """
 
     features: torch.Tensor
@@ -46,6 +47,7 @@ class VisualTokens:
     slots: tuple[tuple[int, ...], ...]
     deep: tuple[torch.Tensor, ...] = ()
     picture: tuple[slice, slice] | None = None
+    times_s: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         slots, rows, columns = self.grid
@@ -56,6 +58,11 @@ class VisualTokens:
             )
         if len(self.slots) != slots:
             raise ValueError(f"VisualTokens.slots: expected {slots}, got {len(self.slots)}")
+        frames = sum(map(len, self.slots))
+        if self.times_s and len(self.times_s) != frames:
+            raise ValueError(
+                f"VisualTokens.times_s: expected {frames} times, got {len(self.times_s)}"
+            )
 
     @property
     def nbytes(self) -> int:
@@ -94,7 +101,7 @@ def joined_slots(parts: Sequence[VisualTokens]) -> VisualTokens:
         (len(slots), *first.grid[1:]),
         tuple(slots),
         tuple(torch.cat(level) for level in zip(*(part.deep for part in parts), strict=True)),
-        first.picture,
+        picture=first.picture,
     )
 
 
@@ -168,6 +175,7 @@ class MllmSettings:
             target, see `method.presence`; used if `PresenceConfig.track_weight` is None.
         aspect_ratio: width / height of the pictures that it was trained on (Qwen2-VL only):
             others are padded to it. 0 takes pictures of any shape.
+        rendered_only: whether the model knows rendered scenes only.
     """
 
     first_layer: int = 0
@@ -178,6 +186,7 @@ class MllmSettings:
     frame_count: int = 20
     presence_threshold: float = 0.0
     presence_track_weight: float = 0.0
+    rendered_only: bool = False
     aspect_ratio: float = 0.0
 
     @property
@@ -215,8 +224,8 @@ class Mllm(Protocol):
         """Number of frames that share a temporal slot."""
         ...
 
-    def limits(self, texts: Sequence[str], images: Sequence[NDArray[np.uint8]]) -> ModelLimits:
-        """What limits an answer to these texts about these `(h, w, 3)` images."""
+    def limits(self, texts: Sequence[str], image: NDArray[np.uint8]) -> ModelLimits:
+        """What limits an answer to these texts about pictures like this one `(h, w, 3)`."""
         ...
 
     def encode(self, images: Sequence[NDArray[np.uint8]], total: int = 0) -> VisualTokens:
@@ -371,6 +380,11 @@ class Grounder(Protocol):
     @property
     def proposer(self) -> Proposer | None:
         """The source of candidate tubes, if it is in this process."""
+        ...
+
+    @property
+    def candidates(self) -> str:
+        """What that source is and why it was chosen; empty if it is elsewhere."""
         ...
 
     @property

@@ -9,15 +9,10 @@ from numpy.typing import NDArray
 
 from stvg_ros.method.settings import SpanConfig
 
-_ADAPTIVE = ("adaptive", "change_points")
+ADAPTIVE = ("adaptive", "change_points")  # their length depends on the scores
 _PAPER_FRAMES = 20  # the lengths in the paper and its code are for 20 sampled frames
 _FEWEST = 4  # with fewer frames, a level cannot be separated from noise
 _FLAT = 0.15  # a peak less than this share above the floor is not significant
-
-
-def adapts(config: SpanConfig) -> bool:
-    """Whether the length of the span depends on the scores."""
-    return config.method in _ADAPTIVE
 
 
 def find_span(scores: NDArray[np.float32], config: SpanConfig) -> tuple[int, int]:
@@ -112,7 +107,7 @@ def change_points(scores: NDArray[np.float64]) -> tuple[int, int]:
     total = float(centred @ centred)
     # A difference of 0.01 nats is ignored, even if it explains the variance.
     noise = max(total - float(gain[best]), 1e-4 * count)
-    if (count - 3) * np.log(max(total, 1e-4 * count) / noise) <= 4 * np.log(count):
+    if (count - 3) * np.log(max(total, noise) / noise) <= 4 * np.log(count):
         return 0, count - 1
     return int(first[best]), int(last[best])
 

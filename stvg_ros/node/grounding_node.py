@@ -304,6 +304,8 @@ class GroundingNode(ManagedNode):
         except Exception:
             self._deactivate()
             raise
+        if queue.candidates:
+            self._say(f"candidate tubes: {queue.candidates}")
         self._say("ready")
 
     def _deactivate(self) -> None:

@@ -64,7 +64,7 @@ class ToyMllm:
         self.heads = torch.randn(3, WIDTH, WIDTH, generator=draw)
         self.answers = torch.randn(WIDTH, 4, generator=draw) * 0.1
 
-    def limits(self, texts: Sequence[str], images: Sequence[NDArray[np.uint8]]) -> ModelLimits:
+    def limits(self, texts: Sequence[str], image: NDArray[np.uint8]) -> ModelLimits:
         return ModelLimits()
 
     def encode(self, images: Sequence[NDArray[np.uint8]], total: int = 0) -> VisualTokens:
