@@ -260,7 +260,7 @@ class GroundingNode(ManagedNode):
             (answers.publish, tracking.answered),
             answers.publish_preliminary,
         )
-        standing = StandingQueries(self, intake)
+        standing = StandingQueries(self, intake, self._current)
         return Parts(
             cameras,
             locator,

@@ -58,7 +58,7 @@ class Intake:
         self._queue = queue
         self._config = config
         self._finish = finish
-        self._publish = publish
+        self._publish = list(publish)
         self._preliminary = preliminary
         self._numbers = itertools.count(1)
         self.last: Query | None = None  # the last answered query
@@ -66,6 +66,10 @@ class Intake:
     def new_id(self) -> str:
         """An id for a command without one."""
         return f"q-{next(self._numbers):06d}"
+
+    def add_listener(self, listener: Answer) -> None:
+        """Passes every answer to this listener too; it may be called from any thread."""
+        self._publish.append(listener)
 
     def publish(self, grounding: Grounding) -> None:
         """Publishes an answer."""
