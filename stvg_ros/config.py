@@ -16,6 +16,7 @@ from stvg_ros.errors import ConfigError, bounded
 from stvg_ros.method.settings import (
     AssemblingConfig,
     AttentionConfig,
+    ConditionConfig,
     PresenceConfig,
     ReattentionConfig,
     SamplingConfig,
@@ -67,6 +68,7 @@ class Config:
     assembling: AssemblingConfig = field(default_factory=AssemblingConfig)
     span: SpanConfig = field(default_factory=SpanConfig)
     presence: PresenceConfig = field(default_factory=PresenceConfig)
+    conditions: ConditionConfig = field(default_factory=ConditionConfig)
     proposals: ProposalConfig = field(default_factory=ProposalConfig)
     follow: FollowConfig = field(default_factory=FollowConfig)
     place: PlaceConfig = field(default_factory=PlaceConfig)

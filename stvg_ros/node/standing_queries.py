@@ -138,9 +138,9 @@ class StandingQueries:
         tube = grounding.best
         command = tube.split.command if tube.split is not None else None
         executor = self._node.executor
-        if command is None or command.intent != "watch" or tube.query.id in self._all:
+        if command is None or command.intent != "watch" or tube.query.end_ns is not None:
             return
-        if tube.query.end_ns is None and executor is not None:
+        if executor is not None:
             executor.create_task(self._watch, tube, not command.repeated)
 
     def _watch(self, tube: Tube, once: bool) -> None:

@@ -12,7 +12,14 @@ from fakes import noise_clip
 
 from stvg_ros.commands.reader import grammar_reader
 from stvg_ros.depth import Depth, Intrinsics
-from stvg_ros.method.conditions import Condition, condition_factors, conditions, relation_share
+from stvg_ros.method.conditions import (
+    Condition,
+    condition_factors,
+    conditions,
+    relation_share,
+    unmeasured,
+)
+from stvg_ros.method.settings import ConditionConfig
 from stvg_ros.method.tube_selection import TubeView
 from stvg_ros.types import CandidateTube, Clip
 
@@ -113,21 +120,22 @@ def heat(column: int) -> torch.Tensor:
     return result
 
 
+DEFAULT = ConditionConfig(negation_weight=0.5, relation_weight=0.8)
 TUBES = [tube(0, LEFT), tube(1, MIDDLE), tube(2, RIGHT)]
 
 
 def test_what_is_denied_lowers_its_tube() -> None:
     command = RULES.read("find the man without a hat")
-    factors = condition_factors(command, [Condition(heat(0), 20.0)], view(), TUBES)
+    factors = condition_factors(command, [Condition(heat(0), 20.0)], view(), TUBES, DEFAULT)
     assert factors[0] == pytest.approx(0.5)
     assert factors[2] == pytest.approx(0.95)
-    unsure = condition_factors(command, [Condition(heat(0), -20.0)], view(), TUBES)
+    unsure = condition_factors(command, [Condition(heat(0), -20.0)], view(), TUBES, DEFAULT)
     assert unsure[0] == pytest.approx(1.0)
 
 
 def test_a_relation_keeps_the_tubes_on_its_side() -> None:
     command = RULES.read("find the man to the left of the woman in red")
-    factors = condition_factors(command, [Condition(heat(1), 20.0)], view(), TUBES)
+    factors = condition_factors(command, [Condition(heat(1), 20.0)], view(), TUBES, DEFAULT)
     assert factors[0] == pytest.approx(1.0)
     assert factors[1] == factors[2] == pytest.approx(0.2)
 
@@ -135,6 +143,29 @@ def test_a_relation_keeps_the_tubes_on_its_side() -> None:
 def test_a_relation_to_nobody_changes_nothing() -> None:
     command = RULES.read("find the man to the left of the woman in red")
     for margin in (-20.0, math.nan):
-        assert condition_factors(command, [Condition(heat(1), margin)], view(), TUBES) == {}
-    assert condition_factors(command, [Condition(heat(1), 9.0)], view(), TUBES[:1]) == {}
-    assert condition_factors(None, [], view(), TUBES) == {}
+        assert (
+            condition_factors(command, [Condition(heat(1), margin)], view(), TUBES, DEFAULT) == {}
+        )
+    assert condition_factors(command, [Condition(heat(1), 9.0)], view(), TUBES[:1], DEFAULT) == {}
+    assert condition_factors(None, [], view(), TUBES, DEFAULT) == {}
+
+
+@pytest.mark.parametrize(
+    ("sentence", "measured"),
+    [
+        ("the man next to the table", False),
+        ("the man next to the dog", True),
+        ("the man in red", True),
+    ],
+)
+def test_a_relation_to_a_thing_is_said_to_be_unmeasured(sentence: str, measured: bool) -> None:
+    reason = unmeasured(RULES.read(sentence))
+    assert reason == "" if measured else "'next to the table' is not measured" in reason
+
+
+def test_weights_of_zero_ignore_negation_and_relation() -> None:
+    off = ConditionConfig(negation_weight=0.0, relation_weight=0.0)
+    for sentence in ("find the man without a hat", "the man left of the woman in red"):
+        command = RULES.read(sentence)
+        factors = condition_factors(command, [Condition(heat(1), 20.0)], view(), TUBES, off)
+        assert set(factors.values()) <= {1.0}
