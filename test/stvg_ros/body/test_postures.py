@@ -111,7 +111,11 @@ def test_hidden_legs_leave_gestures() -> None:
     assert best_of(MEASURES["gesture"], track_of_poses(still("raise arm"), hidden=hidden)) == (
         "raise left"
     )
-    assert not MEASURES["pose"]["sitting"].frames(track_of_poses(still("sitting"), hidden=hidden), []).any()
+    assert (
+        not MEASURES["pose"]["sitting"]
+        .frames(track_of_poses(still("sitting"), hidden=hidden), [])
+        .any()
+    )
 
 
 def test_nobody_is_no_evidence() -> None:
