@@ -60,6 +60,7 @@ _INVERSE = {
     "above": "below",
     "below": "above",
 }
+_BEFORE_NO = word_set("with has have wearing wears wear but and")
 _WITHOUT = word_set("without except excluding minus")
 
 
@@ -98,6 +99,8 @@ def description(words: Sequence[Token]) -> Description:
     denied = _negated(words, parts, phrase)
     attribute = _text(words, looks) if said else ""
     action = _text(words, doings)
+    if all(words[i].tag in ("ADV", "PREP", "MARK") for i in doings):
+        action = ""  # "that guy over there"
     if phrase.head < 0:
         attribute = "" if action else attribute
     relation = _asked_relation(words) or _relation(words, parts, phrase)
@@ -181,7 +184,7 @@ def _negated(words: Sequence[Token], parts: list[Clause], phrase: NounPhrase) ->
             ("apart", "from"),
             ("except", "for"),
         )
-        no = word == "no" and words[index - 1].word in ("with", "has", "have", "wearing", "wears")
+        no = word == "no" and words[index - 1].word in _BEFORE_NO
         if but or without or pair or no:
             begin = index + (2 if pair else 1)
             return joined(words[begin : _end_of_noun(words, begin)])

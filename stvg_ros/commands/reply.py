@@ -9,6 +9,7 @@ that order, an intent only if it is known, and attribute and action share no wor
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -38,6 +39,7 @@ SYSTEM = (
     "relative to now). Copy words of the sentence; leave empty what is not said. No other text."
 )
 _NOTHING = dict.fromkeys(TEXTS, "")
+_PAIR = re.compile(rf'"({"|".join(FIELDS)})"\s*:\s*(?:"((?:[^"\\\n]|\\.)*)"|(\d{{1,4}}))')
 EXAMPLES: tuple[tuple[str, dict[str, str]], ...] = (
     (
         "please find the man in the blue coat who waves in the office and tell him the time",
@@ -99,7 +101,8 @@ def schema() -> dict[str, Any]:
 def parsed(reply: str) -> Mapping[str, object] | None:
     """The last JSON object of a reply that has fields of a command; None if there is none.
 
-    The text before it, such as a model's reasoning, may hold braces and drafts.
+    The text before it, such as a model's reasoning, may hold braces and drafts. Of an object that
+    is cut off or has a syntax error, the complete pairs of a field and its value are taken.
     """
     decoder, found = json.JSONDecoder(), None
     start = reply.find("{")
@@ -112,7 +115,17 @@ def parsed(reply: str) -> Mapping[str, object] | None:
         if isinstance(value, dict) and (found is None or not value.keys().isdisjoint(FIELDS)):
             found = value
         start = reply.find("{", end)
+    if found is None or found.keys().isdisjoint(FIELDS):
+        pairs = {name: _unescaped(text) or digits for name, text, digits in _PAIR.findall(reply)}
+        return pairs if "target" in pairs else found
     return found
+
+
+def _unescaped(text: str) -> str:
+    try:
+        return str(json.loads(f'"{text}"', strict=False))
+    except ValueError:
+        return text
 
 
 def command_of(

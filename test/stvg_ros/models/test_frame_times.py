@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""What the models are told about time, against the library's own rules."""
+"""The times that the models receive, against the rules of the library."""
 
 from __future__ import annotations
 
