@@ -25,6 +25,7 @@ from stvg_ros.method.evidence import EvidenceSource, gathered
 from stvg_ros.method.interfaces import (
     AttentionRows,
     Mllm,
+    ModelLimits,
     Proposer,
     Splitter,
     StageCallback,
@@ -240,7 +241,10 @@ class LocalGrounder(BaseGrounder):
             sampled, visual = self._encoded(clip, config)
         with clock.stage("forward pass"):
             forward = self._probe(visual, split, parts, config, conditions(split.command))
-        template = self._template(clip, query, split, clock)
+        limits = self._mllm.limits(
+            [split.text, *parts.values(), *conditions(split.command)], clip.frames[-1].image
+        )
+        template = self._template(clip, query, split, clock, limits)
         view = TubeView(clip, sampled, visual.slots)
         factors = condition_factors(
             split.command, forward.conditions, view, candidates, config.conditions
@@ -285,7 +289,9 @@ class LocalGrounder(BaseGrounder):
         text, number = answer_of(split.command, grounding, view, self._mllm)
         return replace(grounding, text=text, number=number)
 
-    def _template(self, clip: Clip, query: Query, split: SplitQuery, clock: Clock) -> Tube:
+    def _template(
+        self, clip: Clip, query: Query, split: SplitQuery, clock: Clock, limits: ModelLimits
+    ) -> Tube:
         """The fields that all tubes of the answer share."""
         newest = clip.frames[-1]
         return Tube(
@@ -300,6 +306,8 @@ class LocalGrounder(BaseGrounder):
             model=self._mllm.name,
             candidates=self.candidates,
             timings_s=clock.timings_s,
+            warning="; ".join(limits.sentences),
+            calibrated=limits.trained_pictures and self._mllm.settings.calibrated,
         )
 
     def _wanted(self, config: Config) -> int:

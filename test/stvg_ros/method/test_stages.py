@@ -231,18 +231,6 @@ def test_adaptive_by_hand() -> None:
     assert adaptive(np.zeros(3), 0.5) == (0, 2)
 
 
-@pytest.mark.parametrize(
-    ("method", "expected"),
-    [("adaptive", (0, 19)), ("change_points", (0, 19)), ("top_k", (6, 12)), ("window", (0, 19))],
-)
-def test_looks_alone_last_as_long_as_the_window(method, expected) -> None:
-    scores = np.ones(20, np.float32)
-    scores[6:13] = 9
-    timed = (0, 19) if method == "window" else (6, 12)
-    assert find_span(scores, SpanConfig(method=method)) == timed
-    assert find_span(scores, SpanConfig(method=method), lasts=True) == expected
-
-
 def test_a_failed_split_is_not_a_query_without_an_action() -> None:
     assert SplitQuery("Q", "Q_s", "Q", "rules", ("action",)).lasts
     assert not SplitQuery("Q", "Q_s", "Q_t", "rules").lasts
