@@ -15,7 +15,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from stvg_ros.errors import StvgError
+from stvg_ros.errors import ErrorCode, StvgError
 from stvg_ros.serving.image_codec import encoded
 from stvg_ros.serving.tar_request import request_of_tar
 
@@ -143,6 +143,7 @@ def test_what_would_be_lost_or_large_is_refused(body, said):
     with pytest.raises(StvgError, match=said) as caught:
         request_of_tar(body, QUERY)
     assert len(str(caught.value)) < 400
+    assert caught.value.code in (ErrorCode.INVALID_COMMAND, ErrorCode.INVALID_IMAGE)
 
 
 def test_a_chain_of_long_names_is_refused():
