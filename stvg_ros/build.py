@@ -13,11 +13,12 @@ from stvg_ros.commands.endpoint import token
 from stvg_ros.commands.reader import grammar_reader
 from stvg_ros.config import Config
 from stvg_ros.errors import ConfigError
+from stvg_ros.method.evidence import EvidenceSource
 from stvg_ros.method.grounder import LocalGrounder
 from stvg_ros.method.interfaces import Grounder, Mllm, Proposer, Splitter
 from stvg_ros.method.query import EndpointSplitter, MllmSplitter, RuleSplitter, WholeSplitter
 from stvg_ros.method.settings import SplitConfig
-from stvg_ros.proposals.choice import chosen
+from stvg_ros.proposals.choice import SourceChoice, chosen
 from stvg_ros.proposals.settings import ProposalConfig
 
 _LOG = logging.getLogger(__name__)
@@ -63,7 +64,38 @@ def build_local(
 
     mllm = load_mllm(config.model, config.attention)
     splitter = build_splitter(config.split, mllm)
-    return LocalGrounder(mllm, splitter, around(build_proposer(config.proposals)), config)
+    choice = chosen(config.proposals)
+    proposer = around(build_proposer(choice))
+    sources = build_sources(config)
+    return LocalGrounder(
+        mllm, splitter, proposer, config, sources=sources, candidates=choice.reason
+    )
+
+
+def build_sources(config: Config) -> tuple[EvidenceSource, ...]:
+    """The sources of evidence besides attention; none if they are not used or not at hand.
+
+    Raises:
+        ModelError, ConfigError: the estimator of keypoints cannot be loaded, or is off although
+            `evidence.sources` names it.
+    """
+    if config.evidence.sources == "attention":
+        return ()
+    from stvg_ros.body.choice import build_estimator
+    from stvg_ros.body.evidence import BodyEvidence
+    from stvg_ros.body.tracks import BodyMeter
+
+    estimator = build_estimator(config.body)
+    if estimator is None:
+        if config.evidence.sources != "auto":
+            raise ConfigError(
+                f"evidence.sources {config.evidence.sources!r}: expected keypoints of people, but "
+                f"body.estimator {config.body.estimator!r} gives none; run "
+                "`stvg-ros models fetch body`, or set evidence.sources to 'attention'"
+            )
+        return ()
+    meter = BodyMeter(estimator, config.body.megabytes)
+    return (BodyEvidence(meter, grammar_reader("rules"), config.body),)
 
 
 def application(arguments: Mapping[str, Any]) -> Any:
@@ -82,13 +114,16 @@ def application(arguments: Mapping[str, Any]) -> Any:
     return serve_application(build_local, **given)
 
 
-def build_proposer(config: ProposalConfig) -> Proposer:
+def build_proposer(wanted: ProposalConfig | SourceChoice) -> Proposer:
     """The source of candidate tubes that the configuration selects.
+
+    Args:
+        wanted: the settings, or what was chosen for them.
 
     Raises:
         ModelError, ConfigError: a checkpoint or the device is not usable.
     """
-    choice = chosen(config)
+    choice = wanted if isinstance(wanted, SourceChoice) else chosen(wanted)
     config = choice.config
     _LOG.info("candidate tubes: %s", choice.reason)
     if config.source == "people_detector":

@@ -18,6 +18,7 @@ from stvg_ros.boxes import Boxes, checked_boxes, clipped
 from stvg_ros.commands.command import Command
 from stvg_ros.depth import Depth
 from stvg_ros.errors import CommandError, ErrorCode
+from stvg_ros.known_target import KnownTarget
 
 MAX_QUERY_CHARACTERS = 2000
 MAX_NAME_CHARACTERS = 256  # of ids, cameras and frame_ids, which are logged and kept
@@ -117,6 +118,7 @@ class Query:
         max_targets: maximum number of returned tubes, best first.
         preliminary: whether the answer before tuning is requested too, before the final one.
         camera: name of one of several cameras, or "" for all; only the node reads it.
+        known: the target that the text names, if the name was taught.
     """
 
     text: str
@@ -127,6 +129,7 @@ class Query:
     max_targets: int = 1
     preliminary: bool = False
     camera: str = ""
+    known: KnownTarget | None = None
 
     def __post_init__(self) -> None:
         text = " ".join(self.text.split())
@@ -306,8 +309,11 @@ class Tube:
         timings_s: seconds per stage, in the order of execution.
         camera: name of the camera, if there are several.
         warning: limits of the answer, such as a camera that could not be searched.
+        decided: which source of evidence decided for the tube, word by word; "" if attention alone
+            did.
         image_age_s: time from the receipt of the camera's newest image to that of the command.
         target_frame: the coordinate frame of the boxes' `target_position_m`.
+        candidates: the source of the candidate tubes, and why it was chosen.
     """
 
     query: Query
@@ -328,13 +334,34 @@ class Tube:
     frame_id: str = ""
     stamp_ns: int = 0
     model: str = ""
+    candidates: str = ""
     error_code: ErrorCode = ErrorCode.NONE
     error: str = ""
     timings_s: Mapping[str, float] = field(default_factory=dict)
     camera: str = ""
     target_frame: str = ""
     warning: str = ""
+    decided: str = ""
     image_age_s: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Finding:
+    """What one source of evidence says about some words of a command.
+
+    Attributes:
+        source: name of the source, such as "attention" or "body".
+        words: the words of the command.
+        tubes: log-odds in nats that a tube is what the words describe, by track id; a tube that is
+            not in it could not be measured.
+        frames: `(F,)` log-odds of the clip's frames, by track id, of what does not last; empty if
+            the words say nothing about when.
+    """
+
+    source: str
+    words: str
+    tubes: Mapping[int, float]
+    frames: Mapping[int, NDArray[np.float64]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -350,6 +377,7 @@ class Evidence:
         track_scores: S_obj for each candidate tube, by track id.
         grounding_token: label of the prompt token whose row is A_S.
         margins: log p(yes) - log p(no) of Q, Q_s and Q_t before tuning, in nats.
+        findings: of all sources of evidence; empty if attention alone decided.
     """
 
     stamps_ns: NDArray[np.int64]
@@ -360,6 +388,7 @@ class Evidence:
     track_scores: Mapping[int, float]
     grounding_token: str
     margins: tuple[float, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -49,6 +49,7 @@ def tube_to_json(tube: Tube) -> dict[str, Any]:
         "error_code": int(tube.error_code),
         "error": tube.error,
         "warning": tube.warning,
+        "decided": tube.decided,
         "camera": tube.camera,
         "image_age_s": tube.image_age_s,
         "confidence": tube.confidence,
@@ -65,6 +66,7 @@ def tube_to_json(tube: Tube) -> dict[str, Any]:
         "height_px": tube.height_px,
         "frame_id": tube.frame_id,
         "model": tube.model,
+        "candidates": tube.candidates,
         "timings_s": dict(tube.timings_s),
         "boxes": [
             {
@@ -119,9 +121,11 @@ def tube_from_json(values: Mapping[str, Any]) -> Tube:
         frame_id=values["frame_id"],
         stamp_ns=values["stamp_ns"],
         model=values["model"],
+        candidates=values.get("candidates", ""),
         error_code=ErrorCode(values["error_code"]),
         error=values["error"],
         warning=values["warning"],
+        decided=values.get("decided", ""),
         camera=values["camera"],
         image_age_s=values["image_age_s"],
         timings_s=values["timings_s"],
@@ -197,6 +201,8 @@ def table(tube: Tube, origin_ns: int = 0, rows: int = 10) -> str:
             lines.append(f"{(box.stamp_ns - origin_ns) / 1e9:8.2f} s{edges}{box.score:8.2f}")
     if tube.model:
         lines.append(f"model       {tube.model}")
+    if tube.candidates:
+        lines.append(f"candidates  {tube.candidates}")
     if tube.timings_s:
         total_s = sum(tube.timings_s.values())
         stages = ", ".join(f"{name} {seconds:.2f}" for name, seconds in tube.timings_s.items())

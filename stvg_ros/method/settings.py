@@ -215,3 +215,41 @@ class PresenceConfig(Group):
         maximum=1000.0,
         dynamic=True,
     )
+
+
+@dataclass(frozen=True)
+class EvidenceConfig(Group):
+    """Sources of evidence for tubes and frames."""
+
+    group_name = "evidence"
+    sources: str = setting(
+        "auto",
+        "what decides between tubes: the model's attention, what is measured on bodies, or both; "
+        "auto: both where there are keypoints, but body alone for a model of rendered scenes on "
+        "other pictures; attention where nothing of the command can be measured",
+        choices=("auto", "attention", "body", "both"),
+        dynamic=True,
+    )
+
+
+@dataclass(frozen=True)
+class ConditionConfig(Group):
+    """Negated parts and relations of a command; the defaults are from `calibrate --conditions`."""
+
+    group_name = "conditions"
+    negation_weight: float = setting(
+        0.5,
+        "share of its score that a tube loses if it certainly is what the target must not be; 0 "
+        "ignores negations",
+        minimum=0.0,
+        maximum=1.0,
+        dynamic=True,
+    )
+    relation_weight: float = setting(
+        0.8,
+        "share of its score that a tube loses if the relation to the other target never holds; 0 "
+        "ignores relations",
+        minimum=0.0,
+        maximum=1.0,
+        dynamic=True,
+    )
