@@ -58,7 +58,7 @@ help:  ## this list
 check:
 	@sh scripts/check_system.sh "$(PYTHON)"
 
-setup: $(STAMPS)/modules  ## create the environment and build the package (some minutes, once)
+setup: $(STAMPS)/modules $(STAMPS)/weights  ## create the environment and build the package (some minutes, once)
 
 test: setup  ## run the tests on the installed package; ARGS="-k window" for some
 	HF_HUB_OFFLINE=1 ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST $(BIN)/pytest $(ARGS)
@@ -137,11 +137,12 @@ $(STAMPS)/torch: requirements/torch.txt $(STAMPS)/venv
 	@touch $@
 
 $(STAMPS)/libraries: requirements/library.txt requirements/serving.txt \
-    requirements/development.txt requirements/people.txt $(STAMPS)/torch
+    requirements/development.txt requirements/people.txt requirements/body.txt $(STAMPS)/torch
 	@echo "[4/5] Python libraries (about a minute)"
 	@$(PIP) install --quiet --requirement $< --requirement requirements/serving.txt \
 	  --requirement requirements/torch.txt --requirement requirements/development.txt
-	@$(PIP) install --quiet --no-deps --require-hashes --requirement requirements/people.txt
+	@$(PIP) install --quiet --no-deps --require-hashes --requirement requirements/people.txt \
+	  --requirement requirements/body.txt
 	@touch $@
 
 # On top of the environment, not in it. A virtual environment of one takes no packages from it.
@@ -172,6 +173,10 @@ $(STAMPS)/interfaces: $(INTERFACES) CMakeLists.txt package.xml cmake/executable.
 	  cmake --build "$(BUILD)" --parallel $$(nproc)' > $(BUILD)/build.log 2>&1 \
 	  || { tail -n 40 $(BUILD)/build.log >&2; exit 1; }
 	@touch $@
+
+# Goes on without: keypoints are then off, and the next run tries again.
+$(STAMPS)/weights: stvg_ros/body/weights.py | $(STAMPS)/modules
+	@$(BIN)/stvg-ros models fetch body >/dev/null && touch $@ || echo "      no keypoints of people"
 
 # Only copies files. Removes what an earlier run installed first, including deleted modules.
 $(STAMPS)/modules: $(MODULES) $(STAMPS)/interfaces

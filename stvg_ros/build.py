@@ -13,6 +13,7 @@ from stvg_ros.commands.endpoint import token
 from stvg_ros.commands.reader import grammar_reader
 from stvg_ros.config import Config
 from stvg_ros.errors import ConfigError
+from stvg_ros.method.evidence import EvidenceSource
 from stvg_ros.method.grounder import LocalGrounder
 from stvg_ros.method.interfaces import Grounder, Mllm, Proposer, Splitter
 from stvg_ros.method.query import EndpointSplitter, MllmSplitter, RuleSplitter, WholeSplitter
@@ -63,7 +64,34 @@ def build_local(
 
     mllm = load_mllm(config.model, config.attention)
     splitter = build_splitter(config.split, mllm)
-    return LocalGrounder(mllm, splitter, around(build_proposer(config.proposals)), config)
+    proposer = around(build_proposer(config.proposals))
+    return LocalGrounder(mllm, splitter, proposer, config, sources=build_sources(config))
+
+
+def build_sources(config: Config) -> tuple[EvidenceSource, ...]:
+    """The sources of evidence besides attention; none if they are not used or not at hand.
+
+    Raises:
+        ModelError, ConfigError: the estimator of keypoints cannot be loaded, or is off although
+            `evidence.sources` names it.
+    """
+    if config.evidence.sources == "attention":
+        return ()
+    from stvg_ros.body.choice import build_estimator
+    from stvg_ros.body.evidence import BodyEvidence
+    from stvg_ros.body.tracks import BodyMeter
+
+    estimator = build_estimator(config.body)
+    if estimator is None:
+        if config.evidence.sources != "auto":
+            raise ConfigError(
+                f"evidence.sources {config.evidence.sources!r}: expected keypoints of people, but "
+                f"body.estimator {config.body.estimator!r} gives none; run "
+                "`stvg-ros models fetch body`, or set evidence.sources to 'attention'"
+            )
+        return ()
+    meter = BodyMeter(estimator, config.body.megabytes)
+    return (BodyEvidence(meter, grammar_reader("rules"), config.body),)
 
 
 def application(arguments: Mapping[str, Any]) -> Any:

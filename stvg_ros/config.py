@@ -12,10 +12,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import cast
 
+from stvg_ros.body.settings import BodyConfig
 from stvg_ros.errors import ConfigError, bounded
 from stvg_ros.method.settings import (
     AssemblingConfig,
     AttentionConfig,
+    EvidenceConfig,
     PresenceConfig,
     ReattentionConfig,
     SamplingConfig,
@@ -68,6 +70,8 @@ class Config:
     span: SpanConfig = field(default_factory=SpanConfig)
     presence: PresenceConfig = field(default_factory=PresenceConfig)
     proposals: ProposalConfig = field(default_factory=ProposalConfig)
+    body: BodyConfig = field(default_factory=BodyConfig)
+    evidence: EvidenceConfig = field(default_factory=EvidenceConfig)
     follow: FollowConfig = field(default_factory=FollowConfig)
     place: PlaceConfig = field(default_factory=PlaceConfig)
     remote: RemoteConfig = field(default_factory=RemoteConfig)

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import ClassVar
 
 
 class ErrorCode(IntEnum):
@@ -39,7 +38,7 @@ class StvgError(Exception):
     The text is truncated, since it may contain names or values of any size.
     """
 
-    code: ClassVar[ErrorCode] = ErrorCode.INTERNAL
+    code: ErrorCode = ErrorCode.INTERNAL
 
     def __init__(self, text: str = "") -> None:
         super().__init__(bounded(text, MAX_ERROR_CHARACTERS))

@@ -17,28 +17,29 @@ _GAP_NS = 2_000_000_000
 _GAP_STEPS = 10
 # A time line of at least this many images is not ended by one odd stamp.
 _TRUSTED = 5
+# A camera that stamped images has stopped doing so after this many images without a stamp.
+UNSTAMPED = 5
 
 
 class HeaderStamps:
     """Replaces the stamps of a camera that does not stamp its images by the times of arrival.
 
     Attributes:
-        stamped: whether any image had a stamp.
-        unstamped: whether images arrived and none had a stamp.
+        unstamped: whether the last images had no stamp: all of them so far, or five in a row.
     """
 
     def __init__(self) -> None:
-        self.stamped = self.unstamped = False
+        self._stamped, self.unstamped = False, False
+        self._missing = 0  # images without a stamp since the last one with it
 
     def stamp_ns(self, header_ns: int, arrival_ns: int) -> int:
         """The image's time; -1 for a stamp of zero from a camera that stamps its images."""
         if header_ns > 0:
-            self.stamped, self.unstamped = True, False
+            self._stamped, self.unstamped, self._missing = True, False, 0
             return header_ns
-        if self.stamped:
-            return -1
-        self.unstamped = True
-        return arrival_ns
+        self._missing += 1
+        self.unstamped = not self._stamped or self._missing >= UNSTAMPED
+        return arrival_ns if self.unstamped else -1
 
 
 class StampStep(Enum):

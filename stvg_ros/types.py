@@ -306,6 +306,8 @@ class Tube:
         timings_s: seconds per stage, in the order of execution.
         camera: name of the camera, if there are several.
         warning: limits of the answer, such as a camera that could not be searched.
+        decided: which source of evidence decided for the tube, word by word; "" if attention alone
+            did.
         image_age_s: time from the receipt of the camera's newest image to that of the command.
         target_frame: the coordinate frame of the boxes' `target_position_m`.
     """
@@ -334,7 +336,27 @@ class Tube:
     camera: str = ""
     target_frame: str = ""
     warning: str = ""
+    decided: str = ""
     image_age_s: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Finding:
+    """What one source of evidence says about some words of a command.
+
+    Attributes:
+        source: name of the source, such as "attention" or "body".
+        words: the words of the command.
+        tubes: log-odds in nats that a tube is what the words describe, by track id; a tube that is
+            not in it could not be measured.
+        frames: `(F,)` log-odds of the clip's frames, by track id, of what does not last; empty if
+            the words say nothing about when.
+    """
+
+    source: str
+    words: str
+    tubes: Mapping[int, float]
+    frames: Mapping[int, NDArray[np.float64]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -350,6 +372,7 @@ class Evidence:
         track_scores: S_obj for each candidate tube, by track id.
         grounding_token: label of the prompt token whose row is A_S.
         margins: log p(yes) - log p(no) of Q, Q_s and Q_t before tuning, in nats.
+        findings: of all sources of evidence; empty if attention alone decided.
     """
 
     stamps_ns: NDArray[np.int64]
@@ -360,6 +383,7 @@ class Evidence:
     track_scores: Mapping[int, float]
     grounding_token: str
     margins: tuple[float, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ from typing import Protocol
 from stvg_ros.depth import Depth
 from stvg_ros.errors import NoImagesError
 from stvg_ros.setting import Group, setting
-from stvg_ros.stamps import StampLine, StampStep
+from stvg_ros.stamps import UNSTAMPED, StampLine, StampStep
 from stvg_ros.types import Clip, Frame
 
 
@@ -105,6 +105,8 @@ class Window:
         self._bytes = 0
         self._counts: Counter[str] = Counter()
         self._unstamped = False
+        self._missing = 0  # frames without a stamp since the last one with it
+        self._arrived_ns = 0  # of the last frame that was stamped here
         self._line = StampLine()
         self._odd: Frame | None = None  # held until the next one confirms or refutes it
 
@@ -114,11 +116,14 @@ class Window:
         An unwanted frame is counted here and need not be offered to `add`.
         """
         with self._lock:
+            if stamp_ns > 0:
+                self._missing = 0
             outcome = self._judged(stamp_ns)
             if outcome is FrameOutcome.ODD and (stamp_ns > 0 or self._never_stamps(stamp_ns)):
                 return True
             if outcome in (FrameOutcome.THINNED, FrameOutcome.LATE, FrameOutcome.ODD):
                 self._counts[outcome.value] += 1
+                self._missing += stamp_ns == 0
                 return False
             return True
 
@@ -134,6 +139,7 @@ class Window:
                 outcome = FrameOutcome.STORED  # its arrival does not indicate the rate
             if outcome is FrameOutcome.ODD:
                 self._counts[outcome.value] += frame.stamp_ns <= 0 or self._odd is not None
+                self._missing += frame.stamp_ns == 0
                 if frame.stamp_ns > 0:
                     self._line.take(frame.stamp_ns)
                     self._odd = frame
@@ -161,18 +167,21 @@ class Window:
             return outcome
 
     def _never_stamps(self, stamp_ns: int) -> bool:
-        """Whether all stamps so far are zero. A video starts at zero, so a single zero is a valid
-        time.
+        """Whether the camera does not stamp: all stamps so far are zero, or the last ones in a
+        row. A video starts at zero, so a single zero is a valid time.
         """
-        return stamp_ns == 0 and (self._unstamped or self._line.newest_ns == 0)
+        stopped = self._missing + 1 >= UNSTAMPED
+        return stamp_ns == 0 and (self._unstamped or self._line.newest_ns == 0 or stopped)
 
     def _stamped(self, frame: Frame) -> Frame:
         """The frame, stamped with the time of arrival if its camera does not stamp."""
         self._unstamped = self._never_stamps(frame.stamp_ns)
         if not self._unstamped:
+            if frame.stamp_ns > 0:
+                self._missing = 0
             return frame
-        newest_ns = self._line.newest_ns or 0
-        return replace(frame, stamp_ns=max(time.time_ns(), newest_ns + 1))
+        self._arrived_ns = max(time.time_ns(), self._arrived_ns + 1)
+        return replace(frame, stamp_ns=self._arrived_ns)
 
     def _append(self, frame: Frame) -> None:
         self._frames.append(frame)

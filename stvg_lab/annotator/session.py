@@ -18,6 +18,7 @@ from stvg_lab.datasets.annotations import (
     Annotations,
     Entry,
     KeyFrame,
+    Track,
     annotations_from_json,
     annotations_to_json,
     read_annotations,
@@ -50,6 +51,8 @@ class Session:
         self._source, self.out = source, out
         self._notes: list[str] = []
         self._loaded: dict[str, Entry] = {}
+        self._tracks: dict[str, Track] = {}
+        self._names: dict[str, str] = {}  # of the file's people, by the page's ids
         self._version = ""
         self._refresh()
 
@@ -59,6 +62,7 @@ class Session:
         if version and version == self._version:
             return
         self._notes, self._loaded = list(self._recording.notes), {}
+        self._tracks, self._names = {}, {}
         if version:
             self._load(read_annotations(self.out))
         self._version = version
@@ -80,19 +84,21 @@ class Session:
                 f"{self.out}: is about images of {found.size_px}, and {self._source} has "
                 f"{size_px}; choose another --out"
             )
-        for entry in found.entries:
-            times = [*(entry.span_ns or ()), *(key.stamp_ns for key in entry.key_frames)]
+        keys = {f"person {name}": track for name, track in found.tracks.items()}
+        keys |= {f"entry {entry.id}": entry.key_frames for entry in found.entries}
+        spans = {f"entry {entry.id}": entry.span_ns or () for entry in found.entries}
+        for name, track in keys.items():
+            times = [*spans.get(name, ()), *(key.stamp_ns for key in track)]
             if times and not stamps_ns[0] <= min(times) <= max(times) <= stamps_ns[-1]:
                 raise AnnotationError(
-                    f"{self.out}: entry {entry.id} has times from {min(times)} to {max(times)} ns, "
+                    f"{self.out}: {name} has times from {min(times)} to {max(times)} ns, "
                     f"outside {self._source} ({stamps_ns[0]} to {stamps_ns[-1]} ns); it seems to "
                     "be about another recording; choose another --out"
                 )
         self._loaded = {entry.id: entry for entry in found.entries}
+        self._tracks, self._names = dict(found.tracks), {name: name for name in found.tracks}
         known = set(stamps_ns.tolist())
-        moved = sum(
-            key.stamp_ns not in known for entry in found.entries for key in entry.key_frames
-        )
+        moved = sum(key.stamp_ns not in known for track in keys.values() for key in track)
         if moved:
             self._notes.append(
                 f"{moved} key frames of {self.out.name} are not at a frame; they show at the "
@@ -112,6 +118,10 @@ class Session:
             "times_s": ((stamps_ns - stamps_ns[0]) / 1e9).tolist(),
             "notes": self._notes,
             "queries": [self._query_json(entry) for entry in self._loaded.values()],
+            "people": [
+                {"id": name, "name": name, "boxes": self._boxes_json(track)}
+                for name, track in self._tracks.items()
+            ],
         }
 
     def _query_json(self, entry: Entry) -> dict[str, Any]:
@@ -124,10 +134,12 @@ class Session:
             "absent": entry.span_ns is None,
             "begin": begin,
             "end": end,
-            "boxes": {
-                str(self._nearest(key.stamp_ns)): list(key.box_xyxy_px) for key in entry.key_frames
-            },
+            "person": entry.person,
+            "boxes": self._boxes_json(entry.key_frames),
         }
+
+    def _boxes_json(self, track: Track) -> dict[str, list[float]]:
+        return {str(self._nearest(key.stamp_ns)): list(key.box_xyxy_px) for key in track}
 
     def _nearest(self, stamp_ns: int) -> int:
         """Number of the frame nearest to a stamp."""
@@ -139,7 +151,9 @@ class Session:
         Args:
             values: `{"queries": [...], "version": ..., "kept": [...]}`: queries and version as in
                 `recording_json` (without a version, that of the last call), and ids of queries
-                that stay unchanged in the file, because their edit is incomplete.
+                that stay unchanged in the file, because their edit is incomplete. In the same
+                way "people" and "kept_people"; without "people" they stay unchanged. A query
+                names its person by the page's id.
 
         Returns:
             The new version.
@@ -158,10 +172,11 @@ class Session:
                 f"{self.out.name} was saved by somebody else since this page read it (another "
                 "page, or an editor); copy what you need, then load this page again"
             )
-        changed = {entry.id: entry for entry in map(self._entry, listed)}
+        names, tracks = self._people(values)
+        changed = {entry.id: entry for entry in (self._entry(item, names) for item in listed)}
         # In the file's order; new queries are last.
         entries = tuple(
-            changed.get(name, entry)
+            changed.get(name) or replace(entry, person=self._renamed(entry.person, names))
             for name, entry in self._loaded.items()
             if name in changed or name in kept
         ) + tuple(entry for name, entry in changed.items() if name not in self._loaded)
@@ -169,24 +184,56 @@ class Session:
             raise AnnotationError("two queries from the page have one id; load the page again")
         recording = os.path.relpath(self._source.resolve(), self.out.resolve().parent)
         annotations = Annotations(
-            entries, Path(recording).as_posix(), self._recording.topic, self._recording.size_px
-        )
+            entries, Path(recording).as_posix(), self._recording.topic, self._recording.size_px,
+            tracks,
+        )  # fmt: skip
         written = annotations_to_json(annotations)
         checked = annotations_from_json(written, self.out.name)
         write_json(self.out.resolve(), written)  # a link is kept
         self._loaded = {entry.id: entry for entry in checked.entries}
+        self._tracks, self._names = tracks, names
         self._version = self._file_version()
         return self._version
 
-    def _entry(self, item: Any) -> Entry:
+    def _people(self, values: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, Track]]:
+        """The people to write: their names by the page's ids, and their tracks by name."""
+        if "people" not in values:
+            return self._names, self._tracks
+        names, tracks = {}, {}
+        for name in values.get("kept_people", []):
+            if name in self._names:
+                names[name] = self._names[name]
+                tracks[self._names[name]] = self._tracks[self._names[name]]
+        try:
+            for item in values["people"]:
+                name = " ".join(str(item["name"]).split())
+                if name in tracks:
+                    raise AnnotationError(f"two people have the name {name!r}; change one of them")
+                names[str(item["id"])], tracks[name] = name, self._keys(item["boxes"])
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise AnnotationError(
+                f"a person from the page is incomplete ({type(error).__name__}: {error}); expected "
+                "a name and boxes at frames"
+            ) from error
+        return names, tracks
+
+    def _renamed(self, person: str, names: Mapping[str, str]) -> str:
+        """The new name of a person of the file."""
+        ids = (known for known, name in self._names.items() if name == person)
+        return next((names[known] for known in ids if known in names), person)
+
+    def _keys(self, boxes: Mapping[str, Any]) -> Track:
+        """Key frames by frame number, in order."""
+        given = {int(frame): box for frame, box in boxes.items()}
+        return tuple(KeyFrame(self._stamp(frame), _box(given[frame])) for frame in sorted(given))
+
+    def _entry(self, item: Any, names: Mapping[str, str]) -> Entry:
         """A query of the page as an entry. Fields that the page does not show are unchanged."""
         try:
             name, text, absent = str(item["id"]), str(item["text"]), bool(item["absent"])
-            boxes = {int(frame): box for frame, box in item["boxes"].items()}
+            keys = self._keys(item["boxes"])
             span = None if absent else (int(item["begin"]), int(item["end"]))
-            keys = tuple(
-                KeyFrame(self._stamp(frame), _box(boxes[frame])) for frame in sorted(boxes)
-            )
+            person = str(item.get("person", ""))
             span_ns = None if span is None else (self._stamp(span[0]), self._stamp(span[1]))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise AnnotationError(
@@ -194,7 +241,10 @@ class Session:
                 "a text, a span and boxes at frames"
             ) from error
         entry = self._loaded.get(name) or Entry(name, text, None)
-        return replace(entry, query=" ".join(text.split()), span_ns=span_ns, key_frames=keys)
+        return replace(
+            entry, query=" ".join(text.split()), span_ns=span_ns, key_frames=keys,
+            person=names.get(person, person),
+        )  # fmt: skip
 
     def _stamp(self, frame: int) -> int:
         if not 0 <= frame < len(self._recording.stamps_ns):

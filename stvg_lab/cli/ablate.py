@@ -33,7 +33,10 @@ METRICS = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments."""
     parser.add_argument("--data", choices=("synthetic",), default="synthetic")
-    parser.add_argument("--split", choices=("train", "val", "test"), default="test")
+    parser.add_argument(
+        "--split", choices=("train", "val", "test", "entering"), default="test",
+        help="entering: people also enter, leave, and are cut off by the edge",
+    )  # fmt: skip
     parser.add_argument("--seed", type=whole(0), default=0, help="number of the first scene")
     parser.add_argument("--count", type=whole(1), default=20, help="scenes (default 20)")
     parser.add_argument(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from stvg_lab.datasets.samples import Sample
     from stvg_lab.runs.run_folder import Run
     from stvg_lab.runs.runner import EvaluationSettings
+    from stvg_ros.method.interfaces import Grounder
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,6 +43,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--convention", choices=tuple(CONVENTIONS),
         help="how frames are counted (default: every frame; the data set's usual one)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--tubes", choices=("found", "true"), default="found",
+        help="candidate tubes: found by proposals.source, or the true boxes of everybody in the "
+        "annotation files (default found)",
     )  # fmt: skip
     parser.add_argument("--limit", type=whole(1), help="only the first samples")
     parser.add_argument(
@@ -67,11 +73,17 @@ def _shard(text: str) -> tuple[int, int]:
 def run(given: argparse.Namespace) -> int:
     """Evaluates the remaining samples and prints the table; 1 if every sample failed."""
     config = config_of(given)
+    if given.tubes == "true" and (given.data or config.place.backend != "local"):
+        raise ConfigError(
+            "--tubes true: expected --annotations and backend 'local'; the true boxes of "
+            "everybody are in annotation files, and a server finds its own tubes"
+        )
     samples, described, usual = chosen_samples(given)
     from stvg_lab.report import report_paths, write_report
     from stvg_lab.runs.run_folder import Run, RunConfig, part_of
     from stvg_lab.runs.runner import EvaluationSettings
     from stvg_lab.runs.summary import summary_table
+    from stvg_lab.runs.true_tubes import TrueTubes
 
     convention = given.convention or usual
     kind = "data" if given.data else "bag"
@@ -88,7 +100,8 @@ def run(given: argparse.Namespace) -> int:
     if again:
         print(f"{again} samples that failed are tried again; --keep-failed skips them")
     if left:
-        job = EvaluationSettings(config.window, convention, given.evidence)
+        true_tubes = TrueTubes() if given.tubes == "true" else None
+        job = EvaluationSettings(config.window, convention, given.evidence, true_tubes)
         _work(folder, left, len(ours), config, job)
     values = folder.finish(planned)
     print(summary_table(values))
@@ -119,6 +132,7 @@ def chosen_samples(given: argparse.Namespace) -> tuple[list[Sample], dict[str, A
             "annotations": [str(path.resolve()) for path in given.annotations],
             "bag": None if given.bag is None else str(given.bag.resolve()),
             "topic": given.topic,
+            **({"tubes": "true"} if given.tubes == "true" else {}),
         }
         if len({sample.id for sample in samples}) < len(samples):
             raise ConfigError("--annotations: expected files of different names")
@@ -144,9 +158,17 @@ def _work(
     from stvg_lab.runs.environment import environment
     from stvg_lab.runs.progress import EvaluationProgress
     from stvg_lab.runs.runner import evaluate
-    from stvg_ros.build import build_grounder, checkpoint_folder
+    from stvg_ros.build import build_grounder, build_splitter, checkpoint_folder
+    from stvg_ros.method.grounder import LocalGrounder
+    from stvg_ros.models import load_mllm
 
-    grounder = build_grounder(config)
+    grounder: Grounder
+    if job.true_tubes is None:
+        grounder = build_grounder(config)
+    else:
+        mllm = load_mllm(config.model, config.attention)
+        splitter = build_splitter(config.split, mllm)
+        grounder = LocalGrounder(mllm, splitter, job.true_tubes, config)
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     folder.describe(environment(config.model.path, checkpoint_folder(config), gpu))
     with EvaluationProgress(total, total - len(left)) as progress:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stvg_lab.runs.scores import FrameTube
+from stvg_ros.boxes import paired_iou
 from stvg_ros.errors import AnnotationError
 from stvg_ros.types import MAX_QUERY_CHARACTERS
 
@@ -33,6 +34,11 @@ class KeyFrame:
     box_xyxy_px: Box
 
 
+# The key frames of one person, by stamp: boxes are linear in time between them, and the person is
+# absent before the first and after the last.
+Track = tuple[KeyFrame, ...]
+
+
 @dataclass(frozen=True)
 class Entry:
     """One sentence with its true span and boxes.
@@ -42,7 +48,10 @@ class Entry:
         query: the sentence.
         span_ns: stamps of the first and the last frame (included), or None if the target is
             absent from the window.
-        key_frames: by stamp, inside the span; boxes between them are interpolated.
+        key_frames: by stamp, inside the span; boxes between them are interpolated. Empty if
+            `person` is given.
+        person: name in `Annotations.tracks` of the person whose boxes are the target's; "" for
+            the entry's own key frames.
         command_ns: stamp of the last frame before the command;
             None is the recording's last.
         window_ns: the part of the window that the command asks about (both included), or None
@@ -52,9 +61,10 @@ class Entry:
     id: str
     query: str
     span_ns: tuple[int, int] | None
-    key_frames: tuple[KeyFrame, ...] = ()
+    key_frames: Track = ()
     command_ns: int | None = None
     window_ns: tuple[int, int] | None = None
+    person: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,36 +76,96 @@ class Annotations:
         recording: path of the bag or video, relative to the file; "" if not given.
         topic: the bag's image topic; "" for its only one, and for a video.
         size_px: width and height of the images, which bound the boxes; None if unknown.
+        tracks: people by name, also those whom no sentence describes.
     """
 
     entries: tuple[Entry, ...]
     recording: str = ""
     topic: str = ""
     size_px: tuple[int, int] | None = None
+    tracks: Mapping[str, Track] = field(default_factory=dict)
+
+    def people(self) -> dict[str, Track]:
+        """Everybody with boxes: the tracks, and the targets of entries with own key frames.
+
+        A target is the person of a track if their boxes agree (mean IoU over 0.5 at its key
+        frames), and the same for an earlier entry's target; otherwise it is named by its entry.
+        """
+        found = dict(self.tracks)
+        for entry in self.entries:
+            if not entry.key_frames or any(_same(entry.key_frames, one) for one in found.values()):
+                continue
+            name = f"entry {entry.id}"
+            while name in found:
+                name += "'"
+            found[name] = _held(entry)
+        return found
 
 
-def true_tube(entry: Entry, stamps_ns: NDArray[np.int64]) -> FrameTube:
-    """The entry's tube on frames: boxes linear in time between key frames, constant outside.
+def _same(keys: Track, track: Track) -> bool:
+    """Whether a track has the boxes of other key frames: mean IoU over 0.5 at these."""
+    stamps_ns = np.array([key.stamp_ns for key in keys], np.int64)
+    there = track_tube(track, stamps_ns)
+    boxes = np.array([key.box_xyxy_px for key in keys], np.float32)
+    overlap = np.where(there.present, paired_iou(there.boxes_xyxy_px, boxes), 0.0)
+    return bool(overlap.mean() > 0.5)
+
+
+def _held(entry: Entry) -> Track:
+    """The entry's key frames, with the first and the last box held to the ends of its span."""
+    assert entry.span_ns is not None
+    first, last = entry.key_frames[0], entry.key_frames[-1]
+    begin, end = (
+        KeyFrame(stamp_ns, key.box_xyxy_px)
+        for stamp_ns, key in zip(entry.span_ns, (first, last), strict=True)
+    )
+    keys = {key.stamp_ns: key for key in (begin, *entry.key_frames, end)}
+    return tuple(keys.values())
+
+
+def track_tube(track: Track, stamps_ns: NDArray[np.int64]) -> FrameTube:
+    """A person on frames: boxes linear in time between key frames, absent outside them.
+
+    Args:
+        track: at least one key frame.
+        stamps_ns: `(F,)` increasing stamps. The span of the tube is where the person is.
+    """
+    known_ns = np.array([key.stamp_ns for key in track], np.int64)
+    known = np.array([key.box_xyxy_px for key in track], np.float64)
+    # Relative to the first key frame: nanoseconds since 1970 do not fit a float.
+    times = (stamps_ns - known_ns[0]).astype(np.float64)
+    known_times = (known_ns - known_ns[0]).astype(np.float64)
+    boxes = np.stack([np.interp(times, known_times, known[:, edge]) for edge in range(4)], axis=1)
+    there = (stamps_ns >= known_ns[0]) & (stamps_ns <= known_ns[-1])
+    return FrameTube(boxes.astype(np.float32), there, there.copy())
+
+
+def true_tube(
+    entry: Entry, stamps_ns: NDArray[np.int64], tracks: Mapping[str, Track] | None = None
+) -> FrameTube:
+    """The entry's tube on frames.
+
+    Boxes are linear in time between key frames; own ones are held before the first and after the
+    last, and a person of `tracks` is absent there.
 
     Args:
         entry: the entry; without a span, the tube is empty.
         stamps_ns: `(F,)` increasing stamps.
+        tracks: the file's people, for an entry that names one.
     """
     if entry.span_ns is None:
         return FrameTube.nothing(len(stamps_ns))
     start_ns, end_ns = entry.span_ns
     span = (stamps_ns >= start_ns) & (stamps_ns <= end_ns)
-    known_ns = np.array([key.stamp_ns for key in entry.key_frames], np.int64)
-    known = np.array([key.box_xyxy_px for key in entry.key_frames], np.float64)
-    # Relative to the span's start: nanoseconds since 1970 do not fit a float.
-    times = (stamps_ns - start_ns).astype(np.float64)
-    known_times = (known_ns - start_ns).astype(np.float64)
-    boxes = np.stack([np.interp(times, known_times, known[:, edge]) for edge in range(4)], axis=1)
-    return FrameTube(boxes.astype(np.float32), span.copy(), span)
+    if not entry.person:
+        return replace(track_tube(entry.key_frames, stamps_ns), present=span, span=span.copy())
+    tube = track_tube((tracks or {})[entry.person], stamps_ns)
+    return replace(tube, present=tube.present & span, span=span)
 
 
 def annotations_to_json(annotations: Annotations) -> dict[str, Any]:
     """The file's content as plain values."""
+    tracks = {name: _track_to_json(track) for name, track in annotations.tracks.items()}
     return {
         "format": FORMAT,
         "recording": annotations.recording,
@@ -106,16 +176,19 @@ def annotations_to_json(annotations: Annotations) -> dict[str, Any]:
                 "id": entry.id,
                 "query": entry.query,
                 "span_ns": None if entry.span_ns is None else list(entry.span_ns),
-                "key_frames": [
-                    {"stamp_ns": key.stamp_ns, "box_xyxy_px": list(key.box_xyxy_px)}
-                    for key in entry.key_frames
-                ],
+                **({"person": entry.person} if entry.person else {}),
+                "key_frames": _track_to_json(entry.key_frames),
                 "command_ns": entry.command_ns,
                 "window_ns": None if entry.window_ns is None else list(entry.window_ns),
             }
             for entry in annotations.entries
         ],
+        **({"tracks": tracks} if tracks else {}),
     }
+
+
+def _track_to_json(track: Track) -> list[dict[str, Any]]:
+    return [{"stamp_ns": key.stamp_ns, "box_xyxy_px": list(key.box_xyxy_px)} for key in track]
 
 
 def write_annotations(path: Path | str, annotations: Annotations) -> None:
@@ -160,13 +233,14 @@ def annotations_from_json(values: Any, name: str) -> Annotations:
         raise AnnotationError(f"{name}: expected the format {FORMAT!r}, got {got!r}")
     check = _Checks(name)
     size_px = check.pair(values.get("size_px"), "size_px", "whole numbers", optional=True)
+    tracks = check.tracks(values.get("tracks", {}), size_px)
     listed = values.get("entries")
     if not isinstance(listed, list):
         check.wrong("entries", "a list", listed)
         listed = []
     entries: list[Entry] = []
     for index, item in enumerate(listed):
-        entry = check.entry(item, index, size_px)
+        entry = check.entry(item, index, size_px, tracks)
         if entry is not None and any(entry.id == other.id for other in entries):
             check.wrong(f"entries[{index}].id", "an id that no other entry has", entry.id)
         elif entry is not None:
@@ -177,7 +251,7 @@ def annotations_from_json(values: Any, name: str) -> Annotations:
             check.wrong(key, "a text", text)
     if check.problems:
         raise AnnotationError("\n".join(check.problems))
-    return Annotations(tuple(entries), texts[0], texts[1], size_px)
+    return Annotations(tuple(entries), texts[0], texts[1], size_px, tracks)
 
 
 class _Checks:
@@ -206,7 +280,23 @@ class _Checks:
             return None
         return value[0], value[1]
 
-    def entry(self, item: Any, index: int, size_px: tuple[int, int] | None) -> Entry | None:
+    def tracks(self, values: Any, size_px: tuple[int, int] | None) -> dict[str, Track]:
+        """The people by name, without those that have errors."""
+        if not isinstance(values, Mapping) or not all(name.strip() for name in values):
+            self.wrong("tracks", "an object of key frames by the names of people", values)
+            return {}
+        found = {}
+        for name, listed in values.items():
+            before, field = len(self.problems), f"tracks ({name})"
+            track = self.key_frames(listed, field, None, size_px)
+            if len(self.problems) == before and not track:
+                self.wrong(field, "at least one box", listed)
+            found[name] = track
+        return found
+
+    def entry(
+        self, item: Any, index: int, size_px: tuple[int, int] | None, tracks: Mapping[str, Track]
+    ) -> Entry | None:
         """An entry, or None if it has errors."""
         before, place = len(self.problems), f"entries[{index}]"
         if not isinstance(item, Mapping):
@@ -227,11 +317,33 @@ class _Checks:
         if command_ns is not None and not _whole(command_ns):
             self.wrong(f"{place}.command_ns", "a stamp or null", command_ns)
         keys = self.key_frames(item.get("key_frames", []), f"{place}.key_frames", span_ns, size_px)
-        if item.get("span_ns") is None and keys:
-            self.wrong(f"{place}.key_frames", "none, for the target is absent", len(keys))
+        self.boxes(place, item, span_ns, tracks)
         if len(self.problems) > before:
             return None
-        return Entry(str(given), str(query), span_ns, keys, command_ns, window_ns)
+        person = item.get("person", "")
+        return Entry(str(given), str(query), span_ns, keys, command_ns, window_ns, person)
+
+    def boxes(
+        self, place: str, item: Mapping[str, Any], span_ns: tuple[int, int] | None,
+        tracks: Mapping[str, Track],
+    ) -> None:  # fmt: skip
+        """Checks that a present target has boxes: own key frames, or those of a person."""
+        keys, person = item.get("key_frames", []), item.get("person", "")
+        if item.get("span_ns") is None:
+            for field, value in (("key_frames", keys), ("person", person)):
+                if value:
+                    self.wrong(f"{place}.{field}", "none, for the target is absent", value)
+        elif person != "":
+            if not isinstance(person, str) or person not in tracks:
+                known = ", ".join(map(repr, tracks)) or "none"
+                self.wrong(f"{place}.person", f"a name of tracks ({known})", person)
+            elif keys:
+                self.wrong(f"{place}.key_frames", "none, for the boxes are those of person", keys)
+            elif span_ns is not None and not _within(tracks[person], span_ns):
+                expected = f"a person with a box in the span {list(span_ns)}"
+                self.wrong(f"{place}.person", expected, person)
+        elif span_ns is not None and not keys:
+            self.wrong(f"{place}.key_frames", "at least one box in the span", keys)
 
     def key_frames(
         self, listed: Any, field: str, span_ns: tuple[int, int] | None,
@@ -259,9 +371,12 @@ class _Checks:
                 self.wrong(f"{place}.box_xyxy_px", box, item.get("box_xyxy_px"))
                 continue
             found.append(KeyFrame(stamp_ns, box))
-        if span_ns is not None and not listed:
-            self.wrong(field, "at least one box in the span", listed)
         return tuple(found)
+
+
+def _within(track: Track, span_ns: tuple[int, int]) -> bool:
+    """Whether a person is there at some time of a span; true for a track with errors."""
+    return not track or (track[0].stamp_ns <= span_ns[1] and span_ns[0] <= track[-1].stamp_ns)
 
 
 def _whole(value: object) -> bool:

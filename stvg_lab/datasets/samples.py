@@ -4,14 +4,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stvg_lab.datasets.annotations import Entry, read_annotations, true_tube
+from stvg_lab.datasets.annotations import Entry, Track, read_annotations, true_tube
 from stvg_lab.runs.scores import FrameTube
 from stvg_ros.boxes import Boxes, clipped
 from stvg_ros.errors import AnnotationError
@@ -41,6 +41,7 @@ class Sample:
         rate_hz: frames per second from the data set, for scorers that sample; 0 if it has none:
             then the stamps give the rate.
         problem: error of the annotation; such a sample fails without grounding.
+        people: everybody whose true boxes are known, by name; with boxes at stamps of the source.
     """
 
     id: str
@@ -55,6 +56,7 @@ class Sample:
     window_ns: tuple[int, int] | None = None
     rate_hz: float = 0.0
     problem: str = ""
+    people: Mapping[str, Track] = field(default_factory=dict)
 
     @property
     def replay_key(self) -> tuple[Source, tuple[int, int] | None, float]:
@@ -90,13 +92,17 @@ def numbered_truth(
     return truth
 
 
-def stamped_truth(entry: Entry, size_px: tuple[int, int] | None = None) -> Truth:
+def stamped_truth(
+    entry: Entry,
+    size_px: tuple[int, int] | None = None,
+    tracks: Mapping[str, Track] | None = None,
+) -> Truth:
     """The truth of an annotation file's entry, with boxes clipped to images of `size_px`."""
 
     def truth(stamps_ns: NDArray[np.int64], numbers: NDArray[np.int64]) -> FrameTube | None:
         if entry.span_ns is None:
             return None
-        tube = true_tube(entry, stamps_ns)
+        tube = true_tube(entry, stamps_ns, tracks)
         if size_px is None:
             return tube
         return replace(tube, boxes_xyxy_px=clipped(tube.boxes_xyxy_px, *size_px))
@@ -125,6 +131,7 @@ def annotated_samples(
                 "name it there or with --bag"
             )
         recording = path.parent / annotations.recording
+    people = annotations.people()
     source = Source(str(recording.resolve()), topic=annotations.topic if topic is None else topic)
     return [
         Sample(
@@ -132,10 +139,11 @@ def annotated_samples(
             group=path.stem,
             query=entry.query,
             source=source,
-            truth=stamped_truth(entry, annotations.size_px),
+            truth=stamped_truth(entry, annotations.size_px, annotations.tracks),
             present=entry.span_ns is not None,
             command_ns=entry.command_ns,
             window_ns=entry.window_ns,
+            people=people,
         )
         for entry in annotations.entries
     ]

@@ -109,9 +109,7 @@ def figure_at(
         carton_px: x of the middle of a carton on the floor, or None without one.
         carries: whether the person holds a carton.
     """
-    still = pose.lift == 0 and pose.foot_lifts == (0.0, 0.0)
-    sway = 0.008 * sin(2 * pi * 0.3 * time_s) if still else 0.0
-    body = _Frame(pose, (foot_px[0] + sway * height_px, foot_px[1]), height_px)
+    body = _body(pose, time_s, foot_px, height_px)
     left, right, hands = _arms(body, pose, look)
     props = _legs(body, pose, look)
     pack = look.bag == "backpack"
@@ -138,32 +136,74 @@ def figure_at(
     return tuple(props)
 
 
+def _body(pose: Pose, time_s: float, foot_px: Point, height_px: float) -> _Frame:
+    still = pose.lift == 0 and pose.foot_lifts == (0.0, 0.0)
+    sway = 0.008 * sin(2 * pi * 0.3 * time_s) if still else 0.0
+    return _Frame(pose, (foot_px[0] + sway * height_px, foot_px[1]), height_px)
+
+
+def figure_joints(
+    pose: Pose, *, time_s: float, foot_px: Point, height_px: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The true keypoints of `figure_at`, in COCO's order: the person's own left comes first.
+
+    Returns:
+        Points `(17, 2)` and visibility `(17,)`: from behind, nose and eyes are hidden.
+    """
+    body = _body(pose, time_s, foot_px, height_px)
+    # Who faces the camera has the own left at the image's right.
+    left = 0 if body.away else 1
+    order, sign = (left, 1 - left), 2 * left - 1
+    arms, legs = ([part(body, pose, k) for k in order] for part in (_arm_points, _leg_points))
+    face = ((0.435, 0.0), (0.455, 0.022), (0.455, -0.022), (0.44, 0.055), (0.44, -0.055))
+    points = [body.at(along, sign * sideways) for along, sideways in face]
+    for limbs in (arms, legs):
+        points += [limb[joint] for joint in range(3) for limb in limbs]
+    visibility = np.ones(len(points))
+    visibility[:3] = 0.0 if body.away else 1.0
+    return np.array(points), visibility
+
+
+def _leg_points(body: _Frame, pose: Pose, k: int) -> tuple[Point, Point, Point]:
+    """Hip, knee and foot of the leg at the image's left (0) or right (1)."""
+    sign, tall, ground, hip = 2 * k - 1, body.tall, body.ground, body.hip
+    top = (hip[0] + sign * 0.05 * body.breadth * tall, hip[1])
+    foot = (
+        ground[0] + pose.feet[k] * body.breadth * tall,
+        ground[1] - (pose.lift + pose.foot_lifts[k] + 0.02) * tall,
+    )
+    knee = (
+        (top[0] + foot[0]) / 2 + pose.knees[k] * tall,
+        (top[1] + foot[1]) / 2 - pose.knee_lifts[k] * tall,
+    )
+    return top, knee, foot
+
+
 def _legs(body: _Frame, pose: Pose, look: Appearance) -> list[Prop]:
     props: list[Prop] = []
-    tall, ground, hip = body.tall, body.ground, body.hip
     for k, sign in ((0, -1), (1, 1)):
-        top = (hip[0] + sign * 0.05 * body.breadth * tall, hip[1])
-        foot = (
-            ground[0] + pose.feet[k] * body.breadth * tall,
-            ground[1] - (pose.lift + pose.foot_lifts[k] + 0.02) * tall,
-        )
-        knee = ((top[0] + foot[0]) / 2 + pose.knees[k] * tall, (top[1] + foot[1]) / 2)
+        top, knee, foot = _leg_points(body, pose, k)
         props.append(body.limb([top, knee], 0.046, look.trousers_rgb))
         props.append(body.limb([knee, foot], 0.037, look.trousers_rgb))
-        shoe = (foot[0] + sign * 0.025 * tall, foot[1])
+        shoe = (foot[0] + sign * 0.025 * body.tall, foot[1])
         props.append(body.limb([foot, shoe], 0.024, (40, 36, 34)))
     return props
+
+
+def _arm_points(body: _Frame, pose: Pose, k: int) -> tuple[Point, Point, Point]:
+    """Shoulder, elbow and hand of the arm at the image's left (0) or right (1)."""
+    shoulder = body.at(0.315, (2 * k - 1) * 0.105)
+    upper, fore = radians(pose.arms[2 * k]), radians(pose.arms[2 * k + 1])
+    elbow = _reached(shoulder, 0.165 * body.tall, upper)
+    return shoulder, elbow, _reached(elbow, 0.15 * body.tall, fore)
 
 
 def _arms(body: _Frame, pose: Pose, look: Appearance) -> tuple[list[Prop], list[Prop], list[Point]]:
     """Both arms with sleeves and hands, and the positions of the hands."""
     hands: list[Point] = []
     arms: list[list[Prop]] = []
-    for k, sign in ((0, -1), (1, 1)):
-        shoulder = body.at(0.315, sign * 0.105)
-        upper, fore = radians(pose.arms[2 * k]), radians(pose.arms[2 * k + 1])
-        elbow = _reached(shoulder, 0.165 * body.tall, upper)
-        hand = _reached(elbow, 0.15 * body.tall, fore)
+    for k in (0, 1):
+        shoulder, elbow, hand = _arm_points(body, pose, k)
         arms.append(
             [
                 body.limb([shoulder, elbow], 0.034, look.shirt_rgb),

@@ -30,4 +30,4 @@ def scene_truth(scene: Scene, query: SceneQuery) -> FrameTube:
         return FrameTube.nothing(count)
     span = np.zeros(count, np.bool_)
     span[query.start_frame : query.end_frame] = True
-    return FrameTube(scene.boxes_xyxy_px[query.target], np.ones(count, np.bool_), span)
+    return FrameTube(scene.boxes_xyxy_px[query.target], scene.visible[query.target], span)

@@ -19,7 +19,7 @@ from stvg_lab.datasets.annotations import (
     write_annotations,
 )
 from stvg_lab.rendered.clips import scene_frames
-from stvg_lab.rendered.queries import SceneQuery, scene_queries, split_seed
+from stvg_lab.rendered.queries import SceneQuery, scene_queries, split_scene, split_seed
 from stvg_lab.rendered.scene import STAND, Scene
 from stvg_lab.rendered.scene_questions import ASKED
 from stvg_ros.errors import RecordingError
@@ -47,7 +47,7 @@ def write_dataset(
     Args:
         folder: is created; must be empty.
         kind: one of `FORMATS`.
-        split: "train", "val" or "test".
+        split: one of `SPLITS` of `queries`.
         seed: number of the first scene.
         count: videos or recordings.
         progress: called after each one.
@@ -151,7 +151,7 @@ def _write_bags(folder: Path, split: str, seed: int, count: int, progress: Progr
 def _scenes(split: str, seed: int, duration_s: float) -> Iterator[tuple[int, Scene]]:
     number = seed
     while True:
-        yield number, Scene.from_seed(split_seed(split, number), duration_s=duration_s)
+        yield number, split_scene(split, number, duration_s)
         number += 1
 
 

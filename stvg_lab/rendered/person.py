@@ -6,8 +6,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from stvg_lab.rendered.character import CARTON_REACH, Appearance, Prop, figure_at
-from stvg_lab.rendered.pose import pose_at
+import numpy as np
+from numpy.typing import NDArray
+
+from stvg_lab.rendered.character import (
+    CARTON_REACH,
+    Appearance,
+    Prop,
+    figure_at,
+    figure_joints,
+)
+from stvg_lab.rendered.pose import Pose, pose_at
 
 ACTIONS = (
     "walk_left",
@@ -106,14 +115,10 @@ class Person:
 
     def figure(self, frame: int, fps: float) -> tuple[Prop, ...]:
         """The shapes of the body in a frame, back to front (see `character.figure_at`)."""
-        act = self.act_at(frame)
-        name, share, side = STAND, 0.0, 1
-        if act is not None:
-            name, share, side = act.name, act.share(frame), act.side
         time_s = frame / fps + self.phase
         carries = self.carries(frame)
         return figure_at(
-            pose_at(name, share, time_s, side, carries),
+            self._pose(frame, time_s),
             self.look,
             time_s=time_s,
             foot_px=(self.x_at(frame), self.ground_y_px),
@@ -122,6 +127,22 @@ class Person:
             carton_px=self._carton_px,
             carries=carries,
         )
+
+    def joints(self, frame: int, fps: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """True keypoints `(17, 2)` and their visibility `(17,)` (see `character.figure_joints`)."""
+        time_s = frame / fps + self.phase
+        return figure_joints(
+            self._pose(frame, time_s),
+            time_s=time_s,
+            foot_px=(self.x_at(frame), self.ground_y_px),
+            height_px=self.height_px,
+        )
+
+    def _pose(self, frame: int, time_s: float) -> Pose:
+        act = self.act_at(frame)
+        if act is None:
+            return pose_at(STAND, 0.0, time_s, 1, self.carries(frame))
+        return pose_at(act.name, act.share(frame), time_s, act.side, self.carries(frame))
 
     @property
     def _lift(self) -> Act | None:

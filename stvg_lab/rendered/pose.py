@@ -28,6 +28,7 @@ class Pose:
         knees: sideways shift of the knees, left and right, from the line hip to foot.
         feet: sideways shift of the feet.
         foot_lifts: of the left and right foot.
+        knee_lifts: of the left and right knee, above half way between hip and foot.
         turn: 0 faces the camera, 1 shows the back; the figure is narrow in between.
     """
 
@@ -38,6 +39,7 @@ class Pose:
     knees: tuple[float, float] = (-0.01, 0.01)
     feet: tuple[float, float] = (-0.06, 0.06)
     foot_lifts: tuple[float, float] = (0.0, 0.0)
+    knee_lifts: tuple[float, float] = (0.0, 0.0)
     turn: float = 0.0
 
 

@@ -43,11 +43,13 @@ __all__ = [
     "scene_queries",
     "scene_tube",
     "spans",
+    "split_scene",
     "split_seed",
     "vocabulary",
 ]
 
-SPLITS = ("train", "val", "test")
+ENTERING = "entering"  # the split whose people enter, leave and are cut off by the edge
+SPLITS = ("train", "val", "test", ENTERING)
 SPLIT_SEEDS = 10_000_000  # seeds in each split
 
 
@@ -105,6 +107,16 @@ def split_seed(split: str, index: int) -> int:
     return SPLITS.index(split) * SPLIT_SEEDS + index
 
 
+def split_scene(split: str, index: int, duration_s: float = 8.0) -> Scene:
+    """Scene number `index` of a split.
+
+    Raises:
+        ValueError: as for `split_seed`, or the scene is too short.
+    """
+    seed = split_seed(split, index)
+    return Scene.from_seed(seed, duration_s=duration_s, entering=split == ENTERING)
+
+
 def does(actions: tuple[str, ...], act: str) -> bool:
     """Whether `act` is among these actions."""
     return act in actions or (act == "walk" and any(a.startswith("walk_") for a in actions))
@@ -129,10 +141,13 @@ def matching(
 
 
 def beside(scene: Scene, side: str, anchor: int) -> tuple[int, ...] | None:
-    """People on that side of the anchor during the whole scene; None if somebody crosses.
+    """People on that side of the anchor during the whole scene.
 
-    A distance below 2 % of the image width counts as crossing.
+    None if somebody crosses, or the anchor is not always visible. A distance below 2 % of the
+    image width counts as crossing.
     """
+    if not scene.visible[anchor].all():
+        return None
     away = scene.feet_px - scene.feet_px[anchor]
     if side == "left":
         away = -away
@@ -144,11 +159,16 @@ def beside(scene: Scene, side: str, anchor: int) -> tuple[int, ...] | None:
 
 
 def spans(scene: Scene, person: int, act: str | None) -> tuple[tuple[int, int], ...]:
-    """Frame ranges in which the person does `act`; the whole scene for None and standing."""
+    """Frame ranges in which the person is visible and does `act`; None and standing are always."""
+    shown = np.flatnonzero(scene.visible[person])
+    if not len(shown):
+        return ()
+    first, end = int(shown[0]), int(shown[-1]) + 1
     if act is None or act == STAND:
-        return ((0, scene.frame_count),)
-    acts = scene.people[person].acts
-    return tuple((a.start_frame, a.end_frame) for a in acts if does((a.name,), act))
+        return ((first, end),)
+    acts = [a for a in scene.people[person].acts if does((a.name,), act)]
+    cut = ((max(a.start_frame, first), min(a.end_frame, end)) for a in acts)
+    return tuple((start, stop) for start, stop in cut if start < stop)
 
 
 def query_for(

@@ -15,12 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stvg_lab.rendered.character import Prop, figure_box
+from stvg_lab.rendered.entrances import with_entrances
 from stvg_lab.rendered.person import ACTIONS, STAND, Act, Person
 from stvg_lab.rendered.room import RoomBackdrop, draw_background, draw_foreground
 from stvg_lab.rendered.scene_generator import MOST_PEOPLE, SHIRTS, draw_cast
 from stvg_ros.boxes import Boxes
 
 __all__ = ["ACTIONS", "SHIRTS", "STAND", "Act", "Person", "RoomBackdrop", "Scene"]
+
+_LEAST_INSIDE = 0.1  # of the box of a person who counts as visible
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +60,7 @@ class Scene:
         width: int = 640,
         height: int = 480,
         difficulty: float = 0.5,
+        entering: bool = False,
     ) -> Scene:
         """Draws a scene; equal arguments give equal scenes.
 
@@ -68,6 +72,7 @@ class Scene:
             width: image width, pixels.
             height: image height, pixels.
             difficulty: from 0 (no noise, static camera, no foreground) to 1 (maximum noise).
+            entering: whether people also enter, leave, and are cut off by the edge.
 
         Raises:
             ValueError: an argument outside its range.
@@ -87,13 +92,16 @@ class Scene:
         if not 0 <= difficulty <= 1:
             raise ValueError(f"difficulty: expected 0 to 1, got {difficulty}")
         rng = np.random.default_rng(seed)
+        cast = draw_cast(rng, people, frames, width, height)
+        if entering:
+            cast = with_entrances(np.random.default_rng((seed, 3)), cast, width)
         return cls(
             seed=seed,
             width=width,
             height=height,
             fps=fps,
             frame_count=frames,
-            people=draw_cast(rng, people, frames, width, height),
+            people=cast,
             background=draw_background(rng),
             foreground=draw_foreground(rng, width, height, 0.5 * difficulty),
             shake_px=_camera(rng, frames, width, difficulty),
@@ -104,13 +112,26 @@ class Scene:
     @cached_property
     def boxes_xyxy_px(self) -> Boxes:
         """True boxes of every person, `(P, F, 4)` float32, clipped to the image."""
-        boxes = np.zeros((len(self.people), self.frame_count, 4), np.float32)
         limit = np.array([self.width, self.height] * 2, np.float32)
+        return np.clip(self._whole_boxes, 0, limit).astype(np.float32)
+
+    @cached_property
+    def visible(self) -> NDArray[np.bool_]:
+        """Where at least a tenth of a person's box is in the image, `(P, F)`."""
+        whole, inside = (
+            (boxes[..., 2:] - boxes[..., :2]).prod(axis=-1)
+            for boxes in (self._whole_boxes, self.boxes_xyxy_px)
+        )
+        return np.asarray(inside >= _LEAST_INSIDE * whole, np.bool_)
+
+    @cached_property
+    def _whole_boxes(self) -> Boxes:
+        boxes = np.zeros((len(self.people), self.frame_count, 4), np.float32)
         for index, person in enumerate(self.people):
             for frame in range(self.frame_count):
                 box = figure_box(person.figure(frame, self.fps))
                 boxes[index, frame] = box + np.tile(self.shake_px[frame], 2)
-        return np.clip(boxes, 0, limit).astype(np.float32)
+        return boxes
 
     @cached_property
     def feet_px(self) -> NDArray[np.float64]:

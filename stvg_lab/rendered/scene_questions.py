@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from stvg_lab.rendered.clips import scene_truth
-from stvg_lab.rendered.queries import SceneQuery, scene_queries, split_seed
+from stvg_lab.rendered.queries import SceneQuery, scene_queries, split_scene
 from stvg_lab.rendered.render import render
 from stvg_lab.rendered.scene import STAND, Scene
 from stvg_lab.runs.scores import FrameTube
@@ -56,7 +56,7 @@ def samples(split: str, seed: int, count: int) -> Iterator[tuple[SceneQuestion, 
         ValueError: an unknown split, or seeds outside it.
     """
     for number in range(seed, seed + count):
-        scene = Scene.from_seed(split_seed(split, number))
+        scene = split_scene(split, number)
         yield scene_samples(scene, np.random.default_rng((number, 1)))
 
 
@@ -71,10 +71,12 @@ def scene_samples(scene: Scene, rng: np.random.Generator) -> tuple[SceneQuestion
             for k in kept
         )
     )
-    everywhere = np.ones(len(clip), np.bool_)
     people = tuple(
-        CandidateTube(index, boxes[kept], everywhere, ~everywhere)
-        for index, boxes in enumerate(scene.boxes_xyxy_px)
+        CandidateTube(index, boxes[kept], visible[kept], np.zeros(len(clip), np.bool_))
+        for index, (boxes, visible) in enumerate(
+            zip(scene.boxes_xyxy_px, scene.visible, strict=True)
+        )
+        if visible[kept].any()
     )
     queries = scene_queries(scene, seed=int(rng.integers(2**31)))
     found = []

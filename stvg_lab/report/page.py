@@ -15,6 +15,7 @@ from stvg_lab.report import svg
 from stvg_lab.report.pictures import ReportPicture
 from stvg_lab.report.sample import sample_item
 from stvg_lab.report.texts import OUTCOMES, flat, percent, quantity
+from stvg_lab.runs.losses import HEAD, loss_rows
 from stvg_lab.runs.records import Result
 from stvg_lab.runs.summary import ALL
 
@@ -23,6 +24,7 @@ FOLDER = Path(__file__).parent
 ANSWER_NAMES = {
     "answer": "answer",
     "whole_window": "its track, whole window",
+    "own_track_true_span": "its track, true span",
     "best_track": "best track, whole window",
     "best_track_true_span": "best track, true span",
 }
@@ -66,6 +68,8 @@ def page(
         missing=summary["planned"] - summary["done"],
         convention=summary["convention"],
         first=first,
+        loss_head=["", *HEAD],
+        loss_rows=loss_rows(first["losses"]),
         other_groups=others,
         scored_groups=[group for group in others if group["scores"]],
         latency=_latency(results, first["latency_s"]),

@@ -35,6 +35,19 @@ OUTCOMES = ("found", "not_found", "failed")
 ODD_IMAGES = ("late", "odd", "restarted", "refused", "lost", "missing", "dropped")
 
 
+@dataclass(frozen=True)
+class Choice:
+    """The model's first choice among candidate tubes, refused or not.
+
+    Attributes:
+        right: whether it is the best track.
+        candidates: number of candidates with a score.
+    """
+
+    right: bool
+    candidates: int
+
+
 @dataclass(frozen=True, eq=False)
 class Result:
     """The result of one sample.
@@ -59,6 +72,8 @@ class Result:
             per stage are in the tubes.
         error_code: name of the `ErrorCode` of a failed sample.
         error: message of a failed sample.
+        kind: what the sentence says of its target, one of `losses.KINDS`; "" if the sample failed.
+        choice: of a present target, if there was a right one among several candidates.
     """
 
     id: str
@@ -76,6 +91,8 @@ class Result:
     timings_s: Mapping[str, float] = field(default_factory=dict)
     error_code: str = ""
     error: str = ""
+    kind: str = ""
+    choice: Choice | None = None
 
     def __post_init__(self) -> None:
         if self.outcome not in OUTCOMES:
@@ -107,6 +124,8 @@ def result_to_json(result: Result) -> dict[str, Any]:
         "tubes": [tube_to_json(tube) for tube in result.tubes],
         "evidence": None if result.evidence is None else evidence_to_json(result.evidence),
         "scores": {name: vars(score).copy() for name, score in result.scores.items()},
+        "kind": result.kind,
+        "choice": None if result.choice is None else vars(result.choice).copy(),
         "images": dict(result.images),
         "timings_s": dict(result.timings_s),
     }
@@ -134,6 +153,8 @@ def result_from_json(values: Mapping[str, Any]) -> Result:
         timings_s=values["timings_s"],
         error_code=error["code"],
         error=error["message"],
+        kind=values.get("kind", ""),  # runs of earlier versions have neither
+        choice=None if values.get("choice") is None else Choice(**values["choice"]),
     )
 
 

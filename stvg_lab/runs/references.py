@@ -23,12 +23,13 @@ def references(
     *,
     carried: Callable[[FrameTube], FrameTube],
     score: Callable[[FrameTube], Score],
-) -> dict[str, Score]:
-    """Scores by the names of `scores.REFERENCES`.
+) -> tuple[dict[str, Score], int | None]:
+    """Scores by the names of `scores.REFERENCES`, and the id of the best track.
 
-    The whole window is the answer's own track at all times, without temporal grounding. The best
-    track is a perfect choice among the candidates, without and with the true span; both are
-    missing if the candidates are unknown.
+    The own track is the answer's, at all times (the whole window: without temporal grounding) and
+    in the true span. The best track is a perfect choice among the candidates, in the same two
+    spans; both are missing if the candidates are unknown. Its id is None if no candidate
+    overlaps the truth.
 
     Args:
         answer: the answer on the F scored frames.
@@ -44,9 +45,15 @@ def references(
         for item in candidates
     }
     own = tracks.get(track_id, answer)
-    found = {"whole_window": score(replace(own, span=asked))}
-    if tracks:
-        best = max(tracks.values(), key=lambda track: score(track).gt_v_iou)
-        found["best_track"] = score(replace(best, span=asked))
-        found["best_track_true_span"] = score(replace(best, span=truth.span))
-    return found
+    found = {
+        "whole_window": score(replace(own, span=asked)),
+        "own_track_true_span": score(replace(own, span=truth.span)),
+    }
+    if not tracks:
+        return found, None
+    overlap = {name: score(track).gt_v_iou for name, track in tracks.items()}
+    best_id = max(overlap, key=overlap.__getitem__)
+    best = tracks[best_id]
+    found["best_track"] = score(replace(best, span=asked))
+    found["best_track_true_span"] = score(replace(best, span=truth.span))
+    return found, best_id if overlap[best_id] > 0 else None

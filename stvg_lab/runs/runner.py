@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 
 from stvg_lab.datasets.samples import Sample
 from stvg_lab.runs.conventions import CONVENTIONS, convention, scored
+from stvg_lab.runs.losses import choice_of, kind_of
 from stvg_lab.runs.recording_grounder import recording_pass
-from stvg_lab.runs.records import Result
+from stvg_lab.runs.records import Choice, Result
 from stvg_lab.runs.references import references
 from stvg_lab.runs.scores import NO_SCORE, FrameTube, Score, on_clip, spread
+from stvg_lab.runs.true_tubes import TrueTubes
 from stvg_lab.runs.window_replay import Moment, replay, whole_window
 from stvg_ros.errors import AnnotationError, ErrorCode, StvgError
 from stvg_ros.io.read_report import ReadReport
@@ -37,11 +39,13 @@ class EvaluationSettings:
         convention: name of the convention of the scores; the answer is also scored under the
             others, as "answer@NAME".
         keep_evidence: whether results have evidence.
+        true_tubes: the grounder's source of tubes, if it is to have the people of each sample.
     """
 
     window: WindowConfig
     convention: str = "frames"
     keep_evidence: bool = False
+    true_tubes: TrueTubes | None = None
 
 
 def evaluate(
@@ -134,6 +138,8 @@ def answered(
         moment = _with_missing(moment, sample.frames)
         low_ns, high_ns = asked_window(sample, int(moment.stamps_ns[-1]), duration_s)
         stored_ns = cut(clip, low_ns, high_ns).stamps_ns
+        if job.true_tubes is not None:
+            job.true_tubes.people = sample.people
         begin = time.perf_counter()
         query = Query(sample.query, sample.id, low_ns, high_ns)
         grounding = grounder.ground(clip, query, lambda stage, share: None)
@@ -211,10 +217,11 @@ def judged(
     shown = asked if truth is None else asked | truth.span
     stamps_ns, asked = moment.stamps_ns[shown], asked[shown]
     scores: dict[str, Score] = {}
+    choice = None
     if truth is not None:
         truth = FrameTube(truth.boxes_xyxy_px[shown], truth.present[shown], truth.span[shown])
         clock = sample.rate_hz or rate_hz(stamps_ns), int(moment.numbers[shown][0])
-        scores = _scores(grounding, truth, stored_ns, stamps_ns, asked, job, clock)
+        scores, choice = _scores(grounding, truth, stored_ns, stamps_ns, asked, job, clock)
     return Result(
         id=sample.id,
         group=sample.group,
@@ -227,6 +234,8 @@ def judged(
         tubes=grounding.tubes,
         evidence=grounding.evidence if job.keep_evidence else None,
         scores=scores,
+        kind=kind_of(best.split),
+        choice=choice,
     )
 
 
@@ -238,8 +247,11 @@ def _scores(
     asked: NDArray[np.bool_],
     job: EvaluationSettings,
     clock: tuple[float, int],
-) -> dict[str, Score]:
-    """Scores by name; `clock` is the frame rate, and the number of the first frame in its video."""
+) -> tuple[dict[str, Score], Choice | None]:
+    """Scores by name, and the choice of the track.
+
+    `clock` is the frame rate, and the number of the first frame in its video.
+    """
     best, (frames_hz, first) = grounding.best, clock
 
     def carried(tube: FrameTube) -> FrameTube:
@@ -251,14 +263,14 @@ def _scores(
         return scored(found, truth, how, rate_hz=frames_hz, first_frame=first)
 
     answer = carried(on_clip(best, stored_ns))
-    beside = references(
+    beside, best_track = references(
         answer, best.track_id, grounding.candidates, truth, asked, carried=carried, score=score
     )
     others = {
         f"answer@{name}": scored(answer, truth, how, rate_hz=frames_hz, first_frame=first)
         for name, how in CONVENTIONS.items()
     }
-    return {"answer": score(answer), **beside, **others}
+    return {"answer": score(answer), **beside, **others}, choice_of(grounding, best_track)
 
 
 def rate_hz(stamps_ns: NDArray[np.int64]) -> float:

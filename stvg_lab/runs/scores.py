@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from stvg_ros.boxes import Boxes, checked_boxes
 from stvg_ros.types import Status, Tube
 
-# Reference answers: the grounder's track at all times; the best of its candidate tubes (an oracle)
-# at all times; and the best one in the true span.
-REFERENCES = ("whole_window", "best_track", "best_track_true_span")
+# Reference answers: the grounder's track at all times, and in the true span; the best of its
+# candidate tubes (an oracle) at all times, and in the true span.
+REFERENCES = ("whole_window", "own_track_true_span", "best_track", "best_track_true_span")
 
 
 @dataclass(frozen=True, eq=False)

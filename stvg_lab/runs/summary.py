@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from stvg_lab.runs.conventions import CONVENTIONS
+from stvg_lab.runs.losses import loss_table, losses
 from stvg_lab.runs.records import FORMAT, ODD_IMAGES, Result
 from stvg_lab.runs.scores import NO_SCORE, REFERENCES, Interval, auroc, summarised
 from stvg_ros.io.recording import Source
@@ -70,6 +71,7 @@ def _group(name: str, results: Sequence[Result], seed: int) -> dict[str, Any]:
             }
             for other in others
         },
+        "losses": losses(present),
         "absent": _absent(present, absent) if absent else None,
         "latency_s": _latency(results),
         "images": _images(results),
@@ -151,6 +153,7 @@ def summary_table(values: dict[str, Any]) -> str:
             if name != values["convention"]:
                 cells = "".join(f"{100 * means[metric]:>17.1f}" for metric in METRICS)
                 lines.append(f"{'answer, as ' + name:<24}{cells}")
+        lines += loss_table(group["losses"])
         if group["absent"]:
             absent = group["absent"]
             known = "" if absent["auroc"] is None else f", AUROC {absent['auroc']:.2f}"

@@ -44,6 +44,7 @@ SETTINGS = {  # stvg.json; `stvg-ros calibrate --write` adds the presence thresh
     "split": "rules",
     "step": "rms",
     "learning_rate": 0.05,
+    "rendered_only": True,
 }
 
 

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import constants
-from transformers.utils.hub import cached_file
+from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
+from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
 from stvg_ros.errors import ModelError
 
+CONFIG = "config.json"
 _ADAPTER = "adapter_config.json"
 
 
@@ -63,13 +64,22 @@ class CheckpointFiles:
             file = Path(self.source) / name
             return str(file) if file.is_file() else None
         try:
-            found = cached_file(self.source, name, _raise_exceptions_for_missing_entries=False)
-        except OSError as error:
+            return hf_hub_download(self.source, name)
+        except LocalEntryNotFoundError as error:
+            if isinstance(try_to_load_from_cache(self.source, CONFIG), str):
+                return None  # fetched earlier, without this file
             raise ModelError(
-                f"{self.source}: cannot be fetched ({first_line(error)}); expected a folder or a "
-                "hub id that can be reached; check the name and the network"
+                f"{self.source!r}: not in the local cache of the hub "
+                f"({constants.HF_HUB_CACHE}), and {_obstacle()}; fetch it where there is a network "
+                f"(hf download {self.source} --local-dir FOLDER) and give that folder"
             ) from error
-        return None if found is None else str(found)
+        except EntryNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise ModelError(
+                f"{self.source!r}: cannot be fetched ({first_line(error)}); expected a folder or "
+                "a hub id that can be reached; check the name and the network"
+            ) from error
 
     def json(self, name: str) -> dict[str, Any] | None:
         """The content of a JSON file; None if the checkpoint lacks it.
@@ -96,7 +106,10 @@ class CheckpointFiles:
         Raises:
             ModelError: there is none, or the checkpoint is a LoRA adapter.
         """
-        values = self.json("config.json")
+        try:
+            values = self.json(CONFIG)
+        except ModelError as error:
+            raise error if self.local else ModelError(f"{setting} {error}") from error
         adapter = self.json(_ADAPTER) if self.local or values is None else None
         if adapter is not None:
             base = adapter.get("base_model_name_or_path")
@@ -112,13 +125,14 @@ class CheckpointFiles:
                 f"{setting} {self.source!r}: no checkpoint that can be read: no config.json; "
                 f"expected the files of a model of the library transformers; check {setting}"
             )
-        if constants.HF_HUB_OFFLINE:
-            raise ModelError(
-                f"{setting} {self.source!r}: not in the local cache of the hub, and HF_HUB_OFFLINE "
-                "forbids to fetch it; fetch it where there is a network and give its folder, or "
-                "unset HF_HUB_OFFLINE"
-            )
         raise ModelError(
             f"{setting} {self.source!r}: this repository of the hub has no config.json; expected a "
             f"checkpoint of the library transformers; check {setting}"
         )
+
+
+def _obstacle() -> str:
+    """Why the hub was not asked, or did not answer."""
+    if constants.HF_HUB_OFFLINE:
+        return "HF_HUB_OFFLINE forbids to fetch it"
+    return f"{constants.ENDPOINT} cannot be reached from here"

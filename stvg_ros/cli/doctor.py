@@ -11,8 +11,9 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from stvg_ros.cli.options import add_model_arguments, at_least, config_of
 from stvg_ros.config import Config
@@ -57,8 +58,9 @@ def run(given: argparse.Namespace) -> int:
 def model_findings(config: Config) -> Iterator[Finding]:
     """Checks model, device and memory without loading or downloading anything."""
     from stvg_ros.checkpoints.devices import device_of
-    from stvg_ros.models.families import FAMILIES
+    from stvg_ros.models.families import FAMILIES, original_of, unsupported
     from stvg_ros.models.loading import checkpoint_folder
+    from stvg_ros.models.quantized_formats import method_of
 
     model = config.model
     try:
@@ -69,6 +71,9 @@ def model_findings(config: Config) -> Iterator[Finding]:
         return
     local = model.path == "embedded" or Path(model.path).expanduser().is_dir()
     if not local and model.path.count("/") == 1 and model.path[0] not in "./~":
+        if original := original_of(model.path):
+            yield Finding("bad", "model", f"{model.path}: {unsupported(original)}")
+            return
         yield Finding(
             "note", "model", f"{model.path} is a hub id, fetched when the node is first activated",
             "fetch it beforehand and give its folder, for a robot without network",
@@ -89,7 +94,7 @@ def model_findings(config: Config) -> Iterator[Finding]:
     kind = values.get("model_type")
     if kind not in FAMILIES:
         yield Finding(
-            "bad", "model", f"{folder}: model_type {kind!r} is not supported",
+            "bad", "model", f"{folder}: {unsupported(str(kind))}",
             f"use one of {', '.join(sorted(FAMILIES))}",
         )  # fmt: skip
         return
@@ -101,16 +106,45 @@ def model_findings(config: Config) -> Iterator[Finding]:
     if model.path == "embedded":
         text += "; trained on rendered scenes only"
     yield Finding("ok", "model", text)
-    yield _memory(model, device.type, stored, str(values.get("dtype", values.get("torch_dtype"))))
+    method = method_of(values)
+    if method is not None:
+        yield (found := _quantized(method))
+        if found.level == "bad":
+            return
+    ratio = 1.0
+    if method is None:
+        ratio = _bytes_per_weight(model, device.type) / BYTES.get(_stored_dtype(values), 2.0)
+    elif method == "fp8":
+        ratio = _bytes_per_weight(model, device.type)
+    yield _memory(device.type, HEADROOM * stored * ratio)
 
 
-def _memory(model: ModelConfig, device: str, stored: int, stored_dtype: str) -> Finding:
-    """Whether the weights and the memory of a grounding fit."""
+def _stored_dtype(values: Mapping[str, Any]) -> str:
+    """The precision of the files by a config.json's content."""
+    return str(values.get("dtype", values.get("torch_dtype")))
+
+
+def _quantized(method: str) -> Finding:
+    """Whether quantized weights can be read."""
+    from stvg_ros.models.quantized_formats import INSTEAD, format_of
+
+    kind = format_of(method)
+    text = f"weights quantized by {method!r}: {kind.note}"
+    if kind.bytes_per_weight is None:
+        return Finding("bad", "quantized", text, INSTEAD)
+    if kind.missing:
+        return Finding("bad", "quantized", text, f"install {' and '.join(kind.missing)}")
+    return Finding("ok", "quantized", text)
+
+
+def _bytes_per_weight(model: ModelConfig, device: str) -> float:
     auto = "bfloat16" if device == "cuda" else "float32"
-    wanted = QUANTIZED_BYTES.get(
-        model.quantization, BYTES[auto if model.dtype == "auto" else model.dtype]
-    )
-    needed = HEADROOM * stored * wanted / BYTES.get(stored_dtype, 2.0)
+    whole = BYTES[auto if model.dtype == "auto" else model.dtype]
+    return QUANTIZED_BYTES.get(model.quantization, whole)
+
+
+def _memory(device: str, needed: float) -> Finding:
+    """Whether the weights and the memory of a grounding, in bytes, fit."""
     if device == "cuda":
         import torch
 

@@ -15,7 +15,7 @@ from stvg_ros.errors import ConfigError, StvgError
 
 # The robot's commands: modules of `stvg_ros.cli` with a docstring "`stvg-ros NAME ...`:
 # DESCRIPTION", `add_arguments(parser)` and `run(given) -> int`.
-COMMANDS = ("ground", "understand", "tubes", "serve", "doctor")
+COMMANDS = ("ground", "understand", "tubes", "serve", "models", "doctor")
 # Commands of other packages are entry points of this group.
 GROUP = "stvg_ros.commands"
 # Commands of `stvg_lab`, for the error message where that package is not installed.

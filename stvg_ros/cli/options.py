@@ -7,6 +7,7 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Callable
+from pathlib import Path
 
 from stvg_ros.config import Config, settings
 from stvg_ros.errors import ConfigError
@@ -62,7 +63,7 @@ def flat_settings(given: argparse.Namespace) -> dict[str, Value]:
         ConfigError: a `--set` without "=", an unknown name, or a refused value.
     """
     known = {item.name: item for item in settings()}
-    values: dict[str, Value] = {"model.path": given.model, "model.device": given.device}
+    values: dict[str, Value] = {"model.path": _located(given.model), "model.device": given.device}
     for pair in given.settings:
         name, sign, text = pair.partition("=")
         if not sign:
@@ -71,6 +72,12 @@ def flat_settings(given: argparse.Namespace) -> dict[str, Value]:
             raise ConfigError(f"--set: unknown setting {name!r}; see docs/parameters.md")
         values[name] = known[name].checked(_parsed(text, known[name].default))
     return values
+
+
+def _located(model: str) -> str:
+    """The absolute path of a model's folder, for processes in other folders; else unchanged."""
+    folder = Path(model).expanduser()
+    return str(folder.resolve()) if model not in ("", "embedded") and folder.is_dir() else model
 
 
 def _parsed(text: str, default: Value) -> Value:

@@ -21,7 +21,9 @@ INTENTS: tuple[Intent, ...] = (
     "watch",
     "other",
 )
-FeatureKind = Literal["garment", "hair", "gesture", "pose", "movement", "place", "size", "words"]
+FeatureKind = Literal[
+    "noun", "garment", "hair", "gesture", "pose", "change", "movement", "place", "size", "words"
+]
 
 
 @dataclass(frozen=True)
@@ -30,11 +32,13 @@ class Feature:
 
     Attributes:
         kind: What is measured; "words" if no item covers them.
-        name: The canonical name: "jacket", "raise arm", "sitting", "walk".
-        colours: Colours of a garment or of hair, as in the sentence.
-        side: "left" or "right", of a limb, a direction or a place in the image; or "".
+        name: The canonical name: "jacket", "raise arm", "sitting", "walk"; see `features`.
         text: The words of the sentence.
+        colours: Basic colours of a garment or of hair, with "dark" or "light" before them.
+        side: "left", "right" or "both" of a limb; the direction of a movement; or "".
         negated: The sentence negates it.
+        part: The part of the body that a garment covers, such as "upper"; or "".
+        details: Pattern, material and length of a garment or of hair.
     """
 
     kind: FeatureKind
@@ -43,6 +47,8 @@ class Feature:
     colours: tuple[str, ...] = ()
     side: str = ""
     negated: bool = False
+    part: str = ""
+    details: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -198,6 +204,10 @@ def feature_json(feature: Feature) -> dict[str, object]:
         values["colours"] = list(feature.colours)
     if feature.side:
         values["side"] = feature.side
+    if feature.part:
+        values["part"] = feature.part
+    if feature.details:
+        values["details"] = list(feature.details)
     if feature.negated:
         values["not"] = True
     return values

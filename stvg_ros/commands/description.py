@@ -51,6 +51,7 @@ _RELATIONS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("underneath",), "below"),
 )
 _NOUNS = word_set("DET POSS NUM ORD ADJ NOUN OBJ PRON")
+_VIEW = word_set("camera robot image picture frame screen view scene video me us you")
 _INVERSE = {
     "left of": "right of",
     "right of": "left of",
@@ -59,6 +60,7 @@ _INVERSE = {
     "above": "below",
     "below": "above",
 }
+_BEFORE_NO = word_set("with has have wearing wears wear but and")
 _WITHOUT = word_set("without except excluding minus")
 
 
@@ -97,6 +99,8 @@ def description(words: Sequence[Token]) -> Description:
     denied = _negated(words, parts, phrase)
     attribute = _text(words, looks) if said else ""
     action = _text(words, doings)
+    if all(words[i].tag in ("ADV", "PREP", "MARK") for i in doings):
+        action = ""  # "that guy over there"
     if phrase.head < 0:
         attribute = "" if action else attribute
     relation = _asked_relation(words) or _relation(words, parts, phrase)
@@ -180,7 +184,7 @@ def _negated(words: Sequence[Token], parts: list[Clause], phrase: NounPhrase) ->
             ("apart", "from"),
             ("except", "for"),
         )
-        no = word == "no" and words[index - 1].word in ("with", "has", "have", "wearing", "wears")
+        no = word == "no" and words[index - 1].word in _BEFORE_NO
         if but or without or pair or no:
             begin = index + (2 if pair else 1)
             return joined(words[begin : _end_of_noun(words, begin)])
@@ -212,6 +216,8 @@ def _relation(words: Sequence[Token], parts: list[Clause], phrase: NounPhrase) -
             if begin >= len(words) or words[begin].tag not in _NOUNS:
                 continue
             end = _end_of_relation(words, parts, part, begin)
+            if words[end - 1].word in _VIEW and end - begin <= 2:
+                continue  # "right of the image", "closest to me": a place in the image
             return Relation(kind, joined(words[begin:end]), joined(words[index:end]))
     return None
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -20,8 +21,11 @@ from stvg_ros.errors import ConfigError
 
 TOKEN_VARIABLE = "STVG_ENDPOINT_TOKEN"
 _MOST_BYTES = 2**20  # of an answer
-_MOST_TOKENS = 256
-_NO_SCHEMA = (400, 404, 415, 422, 501)  # a server without response_format
+# Tokens of a reply besides one for each byte of the sentence, of which it repeats parts.
+_MORE_TOKENS = 192
+_STOP = "\nSentence:"  # a base model goes on with a sentence of its own
+_FORMATS = ("json_schema", "json_object", "stop", "none")  # from the most to the least demanding
+_REFUSED = (400, 404, 415, 422, 501)  # a server that does not know a field of the request
 _FAILURES = (
     OSError,  # time-outs, refused connections, error statuses
     http.client.HTTPException,
@@ -51,7 +55,12 @@ def token(file: str) -> str:
 
 
 class EndpointReader:
-    """Requests JSON by schema from `URL/chat/completions`; `problems` lists failures."""
+    """Requests JSON by schema from `URL/chat/completions`; `problems` lists failures.
+
+    The schema is sent as OpenAI's `json_schema`, or, if the server rejects it, as `json_object`
+    with a schema (llama-cpp-python), or not at all. The length of a reply is bounded by that of the
+    sentence, and its time by the time limit.
+    """
 
     name = "endpoint"
 
@@ -60,7 +69,7 @@ class EndpointReader:
         self._model = model
         self._timeout_s = timeout_s
         self._bearer = bearer
-        self._schema = True  # until the server rejects it
+        self._format = 0  # the index of the first of `_FORMATS` that the server accepts
 
     def read(self, text: str) -> Command:
         """The command of a sentence; see `CommandReader`."""
@@ -79,18 +88,20 @@ class EndpointReader:
         return reply.command_of(values, plain, self.name, problems)
 
     def _asked(self, sentence: str) -> str:
-        if self._schema:
+        deadline_s = time.monotonic() + self._timeout_s
+        number = self._format
+        while True:
             try:
-                return self._posted(self._body(sentence, schema=True))
+                written = self._posted(self._body(sentence, _FORMATS[number]), deadline_s)
             except urllib.error.HTTPError as error:
-                if error.code not in _NO_SCHEMA:
+                if error.code not in _REFUSED or number == len(_FORMATS) - 1:
                     raise
-            written = self._posted(self._body(sentence, schema=False))
-            self._schema = False
-            return written
-        return self._posted(self._body(sentence, schema=False))
+                number += 1
+            else:
+                self._format = number
+                return written
 
-    def _body(self, sentence: str, schema: bool) -> dict[str, Any]:
+    def _body(self, sentence: str, form: str) -> dict[str, Any]:
         messages = [{"role": "system", "content": reply.SYSTEM}]
         for example, values in reply.EXAMPLES:
             answer = json.dumps(reply.ordered(values), ensure_ascii=False)
@@ -103,24 +114,46 @@ class EndpointReader:
             "model": self._model,
             "messages": messages,
             "temperature": 0,
-            "max_tokens": _MOST_TOKENS,
+            "max_tokens": _MORE_TOKENS + len(sentence.encode()),
             "stream": False,
         }
-        if schema:
-            form = {"name": "command", "strict": True, "schema": reply.schema()}
-            body["response_format"] = {"type": "json_schema", "json_schema": form}
+        if form == "json_schema":
+            named = {"name": "command", "strict": True, "schema": reply.schema()}
+            body["response_format"] = {"type": form, "json_schema": named}
+        elif form == "json_object":
+            body["response_format"] = {"type": form, "schema": reply.schema()}
+        if form != "none":
+            body["stop"] = [_STOP]
         return body
 
-    def _posted(self, body: dict[str, Any]) -> str:
+    def _posted(self, body: dict[str, Any], deadline_s: float) -> str:
         headers = {"Content-Type": "application/json"}
         if self._bearer:
             headers["Authorization"] = f"Bearer {self._bearer}"
         request = urllib.request.Request(self._url, json.dumps(body).encode(), headers)
-        with urllib.request.urlopen(request, timeout=self._timeout_s) as response:
-            answer = json.loads(response.read(_MOST_BYTES))["choices"][0]["message"]["content"]
+        left_s = max(0.01, deadline_s - time.monotonic())
+        with urllib.request.urlopen(request, timeout=left_s) as response:
+            read = _read(response, deadline_s)
+        answer = json.loads(read)["choices"][0]["message"]["content"]
         if not isinstance(answer, str):
             raise TypeError(f"expected a text as content, got {type(answer).__name__}")
         return answer
+
+
+def _read(response: Any, deadline_s: float) -> bytes:
+    """The body of a response. The socket's time limit is one for each read, not for all of them.
+
+    Raises:
+        TimeoutError: the deadline passed.
+    """
+    parts: list[bytes] = []
+    while part := response.read1(2**16):
+        parts.append(part)
+        if time.monotonic() > deadline_s or sum(map(len, parts)) > _MOST_BYTES:
+            raise TimeoutError("the answer is too slow or too long")
+    if response.length:  # of http.client: bytes that did not arrive
+        raise http.client.IncompleteRead(b"".join(parts), response.length)
+    return b"".join(parts)
 
 
 def _reason(error: BaseException) -> str:

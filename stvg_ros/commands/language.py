@@ -15,17 +15,20 @@ _WORDS = {
     "wer wo wie viele person personen mann frau kind junge mädchen hemd rot roten rotem blauen "
     "grünen schwarzen weißen tragen trägt winkt springt geht läuft steht sitzt küche wohnzimmer "
     "schlafzimmer für hat haben aus nach wenn welche welcher leute menschen kannst du sag dem "
-    "winkende winkenden sitzende wieviele gibt es jemand hose jacke",
+    "winkende winkenden sitzende wieviele gibt es jemand hose jacke mir wenn ob hut haare links "
+    "rechts",
     "French": "le la les un une des du de et est sont dans avec pour qui que où trouve trouver "
     "trouvez cherche cherchez chercher suis suivez suivre montre aux au moi une homme femme fille "
     "garçon enfant personne personnes rouge bleu bleue vert noir blanc porte portent saute danse "
     "dansent assis debout cuisine salon chambre bureau filles cheveux longs plaît vous s'il ce "
-    "cette combien sur en je tu il elle nous lui dis veste chemise",
+    "cette combien sur en je tu il elle nous lui dis veste chemise quand quelqu gauche droite "
+    "chapeau",
     "Spanish": "el la los las un una unos unas de del y es son en con por para que quien quién "
     "donde dónde encuentra encontrar busca buscar sigue seguir muestra a al persona personas "
     "hombre mujer niño niña chico chica camisa camisas roja rojo rojas azul verde negro blanco "
     "lleva llevan salta saltan baila corre sentado cocina sala salón cuántas cuántos por favor me "
-    "está están hay dile chaqueta",
+    "está están hay dile chaqueta alguien cuando avísame dime entra caiga se dónde más "
+    "muy gente quiero gorra vestido pelo",
     "Italian": "il lo la gli le un una uno di del della dei e è sono in con per che chi dove trova "
     "trovare cerca cercare segui mostra mostrami persona persone uomo donna ragazzo ragazza "
     "bambino maglietta rosso rossa blu verde nero bianco indossa salta balla corre cucina sala "

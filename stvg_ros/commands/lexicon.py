@@ -83,7 +83,8 @@ ADJECTIVES = (
         similar nice good bad best worst white-haired grey-haired gray-haired red-haired
         dark-haired dark-skinned fair-skinned asian african chinese indian european american own
         single several many few more most much less whole main near far nearest closest farthest
-        leftmost rightmost middle central visible lonely busy quick slow quiet loud still fast
+        furthest leftmost rightmost middle central visible lonely busy quick slow quiet loud still
+        fast
         strong weak rich poor formal casual military electric toy baby sports traditional thick
         ready asleep awake deaf injured hurt homeless stray furry fluffy unknown foreign local
         suspicious lost lovely standing-up present certain chubby

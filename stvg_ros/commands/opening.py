@@ -48,7 +48,7 @@ def _begins_description(words: Sequence[Token], length: int) -> bool:
     first = words[0].word
     after = words[length].word if length < len(words) else ""
     if first == "there":
-        return after in lexicon.BE
+        return after in lexicon.BE or after in lexicon.MODALS
     if first in ("first", "next", "right", "just", "all") and length == 1:
         return after in lexicon.PERSONS or after in ("to", "of")
     if first == "robot" and length == 1:

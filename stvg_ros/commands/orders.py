@@ -20,6 +20,8 @@ def talk(words: Sequence[Token]) -> SentenceRequest | None:
     """Parses "tell the time to the waving person", "answer the quiz of ...", "say hello to ..."."""
     if starts(words, phrases.GREET):
         return _verb_and_person(words, starts(words, phrases.GREET))
+    if words[0].word in ("ask", "asking") and person_at(words, 1):
+        return _asked_of(words)
     answer = starts(words, phrases.ANSWER)
     if answer and has_word(words[answer : answer + 4], "question", "quiz", "questions", "riddle"):
         at = index_of(words, ("of", "from", "asked", "posed", "by"), answer)
@@ -33,6 +35,20 @@ def talk(words: Sequence[Token]) -> SentenceRequest | None:
     if not talk or (words[talk : talk + 1] and words[talk].word in ("me", "us", "when", "where")):
         return None
     return _told(words, talk)
+
+
+def _asked_of(words: Sequence[Token]) -> SentenceRequest | None:
+    """Parses "ask <person> to sit down", "ask <person> for their name"."""
+    for at in range(2, len(words)):
+        here = words[at].word
+        after = words[at + 1].word if at + 1 < len(words) else ""
+        asked = here in ("what", "whether", "if", "how", "why", "where", "when", "about")
+        asked = asked or (here == "for" and after in (*lexicon.POSSESSIVES, *lexicon.DETERMINERS))
+        asked = asked or (here == "to" and "BASE" in FORMS.get(after, ()))
+        if asked and words[at - 1].word not in ("is", "are"):
+            task, then = split_following(words[at:])
+            return found_person(words[1:at], [f"{words[0].text} {joined(task)}", *then])
+    return None
 
 
 def _told(words: Sequence[Token], talk: int) -> SentenceRequest | None:
@@ -164,6 +180,10 @@ def simple_order(words: Sequence[Token]) -> SentenceRequest | None:
     if words[0].word == "do" and body[:1] and body[0].word == "where":
         body = where_is(body)
     there = starts(body, phrases.THERE_IS)
+    at = next((i for i, t in enumerate(body) if t.word == "from"), 0)
+    if at and (lexicon.is_person(body[at - 1].word) or body[at - 1].word in phrases.NAMES):
+        body, start = origin(body)
+        return SentenceRequest("find", body[there:], start, then)
     return SentenceRequest("find", body[there:], then=then)
 
 

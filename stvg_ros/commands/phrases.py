@@ -50,7 +50,8 @@ def starts(words: Sequence[Token], options: Phrases, at: int = 0) -> int:
 ADDRESS = phrases(
     "hey|hi|hello|ok|okay|alright|all right|well|so|now|please|kindly|robot|excuse me|listen|yes|"
     "and|then|first|first of all|just|maybe|perhaps|possibly|quickly|dear robot|hey there|oh|right|"
-    "good morning|good evening|good afternoon|come on|quick|there|also|next|sorry|attention",
+    "good morning|good evening|good afternoon|come on|quick|there|also|next|sorry|attention|buddy|"
+    "mate|pal|friend|my friend|dude|sir|honey|dear|basically|actually|anyway|right now|hm|yo",
     "can you|could you|would you|will you|can we|could we|may you|would you mind|do you mind|"
     "would you be able to|are you able to|would you be so kind as to|would you be kind enough to|"
     "would it be possible to|is it possible to|would it be possible for you to|might you|"
@@ -83,6 +84,7 @@ FIND = phrases(
     "where is|where are|where was|where were|where can i find|where do i find|where do you see|"
     "tell me where is|i see|i saw|do you know where is|visit|go see|go up to|walk up to|walk to|"
     "move to|come to|drive to|head to|head over to|go over to|scan for|watch|observe|ground|"
+    "get the attention of|catch the attention of|turn to|face|"
     "find and show me|find and show",
     "looking for|searching for|finding|locating|looking at|showing me|seeking|i am looking for|"
     "i am searching for|i am after|i lost|i have lost|i am seeking|i want|i need|i would like|"
@@ -93,8 +95,8 @@ FIND = phrases(
 FOLLOW = phrases(
     "follow|track|keep following|keep tracking|go after|keep an eye on|stay with|stay behind|"
     "walk behind|chase|tail|trail|following|tracking|start following|start tracking|pursue|"
-    "keep up with|run after|walk after|go with|walk with|go behind|stick with|stay close to|"
-    "walk along with|keep watching|shadow"
+    "keep track of|keep up with|run after|walk after|go with|walk with|go behind|stick with|"
+    "stay close to|walk along with|keep watching|shadow"
 )
 GREET = phrases(
     "greet|salute|welcome|say hello to|say hi to|say good morning to|say goodbye to|say bye to|"
@@ -213,7 +215,11 @@ EXISTS_WHO = phrases(
     "check whether|see if|see whether|find out if|find out whether|let me know whether|verify if|"
     "verify that|verify whether|confirm that|confirm whether|confirm if"
 )
-THERE_IS = phrases("there is|there are|there was|there were|i see|we see|here is|here are|you see")
+THERE_IS = phrases(
+    "there is|there are|there was|there were|i see|we see|here is|here are|you see|there should be|"
+    "there must be|there might be|there may be|there will be|you will find|you will see|"
+    "you should see|you should find|you can find"
+)
 TELL_ME = phrases(
     "tell me|what is|what are|report|report back|give me|let me know|find out|say|what was|"
     "describe|describe to me|identify|determine|i want to know|i would like to know|do you know|"

@@ -10,7 +10,7 @@ from dataclasses import replace
 from stvg_ros.commands import lexicon, phrases
 from stvg_ros.commands.following import split_following
 from stvg_ros.commands.phrases import starts
-from stvg_ros.commands.request import SentenceRequest, person_at
+from stvg_ros.commands.request import SentenceRequest, has_word, person_at
 from stvg_ros.commands.tokens import Token
 from stvg_ros.commands.verbs import FORMS
 
@@ -33,6 +33,9 @@ _WANTED = {
     "look": "description",
     "in": "pose",
 }
+# Prepositions whose noun a question leaves out: "who is the man next to in the room".
+_OPEN = ("next", "front", "away", "towards", "toward", "above", "below", "behind", "beside",
+         "beneath", "under", "near", "inside")  # fmt: skip
 _SUBJECTS = lexicon.BE | lexicon.DO | lexicon.DETERMINERS | lexicon.POSSESSIVES | lexicon.INDEFINITE
 
 
@@ -75,7 +78,7 @@ def describe(words: Sequence[Token]) -> SentenceRequest | None:
         owned = _owned(words, length)
         if owned:
             return owned
-    doing = _what_does(words)
+    doing = _colour_of(words) or _what_does(words)
     if doing:
         return doing
     length = starts(words, phrases.DESCRIBE)
@@ -98,9 +101,27 @@ def _owned(words: Sequence[Token], begin: int) -> SentenceRequest | None:
     return None
 
 
+def _colour_of(words: Sequence[Token]) -> SentenceRequest | None:
+    """Parses "what colour is the shirt of <person>", "what colour is <person>'s shirt"."""
+    at = next((i for i, t in enumerate(words[:6]) if t.word in ("color", "colour")), -1)
+    if at < 1 or words[at - 1].word not in ("what", "which", "the"):
+        return None
+    rest = [t for t in words[at + 1 :] if t.text not in "?."]
+    rest = rest[1:] if rest and (rest[0].word in lexicon.BE or rest[0].word == "of") else rest
+    last = rest[-1].word if rest else ""
+    if len(rest) > 2 and rest[-2].word == "is" and rest[-2].glued and last in lexicon.GARMENTS:
+        return SentenceRequest("describe", rest[:-2], asked="clothes")
+    owner = next((i for i, t in enumerate(rest[:4]) if t.word == "of"), -1)
+    if owner > 0 and rest[owner - 1].word in lexicon.GARMENTS and person_at(rest, owner + 1):
+        return SentenceRequest("describe", rest[owner + 1 :], asked="clothes")
+    return None
+
+
 def _what_does(words: Sequence[Token]) -> SentenceRequest | None:
     """Parses "what is <person> doing?", "how does ... look?"."""
     at = next((i for i, t in enumerate(words[:6]) if t.word in ("what", "how")), -1)
+    if at < 0 and len(words) > 1 and words[0].word == "which" and words[1].word in phrases.INFO:
+        at = 0
     if at < 0 or (at and not starts(words, phrases.TELL_ME)):
         return None
     rest = [t for t in words[at + 1 :] if t.text not in "?."]
@@ -129,6 +150,8 @@ def exists(words: Sequence[Token]) -> SentenceRequest | None:
         body, then = split_following(words[length:])
         return SentenceRequest("exists", _asked(body), then=then)
     length = starts(words, phrases.EXISTS_WHO)
+    if starts(words, phrases.FIND) > length:
+        return None  # "has anyone seen ..." looks for somebody else
     after = words[length].word if length and length < len(words) else ""
     named = after in lexicon.INDEFINITE or after in lexicon.DETERMINERS | lexicon.POSSESSIVES
     if not (length and named):
@@ -156,9 +179,27 @@ def question(words: Sequence[Token]) -> SentenceRequest | None:
     if first == "which" and len(words) > 2:
         return SentenceRequest("find", _which([t for t in words if t.text != "?"]))
     if first in ("who", "what", "whoever"):
+        words = _named_person(words)
         body, then = split_following([t for t in words if t.text != "?"])
         return SentenceRequest("find", body, then=then, ordered=False)
     return None
+
+
+def _named_person(words: Sequence[Token]) -> Sequence[Token]:
+    """The description in "who is the man with the hat"; the words if they ask for another one.
+
+    "who is the man watching" and "who is the man in front of" ask for the man's counterpart.
+    """
+    said = [t for t in words if t.text not in ".?!"]
+    if len(said) < 4 or said[1].word not in lexicon.BE or said[2].word not in lexicon.DETERMINERS:
+        return words
+    last = said[-1].word
+    open_end = last in lexicon.PREPOSITIONS or "ING" in FORMS.get(last, ())
+    open_end = open_end or said[0].word != "who" or has_word(said, *_OPEN)
+    head = next((i for i in range(3, min(6, len(said))) if lexicon.is_person(said[i].word)), -1)
+    after = said[head + 1].word if 0 < head < len(said) - 1 else ""
+    told = after in ("in", "with", "wearing", "who", "that", "on", "at", "sitting", "standing")
+    return said[2:] if told and not open_end else words
 
 
 def where_is(words: list[Token]) -> list[Token]:
@@ -196,7 +237,8 @@ def _which(words: list[Token]) -> list[Token]:
     if partitive:
         single = lexicon.singular(noun.word)
         noun = replace(noun, text=single, word=single)
-    head = words[start:at] if partitive else [Token("the", "the"), *words[start:at]]
+    counted = [t for t in words[start:at] if t.word not in lexicon.NUMBERS]
+    head = counted if partitive else [Token("the", "the"), *words[start:at]]
     after = words[at + 1].word
     verbal = after in FORMS or after in lexicon.BE | lexicon.HAVE | lexicon.DO
     who = [Token("who", "who")] if verbal and not after.endswith("ing") else []

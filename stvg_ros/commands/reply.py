@@ -9,11 +9,14 @@ that order, an intent only if it is known, and attribute and action share no wor
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from stvg_ros.commands.command import INTENTS, Command, Intent, Relation, TimeSpan
 from stvg_ros.commands.description import relation_of
+from stvg_ros.commands.features import features_of
+from stvg_ros.commands.language import language_of
 from stvg_ros.commands.lexicon import NUMBERS
 from stvg_ros.commands.noun_phrase import noun_phrase
 from stvg_ros.commands.tagging import LexiconTagger
@@ -36,6 +39,7 @@ SYSTEM = (
     "relative to now). Copy words of the sentence; leave empty what is not said. No other text."
 )
 _NOTHING = dict.fromkeys(TEXTS, "")
+_PAIR = re.compile(rf'"({"|".join(FIELDS)})"\s*:\s*(?:"((?:[^"\\\n]|\\.)*)"|(\d{{1,4}}))')
 EXAMPLES: tuple[tuple[str, dict[str, str]], ...] = (
     (
         "please find the man in the blue coat who waves in the office and tell him the time",
@@ -97,7 +101,8 @@ def schema() -> dict[str, Any]:
 def parsed(reply: str) -> Mapping[str, object] | None:
     """The last JSON object of a reply that has fields of a command; None if there is none.
 
-    The text before it, such as a model's reasoning, may hold braces and drafts.
+    The text before it, such as a model's reasoning, may hold braces and drafts. Of an object that
+    is cut off or has a syntax error, the complete pairs of a field and its value are taken.
     """
     decoder, found = json.JSONDecoder(), None
     start = reply.find("{")
@@ -110,7 +115,17 @@ def parsed(reply: str) -> Mapping[str, object] | None:
         if isinstance(value, dict) and (found is None or not value.keys().isdisjoint(FIELDS)):
             found = value
         start = reply.find("{", end)
+    if found is None or found.keys().isdisjoint(FIELDS):
+        pairs = {name: _unescaped(text) or digits for name, text, digits in _PAIR.findall(reply)}
+        return pairs if "target" in pairs else found
     return found
+
+
+def _unescaped(text: str) -> str:
+    try:
+        return str(json.loads(f'"{text}"', strict=False))
+    except ValueError:
+        return text
 
 
 def command_of(
@@ -140,6 +155,7 @@ def command_of(
     clause = str(values.get("action", "")).strip() if action else ""
     if not clause.lower().startswith(f"{noun.lower()} "):
         clause = ""
+    english = language_of(sentence) == "English"
     kind: Intent = next((i for i in INTENTS if i == intent), "find")
     return Command(
         intent=kind,
@@ -153,6 +169,7 @@ def command_of(
         negated=joined(found["not"]),
         time=_time(found["time"]),
         noun=noun,
+        features=features_of(joined(target)) if english else (),
         clause=clause,
         reader=reader,
         problems=tuple(notes),

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -13,6 +14,12 @@ from stvg_ros.commands.opening import place_first, sent_first, without_address
 from stvg_ros.commands.phrases import starts
 from stvg_ros.commands.request import SentenceRequest
 from stvg_ros.commands.tokens import Token
+
+_FOUND = re.compile(
+    r"(?:find|locate|spot|look for|search for) (?:them|him|her|it)"
+    r"(?:,? and then |,? and |,? then |$)",
+    re.IGNORECASE,
+)
 
 
 def request(words: Sequence[Token]) -> SentenceRequest:
@@ -59,4 +66,6 @@ def _statement(words: Sequence[Token]) -> SentenceRequest:
     """A description alone, or after "there is"."""
     there = starts(words, phrases.THERE_IS)
     body, then = split_following(words[there:])
-    return SentenceRequest("find", body, then=then, ordered=False)
+    if then and (found := _FOUND.match(then[0])):
+        then = [then[0][found.end() :], *then[1:]]  # "..., find them and tell them the time"
+    return SentenceRequest("find", body, then=[t for t in then if t], ordered=False)

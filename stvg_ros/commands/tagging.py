@@ -284,6 +284,8 @@ def _ing(last: str, words: Sequence[Token], index: int) -> str:
         return "ADJ"
     if last == "CONJ" and index >= 2 and _noun_for_sure(after) and words[index - 2].word in FORMS:
         return "ING"
+    if last == "ING" and after in lexicon.GARMENTS:
+        return "ADJ"  # "wearing running shoes"
     return "ING"
 
 
@@ -297,12 +299,23 @@ def _past(word: str, last: str, words: Sequence[Token], index: int, forms: set[s
         return "PART"
     if word in STATIC_PARTICIPLES or after == "by":
         return "PART"
-    state = [token.word for token in words[max(0, index - 3) : index - 1]]
-    if last == "NOUN" and state[:1] == ["with"] and state[-1:] and state[-1] in lexicon.POSSESSIVES:
-        return "ADJ"  # "with her arms crossed"
+    if last == "NOUN" and _state(words, index):
+        return "ADJ"  # "with her left arm raised"
     if forms == {"PART"}:
         return "PART"
     return "VERB"
+
+
+def _state(words: Sequence[Token], index: int) -> bool:
+    """Whether a participle describes a part of the body after "with"."""
+    if words[index - 1].word not in ("arm", "arms", "hand", "hands", "leg", "legs", "eyes", "head"):
+        return False
+    start = index - 2
+    while start > 0 and (
+        words[start].word in (*lexicon.POSSESSIVES, "the", "one", "both", "left", "right", "a")
+    ):
+        start -= 1
+    return start >= 0 and words[start].word == "with"
 
 
 def _third(
@@ -366,6 +379,8 @@ def _base(
     plural = any(token.tag == "NOUN" and lexicon.is_plural(token.word) for token in done) or any(
         token.word in ("they", "people") for token in done
     )
+    if last == "PRON" and done[-1].word in lexicon.INDEFINITE:
+        return "BASE"  # "did somebody leave"
     if last in ("REL", "PRON") or (last == "ADV" and plural):
         return "BASE" if plural or done[-1].word in ("they", "you", "i", "we", "who") else "NOUN"
     several = last == "NOUN" and lexicon.is_plural(done[-1].word)

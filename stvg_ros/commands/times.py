@@ -29,6 +29,7 @@ _FIXED = {
     ("seconds", "ago"): (_JUST_NOW_S, 0.0),
     ("recently",): (_RECENTLY_S, 0.0),
     ("lately",): (_RECENTLY_S, 0.0),
+    ("earlier",): (600.0, 10.0),
     ("at", "the", "moment"): (2.0, 0.0),
     ("currently",): (2.0, 0.0),
 }

@@ -16,20 +16,34 @@ MOST_WORDS = 100
 
 # Chat templates mark roles and turns with such tokens; they must not reach a model.
 _TEMPLATE = re.compile(
+    r"#{2,}\s{0,4}(?:instruction|response|input|output|system|user|assistant|human)s?\s{0,2}:?|"
     r"<\|[^|<>]{0,40}\|>|<(?:/?[a-z_][a-z0-9_]{0,30}|/?s|0x[0-9a-f]{2})>|\[/?inst\]|<</?sys>>|"
     r"<[｜|][^<>]{0,40}[｜|]>|```\w{0,10}",
     re.IGNORECASE,
 )
+# Places of images in a prompt; the sentence goes on after them.
+_MEDIA = re.compile(r"</?(?:image|img|video|audio|frame)[^<>]{0,40}>", re.IGNORECASE)
 _ESCAPE = re.compile(r"\x1b\[[0-9;?]{0,16}[A-Za-z]")  # of terminals
-_ROLE = re.compile(r"(?:^|(?<=[\s.]))(?:system|assistant|user|human|model)\s?:", re.IGNORECASE)
+_ROLE = re.compile(r"(?:^|(?<=[\s.]))(?:assistant|user|human|model)\s?:", re.IGNORECASE)
+# What a system message orders ends where the user's turn begins.
+_SYSTEM = re.compile(
+    r"(?:^|(?<=[\s.]))system\s?:(?:[^\0]{0,400}?(?=(?:user|human)\s?:))?", re.IGNORECASE
+)
 _INJECTION = re.compile(
     r"\b(?:ignore|disregard|forget|override)\s+(?:(?:all|any|of|everything|the|your|my|these|those|"
     r"previous|prior|above|earlier|preceding)\s+){1,4}(?:instructions?|prompts?|rules?|text|"
     r"messages?|and\b|words?|above|before|context)?|\byou are now\b|\bact as\b|\bpretend to be\b|"
-    r"\bnew instructions?\b|\bsystem prompt\b|\b(?:output|print|respond|reply)\s+(?:only|with|yes|"
-    r"the)\b|\balways (?:answer|say|reply)\b|\banswer (?:yes|no)\b",
+    r"\bnew (?:instructions?|task)\b|\bend of (?:query|prompt|instructions?|message|text)\b|"
+    r"\b(?:do not|don['’]?t|never) (?:follow|obey|use) (?:(?:the|any|your|these|those|my|all|"
+    r"previous|prior|above|earlier)\s){0,3}(?:instructions?|rules?|prompts?)(?: above)?|"
+    r"\bfrom now on\b[^.!?]{0,80}|\b(?:print|reveal|show|repeat|output)\s(?:me\s)?your\s(?:\w+\s)?"
+    r"(?:prompt|instructions?|rules?)\b|\bsystem prompt\b|"
+    r"\b(?:output|print|respond|reply)\s+(?:only|with|yes|the)\b|\balways (?:answer|say|reply)\b|"
+    r"\banswer (?:yes|no)\b",
     re.IGNORECASE,
 )
+# Words between a description and an instruction after it: "..., but first".
+_LINK = re.compile(r"(?:[\s,;.]|\b(?:and|but|then|first|please|also|now)\b)+$", re.IGNORECASE)
 _WORD = re.compile(r"[^\W_]+(?:['’.\-/][^\W_]+)*|[.,;:!?]")
 _CONTRACTION = re.compile(r"^(.+?)(n['’]t|['’](?:s|re|m|ve|ll|d))$", re.IGNORECASE)
 
@@ -108,17 +122,21 @@ def cleaned(text: str) -> tuple[str, tuple[str, ...]]:
     if len(text) > MOST_CHARACTERS:
         text = text[:MOST_CHARACTERS].rsplit(None, 1)[0]
         problems.append(f"Only the first {MOST_CHARACTERS} characters were read.")
-    text = _ESCAPE.sub(" ", text)
+    text = re.sub(r"\\[nrt]", " ", _ESCAPE.sub(" ", text))
     text = "".join(" " if unicodedata.category(c)[0] in "CZ" else c for c in text)
     text = unicodedata.normalize("NFC", text)
-    turns = _ROLE.sub("\0", _TEMPLATE.sub("\0", text)).split("\0")
+    if _MEDIA.search(text):
+        text = _MEDIA.sub(" ", text)
+        problems.append("Marks of a chat template were removed.")
+    turns = _ROLE.sub("\0", _SYSTEM.sub("\0", _TEMPLATE.sub("\0", text))).split("\0")
     plain = next((turn for turn in turns if any(map(str.isalnum, turn))), "")
     if len(turns) > 1:
         problems.append("Marks of a chat template, and what follows them, were removed.")
     order = _INJECTION.search(plain)
     if order:
         after = plain[order.end() :].lstrip(" .,:;")
-        plain = plain[: order.start()] if plain[: order.start()].strip(" .,;:!?") else after
+        before = _LINK.sub("", plain[: order.start()])
+        plain = before if before.strip(" .,;:!?") else cleaned(after)[0]
         problems.append("An instruction to a language model was removed.")
     if len(_WORD.findall(plain)) > MOST_WORDS:
         problems.append(f"Only the first {MOST_WORDS} words were read.")

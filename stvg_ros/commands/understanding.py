@@ -24,7 +24,8 @@ from stvg_ros.commands.wordlist import word_set
 
 _PRONOUNS = word_set("him her them it me us")
 _INTERJECTIONS = word_set(
-    "yes no ok okay hello hi hey robot thanks thank you please bye goodbye stop sorry well"
+    "yes no ok okay hello hi hey robot thanks thank you please bye goodbye stop sorry well good "
+    "morning evening afternoon night very much"
 )
 _NOTHING = "There are no words to read; say what to find."
 _MOST_MARKS = 80  # of a text without a word
@@ -32,12 +33,22 @@ _LOOSE: frozenset[str] = word_set("and then that to from of at with")
 
 
 def unread(text: str, reader: str, problem: str, *problems: str) -> Command:
-    """The whole description as the target, if a reader could not read a sentence.
+    """The command of a sentence that a reader could not read.
 
-    For an English sentence, the rules remove the address.
+    The whole description is asked: attribute and action are empty. The rules read the other fields
+    of an English sentence, so that a question stays a question.
     """
-    target = understood(text, LexiconTagger()).target
-    return Command("find", target, reader=reader, problems=(*problems, problem))
+    command = understood(text, LexiconTagger())
+    said = (*problems, problem)
+    if language_of(cleaned(text)[0]) != "English":
+        return Command("find", command.target, reader=reader, problems=said)
+    return replace(
+        command,
+        attribute="",
+        action="",
+        reader=reader,
+        problems=(*said, *(p for p in command.problems if p not in said)),
+    )
 
 
 def understood(text: str, tagger: Tagger) -> Command:
@@ -95,7 +106,9 @@ def _describes_nobody(asked: SentenceRequest, body: list[Token]) -> bool:
     orders = said[0] in phrases.ROBOT_VERBS and "BASE" in FORMS.get(said[0], ())
     about_robot = any(word in ("you", "your", "yourself") for word in said)
     clock = said[0] in ("what", "how") and any(word in phrases.TALK_NOUNS for word in said)
-    return orders or about_robot or clock or all(word in _INTERJECTIONS for word in said)
+    event = said[:2] == ["is", "it"] or said[:3] in (["what", "is", "going"], ["what", "is", "up"])
+    others = orders or about_robot or clock or event
+    return others or all(word in _INTERJECTIONS for word in said)
 
 
 def _of_sentences(words: Sequence[Token]) -> SentenceRequest:
@@ -197,7 +210,8 @@ def _trimmed(words: list[Token], asked: SentenceRequest) -> list[Token]:
     if asked.intent == "count":
         words = _counted(words)
     tail = words[-1].word if words else ""
-    if asked.ordered and len(words) > 2 and tail in ("is", "are", "was", "were"):
+    bare = len(words) == 2 and words[0].word in lexicon.INDEFINITE  # "see if anyone is <there>"
+    if asked.ordered and (len(words) > 2 or bare) and tail in ("is", "are", "was", "were"):
         words = words[:-1]
         if words[-1].word in ("who", "that"):
             words = words[:-1]
@@ -244,7 +258,7 @@ def _command(
         noun=parts.noun,
         name=name,
         refusal=problem if not known else "",
-        features=features(tagged, parts),
+        features=features(tagged, parts) if not name else (),
         reader=tagger.name,
         problems=(problem,) if problem and not known else (),
     )

@@ -31,6 +31,7 @@ from std_msgs.msg import String
 
 from stvg_ros.doctor.findings import Finding, write_findings
 from stvg_ros.node.qos import LATCHED
+from stvg_ros.stamps import UNSTAMPED
 
 KINDS = {
     "sensor_msgs/msg/Image": Image,
@@ -177,9 +178,10 @@ def _heard(node: Node, topic: str, kind: str, seconds: float) -> Iterator[Findin
 def stamp_findings(topic: str, stamps_ns: Sequence[int]) -> Iterator[Finding]:
     """What is odd about the header stamps of a topic's images, in order of arrival."""
     stamped = [stamp_ns for stamp_ns in stamps_ns if stamp_ns > 0]
-    if not stamped:
+    if not any(stamp_ns > 0 for stamp_ns in stamps_ns[-UNSTAMPED:]):
+        which = "the last images have no stamp" if stamped else "no image has a stamp"
         yield Finding(
-            "note", "stamps", f"{topic}: no image has a stamp; the node takes the times of arrival",
+            "note", "stamps", f"{topic}: {which}; the node takes the times of arrival",
             "stamp the images in the driver: detections, depth and TF match them by their stamps",
         )  # fmt: skip
     elif len(stamped) < len(stamps_ns):

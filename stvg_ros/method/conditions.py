@@ -160,13 +160,13 @@ def _by_depth(
 ) -> float | None:
     holds = []
     for row, frame in enumerate(frames):
-        near, far = (_distance_m(clip, int(frame), boxes[row]) for boxes in (mine, theirs))
+        near, far = (distance_m(clip, int(frame), boxes[row]) for boxes in (mine, theirs))
         if near is not None and far is not None:
             holds.append(near < far if kind == "in front of" else near > far)
     return float(np.mean(holds)) if holds else None
 
 
-def _distance_m(clip: Clip, frame: int, box: NDArray[np.float32]) -> float | None:
+def distance_m(clip: Clip, frame: int, box: NDArray[np.float32]) -> float | None:
     """Median depth in the middle of a box; None without depth."""
     depth = clip.frames[frame].depth
     if depth is None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from numpy.typing import NDArray
@@ -90,7 +90,7 @@ class Encoder:
         return False
 
     def encode(self, frames: Sequence[Frame], total: int = 0) -> VisualTokens:
-        """The visual tokens of `frames`.
+        """The visual tokens of `frames`, with their times.
 
         Args:
             frames: the sampled frames.
@@ -100,12 +100,15 @@ class Encoder:
         self.forget()
         size = _size_of(frames)
         if total == 0:
-            return self._encoded(frames, 0, size)
-        parts = []
-        for slot in self._slots(frames):
-            check_interruption()
-            parts.append(self._found(slot, total, size) or self._encoded(slot, total, size))
-        return joined_slots(parts)
+            tokens = self._encoded(frames, 0, size)
+        else:
+            parts = []
+            for slot in self._slots(frames):
+                check_interruption()
+                parts.append(self._found(slot, total, size) or self._encoded(slot, total, size))
+            tokens = joined_slots(parts)
+        begin_ns = frames[0].stamp_ns
+        return replace(tokens, times_s=tuple((frame.stamp_ns - begin_ns) / 1e9 for frame in frames))
 
     def _slots(self, frames: Sequence[Frame]) -> Iterator[Slot]:
         size = self._mllm.frames_per_slot

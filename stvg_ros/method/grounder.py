@@ -21,6 +21,7 @@ from stvg_ros.method.attention import grounding_map
 from stvg_ros.method.base import BaseGrounder
 from stvg_ros.method.conditions import Condition, condition_factors, conditions
 from stvg_ros.method.encoding import Encoder
+from stvg_ros.method.evidence import EvidenceSource, gathered
 from stvg_ros.method.interfaces import (
     AttentionRows,
     Mllm,
@@ -104,13 +105,24 @@ class LocalGrounder(BaseGrounder):
         proposer: Proposer,
         config: Config,
         direction: Direction = descent,
+        sources: tuple[EvidenceSource, ...] = (),
     ) -> None:
-        """Combines the parts; `direction` computes the gradient, against which V moves."""
+        """Combines the parts.
+
+        Args:
+            mllm: the model.
+            splitter: reads commands.
+            proposer: source of candidate tubes.
+            config: settings.
+            direction: computes the gradient, against which V moves.
+            sources: evidence besides the model's attention.
+        """
         self._mllm = mllm
         self._splitter = splitter
         self.proposer = self._proposer = proposer
         self._config = config
         self._direction = direction
+        self._sources = sources
         self._encoder = Encoder(mllm)
 
     @property
@@ -121,12 +133,17 @@ class LocalGrounder(BaseGrounder):
     def for_recording(self) -> LocalGrounder:
         """The same models without stored frames, for images of another recording."""
         proposer = self._proposer.renewed()
-        return LocalGrounder(self._mllm, self._splitter, proposer, self._config, self._direction)
+        sources = tuple(source.renewed() for source in self._sources)
+        return LocalGrounder(
+            self._mllm, self._splitter, proposer, self._config, self._direction, sources
+        )
 
     def reconfigure(self, config: Config) -> None:
         """Uses other dynamic settings from the next call on."""
         self._config = config
         self._proposer.reconfigure(config.proposals)
+        for source in self._sources:
+            source.reconfigure(config)
 
     def prefetch(self, clip: Clip) -> bool:
         """Encodes a slot of frames for later commands; False if there is nothing to do."""
@@ -218,8 +235,9 @@ class LocalGrounder(BaseGrounder):
         template = self._template(clip, query, split, clock)
         view = TubeView(clip, sampled, visual.slots)
         factors = condition_factors(split.command, forward.conditions, view, candidates)
+        fused = gathered(self._sources, clip, split, candidates, config, self._mllm.settings)
         answer = TubeSelection(
-            view, candidates, forward.margins, self._mllm.settings, config, factors
+            view, candidates, forward.margins, self._mllm.settings, config, factors, fused
         )
         if preliminary is not None:
             heat, token = _map(forward.whole, forward.neutral, config)

@@ -37,12 +37,14 @@ class VisualTokens:
         grid: `(S, h, w)`. A family that merges frame pairs has S = T / 2, others S = T.
         slots: for each slot, the indices of the sampled frames that it covers.
         deep: features that are added in deeper layers (Qwen3-VL's deepstack), each `(M, D)`.
+        times_s: time of each sampled frame, in seconds since the first; empty if unknown.
     """
 
     features: torch.Tensor
     grid: tuple[int, int, int]
     slots: tuple[tuple[int, ...], ...]
     deep: tuple[torch.Tensor, ...] = ()
+    times_s: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         slots, rows, columns = self.grid
@@ -53,6 +55,11 @@ class VisualTokens:
             )
         if len(self.slots) != slots:
             raise ValueError(f"VisualTokens.slots: expected {slots}, got {len(self.slots)}")
+        frames = sum(map(len, self.slots))
+        if self.times_s and len(self.times_s) != frames:
+            raise ValueError(
+                f"VisualTokens.times_s: expected {frames} times, got {len(self.times_s)}"
+            )
 
     @property
     def nbytes(self) -> int:
@@ -143,6 +150,7 @@ class MllmSettings:
         presence_threshold: added to `PresenceConfig.threshold`, in nats.
         presence_track_weight: weight of the best track's score in the evidence for a present
             target, see `method.presence`; used if `PresenceConfig.track_weight` is None.
+        rendered_only: whether the model knows rendered scenes only.
     """
 
     first_layer: int = 0
@@ -153,6 +161,7 @@ class MllmSettings:
     frame_count: int = 20
     presence_threshold: float = 0.0
     presence_track_weight: float = 0.0
+    rendered_only: bool = False
 
 
 class Prefix(Protocol):

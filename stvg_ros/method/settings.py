@@ -215,3 +215,18 @@ class PresenceConfig(Group):
         maximum=1000.0,
         dynamic=True,
     )
+
+
+@dataclass(frozen=True)
+class EvidenceConfig(Group):
+    """Sources of evidence for tubes and frames."""
+
+    group_name = "evidence"
+    sources: str = setting(
+        "auto",
+        "what decides between tubes: the model's attention, what is measured on bodies, or both; "
+        "auto: both where there are keypoints, but body alone for a model of rendered scenes on "
+        "other pictures; attention where nothing of the command can be measured",
+        choices=("auto", "attention", "body", "both"),
+        dynamic=True,
+    )

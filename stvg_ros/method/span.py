@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from stvg_ros.method.settings import SpanConfig
 
-_ADAPTIVE = ("adaptive", "change_points")  # their length depends on the scores
+ADAPTIVE = ("adaptive", "change_points")  # their length depends on the scores
 _PAPER_FRAMES = 20  # the lengths in the paper and its code are for 20 sampled frames
 _FEWEST = 4  # with fewer frames, a level cannot be separated from noise
 _FLAT = 0.15  # a peak less than this share above the floor is not significant
@@ -32,7 +32,7 @@ def find_span(
         raise ValueError("find_span: expected one score or more, got none")
     low = np.nanmin(scores) if np.isfinite(scores).any() else 0.0
     filled = np.where(np.isfinite(scores), scores, low).astype(np.float64)
-    if config.method == "window" or (lasts and config.method in _ADAPTIVE):
+    if config.method == "window" or (lasts and config.method in ADAPTIVE):
         return 0, len(filled) - 1
     if config.method == "top_k":
         return top_k(filled, _scaled(config.top_k, len(filled)))

@@ -13,11 +13,21 @@ import torch
 from numpy.typing import NDArray
 
 from stvg_ros.config import Config
+from stvg_ros.method.evidence import AttentionEvidence, FusedEvidence, evident_run, nobody
 from stvg_ros.method.interfaces import MllmSettings
 from stvg_ros.method.presence import confidence, evidence
 from stvg_ros.method.scoring import box_scores, slot_of_frames
-from stvg_ros.method.span import find_span, span_ns
-from stvg_ros.types import CandidateTube, Clip, Evidence, Grounding, Status, Tube, TubeBox
+from stvg_ros.method.span import ADAPTIVE, find_span, span_ns
+from stvg_ros.types import (
+    CandidateTube,
+    Clip,
+    Evidence,
+    Grounding,
+    SplitQuery,
+    Status,
+    Tube,
+    TubeBox,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +72,7 @@ class TubeScores:
         candidates: candidate tubes over the clip.
         config: settings of the span.
         factors: factors of S_obj by track id, see `conditions`.
+        fused: findings of the sources besides attention.
     """
 
     view: TubeView
@@ -70,14 +81,27 @@ class TubeScores:
     candidates: tuple[CandidateTube, ...]
     config: Config
     factors: Mapping[int, float] = field(default_factory=dict)
+    fused: FusedEvidence = field(default_factory=FusedEvidence)
 
     def object_score(self, candidate: CandidateTube) -> float:
         """S_obj; -inf for a candidate in no sampled frame."""
         peak = self.view.peak(self.spatial, candidate)
         return peak * self.factors.get(candidate.track_id, 1.0)
 
+    def with_sources(self, fused: FusedEvidence, split: SplitQuery | None) -> TubeScores:
+        """The same with the findings of all sources, attention's too if it is one of them."""
+        if not fused.measured:
+            return replace(self, fused=fused)
+        findings = fused.findings
+        if fused.attention and split is not None:
+            own = AttentionEvidence(self.object_score)
+            findings = (*findings, *own.findings(self.view.clip, split, self.candidates))
+        return replace(self, fused=replace(fused, findings=findings))
+
     def ranked(self) -> list[CandidateTube]:
         """Candidates, best first; equal scores keep the proposer's order."""
+        if self.fused.measured:
+            return sorted(self.candidates, key=lambda c: self.fused.tube(c.track_id), reverse=True)
         return sorted(self.candidates, key=self.object_score, reverse=True)
 
     def best_score(self) -> float:
@@ -89,8 +113,15 @@ class TubeScores:
         clip_ns, sampled = self.view.clip.stamps_ns, self.view.sampled
         lasts = answer.split is not None and answer.split.lasts
         scores = self.view.scores(self.temporal, candidate)
-        first, last = find_span(scores, self.config.span, lasts=lasts)
-        start_ns, end_ns = span_ns(first, last, clip_ns[sampled], clip_ns)
+        frames = self.fused.frames(candidate.track_id)
+        if frames is not None and not lasts and self.config.span.method in ADAPTIVE:
+            first, last = evident_run(frames, clip_ns)
+            start_ns, end_ns = int(clip_ns[first]), int(clip_ns[last])
+        else:
+            first, last = find_span(
+                scores, self.config.span, lasts=lasts or not self.fused.attention
+            )
+            start_ns, end_ns = span_ns(first, last, clip_ns[sampled], clip_ns)
         place = self.view.scores(self.spatial, candidate)
         peak = float(np.nanmax(place)) if np.isfinite(place).any() else 0.0
         nearest = np.searchsorted((clip_ns[sampled][1:] + clip_ns[sampled][:-1]) // 2, clip_ns)
@@ -116,6 +147,7 @@ class TubeScores:
             start_ns=start_ns,
             end_ns=end_ns,
             boxes=tuple(boxes),
+            decided=self.fused.decided(candidate.track_id),
         )
 
     def evidence(self, token: str, margins: tuple[float, ...]) -> Evidence:
@@ -131,6 +163,7 @@ class TubeScores:
             track_scores={c.track_id: self.object_score(c) for c in self.candidates},
             grounding_token=token,
             margins=margins,
+            findings=self.fused.findings,
         )
 
 
@@ -145,6 +178,7 @@ class TubeSelection:
         own: the model's defaults.
         config: the configuration.
         factors: factors of S_obj by track id.
+        fused: findings of the sources besides attention.
     """
 
     view: TubeView
@@ -153,16 +187,22 @@ class TubeSelection:
     own: MllmSettings
     config: Config
     factors: Mapping[int, float] = field(default_factory=dict)
+    fused: FusedEvidence = field(default_factory=FusedEvidence)
 
     def grounding(
         self, spatial: torch.Tensor, temporal: torch.Tensor, token: str, template: Tube
     ) -> Grounding:
         """The tubes of A_S and A_T, or why there are none; other fields are `template`'s."""
-        # A candidate that the model never saw has no score and cannot be the answer.
-        shown = tuple(one for one in self.candidates if one.present[self.view.sampled].any())
+        # A candidate that no source saw has no score and cannot be the answer.
+        shown = tuple(
+            one
+            for one in self.candidates
+            if self.fused.measured or one.present[self.view.sampled].any()
+        )
         scored = TubeScores(self.view, spatial, temporal, shown, self.config, self.factors)
-        sure = self._confidence(scored.best_score())
-        template = replace(template, confidence=sure)
+        scored = scored.with_sources(self.fused, template.split)
+        sure = self._confidence(scored, scored.ranked()[0] if shown else None)
+        template = replace(template, confidence=sure, decided=self._undecided(scored))
         if not self.candidates:
             reason = "no candidate tubes: their source detected nothing"
             tubes: tuple[Tube, ...] = (replace(template, error=reason),)
@@ -173,7 +213,10 @@ class TubeSelection:
             )
             tubes = (replace(template, error=reason),)
         elif self.config.presence.enabled and sure < 0.5:
+            missing = scored.fused.missing([one.track_id for one in shown])
             reason = f"the model sees no such target (confidence {sure:.2f})"
+            if missing:
+                reason = nobody(missing, len(shown))
             tubes = (replace(template, error=reason),)
         else:
             best = self._wanted(scored, template)
@@ -193,11 +236,13 @@ class TubeSelection:
         command = template.split.command if template.split is not None else None
         number = command.number if command is not None else "one"
         best = scored.object_score(ranked[0])
-        rated = [(c, self._confidence(scored.object_score(c))) for c in ranked]
+        rated = [(c, self._confidence(scored, c)) for c in ranked]
         if number == "one":
             sure = template.confidence
             return [(c, sure) for c, _ in rated[: template.query.max_targets]]
-        least = self.config.presence.share * best if math.isfinite(best) else best
+        # Measured words decide for each tube by themselves; attention only relative to the best.
+        relative = not scored.fused.measured and math.isfinite(best)
+        least = self.config.presence.share * best if relative else -math.inf
         bar = 0.5 if self.config.presence.enabled else 0.0
         matching = [
             (c, sure) for c, sure in rated if sure >= bar and scored.object_score(c) >= least
@@ -206,8 +251,18 @@ class TubeSelection:
             matching = matching[: max(number, template.query.max_targets)]
         return matching or rated[:1]
 
-    def _confidence(self, track_score: float) -> float:
+    def _confidence(self, scored: TubeScores, candidate: CandidateTube | None) -> float:
+        """0 to 1, that a candidate is the target; without one, from the answers of the model."""
         weight, threshold = self.config.presence.track_weight, self.config.presence.threshold
         weight = self.own.presence_track_weight if weight is None else weight
-        nats = evidence(self.margins, track_score, weight)
-        return confidence(nats, threshold + self.own.presence_threshold)
+        score = float("-inf") if candidate is None else scored.object_score(candidate)
+        nats = evidence(self.margins, score, weight) - self.own.presence_threshold
+        if candidate is not None and scored.fused.measured:
+            weakest = scored.fused.weakest(candidate.track_id)
+            nats = nats + weakest if scored.fused.attention else weakest
+        return confidence(nats, threshold)
+
+    def _undecided(self, scored: TubeScores) -> str:
+        """What was not measured, for answers without a tube."""
+        words = ", ".join(scored.fused.unmeasured)
+        return f"not measured: {words}" if words and scored.fused.measured else ""

@@ -33,7 +33,7 @@ def read_settings(file: Path | None) -> MllmSettings:
         values = json.loads(file.read_text())
         for key, value in values.items():
             kinds = (int, float) if known[key] is float else (known[key],)
-            if not isinstance(value, kinds) or isinstance(value, bool):
+            if not isinstance(value, kinds) or isinstance(value, bool) != (kinds == (bool,)):
                 raise TypeError(f"{key} = {value!r}, expected {known[key].__name__}")
     except (ValueError, AttributeError, KeyError, TypeError) as error:
         raise ModelError(

@@ -85,6 +85,40 @@ FAMILIES = {  # model_type of config.json
     ),
 }
 
+# Files of the authors' own code for a supported family, and the repositories with the same weights
+# for transformers.
+ORIGINALS = {
+    "internvl_chat": ("InternVL3", "OpenGVLab/InternVL3-8B-hf and others that end in -hf"),
+    "videollama3_qwen2": ("VideoLLaMA3", "lkhl/VideoLLaMA3-2B-Image-HF and others that end in -HF"),
+    "llava_qwen": ("LLaVA-OneVision", "llava-hf/llava-onevision-qwen2-7b-ov-hf and others of it"),
+    "llava_llama": ("LLaVA-NeXT-Video", "llava-hf/LLaVA-NeXT-Video-7B-hf and others of it"),
+}
+
+
+def unsupported(model_type: str) -> str:
+    """Why a `model_type` that is not in `FAMILIES` cannot be used, and what to use instead."""
+    if model_type not in ORIGINALS:
+        return f"unknown model_type {model_type!r}"
+    title, others = ORIGINALS[model_type]
+    return (
+        f"model_type {model_type!r} is the layout of {title}'s own code, which is never run here; "
+        f"use the same weights for transformers: {others}"
+    )
+
+
+def original_of(hub_id: str) -> str | None:
+    """The model_type of a hub id that is known to hold the authors' own layout; else None."""
+    owner, _, name = hub_id.partition("/")
+    if name.lower().endswith("-hf"):
+        return None
+    for model_type, whose, begin in (
+        ("internvl_chat", "OpenGVLab", "InternVL"),
+        ("videollama3_qwen2", "DAMO-NLP-SG", "VideoLLaMA3"),
+    ):
+        if owner == whose and name.startswith(begin):
+            return model_type
+    return None
+
 
 def families_table() -> list[tuple[str, str, str, str, str]]:
     """Rows for the table of the docs: family, model_type, class, tokens a slot, frames a slot."""

@@ -24,12 +24,18 @@ class Layout:
         text: what replaces it; one visual token string for each visual token.
         token_id: id of the visual token.
         tail: `(K, D)` embeddings of K more visual tokens after the grid's, or None.
+        slot_times: positions of the slots in time, if the family tells them by positions.
     """
 
     placeholder: str
     text: str
     token_id: int
     tail: Tensor | None = None
+    slot_times: tuple[int, ...] = ()
+
+    def equals(self, other: Layout) -> bool:
+        """Whether passes with these layouts have the same prompt and positions."""
+        return (self.text, self.slot_times) == (other.text, other.slot_times)
 
 
 class Encode(Protocol):

@@ -189,10 +189,18 @@ class HfMllm:
         return tuple(found)
 
     def _batches(self, passes: Sequence[Pass]) -> Iterator[Sequence[Pass]]:
-        """Batches of as many passes as the setting or the free memory allows."""
+        """Batches of as many passes as the setting or the free memory allows.
+
+        Passes of unevenly spaced frames forwards and backwards have other times, so other prompts.
+        """
         size = self._batch_passes or self._room(len(passes[0][0].features))
-        for start in range(0, len(passes), size):
-            yield passes[start : start + size]
+        layouts = [self._layout(visual) for visual, _ in passes]
+        start = 0
+        for end in range(1, len(passes) + 1):
+            full = end - start == size
+            if full or end == len(passes) or not layouts[end].equals(layouts[start]):
+                yield passes[start:end]
+                start = end
 
     def _room(self, tokens: int) -> int:
         """Number of passes that fit in memory; 1 on a CPU, where a batch saves no time."""
@@ -242,8 +250,8 @@ class HfMllm:
     def _placed(self, visual: VisualTokens) -> PrefixLayout:
         """The prefix layout, computed on the host, so that no token is read from the device."""
         family, device = self._checkpoint.family, self._model.device
-        layout = family.layout(self._checkpoint.tokenizer, self._model, visual)
-        if (last := self._place) and (last.layout.text, last.grid) == (layout.text, visual.grid):
+        layout = self._layout(visual)
+        if (last := self._place) and last.grid == visual.grid and last.layout.equals(layout):
             return last
         ids = self.prompt.prefix_ids(layout)
         at = (ids[0] == layout.token_id).nonzero()[:, 0]
@@ -257,6 +265,10 @@ class HfMllm:
         ids, at, positions = (each.to(device, non_blocking=True) for each in (ids, at, positions))
         self._place = PrefixLayout(layout, visual.grid, ids, at, positions, following)
         return self._place
+
+    def _layout(self, visual: VisualTokens) -> Layout:
+        """The layout of a video in the prompt."""
+        return self._checkpoint.family.layout(self._checkpoint.tokenizer, self._model, visual)
 
     def _prefill(self, passes: Sequence[Pass], text: Any) -> HfPrefix:
         """Runs system and visual tokens of B passes through `text`."""

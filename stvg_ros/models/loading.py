@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,9 +20,11 @@ from stvg_ros.checkpoints.image_preprocessing import ImagePreprocessing, process
 from stvg_ros.checkpoints.weights import loaded_weights
 from stvg_ros.errors import ConfigError, ModelError
 from stvg_ros.models.attention_capture import NAME
+from stvg_ros.models.chat_template import choose_template
 from stvg_ros.models.embedded_checkpoint import FOLDER, SCOPE, SETTINGS_FILE, read_settings
-from stvg_ros.models.families import FAMILIES
+from stvg_ros.models.families import FAMILIES, unsupported
 from stvg_ros.models.family import LoadedCheckpoint
+from stvg_ros.models.quantized_formats import INSTEAD, format_of, method_of
 from stvg_ros.models.settings import ModelConfig
 from stvg_ros.models.vision_tower import PatchProduct
 
@@ -52,11 +53,10 @@ def load(config: ModelConfig) -> LoadedCheckpoint:
     kind = str(values.get("model_type"))
     if kind not in FAMILIES:
         raise ModelError(
-            f"{files.source}: unknown model_type {kind!r}; expected one of "
-            f"{', '.join(sorted(FAMILIES))}"
+            f"{files.source}: {unsupported(kind)}; expected one of {', '.join(sorted(FAMILIES))}"
         )
     row = FAMILIES[kind]
-    stored = values.get("quantization_config")
+    stored = method_of(values)
     if stored is not None:
         _check_stored(files, stored)
     family = importlib.import_module(row.module).FAMILY
@@ -64,7 +64,7 @@ def load(config: ModelConfig) -> LoadedCheckpoint:
     preprocessing = _preprocessing(files)
     settings_file = files.path(SETTINGS_FILE)
     settings = read_settings(Path(settings_file) if settings_file else None)
-    model = _weights(files, row.class_name, config, stored is not None)
+    model = _weights(files, row.class_name, config, stored)
     name = f"{row.title} ({SCOPE})" if config.path == "embedded" else Path(files.source).name
     return LoadedCheckpoint(name, files.source, model, tokenizer, preprocessing, family, settings)
 
@@ -130,18 +130,19 @@ def _tokenizer(files: CheckpointFiles) -> Any:
             f"{files.source}: the tokenizer cannot be loaded ({first_line(error)}); expected "
             "tokenizer.json and tokenizer_config.json; download the checkpoint's files again"
         ) from error
-    if not tokenizer.chat_template:
-        tokenizer.chat_template = (files.json("chat_template.json") or {}).get("chat_template")
+    choose_template(tokenizer, files)
     return tokenizer
 
 
-def _weights(files: CheckpointFiles, class_name: str, config: ModelConfig, stored: bool) -> Any:
-    """The frozen model; `stored` if the files hold quantized weights."""
+def _weights(
+    files: CheckpointFiles, class_name: str, config: ModelConfig, stored: str | None
+) -> Any:
+    """The frozen model; `stored` is the format of quantized weights in the files."""
     device = device_of(config.device, "model.device")
     dtype = dtype_of(config.dtype, device)
     quantized: dict[str, Any]
     if stored:
-        quantized = _stored_quantization(files, config.quantization, device)
+        quantized = _stored_quantization(files, stored, config.quantization, device)
     else:
         quantized = _quantization(config.quantization, dtype, device)
     model = loaded_weights(
@@ -175,26 +176,35 @@ def _quantization(kind: str, dtype: torch.dtype, device: torch.device) -> dict[s
     return {"quantization_config": made, "device_map": {"": device}}
 
 
-def _check_stored(files: CheckpointFiles, stored: Any) -> None:
-    """Raises: ModelError: a method of quantization whose weights pass no gradient here."""
-    method = stored.get("quant_method") if isinstance(stored, Mapping) else stored
-    if method != "bitsandbytes":
+def _check_stored(files: CheckpointFiles, method: str) -> None:
+    """Raises: ModelError: a format that is not read."""
+    kind = format_of(method)
+    if kind.bytes_per_weight is None:
         raise ModelError(
-            f"{SETTING} {files.source!r}: its weights are quantized by {method!r}; expected "
-            "weights in full precision; give the checkpoint that it was made from, and set "
-            "model.quantization to '4bit' to save memory"
+            f"{SETTING} {files.source!r}: its weights are quantized by {method!r}: {kind.note}; "
+            f"expected weights in full precision, bitsandbytes or FP8; {INSTEAD}"
+        )
+    if kind.missing:
+        raise ModelError(
+            f"{SETTING} {files.source!r}: its weights are quantized by {method!r}, which needs "
+            f"{' and '.join(kind.missing)}; install what is missing, or {INSTEAD}"
         )
 
 
-def _stored_quantization(files: CheckpointFiles, kind: str, device: torch.device) -> dict[str, Any]:
-    """Arguments for a checkpoint with weights quantized by bitsandbytes."""
+def _stored_quantization(
+    files: CheckpointFiles, method: str, kind: str, device: torch.device
+) -> dict[str, Any]:
+    """Arguments for a checkpoint with quantized weights."""
     if kind != "none":
         raise ConfigError(
             f"model.quantization: expected 'none' for {files.source!r}, whose weights are "
             f"quantized already, got {kind!r}"
         )
-    _check_quantizer(f"{SETTING} {files.source!r}", "choose a checkpoint in full precision")
-    return {"device_map": {"": device}}
+    where: dict[str, Any] = {"device_map": {"": device}}
+    if method == "fp8":
+        make: Any = transformers.FineGrainedFP8Config
+        where["quantization_config"] = make(dequantize=True)
+    return where
 
 
 def _check_quantizer(what: str, otherwise: str) -> None:

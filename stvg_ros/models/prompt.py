@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from stvg_ros.errors import ModelError
+from stvg_ros.models.chat_template import QUESTION, THOUGHT, VIDEO, rendered, turn, written
 from stvg_ros.models.family import Layout
 
-SENTINEL = "Is there anything?"  # placeholder for the question while the template is split
 PUNCTUATION = ".?!:;"
 
 
@@ -24,7 +24,8 @@ class Suffix:
 
     Attributes:
         ids: the question with the template's text around it, up to the start of the answer.
-        candidates: positions in `ids` of the final punctuation and the role tokens.
+        candidates: positions in `ids` of the final punctuation and the role tokens; an empty
+            thought of the template is not among them.
         labels: the candidates as text.
     """
 
@@ -37,16 +38,11 @@ class Prompt:
     """Splits the rendered chat template at the video and at the question."""
 
     def __init__(self, tokenizer: Any, path: str) -> None:
-        """Checks that the tokenizer has a chat template and returns offsets.
+        """Renders the template, see `chat_template.choose_template`.
 
         Raises:
-            ModelError: no chat template, or a tokenizer without offsets.
+            ModelError: a tokenizer without offsets.
         """
-        if not tokenizer.chat_template:
-            raise ModelError(
-                f"{path}: no chat template; expected one in tokenizer_config.json, "
-                "chat_template.jinja or chat_template.json; download the checkpoint's file"
-            )
         if not tokenizer.is_fast:
             raise ModelError(
                 f"{path}: the tokenizer gives no offsets; expected a tokenizer.json; "
@@ -54,24 +50,10 @@ class Prompt:
             )
         self._tokenizer = tokenizer
         self._path = path
-        video = {"type": "video"}
-        self._text = self._render([_turn("user", [video, {"type": "text", "text": SENTINEL}])])
+        self._text = rendered(tokenizer, [turn("user", VIDEO, written(QUESTION))])
         # The passes of a command have the same questions and the same grid of tokens.
         self._suffix = lru_cache(maxsize=64)(self._suffix_after)
         self._tail = lru_cache(maxsize=8)(self._last_id)
-
-    def _render(self, messages: list[dict[str, Any]]) -> str:
-        try:
-            return str(
-                self._tokenizer.apply_chat_template(
-                    messages, tokenize=False, add_generation_prompt=True
-                )
-            )
-        except Exception as error:  # templates raise errors of many kinds
-            raise ModelError(
-                f"{self._path}: the chat template failed: {error}; "
-                "expected one that takes a video and a text"
-            ) from error
 
     def parts(self, placeholder: str) -> tuple[str, str, str]:
         """Text before the video, between video and question, and after the question.
@@ -80,7 +62,7 @@ class Prompt:
             ModelError: the template has another order.
         """
         before, found, rest = self._text.partition(placeholder)
-        between, asked, after = rest.partition(SENTINEL)
+        between, asked, after = rest.partition(QUESTION)
         if not found or not asked:
             raise ModelError(
                 f"{self._path}: the chat template gives {self._text!r}; expected {placeholder!r} "
@@ -98,7 +80,7 @@ class Prompt:
     @property
     def answer_start(self) -> str:
         """The end of the prompt, from the question on; the answer follows it."""
-        return SENTINEL + self._text.rpartition(SENTINEL)[2]
+        return QUESTION + self._text.rpartition(QUESTION)[2]
 
     def suffix(self, layout: Layout, question: str) -> Suffix:
         """The tokens of `question` after the visual tokens.
@@ -118,7 +100,11 @@ class Prompt:
         end = len(last) + len(between) + len(question.rstrip(PUNCTUATION))
         if question.rstrip(PUNCTUATION) != question:
             end = len(last) + len(between) + len(question) - 1
-        candidates = tuple(i for i, (_, stop) in enumerate(offsets) if stop > end)
+        thought = text.find(THOUGHT, end)
+        last_role = len(text) if thought < 0 else thought
+        candidates = tuple(
+            i for i, (start, stop) in enumerate(offsets) if stop > end and start < last_role
+        )
         labels = tuple(self._tokenizer.decode([ids[i]]) for i in candidates)
         return Suffix(tuple(ids), candidates, labels)
 
@@ -130,22 +116,18 @@ class Prompt:
         return int(self._tokenizer(text, add_special_tokens=False)["input_ids"][-1])
 
     def chat(self, system: str, prompt: str) -> Tensor:
-        """`(1, n)` ids of a text-only prompt; without a system role, both texts are joined."""
+        """`(1, n)` ids of a text-only prompt.
+
+        Both texts are joined where the template has no system role, or writes it twice.
+        """
         try:
-            turns = [_turn("system", [_text(system)]), _turn("user", [_text(prompt)])]
-            rendered = self._render(turns)
-            if system not in rendered:
-                raise ModelError("the system text is left out")
-        except ModelError:
-            rendered = self._render([_turn("user", [_text(f"{system}\n{prompt}")])])
+            text = rendered(
+                self._tokenizer, [turn("system", written(system)), turn("user", written(prompt))]
+            )
+        except Exception:  # templates without a system role raise errors of many kinds
+            text = ""
+        if text.count(system) != 1:
+            text = rendered(self._tokenizer, [turn("user", written(f"{system}\n{prompt}"))])
         bos = self._tokenizer.bos_token
-        special = not (bos and rendered.startswith(bos))
-        return torch.tensor([self._tokenizer(rendered, add_special_tokens=special)["input_ids"]])
-
-
-def _turn(role: str, content: list[dict[str, str]]) -> dict[str, Any]:
-    return {"role": role, "content": content}
-
-
-def _text(text: str) -> dict[str, str]:
-    return {"type": "text", "text": text}
+        special = not (bos and text.startswith(bos))
+        return torch.tensor([self._tokenizer(text, add_special_tokens=special)["input_ids"]])

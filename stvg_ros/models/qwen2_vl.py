@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Qwen2-VL and Qwen2.5-VL: frame pairs, tokens by image size, three-fold positions."""
+"""Qwen2-VL and Qwen2.5-VL: frame pairs, tokens by image size, three-fold positions.
+
+The first of the three gives Qwen2.5-VL the times of the frames, Qwen2-VL their order only.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from torch import Tensor
 from stvg_ros.checkpoints.image_preprocessing import ImagePreprocessing
 from stvg_ros.method.interfaces import VisualTokens
 from stvg_ros.models.family import Family, Layout
+from stvg_ros.models.frame_times import begin_times
 from stvg_ros.models.preprocess import Images, fitted_size, patches, slots_of
 from stvg_ros.models.vision_tower import run_tower
 
@@ -20,6 +24,9 @@ from stvg_ros.models.vision_tower import run_tower
 MAX_FRAME_TOKENS = 768
 MIN_FRAME_TOKENS = 128
 CHUNK = 8  # slots that go through the vision tower at a time
+FRAMES_PER_SECOND = 2.0  # of frames without times, as in transformers
+# Positions are whole; the stamps of cameras jitter around them. 10 ms at two positions a second.
+JITTER = 0.02
 
 
 def frame_size(
@@ -75,7 +82,20 @@ def layout(tokenizer: Any, model: Any, visual: VisualTokens) -> Layout:
     """One run of visual tokens."""
     token_id = model.config.video_token_id
     token = tokenizer.convert_ids_to_tokens(token_id)
-    return Layout(token, token * len(visual.features), token_id)
+    text = token * len(visual.features)
+    return Layout(token, text, token_id, slot_times=slot_times(model, visual))
+
+
+def slot_times(model: Any, visual: VisualTokens) -> tuple[int, ...]:
+    """Time position of each slot after the first; empty for a model without times.
+
+    The library knows one interval a video (`second_per_grid_ts`); here each slot has its own time,
+    which is the same for evenly spaced frames.
+    """
+    rate = getattr(model.config.vision_config, "tokens_per_second", None)
+    if rate is None:
+        return ()
+    return tuple(int(rate * time_s + JITTER) for time_s in begin_times(visual, FRAMES_PER_SECOND))
 
 
 def positions(model: Any, ids: Tensor, visual: VisualTokens) -> tuple[Tensor, int]:
@@ -90,6 +110,10 @@ def positions(model: Any, ids: Tensor, visual: VisualTokens) -> tuple[Tensor, in
     kinds = torch.where(longer == token_id, 2, 0).int()
     grid = torch.tensor([[slots, rows * merge, columns * merge]], device=ids.device)
     at, _ = model.model.get_rope_index(longer, mm_token_type_ids=kinds, video_grid_thw=grid)
+    if times := slot_times(model, visual):
+        seen = kinds[0] == 2
+        after = torch.tensor(times, device=ids.device).repeat_interleave(rows * columns)
+        at[0, 0, seen] = at[1, 0, seen].min() + after
     return at[..., :-1], int(at[0, 0, -1])
 
 

@@ -9,10 +9,11 @@ from typing import Any
 from stvg_ros.checkpoints.image_preprocessing import ImagePreprocessing
 from stvg_ros.method.interfaces import VisualTokens
 from stvg_ros.models.family import Family, Layout
+from stvg_ros.models.frame_times import mean_times
 from stvg_ros.models.preprocess import Images, fitted_size, slots_of
 from stvg_ros.models.qwen2_vl import positions, tower
 
-# The prompt states an interval of half a second, as in the model's own sampling.
+# Of frames without times, as in the model's own sampling.
 FRAMES_PER_SECOND = 2.0
 MIN_TOKENS, MAX_TOKENS = 128, 768
 
@@ -48,7 +49,7 @@ def encode(
 
 
 def layout(tokenizer: Any, model: Any, visual: VisualTokens) -> Layout:
-    """`<1.2 seconds>`, start, the slot's tokens, end; the stamps keep their order when reversed."""
+    """`<1.2 seconds>`, start, the slot's tokens, end; the time is the mean of its frames' times."""
 
     def token(token_id: int) -> str:
         return str(tokenizer.convert_ids_to_tokens(token_id))
@@ -57,8 +58,8 @@ def layout(tokenizer: Any, model: Any, visual: VisualTokens) -> Layout:
     start, end = token(config.vision_start_token_id), token(config.vision_end_token_id)
     video = token(config.video_token_id)
     inside = start + video * (visual.grid[1] * visual.grid[2]) + end
-    stamps = (sum(slot) / len(slot) / FRAMES_PER_SECOND for slot in sorted(visual.slots))
-    text = "".join(f"<{stamp_s:.1f} seconds>{inside}" for stamp_s in stamps)
+    times = mean_times(visual, FRAMES_PER_SECOND)
+    text = "".join(f"<{time_s:.1f} seconds>{inside}" for time_s in times)
     return Layout(start + video + end, text, config.video_token_id)
 
 

@@ -12,11 +12,12 @@ import torch
 from stvg_ros.checkpoints.image_preprocessing import ImagePreprocessing
 from stvg_ros.method.interfaces import VisualTokens
 from stvg_ros.models.family import Family, Layout
+from stvg_ros.models.frame_times import begin_times
 from stvg_ros.models.llava_onevision import positions
 from stvg_ros.models.preprocess import Images, fitted_size, patches, slots_of
 from stvg_ros.models.vision_tower import run_tower
 
-# The prompt states an interval of one second, as in the model's own sampling.
+# Of frames without times, as in the model's own sampling.
 FRAMES_PER_SECOND = 1.0
 MIN_FRAME_TOKENS, MAX_TOKENS = 128, 768
 CHUNK = 8  # frames that go through the vision tower at a time
@@ -64,12 +65,12 @@ def encode(
 
 
 def layout(tokenizer: Any, model: Any, visual: VisualTokens) -> Layout:
-    """`Time 1.0s:` and the frame's tokens; the stamps keep their order when reversed."""
+    """`Time 1.0s:` and the frame's tokens."""
     token_id = model.config.video_token_id
     token = tokenizer.convert_ids_to_tokens(token_id)
     run = token * (visual.grid[1] * visual.grid[2])
-    stamps = (frame / FRAMES_PER_SECOND for frame in range(visual.grid[0]))
-    text = ",".join(f"Time {stamp_s:.1f}s:{run}" for stamp_s in stamps)
+    times = begin_times(visual, FRAMES_PER_SECOND)
+    text = ",".join(f"Time {time_s:.1f}s:{run}" for time_s in times)
     return Layout(token, text, token_id)
 
 

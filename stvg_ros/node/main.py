@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 
 
 def end_at_signals() -> None:
@@ -29,6 +30,7 @@ from rclpy.signals import SignalHandlerOptions
 from stvg_ros.errors import StvgError
 from stvg_ros.node.grounding_node import GroundingNode
 from stvg_ros.node.guarded_executor import GuardedExecutor
+from stvg_ros.node.middleware import free_messages
 from stvg_ros.node.parameter_files import parameter_files, unused
 
 
@@ -36,6 +38,7 @@ def serve(args: Sequence[str] | None = None) -> int:
     """Runs the node until SIGINT or SIGTERM; returns the exit code."""
     # ~/status reports the progress of a load; progress bars do not belong in a log.
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    free_messages(os.environ, Path.cwd())
     try:
         files = parameter_files(sys.argv if args is None else args)
         rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
@@ -75,8 +78,6 @@ def serve(args: Sequence[str] | None = None) -> int:
 
 def main() -> None:
     """The entry point: exits without waiting for a running stage of the model."""
-    if not sys.stderr.isatty():  # no progress bars in logs
-        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     end_at_signals()
     code = serve()
     sys.stdout.flush()

@@ -146,7 +146,8 @@ def _smoothed(
 def _averaged(boxes: NDArray[np.float64], over: int) -> NDArray[np.float64]:
     half = min(over, len(boxes)) // 2
     for reduce in (np.median, np.mean):
-        padded = np.pad(boxes, ((half, half), (0, 0)), mode="edge")
+        # Mirrored through the end points: a steady motion keeps its pace to both ends.
+        padded = np.pad(boxes, ((half, half), (0, 0)), mode="reflect", reflect_type="odd")
         windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1, axis=0)
         boxes = reduce(windows, axis=-1)
     return boxes

@@ -10,10 +10,17 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from stvg_ros.errors import ConfigError, StvgError
+from stvg_ros.errors import ConfigError, ErrorCode, StvgError
 
 MIN_TOKEN_CHARACTERS = 16
 _BURST_S = 2.0
+# Error code by HTTP status; others are INVALID_COMMAND.
+_CODES = {
+    401: ErrorCode.CONFIGURATION,
+    403: ErrorCode.CONFIGURATION,
+    408: ErrorCode.UNREACHABLE,
+    429: ErrorCode.QUEUE_FULL,
+}
 
 
 class RefusedError(StvgError):
@@ -22,6 +29,7 @@ class RefusedError(StvgError):
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
         self.status = status
+        self.code = _CODES.get(status, ErrorCode.INVALID_COMMAND)
 
 
 def is_loopback(host: str) -> bool:

@@ -18,7 +18,7 @@ import httpx2
 from stvg_ros.errors import ConfigError, QueueFullError, StvgError, UnreachableError
 from stvg_ros.serving.schema import MEDIA_TYPE, Event, MissingFramesError, error_of
 from stvg_ros.serving.server_address import Address
-from stvg_ros.serving.wire_format import RecordStream, decoded_record
+from stvg_ros.serving.wire_format import RecordStream, SchemaError, decoded_record
 
 POLL_S = 0.05  # period of the None values while waiting for an event
 _MAX_ANSWER_BYTES = 64 * 1024 * 1024
@@ -155,6 +155,11 @@ class HttpChannel:
                     content = await _content(answer, _MAX_REFUSAL_BYTES)
                     raise self._refusal(answer, content)
                 yield answer
+        except SchemaError as error:
+            raise UnreachableError(
+                f"{url}: the answer cannot be read ({error}); check that remote.address is a "
+                "server of the same release"
+            ) from error
         except httpx2.ReadTimeout as error:
             raise UnreachableError(
                 f"no response from {url} for {self._timeout_s:g} s (remote.timeout_s)"

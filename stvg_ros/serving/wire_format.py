@@ -23,7 +23,7 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
-from stvg_ros.errors import StvgError
+from stvg_ros.errors import ErrorCode, StvgError
 
 MAX_TEXT_CHARACTERS = 16_384
 MAX_ITEMS = 65_536  # of a list or a map
@@ -34,7 +34,9 @@ T = TypeVar("T")
 
 
 class SchemaError(StvgError):
-    """Bytes that do not decode as the expected record."""
+    """A request that cannot be read: it does not decode as the expected record."""
+
+    code = ErrorCode.INVALID_COMMAND
 
 
 class ArrayRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

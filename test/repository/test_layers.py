@@ -33,7 +33,7 @@ ROS = (
     "ament_index_python tf2_ros foxglove_msgs vision_msgs"
 )
 ROBOT = (
-    "foundations commands io method checkpoints models proposals runtime serving build "
+    "foundations commands io method checkpoints models proposals body runtime serving build "
     "visualization"
 )
 LAB = "lab.datasets lab.runs lab.rendered lab.report"
@@ -44,6 +44,10 @@ LAYERS = {
     "io": layer(
         "foundations commands settings io",
         "numpy cv2 av rosbags ruamel lz4 backports compression msgspec",
+    ),
+    "body": layer(
+        "foundations commands settings method checkpoints proposals body",
+        "numpy cv2 torch transformers",
     ),
     "method": layer("foundations settings commands method", "numpy torch"),
     "checkpoints": layer("foundations checkpoints", "torch transformers huggingface_hub"),
@@ -60,7 +64,7 @@ LAYERS = {
         "foundations settings method runtime serving", "numpy cv2 httpx2 msgspec starlette"
     ),
     "build": layer(
-        "foundations settings commands method models proposals serving build", "numpy torch"
+        "foundations settings commands method models proposals body serving build", "numpy torch"
     ),
     "visualization": layer("foundations settings method visualization io", "numpy cv2 av"),
     "doctor": layer("foundations settings models build doctor node messages", ROS),
@@ -91,6 +95,7 @@ LAYERS = {
 }
 # Modules with a library more than their layer.
 EXTRA = {
+    "stvg_ros.body.blazepose": {"ai_edge_litert"},
     "stvg_ros.images": {"cv2"},
     "stvg_ros.commands.parser": {"spacy"},
     "stvg_ros.depth": {"cv2"},

@@ -131,6 +131,29 @@ def test_an_odd_image_is_held_if_it_has_a_stamp(stamp_ns: int, held: bool) -> No
     assert window.counts["odd"] == (1 if held else 2)
 
 
+@pytest.mark.parametrize("stamped", [[T], TEN, [5], [T + 10**20 // 8], line(0, 1, 2, 3)])
+@pytest.mark.parametrize("asks", [True, False])
+def test_a_camera_that_stops_stamping_is_stamped_on_arrival(stamped, asks) -> None:
+    window = Window(WindowConfig(max_rate_hz=0.0, duration_s=3600.0))
+    for frame in frames([*stamped, *[0] * 30]):
+        if not asks or window.wanted(frame.stamp_ns):
+            window.add(frame)
+    found = window.snapshot()
+    newest = len(stamped) + 29
+    assert numbers(found.frames)[-20:] == list(range(newest - 19, newest + 1))
+    assert (np.diff(found.stamps_ns) > 0).all()
+    assert window.counts["odd"] >= 4
+
+
+@pytest.mark.parametrize("stamped", [[T], TEN])
+def test_a_bag_of_a_camera_that_stops_stamping_is_read(stamped: list[int], tmp_path: Path) -> None:
+    given = frames([*stamped, *[0] * 30])
+    messages = [(i, made.raw(frame.stamp_ns, frame.image)) for i, frame in enumerate(given)]
+    bag = made.bag(tmp_path / "run", messages)
+    clip = file_clip(bag, start_s=0.0, end_s=None, long_side_px=640, max_rate_hz=0.0, last_s=10.0)
+    assert numbers(clip.frames)[-20:] == list(range(len(stamped) + 10, len(stamped) + 30))
+
+
 def test_a_bag_without_stamps_has_the_times_of_recording(tmp_path: Path) -> None:
     messages = [(i, made.raw(0, made.picture(i))) for i in range(5)]
     bag = made.bag(tmp_path / "run", messages)
@@ -144,6 +167,11 @@ def test_a_bag_without_stamps_has_the_times_of_recording(tmp_path: Path) -> None
     [
         ([], [], False), ([0], [100], True), ([0, 0, 0], [100, 101, 102], True),
         ([5, 6], [5, 6], False), ([5, 0, 7], [5, -1, 7], False), ([0, 5, 0], [100, 5, -1], False),
+        # A camera that stops stamping: its first image alone has a stamp, or its first ones.
+        ([5, *[0] * 6], [5, -1, -1, -1, -1, 105, 106], True),
+        ([5, 6, *[0] * 5], [5, 6, -1, -1, -1, -1, 106], True),
+        ([5, 0, 0, 0, 0, 6, 0], [5, -1, -1, -1, -1, 6, -1], False),
+        ([5, *[0] * 5, 9, 0], [5, -1, -1, -1, -1, 105, 9, -1], False),
     ],
 )  # fmt: skip
 def test_header_stamps(headers: list[int], wanted: list[int], unstamped: bool) -> None:

@@ -96,3 +96,30 @@ def message(kind: type, chance: random.Random, depth: int = 0) -> Any:
         else:
             setattr(result, name, value(field, chance, depth))
     return result
+
+
+def with_long_text(sent: Any, chance: random.Random) -> Any:
+    """The message; one of its texts, if it has any, has up to a million characters now."""
+    places = _texts(sent)
+    if places:
+        owner, name, listed = chance.choice(places)
+        text = chance.choice(("x", "\u00e9", "a b ", "\n")) * chance.randint(1, 250_000)
+        if listed:
+            getattr(owner, name)[0] = text
+        else:
+            setattr(owner, name, text)
+    return sent
+
+
+def _texts(sent: Any) -> list[tuple[Any, str, bool]]:
+    """Message, field, and whether the field is a list, of each text inside a message."""
+    found = []
+    for name in sent.get_fields_and_field_types():
+        content = getattr(sent, name)
+        listed = isinstance(content, list) and bool(content)
+        first = content[0] if listed else content
+        if isinstance(first, str):
+            found.append((sent, name, listed))
+        elif hasattr(first, "get_fields_and_field_types"):
+            found += _texts(first)
+    return found

@@ -1,6 +1,6 @@
 // The page: frames and boxes in the middle, the time line below, queries at the right.
 
-import { boxAt, fitted, keysOf, Model, problemOf, SMALLEST_PX } from "./model.js";
+import { boxAt, fitted, itemsOf, keysOf, Model, SMALLEST_PX } from "./model.js";
 import { drawLine, frameAt, svg } from "./line.js";
 import { Player } from "./player.js";
 
@@ -40,7 +40,15 @@ async function ask(path, body) {
 
 /** The box to show now: the one being dragged, or that of the key frames. */
 function shownBox() {
-  return drag?.box ?? boxAt(model.query, player.frame, recording.times_s);
+  return drag?.box ?? boxAt(model.boxed, player.frame, recording.times_s);
+}
+
+/** Whether the boxes shown can be changed here; says where, if they are a person's. */
+function editable() {
+  if (model.boxed === model.query) return true;
+  const name = model.boxed.text.trim();
+  say(`The boxes are those of “${name}”: choose “${name}” below People to change them.`);
+  return false;
 }
 
 function inSpan(query, frame) {
@@ -51,16 +59,31 @@ function drawOverlay() {
   const overlay = $("overlay");
   overlay.replaceChildren();
   const query = model.query;
+  drawOthers(overlay);
   const box = shownBox();
   if (!box) return;
-  const isKey = player.frame in query.boxes || drag !== null;
+  const isKey = player.frame in model.boxed.boxes || drag !== null;
   const [x1, y1, x2, y2] = box;
-  const kind = `box mine${isKey ? "" : " between"}${inSpan(query, player.frame) ? "" : " outside"}`;
+  const outside = query.kind === "query" && !inSpan(query, player.frame);
+  const kind = `box mine${isKey ? "" : " between"}${outside ? " outside" : ""}`;
   svg(overlay, "rect", { class: kind, x: x1, y: y1, width: x2 - x1, height: y2 - y1 });
+  if (model.boxed !== query) return;
   const side = (10 * recording.size_px[0]) / Math.max(overlay.clientWidth, 1);
   for (const [corner, [x, y]] of Object.entries(CORNERS)) {
     const place = { x: box[x] - side / 2, y: box[y] - side / 2, width: side, height: side };
     svg(overlay, "rect", { class: `handle ${corner}`, "data-corner": corner, ...place });
+  }
+}
+
+/** The people who are in the frame, but for the one whose box is drawn with handles. */
+function drawOthers(overlay) {
+  for (const person of model.people) {
+    const box = person === model.boxed ? null : boxAt(person, player.frame, recording.times_s);
+    if (!box) continue;
+    const [x1, y1, x2, y2] = box;
+    svg(overlay, "rect", { class: "box other", x: x1, y: y1, width: x2 - x1, height: y2 - y1 });
+    const size = (12 * recording.size_px[0]) / Math.max(overlay.clientWidth, 1);
+    svg(overlay, "text", { class: "name", x: x1, y: y1 - size / 3, "font-size": size }, person.text);
   }
 }
 
@@ -70,10 +93,21 @@ function seconds(frame) {
 
 function drawForm() {
   const query = model.query;
-  const here = player.frame in query.boxes;
+  const isPerson = query.kind === "person";
+  const borrowed = model.boxed !== query;
+  const here = player.frame in model.boxed.boxes;
+  $("text-label").textContent = isPerson ? "Name" : "Query";
+  $("drop").textContent = isPerson ? "Delete person" : "Delete query";
+  $("absent-row").hidden = isPerson;
+  $("person-row").hidden = isPerson || query.absent || (!model.people.length && !query.person);
+  const own = new Option("this query's own", "");
+  const names = model.people.map((person) => new Option(person.text.trim() || "(no name)", person.id));
+  $("person").replaceChildren(own, ...names);
+  $("person").value = query.person;
   if ($("text").value !== query.text) $("text").value = query.text;
   $("absent").checked = query.absent;
-  $("span-row").hidden = $("box-row").hidden = query.absent;
+  $("span-row").hidden = query.absent || isPerson;
+  $("box-row").hidden = query.absent;
   const edge = (frame) => (frame === null ? "?" : seconds(frame));
   const empty = query.begin === null && query.end === null;
   $("span").textContent = empty ? "not set" : `${edge(query.begin)} to ${edge(query.end)}`;
@@ -81,33 +115,42 @@ function drawForm() {
   const source = here ? "key frame" : "interpolated";
   $("box").textContent = box ? source : "none";
   $("box").title = box ? box.map((value) => value.toFixed(1)).join(", ") : "";
-  $("key").disabled = !box || here;
-  $("unkey").disabled = !here;
-  $("problem").textContent = problemOf(query, recording.times_s);
+  $("key").disabled = !box || here || borrowed;
+  $("unkey").disabled = !here || borrowed;
+  $("problem").textContent = problem(query);
+}
+
+/** What the list says below the text of an item. */
+function aboutOf(item) {
+  if (problem(item)) return "incomplete";
+  if (item.absent) return "absent";
+  const count = keysOf(item).length;
+  const keys = `${count} key frame${count === 1 ? "" : "s"}`;
+  if (item.kind === "person") return keys;
+  const person = model.people.find(({ id }) => id === item.person);
+  return `${seconds(item.begin)} to ${seconds(item.end)}, ${person ? person.text.trim() : keys}`;
+}
+
+function itemButton(item) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.textContent = item.text.trim() || (item.kind === "person" ? "(no name yet)" : "(no text yet)");
+  button.setAttribute("aria-current", String(item === model.query));
+  const about = document.createElement("small");
+  about.textContent = aboutOf(item);
+  about.classList.toggle("bad", about.textContent === "incomplete");
+  button.append(about);
+  button.addEventListener("click", () => update(() => (model.active = model.queries.indexOf(item))));
+  const line = document.createElement("li");
+  line.append(button);
+  return line;
 }
 
 function drawQueries() {
-  const items = model.queries.map((query, index) => {
-    const button = document.createElement("button");
-    button.type = "button";
-    button.textContent = query.text.trim() || "(no text yet)";
-    button.setAttribute("aria-current", String(index === model.active));
-    const about = document.createElement("small");
-    const count = keysOf(query).length;
-    const span = query.absent
-      ? "absent"
-      : `${seconds(query.begin ?? 0)} to ${seconds(query.end ?? 0)}, ` +
-        `${count} key frame${count === 1 ? "" : "s"}`;
-    const incomplete = problemOf(query, recording.times_s) !== "";
-    about.textContent = incomplete ? "incomplete" : span;
-    about.classList.toggle("bad", incomplete);
-    button.append(about);
-    button.addEventListener("click", () => update(() => (model.active = index)));
-    const item = document.createElement("li");
-    item.append(button);
-    return item;
-  });
-  $("queries").replaceChildren(...items);
+  for (const [list, kind] of [["queries", "query"], ["people", "person"]]) {
+    const items = model.queries.filter((item) => item.kind === kind);
+    $(list).replaceChildren(...items.map(itemButton));
+  }
 }
 
 function draw() {
@@ -118,7 +161,8 @@ function draw() {
   $("line").setAttribute("aria-valuemax", last);
   $("line").setAttribute("aria-valuenow", player.frame);
   $("line").setAttribute("aria-valuetext", seconds(player.frame));
-  drawLine($("line"), recording.times_s, model.query, player.frame);
+  const shown = { ...model.query, boxes: model.boxed.boxes };
+  drawLine($("line"), recording.times_s, shown, player.frame);
   drawOverlay();
   drawForm();
   let state = recording.exists ? `Saved in ${recording.out}` : `Saves to ${recording.out}`;
@@ -161,7 +205,7 @@ function pointOf(event) {
 }
 
 function startDrag(event) {
-  if (event.button !== 0 || model.query.absent) return;
+  if (event.button !== 0 || model.query.absent || !editable()) return;
   player.pause();
   const start = pointOf(event);
   const from = shownBox();
@@ -212,6 +256,7 @@ function moved(box, dx, dy) {
 
 /** Sets the begin or the end of the span to the current frame. */
 function setSpan(side) {
+  if (model.query.kind === "person") return;
   update(() => model.change(() => {
     model.query.absent = false;
     model.query[side] = player.frame;
@@ -219,19 +264,20 @@ function setSpan(side) {
 }
 
 function newBox() {
+  if (!editable()) return;
   const [width, height] = recording.size_px;
   const box = [0.4 * width, 0.3 * height, 0.6 * width, 0.7 * height];
   update(() => model.setBox(player.frame, fitted(box, recording.size_px)));
 }
 
 function makeKey() {
-  const box = shownBox();
+  const box = editable() && shownBox();
   if (box) update(() => model.setBox(player.frame, fitted(box, recording.size_px) ?? box));
 }
 
 /** Alt and an arrow: moves the box, with Shift its lower right corner. */
 function nudge(dx, dy, sizes) {
-  const box = shownBox();
+  const box = editable() && shownBox();
   if (!box) return;
   const wanted = sizes ? [box[0], box[1], box[2] + dx, box[3] + dy] : moved(box, dx, dy);
   const kept = fitted(wanted, recording.size_px);
@@ -239,7 +285,7 @@ function nudge(dx, dy, sizes) {
 }
 
 function toKey(direction) {
-  const keys = keysOf(model.query);
+  const keys = keysOf(model.boxed);
   const next = direction > 0
     ? keys.find((key) => key > player.frame)
     : keys.reverse().find((key) => key < player.frame);
@@ -251,17 +297,26 @@ function chooseQuery(step) {
   update(() => (model.active = next));
 }
 
-const problem = (query) => problemOf(query, recording.times_s);
+function removeKey() {
+  if (editable()) update(() => model.removeBox(player.frame));
+}
+
+const problem = (query) => model.problem(query, recording.times_s);
 
 /** Saves what is complete; of the others the file keeps what it has. */
 async function save() {
   const bad = model.worthSaving().find(problem);
   const whole = structuredClone(model.without(problem));
-  const kept = whole.map((query) => query.id).filter((id) => problem(model.byId(id)));
-  const queries = whole.filter((query) => !kept.includes(query.id));
+  const ids = (kind) => whole.filter((item) => item.kind === kind && problem(model.current(item)))
+    .map((item) => item.id);
+  const [kept, keptPeople] = [ids("query"), ids("person")];
+  const queries = whole.filter((item) => item.kind === "query" && !kept.includes(item.id));
+  const people = whole.filter((item) => item.kind === "person" && !keptPeople.includes(item.id))
+    .map(({ id, text, boxes }) => ({ id, name: text, boxes }));
   try {
     if (!bad || whole.length) {
-      const { version } = await ask("save", { queries, kept, version: recording.version });
+      const body = { queries, kept, people, kept_people: keptPeople, version: recording.version };
+      const { version } = await ask("save", body);
       recording.version = version;
       recording.exists = true;
       model.markSaved(whole);
@@ -274,7 +329,7 @@ async function save() {
   }
   if (bad) {
     update(() => (model.active = model.queries.indexOf(bad)));
-    const name = bad.text.trim() ? `“${bad.text.trim()}”` : "A query without text";
+    const name = bad.text.trim() ? `“${bad.text.trim()}”` : `A ${bad.kind} without ${bad.kind === "person" ? "a name" : "text"}`;
     say(`Not saved. ${name} is incomplete: ${problem(bad)}`);
   }
   draw();
@@ -291,15 +346,16 @@ const KEYS = {
   o: () => setSpan("end"),
   b: newBox,
   k: makeKey,
-  Delete: () => update(() => model.removeBox(player.frame)),
-  Backspace: () => update(() => model.removeBox(player.frame)),
-  n: () => addQuery(),
+  Delete: removeKey,
+  Backspace: removeKey,
+  n: () => add("query"),
+  p: () => add("person"),
   q: () => $("text").focus(),
   "?": () => $("help").showModal(),
 };
 
-function addQuery() {
-  update(() => model.add());
+function add(kind) {
+  update(() => model.add(kind));
   $("text").focus();
 }
 
@@ -312,8 +368,8 @@ function onKey(event) {
     return;
   }
   if ($("help").open) return;
-  if (event.target === $("text")) {
-    if (key === "Escape") $("text").blur();
+  if (event.target === $("text") || event.target === $("person")) {
+    if (key === "Escape") event.target.blur();
     return; // its own keys, with its own undo
   }
   const history = command && { z: event.shiftKey ? "redo" : "undo", y: "redo" }[key];
@@ -357,15 +413,19 @@ function listen() {
   $("absent").addEventListener("change", () => update(() => model.change(() => {
     // An absent target has no span and no boxes; undo brings them back.
     const absent = $("absent").checked;
-    Object.assign(model.query, { absent, begin: null, end: null, boxes: {} });
+    Object.assign(model.query, { absent, begin: null, end: null, person: "", boxes: {} });
+  })));
+  $("person").addEventListener("change", () => update(() => model.change(() => {
+    Object.assign(model.query, { person: $("person").value, boxes: {} });
   })));
   const clicks = {
     play: () => player.toggle(),
     begin: () => setSpan("begin"),
     end: () => setSpan("end"),
     key: makeKey,
-    unkey: () => update(() => model.removeBox(player.frame)),
-    add: addQuery,
+    unkey: removeKey,
+    add: () => add("query"),
+    "add-person": () => add("person"),
     drop: () => update(() => model.drop()),
     save,
     "help-open": () => $("help").showModal(),
@@ -391,7 +451,7 @@ async function start() {
     return;
   }
   $("recording").textContent = recording.name;
-  model = new Model(recording.queries);
+  model = new Model(itemsOf(recording));
   player = new Player($("frame"), recording.times_s, draw, say);
   listen();
   say(recording.notes.join(" "));

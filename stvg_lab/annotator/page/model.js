@@ -1,15 +1,26 @@
-// What is being annotated, without the page: queries, spans, key frames, undo. Times are frame
-// numbers; boxes are [x1, y1, x2, y2] in pixels of the recording's images.
+// What is being annotated, without the page: queries, people, spans, key frames, undo. Times are
+// frame numbers; boxes are [x1, y1, x2, y2] in pixels of the recording's images.
 
 const UNDO_STEPS = 200;
 export const SMALLEST_PX = 4;
 
-/** A query without anything. */
-function blank(id) {
-  return { id, text: "", absent: false, begin: null, end: null, boxes: {} };
+/**
+ * A query or a person without anything. The text of a person is the name. A query has boxes of its
+ * own, or `person` is the id of the person who has them.
+ */
+function blank(id, kind) {
+  return { id, kind, text: "", absent: false, begin: null, end: null, person: "", boxes: {} };
 }
 
-/** The frame numbers of a query's key frames, in order. */
+/** The server's queries and people as one list. */
+export function itemsOf({ queries, people }) {
+  return [
+    ...queries.map((query) => ({ ...blank(query.id, "query"), ...query })),
+    ...people.map(({ id, name, boxes }) => ({ ...blank(id, "person"), text: name, boxes })),
+  ];
+}
+
+/** The frame numbers of the key frames of a query or person, in order. */
 export function keysOf(query) {
   return Object.keys(query.boxes).map(Number).sort((a, b) => a - b);
 }
@@ -24,27 +35,48 @@ export function fitted(box, [width, height]) {
 }
 
 /**
- * The box of a query at a frame: linear in time between key frames, held before the first and
- * after the last one, as the evaluation reads the file.
+ * The box of a query or person at a frame: linear in time between key frames, as the evaluation
+ * reads the file. Before the first and after the last one a query's box is held, and a person is
+ * absent.
  */
 export function boxAt(query, frame, times) {
   const keys = keysOf(query);
   if (!keys.length || query.absent) return null;
   const next = keys.findIndex((key) => key >= frame);
-  if (next === -1) return query.boxes[keys[keys.length - 1]];
-  if (next === 0 || keys[next] === frame) return query.boxes[keys[next]];
+  if (keys[next] === frame) return query.boxes[frame];
+  if (next <= 0 && query.kind === "person") return null;
+  if (next <= 0) return query.boxes[keys.at(next)];
   const [a, b] = [keys[next - 1], keys[next]];
   const share = (times[frame] - times[a]) / (times[b] - times[a]);
   return query.boxes[a].map((edge, side) => edge + share * (query.boxes[b][side] - edge));
 }
 
-/** What a query still needs before it can be saved; "" when it is complete. */
-export function problemOf(query, times) {
+/** What a person still needs before it can be saved; "" when it is complete. */
+function problemOfPerson(person, items) {
+  const name = person.text.trim();
+  if (!name) return "Write a name for the person.";
+  const others = items.filter((item) => item.kind === "person" && item.id !== person.id);
+  if (others.some((other) => other.text.trim() === name)) return "Another person has this name.";
+  return keysOf(person).length ? "" : "Draw a box on at least one frame.";
+}
+
+/** What a query or person still needs before it can be saved; "" when it is complete. */
+export function problemOf(query, times, items) {
+  if (query.kind === "person") return problemOfPerson(query, items);
   if (!query.text.trim()) return "Write what the query asks for.";
   if (query.absent) return "";
   if (query.begin === null) return "Set the frame where the span begins (I).";
   if (query.end === null) return "Set the frame where the span ends (O).";
   if (query.end < query.begin) return "The span ends before it begins.";
+  if (query.person) {
+    const person = items.find((item) => item.kind === "person" && item.id === query.person);
+    if (!person) return "Choose whose boxes these are.";
+    const problem = problemOfPerson(person, items);
+    if (problem) return `The person is incomplete: ${problem}`;
+    const there = keysOf(person);
+    const apart = there[0] > query.end || there.at(-1) < query.begin;
+    return apart ? `${person.text.trim()} has no box in the span.` : "";
+  }
   const keys = keysOf(query);
   if (!keys.length) return "Draw a box on at least one frame of the span.";
   const stray = keys.find((key) => key < query.begin || key > query.end);
@@ -55,7 +87,7 @@ export function problemOf(query, times) {
   return "";
 }
 
-/** The queries with undo. Every change goes through `change`. */
+/** The queries and people with undo. Every change goes through `change`. */
 export class Model {
   constructor(queries) {
     this.queries = queries;
@@ -63,7 +95,20 @@ export class Model {
     this.past = [];
     this.future = [];
     this.saved = JSON.stringify(queries);
-    if (!queries.length) this.queries = [blank("q1")];
+    if (!queries.length) this.queries = [blank("q1", "query")];
+  }
+
+  get people() {
+    return this.queries.filter((item) => item.kind === "person");
+  }
+
+  /** Whose key frames the active query shows: its own, or those of its person. */
+  get boxed() {
+    return this.people.find((person) => person.id === this.query.person) ?? this.query;
+  }
+
+  problem(query, times) {
+    return problemOf(query, times, this.queries);
   }
 
   get query() {
@@ -80,15 +125,16 @@ export class Model {
       q.absent || keysOf(q).length);
   }
 
-  byId(id) {
-    return this.queries.find((query) => query.id === id);
+  /** The item of now for one of `without`. */
+  current(item) {
+    return this.queries.find((query) => query.kind === item.kind && query.id === item.id);
   }
 
   /** What the file holds when the queries that are `bad` keep what it has of them. */
   without(bad) {
     const saved = JSON.parse(this.saved);
     return this.worthSaving().flatMap((query) =>
-      bad(query) ? saved.filter((other) => other.id === query.id) : [query]);
+      bad(query) ? saved.filter((other) => other.kind === query.kind && other.id === query.id) : [query]);
   }
 
   /** Whether all is in the file but the changes of queries that are `bad`. */
@@ -128,19 +174,21 @@ export class Model {
     this.merging = "";
   }
 
-  add() {
+  add(kind) {
     this.change(() => {
-      let number = this.queries.length + 1;
-      while (this.queries.some((query) => query.id === `q${number}`)) number += 1;
-      this.queries.push(blank(`q${number}`));
-      this.active = this.queries.length - 1;
+      const used = this.queries.filter((item) => item.kind === kind).map((item) => item.id);
+      let number = used.length + 1;
+      while (used.includes(`${kind[0]}${number}`)) number += 1;
+      // Queries stay before people, as the page lists them.
+      this.active = kind === "query" ? this.queries.length - this.people.length : this.queries.length;
+      this.queries.splice(this.active, 0, blank(`${kind[0]}${number}`, kind));
     });
   }
 
   drop() {
     this.change(() => {
       this.queries.splice(this.active, 1);
-      if (!this.queries.length) this.queries.push(blank("q1"));
+      if (!this.queries.length) this.queries.push(blank("q1", "query"));
       this.active = Math.min(this.active, this.queries.length - 1);
     });
   }

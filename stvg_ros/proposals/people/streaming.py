@@ -96,6 +96,11 @@ class StreamingTubes(BaseProposer, ABC):
     def _is_object(self, track: Track, frame_count: int) -> bool:
         """Whether a track of a clip becomes a tube."""
 
+    @property
+    @abstractmethod
+    def _least_seen(self) -> float:
+        """Smallest share of a tube's frames with a detection."""
+
     @abstractmethod
     def _follower(
         self, past: Sequence[FrameObservation], frame: Frame, box_xyxy_px: NDArray[np.float32]
@@ -197,6 +202,8 @@ class StreamingTubes(BaseProposer, ABC):
                 continue
             boxes, present, interpolated = filled(track.boxes, clip.stamps_ns, smooth=smooth)
             stretched = held(boxes, present, same)
+            if len(track.boxes) < self._least_seen * stretched.sum():
+                continue  # a thing that was taken for a person for a moment
             interpolated |= stretched & ~present
             source = ((boxes + np.tile(offsets, 2)) * factor).astype(np.float32)
             score = float(np.mean(track.scores)) * min(1.0, 0.5 + track.shape_hits / 8)

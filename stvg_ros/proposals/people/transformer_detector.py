@@ -156,10 +156,12 @@ class PeopleProposer(StreamingTubes):
         ]
 
     def _is_object(self, track: Track, frame_count: int) -> bool:
-        """Whether a track is long and often detected."""
-        length = track.last - track.first + 1
-        least = min(self._config.min_frames, frame_count)
-        return length >= least and len(track.boxes) >= _LEAST_SEEN * length
+        """Whether a track is long."""
+        return track.last - track.first + 1 >= min(self._config.min_frames, frame_count)
+
+    @property
+    def _least_seen(self) -> float:
+        return _LEAST_SEEN
 
     def _follower(
         self, past: Sequence[FrameObservation], frame: Frame, box_xyxy_px: NDArray[np.float32]

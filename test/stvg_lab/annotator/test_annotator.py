@@ -182,9 +182,12 @@ def test_jpeg_frames_keep_a_bounded_number_and_read_on_one_thread() -> None:
 
 PERSON = {
     "id": "q1", "text": " the person \n who waves ", "absent": False, "begin": 2, "end": 8,
-    "boxes": {"8": [20, 10, 30, 40], "2": [10, 10, 20, 40]},
+    "person": "", "boxes": {"8": [20, 10, 30, 40], "2": [10, 10, 20, 40]},
 }  # fmt: skip
-ABSENT = {"id": "q2", "text": "the dog", "absent": True, "begin": None, "end": None, "boxes": {}}
+ABSENT = {"id": "q2", "text": "the dog", "absent": True, "begin": None, "end": None,
+          "person": "", "boxes": {}}  # fmt: skip
+WALKER = {"id": "p1", "name": " a  walker ", "boxes": {"3": [1, 1, 9, 9], "6": [4, 1, 12, 9]}}
+HIS = {**PERSON, "person": "p1", "boxes": {}}
 
 
 def session(bag: Path, out: Path) -> Session:
@@ -216,6 +219,51 @@ def test_what_the_page_does_not_show_is_kept(bag: Path, tmp_path: Path) -> None:
     write_annotations(out, replace(found, entries=(entry,)))
     session(bag, out).save({"queries": [{**PERSON, "end": 9}]})
     assert read_annotations(out).entries[0].command_ns == START_NS + STEP_NS
+
+
+def test_people_are_saved_loaded_and_renamed(bag: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run.json"
+    here = session(bag, out)
+    here.save({"queries": [HIS, ABSENT], "people": [WALKER]})
+    found = read_annotations(out)
+    keys = [(START_NS + 3 * STEP_NS, (1, 1, 9, 9)), (START_NS + 6 * STEP_NS, (4, 1, 12, 9))]
+    assert found.tracks == {"a walker": tuple(KeyFrame(*key) for key in keys)}
+    assert (found.entries[0].person, found.entries[0].key_frames) == ("a walker", ())
+    again = session(bag, out).recording_json()
+    assert again["people"] == [{**WALKER, "id": "a walker", "name": "a walker"}]
+    assert again["queries"][0]["person"] == "a walker"
+    # The page goes on with its own ids; a query whose edit is incomplete follows the new name.
+    renamed = {**WALKER, "name": "the runner"}
+    here.save({"queries": [ABSENT], "kept": ["q1"], "people": [renamed]})
+    assert read_annotations(out).entries[0].person == "the runner"
+    # An incomplete person stays, and without people in the message all do.
+    here.save({"queries": [HIS, ABSENT], "people": [], "kept_people": ["p1", "unknown"]})
+    here.save({"queries": [HIS, ABSENT]})
+    assert list(read_annotations(out).tracks) == ["the runner"]
+    # A person that the page no longer has is deleted.
+    here.save({"queries": [PERSON], "people": []})
+    assert read_annotations(out).tracks == {}
+
+
+@pytest.mark.parametrize(
+    ("people", "said"),
+    [
+        ([WALKER, {**WALKER, "id": "p2"}], "two people have the name 'a walker'"),
+        ([{**WALKER, "boxes": {}}], "tracks .a walker.: expected at least one box"),
+        ([{"id": "p1"}], "a person from the page is incomplete"),
+        ([{**WALKER, "boxes": {"99999": [1, 1, 9, 9]}}], "no frame 99999"),
+        ([], "a name of tracks"),
+        ([{**WALKER, "boxes": {"9": [1, 1, 9, 9]}}], "a person with a box in the span"),
+    ],
+)
+def test_wrong_people_change_nothing(bag: Path, tmp_path: Path, people: Any, said: str) -> None:
+    out = tmp_path / "run.json"
+    here = session(bag, out)
+    here.save({"queries": [HIS], "people": [WALKER]})
+    before = out.read_bytes()
+    with pytest.raises(AnnotationError, match=said):
+        here.save({"queries": [HIS], "people": people})
+    assert out.read_bytes() == before
 
 
 def test_key_frames_between_frames_are_told(bag: Path, tmp_path: Path) -> None:

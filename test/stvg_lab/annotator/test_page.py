@@ -211,6 +211,83 @@ def test_mark_save_and_open_again(driver: Any, bag: Path, tmp_path: Path) -> Non
     assert console_errors(driver) == []
 
 
+def test_people_whose_boxes_queries_share(driver: Any, bag: Path, tmp_path: Path) -> None:
+    from selenium.webdriver.common.keys import Keys
+    from selenium.webdriver.support.select import Select
+
+    out = tmp_path / "people.json"
+    with served(bag, out) as server:
+        page = Page(driver, server.address)
+        assert not page.find("#person-row").is_displayed()
+        page.find("#add-person").click()
+        page.type("walker")
+        page.save()
+        assert "“walker” is incomplete: Draw a box on at least one frame." in page.message
+        assert not page.find("#span-row").is_displayed()
+        for frame, box in ((4, (40, 80, 80, 200)), (24, (140, 80, 180, 200))):
+            page.go(frame)
+            page.drag(*box)
+        page.go(30)
+        assert page.all(".box") == []  # absent after the last key frame
+        page.go(14)
+        between = page.box()
+        page.press("p")
+        page.press("stander")
+        page.press(Keys.ESCAPE)
+        page.press("b")
+        page.find("#queries button").click()
+        page.type("the one who walks")
+        page.press("i")
+        page.go(20)
+        page.press("o")
+        assert len(page.all(".box.other")) == 1  # the walker; the other was in frame 14
+        Select(page.find("#person")).select_by_visible_text("walker")
+        page.press(Keys.ESCAPE)
+        page.go(14)
+        assert page.box() == between
+        assert [item.text for item in page.all(".name")] == ["stander"]
+        # The boxes of a person are changed where the person is.
+        page.press("k")
+        page.drag(10, 10, 30, 30)
+        assert "choose “walker” below People" in page.message
+        assert page.all(".handle") == []
+        page.save()
+        assert (page.state, page.message) == ("Saved in people.json", "")
+    found = read_annotations(out)
+    stamps_ns = server.frames.recording.stamps_ns
+    assert list(found.tracks) == ["walker", "stander"]
+    assert [key.stamp_ns for key in found.tracks["walker"]] == [stamps_ns[4], stamps_ns[24]]
+    (entry,) = found.entries
+    assert (entry.person, entry.key_frames) == ("walker", ())
+    truth = true_tube(entry, stamps_ns, found.tracks)
+    np.testing.assert_allclose(between, truth.boxes_xyxy_px[14], atol=0.01)
+
+    with served(bag, out) as server:
+        page = Page(driver, server.address)
+        assert page.state == "Saved in people.json"
+        walker = page.find("#people button")
+        assert "2 key frames" in walker.text
+        assert "walker" in page.find("#queries small").text
+        page.press(Keys.ARROW_DOWN)  # to the first person
+        page.press("]")
+        page.until(lambda: page.find("#frame").get_attribute("data-frame") == "4")
+        page.press(Keys.ALT, Keys.ARROW_RIGHT)
+        page.find("#text").clear()
+        page.type("runner")
+        page.save()
+        assert (page.state, page.message) == ("Saved in people.json", "")
+        # Without the person, the query says what it lacks.
+        page.find("#drop").click()
+        page.save()
+        assert "is incomplete: Choose whose boxes these are." in page.message
+        page.press(Keys.ESCAPE)
+    found = read_annotations(out)
+    assert list(found.tracks) == ["runner", "stander"]
+    assert found.entries[0].person == "runner"
+    assert found.tracks["runner"][0].box_xyxy_px[0] == pytest.approx(between[0] - 49, abs=1.5)
+    console_errors(driver)
+
+
 def test_without_a_mouse(driver: Any, bag: Path, tmp_path: Path) -> None:
     from selenium.webdriver.common.keys import Keys
 

@@ -16,6 +16,7 @@ from stvg_lab.datasets.annotations import (
     annotations_from_json,
     annotations_to_json,
     read_annotations,
+    track_tube,
     true_tube,
     write_annotations,
 )
@@ -45,6 +46,85 @@ def test_a_file_comes_back(tmp_path: Path) -> None:
     assert read_annotations(path) == FILE
     bare = {"format": FORMAT, "entries": [{"id": "a", "query": "b", "span_ns": None}]}
     assert annotations_from_json(bare, "x") == Annotations((Entry("a", "b", None),))
+
+
+# A person who is there from +10 to +30, another who stands, and a sentence about the first.
+STANDS = (KeyFrame(BEGIN, (40.0, 0.0, 50.0, 20.0)), KeyFrame(BEGIN + 40, (40.0, 0.0, 50.0, 20.0)))
+WALKS = Entry("walk", "the one who walks", (BEGIN, BEGIN + 40), person="walker")
+TRACKED = Annotations((WALKS,), "run1", "", (64, 48), {"walker": KEYS, "stands": STANDS})
+
+
+def test_a_person_is_absent_outside_its_key_frames() -> None:
+    stamps = BEGIN + np.array([0, 9, 10, 20, 30, 31])
+    tube = track_tube(KEYS, stamps)
+    assert tube.present.tolist() == tube.span.tolist() == [False, False, True, True, True, False]
+    assert tube.boxes_xyxy_px[3].tolist() == [10, 2, 20, 22]
+    truth = true_tube(WALKS, stamps, TRACKED.tracks)
+    assert truth.span.all()
+    assert truth.present.tolist() == tube.present.tolist()
+    assert truth.boxes_xyxy_px[3].tolist() == [10, 2, 20, 22]
+
+
+def test_a_file_with_people_comes_back(tmp_path: Path) -> None:
+    path = tmp_path / "run1.json"
+    write_annotations(path, TRACKED)
+    assert read_annotations(path) == TRACKED
+    values = json.loads(path.read_text())
+    assert list(values["tracks"]) == ["walker", "stands"]
+    assert values["entries"][0]["person"] == "walker"
+    # A file without people is what it was.
+    written = annotations_to_json(FILE)
+    assert not {"tracks", "person"} & {*written, *written["entries"][0]}
+
+
+def test_everybody_is_each_track_and_each_target_without_one() -> None:
+    assert TRACKED.people() == TRACKED.tracks
+    # The same boxes again are the same person, also in a part of the time.
+    part = Entry("part", "who walks", (BEGIN + 10, BEGIN + 20), (KEYS[0],))
+    assert Annotations((ENTRY, part, WALKS), tracks=TRACKED.tracks).people() == TRACKED.tracks
+    own = Annotations((ENTRY, part, ABSENT), tracks={"stands": STANDS}).people()
+    assert list(own) == ["stands", "entry wave"]
+    # Own boxes are held to the ends of the span.
+    assert own["entry wave"] == (
+        KeyFrame(BEGIN, KEYS[0].box_xyxy_px), *KEYS, KeyFrame(BEGIN + 40, KEYS[1].box_xyxy_px)
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda e, v: v.update(tracks=[]), r"f: tracks: expected an object of key frames by"),
+        (lambda e, v: v["tracks"].update({" ": []}), r"f: tracks: expected an object of key fr"),
+        (lambda e, v: v["tracks"].update(dog=[]), r"f: tracks \(dog\): expected at least one box"),
+        (
+            lambda e, v: v["tracks"]["stands"][1].update(stamp_ns=BEGIN),
+            rf"f: tracks \(stands\)\[1\].stamp_ns: expected a stamp after {BEGIN}, got",
+        ),
+        (
+            lambda e, v: v["tracks"]["stands"][0].update(box_xyxy_px=[64, 0, 70, 9]),
+            r"tracks \(stands\)\[0\].box_xyxy_px: expected a box that meets the image",
+        ),
+        (
+            lambda e, v: e.update(person="dog"),
+            r"\(walk\).person: expected a name of tracks \('walker', 'stands'\), got 'dog'",
+        ),
+        (lambda e, v: e.update(person=3), r"person: expected a name of tracks .* got 3"),
+        (
+            lambda e, v: e.update(key_frames=v["tracks"]["walker"]),
+            r"key_frames: expected none, for the boxes are those of person, got ",
+        ),
+        (lambda e, v: e.update(span_ns=None), r"person: expected none, for the target is absent"),
+        (
+            lambda e, v: e.update(span_ns=[BEGIN + 31, BEGIN + 40]),
+            r"\(walk\).person: expected a person with a box in the span",
+        ),
+    ],
+)
+def test_wrong_people_are_named(change: Any, said: str) -> None:
+    values = copy.deepcopy(annotations_to_json(TRACKED))
+    change(values["entries"][0], values)
+    with pytest.raises(AnnotationError, match=said):
+        annotations_from_json(values, "f")
 
 
 def changed(change: Any) -> Any:

@@ -17,9 +17,11 @@ from stvg_lab.rendered.queries import (
     scene_queries,
     scene_tube,
     spans,
+    split_scene,
     split_seed,
     vocabulary,
 )
+from stvg_lab.rendered.clips import scene_truth
 from stvg_lab.rendered.scene import Act, Scene
 
 SEEDS = range(25)
@@ -200,3 +202,23 @@ def test_sentences_tell_the_story_in_several_ones() -> None:
     for text in texts:
         if " she " in text.lower():
             assert "woman" in text
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_person_who_comes_or_leaves_is_asked_for_while_visible(seed: int) -> None:
+    scene = split_scene("entering", seed)
+    for query in scene_queries(scene):
+        truth = scene_truth(scene, query)
+        if query.target is not None:
+            assert truth.span.any()
+            assert not (truth.span & ~scene.visible[query.target]).any(), query
+            if query.act is None:
+                assert np.array_equal(truth.span, scene.visible[query.target])
+
+
+def test_a_relation_to_somebody_who_leaves_is_not_asked() -> None:
+    scenes = [split_scene("entering", seed) for seed in range(12)]
+    gone = [(s, i) for s in scenes for i in range(len(s.people)) if not s.visible[i].all()]
+    assert gone
+    for scene, person in gone:
+        assert beside(scene, "left", person) is None

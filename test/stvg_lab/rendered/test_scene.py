@@ -212,3 +212,28 @@ def test_true_boxes_follow_the_camera() -> None:
     inside = (scene.boxes_xyxy_px[..., 0] > 0) & (still.boxes_xyxy_px[..., 0] > 0)
     expected = np.broadcast_to(scene.shake_px[:, 0], inside.shape)
     np.testing.assert_allclose(moved[..., 0][inside], expected[inside], atol=1e-3)
+
+
+def test_everybody_is_in_the_picture_unless_people_enter() -> None:
+    for seed in range(8):
+        assert Scene.from_seed(seed).visible.all()
+
+
+def test_people_enter_leave_and_are_cut_off_by_the_edge() -> None:
+    scenes = [Scene.from_seed(seed, entering=True) for seed in range(12)]
+    shown = [row for scene in scenes for row in scene.visible]
+    assert any(not row[0] and row[-1] for row in shown)  # enters
+    assert any(row[0] and not row[-1] for row in shown)  # leaves
+    for row in shown:
+        assert row.any()
+        assert (np.diff(np.flatnonzero(row)) == 1).all()  # once
+    edges = [s.boxes_xyxy_px[s.visible.all(axis=1)][..., [0, 2]] for s in scenes]
+    cut = [(x[..., 0] <= 0).all(1) | (x[..., 1] >= 640).all(1) for x in edges]
+    assert any(each.any() for each in cut)
+
+
+def test_entering_changes_neither_looks_nor_rooms() -> None:
+    plain, entering = (Scene.from_seed(5, entering=value) for value in (False, True))
+    assert [p.look for p in plain.people] == [p.look for p in entering.people]
+    assert np.array_equal(plain.shake_px, entering.shake_px)
+    assert plain.foreground == entering.foreground

@@ -102,7 +102,7 @@ def test_a_hub_id_that_was_never_fetched_without_a_network(
         READERS[setting]("owner/name")
 
 
-METHODS = ["awq", "gptq", "fp8", "compressed-tensors", "aqlm", "quanto", "hqq", "torchao", "mxfp4"]
+METHODS = ["awq", "gptq", "compressed-tensors", "aqlm", "quanto", "hqq", "torchao", "mxfp4"]
 
 
 @pytest.mark.parametrize("stored", [*({"quant_method": name} for name in METHODS), "awq", {}])

@@ -158,6 +158,7 @@ STAMPS = {
     "zero in between": ([1, 0, 2], [("bad", "1 of 3 images have no stamp")]),
     "zero at first": ([0, 1, 2, 3], [("bad", "1 of 4 images have no stamp")]),
     "zero at the end": ([1, 2, 0, 0], [("bad", "2 of 4 images have no stamp")]),
+    "only the first": ([7, 0, 0, 0, 0, 0], [("note", "the last images have no stamp")]),
     "negative in between": ([5, -1, 6], [("bad", "1 of 3 images have no stamp")]),
     "backwards": ([3, 2, 1], [("bad", "go backwards")]),
     "both": ([3, 0, 1], [("bad", "1 of 3 images have no stamp"), ("bad", "go backwards")]),

@@ -279,9 +279,7 @@ def test_a_tube_loses_half_of_the_share_that_it_attracts(margin: float) -> None:
 
 
 def test_a_tube_keeps_a_fifth_and_the_share_of_frames_of_a_relation() -> None:
-    moving = replace(
-        TUBES[0], boxes_xyxy_px=np.array([LEFT] * 5 + [RIGHT] * 5, np.float32)
-    )
+    moving = replace(TUBES[0], boxes_xyxy_px=np.array([LEFT] * 5 + [RIGHT] * 5, np.float32))
     tubes, asked = [moving, *TUBES[1:]], command(kind="left of")
     found = condition_factors(asked, [Condition(heat(1), 0.0)], view(), tubes)
     assert found == pytest.approx({1: 0.2, 0: 0.6, 2: 0.2})  # margin 0 is as likely as not

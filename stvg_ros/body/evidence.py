@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""What is measured on bodies, as a source of evidence for tubes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stvg_ros.body.measures import Measure, measure_of
+from stvg_ros.body.settings import BodyConfig
+from stvg_ros.body.track import BodyTrack
+from stvg_ros.body.tracks import BodyMeter, Measured, track_of
+from stvg_ros.boxes import area
+from stvg_ros.commands.command import Command, Relation
+from stvg_ros.commands.reader import CommandReader
+from stvg_ros.config import Config
+from stvg_ros.method.conditions import distance_m, relation_share
+from stvg_ros.method.interruption import check_interruption
+from stvg_ros.proposals.people.camera_motion import Stabilizer, working_copy
+from stvg_ros.types import CandidateTube, Clip, Finding, Frame, SplitQuery
+
+_LOOKS_FRAMES = 12  # frames of a tube on which clothes and poses are measured
+_FALLBACK_HZ = 10.0
+_RELATION_NATS = 4.0
+_ANCHOR_NATS = 1.0  # evidence from which on another person is the one of a relation
+
+
+class BodyEvidence:
+    """Measures the features of a command on the tubes; see `EvidenceSource`."""
+
+    name = "body"
+
+    def __init__(self, meter: BodyMeter, reader: CommandReader, config: BodyConfig) -> None:
+        """`reader` reads the description of the other person of a relation."""
+        self._meter, self._reader, self._config = meter, reader, config
+
+    def renewed(self) -> BodyEvidence:
+        """The same estimator without stored measurements."""
+        return BodyEvidence(self._meter.renewed(), self._reader, self._config)
+
+    def reconfigure(self, config: Config) -> None:
+        """Uses other dynamic settings from the next command on."""
+        self._config = config.body
+        self._meter.reconfigure(config.body.megabytes)
+
+    def observe(self, frame: Frame, boxes_xyxy_px: NDArray[np.float32]) -> None:
+        """Measures the largest people of a frame on its arrival."""
+        order = np.argsort(-area(boxes_xyxy_px), kind="stable")[: self._config.people]
+        self._meter.measured(frame, boxes_xyxy_px[order])
+
+    def unmeasured(self, split: SplitQuery) -> tuple[str, ...]:
+        """See `EvidenceSource`."""
+        if split.command is None:
+            return (split.text,)
+        sides = self._config.sides
+        return tuple(
+            feature.text for feature in split.command.features if measure_of(feature, sides) is None
+        )
+
+    def findings(
+        self, clip: Clip, split: SplitQuery, candidates: Sequence[CandidateTube]
+    ) -> tuple[Finding, ...]:
+        """See `EvidenceSource`."""
+        command = split.command
+        if command is None:
+            return ()
+        relation = command.relation
+        other = self._reader.read(relation.other) if relation is not None else None
+        own, theirs = self._measures(command), self._measures(other)
+        if not own and not theirs:
+            return ()
+        tracks = self.tracks(clip, candidates, {one.needs for one in (*own, *theirs)})
+        found = [found_on(measure, tracks, candidates) for measure in own]
+        if relation is not None and theirs:
+            anchor = [found_on(measure, tracks, candidates) for measure in theirs]
+            related = self._related(relation, anchor, candidates, clip)
+            found += [] if related is None else [related]
+        return tuple(replace(one, source=self.name) for one in found)
+
+    def _measures(self, command: Command | None) -> list[Measure]:
+        if command is None:
+            return []
+        sides = self._config.sides
+        found = (measure_of(feature, sides) for feature in command.features)
+        return [measure for measure in found if measure is not None]
+
+    def tracks(
+        self, clip: Clip, candidates: Sequence[CandidateTube], needs: set[str]
+    ) -> list[BodyTrack]:
+        """The candidates with their measurements, measured where that was not done on arrival.
+
+        Args:
+            clip: F frames.
+            candidates: tubes over the clip.
+            needs: what measures read, see `Measure.needs`.
+        """
+        wanted = self._frames(clip, candidates, needs)
+        measured: list[list[tuple[int, Measured, int]]] = [[] for _ in candidates]
+        for frame in np.flatnonzero(wanted.any(axis=0)):
+            check_interruption()
+            rows = np.flatnonzero(wanted[:, frame]).tolist()
+            boxes = np.stack([candidates[row].boxes_xyxy_px[frame] for row in rows])
+            order = np.argsort(-area(boxes), kind="stable")[: self._config.people]
+            known, places = self._meter.measured(clip.frames[frame], boxes[order])
+            for row, place in zip((rows[i] for i in order), places, strict=True):
+                measured[row].append((int(frame), known, int(place)))
+        shift = camera_shift(clip) if needs & {"boxes", "motion"} else np.zeros((len(clip), 2))
+        return [
+            track_of(tube, clip, of_tube, shift, distances(clip, tube))
+            for tube, of_tube in zip(candidates, measured, strict=True)
+        ]
+
+    def _frames(
+        self, clip: Clip, candidates: Sequence[CandidateTube], needs: set[str]
+    ) -> NDArray[np.bool_]:
+        """Which candidates are measured in which frames, `(N, F)`."""
+        wanted = np.zeros((len(candidates), len(clip)), np.bool_)
+        if "motion" in needs:
+            rate_hz = self._config.rate_hz or _FALLBACK_HZ
+            ticks = np.floor((clip.stamps_ns - clip.stamps_ns[0]) * (rate_hz * 1.001 / 1e9))
+            on_grid = np.diff(ticks, prepend=-1) > 0
+            return np.stack([tube.present & on_grid for tube in candidates])
+        if "looks" in needs:
+            for row, tube in enumerate(candidates):
+                frames = np.flatnonzero(tube.present)
+                count = min(len(frames), _LOOKS_FRAMES)
+                picks = (np.arange(count) + 0.5) * len(frames) / max(count, 1)
+                wanted[row, frames[picks.astype(int)]] = True
+        return wanted
+
+    def _related(
+        self,
+        relation: Relation,
+        anchor: Sequence[Finding],
+        candidates: Sequence[CandidateTube],
+        clip: Clip,
+    ) -> Finding | None:
+        """Who stands where the relation says, by the tubes that the other description fits best."""
+        totals = [sum(one.tubes.get(c.track_id, 0.0) for one in anchor) for c in candidates]
+        order = sorted(range(len(candidates)), key=lambda row: -totals[row])
+        count = 2 if relation.kind == "between" and len(candidates) > 2 else 1
+        anchors = [candidates[row] for row in order[:count] if totals[row] > _ANCHOR_NATS]
+        if not anchors:
+            return None
+        tubes = {one.track_id: -_RELATION_NATS for one in anchors}
+        for candidate in candidates:
+            if candidate.track_id in tubes:
+                continue
+            share = relation_share(relation.kind, candidate, anchors, clip)
+            if share is not None:
+                tubes[candidate.track_id] = _RELATION_NATS * (2 * share - 1)
+        return Finding(self.name, relation.text, tubes)
+
+
+def found_on(
+    measure: Measure, tracks: Sequence[BodyTrack], candidates: Sequence[CandidateTube]
+) -> Finding:
+    """The finding of one measure on all tubes."""
+    tubes: dict[int, float] = {}
+    frames: dict[int, NDArray[np.float64]] = {}
+    for row, (track, candidate) in enumerate(zip(tracks, candidates, strict=True)):
+        others = [*tracks[:row], *tracks[row + 1 :]]
+        nats = measure.frames(track, others)
+        if not nats.any():
+            continue
+        tubes[candidate.track_id] = measure.whole(nats, track.seconds)
+        if not measure.lasts:
+            frames[candidate.track_id] = nats
+    return Finding("", measure.text, tubes, frames)
+
+
+def camera_shift(clip: Clip) -> NDArray[np.float64]:
+    """`(F, 2)` motion of the view in the camera's pixels, 0 in the first frame."""
+    stabilizer, shifts = Stabilizer(), np.zeros((len(clip), 2))
+    for index, frame in enumerate(clip.frames):
+        copy = working_copy(frame.image)
+        factor = np.array(clip.size_px) / (copy.shape[1], copy.shape[0])
+        shifts[index] = stabilizer(copy) * factor
+    return np.asarray(shifts - shifts[0], np.float64)
+
+
+def distances(clip: Clip, tube: CandidateTube) -> NDArray[np.float64]:
+    """`(F,)` median depth in the middle of the boxes, in metres; NaN without depth."""
+    found = np.full(len(clip), np.nan)
+    for index in np.flatnonzero(tube.present):
+        distance = distance_m(clip, int(index), tube.boxes_xyxy_px[index])
+        found[index] = np.nan if distance is None else distance
+    return found

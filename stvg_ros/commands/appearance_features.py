@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Garments and hair with their colours, as measurable features."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stvg_ros.commands import lexicon
+from stvg_ros.commands.command import Feature
+from stvg_ros.commands.tokens import Token, joined
+from stvg_ros.commands.wordlist import word_set
+
+Found = list[tuple[list[int], Feature]]  # the indices of an item's words, and the item
+
+_BASIC_COLOURS = {
+    "grey": "gray",
+    "golden": "gold",
+    "violet": "purple",
+    "lilac": "light purple",
+    "lavender": "light purple",
+    "indigo": "dark blue",
+    "navy": "dark blue",
+    "teal": "turquoise",
+    "cyan": "turquoise",
+    "cream": "beige",
+    "tan": "beige",
+    "khaki": "beige",
+    "maroon": "dark red",
+    "burgundy": "dark red",
+    "crimson": "red",
+    "scarlet": "red",
+    "olive": "dark green",
+    "magenta": "pink",
+    "blonde": "blond",
+    "brunette": "brown",
+    "fair": "blond",
+}
+_SHADES = {"dark": "dark", "deep": "dark", "light": "light", "pale": "light", "pastel": "light"}
+_SLEEVED = word_set("sleeve sleeved sleeves")
+_SLEEVES = {"long-sleeved": "long sleeves", "short-sleeved": "short sleeves",
+            "long-sleeve": "long sleeves", "short-sleeve": "short sleeves"}  # fmt: skip
+_LENGTHS = word_set("long short high thick thin big small new old plastic paper cotton silk fur")
+_PARTS = {
+    "upper": "shirt blouse sweater coat jacket hoodie hoody vest jumper pullover cardigan top tank "
+    "raincoat waistcoat blazer polo tunic cloak poncho turtleneck tee sweatshirt jersey bib "
+    "sleeves apron",
+    "lower": "skirt trousers pants jeans shorts leggings tights sweatpants",
+    "whole": "dress suit uniform robe gown kimono overall overalls swimsuit bikini pyjamas pajamas "
+    "clothes clothing outfit costume tracksuit bathrobe",
+    "head": "hat cap helmet beanie hood headscarf turban veil crown headphones earphones bandana",
+    "face": "glasses sunglasses goggles mask",
+    "feet": "sock socks shoe shoes boot boots sneakers heels sandals slippers",
+    "hands": "glove gloves watch ring bracelet",
+    "neck": "scarf tie necklace bow",
+    "carried": "backpack rucksack bag handbag purse suitcase",
+}
+_PART_OF = {"t shirt": "upper"} | {
+    word: part for part, words in _PARTS.items() for word in words.split()
+}
+_PLURAL = word_set(
+    "trousers pants jeans shorts glasses sunglasses clothes goggles tights leggings overalls "
+    "headphones pyjamas pajamas earphones sweatpants sleeves"
+)
+_HAIR = {
+    "hair": "hair",
+    "beard": "beard",
+    "moustache": "moustache",
+    "mustache": "moustache",
+    "ponytail": "ponytail",
+    "ponytails": "ponytail",
+    "pigtails": "braids",
+    "braid": "braids",
+    "braids": "braids",
+    "bangs": "bangs",
+    "bun": "bun",
+    "curls": "curls",
+}
+_HAIR_DETAILS = word_set("long short curly straight wavy")
+_OF_HAIR = {
+    "bald": ("bald", ()),
+    "bearded": ("beard", ()),
+    "blond": ("hair", ("blond",)),
+    "blonde": ("hair", ("blond",)),
+    "brunette": ("hair", ("brown",)),
+    "redhead": ("hair", ("red",)),
+}
+
+
+def garments(words: Sequence[Token], taken: set[int]) -> Found:
+    """Garments with their colours and details: "in a red and black jacket", "dressed in red"."""
+    found: Found = []
+    for index, token in enumerate(words):
+        if index in taken:
+            continue
+        follows = words[index + 1].tag if index + 1 < len(words) else ""
+        garment = {token.word, lexicon.singular(token.word)} & lexicon.GARMENTS
+        if garment and follows != "NOUN" and token.tag in ("NOUN", "PART"):
+            found.append(_garment(words, index))
+        elif token.word in (*lexicon.COLOURS, *_SHADES) and index:
+            bare = follows not in ("NOUN", "ADJ", "CONJ")
+            # "in red", "dressed in red and black", "wearing red"
+            start = _colour_run(words, index + 1)
+            before = words[start - 1].word if start else ""
+            if bare and before in ("in", "wearing", "wears", "wear", "all"):
+                text = joined(words[start : index + 1])
+                colours = colours_of(words, start, index + 1)
+                feature = Feature("garment", "clothes", text, colours, part="whole")
+                found.append((list(range(start, index + 1)), feature))
+    return found
+
+
+def _garment(words: Sequence[Token], index: int) -> tuple[list[int], Feature]:
+    start = _described_from(words, index)
+    span = list(range(start, index + 1))
+    colours = colours_of(words, start, index)
+    after = _predicate(words, index)
+    if after:
+        colours = colours_of(words, index + 2, after)
+        span += range(index + 1, after)
+    word = words[index].word
+    name = word if word in _PLURAL else lexicon.singular(word)
+    part = _PART_OF.get(name, "") or _PART_OF.get(word, "worn")
+    details = _details(words, start, index)
+    text = joined(words[start : index + 1])
+    if name == "sleeves":
+        name, details = "clothes", tuple(f"{detail} sleeves" for detail in details)
+    return span, Feature("garment", name, text, colours, part=part, details=details)
+
+
+def _described_from(words: Sequence[Token], index: int) -> int:
+    """The start of the words that describe the noun at an index: "a red and black jacket"."""
+    start = index
+    while start > 1 and words[start - 1].tag == "NOUN" and _compounds(words[start - 1].word):
+        start -= 1
+    while start > 0:
+        listed = start > 1 and words[start - 1].word in ("and", "or", ",")
+        before = words[start - 1 - listed].word
+        if not _describes(before) or (listed and not _describes(words[start].word)):
+            break
+        start -= 1 + listed
+    return start
+
+
+def _compounds(word: str) -> bool:
+    """Whether a noun can be the first part of a garment's name: "baseball cap", "rain coat"."""
+    return not lexicon.is_animate(word) and word not in lexicon.COLOURS
+
+
+def _describes(word: str) -> bool:
+    return (
+        word in lexicon.COLOURS
+        or word in lexicon.COLOUR_SHADES
+        or word in lexicon.PATTERNS
+        or word in _LENGTHS
+        or word in _SLEEVED
+        or word in _SLEEVES
+    )
+
+
+def _details(words: Sequence[Token], start: int, end: int) -> tuple[str, ...]:
+    """Pattern, material, length and compound nouns among some words."""
+    result: list[str] = []
+    for index in range(start, end):
+        word = words[index].word
+        if word in _SLEEVES:
+            result.append(_SLEEVES[word])
+        elif word in _SLEEVED and result:
+            result[-1] = f"{result[-1]} sleeves"
+        elif word in lexicon.COLOURS or word in _SHADES:
+            continue
+        elif word in lexicon.PATTERNS or word in _LENGTHS or words[index].tag == "NOUN":
+            result.append(word)
+    return tuple(result)
+
+
+def _colour_run(words: Sequence[Token], end: int) -> int:
+    start = end
+    while start > 0 and (
+        words[start - 1].word in lexicon.COLOURS
+        or words[start - 1].word in lexicon.COLOUR_SHADES
+        or words[start - 1].word == "and"
+    ):
+        start -= 1
+    return start + (start < end and words[start].word == "and")
+
+
+def _predicate(words: Sequence[Token], index: int) -> int:
+    """The end of "is red" or "that is red" after a noun; 0 if there is none."""
+    verb = index + 1 + (index + 1 < len(words) and words[index + 1].tag == "REL")
+    if verb + 1 >= len(words) or words[verb].tag != "BE":
+        return 0
+    end = verb + 1
+    while end < len(words) and (_describes(words[end].word) or words[end].word == "and"):
+        end += 1
+    end -= words[end - 1].word == "and"
+    return end if end > verb + 1 else 0
+
+
+def colours_of(words: Sequence[Token], start: int, end: int) -> tuple[str, ...]:
+    """Basic colours among some words, each with its shade, in sentence order."""
+    result: list[str] = []
+    for index in range(start, end):
+        word = words[index].word
+        after = words[index + 1].word if index + 1 < end else ""
+        shade = _SHADES.get(words[index - 1].word, "") if index > start else ""
+        if word in lexicon.COLOURS or word == "fair":
+            basic = _BASIC_COLOURS.get(word, word)
+            name = basic if " " in basic or not shade else f"{shade} {basic}"
+            if result and result[-1].endswith(f" {basic}") and words[index - 1].word == "navy":
+                continue  # "navy blue"
+            result.append(name)
+        elif word in _SHADES and after not in lexicon.COLOURS:
+            result.append(_SHADES[word])
+    return tuple(result)
+
+
+def hair(words: Sequence[Token], taken: set[int]) -> Found:
+    """Hair and beard: "with short dark hair", "bald", "the blonde", "red-haired"."""
+    found: Found = []
+    for index, token in enumerate(words):
+        if index in taken:
+            continue
+        after = words[index + 1].word if index + 1 < len(words) else ""
+        if token.word in _HAIR:
+            start = index
+            while start > 0 and (
+                _describes(words[start - 1].word)
+                or words[start - 1].word in (*_HAIR_DETAILS, "fair", "and", ",")
+            ):
+                start -= 1
+            while words[start].word in ("and", ","):
+                start += 1
+            colours, span = colours_of(words, start, index), list(range(start, index + 1))
+            predicate = _predicate(words, index)
+            if predicate:
+                colours = colours_of(words, index + 2, predicate)
+                span += range(index + 1, predicate)
+            details = tuple(w.word for w in words[start:index] if w.word in _HAIR_DETAILS)
+            text = joined(words[start : index + 1])
+            name = _HAIR[token.word]
+            found.append((span, Feature("hair", name, text, colours, details=details)))
+        elif token.word in _OF_HAIR and after not in (*_HAIR, "and", "curly", "long"):
+            name, colours = _OF_HAIR[token.word]
+            found.append(([index], Feature("hair", name, token.text, colours)))
+        elif token.word.endswith("-haired"):
+            parts = [Token(part, part) for part in token.word.split("-")[:-1]]
+            colours = colours_of(parts, 0, len(parts))
+            details = tuple(part.word for part in parts if part.word in _HAIR_DETAILS)
+            found.append(([index], Feature("hair", "hair", token.text, colours, details=details)))
+    return found

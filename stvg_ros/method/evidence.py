@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Sources of evidence for tubes and frames, and their sum.
+
+Each source gives log-odds in nats for its own words of the command; the sources are taken as
+independent, so log-odds add. Words without a measure add nothing, neither for a tube nor against
+it. The attention of the model is one source (`AttentionEvidence`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stvg_ros.method.interfaces import MllmSettings
+from stvg_ros.method.rendered_pictures import looks_rendered
+from stvg_ros.types import CandidateTube, Clip, Finding, SplitQuery
+
+if TYPE_CHECKING:
+    from stvg_ros.config import Config
+
+# Nats by which S_obj's logarithm counts, and the bounds of what one map says. Calibrated on the
+# rendered val split: see docs/body.md.
+ATTENTION_WEIGHT = 4.0
+_MOST = 6.0
+# A word is missing on a tube from this evidence against it on.
+ABSENT = -1.0
+_RUN_GAP_S = 0.4
+_SPAN_MARGIN = 0.3  # nats a second against frames without evidence
+
+
+class EvidenceSource(Protocol):
+    """Measures how well tubes fit a command. One thread uses it at a time."""
+
+    @property
+    def name(self) -> str:
+        """The name in answers and reports."""
+        ...
+
+    def findings(
+        self, clip: Clip, split: SplitQuery, candidates: Sequence[CandidateTube]
+    ) -> tuple[Finding, ...]:
+        """What the source found for each of its words; words that it cannot measure have none.
+
+        Args:
+            clip: F frames.
+            split: the command.
+            candidates: tubes over the clip.
+        """
+        ...
+
+    def unmeasured(self, split: SplitQuery) -> tuple[str, ...]:
+        """The words of the command that the source does not measure."""
+        ...
+
+    def renewed(self) -> EvidenceSource:
+        """The same source without stored frames, for images of another recording."""
+        ...
+
+    def reconfigure(self, config: Config) -> None:
+        """Uses other dynamic settings from the next command on."""
+        ...
+
+
+def gathered(
+    sources: Sequence[EvidenceSource],
+    clip: Clip,
+    split: SplitQuery,
+    candidates: Sequence[CandidateTube],
+    config: Config,
+    own: MllmSettings,
+) -> FusedEvidence:
+    """The findings of the sources that `evidence.sources` asks for; attention's come later."""
+    wanted = config.evidence.sources
+    if wanted == "attention" or not sources or not candidates:
+        return FusedEvidence()
+    found: list[Finding] = []
+    left: list[str] = []
+    for source in sources:
+        found += source.findings(clip, split, candidates)
+        left += source.unmeasured(split)
+    attention = wanted == "both"
+    if wanted == "auto":
+        attention = not own.rendered_only or looks_rendered(clip.frames[-1].image)
+    return FusedEvidence(tuple(found), attention, tuple(left))
+
+
+@dataclass(frozen=True, eq=False)
+class AttentionEvidence:
+    """The attention of the model as a source: the largest relative attention inside each tube.
+
+    Attributes:
+        score: S_obj of a tube; -inf if the model did not see it.
+    """
+
+    score: Callable[[CandidateTube], float]
+    name: str = "attention"
+
+    def findings(
+        self, clip: Clip, split: SplitQuery, candidates: Sequence[CandidateTube]
+    ) -> tuple[Finding, ...]:
+        """See `EvidenceSource`: log-odds of each tube against the mean of the others."""
+        logs = {}
+        for candidate in candidates:
+            score = self.score(candidate)
+            logs[candidate.track_id] = math.log(score) if score > 0 else -math.inf
+        tubes = {}
+        for track, value in logs.items():
+            others = [v for t, v in logs.items() if t != track and math.isfinite(v)]
+            against = float(np.mean(others)) if others else value
+            nats = ATTENTION_WEIGHT * (value - against) if math.isfinite(value) else -_MOST
+            tubes[track] = float(np.clip(nats, -_MOST, _MOST))
+        return (Finding(self.name, split.text, tubes),)
+
+
+@dataclass(frozen=True, eq=False)
+class FusedEvidence:
+    """The findings of all sources for one command.
+
+    Attributes:
+        findings: of each source, word by word.
+        attention: whether attention is one of the sources.
+        unmeasured: words of the command that no source but attention measures.
+    """
+
+    findings: tuple[Finding, ...] = ()
+    attention: bool = True
+    unmeasured: tuple[str, ...] = field(default=())
+
+    @property
+    def measured(self) -> tuple[Finding, ...]:
+        """The findings of other sources than attention."""
+        return tuple(item for item in self.findings if item.source != "attention")
+
+    def tube(self, track: int) -> float:
+        """Log-odds of a tube: the sum of the sources."""
+        return sum(item.tubes.get(track, 0.0) for item in self.findings)
+
+    def frames(self, track: int) -> NDArray[np.float64] | None:
+        """`(F,)` log-odds of a tube's frames; None if no source says when."""
+        parts = [item.frames[track] for item in self.measured if track in item.frames]
+        return np.asarray(np.sum(parts, axis=0), np.float64) if parts else None
+
+    def weakest(self, track: int) -> float:
+        """The least log-odds of the measured words of a tube, since all must hold; 0 without."""
+        return min((item.tubes.get(track, 0.0) for item in self.measured), default=0.0)
+
+    def missing(self, tracks: Sequence[int]) -> tuple[str, ...]:
+        """The words that no tube has; if each has a tube, those that the best tube lacks."""
+        if not tracks or not self.measured:
+            return ()
+        nowhere = tuple(
+            item.words
+            for item in self.measured
+            if max(item.tubes.get(track, 0.0) for track in tracks) < ABSENT
+        )
+        if nowhere:
+            return nowhere
+        best = max(tracks, key=lambda track: (self.weakest(track), self.tube(track)))
+        return tuple(item.words for item in self.measured if item.tubes.get(best, 0.0) < ABSENT)
+
+    def decided(self, track: int) -> str:
+        """Which source decided for a tube, with the evidence of each word, in nats."""
+        if not self.findings:
+            return ""
+        parts = [
+            f"{item.source} '{item.words}' {item.tubes.get(track, 0.0):+.1f}"
+            for item in sorted(self.findings, key=lambda item: -abs(item.tubes.get(track, 0.0)))
+        ]
+        if self.unmeasured:
+            parts.append(f"not measured: {', '.join(self.unmeasured)}")
+        return "; ".join(parts)
+
+
+def evident_run(nats: NDArray[np.float64], stamps_ns: NDArray[np.int64]) -> tuple[int, int]:
+    """The run of frames whose evidence adds up to most, `[first, last]`; the whole clip if none.
+
+    Args:
+        nats: `(F,)` log-odds of the frames.
+        stamps_ns: `(F,)`.
+    """
+    seconds = (stamps_ns - stamps_ns[0]) / 1e9
+    usual = float(np.median(np.diff(seconds))) if len(seconds) > 1 else 0.1
+    steps = np.minimum(np.diff(seconds, append=seconds[-1] + usual), _RUN_GAP_S)
+    worth = (nats - _SPAN_MARGIN) * steps
+    sums = np.concatenate([[0.0], np.cumsum(worth)])
+    lowest = np.minimum.accumulate(sums[:-1])
+    last = int(np.argmax(sums[1:] - lowest))
+    first = int(np.argmin(sums[: last + 1]))
+    if sums[last + 1] - sums[first] <= 0:
+        return 0, len(nats) - 1
+    return first, last
+
+
+def nobody(missing: Sequence[str], people: int) -> str:
+    """Why no tube is the answer: "nobody in red; 3 people"."""
+    seen = "1 person" if people == 1 else f"{people} people"
+    return f"nobody with: {', '.join(missing)}; {seen}"

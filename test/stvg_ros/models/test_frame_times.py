@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""The times that the models receive, against the rules of the library."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny_models
+import torch
+import transformers
+from transformers.models.qwen3_vl.processing_qwen3_vl import Qwen3VLProcessor
+from transformers.models.video_llama_3.processing_video_llama_3 import VideoLlama3Processor
+from transformers.video_utils import VideoMetadata
+
+from stvg_ros.method.encoding import Encoder
+from stvg_ros.method.interfaces import VisualTokens
+from stvg_ros.method.settings import AttentionConfig
+from stvg_ros.models import load_mllm, qwen3_vl, video_llama_3
+from stvg_ros.models.families import FAMILIES
+from stvg_ros.models.frame_times import begin_times, mean_times
+from stvg_ros.models.hf_common import HfMllm
+from stvg_ros.models.preprocess import slots_of
+from stvg_ros.models.qwen2_vl import layout as layout_of_qwen2
+from stvg_ros.models.qwen2_vl import positions as positions_of_qwen2
+from stvg_ros.models.settings import ModelConfig
+from stvg_ros.types import Clip, Frame
+
+torch.set_num_threads(1)
+RATES = [0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 10.0, 30.0]
+COUNTS = [1, 2, 5, 20]
+ROWS, COLUMNS = 2, 3
+UNEVEN = (0.0, 0.5, 1.5, 2.0, 7.0, 7.5)
+
+
+def tokens(times_s: tuple[float, ...], pair: int) -> VisualTokens:
+    slots = slots_of(len(times_s), pair)
+    features = torch.zeros(len(slots) * ROWS * COLUMNS, 32)
+    return VisualTokens(features, (len(slots), ROWS, COLUMNS), slots, times_s=times_s)
+
+
+def metadata(rate: float, count: int) -> VideoMetadata:
+    return VideoMetadata(total_num_frames=count, fps=rate, frames_indices=list(range(count)))
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Any:
+    return tiny_models.build_tokenizer("qwen2_5_vl")
+
+
+@pytest.fixture(scope="module")
+def model(tokenizer: Any) -> Any:
+    """Qwen2.5-VL of the library."""
+    config = tiny_models.config_of("qwen2_5_vl", tokenizer)
+    return transformers.Qwen2_5_VLForConditionalGeneration(config)
+
+
+def positions(tokenizer: Any, model: Any, visual: VisualTokens) -> tuple[Any, torch.Tensor, int]:
+    text = layout_of_qwen2(tokenizer, model, visual).text
+    ids = torch.tensor([tokenizer("system <|vision_start|>" + text)["input_ids"]])
+    return ids, *positions_of_qwen2(model, ids, visual)
+
+
+@pytest.mark.parametrize("count", COUNTS)
+@pytest.mark.parametrize("rate", RATES)
+def test_positions_of_evenly_spaced_frames(
+    tokenizer: Any, model: Any, rate: float, count: int
+) -> None:
+    visual = tokens(tuple(frame / rate for frame in range(count)), 2)
+    for seen in (visual, visual.reversed()):
+        ids, ours, following = positions(tokenizer, model, seen)
+        longer = torch.cat([ids, ids.new_zeros(1, 1)], dim=1)
+        theirs, _ = model.model.get_rope_index(
+            longer,
+            mm_token_type_ids=(longer == model.config.video_token_id).int() * 2,
+            video_grid_thw=torch.tensor([[visual.grid[0], 2 * ROWS, 2 * COLUMNS]]),
+            second_per_grid_ts=torch.tensor([2 / rate]),
+        )
+        assert torch.equal(ours, theirs[..., :-1])
+        assert following == theirs[0, 0, -1]
+
+
+def test_positions_of_uneven_and_of_jittering_frames(tokenizer: Any, model: Any) -> None:
+    for visual, expected in [
+        (tokens(UNEVEN, 2), [0, 3, 14]),
+        (tokens(UNEVEN, 2).reversed(), [0, 11, 14]),
+        (tokens((0.0, 0.5, 0.997, 1.5, 1.996, 2.5), 2), [0, 2, 4]),
+        (replace(tokens(UNEVEN, 2), times_s=()), [0, 2, 4]),
+    ]:
+        _, at, _ = positions(tokenizer, model, visual)
+        time = at[0, 0, 2:] - at[1, 0, 2]
+        assert time[:: ROWS * COLUMNS].tolist() == expected
+
+
+@pytest.mark.parametrize("count", COUNTS)
+@pytest.mark.parametrize("rate", RATES)
+def test_stamps_in_the_text_of_qwen3(rate: float, count: int) -> None:
+    visual = tokens(tuple(frame / rate for frame in range(count)), 2)
+    own = SimpleNamespace(
+        video_processor=SimpleNamespace(merge_size=2, temporal_patch_size=2),
+        vision_start_token="5", video_token="7", vision_end_token="6",
+        _calculate_timestamps=lambda *given: Qwen3VLProcessor._calculate_timestamps(own, *given),
+    )  # fmt: skip
+    theirs = Qwen3VLProcessor.replace_video_token(
+        own, {  # type: ignore[arg-type]
+            "video_grid_thw": torch.tensor([[visual.grid[0], 2 * ROWS, 2 * COLUMNS]]),
+            "video_metadata": [metadata(rate, count)],
+        }, 0,
+    )  # fmt: skip
+    ids = {"vision_start_token_id": 5, "vision_end_token_id": 6, "video_token_id": 7}
+    spelled = SimpleNamespace(convert_ids_to_tokens=str)
+    found = qwen3_vl.layout(spelled, SimpleNamespace(config=SimpleNamespace(**ids)), visual)
+    assert found.text == theirs
+
+
+@pytest.mark.parametrize("count", COUNTS)
+@pytest.mark.parametrize("rate", RATES)
+def test_stamps_in_the_text_of_video_llama(rate: float, count: int) -> None:
+    visual = tokens(tuple(frame / rate for frame in range(count)), 1)
+    theirs = VideoLlama3Processor.replace_video_token(
+        SimpleNamespace(video_token="7"), {  # type: ignore[arg-type]
+            "video_grid_thw": torch.tensor([[count, 2 * ROWS, 2 * COLUMNS]]),
+            "video_merge_sizes": torch.tensor([2]),
+            "video_compression_mask": torch.ones(count * ROWS * COLUMNS, dtype=torch.int),
+            "video_metadata": [metadata(rate, count)],
+        }, 0,
+    )  # fmt: skip
+    spelled = SimpleNamespace(convert_ids_to_tokens=str)
+    config = SimpleNamespace(config=SimpleNamespace(video_token_id=7))
+    assert video_llama_3.layout(spelled, config, visual).text == theirs
+
+
+def test_times_of_a_video_played_backwards() -> None:
+    visual = tokens(UNEVEN[:5], 2)
+    assert begin_times(visual, 1.0) == [0.0, 1.5, 7.0]
+    assert begin_times(visual.reversed(), 1.0) == [0.0, 5.5, 7.0]
+    assert mean_times(visual, 1.0) == [0.25, 1.75, 7.0]
+    assert mean_times(visual.reversed(), 1.0) == [0.25, 5.5, 7.0]
+    without = replace(visual, times_s=())
+    assert begin_times(without, 2.0) == begin_times(without.reversed(), 2.0) == [0.0, 1.0, 2.0]
+    assert begin_times(tokens((0.0,), 1), 1.0) == [0.0]
+    with pytest.raises(ValueError, match="expected 5 times, got 2"):
+        replace(visual, times_s=(0.0, 1.0))
+
+
+@pytest.mark.parametrize("kind", ["qwen2_5_vl", "qwen3_vl", "video_llama_3", "internvl"])
+def test_stamps_reach_the_model_and_passes_of_other_times_share_no_batch(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tiny_models.save(kind, FAMILIES[kind].class_name, tmp_path)
+    mllm = load_mllm(ModelConfig(path=str(folder), device="cpu", batch_passes=4), AttentionConfig())
+    assert isinstance(mllm, HfMllm)
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (len(UNEVEN), 16, 24, 3)).astype(np.uint8)
+    stamps = [10**18 + round(1e9 * time_s) for time_s in UNEVEN]
+    clip = Clip(tuple(map(Frame, stamps, images, [24] * 6, [16] * 6)))
+    for total in (0, 6):
+        visual = Encoder(mllm).encode(clip.frames, total)
+        assert visual.times_s == UNEVEN
+    batches: list[int] = []
+    run = mllm._prefill
+    monkeypatch.setattr(
+        mllm, "_prefill", lambda some, text: batches.append(len(some)) or run(some, text)
+    )
+    passes = [(visual, None), (visual, None), (visual.reversed(), None)]
+    together = mllm.attention_rows(passes, "Is there a man?")
+    assert batches == ([3] if kind == "internvl" else [2, 1])
+    alone = [mllm.attention_rows([each], "Is there a man?")[0] for each in passes]
+    for one, other in zip(together, alone, strict=True):
+        torch.testing.assert_close(one.rows, other.rows, atol=1e-6, rtol=0)
+    evenly = replace(visual, times_s=())
+    assert mllm._layout(evenly).equals(mllm._layout(visual)) == (kind == "internvl")
