@@ -248,7 +248,8 @@ class TubeSelection:
         """The tubes of the answer, best first, each with its own confidence.
 
         A command for several targets ("both kids", "everyone in red") returns all that match: their
-        own evidence passes the threshold, and their score is above a share of the best one's.
+        own evidence passes the threshold, and their score is above a share of the best one's. The
+        best one always matches.
         """
         ranked = scored.ranked()
         command = template.split.command if template.split is not None else None
@@ -267,7 +268,7 @@ class TubeSelection:
         ]
         if isinstance(number, int):
             matching = matching[: max(number, template.query.max_targets)]
-        return matching or rated[:1]
+        return matching
 
     def _confidence(self, scored: TubeScores, candidate: CandidateTube | None) -> float:
         """0 to 1, that a candidate is the target; without one, from the answers of the model."""
