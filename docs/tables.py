@@ -29,9 +29,9 @@ DOCS = ROOT / "docs"
 ACCURACY = DOCS / "accuracy.md"
 # The README comes last: its summary is made from the page of accuracy.
 PAGES = (
-    ROOT / "docs" / "models.md",
     ACCURACY,
     DOCS / "commands.md",
+    DOCS / "models.md",
     DOCS / "parameters.md",
     DOCS / "ros_interface.md",
     ROOT / "README.md",

@@ -90,6 +90,13 @@ FAMILIES = {  # model_type of config.json
         "16 x 16 at 448 px",
         False,
     ),
+    "cosmos3_edge": FamilyEntry(
+        "stvg_ros.models.cosmos3_edge",
+        "Cosmos3-Edge",
+        "Cosmos3EdgeForConditionalGeneration",
+        "by image size",
+        False,
+    ),
     "glm4v": FamilyEntry(
         "stvg_ros.models.glm4v",
         "GLM-4.1V",

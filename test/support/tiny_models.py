@@ -85,6 +85,7 @@ VIDEO = {
     "llava_onevision": "<video>",
     "video_llama_3": "<|video_pad|>\\n",
     "internvl": "<video>\\n",
+    "cosmos3_edge": "<|vision_start|><|video_pad|><|vision_end|>",
     "glm4v": "<|vision_start|><|video_pad|><|vision_end|>",
     "glm46v": "<|vision_start|><|video_pad|><|vision_end|>",
 }
@@ -140,7 +141,7 @@ def config_of(kind: str, tokenizer: Any) -> Any:
         "bos_token_id": None,
         "eos_token_id": token("<|im_end|>"),
     }
-    if kind.startswith(("qwen", "glm")):
+    if kind.startswith(("qwen", "glm", "cosmos")):
         text["rope_parameters"] = {
             "rope_type": "default",
             "rope_theta": 10000.0,
@@ -159,6 +160,21 @@ def config_of(kind: str, tokenizer: Any) -> Any:
             "temporal_patch_size": 2,
             "spatial_merge_size": 2,
         }
+        if kind == "cosmos3_edge":
+            vision = {
+                "hidden_size": 16,
+                "intermediate_size": 24,
+                "num_hidden_layers": 2,
+                "num_attention_heads": 2,
+                "patch_size": PATCH,
+                "num_patches": 16,
+            }
+            return transformers.Cosmos3EdgeConfig(
+                text_config={**text, "head_dim": 8},
+                vision_config=vision,
+                projector_hidden_size=32,
+                **ids,
+            )
         if kind.startswith("glm"):
             ids |= {
                 f"{medium}_{side}_token_id": token(name)
@@ -236,8 +252,9 @@ def save(kind: str, class_name: str, folder: Path) -> Path:
                 parameter.mul_(8)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    numbers: dict[str, Any] = {"patch_size": PATCH, "merge_size": 2, "temporal_patch_size": 2}
-    if kind.startswith(("qwen", "glm")):
+    pair = 1 if kind == "cosmos3_edge" else 2
+    numbers: dict[str, Any] = {"patch_size": PATCH, "merge_size": 2, "temporal_patch_size": pair}
+    if kind.startswith(("qwen", "glm", "cosmos")):
         total = 1 if kind.startswith("qwen2") else 6
         numbers["size"] = {"shortest_edge": 256 * total, "longest_edge": 400 * total}
     elif kind == "video_llama_3":
