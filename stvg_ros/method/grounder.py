@@ -19,7 +19,7 @@ from stvg_ros.method.answering import QUESTIONS, answer_of
 from stvg_ros.method.assembling import assembled
 from stvg_ros.method.attention import grounding_map
 from stvg_ros.method.base import BaseGrounder
-from stvg_ros.method.conditions import Condition, condition_factors, conditions
+from stvg_ros.method.conditions import Condition, condition_factors, conditions, unmeasured
 from stvg_ros.method.encoding import Encoder
 from stvg_ros.method.evidence import EvidenceSource, gathered
 from stvg_ros.method.interfaces import (
@@ -31,6 +31,7 @@ from stvg_ros.method.interfaces import (
     VisualTokens,
 )
 from stvg_ros.method.interruption import check_interruption, interruptible
+from stvg_ros.method.known_tube import known_grounding
 from stvg_ros.method.memory import is_out_of_memory, release_memory
 from stvg_ros.method.query import NEUTRAL, question, refuse_unseen
 from stvg_ros.method.reattention import (
@@ -106,6 +107,7 @@ class LocalGrounder(BaseGrounder):
         config: Config,
         direction: Direction = descent,
         sources: tuple[EvidenceSource, ...] = (),
+        candidates: str = "",
     ) -> None:
         """Combines the parts.
 
@@ -116,10 +118,12 @@ class LocalGrounder(BaseGrounder):
             config: settings.
             direction: computes the gradient, against which V moves.
             sources: evidence besides the model's attention.
+            candidates: `proposer` in words, and why it was chosen; its name if empty.
         """
         self._mllm = mllm
         self._splitter = splitter
         self.proposer = self._proposer = proposer
+        self.candidates = candidates or proposer.name
         self._config = config
         self._direction = direction
         self._sources = sources
@@ -135,8 +139,9 @@ class LocalGrounder(BaseGrounder):
         proposer = self._proposer.renewed()
         sources = tuple(source.renewed() for source in self._sources)
         return LocalGrounder(
-            self._mllm, self._splitter, proposer, self._config, self._direction, sources
-        )
+            self._mllm, self._splitter, proposer, self._config, self._direction, sources,
+            self.candidates,
+        )  # fmt: skip
 
     def reconfigure(self, config: Config) -> None:
         """Uses other dynamic settings from the next call on."""
@@ -223,18 +228,23 @@ class LocalGrounder(BaseGrounder):
         config, clock = self._config, Clock(checkpoint)
         with clock.stage("split"):
             split = self._splitter.split(query.text)
-            refuse_unseen(split.command)
+            refuse_unseen(split.command if query.known is None else None)
             clip = cut(clip, *asked_window(query, split.command, clip))
             parts = {"spatial": split.attribute, "temporal": split.action}
         with clock.stage("propose"):
             candidates = self._proposer.propose(clip, split)
+        if query.known is not None:
+            template = self._template(clip, query, split, clock)
+            return known_grounding(query.known, clip, candidates, template)
         with clock.stage("encode"):
             sampled, visual = self._encoded(clip, config)
         with clock.stage("forward pass"):
             forward = self._probe(visual, split, parts, config, conditions(split.command))
         template = self._template(clip, query, split, clock)
         view = TubeView(clip, sampled, visual.slots)
-        factors = condition_factors(split.command, forward.conditions, view, candidates)
+        factors = condition_factors(
+            split.command, forward.conditions, view, candidates, config.conditions
+        )
         fused = gathered(self._sources, clip, split, candidates, config, self._mllm.settings)
         answer = TubeSelection(
             view, candidates, forward.margins, self._mllm.settings, config, factors, fused
@@ -282,11 +292,13 @@ class LocalGrounder(BaseGrounder):
             query=query,
             status=Status.NOT_FOUND,
             split=split,
+            warning=unmeasured(split.command),
             width_px=newest.source_width_px,
             height_px=newest.source_height_px,
             frame_id=newest.frame_id,
             stamp_ns=newest.stamp_ns,
             model=self._mllm.name,
+            candidates=self.candidates,
             timings_s=clock.timings_s,
         )
 

@@ -270,7 +270,7 @@ def test_a_minute_part_of_training_writes_a_folder_that_loads(tmp_path: Path) ->
     # Away from the checkout, whose ./stvg_ros would hide the installed package.
     module = [sys.executable, "-m", "stvg_lab.training.train_embedded"]
     subprocess.run(
-        [*module, "--out", out, *arguments], cwd=tmp_path, check=True, timeout=200,
+        [*module, "--out", out, *arguments], cwd=tmp_path, check=True, timeout=900,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     model = Qwen2VLForConditionalGeneration.from_pretrained(out)
