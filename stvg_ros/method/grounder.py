@@ -298,7 +298,6 @@ class LocalGrounder(BaseGrounder):
             query=query,
             status=Status.NOT_FOUND,
             split=split,
-            warning=unmeasured(split.command),
             width_px=newest.source_width_px,
             height_px=newest.source_height_px,
             frame_id=newest.frame_id,
@@ -306,7 +305,7 @@ class LocalGrounder(BaseGrounder):
             model=self._mllm.name,
             candidates=self.candidates,
             timings_s=clock.timings_s,
-            warning="; ".join(limits.sentences),
+            warning="; ".join(filter(None, (unmeasured(split.command), *limits.sentences))),
             calibrated=limits.trained_pictures and self._mllm.settings.calibrated,
         )
 

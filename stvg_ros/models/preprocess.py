@@ -130,7 +130,6 @@ def fitted_size(
     return rows, columns
 
 
-<<<<<<< HEAD
 def letterboxed(
     images: Images, size_px: tuple[int, int], cells: tuple[int, int], resample: int
 ) -> tuple[list[NDArray[np.uint8]], tuple[slice, slice]]:
@@ -164,7 +163,8 @@ def letterboxed(
         frame[rows, columns] = np.asarray(small)
         frames.append(frame)
     return frames, (covered[0], covered[1])
-=======
+
+
 def video_size(
     preprocessing: ImagePreprocessing,
     height: int,
@@ -194,7 +194,6 @@ def video_size(
         frames=max(total, preprocessing.pair),
         pair=preprocessing.pair,
     )
->>>>>>> models
 
 
 def slots_of(frames: int, pair: int) -> tuple[tuple[int, ...], ...]:
