@@ -107,16 +107,7 @@ class LocalGrounder(BaseGrounder):
         direction: Direction = descent,
         sources: tuple[EvidenceSource, ...] = (),
     ) -> None:
-        """Combines the parts.
-
-        Args:
-            mllm: the model.
-            splitter: reads commands.
-            proposer: source of candidate tubes.
-            config: settings.
-            direction: computes the gradient, against which V moves.
-            sources: evidence besides the model's attention.
-        """
+        """Combines the parts; V moves against what `direction` gives; `sources` join attention."""
         self._mllm = mllm
         self._splitter = splitter
         self.proposer = self._proposer = proposer
@@ -133,10 +124,8 @@ class LocalGrounder(BaseGrounder):
     def for_recording(self) -> LocalGrounder:
         """The same models without stored frames, for images of another recording."""
         proposer = self._proposer.renewed()
-        sources = tuple(source.renewed() for source in self._sources)
-        return LocalGrounder(
-            self._mllm, self._splitter, proposer, self._config, self._direction, sources
-        )
+        parts = self._mllm, self._splitter, proposer, self._config, self._direction
+        return LocalGrounder(*parts, tuple(source.renewed() for source in self._sources))
 
     def reconfigure(self, config: Config) -> None:
         """Uses other dynamic settings from the next call on."""
