@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from stvg_ros.body.choices import CHOICES, TOPICS
 from stvg_ros.body.measures import Measure, measure_of
 from stvg_ros.body.settings import BodyConfig
 from stvg_ros.body.track import BodyTrack
@@ -96,6 +97,23 @@ class BodyEvidence:
             related = self._related(relation, anchor, candidates, clip)
             found += [] if related is None else [related]
         return tuple(replace(one, source=self.name) for one in found)
+
+    def described(self, clip: Clip, candidate: CandidateTube, asked: str) -> str:
+        """See `EvidenceSource`."""
+        topics = TOPICS.get(asked, TOPICS["description"])
+        (track,) = self.tracks(clip, (candidate,), {"looks", "motion", "boxes"})
+        said = []
+        for topic in topics:
+            best, nats = "", 0.0
+            for words, feature in CHOICES[topic].items():
+                measure = measure_of(feature, self._config.sides)
+                assert measure is not None
+                found = measure.whole(measure.frames(track, ()), track.seconds)
+                if found > nats:
+                    best, nats = words, found
+            if best:
+                said.append(best)
+        return ", ".join(said)
 
     def _measures(self, command: Command | None) -> list[Measure]:
         if command is None:

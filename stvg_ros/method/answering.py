@@ -8,11 +8,14 @@ the tube, so no free text is generated.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from stvg_ros.commands.command import Command
+from stvg_ros.method.evidence import EvidenceSource
 from stvg_ros.method.interfaces import Mllm
 from stvg_ros.method.query import question
 from stvg_ros.method.tube_selection import TubeView
@@ -46,9 +49,16 @@ _NAMELESS = "a name cannot be seen in a picture; ask the person"
 
 
 def answer_of(
-    command: Command, grounding: Grounding, view: TubeView, mllm: Mllm
+    command: Command,
+    grounding: Grounding,
+    view: TubeView,
+    mllm: Mllm,
+    sources: Sequence[EvidenceSource] = (),
 ) -> tuple[str, int]:
-    """The answer to a question in words, and the number of matching tubes."""
+    """The answer to a question in words, and the number of matching tubes.
+
+    What one of the sources measures is described by it, the rest by the model.
+    """
     found = [tube for tube in grounding.tubes if tube.status is Status.FOUND]
     number = len(found)
     if command.intent == "count":
@@ -63,6 +73,10 @@ def answer_of(
     candidate = tracks.get(found[0].track_id)
     if candidate is None:
         return "", number
+    for source in sources:
+        said = source.described(view.clip, candidate, command.asked)
+        if said:
+            return said, number
     return described(candidate, command.asked, view, mllm), number
 
 

@@ -261,7 +261,8 @@ class LocalGrounder(BaseGrounder):
         split = grounding.best.split
         if split is None or split.command is None or split.command.intent not in QUESTIONS:
             return grounding
-        text, number = answer_of(split.command, grounding, view, self._mllm)
+        sources = () if self._config.evidence.sources == "attention" else self._sources
+        text, number = answer_of(split.command, grounding, view, self._mllm, sources)
         return replace(grounding, text=text, number=number)
 
     def _template(self, clip: Clip, query: Query, split: SplitQuery, clock: Clock) -> Tube:

@@ -196,3 +196,18 @@ def test_settings_take_effect_with_the_next_command(
     findings(body, clip, tubes, "the person in the red shirt")
     assert estimator.boxes == 12
     assert body.renewed().stored_bytes == 0
+
+
+def test_a_person_is_described_by_the_lists(
+    scene: Scene, clip: Clip, tubes: tuple[CandidateTube, ...]
+) -> None:
+    body, _ = source(scene, rate_hz=5.0)
+    for tube, person in zip(tubes, scene.people, strict=True):
+        assert body.described(clip, tube, "clothes").startswith(f"{person.shirt} top")
+        assert body.described(clip, tube, "pose") in ("standing", "bending", "crouching")
+        if "wave" not in person.actions:
+            assert body.described(clip, tube, "gesture") != "waving"
+        for act in person.acts:
+            if act.name in ("walk_left", "walk_right"):
+                way = act.name.removeprefix("walk_")
+                assert f"walking to the {way}" in body.described(clip, tube, "action")
