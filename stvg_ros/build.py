@@ -17,7 +17,7 @@ from stvg_ros.method.grounder import LocalGrounder
 from stvg_ros.method.interfaces import Grounder, Mllm, Proposer, Splitter
 from stvg_ros.method.query import EndpointSplitter, MllmSplitter, RuleSplitter, WholeSplitter
 from stvg_ros.method.settings import SplitConfig
-from stvg_ros.proposals.choice import chosen
+from stvg_ros.proposals.choice import SourceChoice, chosen
 from stvg_ros.proposals.settings import ProposalConfig
 
 if TYPE_CHECKING:
@@ -66,9 +66,12 @@ def build_local(
 
     mllm = load_mllm(config.model, config.attention)
     splitter = build_splitter(config.split, mllm)
-    sources, own = build_sources(config), build_proposer(config.proposals)
+    choice, sources = chosen(config.proposals), build_sources(config)
+    own = build_proposer(choice)
     measure_on_arrival(own, sources)
-    return LocalGrounder(mllm, splitter, around(own), config, sources=sources)
+    return LocalGrounder(
+        mllm, splitter, around(own), config, sources=sources, candidates=choice.reason
+    )
 
 
 def measure_on_arrival(proposer: Proposer, sources: tuple[BodyEvidence, ...]) -> None:
@@ -121,13 +124,16 @@ def application(arguments: Mapping[str, Any]) -> Any:
     return serve_application(build_local, **given)
 
 
-def build_proposer(config: ProposalConfig) -> Proposer:
+def build_proposer(wanted: ProposalConfig | SourceChoice) -> Proposer:
     """The source of candidate tubes that the configuration selects.
+
+    Args:
+        wanted: the settings, or what was chosen for them.
 
     Raises:
         ModelError, ConfigError: a checkpoint or the device is not usable.
     """
-    choice = chosen(config)
+    choice = wanted if isinstance(wanted, SourceChoice) else chosen(wanted)
     config = choice.config
     _LOG.info("candidate tubes: %s", choice.reason)
     if config.source == "people_detector":

@@ -18,6 +18,7 @@ from stvg_ros.boxes import Boxes, checked_boxes, clipped
 from stvg_ros.commands.command import Command
 from stvg_ros.depth import Depth
 from stvg_ros.errors import CommandError, ErrorCode
+from stvg_ros.known_target import KnownTarget
 
 MAX_QUERY_CHARACTERS = 2000
 MAX_NAME_CHARACTERS = 256  # of ids, cameras and frame_ids, which are logged and kept
@@ -117,6 +118,7 @@ class Query:
         max_targets: maximum number of returned tubes, best first.
         preliminary: whether the answer before tuning is requested too, before the final one.
         camera: name of one of several cameras, or "" for all; only the node reads it.
+        known: the target that the text names, if the name was taught.
     """
 
     text: str
@@ -127,6 +129,7 @@ class Query:
     max_targets: int = 1
     preliminary: bool = False
     camera: str = ""
+    known: KnownTarget | None = None
 
     def __post_init__(self) -> None:
         text = " ".join(self.text.split())
@@ -310,6 +313,7 @@ class Tube:
             did.
         image_age_s: time from the receipt of the camera's newest image to that of the command.
         target_frame: the coordinate frame of the boxes' `target_position_m`.
+        candidates: the source of the candidate tubes, and why it was chosen.
     """
 
     query: Query
@@ -330,6 +334,7 @@ class Tube:
     frame_id: str = ""
     stamp_ns: int = 0
     model: str = ""
+    candidates: str = ""
     error_code: ErrorCode = ErrorCode.NONE
     error: str = ""
     timings_s: Mapping[str, float] = field(default_factory=dict)

@@ -190,8 +190,7 @@ class Window:
     def attach(self, stamp_ns: int, depth: Depth) -> bool:
         """Adds depth to the frame of exactly this stamp; returns whether the frame was found."""
         with self._lock:
-            for index in range(len(self._frames) - 1, -1, -1):
-                frame = self._frames[index]
+            for index, frame in enumerate(self._frames):
                 if frame.stamp_ns == stamp_ns:
                     self._frames[index] = replace(frame, depth=depth)
                     self._bytes += self._frames[index].nbytes - frame.nbytes

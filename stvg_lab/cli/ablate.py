@@ -158,9 +158,10 @@ def shown(table: dict[str, Any]) -> str:
             lines.append("")
         cells = ""
         for name in METRICS:
-            low, high = row["intervals"].get(name, (0.0, 0.0))
-            text = f"{100 * row[name]:.1f} ±{50 * (high - low):4.1f}" if name in row else "-"
-            cells += f"{text:>13}"
+            low, high = row["intervals"].get(name, (None, None))
+            text = f"{100 * row[name]:.1f}" if name in row else "-"
+            half = "" if low is None else f" ±{50 * (high - low):4.1f}"
+            cells += f"{text + half:>13}"
         separation = row["absence_auroc"]
         last = f"{'-' if separation is None else format(separation, '.3f'):>9}"
         lines.append(f"{row['name']:<{wide}}{cells}{last}")
@@ -187,6 +188,8 @@ def shown(table: dict[str, Any]) -> str:
 def _gain(row: dict[str, Any], name: str) -> str:
     """Percentage points with their interval, and the sign if the interval excludes 0."""
     low, high = row["intervals"][name]
+    if low is None:
+        return f"{100 * row[name]:+.1f} ?"
     sign = "+" if low > 0 else "-" if high < 0 else "?"
     return f"{100 * row[name]:+.1f} ({100 * low:+.1f} {100 * high:+.1f}) {sign}"
 

@@ -69,11 +69,16 @@ class Commander:
 
     def send(self) -> None:
         """Sends a command, unless the last one is unanswered."""
-        if self._sent:
+        if self.waiting:
             return
         query_id = f"bench-{len(self.added_s)}"
         self._sent[query_id] = time.perf_counter()
         self._commands.publish(Query(id=query_id, text="find the person in red who waves"))
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the last command is unanswered."""
+        return bool(self._sent)
 
     def _on_status(self, message: String) -> None:
         self.state = message.data
@@ -91,6 +96,7 @@ def measure(seconds: float) -> str:
     node = GroundingNode(
         parameter_overrides=[
             Parameter("window.max_rate_hz", value=0.0),
+            Parameter("window.max_age_s", value=0.0),  # commands follow after the last image
             Parameter("image.qos", value="reliable"),
         ]
     )
@@ -106,6 +112,10 @@ def measure(seconds: float) -> str:
         stdout=subprocess.PIPE,
         text=True,
     )
+    while not node.window.fill[0]:  # a command without images would fail
+        if child.poll() is not None:
+            raise ModelError(f"none of {seconds * RATE_HZ:.0f} images arrived; try more --seconds")
+        executor.spin_once(timeout_sec=0.05)
     due = time.monotonic() + 1.0
     while child.poll() is None:
         executor.spin_once(timeout_sec=0.05)
@@ -114,8 +124,11 @@ def measure(seconds: float) -> str:
             commander.send()
     busy_s, commander.added_s = commander.added_s, []
     end = time.monotonic() + 2 * seconds
-    while len(commander.added_s) < QUIET_COMMANDS and time.monotonic() < end:
-        commander.send()
+    while True:
+        if len(commander.added_s) < QUIET_COMMANDS and time.monotonic() < end:
+            commander.send()
+        elif not commander.waiting:
+            break
         executor.spin_once(timeout_sec=0.05)
     times_ms = np.array(next(iter(node.cameras)).callback_times_s) * 1e3
     assert child.stdout is not None

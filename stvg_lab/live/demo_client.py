@@ -63,6 +63,7 @@ def tube_of(message: Any) -> Tube:
         frame_id=message.header.frame_id,
         stamp_ns=_ns(message.header.stamp),
         model=message.model,
+        candidates=message.candidates,
         error_code=ErrorCode(message.error_code),
         error=message.error,
         timings_s={item.stage: item.duration_s for item in message.timings},

@@ -38,7 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Prints the findings; 0 if none is bad."""
-    fine = write_findings(model_findings(config_of(given)))
+    config = config_of(given)
+    fine = write_findings([*model_findings(config), *tubes_findings(config)])
     if importlib.util.find_spec("rclpy") is None:
         remedy = "source a ROS 2 installation, or use `make setup`, to check the node as well"
         write_findings([Finding("note", "ros", "rclpy is not installed here", remedy)])
@@ -117,6 +118,19 @@ def model_findings(config: Config) -> Iterator[Finding]:
     elif method == "fp8":
         ratio = _bytes_per_weight(model, device.type)
     yield _memory(device.type, HEADROOM * stored * ratio)
+
+
+def tubes_findings(config: Config) -> Iterator[Finding]:
+    """Which source of candidate tubes runs here and why, without loading or downloading it."""
+    from stvg_ros.build import embedded_limits
+    from stvg_ros.proposals.choice import LOOKING, chosen
+
+    if config.place.backend == "remote" and config.remote.fallback != "local":
+        return
+    choice = chosen(config.proposals, LOOKING)
+    limit = embedded_limits(config).get("proposals.people_detector", "")
+    last_resort = choice.config.source == "classical" and config.proposals.source == "auto"
+    yield Finding("note" if limit or last_resort else "ok", "tubes", choice.reason, limit)
 
 
 def _stored_dtype(values: Mapping[str, Any]) -> str:

@@ -66,6 +66,7 @@ def tube_to_json(tube: Tube) -> dict[str, Any]:
         "height_px": tube.height_px,
         "frame_id": tube.frame_id,
         "model": tube.model,
+        "candidates": tube.candidates,
         "timings_s": dict(tube.timings_s),
         "boxes": [
             {
@@ -120,6 +121,7 @@ def tube_from_json(values: Mapping[str, Any]) -> Tube:
         frame_id=values["frame_id"],
         stamp_ns=values["stamp_ns"],
         model=values["model"],
+        candidates=values.get("candidates", ""),
         error_code=ErrorCode(values["error_code"]),
         error=values["error"],
         warning=values["warning"],
@@ -199,6 +201,8 @@ def table(tube: Tube, origin_ns: int = 0, rows: int = 10) -> str:
             lines.append(f"{(box.stamp_ns - origin_ns) / 1e9:8.2f} s{edges}{box.score:8.2f}")
     if tube.model:
         lines.append(f"model       {tube.model}")
+    if tube.candidates:
+        lines.append(f"candidates  {tube.candidates}")
     if tube.timings_s:
         total_s = sum(tube.timings_s.values())
         stages = ", ".join(f"{name} {seconds:.2f}" for name, seconds in tube.timings_s.items())

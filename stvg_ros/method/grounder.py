@@ -4,10 +4,8 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -19,7 +17,7 @@ from stvg_ros.method.answering import QUESTIONS, answer_of
 from stvg_ros.method.assembling import assembled
 from stvg_ros.method.attention import grounding_map
 from stvg_ros.method.base import BaseGrounder
-from stvg_ros.method.conditions import Condition, condition_factors, conditions
+from stvg_ros.method.conditions import Condition, condition_factors, conditions, unmeasured
 from stvg_ros.method.encoding import Encoder
 from stvg_ros.method.evidence import EvidenceSource, gathered
 from stvg_ros.method.interfaces import (
@@ -30,7 +28,8 @@ from stvg_ros.method.interfaces import (
     StageCallback,
     VisualTokens,
 )
-from stvg_ros.method.interruption import check_interruption, interruptible
+from stvg_ros.method.interruption import check_interruption
+from stvg_ros.method.known_tube import known_grounding
 from stvg_ros.method.memory import is_out_of_memory, release_memory
 from stvg_ros.method.query import NEUTRAL, question, refuse_unseen
 from stvg_ros.method.reattention import (
@@ -43,13 +42,9 @@ from stvg_ros.method.reattention import (
     tuned,
 )
 from stvg_ros.method.sampling import asked_window, cut, grid_indices, uniform_indices
+from stvg_ros.method.stage_clock import Clock
 from stvg_ros.method.tube_selection import TubeSelection, TubeView
 from stvg_ros.types import Clip, Grounding, Query, SplitQuery, Status, Tube
-
-STAGES = (
-    "split", "propose", "encode", "forward pass", "reversed pass", "re-attend", "attend",
-    "assemble", "score",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,24 +68,6 @@ class Probe:
     conditions: tuple[Condition, ...] = ()
 
 
-@dataclass
-class Clock:
-    """Measures stage times; calls the checkpoint at the start of a stage and between its steps."""
-
-    checkpoint: StageCallback
-    timings_s: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Measures one stage."""
-        progress = STAGES.index(name) / len(STAGES)
-        self.checkpoint(name, progress)
-        begin = time.perf_counter()
-        with interruptible(lambda: self.checkpoint(name, progress)):
-            yield
-        self.timings_s[name] = time.perf_counter() - begin
-
-
 class LocalGrounder(BaseGrounder):
     """Grounds queries with a model in this process.
 
@@ -106,11 +83,23 @@ class LocalGrounder(BaseGrounder):
         config: Config,
         direction: Direction = descent,
         sources: tuple[EvidenceSource, ...] = (),
+        candidates: str = "",
     ) -> None:
-        """Combines the parts; V moves against what `direction` gives; `sources` join attention."""
+        """Combines the parts.
+
+        Args:
+            mllm: the model.
+            splitter: reads commands.
+            proposer: source of candidate tubes.
+            config: settings.
+            direction: computes the gradient, against which V moves.
+            sources: evidence besides the model's attention.
+            candidates: `proposer` in words, and why it was chosen; its name if empty.
+        """
         self._mllm = mllm
         self._splitter = splitter
         self.proposer = self._proposer = proposer
+        self.candidates = candidates or proposer.name
         self._config = config
         self._direction = direction
         self._sources = sources
@@ -125,7 +114,8 @@ class LocalGrounder(BaseGrounder):
         """The same models without stored frames, for images of another recording."""
         proposer = self._proposer.renewed()
         parts = self._mllm, self._splitter, proposer, self._config, self._direction
-        return LocalGrounder(*parts, tuple(source.renewed() for source in self._sources))
+        sources = tuple(source.renewed() for source in self._sources)
+        return LocalGrounder(*parts, sources, self.candidates)
 
     def reconfigure(self, config: Config) -> None:
         """Uses other dynamic settings from the next call on."""
@@ -212,18 +202,23 @@ class LocalGrounder(BaseGrounder):
         config, clock = self._config, Clock(checkpoint)
         with clock.stage("split"):
             split = self._splitter.split(query.text)
-            refuse_unseen(split.command)
+            refuse_unseen(split.command if query.known is None else None)
             clip = cut(clip, *asked_window(query, split.command, clip))
             parts = {"spatial": split.attribute, "temporal": split.action}
         with clock.stage("propose"):
             candidates = self._proposer.propose(clip, split)
+        if query.known is not None:
+            template = self._template(clip, query, split, clock)
+            return known_grounding(query.known, clip, candidates, template)
         with clock.stage("encode"):
             sampled, visual = self._encoded(clip, config)
         with clock.stage("forward pass"):
             forward = self._probe(visual, split, parts, config, conditions(split.command))
         template = self._template(clip, query, split, clock)
         view = TubeView(clip, sampled, visual.slots)
-        factors = condition_factors(split.command, forward.conditions, view, candidates)
+        factors = condition_factors(
+            split.command, forward.conditions, view, candidates, config.conditions
+        )
         fused = gathered(self._sources, clip, split, candidates, config, self._mllm.settings)
         answer = TubeSelection(
             view, candidates, forward.margins, self._mllm.settings, config, factors, fused
@@ -272,11 +267,13 @@ class LocalGrounder(BaseGrounder):
             query=query,
             status=Status.NOT_FOUND,
             split=split,
+            warning=unmeasured(split.command),
             width_px=newest.source_width_px,
             height_px=newest.source_height_px,
             frame_id=newest.frame_id,
             stamp_ns=newest.stamp_ns,
             model=self._mllm.name,
+            candidates=self.candidates,
             timings_s=clock.timings_s,
         )
 

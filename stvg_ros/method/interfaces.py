@@ -348,6 +348,11 @@ class Grounder(Protocol):
         ...
 
     @property
+    def candidates(self) -> str:
+        """What that source is and why it was chosen; empty if it is elsewhere."""
+        ...
+
+    @property
     def prepared_bytes(self) -> int:
         """Memory of prefetched results, on the model's device."""
         ...

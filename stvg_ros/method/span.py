@@ -110,7 +110,7 @@ def change_points(scores: NDArray[np.float64]) -> tuple[int, int]:
     total = float(centred @ centred)
     # A difference of 0.01 nats is ignored, even if it explains the variance.
     noise = max(total - float(gain[best]), 1e-4 * count)
-    if (count - 3) * np.log(max(total, 1e-4 * count) / noise) <= 4 * np.log(count):
+    if (count - 3) * np.log(max(total, noise) / noise) <= 4 * np.log(count):
         return 0, count - 1
     return int(first[best]), int(last[best])
 

@@ -68,7 +68,11 @@ class Family:
 
 @dataclass(frozen=True, eq=False)
 class LoadedCheckpoint:
-    """A loaded checkpoint: frozen weights, in eval mode, on their device."""
+    """A loaded checkpoint: frozen weights, in eval mode, on their device.
+
+    Attributes:
+        unused: names of weights in its files that the model does not have.
+    """
 
     name: str
     path: str
@@ -77,3 +81,4 @@ class LoadedCheckpoint:
     preprocessing: ImagePreprocessing
     family: Family
     settings: MllmSettings
+    unused: tuple[str, ...] = ()

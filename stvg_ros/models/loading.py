@@ -17,7 +17,7 @@ from torch import nn
 from stvg_ros.checkpoints.devices import device_of
 from stvg_ros.checkpoints.files import CheckpointFiles, first_line
 from stvg_ros.checkpoints.image_preprocessing import ImagePreprocessing, processor_values
-from stvg_ros.checkpoints.weights import loaded_weights
+from stvg_ros.checkpoints.weights import LoadedWeights, loaded_weights
 from stvg_ros.errors import ConfigError, ModelError
 from stvg_ros.models.attention_capture import NAME
 from stvg_ros.models.chat_template import choose_template
@@ -64,9 +64,18 @@ def load(config: ModelConfig) -> LoadedCheckpoint:
     preprocessing = _preprocessing(files)
     settings_file = files.path(SETTINGS_FILE)
     settings = read_settings(Path(settings_file) if settings_file else None)
-    model = _weights(files, row.class_name, config, stored)
+    weights = _weights(files, row.class_name, config, stored)
     name = f"{row.title} ({SCOPE})" if config.path == "embedded" else Path(files.source).name
-    return LoadedCheckpoint(name, files.source, model, tokenizer, preprocessing, family, settings)
+    return LoadedCheckpoint(
+        name,
+        files.source,
+        weights.model,
+        tokenizer,
+        preprocessing,
+        family,
+        settings,
+        weights.unused,
+    )
 
 
 def checkpoint_folder(path: str) -> Path:
@@ -136,7 +145,7 @@ def _tokenizer(files: CheckpointFiles) -> Any:
 
 def _weights(
     files: CheckpointFiles, class_name: str, config: ModelConfig, stored: str | None
-) -> Any:
+) -> LoadedWeights:
     """The frozen model; `stored` is the format of quantized weights in the files."""
     device = device_of(config.device, "model.device")
     dtype = dtype_of(config.dtype, device)
@@ -145,14 +154,14 @@ def _weights(
         quantized = _stored_quantization(files, stored, config.quantization, device)
     else:
         quantized = _quantization(config.quantization, dtype, device)
-    model = loaded_weights(
+    weights = loaded_weights(
         files, class_name, SETTING, dtype, attn_implementation="sdpa", **quantized
     )
     if quantized:
-        _keep_plain_layout(model)
+        _keep_plain_layout(weights.model)
     else:
-        model.to(device)
-    return frozen(model)
+        weights.model.to(device)
+    return replace(weights, model=frozen(weights.model))
 
 
 def frozen(model: Any) -> Any:

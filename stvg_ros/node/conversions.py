@@ -76,6 +76,7 @@ def tube_message(tube: Tube) -> msg.Tube:
         image_height=tube.height_px,
         target_frame=tube.target_frame,
         model=tube.model,
+        candidates=tube.candidates,
     )
     command = split.command if split else None
     if command is not None:

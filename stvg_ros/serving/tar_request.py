@@ -74,29 +74,26 @@ def _members(body: bytes) -> list[tarfile.TarInfo]:
     """The image members of the tar, in the order of their names. Raises: SchemaError."""
     reader = _HeaderReader(body)
     members: list[tarfile.TarInfo] = []
-    count = 0
     try:
         with tarfile.open(fileobj=reader, mode="r:") as archive:
-            for count, member in enumerate(archive):
-                if count == _MAX_MEMBERS or len(members) > MAX_FRAMES:
-                    break
+            for count, member in enumerate(archive, 1):
                 if _is_picture(member, len(body)):
                     members.append(member)
-                reader.left = _MAX_HEADER_BYTES
-            else:
-                if body[archive.offset : archive.offset + tarfile.BLOCKSIZE].strip(b"\0"):
+                if count > _MAX_MEMBERS or len(members) > MAX_FRAMES:
                     raise SchemaError(
-                        f"expected a tar of JPEG or PNG files, got one that is damaged at byte "
-                        f"{archive.offset}"
+                        f"tar: expected at most {MAX_FRAMES} pictures and {_MAX_MEMBERS} entries, "
+                        "got more"
                     )
+                reader.left = _MAX_HEADER_BYTES
+            if body[archive.offset : archive.offset + tarfile.BLOCKSIZE].strip(b"\0"):
+                raise SchemaError(
+                    f"expected a tar of JPEG or PNG files, got one that is damaged at byte "
+                    f"{archive.offset}"
+                )
     except StvgError:
         raise
     except Exception as error:  # tarfile raises many types for damaged headers
         raise SchemaError(f"expected a tar of JPEG or PNG files, got {error}") from error
-    if count >= _MAX_MEMBERS or len(members) > MAX_FRAMES:
-        raise SchemaError(
-            f"tar: expected at most {MAX_FRAMES} pictures and {_MAX_MEMBERS} entries, got more"
-        )
     return sorted(members, key=lambda member: member.name)
 
 
@@ -150,6 +147,7 @@ def _tubes(grounding: Grounding) -> list[dict[str, Any]]:
                 for box in tube.boxes
             ],
             "model": tube.model,
+            "candidates": tube.candidates,
         }
         for tube in grounding.tubes
     ]

@@ -46,6 +46,8 @@ TABLE: list[tuple[str, list[int], list[int]]] = [
     ("twice the same", [*TEN, TEN[-1], *NEXT], [*range(10), *range(11, 20)]),
     ("an hour back for good", [*TEN, *line(*range(5), offset=-HOUR)], list(range(10, 15))),
     ("a bag loop", [*TEN, *TEN], list(range(10, 20))),
+    ("an hour ahead for good, one of zero between",
+     [*TEN, T + HOUR, 0, *line(1, 2, offset=HOUR)], [10, 12, 13]),
     ("an hour ahead for good", [*TEN, *line(*range(5), offset=HOUR)], list(range(10, 15))),
     ("a pause of 5 s", [*TEN, *line(60, 61, 62)], [*range(10), 10, 11, 12]),
     ("slow from the start", line(0, 30, 60, 90, 95), [0, 1, 2, 3, 4]),
@@ -123,6 +125,33 @@ def test_a_bag_of_a_camera_that_stops_stamping_is_read(stamped: list[int], tmp_p
     bag = made.bag(tmp_path / "run", messages)
     clip = file_clip(bag, start_s=0.0, end_s=None, long_side_px=640, max_rate_hz=0.0, last_s=10.0)
     assert numbers(clip.frames)[-20:] == list(range(len(stamped) + 10, len(stamped) + 30))
+
+
+@pytest.mark.parametrize(  # the first stamp of zero is taken for the start of a video
+    ("clock_ns", "stamps_ns"), [(0, [0, 1, 2, 3]), (5, [0, 5, 6, 7]), (T, [T, T + 1, T + 2])]
+)
+def test_times_of_arrival_increase_though_the_clock_stands(
+    clock_ns: int, stamps_ns: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.time_ns", lambda: clock_ns)
+    window = Window(WindowConfig(max_rate_hz=0.0))
+    for frame in frames([0] * 4):
+        window.add(frame)
+    assert window.snapshot().stamps_ns.tolist() == stamps_ns
+
+
+@pytest.mark.parametrize(
+    ("stamp_ns", "held"), [(1, True), (2, True), (T - HOUR, True), (0, False), (-1, False)]
+)
+def test_an_odd_image_is_held_if_it_has_a_stamp(stamp_ns: int, held: bool) -> None:
+    window = Window(WindowConfig(max_rate_hz=0.0))
+    for frame in frames(TEN):
+        window.add(frame)
+    assert window.wanted(stamp_ns) is held
+    window.add(frames([stamp_ns])[0])
+    assert window.counts.get("odd", 0) == (0 if held else 2)  # refused, and offered all the same
+    window.add(frames(line(11))[0])
+    assert window.counts["odd"] == (1 if held else 2)
 
 
 def test_a_bag_without_stamps_has_the_times_of_recording(tmp_path: Path) -> None:

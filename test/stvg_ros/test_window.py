@@ -114,3 +114,45 @@ def test_depth_counts_to_the_bytes_of_a_window_from_when_it_comes():
     window.reconfigure(WindowConfig(max_bytes=490, max_rate_hz=0.0))
     assert stamps(window) == [2]
     assert window.fill == (1, 0.0, 48 + 400)
+
+
+def test_the_bounds_are_inclusive():
+    window = Window(WindowConfig(duration_s=2.0, max_bytes=3 * 48, max_rate_hz=0.0))
+    for stamp_s in (1, 2, 3):
+        window.add(frame(stamp_s))
+    assert stamps(window) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("rate_hz", [0.5, 1.0, 10.0])
+def test_a_frame_nine_tenths_of_a_period_later_is_stored(rate_hz):
+    window = Window(WindowConfig(max_rate_hz=rate_hz))
+    wanted_ns = round(0.9 * SECOND / rate_hz)
+    window.add(frame(1))
+    assert not window.wanted(SECOND + wanted_ns - 1)
+    assert window.wanted(SECOND + wanted_ns)
+
+
+def test_frames_are_found_by_their_exact_stamps():
+    window = Window(WindowConfig(max_rate_hz=0.0))
+    given = [frame(stamp_s) for stamp_s in (1, 2, 3)]
+    for one in given:
+        window.add(one)
+    assert [window.frame(one.stamp_ns) for one in given] == given
+    assert window.frame(SECOND + 1) is None
+    depth = Depth(np.ones((2, 2), np.float32), Intrinsics(4.0, 4.0, 2.0, 2.0))
+    assert not window.attach(SECOND + 1, depth)
+    assert [window.attach(one.stamp_ns, depth) for one in given] == [True] * 3
+    assert [one.depth for one in window.snapshot().frames] == [depth] * 3
+
+
+def test_a_cleared_window_begins_anew():
+    window = Window(WindowConfig(max_rate_hz=0.0))
+    for stamp_s in (10, 11, 12, 13, 14, 9000):  # the last one is held
+        window.add(frame(stamp_s))
+    window.clear()
+    assert window.fill == (0, 0.0, 0)
+    window.add(frame(3, size=8))
+    window.add(frame(4, size=8))
+    assert stamps(window) == [3, 4]
+    assert window.fill == (2, 1.0, 2 * 192)
+    assert window.counts == {"stored": 7, "thinned": 0, "late": 0, "restarted": 0}

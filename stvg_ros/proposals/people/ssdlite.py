@@ -213,6 +213,7 @@ class SsdliteDetector:
 
     name = "ssdlite"
     smoothing_s = 1.1
+    every = 1
     new_track_score = 0.4  # measured on real video, docs/tubes.md
     weak_score = 0.1
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from stvg_ros.method.settings import SpanConfig
-from stvg_ros.method.span import adaptive, change_points, find_span
+from stvg_ros.method.span import adaptive, change_points, contiguous, find_span
 
 
 def test_the_floor_of_an_adaptive_span_is_the_lower_quartile() -> None:
@@ -50,3 +50,73 @@ def test_lengths_are_those_of_twenty_frames(length: int) -> None:
     scores = np.linspace(0, 1, 20, dtype=np.float32)
     span = find_span(scores, SpanConfig(method="contiguous", length=length))
     assert span == (20 - length, 19)
+
+
+@pytest.mark.parametrize(
+    ("scores", "span"),
+    [
+        ([5.0, 9, 1, 1], (0, 1)),
+        ([1.0, 1, 9, 5], (2, 3)),
+        ([1.0, 9, 1], (0, 1)),  # of equal neighbours the earlier one
+    ],
+)
+def test_two_frames_are_the_peak_and_its_better_neighbour(
+    scores: list[float], span: tuple[int, int]
+) -> None:
+    assert contiguous(np.array(scores), 2) == span
+
+
+@pytest.mark.parametrize(
+    ("scores", "span"),
+    [
+        ([17.0, 17, 17, 20, 17], (0, 4)),  # exactly 15 percent above the floor
+        ([1.0, 1, 1, 5, 9, 1, 1, 1], (3, 4)),  # exactly at the threshold
+        ([9.0, 1, 1, 1, 7], (0, 0)),
+        ([6.0, 9, 1, 1, 1], (0, 1)),
+        ([6.0, 1, 9, 1, 1, 1, 1], (0, 2)),
+        ([1.0, 1, 1, 1, 9, 1, 6], (4, 6)),
+        ([1.0, 1, 1, 9, 1, 6, 1, 1], (3, 5)),
+        ([1.0, 6, 1, 9, 1, 1, 1, 1], (1, 3)),
+    ],
+)
+def test_adaptive_spans_at_their_limits(scores: list[float], span: tuple[int, int]) -> None:
+    assert adaptive(np.array(scores), 0.5) == span
+    assert find_span(np.array(scores, np.float32), SpanConfig(threshold=0.5)) == span
+
+
+@pytest.mark.parametrize(
+    ("scores", "span"),
+    [
+        ([1.0, 1, 1, 1.3, 1.3, 1, 1, 1], (3, 4)),
+        ([1.0, 1, 1, 0.8, 0.8, 1, 1, 1], (0, 7)),  # a lower level inside is no run
+        ([3.0, 3.1, 2.9, 1, 1.1, 0.9, 1, 1.1], (0, 2)),
+        ([1.0, *[3.0] * 19], (1, 19)),
+        ([2.0] * 8, (0, 7)),
+        # The gain of these, over the logarithm of their number: 4.03 and 3.91 of the penalty's 4.
+        ([1.0, 1.3, 0.8, 1.1, 1.7, 1.4, 1.9, 1.5, 1, 1.2, 0.8, 1.1], (4, 7)),
+        ([1.0, 1.3, 0.8, 1.1, 1.6, 1.4, 1.8, 1.5, 1, 1.2, 0.8, 1.1], (0, 11)),
+    ],
+)
+@pytest.mark.parametrize("scale", [1.0, 1e-6, 1e6])
+def test_change_points_of_ratios_in_both_directions(
+    scores: list[float], span: tuple[int, int], scale: float
+) -> None:
+    values, last = scale * np.array(scores), len(scores) - 1
+    with np.errstate(divide="raise", invalid="raise"):
+        assert change_points(values) == span
+        assert change_points(values[::-1]) == (last - span[1], last - span[0])
+
+
+def test_each_method_is_the_one_of_its_name() -> None:
+    scores = np.array([1, 1, 1, 1.3, 1.3, 1.35, 1.5, 1], np.float32)
+    found = {
+        method: find_span(scores, SpanConfig(method=method, top_k=5, length=5, threshold=0.9))
+        for method in ("adaptive", "change_points", "top_k", "contiguous", "window")
+    }
+    assert found == {
+        "adaptive": (6, 6),
+        "change_points": (3, 6),
+        "top_k": (5, 6),
+        "contiguous": (5, 6),
+        "window": (0, 7),
+    }

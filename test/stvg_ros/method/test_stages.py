@@ -176,6 +176,22 @@ def test_a_small_box_counts_its_own_cell() -> None:
     assert outside.sum() == 1
 
 
+def test_cell_centres_on_the_edges_of_a_box() -> None:
+    # Centres at 15, 45, 75, 105 px and 20, 60 px; the first edge is inside, the second is not.
+    inside = cells_inside(floats(15, 20, 45, 60), (120, 80), (2, 4))
+    assert inside.astype(int).tolist() == [[1, 0, 0, 0], [0, 1, 0, 0]]
+    for box in (floats(-300, -300, -100, -100), floats(-1, -1, 0, 0)):
+        inside = cells_inside(box, (120, 80), (2, 4))
+        assert inside.astype(int).tolist() == [[1, 0, 0, 0], [0, 0, 0, 0]]
+
+
+def test_box_scores_of_a_grid_that_is_not_square() -> None:
+    heat = np.arange(6, dtype=np.float32).reshape(1, 2, 3)
+    boxes = np.array([[80, 0, 120, 40], [0, 40, 40, 80]], np.float32)
+    scores = box_scores(heat, boxes, np.ones(2, np.bool_), np.zeros(2, np.int64), (120, 80))
+    assert scores.tolist() == [2, 3]
+
+
 def test_box_scores_by_hand() -> None:
     heat = np.arange(8, dtype=np.float32).reshape(2, 2, 2)
     boxes = np.array([[0, 0, 50, 100], [50, 0, 100, 50], [0, 0, 100, 100]], np.float32)

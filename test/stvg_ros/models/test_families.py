@@ -26,6 +26,7 @@ from stvg_ros.models import load_mllm
 from stvg_ros.models.attention_capture import NAME, AttentionRecorder, recording
 from stvg_ros.models.families import FAMILIES, families_table
 from stvg_ros.models.hf_common import HfMllm
+from stvg_ros.models.packed_prompts import packed
 from stvg_ros.models.settings import ModelConfig
 from stvg_ros.types import Clip, Frame
 
@@ -332,6 +333,26 @@ def test_damaged_checkpoints_of_each_family(
 
 def test_completion_is_text(mllm: HfMllm) -> None:
     assert isinstance(mllm.complete("You are helpful.", "a man in red", 3), str)
+
+
+def test_text_about_images_is_that_of_a_whole_pass(mllm: HfMllm) -> None:
+    """Each token is the most probable one after all earlier ones, without any cache."""
+    prefix = mllm.prefill(mllm.encode(images(4)))
+    suffix = mllm.prompt.suffix(prefix.layout, "What does the person wear?")
+    wanted: list[int] = []
+    for _ in range(4):
+        longer = replace(suffix, ids=(*suffix.ids, *wanted))
+        known = prefix.pairs[0][0].shape[2]
+        asked = packed([longer], known, prefix.next_position, torch.device("cpu"))
+        _, hidden = mllm._run(prefix, asked, mllm._text)
+        wanted.append(int(mllm._model.lm_head(hidden[0, -1]).argmax()))
+    tokens = [t for t in wanted if t not in mllm._stops]
+    if tokens == wanted:
+        assert mllm.write(prefix, "What does the person wear?", 4) == mllm._decoded(wanted)
+    first = mllm.write(prefix, "What does the person wear?", 1)
+    assert first == mllm._decoded([t for t in wanted[:1] if t not in mllm._stops])
+    with pytest.raises(TypeError, match="prefix of this model"):
+        mllm.write(None, "x", 1)  # type: ignore[arg-type]
 
 
 def test_table_has_a_row_for_each_family() -> None:

@@ -138,6 +138,20 @@ def test_frames_between_the_tube_and_now_are_caught_up_silently(following):
     assert [stamp_ns(t.header.stamp) for t in s.targets] == [1_400_000_000]
 
 
+def test_older_frames_whose_detections_come_late_do_not_move_the_target(following):
+    s = following()
+    s.show(1.0)
+    s.say("the person")
+    s.show(1.1, 1.2)
+    s.until(lambda: s.targets and s.targets[-1].header.stamp == time_message(1_200_000_000))
+    for stamp in (1_000_000_000, 1_100_000_000, 1_200_000_000):
+        s.node._parts.tracking.frame_stored("", s.node.window.frame(stamp))
+    s.show(1.3)
+    s.until(lambda: s.targets[-1].header.stamp == time_message(1_300_000_000))
+    assert s.source.updated == [1_100_000_000, 1_200_000_000, 1_300_000_000]
+    assert len(s.source.observed) == 7  # the detections of all are used, though
+
+
 def test_following_is_switched_and_asked_again_on_demand(following):
     s = following(**{"follow.enabled": False})
     assert not call(s, Trigger, "reground", Trigger.Request()).success

@@ -136,8 +136,33 @@ def test_a_jpeg_of_scans_without_end_is_refused():
     data = saved("JPEG", progressive=True)
     scan = data[data.rindex(b"\xff\xda") : -2]
     assert decoded(data).shape == (48, 64, 3)
-    with pytest.raises(ImageError, match="at most 100 scans"):
-        decoded(data[:-2] + scan * 200 + data[-2:])
+    more = 100 - data.count(b"\xff\xda")
+    assert decoded(data[:-2] + scan * more + data[-2:]).shape == (48, 64, 3)
+    for count in (more + 1, 200):
+        with pytest.raises(ImageError, match="at most 100 scans"):
+            decoded(data[:-2] + scan * count + data[-2:])
+
+
+@pytest.mark.parametrize("marker", range(0xBF, 0xD1))
+def test_the_size_of_a_jpeg_is_that_of_its_first_frame(marker):
+    frame = jpeg(400, 300)[2:]
+    frame = frame[:1] + bytes([marker]) + frame[2:]
+    begins = 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)
+    assert decoded_size(jpeg(4, 5, before=frame)) == ((400, 300) if begins else (4, 5))
+
+
+@pytest.mark.parametrize("length", [0, 1, 2, 3, 7, 300])
+def test_segments_before_the_frame_are_passed_by_their_length(length):
+    segment = b"\xff\xe0" + struct.pack(">H", length) + b"\0" * max(0, length - 2)
+    assert decoded_size(jpeg(4, 5, before=3 * segment)) == (4, 5)
+
+
+def test_a_header_that_ends_within_the_size_has_none():
+    assert decoded_size(png(64, 48)[:24]) == (64, 48)
+    assert decoded_size(jpeg(0x404, 0x505)[:11]) == (0x404, 0x505)
+    for data in (png(64, 48)[:23], jpeg(0x404, 0x505)[:10]):
+        with pytest.raises(ImageError, match="of neither"):
+            decoded_size(data)
 
 
 @pytest.mark.parametrize("shape", [(1, 65_501, 3), (65_501, 1, 3), (2, 100_000, 3)])

@@ -15,9 +15,11 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from stvg_ros.errors import StvgError
+from stvg_ros.errors import ErrorCode, StvgError
 from stvg_ros.serving.image_codec import encoded
-from stvg_ros.serving.tar_request import request_of_tar
+from stvg_ros.serving.schema import VERSION, Event, Failure
+from stvg_ros.serving.tar_request import answer_json, error_json, request_of_tar
+from stvg_ros.types import Grounding, Query, Status, Tube, TubeBox
 
 PICTURE = encoded(np.zeros((48, 64, 3), np.uint8), 90)
 QUERY = {"query": "the dog"}
@@ -130,7 +132,10 @@ def test_a_sparse_file_of_the_tar_program_is_refused_with_the_remedy(version, tm
         (tar(member("a.jpg"), member("b.txt", b"hello")), "'b.txt': image: expected a JPEG"),
         (tar(member("a.jpg"))[:600], "tar"),
         (tar(member("a.jpg"))[:512], "tar"),
-        (tar(member("a.jpg", b"x" * 5000))[:4000], "tar"),
+        (tar(member("a.jpg", b"x" * 5000))[:4000], "'a.jpg': expected 5000 bytes, the tar ends"),
+        (tar(member("a.jpg", b"x" * 512))[:1023], "expected 512 bytes, the tar ends before"),
+        (tar(member("a.jpg"), member("y" * 150, b"x")), f"^'{'y' * 100}': image"),
+        (tar(member("y" * 150, b"", tarfile.SYMTYPE)), f"^tar: '{'y' * 100}': expected a plain"),
         (tar(*[member(f"{n}.jpg", b"") for n in range(4097)]), "at most 4096 pictures"),
         (tar(*[member(f".{n}", b"") for n in range(16_385)]), "16384 entries"),
         (tar(member("a.jpg")).replace(b"\0" * 1024, b"\1" * 1024), "damaged at byte"),
@@ -170,3 +175,80 @@ def test_damaged_tars_are_read_or_refused():
             last = error
     assert 10 < read < 490
     assert len(str(last)) < 400
+
+
+@pytest.mark.parametrize(
+    ("rate", "stamps_ns"),
+    [
+        ({}, [0, 200_000_000, 400_000_000]),
+        ({"rate_hz": "2"}, [0, 500_000_000, 1_000_000_000]),
+        ({"rate_hz": "3"}, [0, 333_333_333, 666_666_667]),
+        ({"rate_hz": "0.001"}, [0, 10**12, 2 * 10**12]),
+        ({"rate_hz": "1000"}, [0, 10**6, 2 * 10**6]),
+    ],
+)
+def test_pictures_have_the_stamps_of_their_rate(rate, stamps_ns):
+    body = tar(*(member(f"{name}.jpg") for name in "cab"))
+    request = request_of_tar(body, {**QUERY, **rate, "targets": "3"})
+    assert [(frame.id, frame.stamp_ns) for frame in request.frames] == list(enumerate(stamps_ns))
+    assert (request.query.text, request.query.max_targets) == ("the dog", 3)
+    assert request_of_tar(body, {**QUERY, **rate}).query.max_targets == 1
+
+
+@pytest.mark.parametrize("rate", ["0.0009", "1000.1", "0", "-5", "nan", "inf", "fast"])
+def test_a_rate_that_no_camera_has_is_refused(rate):
+    with pytest.raises(StvgError, match="rate_hz"):
+        request_of_tar(tar(member("a.jpg")), {**QUERY, "rate_hz": rate})
+
+
+def test_as_many_pictures_and_entries_as_are_allowed_are_read(monkeypatch):
+    monkeypatch.setattr("stvg_ros.serving.tar_request.MAX_FRAMES", 3)
+    monkeypatch.setattr("stvg_ros.serving.tar_request._MAX_MEMBERS", 5)
+    pictures = [member(f"{n}.jpg") for n in range(4)]
+    hidden = [member(f".{n}", b"") for n in range(5)]
+    assert len(request_of_tar(tar(*pictures[:3], *hidden[:2]), QUERY).frames) == 3
+    assert len(request_of_tar(tar(*hidden[:2], *pictures[:3]), QUERY).frames) == 3
+    for members in (pictures, [*hidden[:3], *pictures[:3]], [*hidden, pictures[0]]):
+        with pytest.raises(StvgError, match="at most 3 pictures and 5 entries"):
+            request_of_tar(tar(*members), QUERY)
+
+
+def test_headers_are_bounded_for_each_member():
+    long = {"comment": "x" * 50_000}
+    body = tar(member("a.jpg", pax_headers=long), member("b.jpg", pax_headers=long))
+    assert len(request_of_tar(body, QUERY).frames) == 2
+    # A header each for the comment and the file, of 512 bytes, leave so much for the comment.
+    longest = 65_536 - 1024
+    for size, fits in ((longest, True), (longest + 1, False)):
+        comment = {"comment": "x" * (size - len(f"{size} comment=\n"))}
+        body = tar(member("a.jpg", pax_headers=comment))
+        if fits:
+            assert len(request_of_tar(body, QUERY).frames) == 1
+        else:
+            with pytest.raises(StvgError, match="headers of at most 65536 bytes"):
+                request_of_tar(body, QUERY)
+
+
+def test_a_tar_without_the_blocks_at_its_end_is_read():
+    whole = PICTURE.ljust(-(-len(PICTURE) // 512) * 512, b"\0")
+    body = tar(member("a.jpg", whole))
+    assert len(request_of_tar(body[: 512 + len(whole)], QUERY).frames) == 1
+
+
+def test_an_answer_is_json_of_seconds_and_pixels():
+    boxes = (TubeBox(1_500_000_000, (1.0, 2.0, 3.0, 4.0), 0.5),)
+    found = Tube(
+        Query("the dog"), Status.FOUND, None, boxes, score=2.5, confidence=0.75,
+        start_ns=1_500_000_000, end_ns=2_500_000_000, model="m",
+    )  # fmt: skip
+    none = Tube(Query("the dog"), Status.NOT_FOUND, error="why")
+    first, second = answer_json(Event(VERSION, answer=Grounding((found, none))))["tubes"]
+    assert first == {
+        "status": "found", "reason": "", "confidence": 0.75, "score": 2.5, "start_s": 1.5,
+        "end_s": 2.5, "boxes": [{"time_s": 1.5, "box_xyxy_px": [1.0, 2.0, 3.0, 4.0]}],
+        "model": "m",
+    }  # fmt: skip
+    assert (second["status"], second["reason"], second["score"]) == ("not_found", "why", None)
+    failed = answer_json(Event(VERSION, failure=Failure(ErrorCode.MODEL, "broken")))
+    assert failed == {"error": {"code": "MODEL", "message": "broken"}}
+    assert error_json(StvgError("broken")) == {"error": {"code": "INTERNAL", "message": "broken"}}
