@@ -376,7 +376,8 @@ class Evidence:
         spatial: `(S, h, w)` relative attention A_S, after assembling.
         temporal: `(S, h, w)` relative attention A_T.
         frame_scores: `(T,)` S_frame inside the chosen track; NaN without a track.
-        track_scores: S_obj for each candidate tube, by track id.
+        track_scores: what ranks each candidate tube, by track id: S_obj, or with findings the
+            sum of their log-odds.
         track_boxes: `(T, 4)` their boxes at the sampled frames, by track id; NaN where absent.
         grounding_token: label of the prompt token whose row is A_S.
         margins: log p(yes) - log p(no) of Q, Q_s and Q_t before tuning, in nats.

@@ -4,10 +4,8 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -31,7 +29,7 @@ from stvg_ros.method.interfaces import (
     StageCallback,
     VisualTokens,
 )
-from stvg_ros.method.interruption import check_interruption, interruptible
+from stvg_ros.method.interruption import check_interruption
 from stvg_ros.method.known_tube import known_grounding
 from stvg_ros.method.memory import is_out_of_memory, release_memory
 from stvg_ros.method.query import NEUTRAL, question, refuse_unseen
@@ -45,13 +43,9 @@ from stvg_ros.method.reattention import (
     tuned,
 )
 from stvg_ros.method.sampling import asked_window, cut, grid_indices, uniform_indices
+from stvg_ros.method.stage_clock import Clock
 from stvg_ros.method.tube_selection import TubeSelection, TubeView
 from stvg_ros.types import Clip, Grounding, Query, SplitQuery, Status, Tube
-
-STAGES = (
-    "split", "propose", "encode", "forward pass", "reversed pass", "re-attend", "attend",
-    "assemble", "score",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,24 +67,6 @@ class Probe:
     margins: tuple[float, ...]
     gradients: Mapping[str, torch.Tensor]
     conditions: tuple[Condition, ...] = ()
-
-
-@dataclass
-class Clock:
-    """Measures stage times; calls the checkpoint at the start of a stage and between its steps."""
-
-    checkpoint: StageCallback
-    timings_s: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Measures one stage."""
-        progress = STAGES.index(name) / len(STAGES)
-        self.checkpoint(name, progress)
-        begin = time.perf_counter()
-        with interruptible(lambda: self.checkpoint(name, progress)):
-            yield
-        self.timings_s[name] = time.perf_counter() - begin
 
 
 class LocalGrounder(BaseGrounder):
@@ -138,11 +114,9 @@ class LocalGrounder(BaseGrounder):
     def for_recording(self) -> LocalGrounder:
         """The same models without stored frames, for images of another recording."""
         proposer = self._proposer.renewed()
+        parts = self._mllm, self._splitter, proposer, self._config, self._direction
         sources = tuple(source.renewed() for source in self._sources)
-        return LocalGrounder(
-            self._mllm, self._splitter, proposer, self._config, self._direction, sources,
-            self.candidates,
-        )  # fmt: skip
+        return LocalGrounder(*parts, sources, self.candidates)
 
     def reconfigure(self, config: Config) -> None:
         """Uses other dynamic settings from the next call on."""
@@ -286,7 +260,8 @@ class LocalGrounder(BaseGrounder):
         split = grounding.best.split
         if split is None or split.command is None or split.command.intent not in QUESTIONS:
             return grounding
-        text, number = answer_of(split.command, grounding, view, self._mllm)
+        sources = () if self._config.evidence.sources == "attention" else self._sources
+        text, number = answer_of(split.command, grounding, view, self._mllm, sources)
         return replace(grounding, text=text, number=number)
 
     def _template(

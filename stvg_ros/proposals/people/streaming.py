@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
@@ -59,6 +59,8 @@ class StreamingTubes(BaseProposer, ABC):
         self._lock = threading.Lock()
         self._views = Views()
         self._observed: WeakImageMap[FrameObservation] = WeakImageMap()
+        # Called with each frame that arrives and the boxes of its people, in the camera's pixels.
+        self.on_people: Callable[[Frame, Boxes], None] | None = None
 
     @property
     @abstractmethod
@@ -123,7 +125,14 @@ class StreamingTubes(BaseProposer, ABC):
         Raises:
             ProposalError: the image was refused.
         """
-        self._observation(frame)
+        observed = self._observation(frame)
+        if self.on_people is None or observed.shapes is None:
+            return
+        boxes, scores = observed.shapes
+        rows, columns = observed.copy.shape[:2]
+        factors = frame.source_width_px / columns, frame.source_height_px / rows
+        seen = boxes[scores >= self._high_score] + np.tile(observed.offset, 2)
+        self.on_people(frame, scaled(seen, *factors))
 
     def follower(self, frame: Frame, box_xyxy_px: NDArray[np.float32]) -> TrackFollower:
         """A follower of the person at a box `(4,)` of a frame; see `Proposer`.
