@@ -22,6 +22,7 @@ from stvg_ros.commands.reader import grammar_reader
 from stvg_ros.config import settings
 from stvg_ros.models.embedded_checkpoint import FOLDER as MODEL
 from stvg_ros.models.families import families_table
+from stvg_ros.models.quantized_formats import formats_table
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -30,6 +31,7 @@ ACCURACY = DOCS / "accuracy.md"
 PAGES = (
     ACCURACY,
     DOCS / "commands.md",
+    DOCS / "models.md",
     DOCS / "parameters.md",
     DOCS / "ros_interface.md",
     ROOT / "README.md",
@@ -68,10 +70,22 @@ def parameters() -> str:
 
 def families() -> str:
     """The model families."""
-    header = ["family", "`model_type`", "transformers class", "visual tokens", "frames a slot"]
+    header = [
+        "family", "`model_type`", "transformers class", "visual tokens", "frames a slot",
+        "rehearsed on the published files of",
+    ]  # fmt: skip
     rows = [(name, f"`{kind}`", f"`{cls}`", *rest) for name, kind, cls, *rest in families_table()]
-    rows.append(("ShareGPT4Video", "", "none in transformers, so not supported", "", ""))
+    rows.append(("ShareGPT4Video", "", "none in transformers, so not supported", "", "", ""))
     return markdown(header, rows)
+
+
+def formats() -> str:
+    """The formats of quantized weights."""
+    rows = [
+        (title, f"`{method}`" if method != "others" else "others", read, note)
+        for title, method, read, note in formats_table()
+    ]
+    return markdown(["format", "`quant_method`", "with re-attention", "how, or why not"], rows)
 
 
 def launch() -> str:
@@ -267,6 +281,7 @@ def understood() -> str:
 TABLES: dict[str, Callable[[], str]] = {
     "parameters": parameters,
     "families": families,
+    "formats": formats,
     "launch": launch,
     "accuracy_summary": accuracy_summary,
     "understood": understood,

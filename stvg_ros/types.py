@@ -18,6 +18,7 @@ from stvg_ros.boxes import Boxes, checked_boxes, clipped
 from stvg_ros.commands.command import Command
 from stvg_ros.depth import Depth
 from stvg_ros.errors import CommandError, ErrorCode
+from stvg_ros.known_target import KnownTarget
 
 MAX_QUERY_CHARACTERS = 2000
 MAX_NAME_CHARACTERS = 256  # of ids, cameras and frame_ids, which are logged and kept
@@ -117,6 +118,7 @@ class Query:
         max_targets: maximum number of returned tubes, best first.
         preliminary: whether the answer before tuning is requested too, before the final one.
         camera: name of one of several cameras, or "" for all; only the node reads it.
+        known: the target that the text names, if the name was taught.
     """
 
     text: str
@@ -127,6 +129,7 @@ class Query:
     max_targets: int = 1
     preliminary: bool = False
     camera: str = ""
+    known: KnownTarget | None = None
 
     def __post_init__(self) -> None:
         text = " ".join(self.text.split())
@@ -373,7 +376,8 @@ class Evidence:
         spatial: `(S, h, w)` relative attention A_S, after assembling.
         temporal: `(S, h, w)` relative attention A_T.
         frame_scores: `(T,)` S_frame inside the chosen track; NaN without a track.
-        track_scores: S_obj for each candidate tube, by track id.
+        track_scores: what ranks each candidate tube, by track id: S_obj, or with findings the
+            sum of their log-odds.
         track_boxes: `(T, 4)` their boxes at the sampled frames, by track id; NaN where absent.
         grounding_token: label of the prompt token whose row is A_S.
         margins: log p(yes) - log p(no) of Q, Q_s and Q_t before tuning, in nats.

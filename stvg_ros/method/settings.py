@@ -236,3 +236,26 @@ class EvidenceConfig(Group):
         choices=("auto", "attention", "body", "both"),
         dynamic=True,
     )
+
+
+@dataclass(frozen=True)
+class ConditionConfig(Group):
+    """Negated parts and relations of a command; the defaults are from `calibrate --conditions`."""
+
+    group_name = "conditions"
+    negation_weight: float = setting(
+        0.5,
+        "share of its score that a tube loses if it certainly is what the target must not be; 0 "
+        "ignores negations",
+        minimum=0.0,
+        maximum=1.0,
+        dynamic=True,
+    )
+    relation_weight: float = setting(
+        0.8,
+        "share of its score that a tube loses if the relation to the other target never holds; 0 "
+        "ignores relations",
+        minimum=0.0,
+        maximum=1.0,
+        dynamic=True,
+    )

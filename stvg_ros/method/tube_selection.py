@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from stvg_ros.config import Config
-from stvg_ros.method.evidence import AttentionEvidence, FusedEvidence, evident_run, nobody
+from stvg_ros.method.evidence import ABSENT, AttentionEvidence, FusedEvidence, evident_run, nobody
 from stvg_ros.method.interfaces import MllmSettings
 from stvg_ros.method.presence import confidence, evidence
 from stvg_ros.method.scoring import box_scores, slot_of_frames
@@ -100,9 +100,13 @@ class TubeScores:
 
     def ranked(self) -> list[CandidateTube]:
         """Candidates, best first; equal scores keep the proposer's order."""
+        return sorted(self.candidates, key=self._ranking, reverse=True)
+
+    def _ranking(self, candidate: CandidateTube) -> float:
+        """The sum of all sources in nats, or S_obj if attention alone decides."""
         if self.fused.measured:
-            return sorted(self.candidates, key=lambda c: self.fused.tube(c.track_id), reverse=True)
-        return sorted(self.candidates, key=self.object_score, reverse=True)
+            return self.fused.tube(candidate.track_id)
+        return self.object_score(candidate)
 
     def best_score(self) -> float:
         """S_obj of the best candidate, -inf without one."""
@@ -171,7 +175,7 @@ class TubeScores:
             spatial=self.spatial.float().cpu().numpy(),
             temporal=self.temporal.float().cpu().numpy(),
             frame_scores=self.view.scores(self.temporal, ranked[0]) if ranked else nothing,
-            track_scores={c.track_id: self.object_score(c) for c in self.candidates},
+            track_scores={c.track_id: self._ranking(c) for c in self.candidates},
             grounding_token=token,
             margins=margins,
             track_boxes={
@@ -248,7 +252,8 @@ class TubeSelection:
         """The tubes of the answer, best first, each with its own confidence.
 
         A command for several targets ("both kids", "everyone in red") returns all that match: their
-        own evidence passes the threshold, and their score is above a share of the best one's.
+        own evidence passes the threshold, and their score is above a share of the best one's. The
+        best one always matches.
         """
         ranked = scored.ranked()
         command = template.split.command if template.split is not None else None
@@ -267,7 +272,7 @@ class TubeSelection:
         ]
         if isinstance(number, int):
             matching = matching[: max(number, template.query.max_targets)]
-        return matching or rated[:1]
+        return matching
 
     def _confidence(self, scored: TubeScores, candidate: CandidateTube | None) -> float:
         """0 to 1, that a candidate is the target; without one, from the answers of the model."""
@@ -276,7 +281,7 @@ class TubeSelection:
         score = float("-inf") if candidate is None else scored.object_score(candidate)
         nats = evidence(self.margins, score, weight) - self.own.presence_threshold
         if candidate is not None and scored.fused.measured:
-            weakest = scored.fused.weakest(candidate.track_id)
+            weakest = scored.fused.weakest(candidate.track_id) - ABSENT
             nats = nats + weakest if scored.fused.attention else weakest
         return confidence(nats, threshold)
 

@@ -165,6 +165,37 @@ def letterboxed(
     return frames, (covered[0], covered[1])
 
 
+def video_size(
+    preprocessing: ImagePreprocessing,
+    height: int,
+    width: int,
+    total: int,
+    min_pixels: int,
+    max_pixels: int,
+) -> tuple[int, int]:
+    """`(height, width)` px of frames of a video of `total`; the bounds are for all of them.
+
+    Args:
+        preprocessing: its size takes precedence over the bounds.
+        height, width: of a frame, in pixels.
+        total: frames of the video.
+        min_pixels, max_pixels: bounds where the checkpoint has none.
+    """
+    factor = preprocessing.patch * preprocessing.merge
+    if min(height, width) < factor:
+        scale = factor / min(height, width)
+        height, width = int(height * scale), int(width * scale)
+    return fitted_size(
+        height,
+        width,
+        factor,
+        preprocessing.size.get("shortest_edge", min_pixels),
+        preprocessing.size.get("longest_edge", max_pixels),
+        frames=max(total, preprocessing.pair),
+        pair=preprocessing.pair,
+    )
+
+
 def slots_of(frames: int, pair: int) -> tuple[tuple[int, ...], ...]:
     """The frames of each slot; the last one may have fewer."""
     return tuple(tuple(range(start, min(start + pair, frames))) for start in range(0, frames, pair))

@@ -190,8 +190,8 @@ def cell(
         x1, y1, x2, y2 = (np.asarray(box, np.float64) * scale).tolist()
         draw_box(picture, (x1, y1, x2, y2), label, color, thickness_px)
 
-    for box, score in [] if evidence is None else candidates_at(evidence, frame.stamp_ns):
-        draw(box, CANDIDATE, 1, f"{score:.2f}")
+    for other, score in [] if evidence is None else candidates_at(evidence, frame.stamp_ns):
+        draw(other, CANDIDATE, 1, f"{score:.2f}")
     if truth is not None:
         for row in np.flatnonzero(truth[0] == frame.stamp_ns):
             draw(truth[1][row], TRUE, 2)
