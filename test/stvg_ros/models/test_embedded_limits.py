@@ -18,8 +18,9 @@ from stvg_lab.rendered.scene import Scene
 from stvg_ros.config import Config
 from stvg_ros.io.tube_json import table
 from stvg_ros.method.grounder import LocalGrounder
-from stvg_ros.method.interfaces import MllmSettings, ModelLimits, VisualTokens, joined_slots
+from stvg_ros.method.interfaces import MllmSettings, ModelLimits
 from stvg_ros.method.query import RuleSplitter
+from stvg_ros.method.visual_tokens import VisualTokens, joined_slots
 from stvg_ros.models import load_mllm
 from stvg_ros.models.embedded_checkpoint import FOLDER
 from stvg_ros.models.embedded_limits import OTHER_PICTURES, limits_of, unknown_words
