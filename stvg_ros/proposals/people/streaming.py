@@ -99,6 +99,11 @@ class StreamingTubes(BaseProposer, ABC):
         """Whether a track of a clip becomes a tube."""
 
     @property
+    def _holds(self) -> bool:
+        """Whether a tube goes on at rest where its person is no longer detected."""
+        return False
+
+    @property
     @abstractmethod
     def _least_seen(self) -> float:
         """Smallest share of a tube's frames with a detection."""
@@ -210,7 +215,7 @@ class StreamingTubes(BaseProposer, ABC):
             if not self._is_object(track, len(clip)):
                 continue
             boxes, present, interpolated = filled(track.boxes, clip.stamps_ns, smooth=smooth)
-            stretched = held(boxes, present, same)
+            stretched = held(boxes, present, same) if self._holds else present
             if len(track.boxes) < self._least_seen * stretched.sum():
                 continue  # a thing that was taken for a person for a moment
             interpolated |= stretched & ~present
