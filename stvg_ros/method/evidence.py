@@ -87,6 +87,10 @@ def gathered(
 ) -> FusedEvidence:
     """The findings of the sources that `evidence.sources` asks for; attention's come later."""
     wanted = config.evidence.sources
+    strange = own.rendered_only and not looks_rendered(clip.frames[-1].image)
+    if wanted == "auto":
+        # A model of rendered scenes decides about them alone, and about nothing else.
+        wanted = "body" if strange else "attention" if own.rendered_only else "both"
     if wanted == "attention" or not sources or not candidates:
         return FusedEvidence()
     found: list[Finding] = []
@@ -94,10 +98,7 @@ def gathered(
     for source in sources:
         found += source.findings(clip, split, candidates)
         left += source.unmeasured(split)
-    attention = wanted == "both"
-    if wanted == "auto":
-        attention = not own.rendered_only or looks_rendered(clip.frames[-1].image)
-    return FusedEvidence(tuple(found), attention, tuple(left))
+    return FusedEvidence(tuple(found), wanted == "both", tuple(left))
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -128,8 +129,6 @@ def test_the_frames_of_a_measure_are_the_span() -> None:
 
 
 def test_all_who_match_are_returned() -> None:
-    from dataclasses import replace
-
     from stvg_ros.commands.reader import grammar_reader
 
     command = grammar_reader("rules").read("find all people in red")
@@ -206,6 +205,16 @@ def test_which_sources_decide(
     assert bool(found.measured) is measured
     assert found.attention is attention
     assert found.unmeasured == (("bored",) if measured else ())
+
+
+def test_a_model_of_rendered_scenes_decides_about_them_alone() -> None:
+    flat = Clip(tuple(replace(one, image=np.zeros((64, 64, 3), np.uint8))
+                      for one in noise_clip(COUNT).frames))  # fmt: skip
+    own = MllmSettings(rendered_only=True)
+    found = gathered([Source()], flat, SPLIT, CANDIDATES, Config(), own)
+    assert found.measured == ()
+    own = MllmSettings(rendered_only=False)
+    assert gathered([Source()], flat, SPLIT, CANDIDATES, Config(), own).attention
 
 
 def test_rendered_pictures_are_flat() -> None:
