@@ -12,6 +12,7 @@ VENV := .venv-$(ROS_DISTRO)
 PIP_TORCH_ARGS :=
 SEED := 7
 VIDEO :=
+MODEL :=
 SCENES := 100
 QUERY :=
 SENTENCES := ../shared/commands/sentences_open.tsv
@@ -47,7 +48,7 @@ MODULES := $(shell find stvg_ros stvg_lab launch config rviz foxglove -not -path
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help check setup test fuzz libraries mutants lint demo bench parts accuracy \
+.PHONY: help check setup test fuzz libraries mutants lint demo real bench parts accuracy \
   understand-llm clean distclean
 
 help:  ## this list
@@ -78,9 +79,16 @@ lint: setup  ## ruff and mypy, as CI does
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-demo: setup  ## ground a sentence: SEED=7, or VIDEO=file QUERY="the person who waves"
+demo: setup  ## ground a sentence: SEED=7, or VIDEO=file QUERY="the person who waves" MODEL=id
 	$(BIN)/stvg-ros demo --seed "$(SEED)" $(if $(VIDEO),--video "$(VIDEO)") \
-	  $(if $(QUERY),--query "$(QUERY)") $(ARGS)
+	  $(if $(QUERY),--query "$(QUERY)") $(if $(MODEL),--model "$(MODEL)") $(ARGS)
+
+# The video is in Debian's package opencv-doc; the sentences about it are in ../shared/real.
+real: setup  ## fetch a real video (Debian's opencv-doc, 96 MB) and measure the default answer on it
+	mkdir -p out/real
+	test -d out/real/usr || (cd out/real && apt-get download opencv-doc && \
+	  dpkg -x opencv-doc_*.deb . && rm opencv-doc_*.deb)
+	HF_HUB_OFFLINE=1 $(BIN)/pytest test/stvg_lab/runs/test_real_video.py --capture=no $(ARGS)
 
 bench: setup  ## measure a grounding on this machine: ARGS="--shape 0.5b --scaling" for more
 	$(BIN)/stvg-ros bench $(ARGS)

@@ -299,6 +299,7 @@ class Tube:
         start_ns: stamp of the first frame of the span.
         end_ns: stamp of the last frame of the span (included).
         confidence: 0 to 1; the model's confidence that the target is present.
+        calibrated: whether the confidence was calibrated for this model and pictures like these.
         rank: 0 for the best tube, 1 for the next, ...
         track_id: the chosen candidate tube.
         score: S_obj, the highest attention inside the tube relative to the neutral prompt; tubes
@@ -323,6 +324,7 @@ class Tube:
     start_ns: int = 0
     end_ns: int = 0
     confidence: float = 0.0
+    calibrated: bool = True
     rank: int = 0
     track_id: int = -1
     score: float = float("nan")
@@ -374,7 +376,9 @@ class Evidence:
         spatial: `(S, h, w)` relative attention A_S, after assembling.
         temporal: `(S, h, w)` relative attention A_T.
         frame_scores: `(T,)` S_frame inside the chosen track; NaN without a track.
-        track_scores: S_obj for each candidate tube, by track id.
+        track_scores: what ranks each candidate tube, by track id: S_obj, or with findings the
+            sum of their log-odds.
+        track_boxes: `(T, 4)` their boxes at the sampled frames, by track id; NaN where absent.
         grounding_token: label of the prompt token whose row is A_S.
         margins: log p(yes) - log p(no) of Q, Q_s and Q_t before tuning, in nats.
         findings: of all sources of evidence; empty if attention alone decided.
@@ -388,6 +392,7 @@ class Evidence:
     track_scores: Mapping[int, float]
     grounding_token: str
     margins: tuple[float, ...] = ()
+    track_boxes: Mapping[int, NDArray[np.float32]] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
 
 

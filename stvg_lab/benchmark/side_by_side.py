@@ -158,6 +158,7 @@ class CountingMllm(BaseProposer):
         self.settings = mllm.settings
         self.frames_per_slot = mllm.frames_per_slot
         self.complete = mllm.complete
+        self.limits = mllm.limits
         self.saving_memory = mllm.saving_memory
 
     def start(self, visual: VisualTokens) -> None:

@@ -118,7 +118,7 @@ class SlowSchedule:
         first, last = self.mllm.band
         mean = torch.stack([each[0].float().mean(0) for each in maps[first : last + 1]]).mean(0)
         rows = torch.tensor(suffix.candidates, device=mean.device) + len(mean) - len(suffix.ids)
-        return AttentionRows(mean[rows][:, columns].view(-1, *visual.grid), suffix.labels)
+        return AttentionRows(visual.on_picture(mean[rows][:, columns]), suffix.labels)
 
     def _whole(
         self, visual: VisualTokens, text: str, offset: Tensor | None

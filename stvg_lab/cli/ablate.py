@@ -27,6 +27,8 @@ METRICS = {
     "gt_vIoU": "gt_vIoU",
     "spatial_accuracy": "person",
     "spatial_accuracy_of_four": "of four",
+    "no_action_tIoU": "no act: tIoU",
+    "no_action_vIoU": "no act: vIoU",
 }
 
 
@@ -169,7 +171,8 @@ def shown(table: dict[str, Any]) -> str:
     lines += [
         "percent ± half the 95 % bootstrap interval; absence: AUROC",
         f"tubes: {count['timed']} questions with a span of their own; "
-        f"person: {count['present']} of all kinds, {count['of_four']} of them with four people",
+        f"person: {count['present']} of all kinds, {count['of_four']} of them with four people; "
+        f"no act: {count['no_action']} questions that name no action",
         "",
         f"{'adaptive span, by kind':<{wide}}{'person':>13}{'m_tIoU':>13}{'m_vIoU':>13}"
         f"{'yes right':>13}{'no right':>13}{'questions':>13}",

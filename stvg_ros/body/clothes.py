@@ -256,8 +256,11 @@ def is_skin(looked: Looks, region: int) -> Array:
 
 
 def head_seen(track: BodyTrack) -> Array:
-    """Weight of evidence from the head, `(F,)`: the hair of a small head blends with its ground."""
-    return np.nan_to_num(np.clip(_HEAD * track.torso_px / _LARGE_HEAD_PX, 0, 1))
+    """Weight of evidence from the head, `(F,)`: the hair of a small head blends with its ground.
+
+    It grows with the number of the head's pixels.
+    """
+    return np.nan_to_num(np.clip(_HEAD * track.torso_px / _LARGE_HEAD_PX, 0, 1)) ** 2
 
 
 def hair_is(track: BodyTrack, colour: str) -> Array:

@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from stvg_ros.body.choices import CHOICES, TOPICS
 from stvg_ros.body.measures import Measure, measure_of
 from stvg_ros.body.settings import BodyConfig
 from stvg_ros.body.track import BodyTrack
@@ -37,6 +38,12 @@ class BodyEvidence:
     def __init__(self, meter: BodyMeter, reader: CommandReader, config: BodyConfig) -> None:
         """`reader` reads the description of the other person of a relation."""
         self._meter, self._reader, self._config = meter, reader, config
+        self._ticks: dict[str, int] = {}
+
+    @property
+    def stored_bytes(self) -> int:
+        """Memory of the stored measurements."""
+        return self._meter.nbytes
 
     def renewed(self) -> BodyEvidence:
         """The same estimator without stored measurements."""
@@ -47,8 +54,18 @@ class BodyEvidence:
         self._config = config.body
         self._meter.reconfigure(config.body.megabytes)
 
-    def observe(self, frame: Frame, boxes_xyxy_px: NDArray[np.float32]) -> None:
-        """Measures the largest people of a frame on its arrival."""
+    def arrived(self, frame: Frame, boxes_xyxy_px: NDArray[np.float32]) -> None:
+        """Measures the largest people of a frame that has arrived, if one is due.
+
+        Frames are due on a fixed grid of time, the same that a command asks for.
+        """
+        rate_hz = self._config.rate_hz
+        if not rate_hz:
+            return
+        tick = _ticks(np.array([frame.stamp_ns]), rate_hz)[0]
+        if self._ticks.get(frame.stream) == tick:
+            return
+        self._ticks[frame.stream] = tick
         order = np.argsort(-area(boxes_xyxy_px), kind="stable")[: self._config.people]
         self._meter.measured(frame, boxes_xyxy_px[order])
 
@@ -80,6 +97,23 @@ class BodyEvidence:
             related = self._related(relation, anchor, candidates, clip)
             found += [] if related is None else [related]
         return tuple(replace(one, source=self.name) for one in found)
+
+    def described(self, clip: Clip, candidate: CandidateTube, asked: str) -> str:
+        """See `EvidenceSource`."""
+        topics = TOPICS.get(asked, TOPICS["description"])
+        (track,) = self.tracks(clip, (candidate,), {"looks", "motion", "boxes"})
+        said = []
+        for topic in topics:
+            best, nats = "", 0.0
+            for words, feature in CHOICES[topic].items():
+                measure = measure_of(feature, self._config.sides)
+                assert measure is not None
+                found = measure.whole(measure.frames(track, ()), track.seconds)
+                if found > nats:
+                    best, nats = words, found
+            if best:
+                said.append(best)
+        return ", ".join(said)
 
     def _measures(self, command: Command | None) -> list[Measure]:
         if command is None:
@@ -119,17 +153,16 @@ class BodyEvidence:
     ) -> NDArray[np.bool_]:
         """Which candidates are measured in which frames, `(N, F)`."""
         wanted = np.zeros((len(candidates), len(clip)), np.bool_)
-        if "motion" in needs:
-            rate_hz = self._config.rate_hz or _FALLBACK_HZ
-            ticks = np.floor((clip.stamps_ns - clip.stamps_ns[0]) * (rate_hz * 1.001 / 1e9))
-            on_grid = np.diff(ticks, prepend=-1) > 0
-            return np.stack([tube.present & on_grid for tube in candidates])
-        if "looks" in needs:
-            for row, tube in enumerate(candidates):
-                frames = np.flatnonzero(tube.present)
-                count = min(len(frames), _LOOKS_FRAMES)
-                picks = (np.arange(count) + 0.5) * len(frames) / max(count, 1)
-                wanted[row, frames[picks.astype(int)]] = True
+        if not needs & {"looks", "motion"}:
+            return wanted
+        ticks = _ticks(clip.stamps_ns, self._config.rate_hz or _FALLBACK_HZ)
+        on_grid = np.diff(ticks, prepend=ticks[0] - 1) > 0
+        for row, tube in enumerate(candidates):
+            due = tube.present & on_grid
+            frames = np.flatnonzero(due if due.any() else tube.present)
+            count = len(frames) if "motion" in needs else min(len(frames), _LOOKS_FRAMES)
+            picks = (np.arange(count) + 0.5) * len(frames) / max(count, 1)
+            wanted[row, frames[picks.astype(int)]] = True
         return wanted
 
     def _related(
@@ -154,6 +187,11 @@ class BodyEvidence:
             if share is not None:
                 tubes[candidate.track_id] = _RELATION_NATS * (2 * share - 1)
         return Finding(self.name, relation.text, tubes)
+
+
+def _ticks(stamps_ns: NDArray[np.int64], rate_hz: float) -> NDArray[np.int64]:
+    """The number of each stamp's interval on a fixed grid of time; 0.1 ms late is in time."""
+    return np.asarray((stamps_ns + 100_000) * rate_hz // 1e9, np.int64)
 
 
 def found_on(

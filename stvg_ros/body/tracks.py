@@ -20,7 +20,7 @@ from stvg_ros.body.track import BodyTrack, Looks
 from stvg_ros.boxes import Boxes, iou_matrix, scaled
 from stvg_ros.types import CandidateTube, Clip, Frame
 
-_SAME_IOU = 0.7  # a stored measurement is that of a box with at least this overlap
+_SAME_IOU = 0.6  # a stored measurement is that of a box with at least this overlap
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ import math
 import sys
 from pathlib import Path
 
-from stvg_ros.cli.options import add_model_arguments, at_least, config_of
+from stvg_ros.cli.options import add_model_arguments, at_least, config_of, reading_progress
 from stvg_ros.types import Query, Status
 
 
@@ -50,14 +50,17 @@ def run(given: argparse.Namespace) -> int:
     window, report = config.window, ReadReport()
     # Without --start and --end, the last seconds are searched, as on a robot.
     whole = given.start is not None or given.end is not None
-    clip = file_clip(
-        given.video, start_s=given.start or 0.0, end_s=given.end,
-        long_side_px=window.long_side_px, max_rate_hz=window.max_rate_hz,
-        last_s=math.inf if whole else window.duration_s, topic=given.topic, report=report,
-    )  # fmt: skip
+    with reading_progress(given.end) as progress:
+        clip = file_clip(
+            given.video, start_s=given.start or 0.0, end_s=given.end,
+            long_side_px=window.long_side_px, max_rate_hz=window.max_rate_hz,
+            last_s=math.inf if whole else window.duration_s, topic=given.topic, report=report,
+            progress=progress,
+        )  # fmt: skip
     for sentence in report.sentences:
         print(f"stvg-ros ground: {sentence}", file=sys.stderr)
-    for limit in embedded_limits(config).values():
+    limit = embedded_limits(config).get("proposals.people_detector")
+    if limit:
         print(f"note: {limit}", file=sys.stderr)
     grounder = build_grounder(config)
 
@@ -73,6 +76,8 @@ def run(given: argparse.Namespace) -> int:
         "evidence": evidence_to_json(grounding.evidence) if grounding.evidence else None,
     }
     if given.json:
+        if grounding.best.warning:
+            print(f"note: {grounding.best.warning}", file=sys.stderr)
         print(json.dumps(answer))
     else:
         print("\n\n".join(table(tube, clip.frames[0].stamp_ns) for tube in grounding.tubes))

@@ -58,6 +58,16 @@ class EvidenceSource(Protocol):
         """The words of the command that the source does not measure."""
         ...
 
+    def described(self, clip: Clip, candidate: CandidateTube, asked: str) -> str:
+        """What a tube looks like or does, in words of a list; "" if that is not measured.
+
+        Args:
+            clip: F frames.
+            candidate: a tube over the clip.
+            asked: topic of the question, see `Command.asked`.
+        """
+        ...
+
     def renewed(self) -> EvidenceSource:
         """The same source without stored frames, for images of another recording."""
         ...

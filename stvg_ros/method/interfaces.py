@@ -37,6 +37,8 @@ class VisualTokens:
         grid: `(S, h, w)`. A family that merges frame pairs has S = T / 2, others S = T.
         slots: for each slot, the indices of the sampled frames that it covers.
         deep: features that are added in deeper layers (Qwen3-VL's deepstack), each `(M, D)`.
+        picture: rows and columns of the grid, end excluded, that the picture covers; None for all,
+            without padding.
         times_s: time of each sampled frame, in seconds since the first; empty if unknown.
     """
 
@@ -44,6 +46,7 @@ class VisualTokens:
     grid: tuple[int, int, int]
     slots: tuple[tuple[int, ...], ...]
     deep: tuple[torch.Tensor, ...] = ()
+    picture: tuple[slice, slice] | None = None
     times_s: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
@@ -65,6 +68,11 @@ class VisualTokens:
     def nbytes(self) -> int:
         """Memory of the features."""
         return sum(tensor.nbytes for tensor in (self.features, *self.deep))
+
+    def on_picture(self, rows: torch.Tensor) -> torch.Tensor:
+        """`(R, M)` values of tokens as `(R, S, h, w)`, where h x w cover the picture alone."""
+        maps = rows.reshape(-1, *self.grid)
+        return maps if self.picture is None else maps[:, :, self.picture[0], self.picture[1]]
 
     def reversed(self) -> VisualTokens:
         """The tokens in the reversed order of slots (paper, section 4.4); `slots` likewise."""
@@ -93,6 +101,7 @@ def joined_slots(parts: Sequence[VisualTokens]) -> VisualTokens:
         (len(slots), *first.grid[1:]),
         tuple(slots),
         tuple(torch.cat(level) for level in zip(*(part.deep for part in parts), strict=True)),
+        picture=first.picture,
     )
 
 
@@ -102,7 +111,7 @@ class AttentionRows:
 
     Attributes:
         rows: `(R, S, h, w)` float32, detached: attention of the R candidate tokens to the
-            visual tokens, averaged over heads and the layer band (method, section 1).
+            picture's visual tokens, averaged over heads and the layer band (method, section 1).
         tokens: labels of the R candidates, in prompt order.
     """
 
@@ -137,6 +146,20 @@ class Reading(AttentionRows):
 
 
 @dataclass(frozen=True)
+class ModelLimits:
+    """What limits an answer of a model, besides its general accuracy.
+
+    Attributes:
+        sentences: each names one limit, and its remedy if there is one.
+        trained_pictures: whether the pictures are of the kind that it was trained on; only then
+            is its confidence calibrated.
+    """
+
+    sentences: tuple[str, ...] = ()
+    trained_pictures: bool = True
+
+
+@dataclass(frozen=True)
 class MllmSettings:
     """Defaults of one model; used where the configuration is None.
 
@@ -150,6 +173,8 @@ class MllmSettings:
         presence_threshold: added to `PresenceConfig.threshold`, in nats.
         presence_track_weight: weight of the best track's score in the evidence for a present
             target, see `method.presence`; used if `PresenceConfig.track_weight` is None.
+        aspect_ratio: width / height of the pictures that it was trained on (Qwen2-VL only):
+            others are padded to it. 0 takes pictures of any shape.
         rendered_only: whether the model knows rendered scenes only.
     """
 
@@ -162,6 +187,12 @@ class MllmSettings:
     presence_threshold: float = 0.0
     presence_track_weight: float = 0.0
     rendered_only: bool = False
+    aspect_ratio: float = 0.0
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether `stvg-ros calibrate` set the evidence for a present target."""
+        return bool(self.presence_threshold or self.presence_track_weight)
 
 
 class Prefix(Protocol):
@@ -191,6 +222,10 @@ class Mllm(Protocol):
     @property
     def frames_per_slot(self) -> int:
         """Number of frames that share a temporal slot."""
+        ...
+
+    def limits(self, texts: Sequence[str], image: NDArray[np.uint8]) -> ModelLimits:
+        """What limits an answer to these texts about pictures like this one `(h, w, 3)`."""
         ...
 
     def encode(self, images: Sequence[NDArray[np.uint8]], total: int = 0) -> VisualTokens:

@@ -160,11 +160,17 @@ class SpanConfig(Group):
     group_name = "span"
     method: str = setting(
         "adaptive",
-        "adaptive: threshold on S_frame, the whole window for a query without an action; "
-        "top_k: first to last of the K best (paper); "
+        "adaptive: threshold on S_frame; top_k: first to last of the K best (paper); "
         "contiguous: grow from the peak to a fixed length (released code); change_points: the run "
         "that rises most clearly above the rest; window: all",
         choices=("adaptive", "top_k", "contiguous", "change_points", "window"),
+        dynamic=True,
+    )
+    without_action: str = setting(
+        "presence",
+        "adaptive and change_points: span of a query that names no action; presence: from the "
+        "first to the last frame of the chosen candidate tube; window: all",
+        choices=("presence", "window"),
         dynamic=True,
     )
     top_k: int = setting(

@@ -105,13 +105,17 @@ def test_a_perfect_grounder_scores_one_and_a_blind_one_zero(data: list[SceneQues
     lines = {row["name"]: row for row in table["rows"]}
     assert {row.over for row in (*ROWS, *CONTROLS)} <= {"", *names}
     last = lines["+ absence"]
-    for metric in ("m_tIoU", "m_vIoU", "vIoU@0.3", "vIoU@0.5", "gt_vIoU", "spatial_accuracy"):
+    for metric in (
+        "m_tIoU", "m_vIoU", "vIoU@0.3", "vIoU@0.5", "gt_vIoU", "spatial_accuracy",
+        "no_action_tIoU", "no_action_vIoU",
+    ):  # fmt: skip
         assert last[metric] == pytest.approx(1)
         assert last["intervals"][metric] == pytest.approx([1, 1])
     assert (last["absence_auroc"], last["absent_found"], last["group"]) == (1.0, 0.0, "method")
     present = [sample for sample in data if sample.present]
     assert last["samples"] == {
         "timed": sum(sample.timed for sample in present),
+        "no_action": sum(not sample.timed for sample in present),
         "present": len(present),
         "of_four": sum(len(sample.people) == 4 for sample in present),
         "absent": len(data) - len(present),
