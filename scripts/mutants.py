@@ -249,10 +249,10 @@ class MutantRunner:
 
         def run(mutant: Mutant, tests: list[str]) -> int:
             code = compile(mutant.source, namespace["__file__"], "exec")
-            mutated = {(one.co_qualname, one.co_firstlineno): one for one in _functions(code)}
+            mutated = {(one.co_name, one.co_firstlineno): one for one in _functions(code)}
             for function in functions:
                 own = function.__code__
-                function.__code__ = mutated.get((own.co_qualname, own.co_firstlineno), own)
+                function.__code__ = mutated.get((own.co_name, own.co_firstlineno), own)
             for test in tests:
                 items[test].config.hook.pytest_runtest_protocol(item=items[test], nextitem=None)
             return 0
