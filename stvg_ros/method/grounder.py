@@ -26,7 +26,6 @@ from stvg_ros.method.interfaces import (
     Proposer,
     Splitter,
     StageCallback,
-    VisualTokens,
 )
 from stvg_ros.method.interruption import check_interruption
 from stvg_ros.method.known_tube import known_grounding
@@ -44,6 +43,7 @@ from stvg_ros.method.reattention import (
 from stvg_ros.method.sampling import asked_window, cut, sampled_frames
 from stvg_ros.method.stage_clock import Clock
 from stvg_ros.method.tube_selection import TubeSelection, TubeView
+from stvg_ros.method.visual_tokens import VisualTokens
 from stvg_ros.types import Clip, Grounding, Query, SplitQuery, Status, Tube
 
 

@@ -244,7 +244,7 @@ class ConditionConfig(Group):
 
     group_name = "conditions"
     negation_weight: float = setting(
-        0.5,
+        1.0,
         "share of its score that a tube loses if it certainly is what the target must not be; 0 "
         "ignores negations",
         minimum=0.0,

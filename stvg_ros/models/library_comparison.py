@@ -22,7 +22,7 @@ from transformers.video_utils import VideoMetadata
 
 from stvg_ros.checkpoints.files import first_line
 from stvg_ros.errors import ModelError
-from stvg_ros.method.interfaces import VisualTokens
+from stvg_ros.method.visual_tokens import VisualTokens
 from stvg_ros.models.attention_capture import NAME
 from stvg_ros.models.chat_template import VIDEO, rendered, turn, written
 from stvg_ros.models.hf_common import HfMllm
