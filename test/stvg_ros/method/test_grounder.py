@@ -393,7 +393,7 @@ def test_same_input_same_answer() -> None:
 
 
 def test_grounder_module_has_no_stage_without_a_name() -> None:
-    assert len(set(module.STAGES)) == len(module.STAGES)
+    assert len(set(STAGES)) == len(STAGES)
 
 
 @pytest.mark.parametrize("absent", ["one", "all"])
