@@ -13,7 +13,6 @@ from fakes import FixedProposer, FixedSplitter, ToyMllm, no_checkpoint, noise_cl
 from stvg_ros.config import Config
 from stvg_ros.errors import CanceledError, WindowError
 from stvg_ros.io.tube_json import evidence_to_json, tube_to_json
-from stvg_ros.method import grounder as module
 from stvg_ros.method.encoding import Encoder
 from stvg_ros.method.grounder import LocalGrounder
 from stvg_ros.method.interfaces import MllmSettings
