@@ -11,8 +11,10 @@ import published
 import pytest
 import torch
 
+from stvg_ros.cli import doctor
 from stvg_ros.cli.main import main
 from stvg_ros.cli.model_verification import verified
+from stvg_ros.config import Config
 from stvg_ros.doctor.findings import Finding
 
 torch.set_num_threads(1)
@@ -60,6 +62,11 @@ def test_the_librarys_processor_and_forward_pass(
     if folder.name == "llava_next_video_32k":  # ours stretches where the library crops
         assert levels.pop("pixels") == "bad"
     assert set(levels.values()) == {"ok"}, findings
+
+
+def test_the_doctor_finds_nothing_bad(folder: Path) -> None:
+    config = Config.from_flat({"model.path": str(folder), "model.device": "cpu"})
+    assert [item.level for item in doctor.model_findings(config)] == ["ok"] * 3
 
 
 def test_the_command(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
