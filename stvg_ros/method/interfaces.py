@@ -55,11 +55,9 @@ class VisualTokens:
             )
         if len(self.slots) != slots:
             raise ValueError(f"VisualTokens.slots: expected {slots}, got {len(self.slots)}")
-        frames = sum(map(len, self.slots))
-        if self.times_s and len(self.times_s) != frames:
-            raise ValueError(
-                f"VisualTokens.times_s: expected {frames} times, got {len(self.times_s)}"
-            )
+        count = sum(map(len, self.slots))
+        if self.times_s and len(self.times_s) != count:
+            raise ValueError(f"VisualTokens.times_s: expected {count}, got {len(self.times_s)}")
 
     @property
     def nbytes(self) -> int:

@@ -175,7 +175,7 @@ def test_times_of_a_video_played_backwards() -> None:
     without = replace(visual, times_s=())
     assert begin_times(without, 2.0) == begin_times(without.reversed(), 2.0) == [0.0, 1.0, 2.0]
     assert begin_times(tokens((0.0,), 1), 1.0) == [0.0]
-    with pytest.raises(ValueError, match="expected 5 times, got 2"):
+    with pytest.raises(ValueError, match="expected 5, got 2"):
         replace(visual, times_s=(0.0, 1.0))
 
 
