@@ -12,6 +12,7 @@ VENV := .venv-$(ROS_DISTRO)
 PIP_TORCH_ARGS :=
 SEED := 7
 VIDEO :=
+MODEL :=
 SCENES := 100
 QUERY :=
 SENTENCES := ../shared/commands/sentences_open.tsv
@@ -47,7 +48,7 @@ MODULES := $(shell find stvg_ros stvg_lab launch config rviz foxglove -not -path
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help check setup test fuzz libraries mutants lint demo bench parts accuracy \
+.PHONY: help check setup test fuzz libraries mutants lint demo real bench parts accuracy \
   understand-llm clean distclean
 
 help:  ## this list
@@ -71,16 +72,23 @@ fuzz: setup  ## 100,000 random messages to the node (a while); FUZZ=5000 for few
 	  $(BIN)/pytest test/stvg_ros/node/test_fuzz.py $(ARGS)
 
 mutants: setup $(VENV)-mutation/stamp  ## change one operator at a time: ARGS=stvg_ros.method.span
-	$(VENV)-mutation/bin/python scripts/mutants.py --python $(BIN)/python $(ARGS)
+	$(VENV)-mutation/bin/python scripts/mutants.py $(ARGS)
 
 lint: setup  ## ruff and mypy, as CI does
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-demo: setup  ## ground a sentence: SEED=7, or VIDEO=file QUERY="the person who waves"
+demo: setup  ## ground a sentence: SEED=7, or VIDEO=file QUERY="the person who waves" MODEL=id
 	$(BIN)/stvg-ros demo --seed "$(SEED)" $(if $(VIDEO),--video "$(VIDEO)") \
-	  $(if $(QUERY),--query "$(QUERY)") $(ARGS)
+	  $(if $(QUERY),--query "$(QUERY)") $(if $(MODEL),--model "$(MODEL)") $(ARGS)
+
+# The video is in Debian's package opencv-doc; the sentences about it are in ../shared/real.
+real: setup  ## fetch a real video (Debian's opencv-doc, 96 MB) and measure the default answer on it
+	mkdir -p out/real
+	test -d out/real/usr || (cd out/real && apt-get download opencv-doc && \
+	  dpkg -x opencv-doc_*.deb . && rm opencv-doc_*.deb)
+	HF_HUB_OFFLINE=1 $(BIN)/pytest test/stvg_lab/runs/test_real_video.py --capture=no $(ARGS)
 
 bench: setup  ## measure a grounding on this machine: ARGS="--shape 0.5b --scaling" for more
 	$(BIN)/stvg-ros bench $(ARGS)
@@ -158,9 +166,13 @@ $(VENV)-libraries/stamp: requirements/libraries.txt requirements/parser.txt $(ST
 	  --constraint requirements/library.txt --requirement requirements/parser.txt
 	@touch $@
 
-$(VENV)-mutation/stamp: requirements/mutation.txt
+$(VENV)-mutation/stamp: requirements/mutation.txt $(STAMPS)/libraries
 	@$(PYTHON) -m venv --clear "$(VENV)-mutation"
-	@$(VENV)-mutation/bin/python -m pip --disable-pip-version-check install --quiet --requirement $<
+	@$(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))" \
+	  > "$$($(VENV)-mutation/bin/python -c \
+	    "import sysconfig; print(sysconfig.get_path('purelib'))")/stvg_ros_environment.pth"
+	@$(VENV)-mutation/bin/python -m pip --disable-pip-version-check install --quiet \
+	  --constraint requirements/library.txt --requirement $<
 	@touch $@
 
 $(STAMPS)/interfaces: $(INTERFACES) CMakeLists.txt package.xml cmake/executable.in \
@@ -175,7 +187,7 @@ $(STAMPS)/interfaces: $(INTERFACES) CMakeLists.txt package.xml cmake/executable.
 	@touch $@
 
 # Goes on without: keypoints are then off, and the next run tries again.
-$(STAMPS)/weights: stvg_ros/body/weights.py | $(STAMPS)/modules
+$(STAMPS)/weights: stvg_ros/body/keypoint_weights.py | $(STAMPS)/modules
 	@$(BIN)/stvg-ros models fetch body >/dev/null && touch $@ || echo "      no keypoints of people"
 
 # Only copies files. Removes what an earlier run installed first, including deleted modules.

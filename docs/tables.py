@@ -33,7 +33,9 @@ PAGES = (
     DOCS / "commands.md",
     DOCS / "models.md",
     DOCS / "parameters.md",
+    DOCS / "real_video.md",
     DOCS / "ros_interface.md",
+    DOCS / "tubes.md",
     ROOT / "README.md",
 )
 TABLE = re.compile(r"<!-- table: (\w+) -->\n?(.*?)<!-- end -->", re.S)
@@ -158,6 +160,21 @@ def accuracy(ablations: Sequence[dict[str, Any]], names: tuple[str, ...] = ()) -
             absent = "" if row["group"] == "floor" else f"{row['absence_auroc']:.3f}"
             rows.append([name, *(percent(row, metric) for metric in metrics), absent])
     return markdown(["", *metrics.values(), "absence AUROC"], rows)
+
+
+NO_ACTION_ROWS = ("+ TAS", "+ adaptive span", "+ presence span")
+
+
+def without_action(ablations: Sequence[dict[str, Any]]) -> str:
+    """Spans of the sentences that name no action, by source of the candidate tubes."""
+    metrics = {"no_action_tIoU": "m_tIoU", "no_action_vIoU": "m_vIoU"}
+    rows = [
+        [f"{found['tubes']}: {row['name']}", *(percent(row, metric) for metric in metrics)]
+        for found in ablations
+        for row in found["rows"]
+        if row["name"] in NO_ACTION_ROWS
+    ]
+    return markdown(["", *metrics.values()], rows)
 
 
 SEED_ROWS = (
@@ -303,6 +320,7 @@ def main() -> int:
     if given.own:
         own = [json.loads(path.read_text()) for path in given.own]
         tables["own_accuracy"] = lambda: accuracy(own, OWN_ROWS)
+        tables["without_action"] = lambda: without_action(own)
     if given.seeds:
         trained = [json.loads(path.read_text()) for path in given.seeds]
         tables["training_seeds"] = lambda: training_seeds(trained)

@@ -7,19 +7,21 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stvg_ros.commands.endpoint import token
 from stvg_ros.commands.reader import grammar_reader
 from stvg_ros.config import Config
 from stvg_ros.errors import ConfigError
-from stvg_ros.method.evidence import EvidenceSource
 from stvg_ros.method.grounder import LocalGrounder
 from stvg_ros.method.interfaces import Grounder, Mllm, Proposer, Splitter
 from stvg_ros.method.query import EndpointSplitter, MllmSplitter, RuleSplitter, WholeSplitter
 from stvg_ros.method.settings import SplitConfig
 from stvg_ros.proposals.choice import SourceChoice, chosen
 from stvg_ros.proposals.settings import ProposalConfig
+
+if TYPE_CHECKING:
+    from stvg_ros.body.body_evidence import BodyEvidence
 
 _LOG = logging.getLogger(__name__)
 
@@ -64,15 +66,23 @@ def build_local(
 
     mllm = load_mllm(config.model, config.attention)
     splitter = build_splitter(config.split, mllm)
-    choice = chosen(config.proposals)
-    proposer = around(build_proposer(choice))
-    sources = build_sources(config)
+    choice, sources = chosen(config.proposals), build_sources(config)
+    own = build_proposer(choice)
+    measure_on_arrival(own, sources)
     return LocalGrounder(
-        mllm, splitter, proposer, config, sources=sources, candidates=choice.reason
+        mllm, splitter, around(own), config, sources=sources, candidates=choice.reason
     )
 
 
-def build_sources(config: Config) -> tuple[EvidenceSource, ...]:
+def measure_on_arrival(proposer: Proposer, sources: tuple[BodyEvidence, ...]) -> None:
+    """Passes the people whom a source of tubes detects in arriving frames to the measures."""
+    from stvg_ros.proposals.people.streaming import StreamingTubes
+
+    if sources and isinstance(proposer, StreamingTubes):
+        proposer.on_people = sources[0].arrived
+
+
+def build_sources(config: Config) -> tuple[BodyEvidence, ...]:
     """The sources of evidence besides attention; none if they are not used or not at hand.
 
     Raises:
@@ -81,8 +91,8 @@ def build_sources(config: Config) -> tuple[EvidenceSource, ...]:
     """
     if config.evidence.sources == "attention":
         return ()
-    from stvg_ros.body.choice import build_estimator
-    from stvg_ros.body.evidence import BodyEvidence
+    from stvg_ros.body.body_evidence import BodyEvidence
+    from stvg_ros.body.estimator_choice import build_estimator
     from stvg_ros.body.tracks import BodyMeter
 
     estimator = build_estimator(config.body)

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import rclpy
+from rclpy.duration import Duration
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -29,6 +30,7 @@ from stvg_ros.node.grounding_node import GroundingNode
 from stvg_ros.node.image_conversions import image_message
 
 WIDTH, HEIGHT, RATE_HZ = 1920, 1080, 30.0
+_ACKNOWLEDGED = Duration(seconds=60)
 QUIET_COMMANDS = 10
 
 
@@ -41,6 +43,9 @@ def camera(seconds: float) -> None:
     message = image_message(pixels, 0, "camera")
     while not publisher.get_subscription_count():
         time.sleep(0.05)
+    message.header.stamp = time_message(time.time_ns())
+    publisher.publish(message)
+    publisher.wait_for_all_acked(_ACKNOWLEDGED)  # the node receives from here on
     begin, sent = time.monotonic(), 0
     while sent < round(seconds * RATE_HZ):
         time.sleep(max(0.0, begin + sent / RATE_HZ - time.monotonic()))
@@ -48,7 +53,7 @@ def camera(seconds: float) -> None:
         publisher.publish(message)
         sent += 1
     elapsed_s = time.monotonic() - begin
-    time.sleep(1.0)  # the last images are still in transit
+    publisher.wait_for_all_acked(_ACKNOWLEDGED)  # the last images are still in transit
     sys.stdout.write(f"{sent} {elapsed_s}\n")
     rclpy.shutdown()
 

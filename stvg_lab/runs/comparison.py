@@ -169,7 +169,7 @@ def paired(
         as_large += (np.abs(signs @ sums / counts.sum()) >= np.abs(observed) - 1e-12).sum(axis=0)
     p = (1 + as_large) / (1 + PERMUTATIONS)
     return [
-        Difference(float(one), float(two), *interval, float(chance))
+        Difference(float(one), float(two), interval[0], interval[1], float(chance))
         for one, two, interval, chance in zip(
             first.mean(axis=0), second.mean(axis=0), ends, p, strict=True
         )

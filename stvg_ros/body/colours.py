@@ -91,7 +91,8 @@ def shares(values: NDArray[np.float32]) -> NDArray[np.float32]:
     moved = result * dark
     result -= moved
     result[:, _INDEX["black"]] += moved.sum(axis=1)
-    return (result / np.maximum(result.sum(axis=1, keepdims=True), 1e-9)).astype(np.float32)
+    total = np.maximum(result.sum(axis=1, keepdims=True), 1e-9)
+    return np.asarray(result / total, np.float32)
 
 
 def _split(result: NDArray[np.float64], name: str, other: str, share: NDArray[np.float64]) -> None:

@@ -202,7 +202,7 @@ def _garment(feature: Feature, sides: str) -> Measure | None:
     if feature.name == "jeans" and not worn:
         worn = ("blue",)
     if worn:
-        whole = feature.part == "whole" and feature.name != "coat"
+        whole = feature.part == "whole" and feature.name not in ("coat", "clothes")
         rules.append(partial(_worn, regions=regions, colours=worn, whole=whole))
     if _PATTERNS & {*feature.details}:
         rules.append(partial(clothes.patterned, region=regions[0]))

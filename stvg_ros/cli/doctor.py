@@ -90,14 +90,15 @@ def model_findings(config: Config) -> Iterator[Finding]:
             "give a folder with config.json, a hub id, or 'embedded'",
         )  # fmt: skip
         return
-    yield from _folder_findings(model, folder, device.type)
+    yield from _checkpoint_findings(folder, config, device.type)
 
 
-def _folder_findings(model: ModelConfig, folder: Path, device: str) -> Iterator[Finding]:
-    """Checks family, format of the weights and memory by the files of a folder."""
+def _checkpoint_findings(folder: Path, config: Config, device: str) -> Iterator[Finding]:
+    """Checks the files of a checkpoint and the memory that they need."""
     from stvg_ros.models.families import FAMILIES, unsupported
     from stvg_ros.models.quantized_formats import method_of
 
+    model = config.model
     values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     kind = values.get("model_type")
     if kind not in FAMILIES:

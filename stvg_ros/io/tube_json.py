@@ -53,6 +53,7 @@ def tube_to_json(tube: Tube) -> dict[str, Any]:
         "camera": tube.camera,
         "image_age_s": tube.image_age_s,
         "confidence": tube.confidence,
+        "calibrated": tube.calibrated,
         "rank": tube.rank,
         "track_id": tube.track_id,
         "score": None if math.isnan(tube.score) else tube.score,
@@ -110,6 +111,7 @@ def tube_from_json(values: Mapping[str, Any]) -> Tube:
         start_ns=values["start_ns"],
         end_ns=values["end_ns"],
         confidence=values["confidence"],
+        calibrated=values.get("calibrated", True),  # answers of earlier versions have none
         rank=values["rank"],
         track_id=values["track_id"],
         score=math.nan if score is None else score,
@@ -142,6 +144,10 @@ def evidence_to_json(evidence: Evidence) -> dict[str, Any]:
         "temporal": evidence.temporal.ravel().tolist(),
         "frame_scores": [float(s) if math.isfinite(s) else None for s in evidence.frame_scores],
         "track_scores": {str(k): float(v) for k, v in evidence.track_scores.items()},
+        "track_boxes": {
+            str(track): [None if np.isnan(box[0]) else np.round(box, 2).tolist() for box in boxes]
+            for track, boxes in evidence.track_boxes.items()
+        },
         "grounding_token": evidence.grounding_token,
         "margins": list(evidence.margins),
     }
@@ -162,6 +168,10 @@ def evidence_from_json(values: Mapping[str, Any]) -> Evidence:
         temporal=np.array(values["temporal"], np.float32).reshape(grid),
         frame_scores=np.array(scores, np.float32),
         track_scores={int(k): float(v) for k, v in values["track_scores"].items()},
+        track_boxes={
+            int(track): np.array([box or [math.nan] * 4 for box in boxes], np.float32)
+            for track, boxes in values.get("track_boxes", {}).items()
+        },
         grounding_token=values["grounding_token"],
         margins=tuple(values["margins"]),
     )
@@ -188,8 +198,11 @@ def table(tube: Tube, origin_ns: int = 0, rows: int = 10) -> str:
     lines.append(f"outcome     {tube.status.name.lower().replace('_', ' ')}")
     if tube.error:
         lines.append(f"reason      {tube.error}")
+    if tube.warning:
+        lines.append(f"warning     {tube.warning}")
     if tube.status != Status.FAILED:
-        lines.append(f"confidence  {tube.confidence:.2f}")
+        known = "" if tube.calibrated else ", not calibrated"
+        lines.append(f"confidence  {tube.confidence:.2f}{known}")
     if tube.status == Status.FOUND:
         start_s, end_s = (tube.start_ns - origin_ns) / 1e9, (tube.end_ns - origin_ns) / 1e9
         lines.append(f"span        {start_s:.2f} s to {end_s:.2f} s, {len(tube.boxes)} boxes")

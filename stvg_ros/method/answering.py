@@ -8,6 +8,7 @@ text, otherwise by the most probable of given words, for which only "yes" and "n
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -15,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from stvg_ros.commands.command import Command
+from stvg_ros.method.evidence import EvidenceSource
 from stvg_ros.method.interfaces import Mllm, Prefix
 from stvg_ros.method.query import question
 from stvg_ros.method.tube_selection import TubeView
@@ -66,9 +68,16 @@ class TextWriter(Protocol):
 
 
 def answer_of(
-    command: Command, grounding: Grounding, view: TubeView, mllm: Mllm
+    command: Command,
+    grounding: Grounding,
+    view: TubeView,
+    mllm: Mllm,
+    sources: Sequence[EvidenceSource] = (),
 ) -> tuple[str, int]:
-    """The answer to a question in words, and the number of matching tubes."""
+    """The answer to a question in words, and the number of matching tubes.
+
+    What one of the sources measures is described by it, the rest by the model.
+    """
     found = [tube for tube in grounding.tubes if tube.status is Status.FOUND]
     number = len(found)
     if command.intent == "count":
@@ -83,6 +92,10 @@ def answer_of(
     candidate = tracks.get(found[0].track_id)
     if candidate is None:
         return "", number
+    for source in sources:
+        said = source.described(view.clip, candidate, command.asked)
+        if said:
+            return said, number
     return described(candidate, command.asked, view, mllm), number
 
 
@@ -124,8 +137,8 @@ def cut_to_tube(candidate: CandidateTube, view: TubeView) -> list[NDArray[np.uin
         x, y = (np.array([box[0] + box[2], box[1] + box[3]]) / 2 * scale).round().astype(int)
         picture = np.zeros((side, side, 3), np.uint8)
         left, top = int(x) - side // 2, int(y) - side // 2
-        rows = slice(max(0, top), min(image.shape[0], top + side))
-        columns = slice(max(0, left), min(image.shape[1], left + side))
+        rows = slice(max(0, top), max(0, top + side))
+        columns = slice(max(0, left), max(0, left + side))
         cut = image[rows, columns]
         down, right = rows.start - top, columns.start - left
         picture[down : down + cut.shape[0], right : right + cut.shape[1]] = cut

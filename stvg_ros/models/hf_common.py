@@ -23,14 +23,16 @@ from stvg_ros.errors import ConfigError, ModelError
 from stvg_ros.method.interfaces import (
     AttentionRows,
     MllmSettings,
+    ModelLimits,
     Pass,
     Prefix,
     Reading,
-    VisualTokens,
 )
 from stvg_ros.method.interruption import interrupt_between_layers
 from stvg_ros.method.settings import AttentionConfig
+from stvg_ros.method.visual_tokens import VisualTokens
 from stvg_ros.models.attention_capture import AttentionRecorder, recording
+from stvg_ros.models.embedded_limits import limits_of
 from stvg_ros.models.family import Layout, LoadedCheckpoint
 from stvg_ros.models.packed_prompts import PackedPrompts, packed
 from stvg_ros.models.prefix import HfPrefix, PrefixInputs, PrefixLayout
@@ -121,6 +123,12 @@ class HfMllm:
         """Number of frames that share a temporal slot."""
         return self._checkpoint.preprocessing.pair if self._checkpoint.family.pairs else 1
 
+    def limits(self, texts: Sequence[str], image: NDArray[np.uint8]) -> ModelLimits:
+        """What limits an answer; known for models of rendered scenes only."""
+        if not self.settings.rendered_only:
+            return ModelLimits()
+        return limits_of(self._checkpoint.tokenizer, texts, image)
+
     def encode(self, images: Sequence[NDArray[np.uint8]], total: int = 0) -> VisualTokens:
         """Runs the vision tower over T `(h, w, 3)` RGB images of one size. No gradient.
 
@@ -171,7 +179,7 @@ class HfMllm:
         rows, hidden = self._run(prefix, asked, self._text)
         yes, no = self.answer(hidden[0, asked.ends])
         return tuple(
-            Reading(rows[i][0].view(-1, *prefix.visual.grid), suffix.labels, yes[i], no[i])
+            Reading(prefix.visual.on_picture(rows[i][0]), suffix.labels, yes[i], no[i])
             for i, suffix in enumerate(suffixes)
         )
 
@@ -188,9 +196,7 @@ class HfMllm:
             prefix = self._prefill(some, self._lower)
             (suffix,), asked = self._packed(prefix, [question])
             (rows,), _ = self._run(prefix, asked, self._lower)
-            found += [
-                AttentionRows(each.view(-1, *prefix.visual.grid), suffix.labels) for each in rows
-            ]
+            found += [AttentionRows(prefix.visual.on_picture(each), suffix.labels) for each in rows]
         return tuple(found)
 
     def _batches(self, passes: Sequence[Pass]) -> Iterator[Sequence[Pass]]:

@@ -66,6 +66,7 @@ def load(config: ModelConfig) -> LoadedCheckpoint:
     preprocessing = _preprocessing(files)
     settings_file = files.path(SETTINGS_FILE)
     settings = read_settings(Path(settings_file) if settings_file else None)
+    preprocessing = replace(preprocessing, aspect_ratio=settings.aspect_ratio)
     weights = _weights(files, row.class_name, config, stored)
     name = f"{row.title} ({SCOPE})" if config.path == "embedded" else Path(files.source).name
     return LoadedCheckpoint(

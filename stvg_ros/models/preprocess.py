@@ -130,6 +130,41 @@ def fitted_size(
     return rows, columns
 
 
+def letterboxed(
+    images: Images, size_px: tuple[int, int], cells: tuple[int, int], resample: int
+) -> tuple[list[NDArray[np.uint8]], tuple[slice, slice]]:
+    """Images in the middle of a grey frame, along the borders of its cells.
+
+    Args:
+        images: `(h, w, 3)` RGB images of one shape.
+        size_px: height and width of the frame.
+        cells: rows and columns of its grid.
+        resample: PIL's number of the filter.
+
+    Returns:
+        The frames, and the rows and columns that the images cover. One side is covered whole; the
+        other one is rounded to cells, at least one.
+    """
+    height, width = images[0].shape[:2]
+    share = (height / width) / (size_px[0] / size_px[1])  # the image's height at full width
+    shares = (min(1.0, share), min(1.0, 1 / share))
+    covered, pixels = [], []
+    for side, count, length in zip(shares, cells, size_px, strict=True):
+        number = max(1, round(count * side))
+        begin = (count - number) // 2
+        covered.append(slice(begin, begin + number))
+        pixels.append(slice(begin * length // count, (begin + number) * length // count))
+    rows, columns = pixels
+    picture = columns.stop - columns.start, rows.stop - rows.start
+    frames = []
+    for image in images:
+        frame = np.full((*size_px, 3), 128, np.uint8)
+        small = Image.fromarray(image).resize(picture, Image.Resampling(resample))
+        frame[rows, columns] = np.asarray(small)
+        frames.append(frame)
+    return frames, (covered[0], covered[1])
+
+
 def video_size(
     preprocessing: ImagePreprocessing,
     height: int,

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from stvg_ros.checkpoints.image_preprocessing import ImagePreprocessing
-from stvg_ros.method.interfaces import VisualTokens
+from stvg_ros.method.visual_tokens import VisualTokens
 from stvg_ros.models.family import Family, Layout
 from stvg_ros.models.frame_times import begin_times
-from stvg_ros.models.preprocess import Images, fitted_size, patches, slots_of
+from stvg_ros.models.preprocess import Images, fitted_size, letterboxed, patches, slots_of
 from stvg_ros.models.vision_tower import run_tower
 
 # Upper bound in tokens of one frame of a video, as in transformers; the files of older
@@ -47,12 +47,20 @@ def frame_size(
 def encode(
     model: Any, preprocessing: ImagePreprocessing, images: Images, total: int
 ) -> VisualTokens:
-    """T frames to `ceil(T / 2)` slots."""
+    """T frames to `ceil(T / 2)` slots; padded if the model was trained on one shape only."""
     height, width = frame_size(preprocessing, images[0].shape[0], images[0].shape[1], total)
+    factor, ratio = preprocessing.patch * preprocessing.merge, preprocessing.aspect_ratio
+    picture = None
+    if ratio:
+        trained = frame_size(preprocessing, 960, round(960 * ratio), total)
+        if trained != (height, width):
+            height, width = trained
+            cells = height // factor, width // factor
+            images, picture = letterboxed(images, trained, cells, preprocessing.resample)
     features, _ = tower(model, preprocessing, images, height, width)
     slots = slots_of(len(images), preprocessing.pair)
-    factor = preprocessing.patch * preprocessing.merge
-    return VisualTokens(features, (len(slots), height // factor, width // factor), slots)
+    grid = (len(slots), height // factor, width // factor)
+    return VisualTokens(features, grid, slots, picture=picture)
 
 
 def tower(

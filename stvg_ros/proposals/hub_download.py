@@ -59,6 +59,8 @@ class _Download:
         """Asks for the repository, then for its files."""
         from huggingface_hub import HfApi, snapshot_download
 
+        from stvg_ros.checkpoints.files import first_line
+
         try:
             HfApi(self._endpoint).model_info(self._hub_id, timeout=CONTACT_S)
             self.answered.set()
@@ -67,8 +69,5 @@ class _Download:
                 etag_timeout=CONTACT_S,
             )  # fmt: skip
         except Exception as error:  # the library and its transport raise errors of many kinds
-            lines = str(error).strip().splitlines()
-            self.problem = (
-                f"it cannot be fetched ({type(error).__name__}: {(lines or [''])[0][:120]})"
-            )
+            self.problem = f"it cannot be fetched ({type(error).__name__}: {first_line(error)})"
         self.answered.set()

@@ -100,7 +100,7 @@ def test_upper_and_lower_garments_are_apart() -> None:
     assert evidence(garment("lower", name="jeans"), track) > 2
     assert evidence(garment("lower", "red"), track) < -2
     assert evidence(garment("", "red", "blue", name="clothes"), track) > 1
-    assert evidence(garment("", "red", name="clothes"), track) > 2
+    assert evidence(garment("whole", "red", name="clothes"), track) > 2
 
 
 def test_a_dress_is_one_colour_from_top_to_bottom() -> None:

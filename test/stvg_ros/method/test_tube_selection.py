@@ -4,17 +4,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from fakes import noise_clip
 
+from stvg_ros.commands.command import Command
 from stvg_ros.config import Config
 from stvg_ros.method.interfaces import MllmSettings
-from stvg_ros.method.tube_selection import TubeSelection, TubeView
-from stvg_ros.types import CandidateTube, Query, SplitQuery, Status, Tube
+from stvg_ros.method.tube_selection import TubeScores, TubeSelection, TubeView
+from stvg_ros.setting import Value
+from stvg_ros.types import CandidateTube, Grounding, Query, SplitQuery, Status, Tube
 
-SPLIT = SplitQuery("Q", "Q_s", "Q", "rules", ("action",))  # lasts: the span is the whole window
+SPLIT = SplitQuery("Q", "Q_s", "Q", "rules", ("action",))  # no action
 
 
 def candidate(frames: int, interpolated: list[int]) -> CandidateTube:
@@ -53,3 +57,186 @@ def test_the_thresholds_of_the_model_and_of_the_settings_add(own: float, asked: 
 def test_a_box_between_detections_is_flagged() -> None:
     boxes = answer(5.0, MllmSettings(), [1, 4]).boxes
     assert [box.interpolated for box in boxes] == [False, True, False, False, True, False]
+
+
+def spans(
+    present: list[int], split: SplitQuery, **settings: str | int
+) -> tuple[int, int, list[int]]:
+    """First and last frame of the answer, and those with a box, of 20 frames with a peak at 6."""
+    clip, frames = noise_clip(20), 20
+    there = np.isin(np.arange(frames), present)
+    boxes = np.tile(np.array([0, 0, 64, 48], np.float32), (frames, 1))
+    tube = CandidateTube(3, boxes, there, np.zeros(frames, np.bool_))
+    heat = torch.ones(10, 2, 3)
+    heat[3] = 9.0  # frames 6 and 7
+    sampled = np.arange(0, frames, 2)
+    selection = TubeSelection(
+        TubeView(clip, sampled, tuple((index,) for index in range(10))),
+        (tube,), (5.0,), MllmSettings(),
+        Config.from_flat({f"span.{name}": value for name, value in settings.items()}),
+    )  # fmt: skip
+    found = selection.grounding(
+        heat, heat, "<end>", Tube(Query("Q"), Status.NOT_FOUND, split=split)
+    ).best
+    at = clip.stamps_ns.tolist()
+    boxed = [at.index(box.stamp_ns) for box in found.boxes]
+    return at.index(found.start_ns), at.index(found.end_ns), boxed
+
+
+WALKS = SplitQuery("Q", "Q_s", "Q_t", "rules")
+COMES = [*range(3, 9), *range(11, 16)]  # between two sampled frames, with a gap
+
+
+@pytest.mark.parametrize("method", ["adaptive", "change_points"])
+def test_a_query_without_an_action_lasts_while_its_target_is_there(method: str) -> None:
+    assert spans(COMES, SPLIT, method=method) == (3, 15, COMES)
+    # Or, as before, as long as the window; the boxes are those that there are.
+    whole = spans(COMES, SPLIT, method=method, without_action="window")
+    assert whole == (0, 19, COMES)
+    # An action has its own span, whatever this setting.
+    for without_action in ("presence", "window"):
+        timed = spans(COMES, WALKS, method=method, without_action=without_action)
+        assert timed == (5, 7, [5, 6, 7])
+
+
+@pytest.mark.parametrize("method", ["top_k", "contiguous", "window"])
+def test_fixed_spans_do_not_depend_on_the_kind_of_query(method: str) -> None:
+    there = list(range(3, 16))
+    assert spans(there, SPLIT, method=method) == spans(there, WALKS, method=method)
+
+
+def test_evidence_at_the_threshold_is_enough() -> None:
+    tube = answer(0.0, MllmSettings(), threshold=0.0, track_weight=0.0)
+    assert (tube.status, tube.confidence) == (Status.FOUND, 0.5)
+
+
+CLIP = noise_clip(7)  # from 1.0 to 1.6 s
+SEEN = TubeView(CLIP, np.array([1, 3, 5]), ((0,), (1,), (2,)))
+TEMPLATE = Tube(Query("Q"), Status.NOT_FOUND)
+
+
+def one_cell(*values: float) -> torch.Tensor:
+    """Maps of 2 x 3 cells of 40 px, of which only the first is not zero."""
+    heat = torch.zeros(len(values), 2, 3)
+    heat[:, 0, 0] = torch.tensor(values)
+    return heat
+
+
+def in_first_cell(absent: tuple[int, ...] = (), track: int = 3) -> CandidateTube:
+    present = np.ones(7, np.bool_)
+    present[list(absent)] = False
+    boxes = np.arange(7, dtype=np.float32)[:, None] + np.array([0, 0, 30, 30], np.float32)
+    return CandidateTube(track, boxes, present, np.zeros(7, np.bool_))
+
+
+def scores(
+    spatial: torch.Tensor, *tubes: CandidateTube, method: str = "top_k", **factors: float
+) -> TubeScores:
+    config = Config.from_flat({"span.method": method, "span.top_k": 1})
+    by_track = {int(name[1:]): value for name, value in factors.items()}
+    return TubeScores(SEEN, spatial, one_cell(1, 9, 2), tubes, config, by_track)
+
+
+@pytest.mark.parametrize("scale", [0.01, 0.1, 1.0, 100.0])
+def test_boxes_have_the_share_of_the_nearest_frame_that_the_model_saw(scale: float) -> None:
+    tube = scores(scale * one_cell(2, 8, 4), method="window").tube(in_first_cell(), TEMPLATE)
+    assert [box.stamp_ns for box in tube.boxes] == CLIP.stamps_ns.tolist()
+    # Half-way between two frames that the model saw, the earlier one counts.
+    shares = [0.25, 0.25, 0.25, 1.0, 1.0, 0.5, 0.5]
+    assert [box.score for box in tube.boxes] == pytest.approx(shares)
+    assert tube.boxes[2].box_xyxy_px == (2.0, 2.0, 32.0, 32.0)
+    assert (tube.score, tube.track_id) == (pytest.approx(8 * scale), 3)
+
+
+def test_a_span_holds_the_boxes_of_its_frames_with_the_target() -> None:
+    tube = scores(one_cell(2, 8, 4)).tube(in_first_cell(absent=(3,)), TEMPLATE)
+    # Without the middle frame, the temporal map is highest in the third: 1.4 s to the end.
+    assert [box.stamp_ns // 10**8 for box in tube.boxes] == [14, 15, 16]
+    assert [box.score for box in tube.boxes] == [0.0, 1.0, 1.0]
+    assert (tube.start_ns // 10**8, tube.end_ns // 10**8) == (14, 16)
+    tube = scores(one_cell(2, 8, 4)).tube(in_first_cell(absent=(2,)), TEMPLATE)
+    assert [box.stamp_ns // 10**8 for box in tube.boxes] == [13, 14]
+    assert (tube.start_ns // 10**8, tube.end_ns // 10**8) == (12, 14)
+
+
+def test_without_attention_all_shares_are_zero() -> None:
+    with np.errstate(all="raise"):
+        tube = scores(one_cell(0, 0, 0), method="window").tube(in_first_cell(), TEMPLATE)
+    assert [box.score for box in tube.boxes] == [0.0] * 7
+    negative = scores(one_cell(-2, -8, -4), method="window").tube(in_first_cell(), TEMPLATE)
+    assert [box.score for box in negative.boxes] == [0.0] * 7
+    unseen = scores(one_cell(2, 8, 4), method="window").tube(
+        in_first_cell(absent=(1, 3, 5)), TEMPLATE
+    )
+    assert [box.score for box in unseen.boxes] == [0.0] * 4
+    assert unseen.score == -np.inf
+
+
+def test_scores_are_peaks_times_factors_and_the_evidence_holds_them() -> None:
+    tubes = in_first_cell(), in_first_cell(track=4), in_first_cell(track=5)
+    scored = scores(one_cell(2, 8, 4), *tubes, t4=1.5, t5=0.5)
+    assert [one.track_id for one in scored.ranked()] == [4, 3, 5]
+    assert scored.best_score() == 12
+    evidence = scored.evidence("<end>", (1.0, 2.0))
+    assert evidence.track_scores == {3: 8.0, 4: 12.0, 5: 4.0}
+    late = in_first_cell(absent=(1,), track=4)
+    partly = scores(one_cell(2, 8, 4), tubes[0], late, t4=1.5).evidence("<end>", ())
+    np.testing.assert_array_equal(partly.frame_scores, np.array([np.nan, 9, 2], np.float32))
+    assert evidence.frame_scores.tolist() == [1, 9, 2]
+    assert evidence.stamps_ns.tolist() == CLIP.stamps_ns[[1, 3, 5]].tolist()
+    nothing = scores(one_cell(2, 8, 4)).evidence("<end>", ())
+    assert np.isnan(nothing.frame_scores).all() and len(nothing.frame_scores) == 3
+
+
+def several(
+    number: int | str, peaks: tuple[float, ...], margin: float, max_targets: int = 1, **flat: Value
+) -> Grounding:
+    """The answer to a command for so many, with a tube of each peak."""
+    heat = torch.zeros(3, 1, len(peaks))
+    heat[0, 0] = torch.tensor(peaks)
+    width = 120 / len(peaks)
+    tubes = tuple(
+        CandidateTube(
+            track,
+            np.tile(np.array([track * width, 0, (track + 1) * width, 80], np.float32), (7, 1)),
+            np.ones(7, np.bool_),
+            np.zeros(7, np.bool_),
+        )
+        for track in range(len(peaks))
+    )
+    config = Config.from_flat({f"presence.{name}": value for name, value in flat.items()})
+    command = Command("find", "the people", number=number)  # type: ignore[arg-type]
+    template = replace(
+        TEMPLATE,
+        query=Query("Q", max_targets=max_targets),
+        split=SplitQuery("Q", "Q_s", "Q", "rules", ("action",), command=command),
+    )
+    selection = TubeSelection(SEEN, tubes, (margin,), MllmSettings(), config)
+    return selection.grounding(heat, heat, "<end>", template)
+
+
+@pytest.mark.parametrize(
+    ("number", "options", "peaks", "tracks"),
+    [
+        ("all", {"share": 0.5}, (1.0, 4.0, 2.0, 1.9), [1, 2]),  # exactly half of the best
+        ("all", {"share": 0.0}, (4.0, 1.0, 0.9), [0, 1]),  # evidence of exactly 0
+        ("all", {"share": 0.0, "enabled": False}, (4.0, 1.0, 0.1), [0, 1, 2]),
+        ("all", {"share": 1.0}, (4.0, 3.9), [0]),
+        ("one", {"share": 0.0}, (4.0, 5.0, 3.0), [1]),
+        ("one", {"share": 0.0, "max_targets": 2}, (4.0, 5.0, 3.0), [1, 0]),
+        (2, {"share": 0.0}, (4.0, 5.0, 3.0), [1, 0]),
+        (2, {"share": 0.0, "max_targets": 3}, (4.0, 5.0, 3.0), [1, 0, 2]),
+        (9, {"share": 0.0}, (4.0, 5.0, 3.0), [1, 0, 2]),
+    ],
+)
+def test_several_targets_are_those_that_pass_by_themselves(
+    number: int | str, options: dict[str, Value], peaks: tuple[float, ...], tracks: list[int]
+) -> None:
+    given = {"threshold": 0.0, "track_weight": 1.0, **options}
+    tubes = several(number, peaks, 0.0, **given).tubes  # type: ignore[arg-type]
+    assert [tube.track_id for tube in tubes] == tracks
+    assert [tube.rank for tube in tubes] == list(range(len(tracks)))
+    own = [peaks[track] / (1 + peaks[track]) for track in tracks]
+    best = [max(peaks) / (1 + max(peaks))] * len(tracks)
+    expected = best if number == "one" else own
+    assert [tube.confidence for tube in tubes] == pytest.approx(expected)

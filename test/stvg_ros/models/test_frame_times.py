@@ -21,8 +21,8 @@ from transformers.models.video_llama_3.processing_video_llama_3 import VideoLlam
 from transformers.video_utils import VideoMetadata
 
 from stvg_ros.method.encoding import Encoder
-from stvg_ros.method.interfaces import VisualTokens
 from stvg_ros.method.settings import AttentionConfig
+from stvg_ros.method.visual_tokens import VisualTokens
 from stvg_ros.models import glm4v, load_mllm, qwen3_vl, video_llama_3
 from stvg_ros.models.families import FAMILIES
 from stvg_ros.models.frame_times import begin_times, mean_times
@@ -175,7 +175,7 @@ def test_times_of_a_video_played_backwards() -> None:
     without = replace(visual, times_s=())
     assert begin_times(without, 2.0) == begin_times(without.reversed(), 2.0) == [0.0, 1.0, 2.0]
     assert begin_times(tokens((0.0,), 1), 1.0) == [0.0]
-    with pytest.raises(ValueError, match="expected 5, got 2"):
+    with pytest.raises(ValueError, match="expected 5 times, got 2"):
         replace(visual, times_s=(0.0, 1.0))
 
 

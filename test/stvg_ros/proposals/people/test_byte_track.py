@@ -145,3 +145,12 @@ def test_one_region_that_is_larger_for_a_moment_does_not_travel() -> None:
     frames[10] = replace(frames[10], boxes_xyxy_px=np.array([[0, 5, 20, 65]], np.float32))
     (track,) = tracked(frames, 5)
     assert track.travel == 0
+
+
+def test_a_much_larger_box_is_not_the_same_person() -> None:
+    frames = [seen((0, 0.9, RED)) for _ in range(4)]
+    for frame in (2, 3):
+        frames[frame] = replace(
+            frames[frame], boxes_xyxy_px=np.array([[-20, 0, 40, 70]], np.float32)
+        )
+    assert [sorted(track.boxes) for track in tracked(frames, 5)] == [[0, 1], [2, 3]]

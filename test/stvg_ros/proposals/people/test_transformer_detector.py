@@ -74,10 +74,10 @@ def test_one_who_is_seen_in_few_frames_is_no_tube() -> None:
     assert known(clip, boxes, *missed).propose(clip, QUERY) == ()
 
 
-def test_a_thing_that_is_seen_for_a_moment_and_stays_is_no_tube() -> None:
+def test_a_tube_ends_where_its_person_is_no_longer_detected() -> None:
     clip, boxes = scene(([40.0] * 40, RED))
-    assert len(known(clip, boxes, *range(15, 40)).propose(clip, QUERY)) == 1
-    assert known(clip, boxes, *range(5, 40)).propose(clip, QUERY) == ()
+    (tube,) = known(clip, boxes, *range(15, 40)).propose(clip, QUERY)
+    assert np.flatnonzero(tube.present).tolist() == list(range(15))
 
 
 def test_every_third_image_is_enough() -> None:
