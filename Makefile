@@ -187,7 +187,7 @@ $(STAMPS)/interfaces: $(INTERFACES) CMakeLists.txt package.xml cmake/executable.
 	@touch $@
 
 # Goes on without: keypoints are then off, and the next run tries again.
-$(STAMPS)/weights: stvg_ros/body/weights.py | $(STAMPS)/modules
+$(STAMPS)/weights: stvg_ros/body/keypoint_weights.py | $(STAMPS)/modules
 	@$(BIN)/stvg-ros models fetch body >/dev/null && touch $@ || echo "      no keypoints of people"
 
 # Only copies files. Removes what an earlier run installed first, including deleted modules.

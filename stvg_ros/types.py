@@ -315,7 +315,7 @@ class Tube:
 
 
 @dataclass(frozen=True, eq=False)
-class Finding:
+class SourceFinding:
     """What one source of evidence says about some words of a command.
 
     Attributes:
@@ -360,7 +360,7 @@ class Evidence:
     grounding_token: str
     margins: tuple[float, ...] = ()
     track_boxes: Mapping[int, NDArray[np.float32]] = field(default_factory=dict)
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[SourceFinding, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -33,7 +33,7 @@ def encode(
 ) -> VisualTokens:
     """T frames to T slots."""
     one = replace(preprocessing, pair=1)
-    height, width = frame_size(one, *images[0].shape[:2], total)
+    height, width = frame_size(one, images[0].shape[0], images[0].shape[1], total)
     rows, columns = height // one.patch, width // one.patch
     features = []
     for start in range(0, len(images), CHUNK):

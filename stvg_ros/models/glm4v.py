@@ -31,7 +31,7 @@ def encode(
     model: Any, preprocessing: ImagePreprocessing, images: Images, total: int
 ) -> VisualTokens:
     """T frames to `ceil(T / 2)` slots."""
-    height, width = frame_size(preprocessing, *images[0].shape[:2], total)
+    height, width = frame_size(preprocessing, images[0].shape[0], images[0].shape[1], total)
     rows, columns = height // preprocessing.patch, width // preprocessing.patch
     features = []
     for start in range(0, len(images), CHUNK * preprocessing.pair):

@@ -12,10 +12,10 @@ import pytest
 from paths import VTEST, shared
 
 from stvg_ros.body.blazepose import BlazePose, runtime_installed
-from stvg_ros.body.evidence import BodyEvidence
+from stvg_ros.body.body_evidence import BodyEvidence
+from stvg_ros.body.keypoint_weights import cached_weights
 from stvg_ros.body.settings import BodyConfig
 from stvg_ros.body.tracks import BodyMeter
-from stvg_ros.body.weights import cached_weights
 from stvg_ros.boxes import clipped, paired_iou
 from stvg_ros.commands.reader import grammar_reader
 from stvg_ros.io.clip import file_clip

@@ -22,7 +22,16 @@ from stvg_ros.method.evidence import (
 from stvg_ros.method.interfaces import MllmSettings
 from stvg_ros.method.rendered_pictures import flat_share, looks_rendered
 from stvg_ros.method.tube_selection import TubeSelection, TubeView
-from stvg_ros.types import CandidateTube, Clip, Finding, Grounding, Query, SplitQuery, Status, Tube
+from stvg_ros.types import (
+    CandidateTube,
+    Clip,
+    Grounding,
+    Query,
+    SourceFinding,
+    SplitQuery,
+    Status,
+    Tube,
+)
 
 SPLIT = SplitQuery("the person in red who waves", "in red", "waves", "rules")
 COUNT = 6
@@ -37,7 +46,7 @@ CANDIDATES = (candidate(3, 0), candidate(8, 60))
 
 
 def grounding(
-    findings: tuple[Finding, ...],
+    findings: tuple[SourceFinding, ...],
     *,
     attention: bool = True,
     margin: float = 2.0,
@@ -71,32 +80,35 @@ def test_without_other_sources_attention_decides() -> None:
 
 def test_log_odds_of_the_sources_add() -> None:
     """Attention has 4 ln 2 = 2.8 nats for tube 3, and as many against the other."""
-    assert grounding((Finding("body", "in red", {3: -0.9, 8: 4.0}),)).best.track_id == 3
-    assert grounding((Finding("body", "in red", {3: -0.9, 8: 5.0}),)).best.track_id == 8
+    assert grounding((SourceFinding("body", "in red", {3: -0.9, 8: 4.0}),)).best.track_id == 3
+    assert grounding((SourceFinding("body", "in red", {3: -0.9, 8: 5.0}),)).best.track_id == 8
 
 
 def test_a_switched_off_attention_says_nothing() -> None:
-    found = grounding((Finding("body", "in red", {3: 0.1, 8: 0.4}),), attention=False)
+    found = grounding((SourceFinding("body", "in red", {3: 0.1, 8: 0.4}),), attention=False)
     assert found.best.track_id == 8
     assert found.evidence is not None
     assert [one.source for one in found.evidence.findings] == ["body"]
 
 
 def test_missing_evidence_counts_zero() -> None:
-    found = grounding((Finding("body", "in red", {3: -2.0}),), attention=False)
+    found = grounding((SourceFinding("body", "in red", {3: -2.0}),), attention=False)
     assert found.best.track_id == 8
     assert found.best.confidence == pytest.approx(1 / (1 + np.exp(-1)))
 
 
 def test_the_answer_says_what_decided() -> None:
-    found = grounding((Finding("body", "in red", {3: 4.0}),), unmeasured=("bored",))
+    found = grounding((SourceFinding("body", "in red", {3: 4.0}),), unmeasured=("bored",))
     assert found.best.decided == (
         "body 'in red' +4.0; attention 'the person in red who waves' +2.8; not measured: bored"
     )
 
 
 def test_words_that_nobody_has_are_named() -> None:
-    findings = (Finding("body", "in red", {3: -3.0, 8: -5.0}), Finding("body", "waves", {3: 2.0}))
+    findings = (
+        SourceFinding("body", "in red", {3: -3.0, 8: -5.0}),
+        SourceFinding("body", "waves", {3: 2.0}),
+    )
     tube = grounding(findings).best
     assert tube.status is Status.NOT_FOUND
     assert tube.error == "nobody with: in red; 2 people"
@@ -105,8 +117,8 @@ def test_words_that_nobody_has_are_named() -> None:
 
 def test_words_that_different_people_have_are_named() -> None:
     findings = (
-        Finding("body", "in red", {3: 4.0, 8: -4.0}),
-        Finding("body", "waves", {3: -3.0, 8: 4.0}),
+        SourceFinding("body", "in red", {3: 4.0, 8: -4.0}),
+        SourceFinding("body", "waves", {3: -3.0, 8: 4.0}),
     )
     tube = grounding(findings, attention=False).best
     assert tube.status is Status.NOT_FOUND
@@ -114,7 +126,7 @@ def test_words_that_different_people_have_are_named() -> None:
 
 
 def test_confidence_is_that_of_the_weakest_word() -> None:
-    findings = (Finding("body", "in red", {3: 4.0}), Finding("body", "waves", {3: 1.0}))
+    findings = (SourceFinding("body", "in red", {3: 4.0}), SourceFinding("body", "waves", {3: 1.0}))
     assert grounding(findings, attention=False).best.confidence == pytest.approx(
         1 / (1 + np.exp(-2))
     )
@@ -123,7 +135,7 @@ def test_confidence_is_that_of_the_weakest_word() -> None:
 
 def test_the_frames_of_a_measure_are_the_span() -> None:
     nats = np.array([-3.0, -3, 4, 4, -3, -3])
-    found = grounding((Finding("body", "waves", {3: 3.0}, {3: nats}),))
+    found = grounding((SourceFinding("body", "waves", {3: 3.0}, {3: nats}),))
     stamps = noise_clip(COUNT).stamps_ns
     assert (found.best.start_ns, found.best.end_ns) == (stamps[2], stamps[3])
 
@@ -142,7 +154,7 @@ def test_all_who_match_are_returned() -> None:
         (2.0,),
         MllmSettings(),
         Config(),
-        fused=FusedEvidence((Finding("body", "in red", {3: 3.0, 8: -3.0}),), False),
+        fused=FusedEvidence((SourceFinding("body", "in red", {3: 3.0, 8: -3.0}),), False),
     )
     template = Tube(Query(SPLIT.text), Status.NOT_FOUND, split=split)
     tubes = selection.grounding(heat, heat, "<end>", template).tubes
@@ -178,8 +190,8 @@ class Source:
 
     def findings(
         self, clip: Clip, split: SplitQuery, candidates: Sequence[CandidateTube]
-    ) -> tuple[Finding, ...]:
-        return (Finding("body", "in red", {3: 1.0}),)
+    ) -> tuple[SourceFinding, ...]:
+        return (SourceFinding("body", "in red", {3: 1.0}),)
 
     def unmeasured(self, split: SplitQuery) -> tuple[str, ...]:
         return ("bored",)
