@@ -33,7 +33,9 @@ PAGES = (
     DOCS / "commands.md",
     DOCS / "models.md",
     DOCS / "parameters.md",
+    DOCS / "real_video.md",
     DOCS / "ros_interface.md",
+    DOCS / "tubes.md",
     ROOT / "README.md",
 )
 TABLE = re.compile(r"<!-- table: (\w+) -->\n?(.*?)<!-- end -->", re.S)

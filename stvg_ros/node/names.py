@@ -81,7 +81,7 @@ class Names:
         intake.set_names(self.resolve)
 
     def close(self) -> None:
-        """Destroys the service and forgets the names."""
+        """Destroys the service and clears the names."""
         self._node.destroy_timer(self._timer)
         self._node.destroy_service(self._service)
         self._named.clear()

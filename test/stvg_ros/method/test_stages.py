@@ -14,12 +14,12 @@ from fakes import noise_clip, reading
 from stvg_ros.errors import WindowError
 from stvg_ros.method.assembling import assembled
 from stvg_ros.method.attention import grounding_map, relative
-from stvg_ros.method.interfaces import VisualTokens
 from stvg_ros.method.presence import confidence, evidence
 from stvg_ros.method.sampling import cut, grid_indices, uniform_indices
 from stvg_ros.method.scoring import box_scores, cells_inside, slot_of_frames
 from stvg_ros.method.settings import AttentionConfig, SpanConfig
 from stvg_ros.method.span import adaptive, change_points, contiguous, find_span, span_ns, top_k
+from stvg_ros.method.visual_tokens import VisualTokens
 from stvg_ros.types import SplitQuery
 
 

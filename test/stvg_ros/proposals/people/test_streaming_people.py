@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Who is told about the people of arriving frames."""
+"""Which listeners receive the people of arriving frames."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ class OneOfTwo:
     name = "fake"
     new_track_score = 0.5
     smoothing_s = 0.0
+    every = 1
 
     def __call__(self, image: NDArray[np.uint8]) -> tuple[Boxes, NDArray[np.float32]]:
         boxes = np.array([[100, 40, 160, 200], [300, 40, 360, 200]], np.float32)
