@@ -12,6 +12,7 @@ VENV := .venv-$(ROS_DISTRO)
 PIP_TORCH_ARGS :=
 SEED := 7
 VIDEO :=
+MODEL :=
 SCENES := 100
 QUERY :=
 SENTENCES := ../shared/commands/sentences_open.tsv
@@ -39,15 +40,15 @@ STAMPS := $(VENV)/stamps
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-LIBRARY_TESTS := $(addprefix test/stvg_ros/models/,test_library_processors.py test_quantization.py) \
-  test/stvg_ros/commands
+LIBRARY_TESTS := $(addprefix test/stvg_ros/models/,test_library_processors.py test_quantization.py test_fp8.py) \
+  test/stvg_ros/commands test/rehearsal/test_verification.py
 INTERFACES := $(wildcard msg/*.msg srv/*.srv action/*.action)
 # Folders as well: their time changes when a file is removed.
 MODULES := $(shell find stvg_ros stvg_lab launch config rviz foxglove -not -path '*__pycache__*' 2>/dev/null)
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help check setup test fuzz libraries mutants lint demo bench parts accuracy \
+.PHONY: help check setup test fuzz libraries mutants lint demo real bench parts accuracy \
   understand-llm clean distclean
 
 help:  ## this list
@@ -78,9 +79,16 @@ lint: setup  ## ruff and mypy, as CI does
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-demo: setup  ## ground a sentence: SEED=7, or VIDEO=file QUERY="the person who waves"
+demo: setup  ## ground a sentence: SEED=7, or VIDEO=file QUERY="the person who waves" MODEL=id
 	$(BIN)/stvg-ros demo --seed "$(SEED)" $(if $(VIDEO),--video "$(VIDEO)") \
-	  $(if $(QUERY),--query "$(QUERY)") $(ARGS)
+	  $(if $(QUERY),--query "$(QUERY)") $(if $(MODEL),--model "$(MODEL)") $(ARGS)
+
+# The video is in Debian's package opencv-doc; the sentences about it are in ../shared/real.
+real: setup  ## fetch a real video (Debian's opencv-doc, 96 MB) and measure the default answer on it
+	mkdir -p out/real
+	test -d out/real/usr || (cd out/real && apt-get download opencv-doc && \
+	  dpkg -x opencv-doc_*.deb . && rm opencv-doc_*.deb)
+	HF_HUB_OFFLINE=1 $(BIN)/pytest test/stvg_lab/runs/test_real_video.py --capture=no $(ARGS)
 
 bench: setup  ## measure a grounding on this machine: ARGS="--shape 0.5b --scaling" for more
 	$(BIN)/stvg-ros bench $(ARGS)
@@ -179,7 +187,7 @@ $(STAMPS)/interfaces: $(INTERFACES) CMakeLists.txt package.xml cmake/executable.
 	@touch $@
 
 # Goes on without: keypoints are then off, and the next run tries again.
-$(STAMPS)/weights: stvg_ros/body/weights.py | $(STAMPS)/modules
+$(STAMPS)/weights: stvg_ros/body/keypoint_weights.py | $(STAMPS)/modules
 	@$(BIN)/stvg-ros models fetch body >/dev/null && touch $@ || echo "      no keypoints of people"
 
 # Only copies files. Removes what an earlier run installed first, including deleted modules.

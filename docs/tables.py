@@ -22,6 +22,7 @@ from stvg_ros.commands.reader import grammar_reader
 from stvg_ros.config import settings
 from stvg_ros.models.embedded_checkpoint import FOLDER as MODEL
 from stvg_ros.models.families import families_table
+from stvg_ros.models.quantized_formats import formats_table
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -30,8 +31,11 @@ ACCURACY = DOCS / "accuracy.md"
 PAGES = (
     ACCURACY,
     DOCS / "commands.md",
+    DOCS / "models.md",
     DOCS / "parameters.md",
+    DOCS / "real_video.md",
     DOCS / "ros_interface.md",
+    DOCS / "tubes.md",
     ROOT / "README.md",
 )
 TABLE = re.compile(r"<!-- table: (\w+) -->\n?(.*?)<!-- end -->", re.S)
@@ -68,10 +72,22 @@ def parameters() -> str:
 
 def families() -> str:
     """The model families."""
-    header = ["family", "`model_type`", "transformers class", "visual tokens", "frames a slot"]
+    header = [
+        "family", "`model_type`", "transformers class", "visual tokens", "frames a slot",
+        "rehearsed on the published files of",
+    ]  # fmt: skip
     rows = [(name, f"`{kind}`", f"`{cls}`", *rest) for name, kind, cls, *rest in families_table()]
-    rows.append(("ShareGPT4Video", "", "none in transformers, so not supported", "", ""))
+    rows.append(("ShareGPT4Video", "", "none in transformers, so not supported", "", "", ""))
     return markdown(header, rows)
+
+
+def formats() -> str:
+    """The formats of quantized weights."""
+    rows = [
+        (title, f"`{method}`" if method != "others" else "others", read, note)
+        for title, method, read, note in formats_table()
+    ]
+    return markdown(["format", "`quant_method`", "with re-attention", "how, or why not"], rows)
 
 
 def launch() -> str:
@@ -144,6 +160,21 @@ def accuracy(ablations: Sequence[dict[str, Any]], names: tuple[str, ...] = ()) -
             absent = "" if row["group"] == "floor" else f"{row['absence_auroc']:.3f}"
             rows.append([name, *(percent(row, metric) for metric in metrics), absent])
     return markdown(["", *metrics.values(), "absence AUROC"], rows)
+
+
+NO_ACTION_ROWS = ("+ TAS", "+ adaptive span", "+ presence span")
+
+
+def without_action(ablations: Sequence[dict[str, Any]]) -> str:
+    """Spans of the sentences that name no action, by source of the candidate tubes."""
+    metrics = {"no_action_tIoU": "m_tIoU", "no_action_vIoU": "m_vIoU"}
+    rows = [
+        [f"{found['tubes']}: {row['name']}", *(percent(row, metric) for metric in metrics)]
+        for found in ablations
+        for row in found["rows"]
+        if row["name"] in NO_ACTION_ROWS
+    ]
+    return markdown(["", *metrics.values()], rows)
 
 
 SEED_ROWS = (
@@ -252,6 +283,7 @@ def understood() -> str:
 TABLES: dict[str, Callable[[], str]] = {
     "parameters": parameters,
     "families": families,
+    "formats": formats,
     "launch": launch,
     "accuracy_summary": accuracy_summary,
     "understood": understood,
@@ -288,6 +320,7 @@ def main() -> int:
     if given.own:
         own = [json.loads(path.read_text()) for path in given.own]
         tables["own_accuracy"] = lambda: accuracy(own, OWN_ROWS)
+        tables["without_action"] = lambda: without_action(own)
     if given.seeds:
         trained = [json.loads(path.read_text()) for path in given.seeds]
         tables["training_seeds"] = lambda: training_seeds(trained)

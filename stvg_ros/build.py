@@ -7,19 +7,21 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stvg_ros.commands.endpoint import token
 from stvg_ros.commands.reader import grammar_reader
 from stvg_ros.config import Config
 from stvg_ros.errors import ConfigError
-from stvg_ros.method.evidence import EvidenceSource
 from stvg_ros.method.grounder import LocalGrounder
 from stvg_ros.method.interfaces import Grounder, Mllm, Proposer, Splitter
 from stvg_ros.method.query import EndpointSplitter, MllmSplitter, RuleSplitter, WholeSplitter
 from stvg_ros.method.settings import SplitConfig
-from stvg_ros.proposals.choice import chosen
+from stvg_ros.proposals.choice import SourceChoice, chosen
 from stvg_ros.proposals.settings import ProposalConfig
+
+if TYPE_CHECKING:
+    from stvg_ros.body.body_evidence import BodyEvidence
 
 _LOG = logging.getLogger(__name__)
 
@@ -64,11 +66,23 @@ def build_local(
 
     mllm = load_mllm(config.model, config.attention)
     splitter = build_splitter(config.split, mllm)
-    proposer = around(build_proposer(config.proposals))
-    return LocalGrounder(mllm, splitter, proposer, config, sources=build_sources(config))
+    choice, sources = chosen(config.proposals), build_sources(config)
+    own = build_proposer(choice)
+    measure_on_arrival(own, sources)
+    return LocalGrounder(
+        mllm, splitter, around(own), config, sources=sources, candidates=choice.reason
+    )
 
 
-def build_sources(config: Config) -> tuple[EvidenceSource, ...]:
+def measure_on_arrival(proposer: Proposer, sources: tuple[BodyEvidence, ...]) -> None:
+    """Passes the people whom a source of tubes detects in arriving frames to the measures."""
+    from stvg_ros.proposals.people.streaming import StreamingTubes
+
+    if sources and isinstance(proposer, StreamingTubes):
+        proposer.on_people = sources[0].arrived
+
+
+def build_sources(config: Config) -> tuple[BodyEvidence, ...]:
     """The sources of evidence besides attention; none if they are not used or not at hand.
 
     Raises:
@@ -77,8 +91,8 @@ def build_sources(config: Config) -> tuple[EvidenceSource, ...]:
     """
     if config.evidence.sources == "attention":
         return ()
-    from stvg_ros.body.choice import build_estimator
-    from stvg_ros.body.evidence import BodyEvidence
+    from stvg_ros.body.body_evidence import BodyEvidence
+    from stvg_ros.body.estimator_choice import build_estimator
     from stvg_ros.body.tracks import BodyMeter
 
     estimator = build_estimator(config.body)
@@ -110,13 +124,16 @@ def application(arguments: Mapping[str, Any]) -> Any:
     return serve_application(build_local, **given)
 
 
-def build_proposer(config: ProposalConfig) -> Proposer:
+def build_proposer(wanted: ProposalConfig | SourceChoice) -> Proposer:
     """The source of candidate tubes that the configuration selects.
+
+    Args:
+        wanted: the settings, or what was chosen for them.
 
     Raises:
         ModelError, ConfigError: a checkpoint or the device is not usable.
     """
-    choice = chosen(config)
+    choice = wanted if isinstance(wanted, SourceChoice) else chosen(wanted)
     config = choice.config
     _LOG.info("candidate tubes: %s", choice.reason)
     if config.source == "people_detector":

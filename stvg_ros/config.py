@@ -17,6 +17,7 @@ from stvg_ros.errors import ConfigError, bounded
 from stvg_ros.method.settings import (
     AssemblingConfig,
     AttentionConfig,
+    ConditionConfig,
     EvidenceConfig,
     PresenceConfig,
     ReattentionConfig,
@@ -69,6 +70,7 @@ class Config:
     assembling: AssemblingConfig = field(default_factory=AssemblingConfig)
     span: SpanConfig = field(default_factory=SpanConfig)
     presence: PresenceConfig = field(default_factory=PresenceConfig)
+    conditions: ConditionConfig = field(default_factory=ConditionConfig)
     proposals: ProposalConfig = field(default_factory=ProposalConfig)
     body: BodyConfig = field(default_factory=BodyConfig)
     evidence: EvidenceConfig = field(default_factory=EvidenceConfig)

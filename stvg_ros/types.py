@@ -14,10 +14,11 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from stvg_ros.boxes import Boxes, checked_boxes, clipped
+from stvg_ros.boxes import Boxes, checked_boxes
 from stvg_ros.commands.command import Command
 from stvg_ros.depth import Depth
 from stvg_ros.errors import CommandError, ErrorCode
+from stvg_ros.known_target import KnownTarget
 
 MAX_QUERY_CHARACTERS = 2000
 MAX_NAME_CHARACTERS = 256  # of ids, cameras and frame_ids, which are logged and kept
@@ -117,6 +118,7 @@ class Query:
         max_targets: maximum number of returned tubes, best first.
         preliminary: whether the answer before tuning is requested too, before the final one.
         camera: name of one of several cameras, or "" for all; only the node reads it.
+        known: the target that the text names, if the name was taught.
     """
 
     text: str
@@ -127,6 +129,7 @@ class Query:
     max_targets: int = 1
     preliminary: bool = False
     camera: str = ""
+    known: KnownTarget | None = None
 
     def __post_init__(self) -> None:
         text = " ".join(self.text.split())
@@ -226,39 +229,6 @@ class CandidateTube:
             raise ValueError(f"CandidateTube {self.track_id}: expected a frame with the object")
 
 
-@dataclass(frozen=True, eq=False)
-class ExternalDetections:
-    """Detections of one image, from another node.
-
-    Attributes:
-        boxes_xyxy_px: `(N, 4)` in pixels of the camera's image.
-        scores: `(N,)`; 0 means not given and counts as 1.
-        track_ids: N names; "" if the detector does not track.
-    """
-
-    boxes_xyxy_px: Boxes
-    scores: NDArray[np.float32]
-    track_ids: tuple[str, ...]
-
-    def __post_init__(self) -> None:
-        count = len(self.track_ids)
-        if self.boxes_xyxy_px.shape != (count, 4) or self.scores.shape != (count,):
-            raise ValueError(
-                f"Detected: expected boxes ({count}, 4) and scores ({count},), got "
-                f"{self.boxes_xyxy_px.shape} and {self.scores.shape}"
-            )
-
-    def usable(self, size_px: tuple[int, int]) -> ExternalDetections:
-        """The detections with finite boxes that overlap the image, clipped to it."""
-        inside = clipped(self.boxes_xyxy_px, *size_px)
-        sound = np.isfinite(self.boxes_xyxy_px).all(axis=1)
-        keep = np.asarray(sound & (inside[:, 2:] > inside[:, :2]).all(axis=1), np.bool_)
-        scores = np.nan_to_num(self.scores)
-        scores = np.where(scores > 0, np.minimum(scores, 1), 1).astype(np.float32)
-        ids = tuple(name for name, kept in zip(self.track_ids, keep, strict=True) if kept)
-        return ExternalDetections(inside[keep], scores[keep], ids)
-
-
 class Status(IntEnum):
     """Outcome of a command; the values are those of `stvg_ros/msg/Tube.status`."""
 
@@ -296,6 +266,7 @@ class Tube:
         start_ns: stamp of the first frame of the span.
         end_ns: stamp of the last frame of the span (included).
         confidence: 0 to 1; the model's confidence that the target is present.
+        calibrated: whether the confidence was calibrated for this model and pictures like these.
         rank: 0 for the best tube, 1 for the next, ...
         track_id: the chosen candidate tube.
         score: S_obj, the highest attention inside the tube relative to the neutral prompt; tubes
@@ -310,6 +281,7 @@ class Tube:
             did.
         image_age_s: time from the receipt of the camera's newest image to that of the command.
         target_frame: the coordinate frame of the boxes' `target_position_m`.
+        candidates: the source of the candidate tubes, and why it was chosen.
     """
 
     query: Query
@@ -319,6 +291,7 @@ class Tube:
     start_ns: int = 0
     end_ns: int = 0
     confidence: float = 0.0
+    calibrated: bool = True
     rank: int = 0
     track_id: int = -1
     score: float = float("nan")
@@ -330,6 +303,7 @@ class Tube:
     frame_id: str = ""
     stamp_ns: int = 0
     model: str = ""
+    candidates: str = ""
     error_code: ErrorCode = ErrorCode.NONE
     error: str = ""
     timings_s: Mapping[str, float] = field(default_factory=dict)
@@ -341,7 +315,7 @@ class Tube:
 
 
 @dataclass(frozen=True, eq=False)
-class Finding:
+class SourceFinding:
     """What one source of evidence says about some words of a command.
 
     Attributes:
@@ -369,7 +343,9 @@ class Evidence:
         spatial: `(S, h, w)` relative attention A_S, after assembling.
         temporal: `(S, h, w)` relative attention A_T.
         frame_scores: `(T,)` S_frame inside the chosen track; NaN without a track.
-        track_scores: S_obj for each candidate tube, by track id.
+        track_scores: what ranks each candidate tube, by track id: S_obj, or with findings the
+            sum of their log-odds.
+        track_boxes: `(T, 4)` their boxes at the sampled frames, by track id; NaN where absent.
         grounding_token: label of the prompt token whose row is A_S.
         margins: log p(yes) - log p(no) of Q, Q_s and Q_t before tuning, in nats.
         findings: of all sources of evidence; empty if attention alone decided.
@@ -383,7 +359,8 @@ class Evidence:
     track_scores: Mapping[int, float]
     grounding_token: str
     margins: tuple[float, ...] = ()
-    findings: tuple[Finding, ...] = ()
+    track_boxes: Mapping[int, NDArray[np.float32]] = field(default_factory=dict)
+    findings: tuple[SourceFinding, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,7 +4,8 @@
 
 The table also has floors, which do not use the method, and controls, which replace one part of it.
 Tube metrics are over the questions with a span of their own (they name an action, like those of
-HC-STVG); the accuracy of the person is over questions of every kind.
+HC-STVG); those of the other questions, whose targets' presence is the true span, are apart. The
+accuracy of the person is over questions of every kind.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from stvg_ros.setting import Value
 from stvg_ros.types import CandidateTube, Clip, Grounding, SplitQuery, Status, Tube
 
 _BASE: dict[str, Value] = {
+    "evidence.sources": "attention",
     "attention.selection": "mean",
     "reattention.spatial": False,
     "reattention.temporal": False,
@@ -36,7 +38,10 @@ _BOTH: dict[str, Value] = {
     **_SELECTION, "reattention.spatial": True, "reattention.temporal": True,
 }  # fmt: skip
 _TAS: dict[str, Value] = {**_BOTH, "assembling.enabled": True}
-_ADAPTIVE: dict[str, Value] = {**_TAS, "span.method": "adaptive"}
+_ADAPTIVE: dict[str, Value] = {
+    **_TAS, "span.method": "adaptive", "span.without_action": "window",
+}  # fmt: skip
+_PRESENT: dict[str, Value] = {**_ADAPTIVE, "span.without_action": "presence"}
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,13 @@ ROWS = (
     AblationRow("+ both prompts", _BOTH, "+ token selection"),
     AblationRow("+ TAS", _TAS, "+ both prompts"),
     AblationRow("+ adaptive span", _ADAPTIVE, "+ TAS"),
-    AblationRow("+ absence", {**_ADAPTIVE, "presence.enabled": True}, "+ adaptive span"),
+    AblationRow("+ presence span", _PRESENT, "+ adaptive span"),
+    AblationRow("+ absence", {**_PRESENT, "presence.enabled": True}, "+ presence span"),
+)
+# What is measured on bodies, where there are keypoints.
+BODY_ROWS = (
+    AblationRow("+ body", {**_ADAPTIVE, "evidence.sources": "both"}, "+ adaptive span"),
+    AblationRow("body alone", {**_ADAPTIVE, "evidence.sources": "body"}, "+ body"),
 )
 CONTROLS = (
     AblationRow("both prompts, random direction", _BOTH, "+ both prompts", "random direction"),
@@ -170,6 +181,7 @@ class Ablation:
         candidates: Callable[[SceneQuestion], Sequence[CandidateTube]],
         says_yes: Callable[[SceneQuestion], bool],
         *,
+        rows: Sequence[AblationRow] = ROWS,
         seed: int = 0,
     ) -> None:
         """Prepares an empty table.
@@ -178,17 +190,24 @@ class Ablation:
             ground: answers a sample with a row's settings and model.
             candidates: the candidate tubes of all rows.
             says_yes: whether the model answers the whole question with yes.
+            rows: the rows of the method, each after the one that it differs from.
             seed: seed of the floors' draws and the bootstrap.
         """
+        self._rows = tuple(rows)
         self._ground = ground
         self._candidates = candidates
         self._says_yes = says_yes
         self._seed = seed
         self._rng = np.random.default_rng(seed)
         self._present: list[SceneQuestion] = []
-        self._lines = {row.name: RowAnswers() for row in (*ROWS, *CONTROLS)}
+        self._lines = {row.name: RowAnswers() for row in (*self._rows, *CONTROLS)}
         self._floors: dict[str, RowAnswers] = {name: RowAnswers() for name in FLOORS}
         self._said: dict[tuple[str, bool], list[float]] = {}
+
+    @property
+    def rows(self) -> tuple[AblationRow, ...]:
+        """The rows of the method."""
+        return self._rows
 
     def add(self, samples: Iterable[SceneQuestion], progress: Callable[[str], None]) -> None:
         """Grounds samples with every row; calls `progress` with each row's name before."""
@@ -201,7 +220,7 @@ class Ablation:
                 for name in FLOORS:
                     tube = floor(name, sample, self._candidates(sample), self._rng)
                     self._floors[name].tubes.append(tube)
-            for row in (*ROWS, *CONTROLS):
+            for row in (*self._rows, *CONTROLS):
                 progress(row.name)
                 best, line = self._ground(row, sample).best, self._lines[row.name]
                 if sample.present:
@@ -221,7 +240,7 @@ class Ablation:
             raise ValueError("no question with a span of its own has a target in these scenes")
         groups = (
             ("floor", self._floors),
-            ("method", {row.name: self._lines[row.name] for row in ROWS}),
+            ("method", {row.name: self._lines[row.name] for row in self._rows}),
             ("control", {row.name: self._lines[row.name] for row in CONTROLS}),
         )
         return {
@@ -230,7 +249,7 @@ class Ablation:
                 for group, lines in groups
                 for name, line in lines.items()
             ],
-            "gains": [self._gain(row) for row in (*ROWS, *CONTROLS) if row.over],
+            "gains": [self._gain(row) for row in (*self._rows, *CONTROLS) if row.over],
             "by_kind": [self._kind(kind) for kind in ASKED if self._of_kind(kind)],
         }
 
@@ -239,6 +258,10 @@ class Ablation:
         scores = [scored(tube, sample.truth) for tube, sample in pairs if sample.timed]
         means: dict[str, Interval] = summarised(scores, seed=self._seed)
         means["gt_vIoU"] = means.pop("m_gt_vIoU")
+        others = [scored(tube, sample.truth) for tube, sample in pairs if not sample.timed]
+        if others:
+            means["no_action_tIoU"] = bootstrap([one.t_iou for one in others], seed=self._seed)
+            means["no_action_vIoU"] = bootstrap([one.v_iou for one in others], seed=self._seed)
         right = [right_person(tube, sample.truth) for tube, sample in pairs]
         means["spatial_accuracy"] = bootstrap(right, seed=self._seed)
         of_four = [
@@ -256,6 +279,7 @@ class Ablation:
             "intervals": {metric: [item.low, item.high] for metric, item in means.items()},
             "samples": {
                 "timed": len(scores),
+                "no_action": len(others),
                 "present": len(right),
                 "of_four": len(of_four),
                 "absent": len(line.unsure),

@@ -22,12 +22,13 @@ from stvg_ros.method.interfaces import (
     AttentionRows,
     Mllm,
     MllmSettings,
+    ModelLimits,
     Pass,
     Prefix,
     Proposer,
     Reading,
-    VisualTokens,
 )
+from stvg_ros.method.visual_tokens import VisualTokens
 from stvg_ros.types import CandidateTube, Clip, SplitQuery
 
 
@@ -113,6 +114,10 @@ class MemoisedMllm:
     def frames_per_slot(self) -> int:
         """The model's own."""
         return self._mllm.frames_per_slot
+
+    def limits(self, texts: Sequence[str], image: NDArray[np.uint8]) -> ModelLimits:
+        """The model's own."""
+        return self._mllm.limits(texts, image)
 
     def encode(self, images: Sequence[NDArray[np.uint8]], total: int = 0) -> VisualTokens:
         """The visual tokens; returns the same object for the same images."""

@@ -27,6 +27,8 @@ METRICS = {
     "gt_vIoU": "gt_vIoU",
     "spatial_accuracy": "person",
     "spatial_accuracy_of_four": "of four",
+    "no_action_tIoU": "no act: tIoU",
+    "no_action_vIoU": "no act: vIoU",
 }
 
 
@@ -62,7 +64,7 @@ def run(given: argparse.Namespace) -> int:
     if given.json is not None:
         check_outputs("ablate", [given.json])
 
-    from stvg_lab.ablation.experiment import CONTROLS, ROWS
+    from stvg_lab.ablation.experiment import CONTROLS
     from stvg_lab.rendered.queries import split_seed
     from stvg_lab.rendered.scene_questions import samples
 
@@ -77,7 +79,7 @@ def run(given: argparse.Namespace) -> int:
         bar_format="{desc} {percentage:3.0f}% |{bar}| {elapsed} left {remaining}{postfix}",
     ) as bar:  # fmt: skip
         for data in scenes:
-            share = 1 / max(1, len(data) * (len(ROWS) + len(CONTROLS)))
+            share = 1 / max(1, len(data) * (len(ablation.rows) + len(CONTROLS)))
 
             def progress(name: str, share: float = share) -> None:
                 bar.set_postfix_str(name, refresh=False)
@@ -99,9 +101,9 @@ def run(given: argparse.Namespace) -> int:
 def _prepared(given: argparse.Namespace, config: Config) -> Ablation:
     """The models of all rows over the same candidates, with shared computations."""
     from stvg_lab.ablation.control_directions import negated, random_direction
-    from stvg_lab.ablation.experiment import Ablation, TruePeople
+    from stvg_lab.ablation.experiment import BODY_ROWS, ROWS, Ablation, TruePeople
     from stvg_lab.ablation.memoised_mllm import MemoisedMllm, MemoisedProposer
-    from stvg_ros.build import build_proposer, build_splitter
+    from stvg_ros.build import build_proposer, build_sources, build_splitter
     from stvg_ros.method.grounder import LocalGrounder
     from stvg_ros.method.query import question
     from stvg_ros.method.reattention import descent
@@ -122,8 +124,9 @@ def _prepared(given: argparse.Namespace, config: Config) -> Ablation:
     proposer: Proposer = people
     if given.tubes != "true":
         proposer = MemoisedProposer(build_proposer(config.proposals))
+    sources = build_sources(config)
     grounders = {
-        name: LocalGrounder(model, splitter, proposer, config, direction)
+        name: LocalGrounder(model, splitter, proposer, config, direction, sources)
         for name, (model, direction) in models.items()
     }
 
@@ -145,7 +148,8 @@ def _prepared(given: argparse.Namespace, config: Config) -> Ablation:
         (reading,) = own.ask(own.prefill(visual), [question(split.text)])
         return float(reading.margin) > 0
 
-    return Ablation(ground, candidates, says_yes, seed=given.seed)
+    rows = (*ROWS, *BODY_ROWS) if sources else ROWS
+    return Ablation(ground, candidates, says_yes, rows=rows, seed=given.seed)
 
 
 def shown(table: dict[str, Any]) -> str:
@@ -158,9 +162,10 @@ def shown(table: dict[str, Any]) -> str:
             lines.append("")
         cells = ""
         for name in METRICS:
-            low, high = row["intervals"].get(name, (0.0, 0.0))
-            text = f"{100 * row[name]:.1f} ±{50 * (high - low):4.1f}" if name in row else "-"
-            cells += f"{text:>13}"
+            low, high = row["intervals"].get(name, (None, None))
+            text = f"{100 * row[name]:.1f}" if name in row else "-"
+            half = "" if low is None else f" ±{50 * (high - low):4.1f}"
+            cells += f"{text + half:>13}"
         separation = row["absence_auroc"]
         last = f"{'-' if separation is None else format(separation, '.3f'):>9}"
         lines.append(f"{row['name']:<{wide}}{cells}{last}")
@@ -168,7 +173,8 @@ def shown(table: dict[str, Any]) -> str:
     lines += [
         "percent ± half the 95 % bootstrap interval; absence: AUROC",
         f"tubes: {count['timed']} questions with a span of their own; "
-        f"person: {count['present']} of all kinds, {count['of_four']} of them with four people",
+        f"person: {count['present']} of all kinds, {count['of_four']} of them with four people; "
+        f"no act: {count['no_action']} questions that name no action",
         "",
         f"{'adaptive span, by kind':<{wide}}{'person':>13}{'m_tIoU':>13}{'m_vIoU':>13}"
         f"{'yes right':>13}{'no right':>13}{'questions':>13}",
@@ -187,6 +193,8 @@ def shown(table: dict[str, Any]) -> str:
 def _gain(row: dict[str, Any], name: str) -> str:
     """Percentage points with their interval, and the sign if the interval excludes 0."""
     low, high = row["intervals"][name]
+    if low is None:
+        return f"{100 * row[name]:+.1f} ?"
     sign = "+" if low > 0 else "-" if high < 0 else "?"
     return f"{100 * row[name]:+.1f} ({100 * low:+.1f} {100 * high:+.1f}) {sign}"
 

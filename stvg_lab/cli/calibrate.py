@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""`stvg-ros calibrate`: finds the presence threshold on rendered scenes."""
+"""`stvg-ros calibrate`: presence threshold, and weights of conditions, on rendered scenes."""
 
 from __future__ import annotations
 
@@ -22,11 +22,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--write", action="store_true", help="store the result in the model folder's stvg.json"
     )
+    parser.add_argument(
+        "--conditions",
+        action="store_true",
+        help="print the share of right targets of sentences with a negation or a relation, for "
+        "weights of `conditions.*`",
+    )
     add_model_arguments(parser)
 
 
 def run(given: argparse.Namespace) -> int:
     """Prints threshold, weight and their separation; the candidates are the true people."""
+    if given.conditions:
+        return _run_conditions(given)
     config = Config.from_flat({**flat_settings(given), "presence.enabled": False})
     from tqdm import tqdm
 
@@ -71,6 +79,59 @@ def run(given: argparse.Namespace) -> int:
         file = checkpoint_folder(config.model.path) / "stvg.json"
         store(file, result.threshold, result.track_weight)
         print(f"stored in {file}")
+    return 0
+
+
+def _run_conditions(given: argparse.Namespace) -> int:
+    """Prints the share of right targets by weight, without re-attention; one row for each kind."""
+    flat = {
+        **flat_settings(given), "presence.enabled": False, "assembling.enabled": False,
+        "reattention.spatial": False, "reattention.temporal": False,
+    }  # fmt: skip
+    config = Config.from_flat(flat)
+    from tqdm import tqdm
+
+    from stvg_lab.ablation.condition_weights import (
+        KINDS,
+        WEIGHTS,
+        ConditionQuestion,
+        best_weight,
+        condition_questions,
+        right_targets,
+    )
+    from stvg_lab.ablation.experiment import TruePeople
+    from stvg_lab.ablation.memoised_mllm import MemoisedMllm
+    from stvg_ros.build import build_splitter
+    from stvg_ros.method.grounder import LocalGrounder
+    from stvg_ros.models import load_mllm
+    from stvg_ros.types import Query
+
+    mllm, people = MemoisedMllm(load_mllm(config.model, config.attention)), TruePeople()
+    grounder = LocalGrounder(mllm, build_splitter(config.split, mllm), people, config)
+
+    def ground(question: ConditionQuestion, weight: float) -> int:
+        people.people = question.people
+        names = ("conditions.negation_weight", "conditions.relation_weight")
+        grounder.reconfigure(Config.from_flat({**flat, **dict.fromkeys(names, weight)}))
+        answer = grounder.ground(question.clip, Query(question.text), lambda stage, share: None)
+        return answer.best.track_id
+
+    right: dict[str, list[list[bool]]] = {kind: [] for kind in KINDS}
+    try:
+        scenes = condition_questions(given.split, given.seed, given.count)
+        for data in tqdm(scenes, "scenes", given.count, leave=False, disable=None):
+            for question in data:
+                right[question.kind].append(right_targets(ground, question))
+    except ValueError as error:
+        raise ConfigError(f"--seed: {error}") from error
+    print(f"| right of | {' | '.join(f'weight {w:g}' for w in WEIGHTS)} | sentences | best |")
+    print(f"| {' | '.join(['---'] * (len(WEIGHTS) + 3))} |")
+    for kind, found in right.items():
+        if not found:
+            raise ConfigError("--count: no question of a kind; ask for more scenes")
+        shares = {w: sum(row[i] for row in found) / len(found) for i, w in enumerate(WEIGHTS)}
+        cells = " | ".join(f"{100 * share:.1f}" for share in shares.values())
+        print(f"| {kind} | {cells} | {len(found)} | {best_weight(shares):g} |")
     return 0
 
 

@@ -18,7 +18,13 @@ import numpy as np
 
 from stvg_lab.live.processes import Child
 from stvg_lab.runs.scores import FrameTube
-from stvg_ros.cli.options import add_model_arguments, at_least, flat_settings, whole
+from stvg_ros.cli.options import (
+    add_model_arguments,
+    at_least,
+    flat_settings,
+    reading_progress,
+    whole,
+)
 from stvg_ros.config import Config
 from stvg_ros.errors import ConfigError
 from stvg_ros.io.outputs import check_outputs, claim_outputs, output
@@ -127,10 +133,12 @@ def _scene(seed: int, query: str, start_ns: int) -> Material:
 def _video(path: Path, start_s: float, query: str, start_ns: int) -> Material:
     from stvg_ros.io.clip import file_clip
 
-    clip = file_clip(
-        path, start_s=start_s, end_s=start_s + VIDEO_S, long_side_px=VIDEO_LONG_SIDE_PX,
-        max_rate_hz=15.0,
-    )  # fmt: skip
+    end_s = start_s + VIDEO_S
+    with reading_progress(end_s) as progress:
+        clip = file_clip(
+            path, start_s=start_s, end_s=end_s, long_side_px=VIDEO_LONG_SIDE_PX, max_rate_hz=15.0,
+            progress=progress,
+        )  # fmt: skip
     first_ns = clip.frames[0].stamp_ns
     # The scaled image is published as the camera's, so it is the source.
     frames = tuple(

@@ -158,7 +158,12 @@ def _work(
     from stvg_lab.runs.environment import environment
     from stvg_lab.runs.progress import EvaluationProgress
     from stvg_lab.runs.runner import evaluate
-    from stvg_ros.build import build_grounder, build_splitter, checkpoint_folder
+    from stvg_ros.build import (
+        build_grounder,
+        build_sources,
+        build_splitter,
+        checkpoint_folder,
+    )
     from stvg_ros.method.grounder import LocalGrounder
     from stvg_ros.models import load_mllm
 
@@ -168,7 +173,8 @@ def _work(
     else:
         mllm = load_mllm(config.model, config.attention)
         splitter = build_splitter(config.split, mllm)
-        grounder = LocalGrounder(mllm, splitter, job.true_tubes, config)
+        sources = build_sources(config)
+        grounder = LocalGrounder(mllm, splitter, job.true_tubes, config, sources=sources)
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     folder.describe(environment(config.model.path, checkpoint_folder(config), gpu))
     with EvaluationProgress(total, total - len(left)) as progress:

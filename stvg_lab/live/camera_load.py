@@ -16,6 +16,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import rclpy
+from rclpy.duration import Duration
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -29,6 +30,7 @@ from stvg_ros.node.grounding_node import GroundingNode
 from stvg_ros.node.image_conversions import image_message
 
 WIDTH, HEIGHT, RATE_HZ = 1920, 1080, 30.0
+_ACKNOWLEDGED = Duration(seconds=60)
 QUIET_COMMANDS = 10
 
 
@@ -41,6 +43,9 @@ def camera(seconds: float) -> None:
     message = image_message(pixels, 0, "camera")
     while not publisher.get_subscription_count():
         time.sleep(0.05)
+    message.header.stamp = time_message(time.time_ns())
+    publisher.publish(message)
+    publisher.wait_for_all_acked(_ACKNOWLEDGED)  # the node receives from here on
     begin, sent = time.monotonic(), 0
     while sent < round(seconds * RATE_HZ):
         time.sleep(max(0.0, begin + sent / RATE_HZ - time.monotonic()))
@@ -48,7 +53,7 @@ def camera(seconds: float) -> None:
         publisher.publish(message)
         sent += 1
     elapsed_s = time.monotonic() - begin
-    time.sleep(1.0)  # the last images are still in transit
+    publisher.wait_for_all_acked(_ACKNOWLEDGED)  # the last images are still in transit
     sys.stdout.write(f"{sent} {elapsed_s}\n")
     rclpy.shutdown()
 
@@ -69,11 +74,16 @@ class Commander:
 
     def send(self) -> None:
         """Sends a command, unless the last one is unanswered."""
-        if self._sent:
+        if self.waiting:
             return
         query_id = f"bench-{len(self.added_s)}"
         self._sent[query_id] = time.perf_counter()
         self._commands.publish(Query(id=query_id, text="find the person in red who waves"))
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the last command is unanswered."""
+        return bool(self._sent)
 
     def _on_status(self, message: String) -> None:
         self.state = message.data
@@ -91,6 +101,7 @@ def measure(seconds: float) -> str:
     node = GroundingNode(
         parameter_overrides=[
             Parameter("window.max_rate_hz", value=0.0),
+            Parameter("window.max_age_s", value=0.0),  # commands follow after the last image
             Parameter("image.qos", value="reliable"),
         ]
     )
@@ -106,6 +117,10 @@ def measure(seconds: float) -> str:
         stdout=subprocess.PIPE,
         text=True,
     )
+    while not node.window.fill[0]:  # a command without images would fail
+        if child.poll() is not None:
+            raise ModelError(f"none of {seconds * RATE_HZ:.0f} images arrived; try more --seconds")
+        executor.spin_once(timeout_sec=0.05)
     due = time.monotonic() + 1.0
     while child.poll() is None:
         executor.spin_once(timeout_sec=0.05)
@@ -114,8 +129,11 @@ def measure(seconds: float) -> str:
             commander.send()
     busy_s, commander.added_s = commander.added_s, []
     end = time.monotonic() + 2 * seconds
-    while len(commander.added_s) < QUIET_COMMANDS and time.monotonic() < end:
-        commander.send()
+    while True:
+        if len(commander.added_s) < QUIET_COMMANDS and time.monotonic() < end:
+            commander.send()
+        elif not commander.waiting:
+            break
         executor.spin_once(timeout_sec=0.05)
     times_ms = np.array(next(iter(node.cameras)).callback_times_s) * 1e3
     assert child.stdout is not None

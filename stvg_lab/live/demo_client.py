@@ -54,6 +54,8 @@ def tube_of(message: Any) -> Tube:
         start_ns=_ns(message.start),
         end_ns=_ns(message.end),
         confidence=message.confidence,
+        calibrated=message.calibrated,
+        warning=message.warning,
         rank=message.rank,
         track_id=message.track_id,
         consistency=message.consistency,
@@ -63,6 +65,7 @@ def tube_of(message: Any) -> Tube:
         frame_id=message.header.frame_id,
         stamp_ns=_ns(message.header.stamp),
         model=message.model,
+        candidates=message.candidates,
         error_code=ErrorCode(message.error_code),
         error=message.error,
         timings_s={item.stage: item.duration_s for item in message.timings},
@@ -73,6 +76,7 @@ def evidence_of(message: Any) -> Evidence:
     """The evidence in a `stvg_ros/msg/Evidence`."""
     grid = (message.slots, message.rows, message.columns)
     slot_of = list(message.slot_of_frame)
+    boxes = np.array(message.track_boxes, np.float32).reshape(-1, len(slot_of), 4)
     return Evidence(
         stamps_ns=np.array([_ns(stamp) for stamp in message.stamps], np.int64),
         slots=tuple(
@@ -85,6 +89,7 @@ def evidence_of(message: Any) -> Evidence:
             zip(map(int, message.track_ids), map(float, message.track_scores), strict=True)
         ),
         grounding_token=message.grounding_token,
+        track_boxes=dict(zip(map(int, message.track_ids), boxes, strict=True)),
     )
 
 

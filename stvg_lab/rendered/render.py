@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import cv2
@@ -55,6 +56,16 @@ def render_all(
 ) -> NDArray[np.uint8]:
     """Every frame, `(F, height, width, 3)` RGB uint8."""
     return np.stack([render(scene, i, width, height) for i in range(scene.frame_count)])
+
+
+def drawn(
+    figures: Sequence[Sequence[Prop]], backdrop: RoomBackdrop, width: int, height: int
+) -> NDArray[np.uint8]:
+    """Figures in a room, the first ones behind the others, `(height, width, 3)` RGB uint8."""
+    canvas = _background(backdrop, 2 * width, 2 * height).copy()
+    for prop in (prop for figure in figures for prop in figure):
+        _draw(canvas, prop, np.zeros(2, np.float32), np.full(2, 2.0))
+    return np.asarray(cv2.resize(canvas, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _draw(

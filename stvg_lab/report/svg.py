@@ -67,13 +67,15 @@ def time_line(
     return _svg(title, width, height, "".join(parts), preserveAspectRatio="none", class_="line")
 
 
-def interval(mean: float, low: float, high: float, title: str) -> Markup:
-    """A mean with its interval on an axis from 0 to 1. Scales to the width of its cell."""
+def interval(mean: float, low: float | None, high: float | None, title: str) -> Markup:
+    """A mean with its interval, if any, on an axis from 0 to 1. Scales to the width of its cell."""
     parts = [
         tag("rect", class_="track", y=2, width=100, height=4),
         tag("rect", class_="bar", y=2, width=100 * mean, height=4),
-        tag("rect", class_="whisker", x=100 * low, y=3.25, width=100 * (high - low), height=1.5),
     ]
+    if low is not None and high is not None:
+        width = 100 * (high - low)
+        parts.append(tag("rect", class_="whisker", x=100 * low, y=3.25, width=width, height=1.5))
     return _svg(title, 100, 8, "".join(parts), preserveAspectRatio="none", class_="interval")
 
 

@@ -2,8 +2,7 @@
 
 """Compares two runs sample by sample: paired bootstrap intervals and permutation tests.
 
-Sentences about one recording share its images and candidate tubes, so they are not independent
-samples: whole recordings are resampled and swapped.
+Whole recordings are resampled and swapped, since sentences about one are not independent.
 """
 
 from __future__ import annotations
@@ -17,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stvg_lab.runs.records import CONFIG, ENVIRONMENT, Result, read_json, read_results
-from stvg_lab.runs.scores import NO_SCORE
-from stvg_lab.runs.summary import ALL, METRICS
+from stvg_lab.runs.scores import METRICS, NO_SCORE, Recordings, contributions
+from stvg_lab.runs.summary import ALL
 from stvg_ros.errors import ConfigError, RecordingError
 
-RESAMPLES, PERMUTATIONS, BLOCK = 1000, 10_000, 500
+PERMUTATIONS, BLOCK = 10_000, 500
 
 
 @dataclass(frozen=True)
@@ -123,7 +122,8 @@ def _differences(
     absent = [pair for pair in pairs if not pair[0].scores]
     if present:
         first, second = (
-            np.array([_columns(pair[side], name) for pair in present]) for side in (0, 1)
+            np.array([contributions(pair[side].scores.get(name, NO_SCORE)) for pair in present])
+            for side in (0, 1)
         )
         sources = [pair[0].source for pair in present]
         found |= dict(zip(METRICS, paired(first, second, sources, seed=seed), strict=True))
@@ -135,12 +135,6 @@ def _differences(
         sources = [pair[0].source for pair in absent]
         found["refused"] = paired(first, second, sources, seed=seed)[0]
     return found
-
-
-def _columns(result: Result, name: str) -> list[float]:
-    """A sample's contribution to each of `METRICS`."""
-    score = result.scores.get(name, NO_SCORE)
-    return [score.t_iou, score.v_iou, score.v_iou > 0.3, score.v_iou > 0.5, score.gt_v_iou]
 
 
 def paired(
@@ -163,17 +157,11 @@ def paired(
     """
     if first.shape != second.shape or first.ndim != 2 or not len(first):
         raise ValueError(f"expected two arrays (n, k), got {first.shape} and {second.shape}")
-    if recordings is not None and len(recordings) != len(first):
-        raise ValueError(f"expected {len(first)} recordings, got {len(recordings)}")
-    numbers: dict[Hashable, int] = {}
-    of_sample = [numbers.setdefault(one, len(numbers)) for one in recordings or range(len(first))]
-    # Per recording: the number of samples, and the sum of their differences.
-    counts = np.bincount(of_sample).astype(np.float64)
-    sums = np.zeros((len(counts), first.shape[1]))
-    np.add.at(sums, of_sample, np.asarray(second - first, np.float64))
+    data = Recordings(np.asarray(second - first, np.float64), recordings)
+    sums, counts = data.sums, data.counts
     observed = sums.sum(axis=0) / counts.sum()
     rng = np.random.default_rng(seed)
-    low, high = _interval(sums, counts, rng)
+    ends = data.intervals(rng)
     as_large = np.zeros(sums.shape[1])
     for _ in range(PERMUTATIONS // BLOCK):
         signs = 1.0 - 2.0 * rng.integers(2, size=(BLOCK, len(counts)))
@@ -181,25 +169,11 @@ def paired(
         as_large += (np.abs(signs @ sums / counts.sum()) >= np.abs(observed) - 1e-12).sum(axis=0)
     p = (1 + as_large) / (1 + PERMUTATIONS)
     return [
-        Difference(float(one), float(two), *ends, float(chance))
-        for one, two, ends, chance in zip(
-            first.mean(axis=0), second.mean(axis=0), zip(low, high, strict=True), p, strict=True
+        Difference(float(one), float(two), interval[0], interval[1], float(chance))
+        for one, two, interval, chance in zip(
+            first.mean(axis=0), second.mean(axis=0), ends, p, strict=True
         )
     ]
-
-
-def _interval(
-    sums: NDArray[np.float64], counts: NDArray[np.float64], rng: np.random.Generator
-) -> tuple[list[float | None], list[float | None]]:
-    """Ends of the 95 % interval of the mean difference, recordings drawn with replacement."""
-    if len(counts) < 2:
-        return [None] * sums.shape[1], [None] * sums.shape[1]
-    means = []
-    for _ in range(RESAMPLES * 10 // BLOCK):
-        drawn = rng.integers(len(counts), size=(BLOCK // 10, len(counts)))
-        means.append(sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)[:, None])
-    low, high = np.quantile(np.concatenate(means), [0.025, 0.975], axis=0)
-    return low.tolist(), high.tolist()
 
 
 def _settings(

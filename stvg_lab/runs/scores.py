@@ -8,7 +8,7 @@ scores 0 everywhere. `conventions.scored` scores an answer.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -123,48 +123,111 @@ def checked_pair(predicted: FrameTube, truth: FrameTube) -> None:
         raise ValueError("the true span is empty: an absent target has no tube to compare with")
 
 
+METRICS = ("m_tIoU", "m_vIoU", "vIoU@0.3", "vIoU@0.5", "m_gt_vIoU")
+
+
+def contributions(score: Score) -> list[float]:
+    """What a sample contributes to each of `METRICS`."""
+    return [score.t_iou, score.v_iou, score.v_iou > 0.3, score.v_iou > 0.5, score.gt_v_iou]
+
+
 @dataclass(frozen=True)
 class Interval:
-    """A mean with its bootstrap interval."""
+    """A mean with its bootstrap interval; `low` and `high` are None if there is none."""
 
     mean: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
+
+
+class Recordings:
+    """Sums of samples by recording, and bootstrap intervals of the samples' mean.
+
+    Sentences about one recording share its images and candidate tubes, so they are not independent:
+    whole recordings are resampled. One recording gives no interval.
+
+    Attributes:
+        sums: `(m, k)`, sums of each recording's samples.
+        counts: `(m,)`, number of samples of each recording.
+    """
+
+    def __init__(
+        self, values: NDArray[np.float64], recordings: Sequence[Hashable] | None = None
+    ) -> None:
+        """Adds up the samples.
+
+        Args:
+            values: `(n, k)`, one row per sample.
+            recordings: `(n,)`, the recording of each sample; None for one recording each.
+
+        Raises:
+            ValueError: no samples, or another number of recordings.
+        """
+        if values.ndim != 2 or not len(values):
+            raise ValueError(f"expected one sample or more, got shape {values.shape}")
+        if recordings is not None and len(recordings) != len(values):
+            raise ValueError(f"expected {len(values)} recordings, got {len(recordings)}")
+        numbers: dict[Hashable, int] = {}
+        names = range(len(values)) if recordings is None else recordings
+        of_sample = [numbers.setdefault(name, len(numbers)) for name in names]
+        self.counts = np.bincount(of_sample).astype(np.float64)
+        self.sums = np.zeros((len(numbers), values.shape[1]))
+        np.add.at(self.sums, of_sample, values)
+
+    def intervals(
+        self, rng: np.random.Generator, *, resamples: int = 1000, level: float = 0.95
+    ) -> list[tuple[float, float] | tuple[None, None]]:
+        """The percentile interval of the mean of each of the k columns.
+
+        Raises:
+            ValueError: a level outside 0 to 1.
+        """
+        if not 0 < level < 1:
+            raise ValueError(f"level: expected more than 0 and less than 1, got {level}")
+        count = len(self.counts)
+        if count < 2:
+            return [(None, None)] * self.sums.shape[1]
+        # How often each recording is drawn, with replacement.
+        drawn = rng.multinomial(count, np.full(count, 1 / count), size=resamples)
+        means = drawn @ self.sums / (drawn @ self.counts)[:, None]
+        low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2], axis=0)
+        return list(zip(low.tolist(), high.tolist(), strict=True))
 
 
 def bootstrap(
-    values: Sequence[float], *, seed: int = 0, resamples: int = 1000, level: float = 0.95
+    values: Sequence[float],
+    recordings: Sequence[Hashable] | None = None,
+    *,
+    seed: int = 0,
+    resamples: int = 1000,
+    level: float = 0.95,
 ) -> Interval:
-    """Mean of the samples and its percentile interval; equal arguments give equal results.
-
-    Raises:
-        ValueError: no values, or a level outside 0 to 1.
-    """
-    array = np.asarray(values, np.float64)
-    if array.ndim != 1 or not len(array):
-        raise ValueError(f"bootstrap: expected one value or more, got shape {array.shape}")
-    if not 0 < level < 1:
-        raise ValueError(f"level: expected more than 0 and less than 1, got {level}")
+    """Mean of the samples and its interval, see `Recordings`; equal arguments, equal results."""
+    columns = np.asarray(values, np.float64)[:, None]
     rng = np.random.default_rng(seed)
-    means = array[rng.integers(len(array), size=(resamples, len(array)))].mean(axis=1)
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(array.mean()), float(low), float(high))
+    ends = Recordings(columns, recordings).intervals(rng, resamples=resamples, level=level)
+    return Interval(float(columns.mean()), *ends[0])
 
 
-def summarised(scores: Sequence[Score], *, seed: int = 0) -> dict[str, Interval]:
-    """m_tIoU, m_vIoU, vIoU@0.3, vIoU@0.5 (strictly greater) and m_gt_vIoU, with 95 % intervals.
+def summarised(
+    scores: Sequence[Score], recordings: Sequence[Hashable] | None = None, *, seed: int = 0
+) -> dict[str, Interval]:
+    """The means of `METRICS` with 95 % intervals; vIoU@R is strictly greater than R.
+
+    Args:
+        scores: one per sample.
+        recordings: see `Recordings`.
+        seed: seed of the bootstrap.
 
     Raises:
         ValueError: no scores.
     """
-    columns = {
-        "m_tIoU": [s.t_iou for s in scores],
-        "m_vIoU": [s.v_iou for s in scores],
-        "vIoU@0.3": [float(s.v_iou > 0.3) for s in scores],
-        "vIoU@0.5": [float(s.v_iou > 0.5) for s in scores],
-        "m_gt_vIoU": [s.gt_v_iou for s in scores],
+    columns = np.array([contributions(score) for score in scores]).reshape(-1, len(METRICS))
+    ends = Recordings(columns, recordings).intervals(np.random.default_rng(seed))
+    return {
+        name: Interval(float(mean), *interval)
+        for name, mean, interval in zip(METRICS, columns.mean(axis=0), ends, strict=True)
     }
-    return {name: bootstrap(values, seed=seed) for name, values in columns.items()}
 
 
 def auroc(present: Sequence[float], absent: Sequence[float]) -> float:

@@ -13,10 +13,9 @@ import numpy as np
 from stvg_lab.runs.conventions import CONVENTIONS
 from stvg_lab.runs.losses import loss_table, losses
 from stvg_lab.runs.records import FORMAT, ODD_IMAGES, Result
-from stvg_lab.runs.scores import NO_SCORE, REFERENCES, Interval, auroc, summarised
+from stvg_lab.runs.scores import METRICS, NO_SCORE, REFERENCES, Interval, auroc, summarised
 from stvg_ros.io.recording import Source
 
-METRICS = ("m_tIoU", "m_vIoU", "vIoU@0.3", "vIoU@0.5", "m_gt_vIoU")
 ALL = "all"
 SHOWN = 10  # list items in the printed table
 
@@ -62,6 +61,7 @@ def _group(name: str, results: Sequence[Result], seed: int) -> dict[str, Any]:
     return {
         "name": name,
         "samples": len(results),
+        "recordings": len({result.source for result in results}),
         "present": len(present),
         "outcomes": dict(Counter(result.outcome for result in results)),
         "scores": {score: _means(present, score, seed) for score in wanted},
@@ -98,10 +98,12 @@ def _odd(images: Mapping[str, int]) -> dict[str, int]:
     return {name: images[name] for name in ODD_IMAGES if images.get(name)}
 
 
-def _means(present: Sequence[Result], name: str, seed: int) -> dict[str, dict[str, float]]:
-    """Means with 95 % intervals; a sample without this score counts 0."""
+def _means(present: Sequence[Result], name: str, seed: int) -> dict[str, dict[str, float | None]]:
+    """Means with 95 % intervals over recordings; a sample without this score counts 0."""
     means: dict[str, Interval] = summarised(
-        [result.scores.get(name, NO_SCORE) for result in present], seed=seed
+        [result.scores.get(name, NO_SCORE) for result in present],
+        [result.source for result in present],
+        seed=seed,
     )
     return {metric: vars(interval).copy() for metric, interval in means.items()}
 
@@ -139,12 +141,16 @@ def _latency(results: Sequence[Result]) -> dict[str, dict[str, float]]:
 
 def summary_table(values: dict[str, Any]) -> str:
     """A summary as text: percent with 95 % intervals, references below each answer."""
-    lines = [f"convention {values['convention']}; percent, [95 % bootstrap interval]"]
+    lines = [
+        f"convention {values['convention']}; percent, [95 % bootstrap interval over recordings]"
+    ]
     for group in values["groups"]:
         outcomes = ", ".join(
             f"{n} {name.replace('_', ' ')}" for name, n in group["outcomes"].items()
         )
-        lines += ["", f"{group['name']}: {group['samples']} samples ({outcomes})"]
+        count = group["recordings"]
+        about = f"of {count} recording{'s' * (count != 1)}"
+        lines += ["", f"{group['name']}: {group['samples']} samples {about} ({outcomes})"]
         lines.append(f"{'':<24}" + "".join(f"{metric:>17}" for metric in METRICS))
         for name, metrics in group["scores"].items():
             cells = "".join(f"{_cell(metrics[metric]):>17}" for metric in METRICS)
@@ -186,6 +192,10 @@ def _listed(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {name}" for name, count in counts.items())
 
 
-def _cell(interval: dict[str, float]) -> str:
-    mean, low, high = (100 * interval[name] for name in ("mean", "low", "high"))
-    return f"{mean:.1f} [{low:.0f}, {high:.0f}]"
+def _cell(interval: dict[str, float | None]) -> str:
+    """The mean and its interval; the mean alone for one recording."""
+    mean, low, high = interval["mean"], interval["low"], interval["high"]
+    assert mean is not None
+    if low is None or high is None:
+        return f"{100 * mean:.1f} [-]"
+    return f"{100 * mean:.1f} [{100 * low:.0f}, {100 * high:.0f}]"

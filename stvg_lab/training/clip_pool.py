@@ -173,7 +173,8 @@ def _fill(arrays: dict[str, torch.Tensor], count: torch.Tensor, size: int, seed:
     cv2.setNumThreads(1)
     rng = np.random.default_rng((seed, 77))
     index = 0
-    while True:
+    trainer = multiprocessing.parent_process()
+    while trainer is None or trainer.is_alive():  # also when the trainer was killed
         scene = Scene.from_seed(
             split_seed("train", int(rng.integers(10_000_000))), difficulty=float(rng.uniform(0, 1))
         )

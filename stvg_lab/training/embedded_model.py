@@ -15,7 +15,7 @@ from transformers import (
 )
 
 from stvg_lab.training.clip_pool import FRAMES
-from stvg_lab.training.packed_questions import MERGE, PAIR, PATCH
+from stvg_lab.training.packed_questions import HEIGHT, MERGE, PAIR, PATCH, WIDTH
 
 LAYERS = 4
 ATTENTION_LAYERS = (2, 3)  # the band whose prompt rows are trained to ground
@@ -44,6 +44,7 @@ SETTINGS = {  # stvg.json; `stvg-ros calibrate --write` adds the presence thresh
     "split": "rules",
     "step": "rms",
     "learning_rate": 0.05,
+    "aspect_ratio": round(WIDTH / HEIGHT, 4),
     "rendered_only": True,
 }
 

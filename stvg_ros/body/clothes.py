@@ -25,6 +25,8 @@ _FEWEST = 12  # pixels of a region that must be inside the image
 _POINT_SEEN = 0.35
 _LEAST_WIDTH = 0.3  # of a trunk seen from the side, in torsos
 _LEG_WIDTH = 0.22
+_HEAD = 0.2  # radius of a head, in torsos
+_LARGE_HEAD_PX = 20.0  # radius from which on hair and its background are separated
 _FRAMES = 3.0  # independent frames that a garment seen all the time is worth
 
 # A garment of one colour has other ones in it (folds, bags, skin): shares and their standard
@@ -126,7 +128,7 @@ def _head(head: Array, neck: Array, torso: float, box_top: float) -> dict[int, A
     """Face and hair: about the middle of the face, and above it up to the top of the box."""
     up = (head - neck) / max(float(np.hypot(*(head - neck))), 1e-6)
     across = np.array([-up[1], up[0]])
-    radius = 0.2 * torso
+    radius = _HEAD * torso
     # The crown by the box, where the person is upright; it is better known than the skull's size.
     crown = head[1] - box_top if up[1] < -0.8 else 2 * radius
     crown = float(np.clip(crown, 1.2 * radius, 2.6 * radius))
@@ -253,6 +255,14 @@ def is_skin(looked: Looks, region: int) -> Array:
     return both(within(hue, 25, 78, 8), within(chroma, 9, 48, 4), within(lightness_, 25, 92, 6))
 
 
+def head_seen(track: BodyTrack) -> Array:
+    """Weight of evidence from the head, `(F,)`: the hair of a small head blends with its ground.
+
+    It grows with the number of the head's pixels.
+    """
+    return np.nan_to_num(np.clip(_HEAD * track.torso_px / _LARGE_HEAD_PX, 0, 1)) ** 2
+
+
 def hair_is(track: BodyTrack, colour: str) -> Array:
     """The hair is light ("blond", "white", "gray", "light") or dark ("black", "brown", "dark").
 
@@ -262,19 +272,20 @@ def hair_is(track: BodyTrack, colour: str) -> Array:
     lightness_, a, b = lab.T
     hue, chroma = np.degrees(np.arctan2(b, a)), np.hypot(a, b)
     light = exceeds(lightness_, 46, 8)
+    seen = head_seen(track)
     shade, _, name = colour.rpartition(" ")
     name = name or shade
     if name in ("blond", "blonde", "light", "yellow", "gold"):
-        return log_odds(both(light, exceeds(hue, 55, 12), within(chroma, 8, 60, 5)))
+        return log_odds(both(light, exceeds(hue, 55, 12), within(chroma, 8, 60, 5)), seen)
     if name in ("white", "gray", "grey", "silver"):
-        return log_odds(both(exceeds(lightness_, 40, 8), below(chroma, 14, 4)))
+        return log_odds(both(exceeds(lightness_, 40, 8), below(chroma, 14, 4)), seen)
     if name in ("black", "dark"):
-        return log_odds(below(lightness_, 32 if name == "black" else 38, 8))
+        return log_odds(below(lightness_, 32 if name == "black" else 38, 8), seen)
     if name in ("brown", "brunette"):
-        return log_odds(within(lightness_, 15, 48, 8))
+        return log_odds(within(lightness_, 15, 48, 8), seen)
     if name in ("red", "orange", "ginger"):
-        return log_odds(both(exceeds(chroma, 24, 6), within(hue, 20, 68, 6)))
-    return log_odds(exceeds(share_of(track.looks, HAIR, name), _HAS, _HAS_NOISE))
+        return log_odds(both(exceeds(chroma, 24, 6), within(hue, 20, 68, 6)), seen)
+    return log_odds(exceeds(share_of(track.looks, HAIR, name), _HAS, _HAS_NOISE), seen)
 
 
 def bald(track: BodyTrack) -> Array:
@@ -283,7 +294,7 @@ def bald(track: BodyTrack) -> Array:
     skin = is_skin(looked, HAIR)
     apart = np.linalg.norm(looked.lab[:, HAIR] - looked.lab[:, FACE], axis=1).astype(np.float64)
     same = np.where(np.isfinite(apart), below(apart, 18, 7), 0.5)
-    return log_odds(both(skin, same))
+    return log_odds(both(skin, same), head_seen(track))
 
 
 def over_frames(nats: Array) -> float:

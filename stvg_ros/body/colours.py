@@ -49,7 +49,8 @@ class Light:
     def applied(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """`(N, 3)` RGB to `(N, 3)` L*, a*, b*."""
         linear = _linear(pixels) * np.array(self.gains, np.float32)
-        return lab(np.clip(linear, 0, 1))
+        # What the gain would clip keeps its hue.
+        return lab(linear / np.maximum(linear.max(axis=1, keepdims=True), 1))
 
 
 def light_of(image: NDArray[np.uint8]) -> Light:
@@ -71,7 +72,7 @@ def shares(values: NDArray[np.float32]) -> NDArray[np.float32]:
     lightness, a, b = values.T.astype(np.float64)
     chroma, hue = np.hypot(a, b), np.degrees(np.arctan2(b, a)) % 360
     # Near black and near white the same chroma is less of a colour's.
-    reach = np.clip(np.minimum(lightness, 105 - lightness) / 30, 0.45, 1)
+    reach = np.clip(np.minimum(lightness, 105 - lightness) / 30, 0.85, 1)
     coloured = _step(chroma, _GREY_CHROMA * reach, _GREY_SOFT * reach)
     result = np.zeros((len(values), len(NAMES)))
     black = 1 - _step(lightness, _BLACK_L, _LIGHT_SOFT)
@@ -90,7 +91,8 @@ def shares(values: NDArray[np.float32]) -> NDArray[np.float32]:
     moved = result * dark
     result -= moved
     result[:, _INDEX["black"]] += moved.sum(axis=1)
-    return (result / np.maximum(result.sum(axis=1, keepdims=True), 1e-9)).astype(np.float32)
+    total = np.maximum(result.sum(axis=1, keepdims=True), 1e-9)
+    return np.asarray(result / total, np.float32)
 
 
 def _split(result: NDArray[np.float64], name: str, other: str, share: NDArray[np.float64]) -> None:

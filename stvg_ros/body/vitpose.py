@@ -37,7 +37,7 @@ class VitPose:
         kind = files.config(_SETTING).get("model_type")
         if kind != "vitpose":
             raise ModelError(f"{_SETTING} {path!r}: expected a checkpoint of vitpose, got {kind!r}")
-        model = loaded_weights(files, "VitPoseForPoseEstimation", _SETTING, torch.float32)
+        model = loaded_weights(files, "VitPoseForPoseEstimation", _SETTING, torch.float32).model
         count = model.config.num_labels
         if count != COUNT:
             raise ModelError(

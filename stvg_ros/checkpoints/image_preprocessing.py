@@ -29,6 +29,7 @@ class ImagePreprocessing:
         rescale: factor from 8-bit levels to the range of mean and std.
         resample: PIL's number of the filter.
         patch, merge, pair: p, m, P of the families with patches in the preprocessor.
+        aspect_ratio: see `MllmSettings`; not in the file.
     """
 
     size: Mapping[str, int]
@@ -40,6 +41,7 @@ class ImagePreprocessing:
     patch: int
     merge: int
     pair: int
+    aspect_ratio: float = 0.0
 
     @classmethod
     def from_json(

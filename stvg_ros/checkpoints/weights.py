@@ -7,6 +7,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -17,10 +18,23 @@ from stvg_ros.checkpoints.files import CheckpointFiles, first_line
 from stvg_ros.errors import ModelError
 
 
+@dataclass(frozen=True, eq=False)
+class LoadedWeights:
+    """A transformers model with the checkpoint's weights.
+
+    Attributes:
+        model: all of its weights are from the files.
+        unused: names of weights in the files that the model does not have, sorted.
+    """
+
+    model: Any
+    unused: tuple[str, ...]
+
+
 def loaded_weights(
     files: CheckpointFiles, class_name: str, setting: str, dtype: torch.dtype, **options: Any
-) -> Any:
-    """A transformers model with the checkpoint's weights; reads no pickle.
+) -> LoadedWeights:
+    """Loads the weights of language models, detectors and trackers; reads no pickle.
 
     Args:
         files: the checkpoint.
@@ -59,7 +73,7 @@ def loaded_weights(
         ) from error
     _check_complete(model, report, where, class_name)
     _check_finite(model, where)
-    return model
+    return LoadedWeights(model, tuple(sorted(map(str, report["unexpected_keys"]))))
 
 
 def _check_complete(model: Any, report: Mapping[str, Any], where: str, class_name: str) -> None:

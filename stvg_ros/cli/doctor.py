@@ -38,7 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Prints the findings; 0 if none is bad."""
-    fine = write_findings(model_findings(config_of(given)))
+    config = config_of(given)
+    fine = write_findings([*model_findings(config), *tubes_findings(config)])
     if importlib.util.find_spec("rclpy") is None:
         remedy = "source a ROS 2 installation, or use `make setup`, to check the node as well"
         write_findings([Finding("note", "ros", "rclpy is not installed here", remedy)])
@@ -58,9 +59,8 @@ def run(given: argparse.Namespace) -> int:
 def model_findings(config: Config) -> Iterator[Finding]:
     """Checks model, device and memory without loading or downloading anything."""
     from stvg_ros.checkpoints.devices import device_of
-    from stvg_ros.models.families import FAMILIES, original_of, unsupported
+    from stvg_ros.models.families import original_of, unsupported
     from stvg_ros.models.loading import checkpoint_folder
-    from stvg_ros.models.quantized_formats import method_of
 
     model = config.model
     try:
@@ -90,6 +90,15 @@ def model_findings(config: Config) -> Iterator[Finding]:
             "give a folder with config.json, a hub id, or 'embedded'",
         )  # fmt: skip
         return
+    yield from _checkpoint_findings(folder, config, device.type)
+
+
+def _checkpoint_findings(folder: Path, config: Config, device: str) -> Iterator[Finding]:
+    """Checks the files of a checkpoint and the memory that they need."""
+    from stvg_ros.models.families import FAMILIES, unsupported
+    from stvg_ros.models.quantized_formats import method_of
+
+    model = config.model
     values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     kind = values.get("model_type")
     if kind not in FAMILIES:
@@ -113,10 +122,23 @@ def model_findings(config: Config) -> Iterator[Finding]:
             return
     ratio = 1.0
     if method is None:
-        ratio = _bytes_per_weight(model, device.type) / BYTES.get(_stored_dtype(values), 2.0)
+        ratio = _bytes_per_weight(model, device) / BYTES.get(_stored_dtype(values), 2.0)
     elif method == "fp8":
-        ratio = _bytes_per_weight(model, device.type)
-    yield _memory(device.type, HEADROOM * stored * ratio)
+        ratio = _bytes_per_weight(model, device)
+    yield _memory(device, HEADROOM * stored * ratio)
+
+
+def tubes_findings(config: Config) -> Iterator[Finding]:
+    """Which source of candidate tubes runs here and why, without loading or downloading it."""
+    from stvg_ros.build import embedded_limits
+    from stvg_ros.proposals.choice import LOOKING, chosen
+
+    if config.place.backend == "remote" and config.remote.fallback != "local":
+        return
+    choice = chosen(config.proposals, LOOKING)
+    limit = embedded_limits(config).get("proposals.people_detector", "")
+    last_resort = choice.config.source == "classical" and config.proposals.source == "auto"
+    yield Finding("note" if limit or last_resort else "ok", "tubes", choice.reason, limit)
 
 
 def _stored_dtype(values: Mapping[str, Any]) -> str:

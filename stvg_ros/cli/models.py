@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""`stvg-ros models ...`: brings the weights of parts that are not in this package."""
+"""`stvg-ros models ...`: fetches weights of parts, and verifies a language model's folder."""
 
 from __future__ import annotations
 
 import argparse
 
-from stvg_ros.body.weights import fetched_weights
+from stvg_ros.body.keypoint_weights import fetched_weights
 
 # What can be fetched, with the function that brings it and returns its file.
 _PARTS = {"body": fetched_weights}
@@ -14,11 +14,22 @@ _PARTS = {"body": fetched_weights}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command line's arguments."""
-    parser.add_argument("action", choices=("fetch",), help="download what is not there yet")
-    parser.add_argument("part", choices=tuple(_PARTS), help="body: keypoints of people")
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    fetch = actions.add_parser("fetch", help="download what is not there yet")
+    fetch.add_argument("part", choices=tuple(_PARTS), help="body: keypoints of people")
+    verify = actions.add_parser(
+        "verify", help="compare a checkpoint with the library's own processor and forward pass"
+    )
+    verify.add_argument("folder", help="local folder or hub id of a multimodal language model")
+    verify.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, ...")
 
 
 def run(given: argparse.Namespace) -> int:
-    """Downloads into the user's cache and prints the file."""
-    print(_PARTS[given.part]())
-    return 0
+    """Downloads and prints the file, or prints findings; 0 if none is bad."""
+    if given.action == "fetch":
+        print(_PARTS[given.part]())
+        return 0
+    from stvg_ros.cli.model_verification import verified
+    from stvg_ros.doctor.findings import write_findings
+
+    return 0 if write_findings(verified(given.folder, given.device)) else 1

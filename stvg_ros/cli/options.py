@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from stvg_ros.config import Config, settings
@@ -25,6 +26,24 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         "--set", action="append", default=[], metavar="NAME=VALUE", dest="settings",
         help="a setting (docs/parameters.md), such as span.method=top_k; may be repeated",
     )  # fmt: skip
+
+
+@contextmanager
+def reading_progress(until_s: float | None) -> Iterator[Callable[[float], None]]:
+    """Shows on a terminal how much of a recording is read; yields the receiver of the time in s.
+
+    Args:
+        until_s: end of the part, if it is known.
+    """
+    from tqdm import tqdm
+
+    shape = "{l_bar}{bar}| {n:.1f} of {total:.1f} s" if until_s else "{desc}: {n:.1f} s"
+    with tqdm(desc="reading", total=until_s, leave=False, disable=None, bar_format=shape) as bar:
+
+        def show(time_s: float) -> None:
+            bar.update(max(0.0, min(time_s, until_s or time_s) - bar.n))
+
+        yield show
 
 
 def at_least(low: float, *, above: bool = False) -> Callable[[str], float]:

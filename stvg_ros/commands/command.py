@@ -98,6 +98,7 @@ class Command:
         relation: Spatial relation to another target.
         negated: What the target must not be or do ("not" in JSON).
         time: A span relative to now.
+        repeated: "Whenever", "every time": each event is reported, not only the next one.
         asked: Topic of a question: "name", "pose", "gesture", "clothes", "action",
             "description".
         noun: The target's kind with its determiner, such as "the man".
@@ -124,6 +125,7 @@ class Command:
     name: str = ""
     features: tuple[Feature, ...] = ()
     clause: str = ""
+    repeated: bool = False
     refusal: str = ""
     reader: str = ""
     problems: tuple[str, ...] = field(default=())

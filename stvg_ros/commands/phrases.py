@@ -191,7 +191,15 @@ WATCH = phrases(
             "say something",
             "message me",
         ]
-        for when in ("when", "as soon as", "once", "whenever", "the moment", "every time")
+        for when in (
+            "when",
+            "as soon as",
+            "once",
+            "whenever",
+            "the moment",
+            "every time",
+            "each time",
+        )
     ),
     "let me know if|alert me if|notify me if|warn me if|inform me if|call me if|wait for|"
     "wait until|wait till|watch for|watch out for|look out for when|be on the lookout for|"

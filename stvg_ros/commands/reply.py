@@ -20,7 +20,7 @@ from stvg_ros.commands.language import language_of
 from stvg_ros.commands.lexicon import NUMBERS
 from stvg_ros.commands.noun_phrase import noun_phrase
 from stvg_ros.commands.tagging import LexiconTagger
-from stvg_ros.commands.times import find_time
+from stvg_ros.commands.times import find_time, repeated
 from stvg_ros.commands.tokens import Token, joined, tokens
 from stvg_ros.commands.understanding import understood
 
@@ -171,6 +171,7 @@ def command_of(
         noun=noun,
         features=features_of(joined(target)) if english else (),
         clause=clause,
+        repeated=kind == "watch" and repeated(said),
         reader=reader,
         problems=tuple(notes),
     )

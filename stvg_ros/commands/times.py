@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from stvg_ros.commands.command import TimeSpan
 from stvg_ros.commands.lexicon import NUMBERS
@@ -33,6 +34,7 @@ _FIXED = {
     ("at", "the", "moment"): (2.0, 0.0),
     ("currently",): (2.0, 0.0),
 }
+_EVERY = (("every", "time"), ("each", "time"), ("immer", "wenn"), ("jedes", "mal"))
 _STARTING: dict[str, list[tuple[tuple[str, ...], tuple[float, float]]]] = {}
 for _fixed in _FIXED.items():
     _STARTING.setdefault(_fixed[0][0], []).append(_fixed)
@@ -49,6 +51,12 @@ def find_time(words: Sequence[Token]) -> tuple[int, int, TimeSpan] | None:
         if found:
             return found
     return None
+
+
+def repeated(words: Sequence[Token]) -> bool:
+    """Whether each event is asked for: "whenever", "every time", "each time"."""
+    said = [token.word for token in words]
+    return "whenever" in said or any(pair in _EVERY for pair in pairwise(said))
 
 
 def _amount(words: Sequence[Token], start: int) -> tuple[int, float] | None:

@@ -17,7 +17,7 @@ from stvg_ros.commands.places import taken_place
 from stvg_ros.commands.request import SentenceRequest
 from stvg_ros.commands.sentence_request import request
 from stvg_ros.commands.tagging import LexiconTagger, Tagger
-from stvg_ros.commands.times import find_time
+from stvg_ros.commands.times import find_time, repeated
 from stvg_ros.commands.tokens import Token, cleaned, joined, tokens
 from stvg_ros.commands.verbs import FORMS
 from stvg_ros.commands.wordlist import word_set
@@ -95,7 +95,8 @@ def understood(text: str, tagger: Tagger) -> Command:
             problems=(*problems, problem),
         )
     command = _command(asked, body, place, span, tagger)
-    return replace(command, problems=(*problems, *command.problems))
+    every = command.intent == "watch" and repeated(words)
+    return replace(command, repeated=every, problems=(*problems, *command.problems))
 
 
 def _describes_nobody(asked: SentenceRequest, body: list[Token]) -> bool:

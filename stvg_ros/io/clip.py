@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +39,7 @@ def file_clip(
     last_s: float = math.inf,
     topic: str | None = None,
     report: ReadReport | None = None,
+    progress: Callable[[float], None] | None = None,
 ) -> Clip:
     """A part of a video file or of a recording's image topic as a clip.
 
@@ -54,13 +55,14 @@ def file_clip(
         last_s: only this many seconds before the last frame are kept.
         topic: image topic of the recording, required if it has several.
         report: receives the counts of read and lost images.
+        progress: called with the time in seconds, from the first frame on, of each read image.
 
     Raises:
         RecordingError: the file cannot be read, or the part holds no frames.
     """
     window = Window(_Bounds(min(last_s, _ALL_S), max_rate_hz))
     with closing(open_recording(path, topic)) as recording:
-        for image in _part(recording.images(), start_s, end_s):
+        for image in _part(recording.images(), start_s, end_s, progress):
             if not window.wanted(image.stamp_ns):
                 continue
             try:
@@ -87,7 +89,10 @@ def file_clip(
 
 
 def _part(
-    images: Iterable[SourceImage], start_s: float, end_s: float | None
+    images: Iterable[SourceImage],
+    start_s: float,
+    end_s: float | None,
+    progress: Callable[[float], None] | None,
 ) -> Iterator[SourceImage]:
     """The images of a part; times are relative to the first stamp."""
     line, first_ns = StampLine(), None
@@ -98,6 +103,8 @@ def _part(
         if first_ns is None or step is StampStep.JUMP:
             first_ns = image.stamp_ns
         time_s = (image.stamp_ns - first_ns) / 1e9
+        if progress is not None:
+            progress(time_s)
         if end_s is not None and time_s >= end_s and step is not StampStep.ODD:
             return
         if time_s >= start_s or step is StampStep.ODD:

@@ -53,6 +53,7 @@ def tube_to_json(tube: Tube) -> dict[str, Any]:
         "camera": tube.camera,
         "image_age_s": tube.image_age_s,
         "confidence": tube.confidence,
+        "calibrated": tube.calibrated,
         "rank": tube.rank,
         "track_id": tube.track_id,
         "score": None if math.isnan(tube.score) else tube.score,
@@ -66,6 +67,7 @@ def tube_to_json(tube: Tube) -> dict[str, Any]:
         "height_px": tube.height_px,
         "frame_id": tube.frame_id,
         "model": tube.model,
+        "candidates": tube.candidates,
         "timings_s": dict(tube.timings_s),
         "boxes": [
             {
@@ -109,6 +111,7 @@ def tube_from_json(values: Mapping[str, Any]) -> Tube:
         start_ns=values["start_ns"],
         end_ns=values["end_ns"],
         confidence=values["confidence"],
+        calibrated=values.get("calibrated", True),  # answers of earlier versions have none
         rank=values["rank"],
         track_id=values["track_id"],
         score=math.nan if score is None else score,
@@ -120,6 +123,7 @@ def tube_from_json(values: Mapping[str, Any]) -> Tube:
         frame_id=values["frame_id"],
         stamp_ns=values["stamp_ns"],
         model=values["model"],
+        candidates=values.get("candidates", ""),
         error_code=ErrorCode(values["error_code"]),
         error=values["error"],
         warning=values["warning"],
@@ -140,6 +144,10 @@ def evidence_to_json(evidence: Evidence) -> dict[str, Any]:
         "temporal": evidence.temporal.ravel().tolist(),
         "frame_scores": [float(s) if math.isfinite(s) else None for s in evidence.frame_scores],
         "track_scores": {str(k): float(v) for k, v in evidence.track_scores.items()},
+        "track_boxes": {
+            str(track): [None if np.isnan(box[0]) else np.round(box, 2).tolist() for box in boxes]
+            for track, boxes in evidence.track_boxes.items()
+        },
         "grounding_token": evidence.grounding_token,
         "margins": list(evidence.margins),
     }
@@ -160,6 +168,10 @@ def evidence_from_json(values: Mapping[str, Any]) -> Evidence:
         temporal=np.array(values["temporal"], np.float32).reshape(grid),
         frame_scores=np.array(scores, np.float32),
         track_scores={int(k): float(v) for k, v in values["track_scores"].items()},
+        track_boxes={
+            int(track): np.array([box or [math.nan] * 4 for box in boxes], np.float32)
+            for track, boxes in values.get("track_boxes", {}).items()
+        },
         grounding_token=values["grounding_token"],
         margins=tuple(values["margins"]),
     )
@@ -186,8 +198,11 @@ def table(tube: Tube, origin_ns: int = 0, rows: int = 10) -> str:
     lines.append(f"outcome     {tube.status.name.lower().replace('_', ' ')}")
     if tube.error:
         lines.append(f"reason      {tube.error}")
+    if tube.warning:
+        lines.append(f"warning     {tube.warning}")
     if tube.status != Status.FAILED:
-        lines.append(f"confidence  {tube.confidence:.2f}")
+        known = "" if tube.calibrated else ", not calibrated"
+        lines.append(f"confidence  {tube.confidence:.2f}{known}")
     if tube.status == Status.FOUND:
         start_s, end_s = (tube.start_ns - origin_ns) / 1e9, (tube.end_ns - origin_ns) / 1e9
         lines.append(f"span        {start_s:.2f} s to {end_s:.2f} s, {len(tube.boxes)} boxes")
@@ -199,6 +214,8 @@ def table(tube: Tube, origin_ns: int = 0, rows: int = 10) -> str:
             lines.append(f"{(box.stamp_ns - origin_ns) / 1e9:8.2f} s{edges}{box.score:8.2f}")
     if tube.model:
         lines.append(f"model       {tube.model}")
+    if tube.candidates:
+        lines.append(f"candidates  {tube.candidates}")
     if tube.timings_s:
         total_s = sum(tube.timings_s.values())
         stages = ", ".join(f"{name} {seconds:.2f}" for name, seconds in tube.timings_s.items())

@@ -2,18 +2,22 @@
 
 """Answers questions about tubes: their number, presence and appearance.
 
-Appearance is chosen from given words by the model's log-probabilities on the images cropped to
-the tube, so no free text is generated.
+Appearance is described on the images cropped to the tube: in the model's own words if it writes
+text, otherwise by the most probable of given words, for which only "yes" and "no" are needed.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from stvg_ros.commands.command import Command
-from stvg_ros.method.interfaces import Mllm
+from stvg_ros.method.evidence import EvidenceSource
+from stvg_ros.method.interfaces import Mllm, Prefix
 from stvg_ros.method.query import question
 from stvg_ros.method.tube_selection import TubeView
 from stvg_ros.types import CandidateTube, Grounding, Status
@@ -41,14 +45,39 @@ ACTIONS = {
 }
 CHOICES = {"pose": (POSES,), "gesture": (GESTURES,), "clothes": (CLOTHES,), "action": (ACTIONS,),
            "description": (POSES, CLOTHES)}  # fmt: skip
+REQUESTS = {
+    "pose": "In which pose is the person? Answer with a few words.",
+    "gesture": "Which gesture does the person make? Answer with a few words.",
+    "clothes": "What does the person wear? Name the garments and their colours in one sentence.",
+    "action": "What does the person do? Answer with one sentence.",
+    "description": "What does the person look like and do? Answer with one sentence.",
+}
+_MOST_TOKENS = 48
+_MOST_CHARACTERS = 300
 _MARGIN = 1.25  # of the crops around a tube's box
 _NAMELESS = "a name cannot be seen in a picture; ask the person"
 
 
+@runtime_checkable
+class TextWriter(Protocol):
+    """A model that can write about images; whether it was trained to is in its settings."""
+
+    def write(self, prefix: Prefix, request: str, max_new_tokens: int) -> str:
+        """Greedy text after a request about the images of a prefix."""
+        ...
+
+
 def answer_of(
-    command: Command, grounding: Grounding, view: TubeView, mllm: Mllm
+    command: Command,
+    grounding: Grounding,
+    view: TubeView,
+    mllm: Mllm,
+    sources: Sequence[EvidenceSource] = (),
 ) -> tuple[str, int]:
-    """The answer to a question in words, and the number of matching tubes."""
+    """The answer to a question in words, and the number of matching tubes.
+
+    What one of the sources measures is described by it, the rest by the model.
+    """
     found = [tube for tube in grounding.tubes if tube.status is Status.FOUND]
     number = len(found)
     if command.intent == "count":
@@ -63,17 +92,27 @@ def answer_of(
     candidate = tracks.get(found[0].track_id)
     if candidate is None:
         return "", number
+    for source in sources:
+        said = source.described(view.clip, candidate, command.asked)
+        if said:
+            return said, number
     return described(candidate, command.asked, view, mllm), number
 
 
 def described(candidate: CandidateTube, asked: str, view: TubeView, mllm: Mllm) -> str:
-    """The model's description of a tube: the most probable choice of each list."""
+    """The model's description of a tube: its text, or the most probable choice of each list."""
     pictures = cut_to_tube(candidate, view)
     if not pictures:
         return ""
     choices = CHOICES.get(asked, CHOICES["description"])
     with torch.no_grad():
         prefix = mllm.prefill(mllm.encode(pictures))
+        # A model that splits queries itself was trained to write text.
+        if isinstance(mllm, TextWriter) and mllm.settings.split == "mllm":
+            request = REQUESTS.get(asked, REQUESTS["description"])
+            text = " ".join(mllm.write(prefix, request, _MOST_TOKENS).split())
+            if text:
+                return text[:_MOST_CHARACTERS]
         said = []
         for options in choices:
             readings = mllm.ask(prefix, [question(text) for text in options.values()])

@@ -24,6 +24,7 @@ class BaseGrounder:
     """A `Grounder` without `ground`: stores nothing, and has no source of tubes."""
 
     proposer: Proposer | None = None
+    candidates: str = ""
 
     @property
     def prepared_bytes(self) -> int:

@@ -3,9 +3,10 @@
 """Negated parts and spatial relations of a command, which change the scores of the tubes.
 
 The paper decomposes a query into attribute and action only. Here a negated part ("without a hat")
-is a question of its own, and a tube that attracts its attention loses up to half of its score. A
+is a question of its own, and a tube that attracts its attention loses a share of its score. A
 relation ("left of the woman in red") is checked on the geometry of two tubes: a question of its own
-finds the other target, and a tube for which the relation never holds keeps a fifth of its score.
+finds the other target, and a tube for which the relation does not hold loses a share of its score.
+The shares are settings (`ConditionConfig`), calibrated on rendered scenes.
 """
 
 from __future__ import annotations
@@ -22,11 +23,10 @@ from stvg_ros.boxes import Boxes
 from stvg_ros.commands.command import Command
 from stvg_ros.commands.lexicon import is_animate
 from stvg_ros.method.presence import confidence
+from stvg_ros.method.settings import ConditionConfig
 from stvg_ros.method.tube_selection import TubeView
 from stvg_ros.types import CandidateTube, Clip
 
-_LOST = 0.5  # share of the score that a certain negated part costs
-_KEPT = 0.2  # share of the score that remains if a relation never holds
 _NEAR = 1.5  # maximum distance of centres for "near", in heights
 
 
@@ -48,10 +48,24 @@ def conditions(command: Command | None) -> list[str]:
     if command is None:
         return []
     asked = [command.negated_query] if command.negated_query else []
-    relation = command.relation
-    if relation is not None and any(is_animate(w) for w in relation.other.lower().split()):
-        asked.append(relation.other)  # only people and animals have tubes
+    if command.relation is not None and not unmeasured(command):
+        asked.append(command.relation.other)
     return asked
+
+
+def unmeasured(command: Command | None) -> str:
+    """Why the relation of a command is not checked on tubes; "" if it is, or if there is none.
+
+    Only people and animals have candidate tubes; a relation to a thing is part of the question to
+    the model alone.
+    """
+    relation = command.relation if command is not None else None
+    if relation is None or any(is_animate(w) for w in relation.other.lower().split()):
+        return ""
+    return (
+        f"the relation {relation.text!r} is not measured, since only people and animals have "
+        "candidate tubes; it is only part of the question to the model"
+    )
 
 
 def condition_factors(
@@ -59,6 +73,7 @@ def condition_factors(
     answers: Sequence[Condition],
     view: TubeView,
     candidates: Sequence[CandidateTube],
+    config: ConditionConfig,
 ) -> dict[int, float]:
     """Factors of S_obj by track id; candidates with factor 1 are omitted.
 
@@ -67,21 +82,23 @@ def condition_factors(
         answers: to the questions of `conditions`.
         view: the frames that the model saw.
         candidates: the tubes.
+        config: the weights.
     """
     factors: dict[int, float] = {}
     if command is None or not answers:
         return factors
     rest = list(answers)
     if command.negated_query:
-        factors = _denied(rest.pop(0), view, candidates)
+        factors = _denied(rest.pop(0), view, candidates, config.negation_weight)
     if rest and command.relation is not None:
-        for track, factor in _placed(command.relation.kind, rest[0], view, candidates).items():
+        placed = _placed(command.relation.kind, rest[0], view, candidates, config.relation_weight)
+        for track, factor in placed.items():
             factors[track] = factors.get(track, 1.0) * factor
     return factors
 
 
 def _denied(
-    answer: Condition, view: TubeView, candidates: Sequence[CandidateTube]
+    answer: Condition, view: TubeView, candidates: Sequence[CandidateTube], weight: float
 ) -> dict[int, float]:
     peaks = {c.track_id: view.peak(answer.heat, c) for c in candidates}
     most = max((p for p in peaks.values() if math.isfinite(p)), default=0.0)
@@ -89,27 +106,31 @@ def _denied(
         return {}
     sure = confidence(answer.margin, 0.0)
     return {
-        track: 1.0 - _LOST * sure * peak / most
+        track: 1.0 - weight * sure * peak / most
         for track, peak in peaks.items()
         if math.isfinite(peak)
     }
 
 
 def _placed(
-    kind: str, answer: Condition, view: TubeView, candidates: Sequence[CandidateTube]
+    kind: str,
+    answer: Condition,
+    view: TubeView,
+    candidates: Sequence[CandidateTube],
+    weight: float,
 ) -> dict[int, float]:
     """Factors of a relation; empty if the other target is not seen, or has no tube."""
     if confidence(answer.margin, 0.0) < 0.5 or len(candidates) < 2:
         return {}
     others = sorted(candidates, key=lambda c: view.peak(answer.heat, c), reverse=True)
     anchors = others[: 2 if kind == "between" and len(others) > 2 else 1]
-    factors = {anchor.track_id: _KEPT for anchor in anchors}
+    factors = {anchor.track_id: 1.0 - weight for anchor in anchors}
     for candidate in candidates:
         if candidate.track_id in factors:
             continue
         share = relation_share(kind, candidate, anchors, view.clip)
         if share is not None:
-            factors[candidate.track_id] = _KEPT + (1 - _KEPT) * share
+            factors[candidate.track_id] = 1.0 - weight * (1.0 - share)
     return factors
 
 

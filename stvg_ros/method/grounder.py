@@ -4,14 +4,11 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from stvg_ros.config import Config
 from stvg_ros.errors import ModelError, OutOfMemoryError
@@ -19,18 +16,19 @@ from stvg_ros.method.answering import QUESTIONS, answer_of
 from stvg_ros.method.assembling import assembled
 from stvg_ros.method.attention import grounding_map
 from stvg_ros.method.base import BaseGrounder
-from stvg_ros.method.conditions import Condition, condition_factors, conditions
+from stvg_ros.method.conditions import Condition, condition_factors, conditions, unmeasured
 from stvg_ros.method.encoding import Encoder
 from stvg_ros.method.evidence import EvidenceSource, gathered
 from stvg_ros.method.interfaces import (
     AttentionRows,
     Mllm,
+    ModelLimits,
     Proposer,
     Splitter,
     StageCallback,
-    VisualTokens,
 )
-from stvg_ros.method.interruption import check_interruption, interruptible
+from stvg_ros.method.interruption import check_interruption
+from stvg_ros.method.known_tube import known_grounding
 from stvg_ros.method.memory import is_out_of_memory, release_memory
 from stvg_ros.method.query import NEUTRAL, question, refuse_unseen
 from stvg_ros.method.reattention import (
@@ -42,14 +40,11 @@ from stvg_ros.method.reattention import (
     temporal_step,
     tuned,
 )
-from stvg_ros.method.sampling import asked_window, cut, grid_indices, uniform_indices
+from stvg_ros.method.sampling import asked_window, cut, sampled_frames
+from stvg_ros.method.stage_clock import Clock
 from stvg_ros.method.tube_selection import TubeSelection, TubeView
+from stvg_ros.method.visual_tokens import VisualTokens
 from stvg_ros.types import Clip, Grounding, Query, SplitQuery, Status, Tube
-
-STAGES = (
-    "split", "propose", "encode", "forward pass", "reversed pass", "re-attend", "attend",
-    "assemble", "score",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,24 +68,6 @@ class Probe:
     conditions: tuple[Condition, ...] = ()
 
 
-@dataclass
-class Clock:
-    """Measures stage times; calls the checkpoint at the start of a stage and between its steps."""
-
-    checkpoint: StageCallback
-    timings_s: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Measures one stage."""
-        progress = STAGES.index(name) / len(STAGES)
-        self.checkpoint(name, progress)
-        begin = time.perf_counter()
-        with interruptible(lambda: self.checkpoint(name, progress)):
-            yield
-        self.timings_s[name] = time.perf_counter() - begin
-
-
 class LocalGrounder(BaseGrounder):
     """Grounds queries with a model in this process.
 
@@ -106,6 +83,7 @@ class LocalGrounder(BaseGrounder):
         config: Config,
         direction: Direction = descent,
         sources: tuple[EvidenceSource, ...] = (),
+        candidates: str = "",
     ) -> None:
         """Combines the parts.
 
@@ -116,10 +94,12 @@ class LocalGrounder(BaseGrounder):
             config: settings.
             direction: computes the gradient, against which V moves.
             sources: evidence besides the model's attention.
+            candidates: `proposer` in words, and why it was chosen; its name if empty.
         """
         self._mllm = mllm
         self._splitter = splitter
         self.proposer = self._proposer = proposer
+        self.candidates = candidates or proposer.name
         self._config = config
         self._direction = direction
         self._sources = sources
@@ -133,10 +113,9 @@ class LocalGrounder(BaseGrounder):
     def for_recording(self) -> LocalGrounder:
         """The same models without stored frames, for images of another recording."""
         proposer = self._proposer.renewed()
+        parts = self._mllm, self._splitter, proposer, self._config, self._direction
         sources = tuple(source.renewed() for source in self._sources)
-        return LocalGrounder(
-            self._mllm, self._splitter, proposer, self._config, self._direction, sources
-        )
+        return LocalGrounder(*parts, sources, self.candidates)
 
     def reconfigure(self, config: Config) -> None:
         """Uses other dynamic settings from the next call on."""
@@ -147,12 +126,8 @@ class LocalGrounder(BaseGrounder):
 
     def prefetch(self, clip: Clip) -> bool:
         """Encodes a slot of frames for later commands; False if there is nothing to do."""
-        config = self._config
-        sampled = self._on_grid(clip, config)
-        if sampled is None:
-            return False
-        frames = [clip.frames[i] for i in sampled]
-        return self._encoder.prefetch(frames, self._wanted(config))
+        sampled, total = sampled_frames(clip, self._config, self._mllm)
+        return total > 0 and self._encoder.prefetch([clip.frames[i] for i in sampled], total)
 
     @property
     def prepared_bytes(self) -> int:
@@ -223,18 +198,27 @@ class LocalGrounder(BaseGrounder):
         config, clock = self._config, Clock(checkpoint)
         with clock.stage("split"):
             split = self._splitter.split(query.text)
-            refuse_unseen(split.command)
+            refuse_unseen(split.command if query.known is None else None)
             clip = cut(clip, *asked_window(query, split.command, clip))
             parts = {"spatial": split.attribute, "temporal": split.action}
         with clock.stage("propose"):
             candidates = self._proposer.propose(clip, split)
+        if query.known is not None:
+            template = self._template(clip, query, split, clock, ModelLimits())
+            return known_grounding(query.known, clip, candidates, template)
         with clock.stage("encode"):
-            sampled, visual = self._encoded(clip, config)
+            sampled, total = sampled_frames(clip, config, self._mllm)
+            visual = self._encoder.encode([clip.frames[i] for i in sampled], total)
         with clock.stage("forward pass"):
             forward = self._probe(visual, split, parts, config, conditions(split.command))
-        template = self._template(clip, query, split, clock)
+        limits = self._mllm.limits(
+            [split.text, *parts.values(), *conditions(split.command)], clip.frames[-1].image
+        )
+        template = self._template(clip, query, split, clock, limits)
         view = TubeView(clip, sampled, visual.slots)
-        factors = condition_factors(split.command, forward.conditions, view, candidates)
+        factors = condition_factors(
+            split.command, forward.conditions, view, candidates, config.conditions
+        )
         fused = gathered(self._sources, clip, split, candidates, config, self._mllm.settings)
         answer = TubeSelection(
             view, candidates, forward.margins, self._mllm.settings, config, factors, fused
@@ -243,6 +227,19 @@ class LocalGrounder(BaseGrounder):
             heat, token = _map(forward.whole, forward.neutral, config)
             first = replace(template, preliminary=True, timings_s={**clock.timings_s})
             preliminary(answer.grounding(heat, heat, token, first))
+        return self._re_attended(visual, forward, answer, template, clock)
+
+    def _re_attended(
+        self,
+        visual: VisualTokens,
+        forward: Probe,
+        answer: TubeSelection,
+        template: Tube,
+        clock: Clock,
+    ) -> Grounding:
+        """The answer by LRA and TAS, after the forward pass."""
+        config, split = self._config, template.split
+        assert split is not None
         backward = None
         if config.assembling.enabled:
             with clock.stage("reversed pass"):
@@ -264,18 +261,20 @@ class LocalGrounder(BaseGrounder):
         with clock.stage("score"):
             dropped = int(dropped_s + dropped_t + dropped_b)
             final = replace(template, consistency=consistency, dropped_steps=dropped)
-            grounding = self._answered(answer.grounding(a_s, a_t, token, final), view)
-        return grounding
+            return self._answered(answer.grounding(a_s, a_t, token, final), answer.view)
 
     def _answered(self, grounding: Grounding, view: TubeView) -> Grounding:
         """The grounding with the answer in words, if the command asks a question."""
         split = grounding.best.split
         if split is None or split.command is None or split.command.intent not in QUESTIONS:
             return grounding
-        text, number = answer_of(split.command, grounding, view, self._mllm)
+        sources = () if self._config.evidence.sources == "attention" else self._sources
+        text, number = answer_of(split.command, grounding, view, self._mllm, sources)
         return replace(grounding, text=text, number=number)
 
-    def _template(self, clip: Clip, query: Query, split: SplitQuery, clock: Clock) -> Tube:
+    def _template(
+        self, clip: Clip, query: Query, split: SplitQuery, clock: Clock, limits: ModelLimits
+    ) -> Tube:
         """The fields that all tubes of the answer share."""
         newest = clip.frames[-1]
         return Tube(
@@ -287,27 +286,11 @@ class LocalGrounder(BaseGrounder):
             frame_id=newest.frame_id,
             stamp_ns=newest.stamp_ns,
             model=self._mllm.name,
+            candidates=self.candidates,
             timings_s=clock.timings_s,
+            warning="; ".join(filter(None, (unmeasured(split.command), *limits.sentences))),
+            calibrated=limits.trained_pictures and self._mllm.settings.calibrated,
         )
-
-    def _wanted(self, config: Config) -> int:
-        asked = config.sampling.frames
-        return self._mllm.settings.frame_count if asked is None else asked
-
-    def _on_grid(self, clip: Clip, config: Config) -> NDArray[np.int64] | None:
-        """Frames that can be encoded on arrival, if enabled and possible."""
-        if not config.sampling.prefetch:
-            return None
-        wanted = self._wanted(config)
-        step_ns = int(config.window.duration_s * 1e9) // wanted
-        return grid_indices(clip.stamps_ns, step_ns, wanted, self._mllm.frames_per_slot)
-
-    def _encoded(self, clip: Clip, config: Config) -> tuple[NDArray[np.int64], VisualTokens]:
-        """The frames that the model sees, and T_v."""
-        sampled, total = self._on_grid(clip, config), self._wanted(config)
-        if sampled is None:
-            sampled, total = uniform_indices(len(clip), total), 0
-        return sampled, self._encoder.encode([clip.frames[i] for i in sampled], total)
 
     def _probe(
         self,

@@ -6,94 +6,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from stvg_ros.types import (
-    CandidateTube,
-    Clip,
-    ExternalDetections,
-    Frame,
-    Grounding,
-    Query,
-    SplitQuery,
-)
+from stvg_ros.external_detections import ExternalDetections
+from stvg_ros.method.visual_tokens import VisualTokens
+from stvg_ros.types import CandidateTube, Clip, Frame, Grounding, Query, SplitQuery
 
 if TYPE_CHECKING:
     from stvg_ros.config import Config
     from stvg_ros.proposals.settings import ProposalConfig
-
-
-@dataclass(frozen=True, eq=False)
-class VisualTokens:
-    """T_v: the visual tokens of the sampled frames, before the language model.
-
-    Attributes:
-        features: `(M, D)`, slot by slot, row by row, column by column.
-        grid: `(S, h, w)`. A family that merges frame pairs has S = T / 2, others S = T.
-        slots: for each slot, the indices of the sampled frames that it covers.
-        deep: features that are added in deeper layers (Qwen3-VL's deepstack), each `(M, D)`.
-        times_s: time of each sampled frame, in seconds since the first; empty if unknown.
-    """
-
-    features: torch.Tensor
-    grid: tuple[int, int, int]
-    slots: tuple[tuple[int, ...], ...]
-    deep: tuple[torch.Tensor, ...] = ()
-    times_s: tuple[float, ...] = ()
-
-    def __post_init__(self) -> None:
-        slots, rows, columns = self.grid
-        if self.features.ndim != 2 or len(self.features) != slots * rows * columns:
-            raise ValueError(
-                f"VisualTokens.features: expected ({slots * rows * columns}, D) for the grid "
-                f"{self.grid}, got {tuple(self.features.shape)}"
-            )
-        if len(self.slots) != slots:
-            raise ValueError(f"VisualTokens.slots: expected {slots}, got {len(self.slots)}")
-        frames = sum(map(len, self.slots))
-        if self.times_s and len(self.times_s) != frames:
-            raise ValueError(
-                f"VisualTokens.times_s: expected {frames} times, got {len(self.times_s)}"
-            )
-
-    @property
-    def nbytes(self) -> int:
-        """Memory of the features."""
-        return sum(tensor.nbytes for tensor in (self.features, *self.deep))
-
-    def reversed(self) -> VisualTokens:
-        """The tokens in the reversed order of slots (paper, section 4.4); `slots` likewise."""
-        return replace(
-            self,
-            features=reversed_slots(self.features, self.grid),
-            deep=tuple(reversed_slots(deep, self.grid) for deep in self.deep),
-            slots=self.slots[::-1],
-        )
-
-
-def reversed_slots(tokens: torch.Tensor, grid: tuple[int, int, int]) -> torch.Tensor:
-    """`(M, ...)` tokens in reversed order of slots; the order within a slot is unchanged."""
-    return tokens.reshape(grid[0], -1, *tokens.shape[1:]).flip(0).reshape(tokens.shape)
-
-
-def joined_slots(parts: Sequence[VisualTokens]) -> VisualTokens:
-    """Joins slots that were encoded one by one into one video."""
-    first = parts[0]
-    slots: list[tuple[int, ...]] = []
-    for part in parts:
-        begin = sum(map(len, slots))
-        slots += [tuple(begin + frame for frame in slot) for slot in part.slots]
-    return VisualTokens(
-        torch.cat([part.features for part in parts]),
-        (len(slots), *first.grid[1:]),
-        tuple(slots),
-        tuple(torch.cat(level) for level in zip(*(part.deep for part in parts), strict=True)),
-    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +28,7 @@ class AttentionRows:
 
     Attributes:
         rows: `(R, S, h, w)` float32, detached: attention of the R candidate tokens to the
-            visual tokens, averaged over heads and the layer band (method, section 1).
+            picture's visual tokens, averaged over heads and the layer band (method, section 1).
         tokens: labels of the R candidates, in prompt order.
     """
 
@@ -137,6 +63,20 @@ class Reading(AttentionRows):
 
 
 @dataclass(frozen=True)
+class ModelLimits:
+    """What limits an answer of a model, besides its general accuracy.
+
+    Attributes:
+        sentences: each names one limit, and its remedy if there is one.
+        trained_pictures: whether the pictures are of the kind that it was trained on; only then
+            is its confidence calibrated.
+    """
+
+    sentences: tuple[str, ...] = ()
+    trained_pictures: bool = True
+
+
+@dataclass(frozen=True)
 class MllmSettings:
     """Defaults of one model; used where the configuration is None.
 
@@ -150,6 +90,8 @@ class MllmSettings:
         presence_threshold: added to `PresenceConfig.threshold`, in nats.
         presence_track_weight: weight of the best track's score in the evidence for a present
             target, see `method.presence`; used if `PresenceConfig.track_weight` is None.
+        aspect_ratio: width / height of the pictures that it was trained on (Qwen2-VL only):
+            others are padded to it. 0 takes pictures of any shape.
         rendered_only: whether the model knows rendered scenes only.
     """
 
@@ -162,6 +104,12 @@ class MllmSettings:
     presence_threshold: float = 0.0
     presence_track_weight: float = 0.0
     rendered_only: bool = False
+    aspect_ratio: float = 0.0
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether `stvg-ros calibrate` set the evidence for a present target."""
+        return bool(self.presence_threshold or self.presence_track_weight)
 
 
 class Prefix(Protocol):
@@ -191,6 +139,10 @@ class Mllm(Protocol):
     @property
     def frames_per_slot(self) -> int:
         """Number of frames that share a temporal slot."""
+        ...
+
+    def limits(self, texts: Sequence[str], image: NDArray[np.uint8]) -> ModelLimits:
+        """What limits an answer to these texts about pictures like this one `(h, w, 3)`."""
         ...
 
     def encode(self, images: Sequence[NDArray[np.uint8]], total: int = 0) -> VisualTokens:
@@ -345,6 +297,11 @@ class Grounder(Protocol):
     @property
     def proposer(self) -> Proposer | None:
         """The source of candidate tubes, if it is in this process."""
+        ...
+
+    @property
+    def candidates(self) -> str:
+        """What that source is and why it was chosen; empty if it is elsewhere."""
         ...
 
     @property

@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stvg_ros.commands.command import Command
+from stvg_ros.config import Config
 from stvg_ros.errors import WindowError
+from stvg_ros.method.interfaces import Mllm
 from stvg_ros.types import Clip, Query
 
 
@@ -54,6 +56,22 @@ def cut(clip: Clip, start_ns: int | None, end_ns: int | None) -> Clip:
             "ask for a window inside, or raise window.duration_s"
         )
     return Clip(frames)
+
+
+def sampled_frames(clip: Clip, config: Config, mllm: Mllm) -> tuple[NDArray[np.int64], int]:
+    """The frames that the model sees: indices into the clip, and the frames of a full sample.
+
+    The second number is 0 if the frames are not those that were encoded on arrival: that is
+    disabled, or the clip does not fill the time grid.
+    """
+    asked = config.sampling.frames
+    wanted = mllm.settings.frame_count if asked is None else asked
+    if config.sampling.prefetch:
+        step_ns = int(config.window.duration_s * 1e9) // wanted
+        on_grid = grid_indices(clip.stamps_ns, step_ns, wanted, mllm.frames_per_slot)
+        if on_grid is not None:
+            return on_grid, wanted
+    return uniform_indices(len(clip), wanted), 0
 
 
 def uniform_indices(count: int, wanted: int) -> NDArray[np.int64]:

@@ -160,11 +160,17 @@ class SpanConfig(Group):
     group_name = "span"
     method: str = setting(
         "adaptive",
-        "adaptive: threshold on S_frame, the whole window for a query without an action; "
-        "top_k: first to last of the K best (paper); "
+        "adaptive: threshold on S_frame; top_k: first to last of the K best (paper); "
         "contiguous: grow from the peak to a fixed length (released code); change_points: the run "
         "that rises most clearly above the rest; window: all",
         choices=("adaptive", "top_k", "contiguous", "change_points", "window"),
+        dynamic=True,
+    )
+    without_action: str = setting(
+        "presence",
+        "adaptive and change_points: span of a query that names no action; presence: from the "
+        "first to the last frame of the chosen candidate tube; window: all",
+        choices=("presence", "window"),
         dynamic=True,
     )
     top_k: int = setting(
@@ -225,8 +231,31 @@ class EvidenceConfig(Group):
     sources: str = setting(
         "auto",
         "what decides between tubes: the model's attention, what is measured on bodies, or both; "
-        "auto: both where there are keypoints, but body alone for a model of rendered scenes on "
-        "other pictures; attention where nothing of the command can be measured",
+        "auto: both where there are keypoints; for a model of rendered scenes attention on them, "
+        "and body on other pictures. Attention decides where nothing of the command is measured",
         choices=("auto", "attention", "body", "both"),
+        dynamic=True,
+    )
+
+
+@dataclass(frozen=True)
+class ConditionConfig(Group):
+    """Negated parts and relations of a command; the defaults are from `calibrate --conditions`."""
+
+    group_name = "conditions"
+    negation_weight: float = setting(
+        1.0,
+        "share of its score that a tube loses if it certainly is what the target must not be; 0 "
+        "ignores negations",
+        minimum=0.0,
+        maximum=1.0,
+        dynamic=True,
+    )
+    relation_weight: float = setting(
+        0.8,
+        "share of its score that a tube loses if the relation to the other target never holds; 0 "
+        "ignores relations",
+        minimum=0.0,
+        maximum=1.0,
         dynamic=True,
     )

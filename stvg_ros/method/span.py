@@ -15,15 +15,12 @@ _FEWEST = 4  # with fewer frames, a level cannot be separated from noise
 _FLAT = 0.15  # a peak less than this share above the floor is not significant
 
 
-def find_span(
-    scores: NDArray[np.float32], config: SpanConfig, *, lasts: bool = False
-) -> tuple[int, int]:
+def find_span(scores: NDArray[np.float32], config: SpanConfig) -> tuple[int, int]:
     """The span of the target in sampled frames; NaN scores (target not visible) are lowest.
 
     Args:
         scores: S_frame.
         config: how the span is found.
-        lasts: the query names no action, so the adaptive methods return the whole window.
 
     Raises:
         ValueError: no scores.
@@ -32,7 +29,7 @@ def find_span(
         raise ValueError("find_span: expected one score or more, got none")
     low = np.nanmin(scores) if np.isfinite(scores).any() else 0.0
     filled = np.where(np.isfinite(scores), scores, low).astype(np.float64)
-    if config.method == "window" or (lasts and config.method in ADAPTIVE):
+    if config.method == "window":
         return 0, len(filled) - 1
     if config.method == "top_k":
         return top_k(filled, _scaled(config.top_k, len(filled)))

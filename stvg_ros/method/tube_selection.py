@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from stvg_ros.config import Config
-from stvg_ros.method.evidence import AttentionEvidence, FusedEvidence, evident_run, nobody
+from stvg_ros.method.evidence import ABSENT, AttentionEvidence, FusedEvidence, evident_run, nobody
 from stvg_ros.method.interfaces import MllmSettings
 from stvg_ros.method.presence import confidence, evidence
 from stvg_ros.method.scoring import box_scores, slot_of_frames
@@ -100,9 +100,13 @@ class TubeScores:
 
     def ranked(self) -> list[CandidateTube]:
         """Candidates, best first; equal scores keep the proposer's order."""
+        return sorted(self.candidates, key=self._ranking, reverse=True)
+
+    def _ranking(self, candidate: CandidateTube) -> float:
+        """The sum of all sources in nats, or S_obj if attention alone decides."""
         if self.fused.measured:
-            return sorted(self.candidates, key=lambda c: self.fused.tube(c.track_id), reverse=True)
-        return sorted(self.candidates, key=self.object_score, reverse=True)
+            return self.fused.tube(candidate.track_id)
+        return self.object_score(candidate)
 
     def best_score(self) -> float:
         """S_obj of the best candidate, -inf without one."""
@@ -111,17 +115,7 @@ class TubeScores:
     def tube(self, candidate: CandidateTube, answer: Tube) -> Tube:
         """`answer` with the candidate's span and one box per buffered frame in the span."""
         clip_ns, sampled = self.view.clip.stamps_ns, self.view.sampled
-        lasts = answer.split is not None and answer.split.lasts
-        scores = self.view.scores(self.temporal, candidate)
-        frames = self.fused.frames(candidate.track_id)
-        if frames is not None and not lasts and self.config.span.method in ADAPTIVE:
-            first, last = evident_run(frames, clip_ns)
-            start_ns, end_ns = int(clip_ns[first]), int(clip_ns[last])
-        else:
-            first, last = find_span(
-                scores, self.config.span, lasts=lasts or not self.fused.attention
-            )
-            start_ns, end_ns = span_ns(first, last, clip_ns[sampled], clip_ns)
+        start_ns, end_ns = self._span_ns(candidate, answer)
         place = self.view.scores(self.spatial, candidate)
         peak = float(np.nanmax(place)) if np.isfinite(place).any() else 0.0
         nearest = np.searchsorted((clip_ns[sampled][1:] + clip_ns[sampled][:-1]) // 2, clip_ns)
@@ -150,6 +144,27 @@ class TubeScores:
             decided=self.fused.decided(candidate.track_id),
         )
 
+    def _span_ns(self, candidate: CandidateTube, answer: Tube) -> tuple[int, int]:
+        """First and last stamp of the answer.
+
+        With an adaptive method, a description without an action holds as long as its target is
+        there: the candidate's own time, or the whole window. So does an action that no source of
+        evidence measures.
+        """
+        clip_ns, span = self.view.clip.stamps_ns, self.config.span
+        lasts = answer.split is not None and answer.split.lasts
+        if span.method in ADAPTIVE:
+            frames = self.fused.frames(candidate.track_id)
+            if frames is not None and not lasts:
+                first, last = evident_run(frames, clip_ns)
+                return int(clip_ns[first]), int(clip_ns[last])
+            if lasts or not self.fused.attention:
+                present = span.without_action == "presence"
+                there = clip_ns[candidate.present] if present else clip_ns
+                return int(there[0]), int(there[-1])
+        first, last = find_span(self.view.scores(self.temporal, candidate), span)
+        return span_ns(first, last, clip_ns[self.view.sampled], clip_ns)
+
     def evidence(self, token: str, margins: tuple[float, ...]) -> Evidence:
         """The maps, scores and margins behind the tubes."""
         ranked, view = self.ranked(), self.view
@@ -160,9 +175,15 @@ class TubeScores:
             spatial=self.spatial.float().cpu().numpy(),
             temporal=self.temporal.float().cpu().numpy(),
             frame_scores=self.view.scores(self.temporal, ranked[0]) if ranked else nothing,
-            track_scores={c.track_id: self.object_score(c) for c in self.candidates},
+            track_scores={c.track_id: self._ranking(c) for c in self.candidates},
             grounding_token=token,
             margins=margins,
+            track_boxes={
+                one.track_id: np.where(one.present[:, None], one.boxes_xyxy_px, np.nan)[
+                    view.sampled
+                ].astype(np.float32)
+                for one in self.candidates
+            },
             findings=self.fused.findings,
         )
 
@@ -214,7 +235,8 @@ class TubeSelection:
             tubes = (replace(template, error=reason),)
         elif self.config.presence.enabled and sure < 0.5:
             missing = scored.fused.missing([one.track_id for one in shown])
-            reason = f"the model sees no such target (confidence {sure:.2f})"
+            known = "" if template.calibrated else ", which is not calibrated here"
+            reason = f"the model sees no such target (confidence {sure:.2f}{known})"
             if missing:
                 reason = nobody(missing, len(shown))
             tubes = (replace(template, error=reason),)
@@ -259,7 +281,7 @@ class TubeSelection:
         score = float("-inf") if candidate is None else scored.object_score(candidate)
         nats = evidence(self.margins, score, weight) - self.own.presence_threshold
         if candidate is not None and scored.fused.measured:
-            weakest = scored.fused.weakest(candidate.track_id)
+            weakest = scored.fused.weakest(candidate.track_id) - ABSENT
             nats = nats + weakest if scored.fused.attention else weakest
         return confidence(nats, threshold)
 

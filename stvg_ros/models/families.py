@@ -17,6 +17,7 @@ class FamilyEntry:
         class_name: its class in transformers.
         tokens: visual tokens of one slot.
         pairs: two frames share a slot.
+        rehearsed: whose published files were run with random weights (test/rehearsal).
     """
 
     module: str
@@ -24,6 +25,7 @@ class FamilyEntry:
     class_name: str
     tokens: str
     pairs: bool
+    rehearsed: str = "the class only"
 
 
 FAMILIES = {  # model_type of config.json
@@ -33,6 +35,7 @@ FAMILIES = {  # model_type of config.json
         "Qwen2VLForConditionalGeneration",
         "by image size",
         True,
+        "olmOCR-7B (a Qwen2-VL-7B)",
     ),
     "qwen2_5_vl": FamilyEntry(
         "stvg_ros.models.qwen2_vl",
@@ -40,6 +43,7 @@ FAMILIES = {  # model_type of config.json
         "Qwen2_5_VLForConditionalGeneration",
         "by image size",
         True,
+        "Qwen2.5-VL-7B-Instruct",
     ),
     "qwen3_vl": FamilyEntry(
         "stvg_ros.models.qwen3_vl",
@@ -47,6 +51,7 @@ FAMILIES = {  # model_type of config.json
         "Qwen3VLForConditionalGeneration",
         "by image size",
         True,
+        "Cosmos-Reason2-8B (a Qwen3-VL-8B)",
     ),
     "qwen3_vl_moe": FamilyEntry(
         "stvg_ros.models.qwen3_vl",
@@ -61,6 +66,7 @@ FAMILIES = {  # model_type of config.json
         "LlavaOnevisionForConditionalGeneration",
         "14 x 14 at 384 px",
         False,
+        "the class; the chat template of its release",
     ),
     "llava_next_video": FamilyEntry(
         "stvg_ros.models.llava_next_video",
@@ -68,6 +74,7 @@ FAMILIES = {  # model_type of config.json
         "LlavaNextVideoForConditionalGeneration",
         "12 x 12 at 336 px",
         False,
+        "LLaVA-NeXT-Video-7B-32K-hf",
     ),
     "video_llama_3": FamilyEntry(
         "stvg_ros.models.video_llama_3",
@@ -83,6 +90,27 @@ FAMILIES = {  # model_type of config.json
         "16 x 16 at 448 px",
         False,
     ),
+    "cosmos3_edge": FamilyEntry(
+        "stvg_ros.models.cosmos3_edge",
+        "Cosmos3-Edge",
+        "Cosmos3EdgeForConditionalGeneration",
+        "by image size",
+        False,
+    ),
+    "glm4v": FamilyEntry(
+        "stvg_ros.models.glm4v",
+        "GLM-4.1V",
+        "Glm4vForConditionalGeneration",
+        "by image size",
+        True,
+    ),
+    "glm46v": FamilyEntry(
+        "stvg_ros.models.glm4v",
+        "GLM-4.6V",
+        "Glm46VForConditionalGeneration",
+        "by image size",
+        True,
+    ),
 }
 
 # Files of the authors' own code for a supported family, and the repositories with the same weights
@@ -95,8 +123,24 @@ ORIGINALS = {
 }
 
 
+_WINDOWS = "some of its layers attend to a window, which the mask of packed questions would replace"
+_RECURRENT = "most of its layers are recurrent, and their state cannot be shared as keys and values"
+# Families of transformers that would run wrongly.
+UNFIT = {
+    "gemma3": _WINDOWS,
+    "gemma4": _WINDOWS,
+    "exaone4_5": _WINDOWS,
+    "qwen3_5": _RECURRENT,
+    "qwen3_5_moe": _RECURRENT,
+    "lfm2_vl": _RECURRENT,
+    "lfm3_vl": _RECURRENT,
+}
+
+
 def unsupported(model_type: str) -> str:
     """Why a `model_type` that is not in `FAMILIES` cannot be used, and what to use instead."""
+    if model_type in UNFIT:
+        return f"model_type {model_type!r} is refused: {UNFIT[model_type]}"
     if model_type not in ORIGINALS:
         return f"unknown model_type {model_type!r}"
     title, others = ORIGINALS[model_type]
@@ -120,9 +164,9 @@ def original_of(hub_id: str) -> str | None:
     return None
 
 
-def families_table() -> list[tuple[str, str, str, str, str]]:
-    """Rows for the table of the docs: family, model_type, class, tokens a slot, frames a slot."""
+def families_table() -> list[tuple[str, str, str, str, str, str]]:
+    """Rows of the docs: family, model_type, class, tokens and frames a slot, published files."""
     return [
-        (row.title, kind, row.class_name, row.tokens, "2" if row.pairs else "1")
+        (row.title, kind, row.class_name, row.tokens, "2" if row.pairs else "1", row.rehearsed)
         for kind, row in FAMILIES.items()
     ]

@@ -11,7 +11,8 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from stvg_ros.checkpoints.image_preprocessing import ImagePreprocessing
-from stvg_ros.method.interfaces import MllmSettings, VisualTokens
+from stvg_ros.method.interfaces import MllmSettings
+from stvg_ros.method.visual_tokens import VisualTokens
 from stvg_ros.models.preprocess import Images
 
 
@@ -68,7 +69,11 @@ class Family:
 
 @dataclass(frozen=True, eq=False)
 class LoadedCheckpoint:
-    """A loaded checkpoint: frozen weights, in eval mode, on their device."""
+    """A loaded checkpoint: frozen weights, in eval mode, on their device.
+
+    Attributes:
+        unused: names of weights in its files that the model does not have.
+    """
 
     name: str
     path: str
@@ -77,3 +82,4 @@ class LoadedCheckpoint:
     preprocessing: ImagePreprocessing
     family: Family
     settings: MllmSettings
+    unused: tuple[str, ...] = ()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -23,14 +23,16 @@ from stvg_ros.errors import ConfigError, ModelError
 from stvg_ros.method.interfaces import (
     AttentionRows,
     MllmSettings,
+    ModelLimits,
     Pass,
     Prefix,
     Reading,
-    VisualTokens,
 )
 from stvg_ros.method.interruption import interrupt_between_layers
 from stvg_ros.method.settings import AttentionConfig
+from stvg_ros.method.visual_tokens import VisualTokens
 from stvg_ros.models.attention_capture import AttentionRecorder, recording
+from stvg_ros.models.embedded_limits import limits_of
 from stvg_ros.models.family import Layout, LoadedCheckpoint
 from stvg_ros.models.packed_prompts import PackedPrompts, packed
 from stvg_ros.models.prefix import HfPrefix, PrefixInputs, PrefixLayout
@@ -112,9 +114,20 @@ class HfMllm:
         return self._band
 
     @property
+    def answer_ids(self) -> tuple[Tensor, Tensor]:
+        """Ids of the tokens that begin the answers yes and no."""
+        return self._yes, self._no
+
+    @property
     def frames_per_slot(self) -> int:
         """Number of frames that share a temporal slot."""
         return self._checkpoint.preprocessing.pair if self._checkpoint.family.pairs else 1
+
+    def limits(self, texts: Sequence[str], image: NDArray[np.uint8]) -> ModelLimits:
+        """What limits an answer; known for models of rendered scenes only."""
+        if not self.settings.rendered_only:
+            return ModelLimits()
+        return limits_of(self._checkpoint.tokenizer, texts, image)
 
     def encode(self, images: Sequence[NDArray[np.uint8]], total: int = 0) -> VisualTokens:
         """Runs the vision tower over T `(h, w, 3)` RGB images of one size. No gradient.
@@ -166,7 +179,7 @@ class HfMllm:
         rows, hidden = self._run(prefix, asked, self._text)
         yes, no = self.answer(hidden[0, asked.ends])
         return tuple(
-            Reading(rows[i][0].view(-1, *prefix.visual.grid), suffix.labels, yes[i], no[i])
+            Reading(prefix.visual.on_picture(rows[i][0]), suffix.labels, yes[i], no[i])
             for i, suffix in enumerate(suffixes)
         )
 
@@ -183,9 +196,7 @@ class HfMllm:
             prefix = self._prefill(some, self._lower)
             (suffix,), asked = self._packed(prefix, [question])
             (rows,), _ = self._run(prefix, asked, self._lower)
-            found += [
-                AttentionRows(each.view(-1, *prefix.visual.grid), suffix.labels) for each in rows
-            ]
+            found += [AttentionRows(prefix.visual.on_picture(each), suffix.labels) for each in rows]
         return tuple(found)
 
     def _batches(self, passes: Sequence[Pass]) -> Iterator[Sequence[Pass]]:
@@ -310,18 +321,38 @@ class HfMllm:
 
     def complete(self, system: str, prompt: str, max_new_tokens: int) -> str:
         """Greedy text-only completion, for reading a command."""
-        tokenizer = self._checkpoint.tokenizer
-        generation = getattr(self._model.generation_config, "eos_token_id", None)
-        stops = {*(generation if isinstance(generation, list) else [generation])}
         ids = self.prompt.chat(system, prompt).to(self._model.device)
-        stops.add(tokenizer.eos_token_id)
-        written = greedy(self._next_scores, ids, stops, max_new_tokens)
-        return str(tokenizer.decode(written, skip_special_tokens=True)).strip()
+        return self._decoded(greedy(self._next_scores, ids, self._stops, max_new_tokens))
 
-    def _next_scores(self, ids: Tensor, cache: DynamicCache) -> Tensor:
+    @torch.no_grad()
+    def write(self, prefix: Prefix, request: str, max_new_tokens: int) -> str:
+        """Greedy text about the images of a prefix; see `answering.TextWriter`."""
+        if not isinstance(prefix, HfPrefix):
+            raise TypeError(f"expected a prefix of this model, got {type(prefix).__name__}")
+        cache = DynamicCache()
+        for layer, (keys, values) in enumerate(prefix.pairs):
+            cache.update(keys, values, layer)
+        ids = torch.tensor([self.prompt.suffix(prefix.layout, request).ids])
+        # Visual tokens may share positions, so that the text's are not the cache's length.
+        scores = partial(self._next_scores, shift=prefix.next_position - cache.get_seq_length())
+        ids = ids.to(self._model.device)
+        return self._decoded(greedy(scores, ids, self._stops, max_new_tokens, cache))
+
+    @property
+    def _stops(self) -> set[int]:
+        """The tokens that end a text."""
+        own = getattr(self._model.generation_config, "eos_token_id", None)
+        return {*(own if isinstance(own, list) else [own]), self._checkpoint.tokenizer.eos_token_id}
+
+    def _decoded(self, written: list[int]) -> str:
+        return str(self._checkpoint.tokenizer.decode(written, skip_special_tokens=True)).strip()
+
+    def _next_scores(self, ids: Tensor, cache: DynamicCache, shift: int = 0) -> Tensor:
         """Scores `(vocabulary,)` of the token after the cache and ids `(1, n)`."""
+        start = cache.get_seq_length() + shift
         hidden = self._text(
             inputs_embeds=self._text.get_input_embeddings()(ids),
+            position_ids=torch.arange(start, start + ids.shape[1], device=ids.device)[None],
             past_key_values=cache,
             use_cache=True,
         ).last_hidden_state

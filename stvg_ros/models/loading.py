@@ -17,8 +17,9 @@ from torch import nn
 from stvg_ros.checkpoints.devices import device_of
 from stvg_ros.checkpoints.files import CheckpointFiles, first_line
 from stvg_ros.checkpoints.image_preprocessing import ImagePreprocessing, processor_values
-from stvg_ros.checkpoints.weights import loaded_weights
+from stvg_ros.checkpoints.weights import LoadedWeights, loaded_weights
 from stvg_ros.errors import ConfigError, ModelError
+from stvg_ros.models.architectures import check_architecture
 from stvg_ros.models.attention_capture import NAME
 from stvg_ros.models.chat_template import choose_template
 from stvg_ros.models.embedded_checkpoint import FOLDER, SCOPE, SETTINGS_FILE, read_settings
@@ -59,14 +60,39 @@ def load(config: ModelConfig) -> LoadedCheckpoint:
     stored = method_of(values)
     if stored is not None:
         _check_stored(files, stored)
+    _check_language_model(files)
     family = importlib.import_module(row.module).FAMILY
     tokenizer = _tokenizer(files)
     preprocessing = _preprocessing(files)
     settings_file = files.path(SETTINGS_FILE)
     settings = read_settings(Path(settings_file) if settings_file else None)
-    model = _weights(files, row.class_name, config, stored)
+    preprocessing = replace(preprocessing, aspect_ratio=settings.aspect_ratio)
+    weights = _weights(files, row.class_name, config, stored)
     name = f"{row.title} ({SCOPE})" if config.path == "embedded" else Path(files.source).name
-    return LoadedCheckpoint(name, files.source, model, tokenizer, preprocessing, family, settings)
+    return LoadedCheckpoint(
+        name,
+        files.source,
+        weights.model,
+        tokenizer,
+        preprocessing,
+        family,
+        settings,
+        weights.unused,
+    )
+
+
+def _check_language_model(files: CheckpointFiles) -> None:
+    """Raises: ModelError: a configuration that cannot be read, or see `check_architecture`."""
+    try:
+        config: Any = transformers.AutoConfig.from_pretrained(
+            files.source, local_files_only=files.local, trust_remote_code=False
+        )
+    except Exception as error:  # transformers raises errors of many kinds
+        raise ModelError(
+            f"{files.source}: config.json is not as transformers expects it ({first_line(error)}); "
+            "download it again"
+        ) from error
+    check_architecture(config.get_text_config(), files.source)
 
 
 def checkpoint_folder(path: str) -> Path:
@@ -136,7 +162,7 @@ def _tokenizer(files: CheckpointFiles) -> Any:
 
 def _weights(
     files: CheckpointFiles, class_name: str, config: ModelConfig, stored: str | None
-) -> Any:
+) -> LoadedWeights:
     """The frozen model; `stored` is the format of quantized weights in the files."""
     device = device_of(config.device, "model.device")
     dtype = dtype_of(config.dtype, device)
@@ -145,14 +171,14 @@ def _weights(
         quantized = _stored_quantization(files, stored, config.quantization, device)
     else:
         quantized = _quantization(config.quantization, dtype, device)
-    model = loaded_weights(
+    weights = loaded_weights(
         files, class_name, SETTING, dtype, attn_implementation="sdpa", **quantized
     )
     if quantized:
-        _keep_plain_layout(model)
+        _keep_plain_layout(weights.model)
     else:
-        model.to(device)
-    return frozen(model)
+        weights.model.to(device)
+    return replace(weights, model=frozen(weights.model))
 
 
 def frozen(model: Any) -> Any:

@@ -130,6 +130,72 @@ def fitted_size(
     return rows, columns
 
 
+def letterboxed(
+    images: Images, size_px: tuple[int, int], cells: tuple[int, int], resample: int
+) -> tuple[list[NDArray[np.uint8]], tuple[slice, slice]]:
+    """Images in the middle of a grey frame, along the borders of its cells.
+
+    Args:
+        images: `(h, w, 3)` RGB images of one shape.
+        size_px: height and width of the frame.
+        cells: rows and columns of its grid.
+        resample: PIL's number of the filter.
+
+    Returns:
+        The frames, and the rows and columns that the images cover. One side is covered whole; the
+        other one is rounded to cells, at least one.
+    """
+    height, width = images[0].shape[:2]
+    share = (height / width) / (size_px[0] / size_px[1])  # the image's height at full width
+    shares = (min(1.0, share), min(1.0, 1 / share))
+    covered, pixels = [], []
+    for side, count, length in zip(shares, cells, size_px, strict=True):
+        number = max(1, round(count * side))
+        begin = (count - number) // 2
+        covered.append(slice(begin, begin + number))
+        pixels.append(slice(begin * length // count, (begin + number) * length // count))
+    rows, columns = pixels
+    picture = columns.stop - columns.start, rows.stop - rows.start
+    frames = []
+    for image in images:
+        frame = np.full((*size_px, 3), 128, np.uint8)
+        small = Image.fromarray(image).resize(picture, Image.Resampling(resample))
+        frame[rows, columns] = np.asarray(small)
+        frames.append(frame)
+    return frames, (covered[0], covered[1])
+
+
+def video_size(
+    preprocessing: ImagePreprocessing,
+    height: int,
+    width: int,
+    total: int,
+    min_pixels: int,
+    max_pixels: int,
+) -> tuple[int, int]:
+    """`(height, width)` px of frames of a video of `total`; the bounds are for all of them.
+
+    Args:
+        preprocessing: its size takes precedence over the bounds.
+        height, width: of a frame, in pixels.
+        total: frames of the video.
+        min_pixels, max_pixels: bounds where the checkpoint has none.
+    """
+    factor = preprocessing.patch * preprocessing.merge
+    if min(height, width) < factor:
+        scale = factor / min(height, width)
+        height, width = int(height * scale), int(width * scale)
+    return fitted_size(
+        height,
+        width,
+        factor,
+        preprocessing.size.get("shortest_edge", min_pixels),
+        preprocessing.size.get("longest_edge", max_pixels),
+        frames=max(total, preprocessing.pair),
+        pair=preprocessing.pair,
+    )
+
+
 def slots_of(frames: int, pair: int) -> tuple[tuple[int, ...], ...]:
     """The frames of each slot; the last one may have fewer."""
     return tuple(tuple(range(start, min(start + pair, frames))) for start in range(0, frames, pair))

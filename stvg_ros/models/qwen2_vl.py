@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from stvg_ros.checkpoints.image_preprocessing import ImagePreprocessing
-from stvg_ros.method.interfaces import VisualTokens
+from stvg_ros.method.visual_tokens import VisualTokens
 from stvg_ros.models.family import Family, Layout
 from stvg_ros.models.frame_times import begin_times
-from stvg_ros.models.preprocess import Images, fitted_size, patches, slots_of
+from stvg_ros.models.preprocess import Images, fitted_size, letterboxed, patches, slots_of
 from stvg_ros.models.vision_tower import run_tower
 
 # Upper bound in tokens of one frame of a video, as in transformers; the files of older
@@ -47,12 +47,20 @@ def frame_size(
 def encode(
     model: Any, preprocessing: ImagePreprocessing, images: Images, total: int
 ) -> VisualTokens:
-    """T frames to `ceil(T / 2)` slots."""
+    """T frames to `ceil(T / 2)` slots; padded if the model was trained on one shape only."""
     height, width = frame_size(preprocessing, images[0].shape[0], images[0].shape[1], total)
+    factor, ratio = preprocessing.patch * preprocessing.merge, preprocessing.aspect_ratio
+    picture = None
+    if ratio:
+        trained = frame_size(preprocessing, 960, round(960 * ratio), total)
+        if trained != (height, width):
+            height, width = trained
+            cells = height // factor, width // factor
+            images, picture = letterboxed(images, trained, cells, preprocessing.resample)
     features, _ = tower(model, preprocessing, images, height, width)
     slots = slots_of(len(images), preprocessing.pair)
-    factor = preprocessing.patch * preprocessing.merge
-    return VisualTokens(features, (len(slots), height // factor, width // factor), slots)
+    grid = (len(slots), height // factor, width // factor)
+    return VisualTokens(features, grid, slots, picture=picture)
 
 
 def tower(
@@ -99,21 +107,30 @@ def slot_times(model: Any, visual: VisualTokens) -> tuple[int, ...]:
 
 
 def positions(model: Any, ids: Tensor, visual: VisualTokens) -> tuple[Tensor, int]:
-    """`(3, 1, N)` time, row and column, by the library's own rule.
+    """`(3, 1, N)` time, row and column, by the library's own rule."""
+    at, following = positions_of(model, ids, visual, model.config.video_token_id)
+    if times := slot_times(model, visual):
+        seen = ids[0] == model.config.video_token_id
+        after = torch.tensor(times, device=ids.device).repeat_interleave(
+            visual.grid[1] * visual.grid[2]
+        )
+        at[0, 0, seen] = at[1, 0, seen].min() + after
+    return at, following
+
+
+def positions_of(
+    model: Any, ids: Tensor, visual: VisualTokens, token_id: int
+) -> tuple[Tensor, int]:
+    """The library's positions of a video whose tokens are `token_id`, and the one that follows.
 
     One text token is appended to get the position of the text after the video.
     """
     merge = model.config.vision_config.spatial_merge_size
     slots, rows, columns = visual.grid
-    token_id = model.config.video_token_id
     longer = torch.cat([ids, ids.new_full((1, 1), 0 if token_id else 1)], dim=1)
     kinds = torch.where(longer == token_id, 2, 0).int()
     grid = torch.tensor([[slots, rows * merge, columns * merge]], device=ids.device)
     at, _ = model.model.get_rope_index(longer, mm_token_type_ids=kinds, video_grid_thw=grid)
-    if times := slot_times(model, visual):
-        seen = kinds[0] == 2
-        after = torch.tensor(times, device=ids.device).repeat_interleave(rows * columns)
-        at[0, 0, seen] = at[1, 0, seen].min() + after
     return at[..., :-1], int(at[0, 0, -1])
 
 

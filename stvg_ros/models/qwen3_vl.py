@@ -7,10 +7,10 @@ from __future__ import annotations
 from typing import Any
 
 from stvg_ros.checkpoints.image_preprocessing import ImagePreprocessing
-from stvg_ros.method.interfaces import VisualTokens
+from stvg_ros.method.visual_tokens import VisualTokens
 from stvg_ros.models.family import Family, Layout
 from stvg_ros.models.frame_times import mean_times
-from stvg_ros.models.preprocess import Images, fitted_size, slots_of
+from stvg_ros.models.preprocess import Images, slots_of, video_size
 from stvg_ros.models.qwen2_vl import positions, tower
 
 # Of frames without times, as in the model's own sampling.
@@ -22,19 +22,8 @@ def frame_size(
     preprocessing: ImagePreprocessing, height: int, width: int, total: int
 ) -> tuple[int, int]:
     """`(height, width)` px of the resized frames; the bounds hold for the whole video."""
-    factor = preprocessing.patch * preprocessing.merge
-    if min(height, width) < factor:
-        scale = factor / min(height, width)
-        height, width = int(height * scale), int(width * scale)
-    return fitted_size(
-        height,
-        width,
-        factor,
-        preprocessing.size.get("shortest_edge", MIN_TOKENS * factor**2),
-        preprocessing.size.get("longest_edge", MAX_TOKENS * factor**2),
-        frames=max(total, preprocessing.pair),
-        pair=preprocessing.pair,
-    )
+    token = (preprocessing.patch * preprocessing.merge) ** 2
+    return video_size(preprocessing, height, width, total, MIN_TOKENS * token, MAX_TOKENS * token)
 
 
 def encode(

@@ -49,9 +49,18 @@ class CausalTokens:
 
 
 @torch.no_grad()
-def greedy(forward: Forward, ids: torch.Tensor, stops: Set[int], most: int) -> list[int]:
-    """The most probable tokens after ids `(1, n)`, up to a stop token or the maximum number."""
-    cache = DynamicCache()
+def greedy(
+    forward: Forward,
+    ids: torch.Tensor,
+    stops: Set[int],
+    most: int,
+    before: DynamicCache | None = None,
+) -> list[int]:
+    """The most probable tokens after a cache and ids `(1, n)`, up to a stop token or the maximum.
+
+    The cache is extended.
+    """
+    cache = DynamicCache() if before is None else before
     written: list[int] = []
     while len(written) < most:
         token = int(forward(ids, cache).argmax())

@@ -54,6 +54,8 @@ class AnswerPublisher:
         best = grounding.best
         if best.status is Status.FAILED:
             self._node.get_logger().error(f"{best.query.id}: {best.error}")
+        if best.warning:
+            self._node.get_logger().warning(f"{best.query.id}: {best.warning}")
         if grounding.evidence is not None:
             self._evidence.publish(evidence_message(grounding.evidence, best))
         # The best tube is published last: late subscribers receive the last message.

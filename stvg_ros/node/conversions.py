@@ -64,6 +64,7 @@ def tube_message(tube: Tube) -> msg.Tube:
         warning=tube.warning,
         image_age=float(tube.image_age_s),
         confidence=float(tube.confidence),
+        calibrated=tube.calibrated,
         rank=tube.rank,
         track_id=tube.track_id,
         score=float(tube.score),
@@ -76,6 +77,7 @@ def tube_message(tube: Tube) -> msg.Tube:
         image_height=tube.height_px,
         target_frame=tube.target_frame,
         model=tube.model,
+        candidates=tube.candidates,
     )
     command = split.command if split else None
     if command is not None:
@@ -138,6 +140,7 @@ def point_message(position_m: tuple[float, float, float] | None) -> Point:
 def evidence_message(evidence: Evidence, tube: Tube) -> msg.Evidence:
     """The evidence behind a tube as `stvg_ros/Evidence`."""
     slots, rows, columns = evidence.spatial.shape
+    unknown = np.full((len(evidence.stamps_ns), 4), np.nan, np.float32)
     slot_of_frame = [0] * len(evidence.stamps_ns)
     for slot, frames in enumerate(evidence.slots):
         for frame in frames:
@@ -155,5 +158,10 @@ def evidence_message(evidence: Evidence, tube: Tube) -> msg.Evidence:
         frame_scores=evidence.frame_scores.astype(np.float32).tolist(),
         track_ids=list(evidence.track_scores),
         track_scores=[float(score) for score in evidence.track_scores.values()],
+        track_boxes=[
+            float(edge)
+            for track in evidence.track_scores
+            for edge in evidence.track_boxes.get(track, unknown).ravel()
+        ],
         grounding_token=evidence.grounding_token,
     )

@@ -104,6 +104,7 @@ def worker_status(name: str, worker: Callable[[], GroundingQueue], standing: int
     except StvgError as error:
         return status(name, DiagnosticStatus.ERROR, str(error), values)
     values["commands waiting"] = running.waiting
+    values["candidate tubes"] = running.candidates
     source = running.proposer
     if isinstance(source, ExternalProposer):
         counts = source.counts

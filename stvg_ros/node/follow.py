@@ -96,6 +96,14 @@ class Follow:
             if self._enabled and best.status is Status.FOUND and best.boxes:
                 self._found = best
 
+    def followed(self) -> tuple[str, TubeBox] | None:
+        """The camera and the last box of the followed target; any thread may call it."""
+        target = self._target
+        if target is None:
+            return None
+        box = TubeBox(target.frame.stamp_ns, target.sighting.box_xyxy_px, 0.0)
+        return target.tube.camera, box
+
     def window_restarted(self, camera: str) -> None:
         """Ends following on a camera whose stamps jumped back."""
         with self._lock:

@@ -30,6 +30,7 @@ from stvg_ros.node.diagnostics import Diagnostics
 from stvg_ros.node.ground_action import GroundAction
 from stvg_ros.node.intake import Intake
 from stvg_ros.node.managed_node import ManagedNode
+from stvg_ros.node.names import Names
 from stvg_ros.node.parameters import Parameters
 from stvg_ros.node.positions import Locator, transform_history_s
 from stvg_ros.node.qos import LATCHED
@@ -57,12 +58,14 @@ class Parts:
     commands: Commands
     diagnostics: Diagnostics
     tracking: Tracking
+    names: Names
 
     def close(self) -> None:
         """Destroys all interfaces."""
         self.diagnostics.close()
         self.cameras.stop()
         self.tracking.close()
+        self.names.close()
         self.commands.close()
         self.standing.close()
         self.answers.close()
@@ -260,7 +263,8 @@ class GroundingNode(ManagedNode):
             (answers.publish, tracking.answered),
             answers.publish_preliminary,
         )
-        standing = StandingQueries(self, intake)
+        standing = StandingQueries(self, intake, self._current)
+        names = Names(self, intake, self._current, tracking.followed)
         return Parts(
             cameras,
             locator,
@@ -270,6 +274,7 @@ class GroundingNode(ManagedNode):
             Commands(self, intake, standing, self._calls),
             Diagnostics(self, cameras, self._active_queue, standing, config.diagnostics.period_s),
             tracking,
+            names,
         )
 
     def _load(self) -> GroundingQueue:
@@ -304,6 +309,8 @@ class GroundingNode(ManagedNode):
         except Exception:
             self._deactivate()
             raise
+        if queue.candidates:
+            self._say(f"candidate tubes: {queue.candidates}")
         self._say("ready")
 
     def _deactivate(self) -> None:

@@ -59,6 +59,8 @@ class Intake:
         self._config = config
         self._finish = finish
         self._publish = publish
+        self._listeners: list[Answer] = []
+        self._named: Callable[[Query], Query] = lambda query: query
         self._preliminary = preliminary
         self._numbers = itertools.count(1)
         self.last: Query | None = None  # the last answered query
@@ -66,6 +68,17 @@ class Intake:
     def new_id(self) -> str:
         """An id for a command without one."""
         return f"q-{next(self._numbers):06d}"
+
+    def set_names(self, named: Callable[[Query], Query]) -> None:
+        """Uses this function to find the known target of a command."""
+        self._named = named
+
+    def add_listener(self, listener: Answer) -> None:
+        """Passes the answer of each command to this listener too, but not those of `offer`.
+
+        Any thread may call it.
+        """
+        self._listeners.append(listener)
 
     def publish(self, grounding: Grounding) -> None:
         """Publishes an answer."""
@@ -91,6 +104,7 @@ class Intake:
         Returns:
             The job, or None if the query was answered immediately.
         """
+        query = self._named(query)
         try:
             queue = self._queue()
             job = self._search(query, self._cameras.views(query.camera)).job(
@@ -124,6 +138,8 @@ class Intake:
     def _answered(self, grounding: Grounding, answer: Answer) -> None:
         try:
             self.publish(grounding)
+            for listener in self._listeners:
+                listener(grounding)
         finally:
             answer(grounding)
 

@@ -4,13 +4,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
+from stvg_ros.config import Config
 from stvg_ros.errors import CanceledError, CommandError, ErrorCode, StvgError
 from stvg_ros.node.intake import Intake
 from stvg_ros.runtime.camera_search import failed
@@ -44,26 +47,34 @@ class _Standing:
     asking: bool = False
     job: GroundingJob | None = None
     last: Tube | None = None
+    once: bool = False  # it ends with the next event
+    end_s: float = math.inf  # by the steady clock
+    ended: bool = False
 
 
 class StandingQueries:
     """The standing queries of the node, by id.
 
-    Each one is grounded only if the queue is idle and there are new images.
+    Each one is grounded only if the queue is idle and there are new images. A command with the
+    intent "watch" ("tell me when somebody enters") becomes one by itself: after its first answer,
+    it is grounded at `command.watch_rate_hz` until the next event, or for `command.watch_s`.
 
     Thread contract: the executor's thread; the queue's answering thread delivers answers.
     """
 
-    def __init__(self, node: Node, intake: Intake) -> None:
+    def __init__(self, node: Node, intake: Intake, config: Callable[[], Config]) -> None:
         """Starts without queries.
 
         Args:
             node: creates the timers.
             intake: receives the queries, and publishes the answers that are news.
+            config: returns the current configuration.
         """
         self._node = node
         self._intake = intake
+        self._config = config
         self._all: dict[str, _Standing] = {}
+        intake.add_listener(self._answered)
 
     def __len__(self) -> int:
         return len(self._all)
@@ -83,18 +94,22 @@ class StandingQueries:
                 "a standing query uses the moving window: expected window_start and "
                 "window_end of 0, got a fixed window"
             )
+        self._begin(_Standing(query, None, {}), rate_hz)
+
+    def _begin(self, standing: _Standing, rate_hz: float) -> None:
+        query = standing.query
         if query.id not in self._all and len(self._all) >= MAX_QUERIES:
             raise CommandError(
                 f"{MAX_QUERIES} standing queries exist already; stop one of them first"
             )
         self._drop(query.id)
         # A steady clock: with use_sim_time, a paused recording must not stop the answers.
-        timer = self._node.create_timer(
+        standing.timer = self._node.create_timer(
             1.0 / rate_hz,
             lambda: self._ground_now(query.id),
             clock=Clock(clock_type=ClockType.STEADY_TIME),
         )
-        self._all[query.id] = _Standing(query, timer, {})
+        self._all[query.id] = standing
         self._ground_now(query.id)
 
     def stop(self, query_id: str) -> None:
@@ -118,6 +133,30 @@ class StandingQueries:
         for query_id in list(self._all):
             self.stop(query_id)
 
+    def _answered(self, grounding: Grounding) -> None:
+        """Watches for the event of an answered command; in any thread."""
+        tube = grounding.best
+        command = tube.split.command if tube.split is not None else None
+        executor = self._node.executor
+        if command is None or command.intent != "watch" or tube.query.end_ns is not None:
+            return
+        if executor is not None:
+            executor.create_task(self._watch, tube, not command.repeated)
+
+    def _watch(self, tube: Tube, once: bool) -> None:
+        """Starts the standing query of a command; its first answer is the state before."""
+        command = self._config().command
+        # Without the command's own deadline, which was that of its first answer.
+        query = replace(tube.query, start_ns=None, deadline_s=None)
+        end_s = time.monotonic() + command.watch_s
+        try:
+            self._begin(
+                _Standing(query, None, {}, last=tube, once=once, end_s=end_s),
+                command.watch_rate_hz,
+            )
+        except StvgError as error:
+            self._intake.publish(failed(query, error))
+
     def _drop(self, query_id: str) -> _Standing | None:
         standing = self._all.pop(query_id, None)
         if standing is not None:
@@ -129,6 +168,17 @@ class StandingQueries:
     def _ground_now(self, query_id: str) -> None:
         standing = self._all.get(query_id)
         if standing is None or standing.asking:
+            return
+        if standing.ended:
+            self._drop(query_id)
+            return
+        if time.monotonic() > standing.end_s:
+            self._drop(query_id)
+            limit = CanceledError(
+                f"nothing more was seen within command.watch_s ({self._config().command.watch_s:g} "
+                "s); give the command again"
+            )
+            self._intake.publish(failed(standing.query, limit))
             return
         try:
             views = self._intake.views(standing.query.camera)
@@ -157,6 +207,10 @@ class StandingQueries:
             standing.seen_ns = {}
             return
         news = is_news(standing.last, tube)
+        event = news and tube.status is Status.FOUND
         standing.last = tube  # also if it is not news: the event continues and its end moves
-        if news:
+        if event and standing.once:
+            standing.ended = True  # the timer's thread removes it
+        watched = math.isfinite(standing.end_s) and tube.status is Status.NOT_FOUND
+        if news and not watched:
             self._intake.publish(grounding)

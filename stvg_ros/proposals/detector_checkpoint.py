@@ -67,7 +67,7 @@ def load(path: str, setting: str, classes: dict[str, str], device: str) -> Detec
             f"{setting} {path!r}: expected a checkpoint of {' or '.join(sorted(classes))}, "
             f"got {kind!r}"
         )
-    model = loaded_weights(files, classes[kind], setting, torch.float32)
+    model = loaded_weights(files, classes[kind], setting, torch.float32).model
     model = model.eval().requires_grad_(False).to(where)
     source, values = processor_values(files) or (files.source, {})
     preprocessing = ImagePreprocessing.from_json(values, source, IMAGENET_MEAN, IMAGENET_STD)

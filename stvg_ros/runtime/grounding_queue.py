@@ -84,6 +84,12 @@ class GroundingQueue:
         return None if grounder is None else grounder.proposer
 
     @property
+    def candidates(self) -> str:
+        """What the source of candidate tubes is and why it was chosen; see `Grounder`."""
+        grounder = self._grounder
+        return "" if grounder is None else grounder.candidates
+
+    @property
     def waiting(self) -> int:
         """Number of waiting jobs."""
         with self._changed:

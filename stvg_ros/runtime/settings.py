@@ -33,6 +33,22 @@ class CommandConfig(Group):
         "follows",
         dynamic=True,
     )
+    watch_rate_hz: float = setting(
+        1.0,
+        "how often the window is searched after a command such as 'tell me when somebody enters'",
+        unit="Hz",
+        minimum=1e-3,
+        maximum=100.0,
+        dynamic=True,
+    )
+    watch_s: float = setting(
+        600.0,
+        "how long such a command waits for its event, or reports events after 'whenever'",
+        unit="s",
+        minimum=1.0,
+        maximum=86400.0,
+        dynamic=True,
+    )
     deadline_s: float | None = setting(
         None,
         "default deadline of a command; 0 is none",

@@ -147,6 +147,7 @@ def _tubes(grounding: Grounding) -> list[dict[str, Any]]:
                 for box in tube.boxes
             ],
             "model": tube.model,
+            "candidates": tube.candidates,
         }
         for tube in grounding.tubes
     ]

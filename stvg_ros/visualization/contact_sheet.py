@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stvg_ros.errors import RecordingError
-from stvg_ros.types import CandidateTube, Clip, Evidence, Frame, Status, Tube
+from stvg_ros.types import Clip, Evidence, Frame, Status, Tube
 from stvg_ros.visualization.drawing import (
     CANDIDATE,
     PREDICTED,
@@ -45,17 +45,18 @@ def contact_sheet(
     tube: Tube,
     evidence: Evidence | None = None,
     *,
-    candidates: Sequence[CandidateTube] = (),
     truth: TrueBoxes | None = None,
     frames: int = 12,
 ) -> Image:
-    """Frames with attention and boxes above a time line of scores and spans.
+    """Frames with attention, candidates and boxes above a time line of scores and spans.
+
+    With evidence the frames are those that the model saw. Each has the candidate tubes with their
+    scores, also where nothing was found.
 
     Args:
         clip: the frames that were grounded.
         tube: the answer.
-        evidence: its attention maps and frame scores, if known.
-        candidates: the candidate tubes of the clip, drawn thin.
+        evidence: its attention maps, frame scores and candidates, if known.
         truth: stamps `(N,)` ns and boxes `(N, 4)` in camera pixels of the true tube, if known.
         frames: number of frames shown, evenly spaced over the clip.
 
@@ -69,6 +70,11 @@ def contact_sheet(
         raise ValueError(f"frames: expected 1 or more, got {frames}")
     count = min(frames, len(clip))
     shown = np.unique(np.linspace(0, len(clip) - 1, count).round().astype(int))
+    if evidence is not None:
+        seen = np.flatnonzero(np.isin(clip.stamps_ns, evidence.stamps_ns))
+        if len(seen):
+            places = np.linspace(0, len(seen) - 1, min(frames, len(seen))).round().astype(int)
+            shown = seen[np.unique(places)]
     columns = min(COLUMNS, len(shown))
     cell_width = (WIDTH_PX - 2 * _MARGIN - (COLUMNS - 1) * _GAP) // COLUMNS
     width, height = clip.size_px
@@ -78,7 +84,7 @@ def contact_sheet(
     grid_height = rows * (cell_height + _GAP)
     sheet = np.full((top + grid_height + 250, WIDTH_PX, 3), _PAPER, np.uint8)
     _title(sheet, tube, clip.frames[0].stamp_ns)
-    _legend(sheet, evidence, candidates, truth)
+    _legend(sheet, evidence, truth)
     for place, index in enumerate(shown):
         x = _MARGIN + place % columns * (cell_width + _GAP)
         y = top + place // columns * (cell_height + _GAP)
@@ -88,7 +94,6 @@ def contact_sheet(
             tube,
             origin_ns=clip.frames[0].stamp_ns,
             evidence=evidence,
-            candidates=[c.boxes_xyxy_px[index] for c in candidates if c.present[index]],
             truth=truth,
         )
     _time_line(sheet, top + grid_height + 14, clip, tube, evidence, truth)
@@ -97,7 +102,7 @@ def contact_sheet(
 
 def outcome(tube: Tube, origin_ns: int) -> str:
     """The outcome of the command in one line; times relative to `origin_ns`."""
-    sure = f"confidence {tube.confidence:.2f}"
+    sure = f"confidence {tube.confidence:.2f}{'' if tube.calibrated else ' (not calibrated)'}"
     if tube.status == Status.FOUND:
         start_s, end_s = (tube.start_ns - origin_ns) / 1e9, (tube.end_ns - origin_ns) / 1e9
         text = f"found from {start_s:.1f} s to {end_s:.1f} s, {sure}"
@@ -119,20 +124,22 @@ def _title(sheet: Image, tube: Tube, origin_ns: int) -> None:
     draw_text(sheet, _fitted(f'"{tube.query.text}"', 23, room), (_MARGIN, 26), 23, _TEXT)
     line = _fitted(outcome(tube, origin_ns), 15, room - 420)
     draw_text(sheet, line, (_MARGIN, 82), 15, _SOFT)
+    if tube.warning:
+        draw_text(sheet, _fitted(tube.warning, 13, room), (_MARGIN, 108), 13, _PREDICTED_DARK)
 
 
 def _legend(
     sheet: Image,
     evidence: Evidence | None,
-    candidates: Sequence[CandidateTube],
     truth: TrueBoxes | None,
 ) -> None:
     """The legend, right-aligned above the grid."""
     keys: list[tuple[str, Rgb]] = [("predicted", PREDICTED)]
     if truth is not None:
         keys.append(("true", TRUE))
-    if candidates:
-        keys.append(("candidates", CANDIDATE))
+    if evidence is not None:
+        count = len(evidence.track_scores)
+        keys.append((f"{count or 'no'} candidate{'' if count == 1 else 's'}, score", CANDIDATE))
     x, y = WIDTH_PX - _MARGIN, 84
     for name, color in reversed(keys):
         x -= text_size(name, 14)[0]
@@ -158,7 +165,6 @@ def cell(
     *,
     origin_ns: int,
     evidence: Evidence | None = None,
-    candidates: Sequence[NDArray[np.float32]] = (),
     truth: TrueBoxes | None = None,
 ) -> Image:
     """One frame with its attention, boxes and time.
@@ -168,8 +174,7 @@ def cell(
         size_px: width and height of the picture.
         tube: its boxes at the frame's stamp are drawn.
         origin_ns: the stamp shown as 0 s.
-        evidence: of the tube, if known.
-        candidates: boxes `(4,)` in camera pixels, drawn thin.
+        evidence: of the tube, if known; candidates are drawn at the frames that the model saw.
         truth: as in `contact_sheet`.
     """
     shrinks = size_px[0] < frame.image.shape[1]
@@ -185,8 +190,8 @@ def cell(
         x1, y1, x2, y2 = (np.asarray(box, np.float64) * scale).tolist()
         draw_box(picture, (x1, y1, x2, y2), label, color, thickness_px)
 
-    for candidate in candidates:
-        draw(candidate, CANDIDATE, 1)
+    for other, score in [] if evidence is None else candidates_at(evidence, frame.stamp_ns):
+        draw(other, CANDIDATE, 1, f"{score:.2f}")
     if truth is not None:
         for row in np.flatnonzero(truth[0] == frame.stamp_ns):
             draw(truth[1][row], TRUE, 2)
@@ -206,6 +211,17 @@ def _stamp(picture: Image, time_s: float, inside: bool) -> None:
     plate += 0.8 * (np.array(PREDICTED if inside else (24, 28, 34)) - plate)
     picture[y:, : width + 18] = plate.astype(np.uint8)
     draw_text(picture, label, (9, y + 6), 12, _TEXT if inside else (255, 255, 255))
+
+
+def candidates_at(evidence: Evidence, stamp_ns: int) -> list[tuple[NDArray[np.float32], float]]:
+    """Boxes `(4,)` in camera pixels and scores of the candidates at a sampled frame, best last."""
+    found = [
+        (boxes[row], evidence.track_scores[track])
+        for track, boxes in evidence.track_boxes.items()
+        for row in np.flatnonzero(evidence.stamps_ns == stamp_ns)
+        if np.isfinite(boxes[row]).all()
+    ]
+    return sorted(found, key=lambda item: item[1])
 
 
 def heat_at(evidence: Evidence, stamp_ns: int) -> NDArray[np.float32]:

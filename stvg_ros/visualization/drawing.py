@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from stvg_ros.body.keypoints import SKELETON
+from stvg_ros.body.track import SEEN
 from stvg_ros.types import Frame, Tube, TubeBox
 
 Image = NDArray[np.uint8]
@@ -122,3 +124,28 @@ def overlay_heat(image: Image, heat: NDArray[np.float32], strength: float = 0.55
     opacity = (strength * np.clip((smooth - 0.15) / 0.6, 0, 1))[..., None]
     mixed = image + opacity * (bgr[..., ::-1].astype(np.float32) - image)
     return np.asarray(np.round(mixed), np.uint8)
+
+
+def draw_keypoints(
+    image: Image,
+    points_px: NDArray[np.float64],
+    visibility: NDArray[np.float64],
+    thickness_px: int = 2,
+) -> None:
+    """Draws the keypoints of a person that are seen, and the lines between them.
+
+    Args:
+        image: `(h, w, 3)` RGB uint8, changed in place.
+        points_px: `(17, 2)` in pixels of `image`.
+        visibility: `(17,)`, 0 to 1.
+        thickness_px: of the lines. Those of the person's own left are drawn in another colour.
+    """
+    seen = (visibility >= SEEN) & np.isfinite(points_px).all(axis=1)
+    fixed = np.round(np.nan_to_num(points_px)).astype(int)
+    for first, last in SKELETON:
+        if seen[first] and seen[last]:
+            colour = TRUE if first % 2 and last % 2 else PREDICTED
+            ends = fixed[first].tolist(), fixed[last].tolist()
+            cv2.line(image, *ends, colour, thickness_px, cv2.LINE_AA)
+    for point in np.flatnonzero(seen):
+        cv2.circle(image, fixed[point].tolist(), thickness_px + 1, INK, -1, cv2.LINE_AA)

@@ -66,7 +66,7 @@ LAYERS = {
     "build": layer(
         "foundations settings commands method models proposals body serving build", "numpy torch"
     ),
-    "visualization": layer("foundations settings method visualization io", "numpy cv2 av"),
+    "visualization": layer("foundations settings method body visualization io", "numpy cv2 av"),
     "doctor": layer("foundations settings models build doctor node messages", ROS),
     "node": layer(
         f"settings {ROBOT} node messages",

@@ -14,7 +14,8 @@ import torch
 from numpy.typing import NDArray
 
 from stvg_ros.method.base import BaseProposer
-from stvg_ros.method.interfaces import AttentionRows, MllmSettings, Pass, Reading, VisualTokens
+from stvg_ros.method.interfaces import AttentionRows, MllmSettings, ModelLimits, Pass, Reading
+from stvg_ros.method.visual_tokens import VisualTokens
 from stvg_ros.types import CandidateTube, Clip, Frame, SplitQuery
 
 WIDTH = 6
@@ -56,6 +57,9 @@ class ToyMllm:
         self.place = torch.randn(64, WIDTH, generator=draw) * 0.3
         self.heads = torch.randn(3, WIDTH, WIDTH, generator=draw)
         self.answers = torch.randn(WIDTH, 4, generator=draw) * 0.1
+
+    def limits(self, texts: Sequence[str], image: NDArray[np.uint8]) -> ModelLimits:
+        return ModelLimits()
 
     def encode(self, images: Sequence[NDArray[np.uint8]], total: int = 0) -> VisualTokens:
         self.encoded += len(images)

@@ -21,6 +21,7 @@ CLASSES = {
     "qwen3_vl": "Qwen3VLForConditionalGeneration",
     "llava_next_video": "LlavaNextVideoForConditionalGeneration",
 }
+_PROCESSOR = ("preprocessor_config.json", "video_preprocessor_config.json", "chat_template.json")
 LAYERS, HIDDEN, HEADS = 3, 64, 4
 TEXT = {
     "hidden_size": HIDDEN,
@@ -57,16 +58,22 @@ def rehearsed(name: str, to: Path) -> Path:
     """A whole checkpoint of the published folder `name`; all but weights and sizes are real."""
     source = material(name)
     to.mkdir(parents=True, exist_ok=True)
-    for file in source.iterdir():
-        if file.name not in ("SOURCES.txt", "model.safetensors.index.json", "tokenizer_head.json"):
-            shutil.copyfile(file, to / file.name)
+    _copy(source, to, "SOURCES.txt", "model.safetensors.index.json", "tokenizer_head.json")
     if name == "llava_next_video_32k":
         _complete_llava(source, to)
+    if name == "v5_saved_processor":  # without the files that version 5 no longer writes
+        _copy(material("qwen3_vl"), to, *_PROCESSOR, *(file.name for file in source.iterdir()))
     values = json.loads((to / "config.json").read_text())
     small = _small(values)
     (to / "config.json").write_text(json.dumps(small))
     save_weights(to)
     return to
+
+
+def _copy(source: Path, to: Path, *left_out: str) -> None:
+    for file in source.iterdir():
+        if file.name not in left_out:
+            shutil.copyfile(file, to / file.name)
 
 
 def save_weights(folder: Path) -> None:
@@ -127,4 +134,8 @@ def _complete_llava(source: Path, to: Path) -> None:
     }
     (to / "tokenizer.json").write_text(json.dumps(whole))
     template = (material("chat_templates") / "llava_next_video_7b_32k.jinja").read_text()
-    (to / "processor_config.json").write_text(json.dumps({"chat_template": template}))
+    values = {
+        "chat_template": template, "patch_size": 14, "vision_feature_select_strategy": "default",
+        "processor_class": "LlavaNextVideoProcessor",
+    }  # fmt: skip
+    (to / "processor_config.json").write_text(json.dumps(values))

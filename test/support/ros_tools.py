@@ -93,9 +93,9 @@ class Client(Node):
         self.commands = self.create_publisher(String, f"{node}/command", 1000)
         self.queries = self.create_publisher(msg.Query, f"{node}/query", 10)
         latched = QoSProfile(depth=300, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-        self.create_subscription(
-            msg.Tube, f"{node}/tube", self.tubes.append, QoSProfile(depth=1000)
-        )
+        # Latched as well: a tube that comes before the node has found this client is not lost.
+        kept = QoSProfile(depth=1000, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        self.create_subscription(msg.Tube, f"{node}/tube", self.tubes.append, kept)
         self.create_subscription(
             String, f"{node}/status", lambda m: self.states.append(m.data), latched
         )
@@ -105,6 +105,15 @@ class Client(Node):
         """Whether every topic has found the node."""
         publishers = (self.images, self.commands, self.queries)
         return all(p.get_subscription_count() for p in publishers) and bool(self.states)
+
+
+def hears(node: Node, client: Client) -> bool:
+    """Whether the node has found the client's publishers too, and the client's tubes go there."""
+    topics = {p.topic_name for p in (client.images, client.commands, client.queries)}
+    heard = {s.topic_name for s in node.subscriptions if s.get_publisher_count()}
+    return topics <= heard and any(
+        p.topic_name.endswith("/tube") and p.get_subscription_count() for p in node.publishers
+    )
 
 
 class Loop:
@@ -152,7 +161,7 @@ class Setup:
         self.until = self.loop.until
         self.until(lambda: any(text.startswith(ready) for text in self.client.states))
         if ready == "ready" and connect:
-            self.until(self.client.connected)
+            self.until(lambda: self.client.connected() and hears(self.node, self.client))
 
     @property
     def image_errors(self):

@@ -93,23 +93,31 @@ def save_people_detector(
             layer_type="basic",
             out_indices=[2, 3, 4],
         )
-    known = {"rt_detr": "RTDetr", "rt_detr_v2": "RTDetrV2", "d_fine": "DFine"}
-    config = getattr(transformers, f"{known[kind]}Config")(
-        backbone_config=backbone,
-        encoder_hidden_dim=16,
-        encoder_in_channels=channels[1:],
-        encoder_ffn_dim=16,
-        encoder_attention_heads=2,
-        d_model=16,
-        decoder_in_channels=[16] * 3,
-        decoder_layers=2,
-        decoder_ffn_dim=16,
-        decoder_attention_heads=2,
-        num_queries=6,
-        num_denoising=0,
-        id2label=dict(enumerate(names)),
-        label2id={name: index for index, name in enumerate(names)},
-    )
+    known = {
+        "rt_detr": "RTDetr", "rt_detr_v2": "RTDetrV2", "d_fine": "DFine", "rf_detr": "RfDetr",
+    }  # fmt: skip
+    labels = {
+        "id2label": dict(enumerate(names)),
+        "label2id": {name: index for index, name in enumerate(names)},
+    }
+    if kind == "rf_detr":
+        config = _rf_detr(labels)
+    else:
+        config = getattr(transformers, f"{known[kind]}Config")(
+            backbone_config=backbone,
+            encoder_hidden_dim=16,
+            encoder_in_channels=channels[1:],
+            encoder_ffn_dim=16,
+            encoder_attention_heads=2,
+            d_model=16,
+            decoder_in_channels=[16] * 3,
+            decoder_layers=2,
+            decoder_ffn_dim=16,
+            decoder_attention_heads=2,
+            num_queries=6,
+            num_denoising=0,
+            **labels,
+        )
     model = getattr(transformers, f"{known[kind]}ForObjectDetection")(config)
     for name, weight in model.named_parameters():
         if "class_embed" in name or "score_head" in name:  # at first all scores are equal
@@ -119,6 +127,30 @@ def save_people_detector(
     values = {"size": size, "do_normalize": False, "image_mean": [0.5] * 3}
     (folder / "preprocessor_config.json").write_text(json.dumps(values))
     return folder
+
+
+def _rf_detr(labels: dict[str, Any]) -> Any:
+    backbone = transformers.RfDetrDinov2Config(
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        image_size=IMAGE,
+        patch_size=16,
+        num_windows=2,
+        out_indices=[1, 2],
+    )
+    return transformers.RfDetrConfig(
+        backbone_config=backbone,
+        d_model=16,
+        c2f_num_blocks=1,
+        decoder_layers=2,
+        decoder_ffn_dim=16,
+        decoder_self_attention_heads=2,
+        decoder_cross_attention_heads=2,
+        num_queries=6,
+        group_detr=1,
+        **labels,
+    )
 
 
 def save_tracker(folder: Path, kind: str = "sam2_video") -> Path:

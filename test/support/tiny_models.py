@@ -85,6 +85,9 @@ VIDEO = {
     "llava_onevision": "<video>",
     "video_llama_3": "<|video_pad|>\\n",
     "internvl": "<video>\\n",
+    "cosmos3_edge": "<|vision_start|><|video_pad|><|vision_end|>",
+    "glm4v": "<|vision_start|><|video_pad|><|vision_end|>",
+    "glm46v": "<|vision_start|><|video_pad|><|vision_end|>",
 }
 
 
@@ -138,7 +141,7 @@ def config_of(kind: str, tokenizer: Any) -> Any:
         "bos_token_id": None,
         "eos_token_id": token("<|im_end|>"),
     }
-    if kind.startswith("qwen"):
+    if kind.startswith(("qwen", "glm", "cosmos")):
         text["rope_parameters"] = {
             "rope_type": "default",
             "rope_theta": 10000.0,
@@ -157,6 +160,35 @@ def config_of(kind: str, tokenizer: Any) -> Any:
             "temporal_patch_size": 2,
             "spatial_merge_size": 2,
         }
+        if kind == "cosmos3_edge":
+            vision = {
+                "hidden_size": 16,
+                "intermediate_size": 24,
+                "num_hidden_layers": 2,
+                "num_attention_heads": 2,
+                "patch_size": PATCH,
+                "num_patches": 16,
+            }
+            return transformers.Cosmos3EdgeConfig(
+                text_config={**text, "head_dim": 8},
+                vision_config=vision,
+                projector_hidden_size=32,
+                **ids,
+            )
+        if kind.startswith("glm"):
+            ids |= {
+                f"{medium}_{side}_token_id": token(name)
+                for medium, pair in (
+                    ("image", ("<img>", "</img>")),
+                    ("video", ("<|vision_start|>", "<|vision_end|>")),
+                )
+                for side, name in zip(("start", "end"), pair, strict=True)
+            }
+            del ids["vision_start_token_id"], ids["vision_end_token_id"]
+            vision |= {"hidden_size": 16, "intermediate_size": 24, "out_hidden_size": HIDDEN}
+            vision["image_size"] = 24
+            name = {"glm4v": "Glm4vConfig", "glm46v": "Glm46VConfig"}[kind]
+            return getattr(transformers, name)(text_config=text, vision_config=vision, **ids)
         if kind == "qwen2_vl":
             vision |= {"embed_dim": 16, "hidden_size": HIDDEN, "mlp_ratio": 2}
             return transformers.Qwen2VLConfig(text_config=text, vision_config=vision, **ids)
@@ -220,9 +252,10 @@ def save(kind: str, class_name: str, folder: Path) -> Path:
                 parameter.mul_(8)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    numbers: dict[str, Any] = {"patch_size": PATCH, "merge_size": 2, "temporal_patch_size": 2}
-    if kind.startswith("qwen"):
-        total = 6 if kind.startswith("qwen3") else 1
+    pair = 1 if kind == "cosmos3_edge" else 2
+    numbers: dict[str, Any] = {"patch_size": PATCH, "merge_size": 2, "temporal_patch_size": pair}
+    if kind.startswith(("qwen", "glm", "cosmos")):
+        total = 1 if kind.startswith("qwen2") else 6
         numbers["size"] = {"shortest_edge": 256 * total, "longest_edge": 400 * total}
     elif kind == "video_llama_3":
         numbers["size"] = {"shortest_edge": 256, "longest_edge": 2400}

@@ -303,11 +303,20 @@ function removeKey() {
 
 const problem = (query) => model.problem(query, recording.times_s);
 
-/** Saves what is complete; of the others the file keeps what it has. */
+/** Saves, one time after the other. */
 async function save() {
+  if ($("save").disabled) return;
+  $("save").disabled = true;
+  await saveComplete();
+  $("save").disabled = false;
+}
+
+/** Saves what is complete; of the others the file keeps what it has. */
+async function saveComplete() {
   const bad = model.worthSaving().find(problem);
   const whole = structuredClone(model.without(problem));
-  const ids = (kind) => whole.filter((item) => item.kind === kind && problem(model.current(item)))
+  const stays = (item) => !model.current(item) || problem(model.current(item));
+  const ids = (kind) => whole.filter((item) => item.kind === kind && stays(item))
     .map((item) => item.id);
   const [kept, keptPeople] = [ids("query"), ids("person")];
   const queries = whole.filter((item) => item.kind === "query" && !kept.includes(item.id));

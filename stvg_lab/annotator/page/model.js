@@ -130,11 +130,18 @@ export class Model {
     return this.queries.find((query) => query.kind === item.kind && query.id === item.id);
   }
 
-  /** What the file holds when the queries that are `bad` keep what it has of them. */
+  /**
+   * What the file holds when the queries that are `bad` keep what it has of them, with the people
+   * whom these queries name there.
+   */
   without(bad) {
     const saved = JSON.parse(this.saved);
-    return this.worthSaving().flatMap((query) =>
+    const kept = this.worthSaving().flatMap((query) =>
       bad(query) ? saved.filter((other) => other.kind === query.kind && other.id === query.id) : [query]);
+    const missing = saved.filter((person) => person.kind === "person" &&
+      kept.some((query) => query.person === person.id) &&
+      !kept.some((other) => other.kind === "person" && other.id === person.id));
+    return [...kept, ...missing];
   }
 
   /** Whether all is in the file but the changes of queries that are `bad`. */

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment  # type: ignore[import-untyped,unused-ignore]
 
-from stvg_ros.boxes import iou_matrix
+from stvg_ros.boxes import area, iou_matrix
 from stvg_ros.proposals.people.hog_detector import Detections
 from stvg_ros.proposals.people.kalman import BoxState, corrected, predicted, started
 
@@ -20,6 +20,7 @@ _COLOUR_WEIGHT = 0.8
 _PLACE_WEIGHT = 0.3
 _MAX_COST = 1.0
 _NEVER = 1e6
+_LEAST_SIZE = 0.35  # area of a smaller box over a larger one of the same person, a frame later
 
 
 @dataclass(eq=False)
@@ -179,7 +180,9 @@ def _matched(
         # A detection at a place belongs to the track that was there, not to one that passes.
         own, asked = np.array([t.place for t in tracks])[:, None], seen.places[chosen][None]
         cost += _PLACE_WEIGHT * np.where((own < 0) | (asked < 0), 0, np.where(own == asked, -1, 1))
-    cost = np.where((overlap > 0.15) & (cost < _MAX_COST), cost, _NEVER)
+    sizes, wanted = area(places)[:, None], area(seen.boxes_xyxy_px[chosen])[None]
+    sized = np.minimum(sizes, wanted) > _LEAST_SIZE * np.maximum(sizes, wanted)
+    cost = np.where((overlap > 0.15) & sized & (cost < _MAX_COST), cost, _NEVER)
     rows, columns = linear_sum_assignment(cost)
     taken_rows, taken = set(), set()
     for row, column in zip(rows.tolist(), columns.tolist(), strict=True):

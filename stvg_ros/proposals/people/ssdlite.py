@@ -173,8 +173,8 @@ def resized(pixels: Tensor, height: int, width: int) -> Tensor:
         places = torch.arange(size, dtype=torch.float32, device=pixels.device) * (length / size)
         low = places.long()
         share = (places - low).view(-1, *[1] * (3 - axis))
-        one = pixels.index_select(axis, low)
-        other = pixels.index_select(axis, (low + 1).clamp(max=length - 1))
+        one = pixels.index_select(axis, low).float()  # after the choice: most pixels are not used
+        other = pixels.index_select(axis, (low + 1).clamp(max=length - 1)).float()
         pixels = one + (other - one) * share
     return pixels
 
@@ -213,6 +213,7 @@ class SsdliteDetector:
 
     name = "ssdlite"
     smoothing_s = 1.1
+    every = 1
     new_track_score = 0.4  # measured on real video, docs/tubes.md
     weak_score = 0.1
 
@@ -239,7 +240,7 @@ class SsdliteDetector:
     def __call__(self, image: NDArray[np.uint8]) -> tuple[Boxes, NDArray[np.float32]]:
         """Boxes `(N, 4)` in the image's pixels and scores `(N,)`, best first."""
         size = input_size(image.shape[0], image.shape[1], self._area_px)
-        pixels = torch.from_numpy(image).to(self._device).permute(2, 0, 1)[None].float()
+        pixels = torch.from_numpy(image).to(self._device).permute(2, 0, 1)[None]
         levels = self._network(resized(pixels, *size) * _PIXEL_SCALE - 1)
         boxes, scores = zip(*self._decoded(levels, size), strict=True)
         return self._kept(np.concatenate(boxes), np.concatenate(scores), image)

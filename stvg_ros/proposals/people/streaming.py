@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
@@ -59,6 +59,8 @@ class StreamingTubes(BaseProposer, ABC):
         self._lock = threading.Lock()
         self._views = Views()
         self._observed: WeakImageMap[FrameObservation] = WeakImageMap()
+        # Called with each frame that arrives and the boxes of its people, in the camera's pixels.
+        self.on_people: Callable[[Frame, Boxes], None] | None = None
 
     @property
     @abstractmethod
@@ -97,6 +99,11 @@ class StreamingTubes(BaseProposer, ABC):
         """Whether a track of a clip becomes a tube."""
 
     @property
+    def _holds(self) -> bool:
+        """Whether a tube goes on at rest where its person is no longer detected."""
+        return False
+
+    @property
     @abstractmethod
     def _least_seen(self) -> float:
         """Smallest share of a tube's frames with a detection."""
@@ -123,7 +130,14 @@ class StreamingTubes(BaseProposer, ABC):
         Raises:
             ProposalError: the image was refused.
         """
-        self._observation(frame)
+        observed = self._observation(frame)
+        if self.on_people is None or observed.shapes is None:
+            return
+        boxes, scores = observed.shapes
+        rows, columns = observed.copy.shape[:2]
+        factors = frame.source_width_px / columns, frame.source_height_px / rows
+        seen = boxes[scores >= self._high_score] + np.tile(observed.offset, 2)
+        self.on_people(frame, scaled(seen, *factors))
 
     def follower(self, frame: Frame, box_xyxy_px: NDArray[np.float32]) -> TrackFollower:
         """A follower of the person at a box `(4,)` of a frame; see `Proposer`.
@@ -201,7 +215,7 @@ class StreamingTubes(BaseProposer, ABC):
             if not self._is_object(track, len(clip)):
                 continue
             boxes, present, interpolated = filled(track.boxes, clip.stamps_ns, smooth=smooth)
-            stretched = held(boxes, present, same)
+            stretched = held(boxes, present, same) if self._holds else present
             if len(track.boxes) < self._least_seen * stretched.sum():
                 continue  # a thing that was taken for a person for a moment
             interpolated |= stretched & ~present

@@ -29,9 +29,11 @@ CLASSES = {
     "rt_detr": "RTDetrForObjectDetection",
     "rt_detr_v2": "RTDetrV2ForObjectDetection",
     "d_fine": "DFineForObjectDetection",
+    "rf_detr": "RfDetrForObjectDetection",
 }
 FOLDER = Path(__file__).parent / "embedded"  # of stvg_lab/training/train_detector.py
-_LEAST_SEEN = 0.3  # of a track's frames
+_LEAST_SEEN = 0.3  # of a tube's searched images
+_EVERY_ON_CPU = 3  # images; a checkpoint takes some 0.2 s for one on a core
 _SAME_IOU = 0.6  # boxes with a larger overlap are one person
 
 
@@ -42,11 +44,13 @@ class PictureDetector(Protocol):
         name: what logs and answers call it.
         new_track_score: score from which on a box begins a track, where no setting says so.
         smoothing_s: seconds over which boxes are averaged, where they jitter; 0 is none.
+        every: every n-th image is searched, where no setting says so.
     """
 
     name: str
     new_track_score: float
     smoothing_s: float
+    every: int
 
     def __call__(self, image: Image) -> tuple[Boxes, NDArray[np.float32]]:
         """Boxes `(N, 4)` in the image's pixels and scores `(N,)`, best first."""
@@ -69,6 +73,8 @@ class PeopleDetector:
         self.name = "embedded" if path == str(FOLDER) else path
         self._loaded = load(path, setting, CLASSES, device)
         self._box_threshold = box_threshold
+        slow = self._loaded.device.type == "cpu" and self.name != "embedded"
+        self.every = _EVERY_ON_CPU if slow else 1
         names = {
             str(name).lower(): int(at) for at, name in self._loaded.model.config.id2label.items()
         }
@@ -142,8 +148,13 @@ class PeopleProposer(StreamingTubes):
         asked = self._config.new_track_threshold
         return self._detect.new_track_score if asked is None else asked
 
-    def _people(self, image: Image, count: int) -> tuple[Boxes, NDArray[np.float32]]:
-        return self._detect(image)
+    @property
+    def _every(self) -> int:
+        asked = self._config.people_every
+        return self._detect.every if asked is None else asked
+
+    def _people(self, image: Image, count: int) -> tuple[Boxes, NDArray[np.float32]] | None:
+        return None if count % self._every else self._detect(image)
 
     def _seen(
         self, observed: Sequence[FrameObservation], images: Sequence[Image | None], origin: Offset
@@ -161,7 +172,7 @@ class PeopleProposer(StreamingTubes):
 
     @property
     def _least_seen(self) -> float:
-        return _LEAST_SEEN
+        return _LEAST_SEEN / self._every
 
     def _follower(
         self, past: Sequence[FrameObservation], frame: Frame, box_xyxy_px: NDArray[np.float32]

@@ -118,7 +118,7 @@ class Page:
     def box(self) -> list[float]:
         """The box that is drawn, in the image's pixels."""
         x, y, w, h = (
-            float(self.find(".box").get_attribute(k)) for k in ("x", "y", "width", "height")
+            float(self.find(".mine").get_attribute(k)) for k in ("x", "y", "width", "height")
         )
         return [x, y, x + w, y + h]
 
@@ -148,7 +148,7 @@ class Page:
 
     def save(self) -> None:
         self.find("#save").click()
-        self.until(lambda: self.state.startswith("Saved in") or bool(self.message))
+        self.until(lambda: self.find("#save").is_enabled())
 
 
 def test_mark_save_and_open_again(driver: Any, bag: Path, tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ def test_mark_save_and_open_again(driver: Any, bag: Path, tmp_path: Path) -> Non
         page.drag(200, 82, 240, 190)  # outside the held box: a new one
         page.find("#end").click()
         page.go(22)
-        assert "between" in page.find(".box").get_attribute("class")
+        assert "between" in page.find(".mine").get_attribute("class")
         between = page.box()
         page.save()
         assert page.state == "Saved in run.json"

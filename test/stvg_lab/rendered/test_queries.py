@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from stvg_lab.rendered.clips import scene_truth
 from stvg_lab.rendered.queries import (
     SPLIT_SEEDS,
     beside,
@@ -21,7 +22,6 @@ from stvg_lab.rendered.queries import (
     split_seed,
     vocabulary,
 )
-from stvg_lab.rendered.clips import scene_truth
 from stvg_lab.rendered.scene import Act, Scene
 
 SEEDS = range(25)

@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 
 from stvg_lab.runs.conventions import scored
-from stvg_lab.runs.scores import FrameTube, Score, auroc, bootstrap, on_clip, spread, summarised
+from stvg_lab.runs.scores import (
+    FrameTube,
+    Interval,
+    Score,
+    auroc,
+    bootstrap,
+    on_clip,
+    spread,
+    summarised,
+)
 from stvg_ros.types import Query, Status, Tube, TubeBox
 
 
@@ -59,7 +68,7 @@ def test_wrong_input() -> None:
         scored(tube(0, 1, (0, 0, 1, 1)), tube(0, 1, (0, 0, 1, 1), 4))
     with pytest.raises(ValueError, match="true span is empty"):
         scored(tube(0, 1, (0, 0, 1, 1)), FrameTube.nothing(10))
-    with pytest.raises(ValueError, match="one value or more"):
+    with pytest.raises(ValueError, match="one sample or more"):
         summarised([])
 
 
@@ -68,7 +77,42 @@ def test_bootstrap_is_seeded_and_covers_the_mean() -> None:
     first = bootstrap(values, seed=3)
     assert first == bootstrap(values, seed=3) != bootstrap(values, seed=4)
     assert first.low < first.mean < first.high < first.low + 0.12
-    assert bootstrap([0.5]).low == bootstrap([0.5]).high == 0.5
+    assert bootstrap([0.5]) == Interval(0.5, None, None)  # one sample says nothing of the spread
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 10])
+def test_sentences_about_one_recording_have_no_interval(count: int) -> None:
+    values = np.linspace(0, 1, count).tolist()
+    assert bootstrap(values, ["a"] * count) == Interval(pytest.approx(np.mean(values)), None, None)
+    for interval in summarised([Score(0.5, 0.4, 0.3)] * count, [("a", "")] * count).values():
+        assert interval.low is interval.high is None
+
+
+@pytest.mark.parametrize("repeats", [2, 5, 20])
+def test_more_sentences_about_the_same_recordings_do_not_narrow_the_interval(repeats: int) -> None:
+    values = np.random.default_rng(1).random(12)
+    one = bootstrap(values.tolist(), range(12))
+    many = bootstrap(
+        np.repeat(values, repeats).tolist(), np.repeat(np.arange(12), repeats).tolist()
+    )
+    assert (many.low, many.high) == pytest.approx((one.low, one.high))
+    assert bootstrap(values.tolist()) == one
+
+
+def test_the_interval_covers_the_mean_of_recordings_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(0)
+    about = np.repeat(np.arange(30), 4)
+    outside = 0
+    for _ in range(200):
+        values = rng.normal(0, 0.1, 30)[about] + rng.normal(0, 0.03, len(about))
+        found = bootstrap(values.tolist(), about.tolist(), resamples=400)
+        outside += not found.low <= 0 <= found.high
+    assert outside <= 24
+
+
+def test_recordings_of_other_numbers_are_refused() -> None:
+    with pytest.raises(ValueError, match="expected 2 recordings, got 1"):
+        bootstrap([0.1, 0.2], ["a"])
 
 
 def test_auroc() -> None:

@@ -17,7 +17,8 @@ from stvg_ros.body.track import BodyTrack
 from stvg_ros.commands.command import Feature
 
 GESTURES = {
-    "wave": ("wave", ""), "raise left": ("raise arm", "left"), "raise right": ("raise arm", "right"),
+    "wave": ("wave", ""), "raise left": ("raise arm", "left"),
+    "raise right": ("raise arm", "right"),
     "raise both": ("raise arm", "both"), "point left": ("point", "left"),
     "point right": ("point", "right"), "cross arms": ("cross arms", ""),
     "hand to face": ("hand to face", ""),

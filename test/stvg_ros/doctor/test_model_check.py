@@ -40,6 +40,24 @@ def test_the_embedded_model_on_the_cpu_is_fine():
     ]  # fmt: skip
 
 
+def test_the_source_of_tubes_is_told_with_the_reason(monkeypatch):
+    monkeypatch.setattr("stvg_ros.proposals.hub_download.fetched", lambda name: pytest.fail(name))
+
+    def tubes(**values):
+        named = {name.replace("__", "."): value for name, value in values.items()}
+        return list(doctor.tubes_findings(Config.from_flat({"proposals.device": "cpu", **named})))
+
+    (found,) = tubes(proposals__source="classical")
+    assert (found.level, found.about) == ("ok", "tubes")
+    assert "proposals.source says" in found.text
+    (found,) = tubes(proposals__source="people_detector", proposals__people_detector="embedded")
+    assert found.level == "note"
+    assert "rendered people only" in found.remedy
+    (found,) = tubes()
+    assert "ssdlite" in found.text or found.level == "note"
+    assert tubes(backend="remote", remote__address="127.0.0.1:1") == []
+
+
 @pytest.fixture
 def folder(tmp_path):
     def make(kind="qwen2_vl", size=1000, **values):

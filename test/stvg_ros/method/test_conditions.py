@@ -13,7 +13,14 @@ from fakes import noise_clip
 from stvg_ros.commands.command import Command, Relation
 from stvg_ros.commands.reader import grammar_reader
 from stvg_ros.depth import Depth, Intrinsics
-from stvg_ros.method.conditions import Condition, condition_factors, conditions, relation_share
+from stvg_ros.method.conditions import (
+    Condition,
+    condition_factors,
+    conditions,
+    relation_share,
+    unmeasured,
+)
+from stvg_ros.method.settings import ConditionConfig
 from stvg_ros.method.tube_selection import TubeView
 from stvg_ros.types import CandidateTube, Clip
 
@@ -114,21 +121,22 @@ def heat(column: int) -> torch.Tensor:
     return result
 
 
+DEFAULT = ConditionConfig(negation_weight=0.5, relation_weight=0.8)
 TUBES = [tube(0, LEFT), tube(1, MIDDLE), tube(2, RIGHT)]
 
 
 def test_what_is_denied_lowers_its_tube() -> None:
     command = RULES.read("find the man without a hat")
-    factors = condition_factors(command, [Condition(heat(0), 20.0)], view(), TUBES)
+    factors = condition_factors(command, [Condition(heat(0), 20.0)], view(), TUBES, DEFAULT)
     assert factors[0] == pytest.approx(0.5)
     assert factors[2] == pytest.approx(0.95)
-    unsure = condition_factors(command, [Condition(heat(0), -20.0)], view(), TUBES)
+    unsure = condition_factors(command, [Condition(heat(0), -20.0)], view(), TUBES, DEFAULT)
     assert unsure[0] == pytest.approx(1.0)
 
 
 def test_a_relation_keeps_the_tubes_on_its_side() -> None:
     command = RULES.read("find the man to the left of the woman in red")
-    factors = condition_factors(command, [Condition(heat(1), 20.0)], view(), TUBES)
+    factors = condition_factors(command, [Condition(heat(1), 20.0)], view(), TUBES, DEFAULT)
     assert factors[0] == pytest.approx(1.0)
     assert factors[1] == factors[2] == pytest.approx(0.2)
 
@@ -136,9 +144,32 @@ def test_a_relation_keeps_the_tubes_on_its_side() -> None:
 def test_a_relation_to_nobody_changes_nothing() -> None:
     command = RULES.read("find the man to the left of the woman in red")
     for margin in (-20.0, math.nan):
-        assert condition_factors(command, [Condition(heat(1), margin)], view(), TUBES) == {}
-    assert condition_factors(command, [Condition(heat(1), 9.0)], view(), TUBES[:1]) == {}
-    assert condition_factors(None, [], view(), TUBES) == {}
+        assert (
+            condition_factors(command, [Condition(heat(1), margin)], view(), TUBES, DEFAULT) == {}
+        )
+    assert condition_factors(command, [Condition(heat(1), 9.0)], view(), TUBES[:1], DEFAULT) == {}
+    assert condition_factors(None, [], view(), TUBES, DEFAULT) == {}
+
+
+@pytest.mark.parametrize(
+    ("sentence", "measured"),
+    [
+        ("the man next to the table", False),
+        ("the man next to the dog", True),
+        ("the man in red", True),
+    ],
+)
+def test_a_relation_to_a_thing_is_said_to_be_unmeasured(sentence: str, measured: bool) -> None:
+    reason = unmeasured(RULES.read(sentence))
+    assert reason == "" if measured else "'next to the table' is not measured" in reason
+
+
+def test_weights_of_zero_ignore_negation_and_relation() -> None:
+    off = ConditionConfig(negation_weight=0.0, relation_weight=0.0)
+    for sentence in ("find the man without a hat", "the man left of the woman in red"):
+        command = RULES.read(sentence)
+        factors = condition_factors(command, [Condition(heat(1), 20.0)], view(), TUBES, off)
+        assert set(factors.values()) <= {1.0}
 
 
 WIDE = (0, 0, 100, 10)  # its centre, (50, 5), is right of and above those of ...
@@ -271,20 +302,20 @@ def test_a_tube_loses_half_of_the_share_that_it_attracts(margin: float) -> None:
     sure = 1 / (1 + math.exp(-margin))
     seen = TubeView(noise_clip(), np.arange(9), tuple((i,) for i in range(9)))
     tubes = [*TUBES, tube(3, MIDDLE, slice(9, 10))]  # the last one in no sampled frame
-    found = condition_factors(command("a hat"), [Condition(heat(0), margin)], seen, tubes)
+    found = condition_factors(command("a hat"), [Condition(heat(0), margin)], seen, tubes, DEFAULT)
     expected = {0: 1 - 0.5 * sure, 1: 1 - 0.05 * sure, 2: 1 - 0.05 * sure}
     assert found == pytest.approx(expected)
     dark = Condition(torch.zeros(10, 2, 3), margin)
-    assert condition_factors(command("a hat"), [dark], view(), TUBES) == {}
+    assert condition_factors(command("a hat"), [dark], view(), TUBES, DEFAULT) == {}
 
 
 def test_a_tube_keeps_a_fifth_and_the_share_of_frames_of_a_relation() -> None:
     moving = replace(TUBES[0], boxes_xyxy_px=np.array([LEFT] * 5 + [RIGHT] * 5, np.float32))
     tubes, asked = [moving, *TUBES[1:]], command(kind="left of")
-    found = condition_factors(asked, [Condition(heat(1), 0.0)], view(), tubes)
+    found = condition_factors(asked, [Condition(heat(1), 0.0)], view(), tubes, DEFAULT)
     assert found == pytest.approx({1: 0.2, 0: 0.6, 2: 0.2})  # margin 0 is as likely as not
-    assert condition_factors(asked, [Condition(heat(1), -0.01)], view(), tubes) == {}
-    two = condition_factors(asked, [Condition(heat(1), 1.0)], view(), tubes[:2])
+    assert condition_factors(asked, [Condition(heat(1), -0.01)], view(), tubes, DEFAULT) == {}
+    two = condition_factors(asked, [Condition(heat(1), 1.0)], view(), tubes[:2], DEFAULT)
     assert two == pytest.approx({1: 0.2, 0: 0.6})
 
 
@@ -292,15 +323,15 @@ def test_between_has_two_anchors_where_there_are_three_tubes() -> None:
     warm = heat(0)
     warm[:, :, 2] = 9.0
     asked = command(kind="between")
-    three = condition_factors(asked, [Condition(warm, 2.0)], view(), TUBES)
+    three = condition_factors(asked, [Condition(warm, 2.0)], view(), TUBES, DEFAULT)
     assert three == pytest.approx({0: 0.2, 2: 0.2, 1: 1.0})
-    two = condition_factors(asked, [Condition(warm, 2.0)], view(), TUBES[1:])
+    two = condition_factors(asked, [Condition(warm, 2.0)], view(), TUBES[1:], DEFAULT)
     assert two == pytest.approx({2: 0.2})  # cannot be decided for the other one
 
 
 def test_factors_of_both_questions_are_multiplied() -> None:
     answers = [Condition(heat(0), 100.0), Condition(heat(1), 100.0)]
-    found = condition_factors(command("a hat", "left of"), answers, view(), TUBES)
+    found = condition_factors(command("a hat", "left of"), answers, view(), TUBES, DEFAULT)
     assert found == pytest.approx({0: 0.5 * 1.0, 1: 0.95 * 0.2, 2: 0.95 * 0.2})
-    only = condition_factors(command("a hat", "left of"), answers[:1], view(), TUBES)
+    only = condition_factors(command("a hat", "left of"), answers[:1], view(), TUBES, DEFAULT)
     assert only == pytest.approx({0: 0.5, 1: 0.95, 2: 0.95})

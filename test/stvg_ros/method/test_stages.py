@@ -14,12 +14,12 @@ from fakes import noise_clip, reading
 from stvg_ros.errors import WindowError
 from stvg_ros.method.assembling import assembled
 from stvg_ros.method.attention import grounding_map, relative
-from stvg_ros.method.interfaces import VisualTokens
 from stvg_ros.method.presence import confidence, evidence
 from stvg_ros.method.sampling import cut, grid_indices, uniform_indices
 from stvg_ros.method.scoring import box_scores, cells_inside, slot_of_frames
 from stvg_ros.method.settings import AttentionConfig, SpanConfig
 from stvg_ros.method.span import adaptive, change_points, contiguous, find_span, span_ns, top_k
+from stvg_ros.method.visual_tokens import VisualTokens
 from stvg_ros.types import SplitQuery
 
 
@@ -262,18 +262,6 @@ def test_adaptive_by_hand() -> None:
     assert adaptive(np.array([1.0, 1.05, 1, 1.02]), 0.5) == (0, 3)
     assert adaptive(np.array([2.0]), 0.5) == (0, 0)
     assert adaptive(np.zeros(3), 0.5) == (0, 2)
-
-
-@pytest.mark.parametrize(
-    ("method", "expected"),
-    [("adaptive", (0, 19)), ("change_points", (0, 19)), ("top_k", (6, 12)), ("window", (0, 19))],
-)
-def test_looks_alone_last_as_long_as_the_window(method, expected) -> None:
-    scores = np.ones(20, np.float32)
-    scores[6:13] = 9
-    timed = (0, 19) if method == "window" else (6, 12)
-    assert find_span(scores, SpanConfig(method=method)) == timed
-    assert find_span(scores, SpanConfig(method=method), lasts=True) == expected
 
 
 def test_a_failed_split_is_not_a_query_without_an_action() -> None:

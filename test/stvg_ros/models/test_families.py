@@ -11,26 +11,26 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 import tiny_models
 import torch
+from library_reference import QUESTIONS, images, reference
 from safetensors.torch import load_file, save_file
 from torch.utils.flop_counter import FlopCounterMode
 
 from stvg_ros.errors import ModelError
 from stvg_ros.method.encoding import Encoder
-from stvg_ros.method.interfaces import VisualTokens, joined_slots
 from stvg_ros.method.settings import AttentionConfig
+from stvg_ros.method.visual_tokens import joined_slots
 from stvg_ros.models import load_mllm
-from stvg_ros.models.attention_capture import NAME, AttentionRecorder, recording
+from stvg_ros.models.attention_capture import AttentionRecorder, recording
 from stvg_ros.models.families import FAMILIES, families_table
 from stvg_ros.models.hf_common import HfMllm
+from stvg_ros.models.packed_prompts import packed
 from stvg_ros.models.settings import ModelConfig
 from stvg_ros.types import Clip, Frame
 
 torch.set_num_threads(1)
-QUESTIONS = ("Is there a man in red in this video?", "Describe this video in details.")
 
 
 @pytest.fixture(scope="module", params=list(FAMILIES))
@@ -44,55 +44,6 @@ def mllm(folder: Any) -> HfMllm:
     loaded = load_mllm(ModelConfig(path=str(folder), device="cpu"), AttentionConfig())
     assert isinstance(loaded, HfMllm)
     return loaded
-
-
-def images(count: int, height: int = 16, width: int = 24) -> list[Any]:
-    random = np.random.default_rng(count)
-    return [random.integers(0, 256, (height, width, 3)).astype(np.uint8) for _ in range(count)]
-
-
-def reference(
-    mllm: HfMllm, visual: VisualTokens, question: str, offset: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Positions, rows, yes and no by the library's eager forward over the whole prompt."""
-    model, prompt = mllm._model, mllm.prompt
-    layout = mllm._checkpoint.family.layout(mllm._checkpoint.tokenizer, model, visual)
-    before, between, after = prompt.parts(layout.placeholder)
-    whole = before + layout.text + between + question + after
-    ids = torch.tensor([mllm._checkpoint.tokenizer(whole)["input_ids"]])
-    suffix = prompt.suffix(layout, question)
-    prefix_ids = prompt.prefix_ids(layout)
-    assert ids[0].tolist() == prefix_ids[0].tolist() + list(suffix.ids)
-
-    at = (ids[0] == layout.token_id).nonzero()[:, 0]
-    features = visual.features + offset
-    if layout.tail is not None:
-        features = torch.cat([features, layout.tail])
-    embedded = model.get_input_embeddings()(ids).index_copy(1, at, features[None])
-    named: dict[str, Any] = {}
-    if hasattr(model.model, "get_rope_index"):
-        slots, rows, columns = visual.grid
-        merge = model.config.vision_config.spatial_merge_size
-        named["position_ids"], _ = model.model.get_rope_index(
-            ids,
-            mm_token_type_ids=(ids == layout.token_id).int() * 2,
-            video_grid_thw=torch.tensor([[slots, rows * merge, columns * merge]]),
-        )
-    if visual.deep:
-        named["visual_pos_masks"] = ids == layout.token_id
-        named["deepstack_visual_embeds"] = list(visual.deep)
-    text = model.model.language_model
-    text.config._attn_implementation = "eager"
-    try:
-        out = text(inputs_embeds=embedded, output_attentions=True, use_cache=False, **named)
-    finally:
-        text.config._attn_implementation = NAME
-    maps = torch.stack(out.attentions).mean((0, 2))[0]  # (N, N)
-    asked = torch.tensor(suffix.candidates) + prefix_ids.shape[1]
-    rows_ = maps[asked][:, at[: len(visual.features)]]
-    log_p = model.lm_head(out.last_hidden_state[0, -1]).log_softmax(-1)
-    positions = named.get("position_ids", torch.arange(ids.shape[1])[None])
-    return positions, rows_, log_p[mllm._yes].logsumexp(0), log_p[mllm._no].logsumexp(0)
 
 
 @pytest.mark.parametrize("count", [1, 2, 5, 20])
@@ -332,6 +283,26 @@ def test_damaged_checkpoints_of_each_family(
 
 def test_completion_is_text(mllm: HfMllm) -> None:
     assert isinstance(mllm.complete("You are helpful.", "a man in red", 3), str)
+
+
+def test_text_about_images_is_that_of_a_whole_pass(mllm: HfMllm) -> None:
+    """Each token is the most probable one after all earlier ones, without any cache."""
+    prefix = mllm.prefill(mllm.encode(images(4)))
+    suffix = mllm.prompt.suffix(prefix.layout, "What does the person wear?")
+    wanted: list[int] = []
+    for _ in range(4):
+        longer = replace(suffix, ids=(*suffix.ids, *wanted))
+        known = prefix.pairs[0][0].shape[2]
+        asked = packed([longer], known, prefix.next_position, torch.device("cpu"))
+        _, hidden = mllm._run(prefix, asked, mllm._text)
+        wanted.append(int(mllm._model.lm_head(hidden[0, -1]).argmax()))
+    tokens = [t for t in wanted if t not in mllm._stops]
+    if tokens == wanted:
+        assert mllm.write(prefix, "What does the person wear?", 4) == mllm._decoded(wanted)
+    first = mllm.write(prefix, "What does the person wear?", 1)
+    assert first == mllm._decoded([t for t in wanted[:1] if t not in mllm._stops])
+    with pytest.raises(TypeError, match="prefix of this model"):
+        mllm.write(None, "x", 1)  # type: ignore[arg-type]
 
 
 def test_table_has_a_row_for_each_family() -> None:

@@ -14,14 +14,16 @@ import pytest
 import tiny_models
 import torch
 import transformers
+from transformers.models.glm4v.processing_glm4v import Glm4vProcessor
+from transformers.models.glm46v.processing_glm46v import Glm46VProcessor
 from transformers.models.qwen3_vl.processing_qwen3_vl import Qwen3VLProcessor
 from transformers.models.video_llama_3.processing_video_llama_3 import VideoLlama3Processor
 from transformers.video_utils import VideoMetadata
 
 from stvg_ros.method.encoding import Encoder
-from stvg_ros.method.interfaces import VisualTokens
 from stvg_ros.method.settings import AttentionConfig
-from stvg_ros.models import load_mllm, qwen3_vl, video_llama_3
+from stvg_ros.method.visual_tokens import VisualTokens
+from stvg_ros.models import glm4v, load_mllm, qwen3_vl, video_llama_3
 from stvg_ros.models.families import FAMILIES
 from stvg_ros.models.frame_times import begin_times, mean_times
 from stvg_ros.models.hf_common import HfMllm
@@ -133,6 +135,35 @@ def test_stamps_in_the_text_of_video_llama(rate: float, count: int) -> None:
     spelled = SimpleNamespace(convert_ids_to_tokens=str)
     config = SimpleNamespace(config=SimpleNamespace(video_token_id=7))
     assert video_llama_3.layout(spelled, config, visual).text == theirs
+
+
+@pytest.mark.parametrize("count", COUNTS)
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize(
+    ("kind", "processor"), [("glm4v", Glm4vProcessor), ("glm46v", Glm46VProcessor)]
+)
+def test_stamps_in_the_text_of_glm(kind: str, processor: Any, rate: float, count: int) -> None:
+    visual = tokens(tuple(frame / rate for frame in range(count)), 2)
+    own = SimpleNamespace(
+        video_processor=SimpleNamespace(merge_size=2), image_token="<|image|>",
+        replace_frame_token_id=lambda *given, **named: processor.replace_frame_token_id(
+            own, *given, **named
+        ),
+    )  # fmt: skip
+    theirs = processor.replace_video_token(
+        own, {
+            "video_grid_thw": torch.tensor([[visual.grid[0], 2 * ROWS, 2 * COLUMNS]]),
+            "video_metadata": [metadata(rate, count)],
+        }, 0,
+    )  # fmt: skip
+    words = {1: "<|image|>", 2: "<|begin_of_image|>", 3: "<|end_of_image|>", 4: "<|video|>"}
+    config = SimpleNamespace(
+        model_type=kind, image_token_id=1, image_start_token_id=2, image_end_token_id=3,
+        video_token_id=4,
+    )  # fmt: skip
+    spelled = SimpleNamespace(convert_ids_to_tokens=words.get)
+    found = glm4v.layout(spelled, SimpleNamespace(config=config), visual)
+    assert (found.text, found.placeholder) == (theirs, "<|video|>")
 
 
 def test_times_of_a_video_played_backwards() -> None:

@@ -13,6 +13,9 @@ import transformers
 from numpy.typing import NDArray
 
 from stvg_ros.checkpoints.image_preprocessing import ImagePreprocessing
+from stvg_ros.models.cosmos3_edge import frame_size as size_of_cosmos3_edge
+from stvg_ros.models.cosmos3_edge import interleaved
+from stvg_ros.models.glm4v import frame_size as size_of_glm4v
 from stvg_ros.models.preprocess import normalised, patches, square_size
 from stvg_ros.models.qwen2_vl import frame_size as size_of_qwen2
 from stvg_ros.models.qwen3_vl import frame_size as size_of_qwen3
@@ -60,6 +63,9 @@ def assert_close(ours: torch.Tensor, expected: torch.Tensor, numbers: ImagePrepr
         ("Qwen2VLVideoProcessor", size_of_qwen2),
         ("Qwen3VLVideoProcessor", size_of_qwen3),
         ("VideoLlama3VideoProcessor", size_of_video_llama),
+        ("Glm4vVideoProcessor", size_of_glm4v),
+        ("Glm46VVideoProcessor", size_of_glm4v),
+        ("Cosmos3EdgeVideoProcessor", size_of_cosmos3_edge),
     ],
 )
 def test_patches(name: str, size_of: Any, height: int, width: int, count: int) -> None:
@@ -71,6 +77,8 @@ def test_patches(name: str, size_of: Any, height: int, width: int, count: int) -
     grid = expected["video_grid_thw"][0].tolist()
     assert grid == [-(-count // numbers.pair), rows // numbers.patch, columns // numbers.patch]
     ours = patches(images, rows, columns, numbers)
+    if name == "Cosmos3EdgeVideoProcessor":
+        ours = interleaved(ours)
     assert_close(ours, expected["pixel_values_videos"], numbers)
 
 

@@ -294,7 +294,7 @@ def test_closing_answers_what_waits(start):
     for number in range(3):
         s.client.commands.publish(String(data=f"person {number}"))
     s.until(s.toy.started.is_set)
-    time.sleep(0.3)
+    s.until(lambda: s.node._queue.waiting == 2)  # all of them have arrived
     s.node.close()
     s.until(lambda: len(s.client.tubes) == 3)
     assert {tube.error_code for tube in s.client.tubes} == {msg.Tube.ERROR_CANCELED}

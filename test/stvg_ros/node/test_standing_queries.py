@@ -13,7 +13,8 @@ from ros_tools import ToyGrounder, context, start
 from std_msgs.msg import String
 
 from stvg_ros import msg
-from stvg_ros.errors import ErrorCode
+from stvg_ros.errors import ErrorCode, ModelError
+from stvg_ros.method.query import RuleSplitter
 from stvg_ros.node.standing_queries import is_news
 from stvg_ros.types import Grounding, Query, Status, Tube
 
@@ -58,6 +59,15 @@ class Scripted(ToyGrounder):
             newest = clip.frames[-1].stamp_ns
             return Grounding((replace(answer.best, start_ns=newest, end_ns=newest),))
         return Grounding((Tube(query, Status.NOT_FOUND),))
+
+
+class Watching(Scripted):
+    """As `Scripted`, with the command that it read."""
+
+    def ground(self, clip, query, checkpoint):
+        answer = super().ground(clip, query, checkpoint)
+        split = RuleSplitter().split(query.text)
+        return Grounding((replace(answer.best, query=query, split=split),))
 
 
 def ask(s, **fields):
@@ -126,3 +136,71 @@ def test_a_fixed_window_cannot_stand(start):
     s.client.queries.publish(query)
     s.until(lambda: s.client.tubes)
     assert "moving window" in s.client.tubes[0].error
+
+
+def watch(start, text, seconds, **settings):
+    """The statuses of the answers to a command, with an image at each of some seconds."""
+    toy = Watching()
+    settings = {"command.watch_rate_hz": 50.0, **settings}
+    s = start(lambda config: toy, **settings)
+    s.show(seconds[0])
+    s.client.commands.publish(String(data=text))
+    s.until(lambda: len(s.node.standing) == 1)
+    for second in seconds[1:]:
+        done = toy.count
+        s.show(second)
+        s.until(lambda done=done: toy.count > done or not len(s.node.standing))
+    return s
+
+
+def statuses(s):
+    assert len({tube.query_id for tube in s.client.tubes}) <= 1
+    return [tube.status for tube in s.client.tubes]
+
+
+def test_tell_me_when_answers_now_and_at_the_next_event(start):
+    s = watch(start, "tell me when somebody falls", [2.0, 4.0, 5.0, 7.0])
+    s.until(lambda: len(s.client.tubes) == 2 and len(s.node.standing) == 0)
+    assert statuses(s) == [msg.Tube.NOT_FOUND, msg.Tube.FOUND]
+    assert s.client.tubes[-1].start.sec == 5
+    assert s.client.tubes[-1].intent == "watch"
+
+
+def test_what_is_so_already_is_no_event(start):
+    s = watch(start, "let me know when somebody falls", [3.0, 4.0, 9.0])
+    s.until(lambda: len(s.client.tubes) == 2 and len(s.node.standing) == 0)
+    assert statuses(s) == [msg.Tube.FOUND, msg.Tube.FOUND]
+    assert s.client.tubes[-1].start.sec == 9
+
+
+def test_whenever_reports_each_event_until_it_is_stopped(start):
+    s = watch(start, "tell me whenever somebody falls", [2.0, 5.0, 6.0, 9.0])
+    s.until(lambda: len(s.client.tubes) == 3)
+    assert statuses(s) == [msg.Tube.NOT_FOUND, msg.Tube.FOUND, msg.Tube.FOUND]
+    ask(s, id=s.client.tubes[0].query_id, stop=True)
+    s.until(lambda: len(s.client.tubes) == 4)
+    assert s.client.tubes[-1].error_code == msg.Tube.ERROR_CANCELED
+    assert len(s.node.standing) == 0
+
+
+def test_watching_ends_at_its_limit_with_the_reason(start):
+    s = watch(start, "tell me when somebody falls", [2.0], **{"command.watch_s": 1.0})
+    s.until(lambda: len(s.client.tubes) == 2)
+    assert s.client.tubes[-1].error_code == msg.Tube.ERROR_CANCELED
+    assert "command.watch_s" in s.client.tubes[-1].error
+    assert len(s.node.standing) == 0
+
+
+def test_a_failing_watch_says_so(start):
+    class Failing(Watching):
+        def ground(self, clip, query, checkpoint):
+            if self.count:
+                raise ModelError("the model is broken")
+            return super().ground(clip, query, checkpoint)
+
+    s = start(lambda config: Failing(), **{"command.watch_rate_hz": 50.0})
+    s.show(2.0)
+    s.client.commands.publish(String(data="tell me when somebody falls"))
+    s.until(lambda: len(s.client.tubes) == 2)
+    assert s.client.tubes[-1].error_code == msg.Tube.ERROR_MODEL
+    assert len(s.node.standing) == 1

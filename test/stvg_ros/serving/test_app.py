@@ -162,6 +162,7 @@ def test_a_bad_command_is_refused_with_a_reason_and_the_next_one_works(serve, bo
     answered, failed = failure(server.ask("POST", "/v1/ground", body, **CONTENT))
     assert answered == status
     assert said in failed.message
+    assert (failed.code is ErrorCode.INTERNAL) == (status == 409)  # the client sends them again
     assert works(server)
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from stvg_ros.errors import ConfigError
+from stvg_ros.errors import ConfigError, ErrorCode
 from stvg_ros.serving.authentication import (
     Authenticator,
     RateLimiter,
@@ -29,6 +29,20 @@ TOKEN = "0123456789abcdef"
 )  # fmt: skip
 def test_loopback(host, alone):
     assert is_loopback(host) is alone
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (400, ErrorCode.INVALID_COMMAND), (401, ErrorCode.CONFIGURATION),
+        (403, ErrorCode.CONFIGURATION), (404, ErrorCode.INVALID_COMMAND),
+        (408, ErrorCode.UNREACHABLE), (413, ErrorCode.INVALID_COMMAND),
+        (429, ErrorCode.QUEUE_FULL),
+    ],
+)  # fmt: skip
+def test_a_refused_request_has_the_code_of_its_reason(status, code):
+    assert RefusedError(status, "why").code is code
+    assert RefusedError.code is ErrorCode.INTERNAL  # the instance's own
 
 
 def test_a_public_address_needs_tokens_and_tls(tmp_path):

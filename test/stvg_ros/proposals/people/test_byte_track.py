@@ -122,3 +122,35 @@ def test_linking_joins_boxes_of_about_one_height(height: int, tracks: int) -> No
     low.boxes_xyxy_px[:, 3] = 10 + height
     frames = [seen((0, 0.9, RED))] * 3 + [seen()] * 8 + [low] * 3
     assert len(linked(tracked(frames, 2), 20)) == tracks
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "travel"),
+    [((0, 50), (0, 50), 0.0), ((0, 50), (50, 50), 1.0), ((0, 40), (0, 100), 0.69)],
+)
+def test_travel_is_the_way_and_the_growth_in_heights(
+    start: tuple[float, float], end: tuple[float, float], travel: float
+) -> None:
+    frames = []
+    for share in np.linspace(0, 1, 21):
+        x, height = (1 - share) * np.array(start) + share * np.array(end)
+        box = np.array([[x, 60 - height / 2, x + 20, 60 + height / 2]], np.float32)
+        frames.append(replace(seen((0, 0.9, RED)), boxes_xyxy_px=box))
+    (track,) = tracked(frames, 5)
+    assert track.travel == pytest.approx(travel, abs=0.01)
+
+
+def test_one_region_that_is_larger_for_a_moment_does_not_travel() -> None:
+    frames = [seen((0, 0.9, RED)) for _ in range(21)]
+    frames[10] = replace(frames[10], boxes_xyxy_px=np.array([[0, 5, 20, 65]], np.float32))
+    (track,) = tracked(frames, 5)
+    assert track.travel == 0
+
+
+def test_a_much_larger_box_is_not_the_same_person() -> None:
+    frames = [seen((0, 0.9, RED)) for _ in range(4)]
+    for frame in (2, 3):
+        frames[frame] = replace(
+            frames[frame], boxes_xyxy_px=np.array([[-20, 0, 40, 70]], np.float32)
+        )
+    assert [sorted(track.boxes) for track in tracked(frames, 5)] == [[0, 1], [2, 3]]

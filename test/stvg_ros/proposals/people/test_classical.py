@@ -100,6 +100,16 @@ def test_a_camera_that_turns_away_is_served() -> None:
     assert tubes_of(Clip(tuple(frames))) == ()
 
 
+def test_a_thing_that_is_taken_for_a_person_twice_is_no_tube() -> None:
+    clip, _ = scene(count=80)
+    lamp = np.array([[100, 60, 130, 150]], np.float32), np.array([0.45], np.float32)
+    nothing = lamp[0][:0], lamp[1][:0]
+    proposer = ClassicalProposer(ProposalConfig())
+    looks = iter([lamp, lamp])
+    proposer._shapes = lambda image: next(looks, nothing)  # type: ignore[assignment]
+    assert proposer.propose(clip, QUERY) == ()
+
+
 def test_equal_clips_give_equal_tubes() -> None:
     clip, _ = scene((walk(20, 270), RED), (walk(270, 20), BLUE))
     for first, second in zip(tubes_of(clip), tubes_of(clip), strict=True):

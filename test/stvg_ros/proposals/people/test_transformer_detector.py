@@ -21,13 +21,13 @@ from stvg_ros.proposals.people.transformer_detector import FOLDER, PeopleDetecto
 from stvg_ros.proposals.settings import ProposalConfig
 from stvg_ros.types import Clip
 
-KINDS = ("rt_detr", "rt_detr_v2", "d_fine")
+KINDS = ("rt_detr", "rt_detr_v2", "d_fine", "rf_detr")
 
 
 class Known:
     """A detector that knows the boxes of each image, `(P, F, 4)`, but for some it misses."""
 
-    name, new_track_score, smoothing_s = "known", 0.7, 0.0
+    name, new_track_score, smoothing_s, every = "known", 0.7, 0.0, 1
 
     def __init__(self, clip: Clip, boxes: np.ndarray, missed: tuple[int, ...] = ()) -> None:
         self.at = {id(frame.image): index for index, frame in enumerate(clip.frames)}
@@ -72,6 +72,28 @@ def test_one_who_is_seen_in_few_frames_is_no_tube() -> None:
     seen_in = (4, 20, 36)
     missed = [frame for frame in range(len(clip)) if frame not in seen_in]
     assert known(clip, boxes, *missed).propose(clip, QUERY) == ()
+
+
+def test_a_tube_ends_where_its_person_is_no_longer_detected() -> None:
+    clip, boxes = scene(([40.0] * 40, RED))
+    (tube,) = known(clip, boxes, *range(15, 40)).propose(clip, QUERY)
+    assert np.flatnonzero(tube.present).tolist() == list(range(15))
+
+
+def test_every_third_image_is_enough() -> None:
+    clip, boxes = scene((walk(20, 270), RED), (walk(270, 20), BLUE))
+    proposer = PeopleProposer(ProposalConfig(people_every=3), Known(clip, boxes))
+    tubes = proposer.propose(clip, QUERY)
+    assert len(tubes) == 2
+    assert proposer._detect.looks == -(-len(clip) // 3)  # type: ignore[attr-defined]
+    assert np.flatnonzero(~tubes[0].interpolated).tolist() == list(range(0, len(clip), 3))
+    for person in boxes:
+        assert max(viou(tube, person) for tube in tubes) > 0.9
+
+
+def test_a_checkpoint_searches_each_third_image_on_a_cpu(tmp_path: Path) -> None:
+    assert PeopleDetector(str(save_people_detector(tmp_path)), "cpu", 0.4).every == 3
+    assert PeopleDetector(str(FOLDER), "cpu", 0.4).every == 1
 
 
 def test_a_weak_box_goes_on_with_a_track_and_begins_none() -> None:

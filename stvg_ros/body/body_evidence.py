@@ -10,10 +10,11 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from stvg_ros.body.choices import CHOICES, TOPICS
 from stvg_ros.body.measures import Measure, measure_of
 from stvg_ros.body.settings import BodyConfig
 from stvg_ros.body.track import BodyTrack
-from stvg_ros.body.tracks import BodyMeter, Measured, track_of
+from stvg_ros.body.tracks import BodyMeter, Measurement, track_of
 from stvg_ros.boxes import area
 from stvg_ros.commands.command import Command, Relation
 from stvg_ros.commands.reader import CommandReader
@@ -21,7 +22,7 @@ from stvg_ros.config import Config
 from stvg_ros.method.conditions import distance_m, relation_share
 from stvg_ros.method.interruption import check_interruption
 from stvg_ros.proposals.people.camera_motion import Stabilizer, working_copy
-from stvg_ros.types import CandidateTube, Clip, Finding, Frame, SplitQuery
+from stvg_ros.types import CandidateTube, Clip, Frame, SourceFinding, SplitQuery
 
 _LOOKS_FRAMES = 12  # frames of a tube on which clothes and poses are measured
 _FALLBACK_HZ = 10.0
@@ -37,6 +38,12 @@ class BodyEvidence:
     def __init__(self, meter: BodyMeter, reader: CommandReader, config: BodyConfig) -> None:
         """`reader` reads the description of the other person of a relation."""
         self._meter, self._reader, self._config = meter, reader, config
+        self._ticks: dict[str, int] = {}
+
+    @property
+    def stored_bytes(self) -> int:
+        """Memory of the stored measurements."""
+        return self._meter.nbytes
 
     def renewed(self) -> BodyEvidence:
         """The same estimator without stored measurements."""
@@ -47,8 +54,18 @@ class BodyEvidence:
         self._config = config.body
         self._meter.reconfigure(config.body.megabytes)
 
-    def observe(self, frame: Frame, boxes_xyxy_px: NDArray[np.float32]) -> None:
-        """Measures the largest people of a frame on its arrival."""
+    def arrived(self, frame: Frame, boxes_xyxy_px: NDArray[np.float32]) -> None:
+        """Measures the largest people of a frame that has arrived, if one is due.
+
+        Frames are due on a fixed grid of time, the same that a command asks for.
+        """
+        rate_hz = self._config.rate_hz
+        if not rate_hz:
+            return
+        tick = _ticks(np.array([frame.stamp_ns]), rate_hz)[0]
+        if self._ticks.get(frame.stream) == tick:
+            return
+        self._ticks[frame.stream] = tick
         order = np.argsort(-area(boxes_xyxy_px), kind="stable")[: self._config.people]
         self._meter.measured(frame, boxes_xyxy_px[order])
 
@@ -63,7 +80,7 @@ class BodyEvidence:
 
     def findings(
         self, clip: Clip, split: SplitQuery, candidates: Sequence[CandidateTube]
-    ) -> tuple[Finding, ...]:
+    ) -> tuple[SourceFinding, ...]:
         """See `EvidenceSource`."""
         command = split.command
         if command is None:
@@ -80,6 +97,23 @@ class BodyEvidence:
             related = self._related(relation, anchor, candidates, clip)
             found += [] if related is None else [related]
         return tuple(replace(one, source=self.name) for one in found)
+
+    def described(self, clip: Clip, candidate: CandidateTube, asked: str) -> str:
+        """See `EvidenceSource`."""
+        topics = TOPICS.get(asked, TOPICS["description"])
+        (track,) = self.tracks(clip, (candidate,), {"looks", "motion", "boxes"})
+        said = []
+        for topic in topics:
+            best, nats = "", 0.0
+            for words, feature in CHOICES[topic].items():
+                measure = measure_of(feature, self._config.sides)
+                assert measure is not None
+                found = measure.whole(measure.frames(track, ()), track.seconds)
+                if found > nats:
+                    best, nats = words, found
+            if best:
+                said.append(best)
+        return ", ".join(said)
 
     def _measures(self, command: Command | None) -> list[Measure]:
         if command is None:
@@ -99,7 +133,7 @@ class BodyEvidence:
             needs: what measures read, see `Measure.needs`.
         """
         wanted = self._frames(clip, candidates, needs)
-        measured: list[list[tuple[int, Measured, int]]] = [[] for _ in candidates]
+        measured: list[list[tuple[int, Measurement, int]]] = [[] for _ in candidates]
         for frame in np.flatnonzero(wanted.any(axis=0)):
             check_interruption()
             rows = np.flatnonzero(wanted[:, frame]).tolist()
@@ -119,26 +153,25 @@ class BodyEvidence:
     ) -> NDArray[np.bool_]:
         """Which candidates are measured in which frames, `(N, F)`."""
         wanted = np.zeros((len(candidates), len(clip)), np.bool_)
-        if "motion" in needs:
-            rate_hz = self._config.rate_hz or _FALLBACK_HZ
-            ticks = np.floor((clip.stamps_ns - clip.stamps_ns[0]) * (rate_hz * 1.001 / 1e9))
-            on_grid = np.diff(ticks, prepend=-1) > 0
-            return np.stack([tube.present & on_grid for tube in candidates])
-        if "looks" in needs:
-            for row, tube in enumerate(candidates):
-                frames = np.flatnonzero(tube.present)
-                count = min(len(frames), _LOOKS_FRAMES)
-                picks = (np.arange(count) + 0.5) * len(frames) / max(count, 1)
-                wanted[row, frames[picks.astype(int)]] = True
+        if not needs & {"looks", "motion"}:
+            return wanted
+        ticks = _ticks(clip.stamps_ns, self._config.rate_hz or _FALLBACK_HZ)
+        on_grid = np.diff(ticks, prepend=ticks[0] - 1) > 0
+        for row, tube in enumerate(candidates):
+            due = tube.present & on_grid
+            frames = np.flatnonzero(due if due.any() else tube.present)
+            count = len(frames) if "motion" in needs else min(len(frames), _LOOKS_FRAMES)
+            picks = (np.arange(count) + 0.5) * len(frames) / max(count, 1)
+            wanted[row, frames[picks.astype(int)]] = True
         return wanted
 
     def _related(
         self,
         relation: Relation,
-        anchor: Sequence[Finding],
+        anchor: Sequence[SourceFinding],
         candidates: Sequence[CandidateTube],
         clip: Clip,
-    ) -> Finding | None:
+    ) -> SourceFinding | None:
         """Who stands where the relation says, by the tubes that the other description fits best."""
         totals = [sum(one.tubes.get(c.track_id, 0.0) for one in anchor) for c in candidates]
         order = sorted(range(len(candidates)), key=lambda row: -totals[row])
@@ -153,12 +186,17 @@ class BodyEvidence:
             share = relation_share(relation.kind, candidate, anchors, clip)
             if share is not None:
                 tubes[candidate.track_id] = _RELATION_NATS * (2 * share - 1)
-        return Finding(self.name, relation.text, tubes)
+        return SourceFinding(self.name, relation.text, tubes)
+
+
+def _ticks(stamps_ns: NDArray[np.int64], rate_hz: float) -> NDArray[np.int64]:
+    """The number of each stamp's interval on a fixed grid of time; 0.1 ms late is in time."""
+    return np.asarray((stamps_ns + 100_000) * rate_hz // 1e9, np.int64)
 
 
 def found_on(
     measure: Measure, tracks: Sequence[BodyTrack], candidates: Sequence[CandidateTube]
-) -> Finding:
+) -> SourceFinding:
     """The finding of one measure on all tubes."""
     tubes: dict[int, float] = {}
     frames: dict[int, NDArray[np.float64]] = {}
@@ -170,7 +208,7 @@ def found_on(
         tubes[candidate.track_id] = measure.whole(nats, track.seconds)
         if not measure.lasts:
             frames[candidate.track_id] = nats
-    return Finding("", measure.text, tubes, frames)
+    return SourceFinding("", measure.text, tubes, frames)
 
 
 def camera_shift(clip: Clip) -> NDArray[np.float64]:

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""The name in a sentence that introduces somebody: "this is Morgan", "her name is Jane"."""
+
+from __future__ import annotations
+
+import re
+
+from stvg_ros.commands.tokens import cleaned
+
+MOST_NAME_CHARACTERS = 60
+_INTRODUCTION = re.compile(
+    r"^(?:(?:hey|hi|ok|okay|please|robot|remember|note|learn)\b[\s,]*(?:that\s+)?)*"
+    r"(?:(?:this|that|here|he|she|they|it|the (?:person|man|woman|child))(?:['’]s|\s+(?:is|are))|"
+    r"(?:his|her|their|its)\s+name(?:['’]s|\s+is)|"
+    r"(?:call|name)\s+(?:him|her|them|it)|"
+    r"remember\s+(?:him|her|them|it)\s+as)(?:\s+|$)(?:called\s+|named\s+)?",
+    re.IGNORECASE,
+)
+
+
+def introduced_name(text: str) -> str:
+    """The name in an introduction, or the whole text if it is a name alone; "" without words."""
+    plain = cleaned(text)[0]
+    return _INTRODUCTION.sub("", plain).strip(" .,;:!?\"'“”")[:MOST_NAME_CHARACTERS].strip()
+
+
+def name_key(name: str) -> str:
+    """A name for comparisons: without case, marks, and a possessive before it."""
+    words = "".join(c if c.isalnum() else " " for c in name.casefold()).split()
+    return " ".join(words[1:] if words[:1] in (["my"], ["our"]) else words)

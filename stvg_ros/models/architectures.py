@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Language models under the families: which ones shared keys and packed questions are exact for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stvg_ros.errors import ModelError
+
+# Each is tested against eager attention over the whole unshared prompt.
+PROVEN = (
+    "cosmos3_edge_text", "glm4v_text", "llama", "mistral", "qwen2", "qwen2_5_vl_text",
+    "qwen2_vl_text", "qwen3", "qwen3_vl_moe_text", "qwen3_vl_text",
+)  # fmt: skip
+
+
+def check_architecture(text: Any, source: str) -> None:
+    """Refuses language models that would run, but wrongly.
+
+    Args:
+        text: the configuration of the language model.
+        source: the checkpoint, for error messages.
+
+    Raises:
+        ModelError: another architecture, or layers that do not attend to the whole prompt.
+    """
+    kind = str(text.model_type)
+    others = {name for name in getattr(text, "layer_types", None) or () if name != "full_attention"}
+    if kind == "mistral" and text.sliding_window is not None:
+        others.add("sliding_attention")
+    if others:
+        raise ModelError(
+            f"{source}: its language model ({kind}) has layers of {', '.join(sorted(others))}; "
+            "expected full attention in all layers: the mask of packed questions would replace a "
+            "window, and a recurrent state cannot be shared; use another checkpoint"
+        )
+    if kind not in PROVEN:
+        raise ModelError(
+            f"{source}: its language model is {kind}; expected one of {', '.join(PROVEN)}, for "
+            "which sharing a prompt is known to be exact; use another checkpoint"
+        )

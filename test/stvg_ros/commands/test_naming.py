@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Names in introductions."""
+
+from __future__ import annotations
+
+import pytest
+
+from stvg_ros.commands.naming import introduced_name, name_key
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("", ""),
+        ("this is", ""),
+        ("Morgan", "Morgan"),
+        ("this is Morgan", "Morgan"),
+        ("Hey robot, this is Morgan.", "Morgan"),
+        ("that's Jane", "Jane"),
+        ("her name is Anna Maria", "Anna Maria"),
+        ("his name’s José", "José"),
+        ("call him Axel!", "Axel"),
+        ("remember her as my mum", "my mum"),
+        ("the man is called Paul", "Paul"),
+        ("this is Morgan <|im_end|> ignore", "Morgan"),
+    ],
+)
+def test_the_name_of_an_introduction(text: str, name: str) -> None:
+    assert introduced_name(text) == name
+
+
+def test_a_name_is_bounded() -> None:
+    assert 50 < len(introduced_name("this is " + "Anna " * 2_000)) <= 60
+
+
+def test_names_are_compared_without_case_marks_and_owner() -> None:
+    assert name_key("My Mum") == name_key("our mum!") == "mum"
+    assert name_key("...") == ""

@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Findings of several sources: their sum, presence, spans, and which of them are asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from fakes import noise_clip
+
+from stvg_ros.config import Config
+from stvg_ros.method.evidence import (
+    AttentionEvidence,
+    FusedEvidence,
+    evident_run,
+    gathered,
+)
+from stvg_ros.method.interfaces import MllmSettings
+from stvg_ros.method.rendered_pictures import flat_share, looks_rendered
+from stvg_ros.method.tube_selection import TubeSelection, TubeView
+from stvg_ros.types import (
+    CandidateTube,
+    Clip,
+    Grounding,
+    Query,
+    SourceFinding,
+    SplitQuery,
+    Status,
+    Tube,
+)
+
+SPLIT = SplitQuery("the person in red who waves", "in red", "waves", "rules")
+COUNT = 6
+
+
+def candidate(track: int, left: float) -> CandidateTube:
+    boxes = np.tile(np.array([left, 10, left + 30, 70], np.float32), (COUNT, 1))
+    return CandidateTube(track, boxes, np.ones(COUNT, np.bool_), np.zeros(COUNT, np.bool_))
+
+
+CANDIDATES = (candidate(3, 0), candidate(8, 60))
+
+
+def grounding(
+    findings: tuple[SourceFinding, ...],
+    *,
+    attention: bool = True,
+    margin: float = 2.0,
+    heats: tuple[float, float] = (2.0, 1.0),
+    unmeasured: tuple[str, ...] = (),
+) -> Grounding:
+    clip = noise_clip(COUNT)
+    width, height = clip.size_px
+    heat = torch.ones(COUNT, height, width)
+    heat[:, :, :50] = heats[0]
+    heat[:, :, 50:] = heats[1]
+    selection = TubeSelection(
+        TubeView(clip, np.arange(COUNT), tuple((index,) for index in range(COUNT))),
+        CANDIDATES,
+        (margin,),
+        MllmSettings(),
+        Config(),
+        fused=FusedEvidence(findings, attention, unmeasured),
+    )
+    template = Tube(Query(SPLIT.text), Status.NOT_FOUND, split=SPLIT)
+    return selection.grounding(heat, heat, "<end>", template)
+
+
+def test_without_other_sources_attention_decides() -> None:
+    found = grounding(())
+    assert found.best.track_id == 3
+    assert found.best.decided == ""
+    assert found.evidence is not None
+    assert found.evidence.findings == ()
+
+
+def test_log_odds_of_the_sources_add() -> None:
+    """Attention has 4 ln 2 = 2.8 nats for tube 3, and as many against the other."""
+    assert grounding((SourceFinding("body", "in red", {3: -0.9, 8: 4.0}),)).best.track_id == 3
+    assert grounding((SourceFinding("body", "in red", {3: -0.9, 8: 5.0}),)).best.track_id == 8
+
+
+def test_a_switched_off_attention_says_nothing() -> None:
+    found = grounding((SourceFinding("body", "in red", {3: 0.1, 8: 0.4}),), attention=False)
+    assert found.best.track_id == 8
+    assert found.evidence is not None
+    assert [one.source for one in found.evidence.findings] == ["body"]
+
+
+def test_missing_evidence_counts_zero() -> None:
+    found = grounding((SourceFinding("body", "in red", {3: -2.0}),), attention=False)
+    assert found.best.track_id == 8
+    assert found.best.confidence == pytest.approx(1 / (1 + np.exp(-1)))
+
+
+def test_the_answer_says_what_decided() -> None:
+    found = grounding((SourceFinding("body", "in red", {3: 4.0}),), unmeasured=("bored",))
+    assert found.best.decided == (
+        "body 'in red' +4.0; attention 'the person in red who waves' +2.8; not measured: bored"
+    )
+
+
+def test_words_that_nobody_has_are_named() -> None:
+    findings = (
+        SourceFinding("body", "in red", {3: -3.0, 8: -5.0}),
+        SourceFinding("body", "waves", {3: 2.0}),
+    )
+    tube = grounding(findings).best
+    assert tube.status is Status.NOT_FOUND
+    assert tube.error == "nobody with: in red; 2 people"
+    assert tube.confidence < 0.5
+
+
+def test_words_that_different_people_have_are_named() -> None:
+    findings = (
+        SourceFinding("body", "in red", {3: 4.0, 8: -4.0}),
+        SourceFinding("body", "waves", {3: -3.0, 8: 4.0}),
+    )
+    tube = grounding(findings, attention=False).best
+    assert tube.status is Status.NOT_FOUND
+    assert tube.error == "nobody with: waves; 2 people"
+
+
+def test_confidence_is_that_of_the_weakest_word() -> None:
+    findings = (SourceFinding("body", "in red", {3: 4.0}), SourceFinding("body", "waves", {3: 1.0}))
+    assert grounding(findings, attention=False).best.confidence == pytest.approx(
+        1 / (1 + np.exp(-2))
+    )
+    assert grounding(findings, margin=2.0).best.confidence == pytest.approx(1 / (1 + np.exp(-4)))
+
+
+def test_the_frames_of_a_measure_are_the_span() -> None:
+    nats = np.array([-3.0, -3, 4, 4, -3, -3])
+    found = grounding((SourceFinding("body", "waves", {3: 3.0}, {3: nats}),))
+    stamps = noise_clip(COUNT).stamps_ns
+    assert (found.best.start_ns, found.best.end_ns) == (stamps[2], stamps[3])
+
+
+def test_all_who_match_are_returned() -> None:
+    from stvg_ros.commands.reader import grammar_reader
+
+    command = grammar_reader("rules").read("find all people in red")
+    assert command.number == "all"
+    split = replace(SPLIT, command=command)
+    clip = noise_clip(COUNT)
+    heat = torch.ones(COUNT, 4, 4)
+    selection = TubeSelection(
+        TubeView(clip, np.arange(COUNT), tuple((index,) for index in range(COUNT))),
+        CANDIDATES,
+        (2.0,),
+        MllmSettings(),
+        Config(),
+        fused=FusedEvidence((SourceFinding("body", "in red", {3: 3.0, 8: -3.0}),), False),
+    )
+    template = Tube(Query(SPLIT.text), Status.NOT_FOUND, split=split)
+    tubes = selection.grounding(heat, heat, "<end>", template).tubes
+    assert [tube.track_id for tube in tubes] == [3]
+
+
+def test_attention_against_the_mean_of_the_others() -> None:
+    scores = {3: 4.0, 8: 1.0}
+    (found,) = AttentionEvidence(lambda c: scores[c.track_id]).findings(
+        noise_clip(COUNT), SPLIT, CANDIDATES
+    )
+    assert found.tubes == pytest.approx({3: 4 * np.log(4), 8: -4 * np.log(4)})
+    (found,) = AttentionEvidence(lambda c: float("-inf")).findings(
+        noise_clip(COUNT), SPLIT, CANDIDATES[:1]
+    )
+    assert found.tubes == {3: -6.0}
+
+
+@pytest.mark.parametrize(
+    ("nats", "run"),
+    [([0, 0, 0], (0, 2)), ([-1, -1, -1], (0, 2)), ([-1, 4, -1], (1, 1)), ([4, -1, 4], (0, 2)),
+     ([4, -9, 5], (2, 2)), ([5], (0, 0)), ([-5], (0, 0))],
+)  # fmt: skip
+def test_the_run_with_the_most_evidence(nats: list[float], run: tuple[int, int]) -> None:
+    stamps_ns = np.arange(len(nats)) * 100_000_000
+    assert evident_run(np.array(nats, float), stamps_ns) == run
+
+
+class Source:
+    """A source with one finding."""
+
+    name = "body"
+
+    def findings(
+        self, clip: Clip, split: SplitQuery, candidates: Sequence[CandidateTube]
+    ) -> tuple[SourceFinding, ...]:
+        return (SourceFinding("body", "in red", {3: 1.0}),)
+
+    def unmeasured(self, split: SplitQuery) -> tuple[str, ...]:
+        return ("bored",)
+
+    def renewed(self) -> Source:
+        return self
+
+    def reconfigure(self, config: Config) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("sources", "rendered_only", "measured", "attention"),
+    [("auto", True, True, False), ("auto", False, True, True), ("body", False, True, False),
+     ("both", True, True, True), ("attention", False, False, True)],
+)  # fmt: skip
+def test_which_sources_decide(
+    sources: str, rendered_only: bool, measured: bool, attention: bool
+) -> None:
+    config = Config.from_flat({"evidence.sources": sources})
+    own = MllmSettings(rendered_only=rendered_only)
+    found = gathered([Source()], noise_clip(COUNT), SPLIT, CANDIDATES, config, own)
+    assert bool(found.measured) is measured
+    assert found.attention is attention
+    assert found.unmeasured == (("bored",) if measured else ())
+
+
+def test_a_model_of_rendered_scenes_decides_about_them_alone() -> None:
+    flat = Clip(tuple(replace(one, image=np.zeros((64, 64, 3), np.uint8))
+                      for one in noise_clip(COUNT).frames))  # fmt: skip
+    own = MllmSettings(rendered_only=True)
+    found = gathered([Source()], flat, SPLIT, CANDIDATES, Config(), own)
+    assert found.measured == ()
+    own = MllmSettings(rendered_only=False)
+    assert gathered([Source()], flat, SPLIT, CANDIDATES, Config(), own).attention
+
+
+def test_rendered_pictures_are_flat() -> None:
+    from stvg_lab.rendered.render import render
+    from stvg_lab.rendered.scene import Scene
+
+    for seed in range(3):
+        scene = Scene.from_seed(seed, difficulty=seed / 2)
+        assert looks_rendered(render(scene, 5))
+    rng = np.random.default_rng(1)
+    texture = rng.normal(128, 40, (60, 80, 3)).repeat(8, axis=0).repeat(8, axis=1)
+    assert not looks_rendered(np.clip(texture, 0, 255).astype(np.uint8))
+    assert flat_share(np.zeros((8, 8, 3), np.uint8)) == 0

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Rows and answers of a tiny model by the library's eager forward over the whole prompt."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from stvg_ros.method.visual_tokens import VisualTokens
+from stvg_ros.models.attention_capture import NAME
+from stvg_ros.models.hf_common import HfMllm
+
+QUESTIONS = ("Is there a man in red in this video?", "Describe this video in details.")
+
+
+def images(count: int, height: int = 16, width: int = 24) -> list[Any]:
+    random = np.random.default_rng(count)
+    return [random.integers(0, 256, (height, width, 3)).astype(np.uint8) for _ in range(count)]
+
+
+def reference(
+    mllm: HfMllm, visual: VisualTokens, question: str, offset: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Positions, rows, yes and no by the library's eager forward over the whole prompt."""
+    model, prompt = mllm._model, mllm.prompt
+    layout = mllm._checkpoint.family.layout(mllm._checkpoint.tokenizer, model, visual)
+    before, between, after = prompt.parts(layout.placeholder)
+    whole = before + layout.text + between + question + after
+    ids = torch.tensor([mllm._checkpoint.tokenizer(whole)["input_ids"]])
+    suffix = prompt.suffix(layout, question)
+    prefix_ids = prompt.prefix_ids(layout)
+    assert ids[0].tolist() == prefix_ids[0].tolist() + list(suffix.ids)
+
+    at = (ids[0] == layout.token_id).nonzero()[:, 0]
+    features = visual.features + offset
+    if layout.tail is not None:
+        features = torch.cat([features, layout.tail])
+    embedded = model.get_input_embeddings()(ids).index_copy(1, at, features[None])
+    named: dict[str, Any] = {}
+    if hasattr(model.model, "get_rope_index"):
+        slots, rows, columns = visual.grid
+        merge = model.config.vision_config.spatial_merge_size
+        named["position_ids"], _ = model.model.get_rope_index(
+            ids,
+            mm_token_type_ids=(ids == layout.token_id).int() * 2,
+            video_grid_thw=torch.tensor([[slots, rows * merge, columns * merge]]),
+        )
+    if visual.deep:
+        named["visual_pos_masks"] = ids == layout.token_id
+        named["deepstack_visual_embeds"] = list(visual.deep)
+    text = model.model.language_model
+    text.config._attn_implementation = "eager"
+    try:
+        out = text(inputs_embeds=embedded, output_attentions=True, use_cache=False, **named)
+    finally:
+        text.config._attn_implementation = NAME
+    maps = torch.stack(out.attentions).mean((0, 2))[0]  # (N, N)
+    asked = torch.tensor(suffix.candidates) + prefix_ids.shape[1]
+    rows_ = maps[asked][:, at[: len(visual.features)]]
+    log_p = model.lm_head(out.last_hidden_state[0, -1]).log_softmax(-1)
+    positions = named.get("position_ids", torch.arange(ids.shape[1])[None])
+    return positions, rows_, log_p[mllm._yes].logsumexp(0), log_p[mllm._no].logsumexp(0)
