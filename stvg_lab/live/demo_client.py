@@ -54,6 +54,7 @@ def tube_of(message: Any) -> Tube:
         start_ns=_ns(message.start),
         end_ns=_ns(message.end),
         confidence=message.confidence,
+        decided=message.decided,
         calibrated=message.calibrated,
         warning=message.warning,
         rank=message.rank,

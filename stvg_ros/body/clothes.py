@@ -30,7 +30,7 @@ _LARGE_HEAD_PX = 20.0  # radius from which on hair and its background are separa
 _FRAMES = 3.0  # independent frames that a garment seen all the time is worth
 
 # A garment of one colour has other ones in it (folds, bags, skin): shares and their standard
-# deviation, from which on it has the colour. Calibrated on rendered people in 60 kinds of light.
+# deviation, from which on it has the colour. Calibrated on rendered people in five kinds of light.
 _HAS, _HAS_NOISE = 0.33, 0.16
 _HAS_TWO, _TWO_NOISE = 0.13, 0.08
 _LIGHT_L, _DARK_L, _LIGHT_NOISE = 62.0, 38.0, 8.0

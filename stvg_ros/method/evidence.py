@@ -24,8 +24,8 @@ from stvg_ros.types import CandidateTube, Clip, SourceFinding, SplitQuery
 if TYPE_CHECKING:
     from stvg_ros.config import Config
 
-# Nats by which S_obj's logarithm counts, and the bounds of what one map says. Calibrated on the
-# rendered val split: see docs/body.md.
+# Nats by which S_obj's logarithm counts, and the bounds of what one map says. Chosen so that a tube
+# of twice the attention of the others has the evidence of one clear gesture; not calibrated.
 ATTENTION_WEIGHT = 4.0
 _MOST = 6.0
 # A word is missing on a tube from this evidence against it on.

@@ -64,6 +64,7 @@ def tube_message(tube: Tube) -> msg.Tube:
         warning=tube.warning,
         image_age=float(tube.image_age_s),
         confidence=float(tube.confidence),
+        decided=tube.decided,
         calibrated=tube.calibrated,
         rank=tube.rank,
         track_id=tube.track_id,

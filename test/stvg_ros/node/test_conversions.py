@@ -18,7 +18,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from stvg_ros import msg
 from stvg_ros.depth import Intrinsics
 from stvg_ros.errors import ImageError
-from stvg_ros.node.conversions import query_of, stamp_ns, time_message
+from stvg_ros.node.conversions import query_of, stamp_ns, time_message, tube_message
 from stvg_ros.node.image_conversions import (
     compressed_frame,
     depth_metres,
@@ -26,6 +26,7 @@ from stvg_ros.node.image_conversions import (
     image_message,
     intrinsics_of,
 )
+from stvg_ros.types import Query, Status, Tube
 
 RED = np.tile(np.array([200, 30, 10], np.uint8), (4, 6, 1))
 
@@ -237,3 +238,11 @@ def test_other_encodings_go_through_cv_bridge_where_it_is_installed(monkeypatch,
             image_frame(source, 640)
     else:
         assert image_frame(source, 3).image.tolist() == [[[7, 7, 7]] * 3] * 2
+
+
+def test_a_tube_says_which_evidence_decided() -> None:
+    decided = "body 'in red' +4.0; not measured: bored"
+    found = tube_message(
+        Tube(Query("who is bored"), Status.FOUND, decided=decided, calibrated=False)
+    )
+    assert (found.decided, found.calibrated) == (decided, False)
