@@ -512,7 +512,7 @@ def _reported(module: str, mutants: Sequence[Mutant], left: Sequence[Mutant]) ->
     new = [one for one in left if one.key not in known]
     for mutant in new:
         print("\t".join([module, *mutant.key]))
-    stale = set(known) - {one.key for one in left}
+    stale = set(known) & ({one.key for one in mutants} - {one.key for one in left})
     for key in sorted(stale):
         print(f"remove from {EQUIVALENT.name}, it does not survive:", "\t".join([module, *key]))
     counted = len(mutants) - (len(left) - len(new))

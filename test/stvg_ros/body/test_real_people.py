@@ -49,6 +49,7 @@ def target(clip: Clip, tubes: tuple[CandidateTube, ...], keys: list[dict[str, An
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_right_one_of_real_people() -> None:
     """9 of 12 sentences; chance is 3."""
     if not VTEST.exists():

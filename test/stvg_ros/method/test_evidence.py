@@ -109,7 +109,7 @@ def test_words_that_nobody_has_are_named() -> None:
         SourceFinding("body", "in red", {3: -3.0, 8: -5.0}),
         SourceFinding("body", "waves", {3: 2.0}),
     )
-    tube = grounding(findings).best
+    tube = grounding(findings, margin=1.0).best
     assert tube.status is Status.NOT_FOUND
     assert tube.error == "nobody with: in red; 2 people"
     assert tube.confidence < 0.5

@@ -13,7 +13,6 @@ from fakes import FixedProposer, FixedSplitter, ToyMllm, no_checkpoint, noise_cl
 from stvg_ros.config import Config
 from stvg_ros.errors import CanceledError, WindowError
 from stvg_ros.io.tube_json import evidence_to_json, tube_to_json
-from stvg_ros.method import grounder as module
 from stvg_ros.method.encoding import Encoder
 from stvg_ros.method.grounder import LocalGrounder
 from stvg_ros.method.interfaces import MllmSettings
@@ -393,7 +392,7 @@ def test_same_input_same_answer() -> None:
 
 
 def test_grounder_module_has_no_stage_without_a_name() -> None:
-    assert len(set(module.STAGES)) == len(module.STAGES)
+    assert len(set(STAGES)) == len(STAGES)
 
 
 @pytest.mark.parametrize("absent", ["one", "all"])

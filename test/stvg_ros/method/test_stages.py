@@ -149,6 +149,12 @@ def test_grounding_token(options: dict[str, bool | str | int], token: str) -> No
     torch.testing.assert_close(heat, expected)
 
 
+def test_the_grounding_token_has_the_highest_attention_to_any_cell() -> None:
+    rows = torch.tensor([[[[0.2, 0.9]]], [[[0.3, 0.4]]]])
+    asked, neutral = reading(rows, ("a", "b")), reading(torch.ones_like(rows), ("a", "b"))
+    assert grounding_map(asked, neutral, AttentionConfig())[1] == "a"
+
+
 # Reversal and assembling
 
 
