@@ -22,7 +22,7 @@ def test_commands_wait_for_the_model_and_for_the_first_image():
         capture_output=True,
         text=True,
     )
-    assert done.returncode == 0
+    assert done.returncode == 0, done.stderr
     assert "ERROR" not in done.stderr, done.stderr
     assert "image callback" in done.stdout
     assert "no answer at rest" not in done.stdout

@@ -79,7 +79,7 @@ def test_a_burst_of_large_requests_leaves_no_memory() -> None:
         return int(kilobytes) * 1024
 
     try:
-        loop.until(calls.service_is_ready)
+        loop.until(calls.service_is_ready, 300.0)
         before = resident_bytes(["autostart"])
         resident_bytes(["x" * LENGTH])
         after = resident_bytes(["autostart"])
