@@ -210,10 +210,10 @@ class LocalGrounder(BaseGrounder):
             sampled, total = sampled_frames(clip, config, self._mllm)
             visual = self._encoder.encode([clip.frames[i] for i in sampled], total)
         with clock.stage("forward pass"):
-            forward = self._probe(visual, split, parts, config, conditions(split.command))
-        limits = self._mllm.limits(
-            [split.text, *parts.values(), *conditions(split.command)], clip.frames[-1].image
-        )
+            asked = conditions(split.command)
+            forward = self._probe(visual, split, parts, config, asked)
+        texts = [split.text, *parts.values(), *asked]
+        limits = self._mllm.limits(texts, clip.frames[-1].image)
         template = self._template(clip, query, split, clock, limits)
         view = TubeView(clip, sampled, visual.slots)
         factors = condition_factors(
