@@ -34,6 +34,7 @@ PAGES = (
     DOCS / "models.md",
     DOCS / "parameters.md",
     DOCS / "ros_interface.md",
+    DOCS / "tubes.md",
     ROOT / "README.md",
 )
 TABLE = re.compile(r"<!-- table: (\w+) -->\n?(.*?)<!-- end -->", re.S)
