@@ -72,7 +72,7 @@ fuzz: setup  ## 100,000 random messages to the node (a while); FUZZ=5000 for few
 	  $(BIN)/pytest test/stvg_ros/node/test_fuzz.py $(ARGS)
 
 mutants: setup $(VENV)-mutation/stamp  ## change one operator at a time: ARGS=stvg_ros.method.span
-	$(VENV)-mutation/bin/python scripts/mutants.py --python $(BIN)/python $(ARGS)
+	$(VENV)-mutation/bin/python scripts/mutants.py $(ARGS)
 
 lint: setup  ## ruff and mypy, as CI does
 	$(BIN)/ruff check .
@@ -166,9 +166,13 @@ $(VENV)-libraries/stamp: requirements/libraries.txt requirements/parser.txt $(ST
 	  --constraint requirements/library.txt --requirement requirements/parser.txt
 	@touch $@
 
-$(VENV)-mutation/stamp: requirements/mutation.txt
+$(VENV)-mutation/stamp: requirements/mutation.txt $(STAMPS)/libraries
 	@$(PYTHON) -m venv --clear "$(VENV)-mutation"
-	@$(VENV)-mutation/bin/python -m pip --disable-pip-version-check install --quiet --requirement $<
+	@$(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))" \
+	  > "$$($(VENV)-mutation/bin/python -c \
+	    "import sysconfig; print(sysconfig.get_path('purelib'))")/stvg_ros_environment.pth"
+	@$(VENV)-mutation/bin/python -m pip --disable-pip-version-check install --quiet \
+	  --constraint requirements/library.txt --requirement $<
 	@touch $@
 
 $(STAMPS)/interfaces: $(INTERFACES) CMakeLists.txt package.xml cmake/executable.in \
@@ -183,7 +187,7 @@ $(STAMPS)/interfaces: $(INTERFACES) CMakeLists.txt package.xml cmake/executable.
 	@touch $@
 
 # Goes on without: keypoints are then off, and the next run tries again.
-$(STAMPS)/weights: stvg_ros/body/weights.py | $(STAMPS)/modules
+$(STAMPS)/weights: stvg_ros/body/keypoint_weights.py | $(STAMPS)/modules
 	@$(BIN)/stvg-ros models fetch body >/dev/null && touch $@ || echo "      no keypoints of people"
 
 # Only copies files. Removes what an earlier run installed first, including deleted modules.

@@ -14,11 +14,12 @@ from stvg_lab.rendered.clips import scene_frames
 from stvg_lab.rendered.scene import Scene
 from stvg_ros.method.assembling import assembled
 from stvg_ros.method.attention import grounding_map
-from stvg_ros.method.interfaces import AttentionRows, VisualTokens
+from stvg_ros.method.interfaces import AttentionRows
 from stvg_ros.method.query import NEUTRAL, RuleSplitter, question
 from stvg_ros.method.scoring import box_scores
 from stvg_ros.method.settings import AttentionConfig, SpanConfig
 from stvg_ros.method.span import find_span
+from stvg_ros.method.visual_tokens import VisualTokens
 from stvg_ros.models import load_mllm
 from stvg_ros.models.hf_common import HfMllm
 from stvg_ros.models.preprocess import patches

@@ -27,6 +27,7 @@ ABOUT = {
     "checkpoints": "files, weights, device",
     "models": "a file a family",
     "proposals": "candidate tubes",
+    "body": "keypoints, measures",
     "runtime": "threads and queue",
     "serving": "client, server",
     "build": "config to grounder",

@@ -33,6 +33,7 @@ PAGES = (
     DOCS / "commands.md",
     DOCS / "models.md",
     DOCS / "parameters.md",
+    DOCS / "real_video.md",
     DOCS / "ros_interface.md",
     DOCS / "tubes.md",
     ROOT / "README.md",

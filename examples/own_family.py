@@ -20,7 +20,7 @@ from stvg_ros.build import build_grounder
 from stvg_ros.checkpoints.image_preprocessing import ImagePreprocessing
 from stvg_ros.config import Config
 from stvg_ros.io.clip import file_clip
-from stvg_ros.method.interfaces import VisualTokens
+from stvg_ros.method.visual_tokens import VisualTokens
 from stvg_ros.models import llava_next_video
 from stvg_ros.models.families import FAMILIES, FamilyEntry
 from stvg_ros.models.family import Family

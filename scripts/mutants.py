@@ -249,10 +249,10 @@ class MutantRunner:
 
         def run(mutant: Mutant, tests: list[str]) -> int:
             code = compile(mutant.source, namespace["__file__"], "exec")
-            mutated = {(one.co_qualname, one.co_firstlineno): one for one in _functions(code)}
+            mutated = {(one.co_name, one.co_firstlineno): one for one in _functions(code)}
             for function in functions:
                 own = function.__code__
-                function.__code__ = mutated.get((own.co_qualname, own.co_firstlineno), own)
+                function.__code__ = mutated.get((own.co_name, own.co_firstlineno), own)
             for test in tests:
                 items[test].config.hook.pytest_runtest_protocol(item=items[test], nextitem=None)
             return 0
@@ -372,10 +372,14 @@ def baseline_of(tests: Sequence[str], package: Path) -> Baseline:
 
 
 def survivors(
-    module: str, file: Path, mutants: Sequence[Mutant], baseline: Baseline, jobs: int
+    module: str,
+    file: Path,
+    mutants: Sequence[Mutant],
+    files: Sequence[str],
+    baseline: Baseline,
+    jobs: int,
 ) -> list[Mutant]:
-    """The mutants that the module's tests do not notice."""
-    files = tests_of(module)
+    """The mutants of a module that the tests of some files do not notice."""
 
     def limit_s(tests: Sequence[str]) -> float:
         return 20 + 5 * sum(baseline.seconds[test] for test in tests)
@@ -467,8 +471,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("names", nargs="+", help="modules or packages, such as stvg_ros.window")
+    parser.add_argument(
+        "names", nargs="+", metavar="NAME", help="modules or packages, such as stvg_ros.window"
+    )
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="number of processes")
+    parser.add_argument("--tests", nargs="+", help="test files, instead of those that import it")
     parser.add_argument("--sample", type=int, help="at most this many of a module, drawn randomly")
     parser.add_argument("--record", action="store_true", help=f"write to {PAGE.name}")
     given = parser.parse_args()
@@ -483,13 +490,14 @@ def main() -> int:
     for name in names if given.sample else ():
         size = min(given.sample, len(mutants[name]))
         mutants[name] = random.Random(0).sample(mutants[name], size)
-    tests = sorted({test for name in names for test in tests_of(name)})
+    tests = {name: given.tests or tests_of(name) for name in names}
     with tempfile.TemporaryDirectory() as folder:
         os.environ |= {**ENVIRONMENT, "PYTEST_DEBUG_TEMPROOT": folder}
-        baseline = baseline_of(tests, packages / "stvg_ros")
+        files = sorted({file for each in tests.values() for file in each})
+        baseline = baseline_of(files, packages / "stvg_ros")
         failed = False
         for name in names:
-            left = survivors(name, sources[name], mutants[name], baseline, given.jobs)
+            left = survivors(name, sources[name], mutants[name], tests[name], baseline, given.jobs)
             row, passed = _reported(name, mutants[name], left)
             print(row, flush=True)
             failed |= not passed
@@ -504,7 +512,7 @@ def _reported(module: str, mutants: Sequence[Mutant], left: Sequence[Mutant]) ->
     new = [one for one in left if one.key not in known]
     for mutant in new:
         print("\t".join([module, *mutant.key]))
-    stale = set(known) - {one.key for one in left}
+    stale = set(known) & ({one.key for one in mutants} - {one.key for one in left})
     for key in sorted(stale):
         print(f"remove from {EQUIVALENT.name}, it does not survive:", "\t".join([module, *key]))
     counted = len(mutants) - (len(left) - len(new))

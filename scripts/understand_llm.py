@@ -4,7 +4,8 @@
 
 Needs a download of 240 MB and the packages of `requirements/understand_llm.txt`, so it is run by
 `make understand-llm`, not by a test. It prints, for each reader, the number of sentences with
-correct target, attribute and action, and the number of valid fields.
+correct target, attribute and action, and the number that were read without falling back. The
+endpoint is `transformers serve`, and llama-cpp-python's server if that is installed.
 """
 
 from __future__ import annotations
@@ -125,7 +126,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sentences", type=Path, help="TSV with command, right_Q, ...")
     parser.add_argument("--count", type=int, default=0, help="number of sentences (default: all)")
-    parser.add_argument("--readers", default="rules,parser,words,text,endpoint")
+    parser.add_argument("--readers", default="rules,parser,words,text,endpoint,llama")
+    parser.add_argument("--timeout", type=float, default=60.0, help="of the endpoint, in seconds")
     given = parser.parse_args()
     rows = list(csv.DictReader(given.sentences.open(), delimiter="\t"))
     rows = rows[: given.count or len(rows)]
@@ -146,7 +148,8 @@ def main() -> None:
     for name in given.readers.split(","):
         if name in makers and (name != "parser" or installed_pipeline()):
             print(json.dumps({"reader": name, **measure(makers[name](), rows)}), flush=True)
-    if "endpoint" in given.readers.split(","):
+    wanted = given.readers.split(",")
+    if "endpoint" in wanted:
         served = folder / "served"
         # The weights are dequantised; only the marks of the file format would prevent saving.
         model.hf_quantizer = None
@@ -154,32 +157,56 @@ def main() -> None:
             del model.config.quantization_config
         model.save_pretrained(served)
         tokenizer.save_pretrained(served)
-        with serving(served) as url:
-            reader = EndpointReader(url, str(served), 300.0)
-            print(json.dumps({"reader": "endpoint", **measure(reader, rows)}), flush=True)
+        command = [str(Path(sys.executable).parent / "transformers"), "serve", str(served),
+                   "--port", str(PORT), "--device", "cpu"]  # fmt: skip
+        report("endpoint: transformers serve", command, str(served), folder, rows, given.timeout)
+    if "llama" in wanted and importlib.util.find_spec("llama_cpp") is not None:
+        chat = folder / "chat.json"
+        marks = {"chat_template": CHAT, "bos_token": "<bos>", "eos_token": "<eos>"}
+        chat.write_text(json.dumps(marks))
+        command = [sys.executable, "-m", "llama_cpp.server", "--model", str(folder / NAME),
+                   "--port", str(PORT), "--n_threads", "2", "--n_ctx", "4096", "--chat_format",
+                   "hf-tokenizer-config", "--hf_tokenizer_config_path", str(chat)]  # fmt: skip
+        report("endpoint: llama-cpp-python", command, NAME, folder, rows, given.timeout)
+
+
+def report(
+    name: str,
+    command: Sequence[str],
+    model: str,
+    folder: Path,
+    rows: Sequence[dict[str, str]],
+    timeout_s: float,
+) -> None:
+    """Prints the shares of the endpoint reader with a server."""
+    with serving(command, folder) as url:
+        reader = EndpointReader(url, model, timeout_s)
+        print(json.dumps({"reader": name, **measure(reader, rows)}), flush=True)
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[str]:
-    """Runs `transformers serve` with a model; yields the URL of its API."""
-    command = [str(Path(sys.executable).parent / "transformers"), "serve", str(folder), "--port",
-               str(PORT), "--device", "cpu"]  # fmt: skip
+def serving(command: Sequence[str], folder: Path) -> Iterator[str]:
+    """Runs an OpenAI-compatible server; yields the URL of its API."""
     log = (folder / "server.log").open("w")
     server = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
-    url = f"http://127.0.0.1:{PORT}"
+    url = f"http://127.0.0.1:{PORT}/v1"
     try:
         for _ in range(600):
             if server.poll() is not None:
                 sys.exit(f"the server ended; see {log.name}")
             try:
-                with urllib.request.urlopen(f"{url}/health", timeout=5):
+                with urllib.request.urlopen(f"{url}/models", timeout=5):
                     break
             except OSError:
                 time.sleep(1)
-        yield f"{url}/v1"
+        yield url
     finally:
         server.terminate()
-        server.wait()
+        try:
+            server.wait(timeout=10)
+        except subprocess.TimeoutExpired:  # it waits for a sentence that is being read
+            server.kill()
+            server.wait()
         log.close()
 
 

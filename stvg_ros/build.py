@@ -21,7 +21,7 @@ from stvg_ros.proposals.choice import SourceChoice, chosen
 from stvg_ros.proposals.settings import ProposalConfig
 
 if TYPE_CHECKING:
-    from stvg_ros.body.evidence import BodyEvidence
+    from stvg_ros.body.body_evidence import BodyEvidence
 
 _LOG = logging.getLogger(__name__)
 
@@ -91,8 +91,8 @@ def build_sources(config: Config) -> tuple[BodyEvidence, ...]:
     """
     if config.evidence.sources == "attention":
         return ()
-    from stvg_ros.body.choice import build_estimator
-    from stvg_ros.body.evidence import BodyEvidence
+    from stvg_ros.body.body_evidence import BodyEvidence
+    from stvg_ros.body.estimator_choice import build_estimator
     from stvg_ros.body.tracks import BodyMeter
 
     estimator = build_estimator(config.body)

@@ -14,7 +14,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from stvg_ros.boxes import Boxes, checked_boxes, clipped
+from stvg_ros.boxes import Boxes, checked_boxes
 from stvg_ros.commands.command import Command
 from stvg_ros.depth import Depth
 from stvg_ros.errors import CommandError, ErrorCode
@@ -229,39 +229,6 @@ class CandidateTube:
             raise ValueError(f"CandidateTube {self.track_id}: expected a frame with the object")
 
 
-@dataclass(frozen=True, eq=False)
-class ExternalDetections:
-    """Detections of one image, from another node.
-
-    Attributes:
-        boxes_xyxy_px: `(N, 4)` in pixels of the camera's image.
-        scores: `(N,)`; 0 means not given and counts as 1.
-        track_ids: N names; "" if the detector does not track.
-    """
-
-    boxes_xyxy_px: Boxes
-    scores: NDArray[np.float32]
-    track_ids: tuple[str, ...]
-
-    def __post_init__(self) -> None:
-        count = len(self.track_ids)
-        if self.boxes_xyxy_px.shape != (count, 4) or self.scores.shape != (count,):
-            raise ValueError(
-                f"Detected: expected boxes ({count}, 4) and scores ({count},), got "
-                f"{self.boxes_xyxy_px.shape} and {self.scores.shape}"
-            )
-
-    def usable(self, size_px: tuple[int, int]) -> ExternalDetections:
-        """The detections with finite boxes that overlap the image, clipped to it."""
-        inside = clipped(self.boxes_xyxy_px, *size_px)
-        sound = np.isfinite(self.boxes_xyxy_px).all(axis=1)
-        keep = np.asarray(sound & (inside[:, 2:] > inside[:, :2]).all(axis=1), np.bool_)
-        scores = np.nan_to_num(self.scores)
-        scores = np.where(scores > 0, np.minimum(scores, 1), 1).astype(np.float32)
-        ids = tuple(name for name, kept in zip(self.track_ids, keep, strict=True) if kept)
-        return ExternalDetections(inside[keep], scores[keep], ids)
-
-
 class Status(IntEnum):
     """Outcome of a command; the values are those of `stvg_ros/msg/Tube.status`."""
 
@@ -348,7 +315,7 @@ class Tube:
 
 
 @dataclass(frozen=True, eq=False)
-class Finding:
+class SourceFinding:
     """What one source of evidence says about some words of a command.
 
     Attributes:
@@ -393,7 +360,7 @@ class Evidence:
     grounding_token: str
     margins: tuple[float, ...] = ()
     track_boxes: Mapping[int, NDArray[np.float32]] = field(default_factory=dict)
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[SourceFinding, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

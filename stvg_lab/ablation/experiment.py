@@ -25,6 +25,7 @@ from stvg_ros.setting import Value
 from stvg_ros.types import CandidateTube, Clip, Grounding, SplitQuery, Status, Tube
 
 _BASE: dict[str, Value] = {
+    "evidence.sources": "attention",
     "attention.selection": "mean",
     "reattention.spatial": False,
     "reattention.temporal": False,
@@ -74,6 +75,11 @@ ROWS = (
     AblationRow("+ adaptive span", _ADAPTIVE, "+ TAS"),
     AblationRow("+ presence span", _PRESENT, "+ adaptive span"),
     AblationRow("+ absence", {**_PRESENT, "presence.enabled": True}, "+ presence span"),
+)
+# What is measured on bodies, where there are keypoints.
+BODY_ROWS = (
+    AblationRow("+ body", {**_ADAPTIVE, "evidence.sources": "both"}, "+ adaptive span"),
+    AblationRow("body alone", {**_ADAPTIVE, "evidence.sources": "body"}, "+ body"),
 )
 CONTROLS = (
     AblationRow("both prompts, random direction", _BOTH, "+ both prompts", "random direction"),
@@ -175,6 +181,7 @@ class Ablation:
         candidates: Callable[[SceneQuestion], Sequence[CandidateTube]],
         says_yes: Callable[[SceneQuestion], bool],
         *,
+        rows: Sequence[AblationRow] = ROWS,
         seed: int = 0,
     ) -> None:
         """Prepares an empty table.
@@ -183,17 +190,24 @@ class Ablation:
             ground: answers a sample with a row's settings and model.
             candidates: the candidate tubes of all rows.
             says_yes: whether the model answers the whole question with yes.
+            rows: the rows of the method, each after the one that it differs from.
             seed: seed of the floors' draws and the bootstrap.
         """
+        self._rows = tuple(rows)
         self._ground = ground
         self._candidates = candidates
         self._says_yes = says_yes
         self._seed = seed
         self._rng = np.random.default_rng(seed)
         self._present: list[SceneQuestion] = []
-        self._lines = {row.name: RowAnswers() for row in (*ROWS, *CONTROLS)}
+        self._lines = {row.name: RowAnswers() for row in (*self._rows, *CONTROLS)}
         self._floors: dict[str, RowAnswers] = {name: RowAnswers() for name in FLOORS}
         self._said: dict[tuple[str, bool], list[float]] = {}
+
+    @property
+    def rows(self) -> tuple[AblationRow, ...]:
+        """The rows of the method."""
+        return self._rows
 
     def add(self, samples: Iterable[SceneQuestion], progress: Callable[[str], None]) -> None:
         """Grounds samples with every row; calls `progress` with each row's name before."""
@@ -206,7 +220,7 @@ class Ablation:
                 for name in FLOORS:
                     tube = floor(name, sample, self._candidates(sample), self._rng)
                     self._floors[name].tubes.append(tube)
-            for row in (*ROWS, *CONTROLS):
+            for row in (*self._rows, *CONTROLS):
                 progress(row.name)
                 best, line = self._ground(row, sample).best, self._lines[row.name]
                 if sample.present:
@@ -226,7 +240,7 @@ class Ablation:
             raise ValueError("no question with a span of its own has a target in these scenes")
         groups = (
             ("floor", self._floors),
-            ("method", {row.name: self._lines[row.name] for row in ROWS}),
+            ("method", {row.name: self._lines[row.name] for row in self._rows}),
             ("control", {row.name: self._lines[row.name] for row in CONTROLS}),
         )
         return {
@@ -235,7 +249,7 @@ class Ablation:
                 for group, lines in groups
                 for name, line in lines.items()
             ],
-            "gains": [self._gain(row) for row in (*ROWS, *CONTROLS) if row.over],
+            "gains": [self._gain(row) for row in (*self._rows, *CONTROLS) if row.over],
             "by_kind": [self._kind(kind) for kind in ASKED if self._of_kind(kind)],
         }
 

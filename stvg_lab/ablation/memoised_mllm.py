@@ -27,8 +27,8 @@ from stvg_ros.method.interfaces import (
     Prefix,
     Proposer,
     Reading,
-    VisualTokens,
 )
+from stvg_ros.method.visual_tokens import VisualTokens
 from stvg_ros.types import CandidateTube, Clip, SplitQuery
 
 

@@ -14,7 +14,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from stvg_lab.benchmark.memory_ledger import MemoryLedger, followed, storage_bytes
 from stvg_lab.benchmark.side_by_side import CountingMllm, grounded, noise
-from stvg_ros.method.interfaces import VisualTokens
+from stvg_ros.method.visual_tokens import VisualTokens
 from stvg_ros.models.hf_common import HfMllm
 
 BLOCK = 64  # weights per scale in 4 bits

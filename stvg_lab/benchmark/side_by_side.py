@@ -18,8 +18,8 @@ from stvg_lab.benchmark.slow_schedule import SlowSchedule
 from stvg_ros.config import Config
 from stvg_ros.method.base import BaseProposer
 from stvg_ros.method.grounder import LocalGrounder
-from stvg_ros.method.interfaces import VisualTokens
 from stvg_ros.method.reattention import Step
+from stvg_ros.method.visual_tokens import VisualTokens
 from stvg_ros.models.hf_common import HfMllm
 from stvg_ros.setting import Value
 from stvg_ros.types import CandidateTube, Clip, Frame, Query, SplitQuery

@@ -19,10 +19,11 @@ from transformers import DynamicCache
 
 from stvg_ros.method.assembling import assembled
 from stvg_ros.method.attention import grounding_map
-from stvg_ros.method.interfaces import AttentionRows, Reading, VisualTokens
+from stvg_ros.method.interfaces import AttentionRows, Reading
 from stvg_ros.method.query import NEUTRAL, question
 from stvg_ros.method.reattention import Step, gradient, moved, reattention_loss
 from stvg_ros.method.settings import AttentionConfig
+from stvg_ros.method.visual_tokens import VisualTokens
 from stvg_ros.models.hf_common import HfMllm
 from stvg_ros.models.prompt import Suffix
 from stvg_ros.types import SplitQuery

@@ -64,7 +64,7 @@ def run(given: argparse.Namespace) -> int:
     if given.json is not None:
         check_outputs("ablate", [given.json])
 
-    from stvg_lab.ablation.experiment import CONTROLS, ROWS
+    from stvg_lab.ablation.experiment import CONTROLS
     from stvg_lab.rendered.queries import split_seed
     from stvg_lab.rendered.scene_questions import samples
 
@@ -79,7 +79,7 @@ def run(given: argparse.Namespace) -> int:
         bar_format="{desc} {percentage:3.0f}% |{bar}| {elapsed} left {remaining}{postfix}",
     ) as bar:  # fmt: skip
         for data in scenes:
-            share = 1 / max(1, len(data) * (len(ROWS) + len(CONTROLS)))
+            share = 1 / max(1, len(data) * (len(ablation.rows) + len(CONTROLS)))
 
             def progress(name: str, share: float = share) -> None:
                 bar.set_postfix_str(name, refresh=False)
@@ -101,9 +101,9 @@ def run(given: argparse.Namespace) -> int:
 def _prepared(given: argparse.Namespace, config: Config) -> Ablation:
     """The models of all rows over the same candidates, with shared computations."""
     from stvg_lab.ablation.control_directions import negated, random_direction
-    from stvg_lab.ablation.experiment import Ablation, TruePeople
+    from stvg_lab.ablation.experiment import BODY_ROWS, ROWS, Ablation, TruePeople
     from stvg_lab.ablation.memoised_mllm import MemoisedMllm, MemoisedProposer
-    from stvg_ros.build import build_proposer, build_splitter
+    from stvg_ros.build import build_proposer, build_sources, build_splitter
     from stvg_ros.method.grounder import LocalGrounder
     from stvg_ros.method.query import question
     from stvg_ros.method.reattention import descent
@@ -124,8 +124,9 @@ def _prepared(given: argparse.Namespace, config: Config) -> Ablation:
     proposer: Proposer = people
     if given.tubes != "true":
         proposer = MemoisedProposer(build_proposer(config.proposals))
+    sources = build_sources(config)
     grounders = {
-        name: LocalGrounder(model, splitter, proposer, config, direction)
+        name: LocalGrounder(model, splitter, proposer, config, direction, sources)
         for name, (model, direction) in models.items()
     }
 
@@ -147,7 +148,8 @@ def _prepared(given: argparse.Namespace, config: Config) -> Ablation:
         (reading,) = own.ask(own.prefill(visual), [question(split.text)])
         return float(reading.margin) > 0
 
-    return Ablation(ground, candidates, says_yes, seed=given.seed)
+    rows = (*ROWS, *BODY_ROWS) if sources else ROWS
+    return Ablation(ground, candidates, says_yes, rows=rows, seed=given.seed)
 
 
 def shown(table: dict[str, Any]) -> str:

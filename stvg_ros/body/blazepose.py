@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from stvg_ros.body.keypoint_weights import pose_network
 from stvg_ros.body.keypoints import COUNT, Keypoints
-from stvg_ros.body.weights import pose_network
 from stvg_ros.boxes import Boxes
 from stvg_ros.errors import ModelError
 

@@ -26,7 +26,7 @@ _POINT_SEEN = 0.35
 _LEAST_WIDTH = 0.3  # of a trunk seen from the side, in torsos
 _LEG_WIDTH = 0.22
 _HEAD = 0.2  # radius of a head, in torsos
-_LARGE_HEAD_PX = 20.0  # radius from which on hair is told from its ground
+_LARGE_HEAD_PX = 20.0  # radius from which on hair and its background are separated
 _FRAMES = 3.0  # independent frames that a garment seen all the time is worth
 
 # A garment of one colour has other ones in it (folds, bags, skin): shares and their standard

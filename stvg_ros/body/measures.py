@@ -10,7 +10,7 @@ from functools import partial
 
 import numpy as np
 
-from stvg_ros.body import clothes, gestures, movement, places, poses
+from stvg_ros.body import clothes, gestures, image_places, movement, poses
 from stvg_ros.body import keypoints as body
 from stvg_ros.body.logic import Array, smoothed
 from stvg_ros.body.track import BodyTrack
@@ -269,9 +269,9 @@ def _hair(feature: Feature, sides: str) -> Measure | None:
 def _place(feature: Feature, sides: str) -> Measure | None:
     name = feature.name
     if name in ("left", "right", "middle"):
-        return Measure(feature.text, _of(partial(places.in_image, name=name)), True, "boxes")
-    if name in places.PLACES:
-        return Measure(feature.text, partial(places.among, name=name), True, "boxes")
+        return Measure(feature.text, _of(partial(image_places.in_image, name=name)), True, "boxes")
+    if name in image_places.PLACES:
+        return Measure(feature.text, partial(image_places.among, name=name), True, "boxes")
     return None
 
 
@@ -280,9 +280,9 @@ _SIZES = {"tall": "tallest", "short": "shortest", "big": "biggest", "small": "sm
 
 def _size(feature: Feature, sides: str) -> Measure | None:
     name = _SIZES.get(feature.name, feature.name)
-    if name not in places.RANKS:
+    if name not in image_places.RANKS:
         return None
-    return Measure(feature.text, partial(places.among, name=name), True, "boxes")
+    return Measure(feature.text, partial(image_places.among, name=name), True, "boxes")
 
 
 _KINDS: dict[str, Callable[[Feature, str], Measure | None]] = {

@@ -24,7 +24,7 @@ _SAME_IOU = 0.6  # a stored measurement is that of a box with at least this over
 
 
 @dataclass(frozen=True, eq=False)
-class Measured:
+class Measurement:
     """The people who were measured in one frame.
 
     Attributes:
@@ -45,9 +45,9 @@ class Measured:
         arrays = self.boxes_xyxy_px.nbytes + self.points_px.nbytes + self.visibility.nbytes
         return arrays + sum(one.nbytes for one in self.looks)
 
-    def joined(self, other: Measured) -> Measured:
+    def joined(self, other: Measurement) -> Measurement:
         """The people of both."""
-        return Measured(
+        return Measurement(
             np.concatenate([self.boxes_xyxy_px, other.boxes_xyxy_px]),
             np.concatenate([self.points_px, other.points_px]),
             np.concatenate([self.visibility, other.visibility]),
@@ -65,7 +65,7 @@ class BodyMeter:
         self._estimator = estimator
         self._most_bytes = round(megabytes * 1e6)
         self._lock = threading.Lock()
-        self._kept: OrderedDict[tuple[str, int], Measured] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, int], Measurement] = OrderedDict()
         self._bytes = 0
 
     @property
@@ -78,7 +78,7 @@ class BodyMeter:
         """Memory of the stored measurements."""
         return self._bytes
 
-    def measured(self, frame: Frame, boxes_xyxy_px: Boxes) -> tuple[Measured, NDArray[np.int64]]:
+    def measured(self, frame: Frame, boxes_xyxy_px: Boxes) -> tuple[Measurement, NDArray[np.int64]]:
         """The measurements of a frame with those of these boxes, computed if they are missing.
 
         Args:
@@ -103,7 +103,7 @@ class BodyMeter:
                 known = _measure(frame, boxes_xyxy_px[:0], self._estimator)
             return known, rows
 
-    def _keep(self, key: tuple[str, int], measured: Measured) -> None:
+    def _keep(self, key: tuple[str, int], measured: Measurement) -> None:
         old = self._kept.pop(key, None)
         self._bytes += measured.nbytes - (0 if old is None else old.nbytes)
         self._kept[key] = measured
@@ -126,7 +126,7 @@ class BodyMeter:
             self._bytes = 0
 
 
-def _rows(known: Measured | None, boxes: Boxes) -> NDArray[np.int64]:
+def _rows(known: Measurement | None, boxes: Boxes) -> NDArray[np.int64]:
     """The row of each box among the stored ones, -1 where there is none."""
     if known is None or not len(known.boxes_xyxy_px) or not len(boxes):
         return np.full(len(boxes), -1, np.int64)
@@ -135,7 +135,7 @@ def _rows(known: Measured | None, boxes: Boxes) -> NDArray[np.int64]:
     return np.where(overlap.max(axis=1) >= _SAME_IOU, best, -1).astype(np.int64)
 
 
-def _measure(frame: Frame, boxes: Boxes, estimator: KeypointEstimator) -> Measured:
+def _measure(frame: Frame, boxes: Boxes, estimator: KeypointEstimator) -> Measurement:
     image = frame.image
     factors = image.shape[1] / frame.source_width_px, image.shape[0] / frame.source_height_px
     inside = scaled(boxes, *factors)
@@ -148,13 +148,13 @@ def _measure(frame: Frame, boxes: Boxes, estimator: KeypointEstimator) -> Measur
             looks(image, points.astype(float), visibility.astype(float), box.astype(float), light)
         )
     points = found.points_px / np.array(factors, np.float32)
-    return Measured(boxes, points.astype(np.float32), found.visibility, tuple(seen))
+    return Measurement(boxes, points.astype(np.float32), found.visibility, tuple(seen))
 
 
 def track_of(
     tube: CandidateTube,
     clip: Clip,
-    measured: Sequence[tuple[int, Measured, int]],
+    measured: Sequence[tuple[int, Measurement, int]],
     shift_px: NDArray[np.float64],
     distance_m: NDArray[np.float64],
 ) -> BodyTrack:

@@ -59,9 +59,8 @@ def run(given: argparse.Namespace) -> int:
 def model_findings(config: Config) -> Iterator[Finding]:
     """Checks model, device and memory without loading or downloading anything."""
     from stvg_ros.checkpoints.devices import device_of
-    from stvg_ros.models.families import FAMILIES, original_of, unsupported
+    from stvg_ros.models.families import original_of, unsupported
     from stvg_ros.models.loading import checkpoint_folder
-    from stvg_ros.models.quantized_formats import method_of
 
     model = config.model
     try:
@@ -91,6 +90,15 @@ def model_findings(config: Config) -> Iterator[Finding]:
             "give a folder with config.json, a hub id, or 'embedded'",
         )  # fmt: skip
         return
+    yield from _checkpoint_findings(folder, config, device.type)
+
+
+def _checkpoint_findings(folder: Path, config: Config, device: str) -> Iterator[Finding]:
+    """Checks the files of a checkpoint and the memory that they need."""
+    from stvg_ros.models.families import FAMILIES, unsupported
+    from stvg_ros.models.quantized_formats import method_of
+
+    model = config.model
     values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     kind = values.get("model_type")
     if kind not in FAMILIES:
@@ -114,10 +122,10 @@ def model_findings(config: Config) -> Iterator[Finding]:
             return
     ratio = 1.0
     if method is None:
-        ratio = _bytes_per_weight(model, device.type) / BYTES.get(_stored_dtype(values), 2.0)
+        ratio = _bytes_per_weight(model, device) / BYTES.get(_stored_dtype(values), 2.0)
     elif method == "fp8":
-        ratio = _bytes_per_weight(model, device.type)
-    yield _memory(device.type, HEADROOM * stored * ratio)
+        ratio = _bytes_per_weight(model, device)
+    yield _memory(device, HEADROOM * stored * ratio)
 
 
 def tubes_findings(config: Config) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from stvg_ros.cli.options import add_model_arguments, at_least, config_of, reading_progress
-from stvg_ros.types import Query, Status
+from stvg_ros.types import Clip, Grounding, Query, Status
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,7 +39,7 @@ def run(given: argparse.Namespace) -> int:
         given.out = Path("out")
     from stvg_ros.build import build_grounder, embedded_limits
     from stvg_ros.io.clip import file_clip
-    from stvg_ros.io.outputs import check_outputs, output, write_output
+    from stvg_ros.io.outputs import check_outputs
     from stvg_ros.io.read_report import ReadReport
     from stvg_ros.io.tube_json import evidence_to_json, table, tube_to_json
 
@@ -81,8 +81,16 @@ def run(given: argparse.Namespace) -> int:
         print(json.dumps(answer))
     else:
         print("\n\n".join(table(tube, clip.frames[0].stamp_ns) for tube in grounding.tubes))
+    _write(given, clip, grounding, json.dumps(answer))
+    return 1 if grounding.best.status == Status.FAILED else 0
+
+
+def _write(given: argparse.Namespace, clip: Clip, grounding: Grounding, answer: str) -> None:
+    """Writes what `--out`, `--sheet` and `--video` ask for; `answer` is the JSON text."""
+    from stvg_ros.io.outputs import output, write_output
+
     if given.out is not None:
-        write_output("ground", given.out / "tube.json", json.dumps(answer))
+        write_output("ground", given.out / "tube.json", answer)
     if given.sheet:
         from stvg_ros.visualization.contact_sheet import contact_sheet, write_png
 
@@ -93,4 +101,3 @@ def run(given: argparse.Namespace) -> int:
 
         with output("ground", given.out / "annotated.mp4") as path:
             write_movie(path, clip, grounding.best)
-    return 1 if grounding.best.status == Status.FAILED else 0

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import argparse
 
-from stvg_ros.body.weights import fetched_weights
+from stvg_ros.body.keypoint_weights import fetched_weights
 
 # What can be fetched, with the function that brings it and returns its file.
 _PARTS = {"body": fetched_weights}

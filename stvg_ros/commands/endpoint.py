@@ -94,7 +94,7 @@ class EndpointReader:
             try:
                 written = self._posted(self._body(sentence, _FORMATS[number]), deadline_s)
             except urllib.error.HTTPError as error:
-                if error.code not in _REFUSED or number == len(_FORMATS) - 1:
+                if number == len(_FORMATS) - 1 or not _refuses_format(error):
                     raise
                 number += 1
             else:
@@ -138,6 +138,17 @@ class EndpointReader:
         if not isinstance(answer, str):
             raise TypeError(f"expected a text as content, got {type(answer).__name__}")
         return answer
+
+
+def _refuses_format(error: urllib.error.HTTPError) -> bool:
+    """Whether a server rejects the form of a request; llama-cpp-python does so with status 500."""
+    if error.code in _REFUSED:
+        return True
+    try:
+        said = error.read(_MOST_BYTES)
+    except (OSError, http.client.HTTPException):
+        return False
+    return error.code == 500 and b"response_format" in said
 
 
 def _read(response: Any, deadline_s: float) -> bytes:

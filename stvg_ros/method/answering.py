@@ -137,8 +137,8 @@ def cut_to_tube(candidate: CandidateTube, view: TubeView) -> list[NDArray[np.uin
         x, y = (np.array([box[0] + box[2], box[1] + box[3]]) / 2 * scale).round().astype(int)
         picture = np.zeros((side, side, 3), np.uint8)
         left, top = int(x) - side // 2, int(y) - side // 2
-        rows = slice(max(0, top), min(image.shape[0], top + side))
-        columns = slice(max(0, left), min(image.shape[1], left + side))
+        rows = slice(max(0, top), max(0, top + side))
+        columns = slice(max(0, left), max(0, left + side))
         cut = image[rows, columns]
         down, right = rows.start - top, columns.start - left
         picture[down : down + cut.shape[0], right : right + cut.shape[1]] = cut

@@ -12,8 +12,9 @@ from typing import Any
 from numpy.typing import NDArray
 
 from stvg_ros.images import resized
-from stvg_ros.method.interfaces import Mllm, VisualTokens, joined_slots
+from stvg_ros.method.interfaces import Mllm
 from stvg_ros.method.interruption import check_interruption
+from stvg_ros.method.visual_tokens import VisualTokens, joined_slots
 from stvg_ros.types import Frame
 
 Slot = tuple[Frame, ...]  # a frame, or the frames that share a temporal slot

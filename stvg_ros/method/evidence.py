@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from stvg_ros.method.interfaces import MllmSettings
 from stvg_ros.method.rendered_pictures import looks_rendered
-from stvg_ros.types import CandidateTube, Clip, Finding, SplitQuery
+from stvg_ros.types import CandidateTube, Clip, SourceFinding, SplitQuery
 
 if TYPE_CHECKING:
     from stvg_ros.config import Config
@@ -44,7 +44,7 @@ class EvidenceSource(Protocol):
 
     def findings(
         self, clip: Clip, split: SplitQuery, candidates: Sequence[CandidateTube]
-    ) -> tuple[Finding, ...]:
+    ) -> tuple[SourceFinding, ...]:
         """What the source found for each of its words; words that it cannot measure have none.
 
         Args:
@@ -87,17 +87,18 @@ def gathered(
 ) -> FusedEvidence:
     """The findings of the sources that `evidence.sources` asks for; attention's come later."""
     wanted = config.evidence.sources
+    strange = own.rendered_only and not looks_rendered(clip.frames[-1].image)
+    if wanted == "auto":
+        # A model of rendered scenes decides about them alone, and about nothing else.
+        wanted = "body" if strange else "attention" if own.rendered_only else "both"
     if wanted == "attention" or not sources or not candidates:
         return FusedEvidence()
-    found: list[Finding] = []
+    found: list[SourceFinding] = []
     left: list[str] = []
     for source in sources:
         found += source.findings(clip, split, candidates)
         left += source.unmeasured(split)
-    attention = wanted == "both"
-    if wanted == "auto":
-        attention = not own.rendered_only or looks_rendered(clip.frames[-1].image)
-    return FusedEvidence(tuple(found), attention, tuple(left))
+    return FusedEvidence(tuple(found), wanted == "both", tuple(left))
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +114,7 @@ class AttentionEvidence:
 
     def findings(
         self, clip: Clip, split: SplitQuery, candidates: Sequence[CandidateTube]
-    ) -> tuple[Finding, ...]:
+    ) -> tuple[SourceFinding, ...]:
         """See `EvidenceSource`: log-odds of each tube against the mean of the others."""
         logs = {}
         for candidate in candidates:
@@ -125,7 +126,7 @@ class AttentionEvidence:
             against = float(np.mean(others)) if others else value
             nats = ATTENTION_WEIGHT * (value - against) if math.isfinite(value) else -_MOST
             tubes[track] = float(np.clip(nats, -_MOST, _MOST))
-        return (Finding(self.name, split.text, tubes),)
+        return (SourceFinding(self.name, split.text, tubes),)
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,12 +139,12 @@ class FusedEvidence:
         unmeasured: words of the command that no source but attention measures.
     """
 
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[SourceFinding, ...] = ()
     attention: bool = True
     unmeasured: tuple[str, ...] = field(default=())
 
     @property
-    def measured(self) -> tuple[Finding, ...]:
+    def measured(self) -> tuple[SourceFinding, ...]:
         """The findings of other sources than attention."""
         return tuple(item for item in self.findings if item.source != "attention")
 

@@ -26,7 +26,6 @@ from stvg_ros.method.interfaces import (
     Proposer,
     Splitter,
     StageCallback,
-    VisualTokens,
 )
 from stvg_ros.method.interruption import check_interruption
 from stvg_ros.method.known_tube import known_grounding
@@ -44,6 +43,7 @@ from stvg_ros.method.reattention import (
 from stvg_ros.method.sampling import asked_window, cut, sampled_frames
 from stvg_ros.method.stage_clock import Clock
 from stvg_ros.method.tube_selection import TubeSelection, TubeView
+from stvg_ros.method.visual_tokens import VisualTokens
 from stvg_ros.types import Clip, Grounding, Query, SplitQuery, Status, Tube
 
 
@@ -227,6 +227,19 @@ class LocalGrounder(BaseGrounder):
             heat, token = _map(forward.whole, forward.neutral, config)
             first = replace(template, preliminary=True, timings_s={**clock.timings_s})
             preliminary(answer.grounding(heat, heat, token, first))
+        return self._re_attended(visual, forward, answer, template, clock)
+
+    def _re_attended(
+        self,
+        visual: VisualTokens,
+        forward: Probe,
+        answer: TubeSelection,
+        template: Tube,
+        clock: Clock,
+    ) -> Grounding:
+        """The answer by LRA and TAS, after the forward pass."""
+        config, split = self._config, template.split
+        assert split is not None
         backward = None
         if config.assembling.enabled:
             with clock.stage("reversed pass"):
@@ -248,8 +261,7 @@ class LocalGrounder(BaseGrounder):
         with clock.stage("score"):
             dropped = int(dropped_s + dropped_t + dropped_b)
             final = replace(template, consistency=consistency, dropped_steps=dropped)
-            grounding = self._answered(answer.grounding(a_s, a_t, token, final), view)
-        return grounding
+            return self._answered(answer.grounding(a_s, a_t, token, final), answer.view)
 
     def _answered(self, grounding: Grounding, view: TubeView) -> Grounding:
         """The grounding with the answer in words, if the command asks a question."""

@@ -231,8 +231,8 @@ class EvidenceConfig(Group):
     sources: str = setting(
         "auto",
         "what decides between tubes: the model's attention, what is measured on bodies, or both; "
-        "auto: both where there are keypoints, but body alone for a model of rendered scenes on "
-        "other pictures; attention where nothing of the command can be measured",
+        "auto: both where there are keypoints; for a model of rendered scenes attention on them, "
+        "and body on other pictures. Attention decides where nothing of the command is measured",
         choices=("auto", "attention", "body", "both"),
         dynamic=True,
     )
@@ -244,7 +244,7 @@ class ConditionConfig(Group):
 
     group_name = "conditions"
     negation_weight: float = setting(
-        0.5,
+        1.0,
         "share of its score that a tube loses if it certainly is what the target must not be; 0 "
         "ignores negations",
         minimum=0.0,

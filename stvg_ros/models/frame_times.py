@@ -9,7 +9,7 @@ orders.
 
 from __future__ import annotations
 
-from stvg_ros.method.interfaces import VisualTokens
+from stvg_ros.method.visual_tokens import VisualTokens
 
 
 def begin_times(visual: VisualTokens, frames_per_second: float) -> list[float]:

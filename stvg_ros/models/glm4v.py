@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from stvg_ros.checkpoints.image_preprocessing import ImagePreprocessing
-from stvg_ros.method.interfaces import VisualTokens
+from stvg_ros.method.visual_tokens import VisualTokens
 from stvg_ros.models.family import Family, Layout
 from stvg_ros.models.frame_times import begin_times
 from stvg_ros.models.preprocess import Images, patches, slots_of, video_size
@@ -31,7 +31,7 @@ def encode(
     model: Any, preprocessing: ImagePreprocessing, images: Images, total: int
 ) -> VisualTokens:
     """T frames to `ceil(T / 2)` slots."""
-    height, width = frame_size(preprocessing, *images[0].shape[:2], total)
+    height, width = frame_size(preprocessing, images[0].shape[0], images[0].shape[1], total)
     rows, columns = height // preprocessing.patch, width // preprocessing.patch
     features = []
     for start in range(0, len(images), CHUNK * preprocessing.pair):

@@ -27,10 +27,10 @@ from stvg_ros.method.interfaces import (
     Pass,
     Prefix,
     Reading,
-    VisualTokens,
 )
 from stvg_ros.method.interruption import interrupt_between_layers
 from stvg_ros.method.settings import AttentionConfig
+from stvg_ros.method.visual_tokens import VisualTokens
 from stvg_ros.models.attention_capture import AttentionRecorder, recording
 from stvg_ros.models.embedded_limits import limits_of
 from stvg_ros.models.family import Layout, LoadedCheckpoint

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from stvg_ros.checkpoints.image_preprocessing import ImagePreprocessing
-from stvg_ros.method.interfaces import VisualTokens
+from stvg_ros.method.visual_tokens import VisualTokens
 from stvg_ros.models.family import Family, Layout
 from stvg_ros.models.llava_onevision import CHUNK, positions
 from stvg_ros.models.preprocess import Images, normalised, slots_of, square_size

@@ -22,7 +22,7 @@ from transformers.video_utils import VideoMetadata
 
 from stvg_ros.checkpoints.files import first_line
 from stvg_ros.errors import ModelError
-from stvg_ros.method.interfaces import VisualTokens
+from stvg_ros.method.visual_tokens import VisualTokens
 from stvg_ros.models.attention_capture import NAME
 from stvg_ros.models.chat_template import VIDEO, rendered, turn, written
 from stvg_ros.models.hf_common import HfMllm
@@ -36,7 +36,7 @@ ROWS_TOLERANCE, ANSWER_TOLERANCE = 1e-4, 1e-3  # in float32
 
 
 @dataclass(frozen=True)
-class Comparison:
+class LibraryComparison:
     """One thing that was compared with the library's.
 
     Attributes:
@@ -68,7 +68,7 @@ def sample_video() -> Images:
     return images
 
 
-def comparisons(mllm: HfMllm) -> Iterator[Comparison]:
+def comparisons(mllm: HfMllm) -> Iterator[LibraryComparison]:
     """Prompt, pixels, positions, rows and answer of a video against the library's.
 
     Raises:
@@ -98,7 +98,7 @@ def comparisons(mllm: HfMllm) -> Iterator[Comparison]:
     yield from _forward(mllm, visual, expected, len(ours) - len(suffix.ids))
 
 
-def _library_inputs(mllm: HfMllm, images: Images) -> dict[str, Tensor]:
+def _library_inputs(mllm: HfMllm, images: Images) -> dict[str, Any]:
     """What the checkpoint's processor makes of video and question."""
     checkpoint = mllm.checkpoint
     try:
@@ -165,11 +165,13 @@ def _without_wrapper(mllm: HfMllm, ids: list[int]) -> list[int] | None:
     return [*ids[:first], *ids[first + 1 : last], *ids[last + 1 :]]
 
 
-def _tokens(mllm: HfMllm, ours: list[int], theirs: list[int]) -> Comparison:
+def _tokens(mllm: HfMllm, ours: list[int], theirs: list[int]) -> LibraryComparison:
     if ours == theirs:
-        return Comparison("prompt", f"{len(ours)} tokens, all as the library's processor", True)
+        return LibraryComparison(
+            "prompt", f"{len(ours)} tokens, all as the library's processor", True
+        )
     if ours == _without_wrapper(mllm, theirs):
-        return Comparison(
+        return LibraryComparison(
             "prompt",
             f"{len(ours)} tokens, as the library's processor but for the pair of vision tokens "
             "that it leaves around all slots since version 5; the model's release has none",
@@ -180,7 +182,7 @@ def _tokens(mllm: HfMllm, ours: list[int], theirs: list[int]) -> Comparison:
         min(len(ours), len(theirs)),
     )
     decode = mllm.checkpoint.tokenizer.decode
-    return Comparison(
+    return LibraryComparison(
         "prompt",
         f"{len(ours)} tokens, the library's processor has {len(theirs)}; they differ from token "
         f"{at}: {decode(ours[at : at + 6])!r}, expected {decode(theirs[at : at + 6])!r}",
@@ -188,21 +190,21 @@ def _tokens(mllm: HfMllm, ours: list[int], theirs: list[int]) -> Comparison:
     )
 
 
-def _pixels(mllm: HfMllm, ours: Tensor, theirs: Tensor) -> Comparison:
+def _pixels(mllm: HfMllm, ours: Tensor, theirs: Tensor) -> LibraryComparison:
     if ours.numel() != theirs.numel():
         text = f"{tuple(ours.shape)} for the vision tower, the library's {tuple(theirs.shape)}"
-        return Comparison("pixels", text, False)
+        return LibraryComparison("pixels", text, False)
     numbers = mllm.checkpoint.preprocessing
     level = numbers.rescale / min(numbers.std)
     away = (ours.float().cpu() - theirs.float().reshape(ours.shape)).abs()
     most, mean = float(away.max()) / level, float(away.mean()) / level
     text = f"within {most:.1f} levels of 255 of the library's, {mean:.2f} on average"
-    return Comparison("pixels", text, most <= LEVELS and mean <= 0.5)
+    return LibraryComparison("pixels", text, most <= LEVELS and mean <= 0.5)
 
 
 def _forward(
     mllm: HfMllm, visual: VisualTokens, named: dict[str, Any], known: int
-) -> Iterator[Comparison]:
+) -> Iterator[LibraryComparison]:
     """Positions, rows and answer by the library's eager pass over the whole prompt."""
     model = mllm.checkpoint.model
     accepted = inspect.signature(model.forward).parameters
@@ -232,7 +234,7 @@ def _forward(
     rows = maps.mean(0)[asked.to(maps.device)][:, prefix.columns]  # (R, M)
     exact = model.dtype == torch.float32
     away = float((reading.rows.flatten(1) - rows).abs().max() / rows.max())
-    yield Comparison(
+    yield LibraryComparison(
         "rows",
         f"{len(rows)} attention rows, at most {away:.1e} of the largest value from the library's "
         "eager attention",
@@ -243,14 +245,16 @@ def _forward(
         float((ours - log_p[ids].logsumexp(0)).abs())
         for ours, ids in zip((reading.log_p_yes, reading.log_p_no), mllm.answer_ids, strict=True)
     )
-    yield Comparison(
+    yield LibraryComparison(
         "answer",
         f"log-probabilities of yes and no at most {away:.1e} from the library's",
         away <= (ANSWER_TOLERANCE if exact else 0.1),
     )
 
 
-def _positions(mllm: HfMllm, visual: VisualTokens, theirs: Tensor | None, known: int) -> Comparison:
+def _positions(
+    mllm: HfMllm, visual: VisualTokens, theirs: Tensor | None, known: int
+) -> LibraryComparison:
     given = mllm.inputs([(visual, None)])
     ours = given.named["position_ids"].flatten(0, -2).cpu()  # (A, N)
     if theirs is None:
@@ -260,4 +264,4 @@ def _positions(mllm: HfMllm, visual: VisualTokens, theirs: Tensor | None, known:
     equal = torch.equal(ours, expected[:, :known].expand_as(ours))
     equal &= bool((expected[:, known] == given.next_position).all())
     text = f"{known} of system and video, {'all as' if equal else 'not'} the library's"
-    return Comparison("positions", text, equal)
+    return LibraryComparison("positions", text, equal)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from stvg_ros.checkpoints.image_preprocessing import ImagePreprocessing
-from stvg_ros.method.interfaces import VisualTokens
+from stvg_ros.method.visual_tokens import VisualTokens
 from stvg_ros.models.family import Family, Layout
 from stvg_ros.models.preprocess import Images, normalised, slots_of, square_size
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import Tensor
 
-from stvg_ros.method.interfaces import VisualTokens
+from stvg_ros.method.visual_tokens import VisualTokens
 from stvg_ros.models.family import Layout
 from stvg_ros.models.prefix_cache import Pairs
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from stvg_ros.checkpoints.image_preprocessing import ImagePreprocessing
-from stvg_ros.method.interfaces import VisualTokens
+from stvg_ros.method.visual_tokens import VisualTokens
 from stvg_ros.models.family import Family, Layout
 from stvg_ros.models.frame_times import mean_times
 from stvg_ros.models.preprocess import Images, slots_of, video_size

@@ -13,13 +13,14 @@ from std_msgs.msg import Header
 
 from stvg_ros import msg
 from stvg_ros.errors import ConfigError, said
+from stvg_ros.external_detections import ExternalDetections
 from stvg_ros.method.interfaces import DetectionSink
 from stvg_ros.node.conversions import stamp_ns
 from stvg_ros.node.depth_feed import StoredImage
 from stvg_ros.node.qos import CAMERA
 from stvg_ros.proposals.external import NOT_ASKED, ExternalProposer
 from stvg_ros.proposals.settings import ProposalConfig
-from stvg_ros.types import ExternalDetections, Frame, short_name
+from stvg_ros.types import Frame, short_name
 from stvg_ros.window import Window
 
 try:

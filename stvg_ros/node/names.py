@@ -35,6 +35,7 @@ class _Named:
 
     known: KnownTarget
     camera: str
+    tried_ns: int = 0  # stamp of the newest image when it was searched last
 
 
 class Names:
@@ -80,7 +81,7 @@ class Names:
         intake.set_names(self.resolve)
 
     def close(self) -> None:
-        """Destroys the service and forgets the names."""
+        """Destroys the service and clears the names."""
         self._node.destroy_timer(self._timer)
         self._node.destroy_service(self._service)
         self._named.clear()
@@ -166,8 +167,12 @@ class Names:
             try:
                 views = self._intake.views(named.camera)
                 newest_ns = max(clip.frames[-1].stamp_ns for clip in views.clips.values())
-                if newest_ns - named.known.stamp_ns >= apart_ns:
-                    self._intake.offer(query, views, partial(self._moved, key, named))
+                if newest_ns - max(named.known.stamp_ns, named.tried_ns) >= apart_ns:
+                    tried = replace(named, tried_ns=newest_ns)
+                    if self._intake.offer(query, views, partial(self._moved, key, tried)):
+                        with self._lock:
+                            if self._named.get(key) is named:
+                                self._named[key] = tried
                     return
             except StvgError:
                 return  # the node is inactive, or there are no images

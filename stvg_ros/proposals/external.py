@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from stvg_ros.boxes import iou_matrix
 from stvg_ros.errors import ProposalError
+from stvg_ros.external_detections import ExternalDetections
 from stvg_ros.method.base import BaseProposer
 from stvg_ros.method.interfaces import TargetObservation
 from stvg_ros.proposals.interpolation import InterpolatedBoxes, filled, tubes_of
@@ -24,7 +25,7 @@ from stvg_ros.proposals.people.hog_detector import Detections, colour_of
 from stvg_ros.proposals.settings import ProposalConfig
 from stvg_ros.proposals.track_ids import NO_ID, judged
 from stvg_ros.proposals.weak_image_map import WeakImageMap
-from stvg_ros.types import CandidateTube, Clip, ExternalDetections, Frame, SplitQuery
+from stvg_ros.types import CandidateTube, Clip, Frame, SplitQuery
 
 _LOST_S = 1.5  # maximum time without a detection in a track
 _LINK_S = 3.0

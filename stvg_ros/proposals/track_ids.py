@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stvg_ros.boxes import iou_matrix
-from stvg_ros.types import ExternalDetections
+from stvg_ros.external_detections import ExternalDetections
 
 NO_ID = frozenset({"", "-1"})  # values that trackers write without an id
 _STEPS = 3  # images with detections over which an id is compared

@@ -198,8 +198,8 @@ _WORDING = (
 
 
 def _worded(kind: type, message: str) -> str:
-    """msgspec's message with the place first, bounded."""
+    """msgspec's message with the place first, bounded; a place consists of names of fields."""
     said, _, path = message.partition(" - at `$")
     for pattern, words in _WORDING:
         said = pattern.sub(words, said)
-    return f"{kind.__name__}{path.rstrip('`')[:100]}: {said[:200]}"
+    return f"{kind.__name__}{path.rstrip('`')}: {said[:200]}"

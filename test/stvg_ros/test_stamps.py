@@ -154,6 +154,21 @@ def test_an_odd_image_is_held_if_it_has_a_stamp(stamp_ns: int, held: bool) -> No
     assert window.counts["odd"] == (1 if held else 2)
 
 
+@pytest.mark.parametrize("asks", [True, False])
+def test_the_fifth_image_without_a_stamp_in_a_row_is_stamped_on_arrival(asks: bool) -> None:
+    window = Window(WindowConfig(max_rate_hz=0.0, duration_s=3600.0))
+
+    def stored(stamp_ns: int) -> bool:
+        if asks and not window.wanted(stamp_ns):
+            return False
+        return window.add(frames([stamp_ns])[0]).value in ("stored", "restarted")
+
+    assert [stored(stamp) for stamp in TEN] == [True] * 10
+    assert [stored(0) for _ in range(4)] == [False] * 4
+    assert not stored(1)  # far off, but a stamp
+    assert [stored(0) for _ in range(5)] == [False] * 4 + [True]
+
+
 def test_a_bag_without_stamps_has_the_times_of_recording(tmp_path: Path) -> None:
     messages = [(i, made.raw(0, made.picture(i))) for i in range(5)]
     bag = made.bag(tmp_path / "run", messages)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from stvg_ros.method.interfaces import VisualTokens
+from stvg_ros.method.visual_tokens import VisualTokens
 from stvg_ros.models.attention_capture import NAME
 from stvg_ros.models.hf_common import HfMllm
 

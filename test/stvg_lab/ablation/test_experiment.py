@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from stvg_lab.ablation.experiment import (
+    BODY_ROWS,
     CONTROLS,
     FLOORS,
     ROWS,
@@ -96,14 +97,15 @@ def test_a_perfect_grounder_scores_one_and_a_blind_one_zero(data: list[SceneQues
         lambda row, sample: perfect(sample) if row.model == "own" else BLIND,
         lambda sample: sample.people,
         lambda sample: True,
+        rows=(*ROWS, *BODY_ROWS),
     )
     ablation.add(data, calls.append)
     table = ablation.table()
-    names = [*FLOORS, *(row.name for row in (*ROWS, *CONTROLS))]
+    names = [*FLOORS, *(row.name for row in (*ROWS, *BODY_ROWS, *CONTROLS))]
     assert [row["name"] for row in table["rows"]] == names
-    assert len(calls) == len((*ROWS, *CONTROLS)) * len(data)
+    assert len(calls) == len((*ROWS, *BODY_ROWS, *CONTROLS)) * len(data)
     lines = {row["name"]: row for row in table["rows"]}
-    assert {row.over for row in (*ROWS, *CONTROLS)} <= {"", *names}
+    assert {row.over for row in (*ROWS, *BODY_ROWS, *CONTROLS)} <= {"", *names}
     last = lines["+ absence"]
     for metric in (
         "m_tIoU", "m_vIoU", "vIoU@0.3", "vIoU@0.5", "gt_vIoU", "spatial_accuracy",

@@ -20,7 +20,7 @@ from stvg_lab.runs.losses import HEAD, loss_rows
 from stvg_lab.runs.records import Result, read_json, read_results
 from stvg_ros.cli.main import main
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 
 def with_tracks(path: Path) -> Path:

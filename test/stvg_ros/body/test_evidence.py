@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from stvg_lab.rendered.render import render
 from stvg_lab.rendered.scene import Scene
-from stvg_ros.body.evidence import BodyEvidence
+from stvg_ros.body.body_evidence import BodyEvidence
 from stvg_ros.body.keypoints import Keypoints
 from stvg_ros.body.settings import BodyConfig
 from stvg_ros.body.tracks import BodyMeter
@@ -21,7 +21,7 @@ from stvg_ros.boxes import Boxes
 from stvg_ros.commands.reader import grammar_reader
 from stvg_ros.config import Config
 from stvg_ros.method.query import RuleSplitter
-from stvg_ros.types import CandidateTube, Clip, Finding, Frame
+from stvg_ros.types import CandidateTube, Clip, Frame, SourceFinding
 
 READER = grammar_reader("rules")
 
@@ -89,7 +89,7 @@ def source(scene: Scene, **settings: float) -> tuple[BodyEvidence, TrueJoints]:
 
 def findings(
     body: BodyEvidence, clip: Clip, tubes: Sequence[CandidateTube], text: str
-) -> tuple[Finding, ...]:
+) -> tuple[SourceFinding, ...]:
     return body.findings(clip, RuleSplitter(READER).split(text), tubes)
 
 

@@ -260,6 +260,14 @@ def test_a_server_is_asked_for_what_it_knows(refused: int) -> None:
     assert asked[0]["authorization"] is None
 
 
+def test_a_server_that_names_the_format_in_an_internal_error_is_asked_without_it() -> None:
+    """As llama-cpp-python's server, which fails to answer a format that it does not know."""
+    failure = "validation error: {'loc': ('body', 'response_format', 'type')}"
+    with endpoint((500, failure), (200, json.dumps(RIGHT))) as (url, asked):
+        assert EndpointReader(url, "m", 5.0).read(SENTENCE).problems == ()
+    assert asked[1]["response_format"]["type"] == "json_object"  # type: ignore[index]
+
+
 def test_a_server_that_refuses_everything_is_asked_for_everything_again() -> None:
     with endpoint(*[(422, "")] * 4, (200, json.dumps(RIGHT))) as (url, asked):
         reader = EndpointReader(url, "m", 5.0)

@@ -306,7 +306,7 @@ def test_nothing_but_the_description_reaches_a_model(reader: CommandReader, text
     "sentence",
     [
         "find the man who ignores the woman",
-        "find the man who forgets the bag",
+        "find the man who overlooks the bag",
         "find the woman acting as a clown",
         "the man printing a page",
         "the person who says yes",

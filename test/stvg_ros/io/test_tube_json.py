@@ -90,8 +90,9 @@ def test_what_a_command_asks_for_comes_back(command: Command | None) -> None:
     split = SplitQuery("Q", "Q_s", "Q_t", "rules", command=command)
     tube = Tube(
         Query("Q"), Status.FOUND, split, warning="no images of 'left'", camera="right",
-        image_age_s=0.25,
+        image_age_s=0.25, calibrated=False,
     )  # fmt: skip
     back = tube_from_json(json.loads(json.dumps(tube_to_json(tube), allow_nan=False)))
     assert back.split == split
     assert (back.warning, back.camera, back.image_age_s) == ("no images of 'left'", "right", 0.25)
+    assert back.calibrated is False

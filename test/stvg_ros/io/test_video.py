@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from stvg_ros.errors import RecordingError
+from stvg_ros.io.clip import file_clip
 from stvg_ros.io.recording import read_frames
 from stvg_ros.io.video import write_video
 
@@ -38,6 +39,19 @@ def test_reads_a_part(tmp_path: Path) -> None:
     write_video(path, [grey(0)] * 5, STAMPS)
     part = [f.stamp_ns for f in read_frames(path, start_s=0.1, end_s=0.3)]
     assert part == [100_000_000, 200_000_000]
+
+
+def test_the_time_that_was_read_is_told(tmp_path: Path) -> None:
+    images = [np.zeros((16, 16, 3), np.uint8)] * 10
+    write_video(tmp_path / "a.mp4", images, [100_000_000 * number for number in range(10)])
+    told: list[float] = []
+    clip = file_clip(
+        tmp_path / "a.mp4", start_s=0.5, end_s=0.8, long_side_px=640, max_rate_hz=0,
+        progress=told.append,
+    )  # fmt: skip
+    assert len(clip) == 3
+    # From the file's beginning, which is read too, to the first frame after the part.
+    assert told == pytest.approx([0.1 * number for number in range(9)])
 
 
 def test_clear_errors(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from fakes import FixedProposer, ToyMllm, no_checkpoint, noise_clip
 
-from stvg_ros.commands.command import Command
+from stvg_ros.commands.command import Command, TimeSpan
 from stvg_ros.config import Config
 from stvg_ros.errors import CommandError, WindowError
 from stvg_ros.method.answering import CHOICES, answer_of, cut_to_tube
@@ -133,6 +133,8 @@ def image_clip() -> Clip:
          50, [(25, 12), (5, 10), (21, 21), (57, 37)]),
         ([(60, 40, 64, 44), (0, 0, 4, 4), (116, 76, 120, 80), (80, 20, 84, 24)],
          8, [(31, 21), (1, 1), (59, 39), (41, 11)]),
+        ([(-40, 40, -36, 44), (60, -40, 64, -36), (140, 40, 144, 44), (60, 100, 64, 104)],
+         8, [(-19, 21), (31, -19), (71, 21), (31, 51)]),
     ],
 )  # fmt: skip
 def test_pictures_hold_the_pixels_around_each_box(
@@ -205,6 +207,14 @@ def test_time_chooses_the_window(text: str, start_s: float | None, end_s: float 
     command = RuleSplitter().split(text).command
     start, end = asked_window(Query(text), command, noise_clip())
     assert (start, end) == tuple(None if s is None else round(s * 1e9) for s in (start_s, end_s))
+
+
+def test_a_time_that_ends_at_the_oldest_frame_is_in_the_window() -> None:
+    command = Command("find", "the man", time=TimeSpan("so long ago", 2.1, 0.9))
+    assert asked_window(Query("Q"), command, noise_clip()) == (-200_000_000, 1_000_000_000)
+    gone = replace(command, time=TimeSpan("so long ago", 2.1, 0.9 + 1e-9))
+    with pytest.raises(WindowError, match="'so long ago'"):
+        asked_window(Query("Q"), gone, noise_clip())
 
 
 def test_a_time_before_the_window_is_refused() -> None:

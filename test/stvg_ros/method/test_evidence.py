@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,7 +22,16 @@ from stvg_ros.method.evidence import (
 from stvg_ros.method.interfaces import MllmSettings
 from stvg_ros.method.rendered_pictures import flat_share, looks_rendered
 from stvg_ros.method.tube_selection import TubeSelection, TubeView
-from stvg_ros.types import CandidateTube, Clip, Finding, Grounding, Query, SplitQuery, Status, Tube
+from stvg_ros.types import (
+    CandidateTube,
+    Clip,
+    Grounding,
+    Query,
+    SourceFinding,
+    SplitQuery,
+    Status,
+    Tube,
+)
 
 SPLIT = SplitQuery("the person in red who waves", "in red", "waves", "rules")
 COUNT = 6
@@ -36,7 +46,7 @@ CANDIDATES = (candidate(3, 0), candidate(8, 60))
 
 
 def grounding(
-    findings: tuple[Finding, ...],
+    findings: tuple[SourceFinding, ...],
     *,
     attention: bool = True,
     margin: float = 2.0,
@@ -70,33 +80,36 @@ def test_without_other_sources_attention_decides() -> None:
 
 def test_log_odds_of_the_sources_add() -> None:
     """Attention has 4 ln 2 = 2.8 nats for tube 3, and as many against the other."""
-    assert grounding((Finding("body", "in red", {3: -0.9, 8: 4.0}),)).best.track_id == 3
-    assert grounding((Finding("body", "in red", {3: -0.9, 8: 5.0}),)).best.track_id == 8
+    assert grounding((SourceFinding("body", "in red", {3: -0.9, 8: 4.0}),)).best.track_id == 3
+    assert grounding((SourceFinding("body", "in red", {3: -0.9, 8: 5.0}),)).best.track_id == 8
 
 
 def test_a_switched_off_attention_says_nothing() -> None:
-    found = grounding((Finding("body", "in red", {3: 0.1, 8: 0.4}),), attention=False)
+    found = grounding((SourceFinding("body", "in red", {3: 0.1, 8: 0.4}),), attention=False)
     assert found.best.track_id == 8
     assert found.evidence is not None
     assert [one.source for one in found.evidence.findings] == ["body"]
 
 
 def test_missing_evidence_counts_zero() -> None:
-    found = grounding((Finding("body", "in red", {3: -2.0}),), attention=False)
+    found = grounding((SourceFinding("body", "in red", {3: -2.0}),), attention=False)
     assert found.best.track_id == 8
     assert found.best.confidence == pytest.approx(1 / (1 + np.exp(-1)))
 
 
 def test_the_answer_says_what_decided() -> None:
-    found = grounding((Finding("body", "in red", {3: 4.0}),), unmeasured=("bored",))
+    found = grounding((SourceFinding("body", "in red", {3: 4.0}),), unmeasured=("bored",))
     assert found.best.decided == (
         "body 'in red' +4.0; attention 'the person in red who waves' +2.8; not measured: bored"
     )
 
 
 def test_words_that_nobody_has_are_named() -> None:
-    findings = (Finding("body", "in red", {3: -3.0, 8: -5.0}), Finding("body", "waves", {3: 2.0}))
-    tube = grounding(findings).best
+    findings = (
+        SourceFinding("body", "in red", {3: -3.0, 8: -5.0}),
+        SourceFinding("body", "waves", {3: 2.0}),
+    )
+    tube = grounding(findings, margin=1.0).best
     assert tube.status is Status.NOT_FOUND
     assert tube.error == "nobody with: in red; 2 people"
     assert tube.confidence < 0.5
@@ -104,8 +117,8 @@ def test_words_that_nobody_has_are_named() -> None:
 
 def test_words_that_different_people_have_are_named() -> None:
     findings = (
-        Finding("body", "in red", {3: 4.0, 8: -4.0}),
-        Finding("body", "waves", {3: -3.0, 8: 4.0}),
+        SourceFinding("body", "in red", {3: 4.0, 8: -4.0}),
+        SourceFinding("body", "waves", {3: -3.0, 8: 4.0}),
     )
     tube = grounding(findings, attention=False).best
     assert tube.status is Status.NOT_FOUND
@@ -113,7 +126,7 @@ def test_words_that_different_people_have_are_named() -> None:
 
 
 def test_confidence_is_that_of_the_weakest_word() -> None:
-    findings = (Finding("body", "in red", {3: 4.0}), Finding("body", "waves", {3: 1.0}))
+    findings = (SourceFinding("body", "in red", {3: 4.0}), SourceFinding("body", "waves", {3: 1.0}))
     assert grounding(findings, attention=False).best.confidence == pytest.approx(
         1 / (1 + np.exp(-2))
     )
@@ -122,14 +135,12 @@ def test_confidence_is_that_of_the_weakest_word() -> None:
 
 def test_the_frames_of_a_measure_are_the_span() -> None:
     nats = np.array([-3.0, -3, 4, 4, -3, -3])
-    found = grounding((Finding("body", "waves", {3: 3.0}, {3: nats}),))
+    found = grounding((SourceFinding("body", "waves", {3: 3.0}, {3: nats}),))
     stamps = noise_clip(COUNT).stamps_ns
     assert (found.best.start_ns, found.best.end_ns) == (stamps[2], stamps[3])
 
 
 def test_all_who_match_are_returned() -> None:
-    from dataclasses import replace
-
     from stvg_ros.commands.reader import grammar_reader
 
     command = grammar_reader("rules").read("find all people in red")
@@ -143,7 +154,7 @@ def test_all_who_match_are_returned() -> None:
         (2.0,),
         MllmSettings(),
         Config(),
-        fused=FusedEvidence((Finding("body", "in red", {3: 3.0, 8: -3.0}),), False),
+        fused=FusedEvidence((SourceFinding("body", "in red", {3: 3.0, 8: -3.0}),), False),
     )
     template = Tube(Query(SPLIT.text), Status.NOT_FOUND, split=split)
     tubes = selection.grounding(heat, heat, "<end>", template).tubes
@@ -179,8 +190,8 @@ class Source:
 
     def findings(
         self, clip: Clip, split: SplitQuery, candidates: Sequence[CandidateTube]
-    ) -> tuple[Finding, ...]:
-        return (Finding("body", "in red", {3: 1.0}),)
+    ) -> tuple[SourceFinding, ...]:
+        return (SourceFinding("body", "in red", {3: 1.0}),)
 
     def unmeasured(self, split: SplitQuery) -> tuple[str, ...]:
         return ("bored",)
@@ -206,6 +217,16 @@ def test_which_sources_decide(
     assert bool(found.measured) is measured
     assert found.attention is attention
     assert found.unmeasured == (("bored",) if measured else ())
+
+
+def test_a_model_of_rendered_scenes_decides_about_them_alone() -> None:
+    flat = Clip(tuple(replace(one, image=np.zeros((64, 64, 3), np.uint8))
+                      for one in noise_clip(COUNT).frames))  # fmt: skip
+    own = MllmSettings(rendered_only=True)
+    found = gathered([Source()], flat, SPLIT, CANDIDATES, Config(), own)
+    assert found.measured == ()
+    own = MllmSettings(rendered_only=False)
+    assert gathered([Source()], flat, SPLIT, CANDIDATES, Config(), own).attention
 
 
 def test_rendered_pictures_are_flat() -> None:

@@ -13,12 +13,12 @@ from fakes import FixedProposer, FixedSplitter, ToyMllm, no_checkpoint, noise_cl
 from stvg_ros.config import Config
 from stvg_ros.errors import CanceledError, WindowError
 from stvg_ros.io.tube_json import evidence_to_json, tube_to_json
-from stvg_ros.method import grounder as module
 from stvg_ros.method.encoding import Encoder
 from stvg_ros.method.grounder import LocalGrounder
-from stvg_ros.method.interfaces import MllmSettings, VisualTokens
+from stvg_ros.method.interfaces import MllmSettings
 from stvg_ros.method.query import NEUTRAL, question
 from stvg_ros.method.stage_clock import STAGES
+from stvg_ros.method.visual_tokens import VisualTokens
 from stvg_ros.setting import Value
 from stvg_ros.types import CandidateTube, Grounding, Query, Status
 
@@ -400,7 +400,7 @@ def test_same_input_same_answer() -> None:
 
 
 def test_grounder_module_has_no_stage_without_a_name() -> None:
-    assert len(set(module.STAGES)) == len(module.STAGES)
+    assert len(set(STAGES)) == len(STAGES)
 
 
 @pytest.mark.parametrize("absent", ["one", "all"])

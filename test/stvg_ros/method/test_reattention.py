@@ -71,7 +71,7 @@ def test_rms_step_moves_the_strongest_token_by_rate_times_rms(weight: float) -> 
 
 def test_rms_lengths_are_those_of_tokens() -> None:
     visual = torch.tensor([[3.0, 4.0], [0.0, 0.0], [0.0, 0.0]])  # RMS sqrt(25 / 3)
-    grad = torch.tensor([[3.0, 4.0], [0.0, 0.0], [4.0, 0.0]])  # the longest of length 5
+    grad = torch.tensor([[3.0, 4.0], [0.0, 0.0], [1.0, 0.0]])  # the longest of length 5
     result, _ = moved(torch.zeros(3, 2), grad, visual, Step("paper", "rms", 1.0))
     torch.testing.assert_close(result, -grad * math.sqrt(25 / 3) / 5)
 

@@ -14,12 +14,12 @@ from fakes import noise_clip, reading
 from stvg_ros.errors import WindowError
 from stvg_ros.method.assembling import assembled
 from stvg_ros.method.attention import grounding_map, relative
-from stvg_ros.method.interfaces import VisualTokens
 from stvg_ros.method.presence import confidence, evidence
 from stvg_ros.method.sampling import cut, grid_indices, uniform_indices
 from stvg_ros.method.scoring import box_scores, cells_inside, slot_of_frames
 from stvg_ros.method.settings import AttentionConfig, SpanConfig
 from stvg_ros.method.span import adaptive, change_points, contiguous, find_span, span_ns, top_k
+from stvg_ros.method.visual_tokens import VisualTokens
 from stvg_ros.types import SplitQuery
 
 
@@ -147,6 +147,12 @@ def test_grounding_token(options: dict[str, bool | str | int], token: str) -> No
     expected = {"a": rows[0], "b": rows[1], "mean": rows.mean(0)}[token]
     assert label == token
     torch.testing.assert_close(heat, expected)
+
+
+def test_the_grounding_token_has_the_highest_attention_to_any_cell() -> None:
+    rows = torch.tensor([[[[0.2, 0.9]]], [[[0.3, 0.4]]]])
+    asked, neutral = reading(rows, ("a", "b")), reading(torch.ones_like(rows), ("a", "b"))
+    assert grounding_map(asked, neutral, AttentionConfig())[1] == "a"
 
 
 # Reversal and assembling

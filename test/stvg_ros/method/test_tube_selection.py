@@ -163,6 +163,8 @@ def test_without_attention_all_shares_are_zero() -> None:
     with np.errstate(all="raise"):
         tube = scores(one_cell(0, 0, 0), method="window").tube(in_first_cell(), TEMPLATE)
     assert [box.score for box in tube.boxes] == [0.0] * 7
+    negative = scores(one_cell(-2, -8, -4), method="window").tube(in_first_cell(), TEMPLATE)
+    assert [box.score for box in negative.boxes] == [0.0] * 7
     unseen = scores(one_cell(2, 8, 4), method="window").tube(
         in_first_cell(absent=(1, 3, 5)), TEMPLATE
     )
@@ -177,6 +179,9 @@ def test_scores_are_peaks_times_factors_and_the_evidence_holds_them() -> None:
     assert scored.best_score() == 12
     evidence = scored.evidence("<end>", (1.0, 2.0))
     assert evidence.track_scores == {3: 8.0, 4: 12.0, 5: 4.0}
+    late = in_first_cell(absent=(1,), track=4)
+    partly = scores(one_cell(2, 8, 4), tubes[0], late, t4=1.5).evidence("<end>", ())
+    np.testing.assert_array_equal(partly.frame_scores, np.array([np.nan, 9, 2], np.float32))
     assert evidence.frame_scores.tolist() == [1, 9, 2]
     assert evidence.stamps_ns.tolist() == CLIP.stamps_ns[[1, 3, 5]].tolist()
     nothing = scores(one_cell(2, 8, 4)).evidence("<end>", ())

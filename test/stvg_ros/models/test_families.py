@@ -20,8 +20,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from stvg_ros.errors import ModelError
 from stvg_ros.method.encoding import Encoder
-from stvg_ros.method.interfaces import joined_slots
 from stvg_ros.method.settings import AttentionConfig
+from stvg_ros.method.visual_tokens import joined_slots
 from stvg_ros.models import load_mllm
 from stvg_ros.models.attention_capture import AttentionRecorder, recording
 from stvg_ros.models.families import FAMILIES, families_table

@@ -21,8 +21,8 @@ from transformers.models.video_llama_3.processing_video_llama_3 import VideoLlam
 from transformers.video_utils import VideoMetadata
 
 from stvg_ros.method.encoding import Encoder
-from stvg_ros.method.interfaces import VisualTokens
 from stvg_ros.method.settings import AttentionConfig
+from stvg_ros.method.visual_tokens import VisualTokens
 from stvg_ros.models import glm4v, load_mllm, qwen3_vl, video_llama_3
 from stvg_ros.models.families import FAMILIES
 from stvg_ros.models.frame_times import begin_times, mean_times

@@ -10,7 +10,7 @@ import torch
 
 from stvg_ros.checkpoints.image_preprocessing import ImagePreprocessing
 from stvg_ros.errors import ModelError
-from stvg_ros.models.preprocess import fitted_size, normalised, patches, square_size
+from stvg_ros.models.preprocess import fitted_size, normalised, patches, slots_of, square_size
 
 
 @pytest.mark.parametrize(
@@ -81,3 +81,72 @@ def test_levels_are_normalised(values: dict, expected: float) -> None:
     image = np.full((4, 4, 3), 51, np.uint8)
     found = normalised([image], 4, 4, ImagePreprocessing.from_json(values, "test"))
     torch.testing.assert_close(found, torch.full((1, 3, 4, 4), expected), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("given", "size"),
+    [  # height, width, factor, bounds, frames and pair
+        ((100, 150, 28, 1, 10**9), (112, 140)),
+        ((14, 2800, 14, 1, 10**9), (14, 2800)),  # a ratio of 200
+        ((2800, 14, 14, 1, 10**9), (2800, 14)),
+        ((1000, 500, 28, 1, 100_000), (420, 196)),
+        ((500, 1000, 28, 1, 100_000), (196, 420)),
+        ((1000, 500, 28, 1, 400_000, 4, 2), (420, 196)),
+        ((2800, 28, 28, 1, 3000), (532, 28)),  # no side below one token
+        ((28, 2800, 28, 1, 3000), (28, 532)),
+        ((10, 20, 28, 100_000, 10**9), (224, 448)),
+        ((20, 10, 28, 100_000, 10**9), (448, 224)),
+        ((10, 20, 28, 400_000, 10**9, 4, 2), (224, 448)),
+        ((56, 84, 28, 56 * 84, 56 * 84), (56, 84)),
+    ],
+)
+def test_sizes_within_the_bounds(given: tuple[int, ...], size: tuple[int, int]) -> None:
+    assert fitted_size(*given) == size
+
+
+def test_a_ratio_above_200_is_refused() -> None:
+    for size in ((14, 2801), (2801, 14)):
+        with pytest.raises(ModelError, match="ratio below 200"):
+            fitted_size(*size, 14, 1, 10**9)
+
+
+@pytest.mark.parametrize(("patch", "merge", "pair"), [(2, 2, 2), (3, 1, 1), (2, 3, 1), (1, 2, 3)])
+def test_patches_of_a_token_lie_together(patch: int, merge: int, pair: int) -> None:
+    size = patch * merge
+    height, width, frames = 2 * size, 3 * size, 2 * pair
+    draw = np.random.default_rng(0)
+    images = draw.integers(0, 255, (frames, height, width, 3), dtype=np.uint8)
+    values = {
+        "temporal_patch_size": pair, "patch_size": patch, "merge_size": merge,
+        "do_normalize": False, "rescale_factor": 1.0,
+    }  # fmt: skip
+    found = patches(list(images), height, width, ImagePreprocessing.from_json(values, "test"))
+    rows = iter(found.numpy())
+    for slot in range(2):
+        for row, column, down, right in np.ndindex(2, 3, merge, merge):
+            top, left = row * size + down * patch, column * size + right * patch
+            cut = images[slot * pair : (slot + 1) * pair, top : top + patch, left : left + patch]
+            np.testing.assert_array_equal(next(rows), cut.transpose(3, 0, 1, 2).ravel())
+    assert next(rows, None) is None
+
+
+def test_images_of_another_size_are_stretched_whole() -> None:
+    image = np.zeros((4, 8, 3), np.uint8)
+    image[:, 4:] = 255
+    values = {"do_normalize": False, "rescale_factor": 1.0, "resample": 0}
+    found = normalised([image], 6, 4, ImagePreprocessing.from_json(values, "test"))
+    assert found.shape == (1, 3, 6, 4)
+    assert (found[..., :2] == 0).all() and (found[..., 2:] == 255).all()
+
+
+@pytest.mark.parametrize(
+    ("frames", "pair", "slots"),
+    [
+        (1, 1, ((0,),)), (3, 1, ((0,), (1,), (2,))), (1, 2, ((0,),)), (4, 2, ((0, 1), (2, 3))),
+        (5, 2, ((0, 1), (2, 3), (4,))),
+    ],
+)  # fmt: skip
+def test_slots_hold_all_frames_in_order(
+    frames: int, pair: int, slots: tuple[tuple[int, ...], ...]
+) -> None:
+    assert slots_of(frames, pair) == slots

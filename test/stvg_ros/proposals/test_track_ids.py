@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from stvg_ros.errors import ProposalError
+from stvg_ros.external_detections import ExternalDetections
 from stvg_ros.proposals.external import ExternalProposer
 from stvg_ros.proposals.settings import ProposalConfig
-from stvg_ros.types import Clip, ExternalDetections, Frame, SplitQuery
+from stvg_ros.types import Clip, Frame, SplitQuery
 
 QUERY = SplitQuery("x", "x", "x", "rules")
 COUNT = 40

@@ -20,7 +20,7 @@ from stvg_ros.errors import (
     WindowError,
 )
 from stvg_ros.method.base import BaseGrounder
-from stvg_ros.runtime.camera_search import CameraSearch, CameraViews
+from stvg_ros.runtime.camera_search import CameraSearch, CameraViews, merged
 from stvg_ros.types import Grounding, Query, Status, Tube
 
 FRONT, REAR = noise_clip(2, 1), noise_clip(2, 2)
@@ -90,6 +90,12 @@ def test_all_cameras_failing_is_the_first_failure():
         search(WindowError("no such time"), ProposalError("dirty"))
     with pytest.raises(WindowError):
         search(WindowError("a"), WindowError("b"))
+
+
+def test_limits_of_the_answer_stay_beside_what_was_not_searched() -> None:
+    tube = Tube(Query("x"), Status.FOUND, warning="the model does not know: jeans")
+    best = merged({"front": Grounding((tube,))}, 1, "camera 'rear' was not searched").best
+    assert best.warning == "camera 'rear' was not searched; the model does not know: jeans"
 
 
 def test_a_stale_camera_is_named_and_ages_are_told():

@@ -31,6 +31,7 @@ from stvg_ros.errors import (
     UnreachableError,
     WindowError,
 )
+from stvg_ros.external_detections import ExternalDetections
 from stvg_ros.serving.circuit_breaker import CircuitBreaker
 from stvg_ros.serving.frame_uploader import FrameRegistry
 from stvg_ros.serving.http_channel import POLL_S
@@ -38,16 +39,7 @@ from stvg_ros.serving.schema import VERSION, Event
 from stvg_ros.serving.server_address import Address
 from stvg_ros.serving.settings import RemoteConfig
 from stvg_ros.serving.wire_format import encoded_item
-from stvg_ros.types import (
-    Clip,
-    ExternalDetections,
-    Frame,
-    Grounding,
-    Query,
-    Status,
-    Tube,
-    short_name,
-)
+from stvg_ros.types import Clip, Frame, Grounding, Query, Status, Tube, short_name
 
 __all__ = ["connect", "serve", "toy"]  # fixtures
 pytestmark = pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")

@@ -158,9 +158,9 @@ def test_segments_before_the_frame_are_passed_by_their_length(length):
 
 
 def test_a_header_that_ends_within_the_size_has_none():
-    assert decoded_size(png(64, 48)[:24]) == (64, 48)
+    assert decoded_size(png(0x404, 0x505)[:24]) == (0x404, 0x505)
     assert decoded_size(jpeg(0x404, 0x505)[:11]) == (0x404, 0x505)
-    for data in (png(64, 48)[:23], jpeg(0x404, 0x505)[:10]):
+    for data in (png(0x404, 0x505)[:23], jpeg(0x404, 0x505)[:10]):
         with pytest.raises(ImageError, match="of neither"):
             decoded_size(data)
 

@@ -23,6 +23,7 @@ from stvg_ros.serving.schema import (
     SentFrame,
     chosen_settings,
     error_of,
+    settings_without_effect,
 )
 from stvg_ros.serving.wire_format import (
     RecordStream,
@@ -280,3 +281,114 @@ def test_only_what_differs_is_chosen():
     assert chosen_settings(Config()) == {}
     config = Config.from_flat({"span.method": "top_k", "model.path": "x", "command.queue_size": 3})
     assert chosen_settings(config) == {"span.method": "top_k"}
+
+
+def _frames(count):
+    return [{"id": n, "stamp_ns": n, "width_px": 4, "height_px": 3} for n in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (["frames", 0, "stamp_ns"], 2**63 - 1),
+        (["frames", 0, "stamp_ns"], -(2**63)),
+        (["frames", 0, "width_px"], 1),
+        (["frames", 0, "width_px"], 2**31 - 1),
+        (["frames", 0, "frame_id"], "x" * 256),
+        (["frames", 0, "stream"], "x" * 256),
+        (["frames"], _frames(1)),
+        (["frames"], _frames(4096)),
+        (["settings"], {f"span.{number}": 1 for number in range(256)}),
+    ],
+)
+def test_what_is_just_within_the_bounds_is_read(path, value):
+    decoded_record(Request, _with(path, value))
+
+
+@pytest.mark.parametrize(
+    ("kind", "field", "item", "most"),
+    [
+        (Request, "frames", _frames(1)[0], 4096),
+        (FrameBatch, "frames", _frames(1)[0], 4096),
+        (Failure, "missing", 7, 65_536),
+    ],
+)
+def test_lists_are_bounded_by_their_length(kind, field, item, most):
+    plain = {
+        Request: {"version": 1, "query": {"text": "a"}, "frames": [], "settings": {}},
+        FrameBatch: {"version": 1, "frames": []},
+        Failure: {"code": 1, "message": ""},
+    }[kind]
+    body = msgpack.packb({**plain, field: [item] * most})
+    assert len(getattr(decoded_record(kind, body), field)) == most
+    with pytest.raises(SchemaError, match=f"{field}: expected a list of length <= {most}"):
+        decoded_record(kind, msgpack.packb({**plain, field: [item] * (most + 1)}))
+
+
+def test_texts_are_bounded():
+    for length in (16_384, 16_385):
+        body = msgpack.packb({"code": 1, "message": "é" * length})
+        if length == 16_384:
+            assert len(decoded_record(Failure, body).message) == length
+        else:
+            with pytest.raises(SchemaError, match="message: expected str of length <= 16384"):
+                decoded_record(Failure, body)
+
+
+def test_tubes_are_bounded_and_have_a_box_for_each_frame():
+    there = np.array([True, False])
+    tube = CandidateTube(4, np.zeros((2, 4), np.float32), there, ~there)
+    whole = msgpack.unpackb(encoded_record(request(tubes=(tube,))))
+    (one,) = whole["tubes"]
+    read = decoded_record(Request, msgpack.packb({**whole, "tubes": [one] * 1024}))
+    assert len(read.tubes) == 1024
+    with pytest.raises(SchemaError, match="tubes: expected a list.* of length <= 1024"):
+        decoded_record(Request, msgpack.packb({**whole, "tubes": [one] * 1025}))
+    with pytest.raises(ValueError, match="expected boxes for 1 frames, got 2"):
+        request(tubes=(tube,), frames=(FRAME,))
+
+
+@pytest.mark.parametrize("value", [2, 3, 7, 255])
+def test_a_flag_is_0_or_1(value):
+    there = np.array([True, False])
+    tube = CandidateTube(4, np.zeros((2, 4), np.float32), there, ~there)
+    plain = msgpack.unpackb(encoded_record(request(tubes=(tube,))))
+    plain["tubes"][0]["present"]["data"] = bytes([1, value])
+    with pytest.raises(SchemaError, match="bytes of 0 and 1"):
+        decoded_record(Request, msgpack.packb(plain))
+
+
+def test_a_long_refusal_is_cut():
+    with pytest.raises(SchemaError) as caught:
+        decoded_record(Request, _with(["x" * 1000], 1))
+    assert len(str(caught.value)) == len("Request: ") + 200
+
+
+def test_a_stream_in_pieces_of_any_size_is_the_same():
+    events = [Event(VERSION, stage, 0.5) for stage in ("a", "", "forward pass")]
+    body = b"".join(map(encoded_item, events))
+    largest = max(len(encoded_record(event)) for event in events)
+    for size in range(1, len(body) + 1):
+        stream, found = RecordStream(Event, largest), []
+        for start in range(0, len(body), size):
+            found += stream.feed(body[start : start + size])
+        assert [event.stage for event in found] == ["a", "", "forward pass"]
+    with pytest.raises(SchemaError, match=f"at most {largest - 1} bytes"):
+        RecordStream(Event, largest - 1).feed(body)
+
+
+@pytest.mark.parametrize(
+    ("flat", "ignored"),
+    [
+        ({}, []),
+        ({"backend": "remote"}, []),
+        ({"backend": "remote", "model.path": "x"}, ["model.path"]),
+        ({"model.path": "x"}, []),
+        ({"backend": "remote", "remote.fallback": "local", "model.path": "x"}, []),
+        ({"backend": "remote", "span.method": "top_k"}, []),  # travels with the command
+        ({"backend": "remote", "proposals.source": "classical"}, ["proposals.source"]),
+        ({"backend": "remote", "proposals.source": "external"}, []),
+    ],
+)
+def test_settings_that_only_the_server_decides_are_named(flat, ignored):
+    assert settings_without_effect(Config.from_flat(flat)) == ignored

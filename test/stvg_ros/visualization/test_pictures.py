@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,21 @@ from stvg_lab.rendered.render import render
 from stvg_lab.rendered.scene import Scene
 from stvg_ros.io.recording import read_frames
 from stvg_ros.types import Clip, Evidence, Frame, Query, Status, Tube, TubeBox
-from stvg_ros.visualization.contact_sheet import WIDTH_PX, contact_sheet, heat_at, outcome
-from stvg_ros.visualization.drawing import PREDICTED, annotate_frame, draw_box, overlay_heat
+from stvg_ros.visualization.contact_sheet import (
+    WIDTH_PX,
+    candidates_at,
+    cell,
+    contact_sheet,
+    heat_at,
+    outcome,
+)
+from stvg_ros.visualization.drawing import (
+    CANDIDATE,
+    PREDICTED,
+    annotate_frame,
+    draw_box,
+    overlay_heat,
+)
 from stvg_ros.visualization.movie import write_movie
 
 
@@ -94,11 +108,43 @@ def test_sheet_of_one_frame_without_an_answer() -> None:
         contact_sheet(clip, tube, frames=0)
 
 
+def test_candidates_are_shown_also_where_nothing_was_found() -> None:
+    clip, tube, evidence, _ = example()
+    stamps_ns = evidence.stamps_ns
+    boxes = np.tile(np.array([64, 48, 200, 400], np.float32), (len(stamps_ns), 1))
+    boxes[10:] = np.nan  # gone in the second half
+    known = replace(evidence, track_boxes={4: boxes, 5: boxes + 300}, track_scores={4: 2.5, 5: 0.5})
+    missing = replace(tube, status=Status.NOT_FOUND, boxes=(), warning="a limit")
+    plain = contact_sheet(clip, missing, replace(known, track_boxes={}))
+    sheet = contact_sheet(clip, missing, known)
+
+    def drawn(picture: np.ndarray) -> int:
+        return int((picture == CANDIDATE).all(2).sum())
+
+    assert drawn(plain) < drawn(sheet)
+    # The frames are those that the model saw; each has the candidates that are there.
+    found = candidates_at(known, int(stamps_ns[2]))
+    assert [score for _, score in found] == [0.5, 2.5]
+    np.testing.assert_array_equal(found[1][0], boxes[2])
+    assert candidates_at(known, int(stamps_ns[12])) == []
+    assert candidates_at(known, int(stamps_ns[2]) + 1) == []
+    size = (320, 240)
+    for at, there in ((2, True), (12, False)):
+        (frame,) = (one for one in clip.frames if one.stamp_ns == stamps_ns[at])
+        picture = cell(frame, size, missing, origin_ns=0, evidence=known)
+        assert (drawn(picture) > 0) is there
+    # Evidence about frames that the clip does not have: those of the clip are shown.
+    other = replace(known, stamps_ns=stamps_ns + 1)
+    assert contact_sheet(clip, missing, other).shape == sheet.shape
+
+
 def test_outcome_in_words() -> None:
     found = Tube(Query("x"), Status.FOUND, start_ns=2_000_000_000, end_ns=3_500_000_000)
     assert outcome(found, 1_000_000_000) == "found from 1.0 s to 2.5 s, confidence 0.00"
     missing = Tube(Query("x"), Status.NOT_FOUND, confidence=0.2)
     assert outcome(missing, 0) == "not found, confidence 0.20"
+    guess = replace(missing, calibrated=False)
+    assert outcome(guess, 0) == "not found, confidence 0.20 (not calibrated)"
 
 
 def test_heat_of_the_nearest_slot() -> None:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Who is told about the people of arriving frames."""
+"""Which listeners receive the people of arriving frames."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from stvg_ros.body.choices import CHOICES, TOPICS
 from stvg_ros.body.measures import Measure, measure_of
 from stvg_ros.body.settings import BodyConfig
 from stvg_ros.body.track import BodyTrack
-from stvg_ros.body.tracks import BodyMeter, Measured, track_of
+from stvg_ros.body.tracks import BodyMeter, Measurement, track_of
 from stvg_ros.boxes import area
 from stvg_ros.commands.command import Command, Relation
 from stvg_ros.commands.reader import CommandReader
@@ -22,7 +22,7 @@ from stvg_ros.config import Config
 from stvg_ros.method.conditions import distance_m, relation_share
 from stvg_ros.method.interruption import check_interruption
 from stvg_ros.proposals.people.camera_motion import Stabilizer, working_copy
-from stvg_ros.types import CandidateTube, Clip, Finding, Frame, SplitQuery
+from stvg_ros.types import CandidateTube, Clip, Frame, SourceFinding, SplitQuery
 
 _LOOKS_FRAMES = 12  # frames of a tube on which clothes and poses are measured
 _FALLBACK_HZ = 10.0
@@ -80,7 +80,7 @@ class BodyEvidence:
 
     def findings(
         self, clip: Clip, split: SplitQuery, candidates: Sequence[CandidateTube]
-    ) -> tuple[Finding, ...]:
+    ) -> tuple[SourceFinding, ...]:
         """See `EvidenceSource`."""
         command = split.command
         if command is None:
@@ -133,7 +133,7 @@ class BodyEvidence:
             needs: what measures read, see `Measure.needs`.
         """
         wanted = self._frames(clip, candidates, needs)
-        measured: list[list[tuple[int, Measured, int]]] = [[] for _ in candidates]
+        measured: list[list[tuple[int, Measurement, int]]] = [[] for _ in candidates]
         for frame in np.flatnonzero(wanted.any(axis=0)):
             check_interruption()
             rows = np.flatnonzero(wanted[:, frame]).tolist()
@@ -168,10 +168,10 @@ class BodyEvidence:
     def _related(
         self,
         relation: Relation,
-        anchor: Sequence[Finding],
+        anchor: Sequence[SourceFinding],
         candidates: Sequence[CandidateTube],
         clip: Clip,
-    ) -> Finding | None:
+    ) -> SourceFinding | None:
         """Who stands where the relation says, by the tubes that the other description fits best."""
         totals = [sum(one.tubes.get(c.track_id, 0.0) for one in anchor) for c in candidates]
         order = sorted(range(len(candidates)), key=lambda row: -totals[row])
@@ -186,7 +186,7 @@ class BodyEvidence:
             share = relation_share(relation.kind, candidate, anchors, clip)
             if share is not None:
                 tubes[candidate.track_id] = _RELATION_NATS * (2 * share - 1)
-        return Finding(self.name, relation.text, tubes)
+        return SourceFinding(self.name, relation.text, tubes)
 
 
 def _ticks(stamps_ns: NDArray[np.int64], rate_hz: float) -> NDArray[np.int64]:
@@ -196,7 +196,7 @@ def _ticks(stamps_ns: NDArray[np.int64], rate_hz: float) -> NDArray[np.int64]:
 
 def found_on(
     measure: Measure, tracks: Sequence[BodyTrack], candidates: Sequence[CandidateTube]
-) -> Finding:
+) -> SourceFinding:
     """The finding of one measure on all tubes."""
     tubes: dict[int, float] = {}
     frames: dict[int, NDArray[np.float64]] = {}
@@ -208,7 +208,7 @@ def found_on(
         tubes[candidate.track_id] = measure.whole(nats, track.seconds)
         if not measure.lasts:
             frames[candidate.track_id] = nats
-    return Finding("", measure.text, tubes, frames)
+    return SourceFinding("", measure.text, tubes, frames)
 
 
 def camera_shift(clip: Clip) -> NDArray[np.float64]:

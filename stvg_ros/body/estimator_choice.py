@@ -8,9 +8,9 @@ import logging
 from pathlib import Path
 
 from stvg_ros.body.blazepose import BlazePose, runtime_installed
+from stvg_ros.body.keypoint_weights import cached_weights
 from stvg_ros.body.keypoints import KeypointEstimator
 from stvg_ros.body.settings import BodyConfig
-from stvg_ros.body.weights import cached_weights
 
 _LOG = logging.getLogger(__name__)
 _FILES = (".task", ".tflite")
