@@ -64,6 +64,13 @@ def test_the_table_names_the_model() -> None:
     assert "model" not in table(Tube(Query("x"), Status.FAILED, error="no images yet"))
 
 
+def test_the_table_and_the_file_name_the_source_of_the_candidates() -> None:
+    source = "people_detector ssdlite: the small detector of real people"
+    absent = Tube(Query("x"), Status.NOT_FOUND, candidates=source)
+    assert f"candidates  {source}" in table(absent)
+    assert tube_from_json(tube_to_json(absent)).candidates == source
+
+
 COMMANDS = [
     None,
     Command("find", "the man"),

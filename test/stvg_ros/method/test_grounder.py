@@ -237,6 +237,14 @@ def test_the_query_of_another_video_is_not_found() -> None:
         assert status(absent, absent, **{"presence.threshold": -50.0})[0] is Status.FOUND
 
 
+def test_an_answer_names_the_source_of_its_candidates() -> None:
+    parts = ToyMllm(), FixedSplitter("the red one", "who waves"), FixedProposer(LEFT), Config()
+    for given, named in (("", "fixed"), ("fixed: for tests", "fixed: for tests")):
+        grounder = LocalGrounder(*parts, candidates=given).for_recording()
+        found = grounder.ground(noise_clip(), Query("the red one"), no_checkpoint)
+        assert found.best.candidates == named
+
+
 def test_a_track_that_stands_out_raises_the_confidence() -> None:
     plain, counted = run(presence__track_weight=0.0), run(presence__track_weight=2.0)
     assert counted.evidence is not None

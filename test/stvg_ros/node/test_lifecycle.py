@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import mmap
 import weakref
+from dataclasses import replace
 
 import pytest
 
@@ -25,6 +26,21 @@ def test_autostart_takes_the_node_to_active(start):
     s = start()
     assert state(s) == "active"
     assert s.client.states[-1] == "ready"
+
+
+def test_the_source_of_candidate_tubes_is_told_before_ready(start):
+    class WithSource(ToyGrounder):
+        candidates = "people_detector ssdlite: the small detector of real people"
+
+        def ground(self, clip, query, checkpoint):
+            found = super().ground(clip, query, checkpoint)
+            best = replace(found.best, candidates=self.candidates)
+            return replace(found, tubes=(best,))
+
+    s = start(lambda config: WithSource())
+    assert s.client.states[-2:] == [f"candidate tubes: {WithSource.candidates}", "ready"]
+    s.show(1.0)
+    assert s.say("the person").candidates == WithSource.candidates
 
 
 def test_without_autostart_a_manager_leads_the_node_through_its_states(start):
