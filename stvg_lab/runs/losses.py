@@ -17,7 +17,7 @@ import numpy as np
 
 from stvg_lab.runs.records import Choice, Result
 from stvg_lab.runs.scores import NO_SCORE, Score
-from stvg_ros.types import Grounding, SplitQuery
+from stvg_ros.types import Grounding, SplitQuery, Status
 
 # What a sentence says of its target: its looks or place, what it does, or both.
 ATTRIBUTE, ACTION, BOTH, UNSPLIT = "attribute", "action", "both", "not split"
@@ -48,8 +48,16 @@ def choice_of(grounding: Grounding, best_track_id: int | None) -> Choice | None:
     evidence = grounding.evidence
     if best_track_id is None or evidence is None or len(evidence.track_scores) < 2:
         return None
-    chosen = max(evidence.track_scores, key=evidence.track_scores.__getitem__)
-    return Choice(chosen == best_track_id, len(evidence.track_scores))
+    scores = evidence.track_scores
+    if grounding.best.status is Status.FOUND:
+        chosen = grounding.best.track_id
+    elif evidence.findings:  # of several sources, whose log-odds add
+        chosen = max(
+            scores, key=lambda track: sum(one.tubes.get(track, 0.0) for one in evidence.findings)
+        )
+    else:
+        chosen = max(scores, key=scores.__getitem__)
+    return Choice(chosen == best_track_id, len(scores))
 
 
 def losses(results: Sequence[Result]) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from stvg_lab.runs.losses import choice_of, kind_of, loss_table, losses
 from stvg_lab.runs.records import Choice, Result, result_from_json, result_to_json
 from stvg_lab.runs.scores import Score
 from stvg_ros.io.recording import Source
-from stvg_ros.types import Evidence, Grounding, Query, SplitQuery, Status, Tube
+from stvg_ros.types import Evidence, Grounding, Query, SourceFinding, SplitQuery, Status, Tube
 
 
 def result(kind: str, best: float, own: float, answer: float, **changes) -> Result:
@@ -88,6 +88,19 @@ def test_the_first_choice_counts_also_where_the_answer_is_not_found() -> None:
     assert choice_of(grounding({3: 1.0}), 3) is None
     assert choice_of(grounding({3: 1.0, 5: 2.0}), None) is None
     assert choice_of(Grounding((Tube(Query("x"), Status.FOUND),)), 3) is None
+
+
+def test_all_sources_of_evidence_choose() -> None:
+    missing = grounding({3: 1.0, 5: 2.0})
+    assert missing.evidence is not None
+    findings = (
+        SourceFinding("colour", "red", {3: 4.0, 5: -4.0}),
+        SourceFinding("attention", "x", {5: 1.0}),
+    )
+    fused = replace(missing, evidence=replace(missing.evidence, findings=findings))
+    assert choice_of(fused, 3) == Choice(True, 2)
+    found = Tube(Query("x"), Status.FOUND, track_id=5)
+    assert choice_of(replace(fused, tubes=(found,)), 3) == Choice(False, 2)
 
 
 def test_kind_and_choice_come_back_and_older_runs_are_read() -> None:
