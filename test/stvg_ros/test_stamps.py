@@ -155,7 +155,10 @@ def test_an_odd_image_is_held_if_it_has_a_stamp(stamp_ns: int, held: bool) -> No
 
 
 @pytest.mark.parametrize("asks", [True, False])
-def test_the_fifth_image_without_a_stamp_in_a_row_is_stamped_on_arrival(asks: bool) -> None:
+def test_the_fifth_image_without_a_stamp_in_a_row_is_stamped_on_arrival(
+    asks: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.time_ns", lambda: T + 2 * 10**9)
     window = Window(WindowConfig(max_rate_hz=0.0, duration_s=3600.0))
 
     def stored(stamp_ns: int) -> bool:
