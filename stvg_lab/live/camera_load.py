@@ -113,7 +113,15 @@ def measure(seconds: float) -> str:
             raise ModelError(f"the node {commander.state}")
         executor.spin_once(timeout_sec=0.05)
     child = subprocess.Popen(
-        [sys.executable, "-m", "stvg_lab.live.camera_load", "--camera", "--seconds", str(seconds)],
+        [
+            sys.executable,
+            "-P",
+            "-m",
+            "stvg_lab.live.camera_load",
+            "--camera",
+            "--seconds",
+            str(seconds),
+        ],
         stdout=subprocess.PIPE,
         text=True,
     )

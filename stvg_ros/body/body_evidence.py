@@ -67,7 +67,7 @@ class BodyEvidence:
             return
         self._ticks[frame.stream] = tick
         order = np.argsort(-area(boxes_xyxy_px), kind="stable")[: self._config.people]
-        self._meter.measured(frame, boxes_xyxy_px[order])
+        self._meter.observe(frame, boxes_xyxy_px[order])
 
     def unmeasured(self, split: SplitQuery) -> tuple[str, ...]:
         """See `EvidenceSource`."""

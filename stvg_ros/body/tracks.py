@@ -55,8 +55,40 @@ class Measurement:
         )
 
 
+class MeasurementStore:
+    """The latest measurements by camera and stamp, within a bound of memory."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[tuple[str, int], Measurement] = OrderedDict()
+        self.nbytes = 0
+
+    def get(self, frame: Frame) -> Measurement | None:
+        """The measurements of a frame; None if there are none."""
+        return self._kept.get((frame.stream, frame.stamp_ns))
+
+    def add(self, frame: Frame, new: Measurement, most_bytes: float) -> None:
+        """Adds people to those of a frame; the oldest frames are removed above `most_bytes`."""
+        key = (frame.stream, frame.stamp_ns)
+        old = self._kept.pop(key, None)
+        joined = new if old is None else old.joined(new)
+        self.nbytes += joined.nbytes - (0 if old is None else old.nbytes)
+        self._kept[key] = joined
+        while self.nbytes > most_bytes and len(self._kept) > 1:
+            _, gone = self._kept.popitem(last=False)
+            self.nbytes -= gone.nbytes
+
+    def clear(self) -> None:
+        """Releases all measurements."""
+        self._kept.clear()
+        self.nbytes = 0
+
+
 class BodyMeter:
     """Measures boxes of frames once, and keeps the results within a bound of memory.
+
+    A box whose person was measured on the frame's arrival has that measurement; one that was
+    measured for an earlier command has it only if it is the same box. So a command has the same
+    evidence, whatever was asked before.
 
     Thread contract: any thread may call any method; one lock serialises the estimator.
     """
@@ -65,8 +97,7 @@ class BodyMeter:
         self._estimator = estimator
         self._most_bytes = round(megabytes * 1e6)
         self._lock = threading.Lock()
-        self._kept: OrderedDict[tuple[str, int], Measurement] = OrderedDict()
-        self._bytes = 0
+        self._arrived, self._asked = MeasurementStore(), MeasurementStore()
 
     @property
     def name(self) -> str:
@@ -76,7 +107,14 @@ class BodyMeter:
     @property
     def nbytes(self) -> int:
         """Memory of the stored measurements."""
-        return self._bytes
+        return self._arrived.nbytes + self._asked.nbytes
+
+    def observe(self, frame: Frame, boxes_xyxy_px: Boxes) -> None:
+        """Measures the people of a frame on its arrival."""
+        with self._lock:
+            if len(boxes_xyxy_px) and self._arrived.get(frame) is None:
+                new = _measure(frame, boxes_xyxy_px, self._estimator)
+                self._arrived.add(frame, new, self._most_bytes / 2)
 
     def measured(self, frame: Frame, boxes_xyxy_px: Boxes) -> tuple[Measurement, NDArray[np.int64]]:
         """The measurements of a frame with those of these boxes, computed if they are missing.
@@ -89,27 +127,20 @@ class BodyMeter:
             Measurements, and for each box the row of its own `(N,)`.
         """
         with self._lock:
-            key = (frame.stream, frame.stamp_ns)
-            known = self._kept.get(key)
-            rows = _rows(known, boxes_xyxy_px)
-            missing = rows < 0
-            if missing.any():
-                new = _measure(frame, boxes_xyxy_px[missing], self._estimator)
-                start = 0 if known is None else len(known.boxes_xyxy_px)
-                known = new if known is None else known.joined(new)
-                rows[missing] = start + np.arange(int(missing.sum()))
-                self._keep(key, known)
-            if known is None:
-                known = _measure(frame, boxes_xyxy_px[:0], self._estimator)
-            return known, rows
-
-    def _keep(self, key: tuple[str, int], measured: Measurement) -> None:
-        old = self._kept.pop(key, None)
-        self._bytes += measured.nbytes - (0 if old is None else old.nbytes)
-        self._kept[key] = measured
-        while self._bytes > self._most_bytes and len(self._kept) > 1:
-            _, gone = self._kept.popitem(last=False)
-            self._bytes -= gone.nbytes
+            arrived = self._arrived.get(frame)
+            rows = _rows(arrived, boxes_xyxy_px)
+            others = boxes_xyxy_px[rows < 0]
+            missing = others[_equal_rows(self._asked.get(frame), others) < 0]
+            if len(missing):
+                new = _measure(frame, missing, self._estimator)
+                self._asked.add(frame, new, self._most_bytes / 2)
+            asked = self._asked.get(frame)
+            start = 0 if arrived is None else len(arrived.boxes_xyxy_px)
+            rows[rows < 0] = start + _equal_rows(asked, others)
+            both = [one for one in (arrived, asked) if one is not None]
+            if not both:
+                return _measure(frame, boxes_xyxy_px[:0], self._estimator), rows
+            return both[0] if len(both) == 1 else both[0].joined(both[1]), rows
 
     def renewed(self) -> BodyMeter:
         """The same estimator without stored measurements."""
@@ -122,17 +153,25 @@ class BodyMeter:
     def forget(self) -> None:
         """Releases all measurements."""
         with self._lock:
-            self._kept.clear()
-            self._bytes = 0
+            self._arrived.clear()
+            self._asked.clear()
 
 
 def _rows(known: Measurement | None, boxes: Boxes) -> NDArray[np.int64]:
-    """The row of each box among the stored ones, -1 where there is none."""
+    """The row of each box's person among the stored ones, -1 where there is none."""
     if known is None or not len(known.boxes_xyxy_px) or not len(boxes):
         return np.full(len(boxes), -1, np.int64)
     overlap = iou_matrix(boxes, known.boxes_xyxy_px)
     best = overlap.argmax(axis=1)
     return np.where(overlap.max(axis=1) >= _SAME_IOU, best, -1).astype(np.int64)
+
+
+def _equal_rows(known: Measurement | None, boxes: Boxes) -> NDArray[np.int64]:
+    """The row of each box itself among the stored ones, -1 where there is none."""
+    if known is None or not len(known.boxes_xyxy_px) or not len(boxes):
+        return np.full(len(boxes), -1, np.int64)
+    equal = (boxes[:, None] == known.boxes_xyxy_px[None]).all(axis=2)
+    return np.where(equal.any(axis=1), equal.argmax(axis=1), -1).astype(np.int64)
 
 
 def _measure(frame: Frame, boxes: Boxes, estimator: KeypointEstimator) -> Measurement:

@@ -31,9 +31,14 @@ class Finding:
             raise ValueError(f"Finding.level: expected ok, note or bad, got {self.level!r}")
 
 
-def write_findings(findings: Iterable[Finding], to: TextIO = sys.stdout) -> bool:
-    """Writes a line for each finding, as soon as it is known; True if none is bad."""
-    fine = True
+def write_findings(findings: Iterable[Finding], to: TextIO | None = None) -> bool:
+    """Writes a line for each finding, as soon as it is known; True if none is bad.
+
+    Args:
+        findings: what was found.
+        to: None for the standard output.
+    """
+    to, fine = to or sys.stdout, True
     for item in findings:
         to.write(f"{item.level:<5}{item.about:<12}{item.text}\n")
         if item.remedy:

@@ -85,7 +85,11 @@ def gathered(
     config: Config,
     own: MllmSettings,
 ) -> FusedEvidence:
-    """The findings of the sources that `evidence.sources` asks for; attention's come later."""
+    """The findings of the sources that `evidence.sources` asks for; attention's come later.
+
+    Words that could not be measured on any tube are among those that are not measured. If none
+    could be measured, attention decides.
+    """
     wanted = config.evidence.sources
     strange = own.rendered_only and not looks_rendered(clip.frames[-1].image)
     if wanted == "auto":
@@ -96,9 +100,11 @@ def gathered(
     found: list[SourceFinding] = []
     left: list[str] = []
     for source in sources:
-        found += source.findings(clip, split, candidates)
+        findings = source.findings(clip, split, candidates)
+        found += [one for one in findings if one.tubes]
+        left += [one.words for one in findings if not one.tubes]
         left += source.unmeasured(split)
-    return FusedEvidence(tuple(found), wanted == "both", tuple(left))
+    return FusedEvidence(tuple(found), wanted == "both" or not found, tuple(left))
 
 
 @dataclass(frozen=True, eq=False)

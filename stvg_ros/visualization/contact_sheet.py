@@ -83,8 +83,8 @@ def contact_sheet(
     top = 134
     grid_height = rows * (cell_height + _GAP)
     sheet = np.full((top + grid_height + 250, WIDTH_PX, 3), _PAPER, np.uint8)
-    _title(sheet, tube, clip.frames[0].stamp_ns)
-    _legend(sheet, evidence, truth)
+    legend_px = _legend(sheet, evidence, truth)
+    _title(sheet, tube, clip.frames[0].stamp_ns, legend_px)
     for place, index in enumerate(shown):
         x = _MARGIN + place % columns * (cell_width + _GAP)
         y = top + place // columns * (cell_height + _GAP)
@@ -119,10 +119,11 @@ def _fitted(text: str, letter: float, width_px: int) -> str:
     return text
 
 
-def _title(sheet: Image, tube: Tube, origin_ns: int) -> None:
+def _title(sheet: Image, tube: Tube, origin_ns: int, legend_px: int) -> None:
+    """Query, outcome left of the legend, and warning."""
     room = WIDTH_PX - 2 * _MARGIN
     draw_text(sheet, _fitted(f'"{tube.query.text}"', 23, room), (_MARGIN, 26), 23, _TEXT)
-    line = _fitted(outcome(tube, origin_ns), 15, room - 420)
+    line = _fitted(outcome(tube, origin_ns), 15, legend_px - _MARGIN - 20)
     draw_text(sheet, line, (_MARGIN, 82), 15, _SOFT)
     if tube.warning:
         draw_text(sheet, _fitted(tube.warning, 13, room), (_MARGIN, 108), 13, _PREDICTED_DARK)
@@ -132,8 +133,8 @@ def _legend(
     sheet: Image,
     evidence: Evidence | None,
     truth: TrueBoxes | None,
-) -> None:
-    """The legend, right-aligned above the grid."""
+) -> int:
+    """Draws the legend, right-aligned above the grid; returns its left end in px."""
     keys: list[tuple[str, Rgb]] = [("predicted", PREDICTED)]
     if truth is not None:
         keys.append(("true", TRUE))
@@ -156,6 +157,7 @@ def _legend(
         sheet[y + 1 : y + 17, x : x + 54] = overlay_heat(
             np.full((16, 54, 3), _PAPER, np.uint8), bar, 0.9
         )
+    return x
 
 
 def cell(

@@ -219,6 +219,17 @@ def test_which_sources_decide(
     assert found.unmeasured == (("bored",) if measured else ())
 
 
+def test_where_no_tube_can_be_measured_attention_decides() -> None:
+    class Blind(Source):
+        def findings(self, *_: object) -> tuple[SourceFinding, ...]:
+            return (SourceFinding("body", "waves", {}),)
+
+    config = Config.from_flat({"evidence.sources": "body"})
+    found = gathered([Blind()], noise_clip(COUNT), SPLIT, CANDIDATES, config, MllmSettings())
+    assert (found.findings, found.attention) == ((), True)
+    assert found.unmeasured == ("waves", "bored")
+
+
 def test_a_model_of_rendered_scenes_decides_about_them_alone() -> None:
     flat = Clip(tuple(replace(one, image=np.zeros((64, 64, 3), np.uint8))
                       for one in noise_clip(COUNT).frames))  # fmt: skip
