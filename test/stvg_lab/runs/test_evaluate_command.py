@@ -54,7 +54,7 @@ def test_a_bag(tmp_path: Path, toy: SquareGrounder, capsys: pytest.CaptureFixtur
     out = tmp_path / "out"
     assert evaluate(out, "--annotations", path) == 0
     said = capsys.readouterr().out
-    assert "run: 6 samples (6 found)" in said
+    assert "run: 6 samples of 1 recording (6 found)" in said
     assert "6 of 6 samples done" in said
     assert "whole window" in said and "best track true span" in said
     assert {item.name for item in out.iterdir()} == {
