@@ -16,11 +16,11 @@ from stvg_ros.action import Ground
 from stvg_ros.config import Config
 from stvg_ros.method.grounder import LocalGrounder
 from stvg_ros.method.query import RuleSplitter
-from stvg_ros.srv import Ask
+from stvg_ros.srv import Ask, GroundQuery
 
 __all__ = ["context", "start"]  # fixtures
 pytestmark = pytest.mark.usefixtures("context")
-SETTINGS = {"presence.enabled": False, "presence.share": 0.0}
+SETTINGS = {"presence.enabled": False, "presence.share": 0.0, "window.max_age_s": 0.0}
 BOXES = ((0.0, 0.0, 20.0, 40.0), (20.0, 0.0, 40.0, 40.0))
 LATCHED = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
@@ -109,5 +109,7 @@ def test_a_tube_carries_what_a_behaviour_tree_needs(session):
     assert tube.relation == "left of the woman in red"
     assert tube.negation == "a hat"
     assert tube.number == 1
-    assert session.say("find everyone in red").number == 0
-    assert session.say("find both kids").number == 2
+    # By service: the topic gives each tube of an answer.
+    for text, number in (("find everyone in red", 0), ("find both kids", 2)):
+        request = GroundQuery.Request(text=text)
+        assert call(session, GroundQuery, "ground_query", request).tube.number == number

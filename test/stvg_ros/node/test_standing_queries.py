@@ -141,7 +141,7 @@ def test_a_fixed_window_cannot_stand(start):
 def watch(start, text, seconds, **settings):
     """The statuses of the answers to a command, with an image at each of some seconds."""
     toy = Watching()
-    settings = {"command.watch_rate_hz": 50.0, **settings}
+    settings = {"command.watch_rate_hz": 50.0, "window.max_age_s": 0.0, **settings}
     s = start(lambda config: toy, **settings)
     s.show(seconds[0])
     s.client.commands.publish(String(data=text))
