@@ -95,6 +95,12 @@ class Commander:
             self.added_s.append(time.perf_counter() - sent - own_s)
 
 
+def started_camera(seconds: float) -> subprocess.Popen[str]:
+    """The camera as a process of its own; without the current folder among its modules."""
+    words = ["-P", "-m", "stvg_lab.live.camera_load", "--camera", "--seconds", str(seconds)]
+    return subprocess.Popen([sys.executable, *words], stdout=subprocess.PIPE, text=True)
+
+
 def measure(seconds: float) -> str:
     """Runs node and camera and returns the figures as text."""
     rclpy.init()
@@ -112,19 +118,7 @@ def measure(seconds: float) -> str:
         if commander.state.startswith("failed"):
             raise ModelError(f"the node {commander.state}")
         executor.spin_once(timeout_sec=0.05)
-    child = subprocess.Popen(
-        [
-            sys.executable,
-            "-P",
-            "-m",
-            "stvg_lab.live.camera_load",
-            "--camera",
-            "--seconds",
-            str(seconds),
-        ],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    child = started_camera(seconds)
     while not node.window.fill[0]:  # a command without images would fail
         if child.poll() is not None:
             raise ModelError(f"none of {seconds * RATE_HZ:.0f} images arrived; try more --seconds")

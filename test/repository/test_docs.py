@@ -66,8 +66,8 @@ def test_the_summary_repeats_the_tables_of_the_accuracy_page(tables):
     accuracy = tables.ACCURACY.read_text(encoding="utf-8")
     for line in tables.accuracy_summary().splitlines()[2:]:
         name, *cells = (cell.strip() for cell in line.strip("|").split("|"))
-        full = next(row for row in accuracy.splitlines() if row.startswith(f"| {name} | "))
-        assert all(cell in full for cell in cells if cell)
+        rows = [row for row in accuracy.splitlines() if row.startswith(f"| {name} | ")]
+        assert any(all(cell in row for cell in cells if cell) for row in rows)
 
 
 def test_the_readme_is_short():
