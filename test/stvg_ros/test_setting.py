@@ -25,6 +25,7 @@ OPTIONAL = [
     ("reattention.temporal_learning_rate", 0.0, 1e-9),
     ("presence.track_weight", -1.0, 0.0),
     ("model.batch_passes", 0, 1),
+    ("proposals.people_every", 0, 1),
     ("proposals.new_track_threshold", 0.0, 0.5),
     ("command.deadline_s", 0.0, 1e-3),
 ]

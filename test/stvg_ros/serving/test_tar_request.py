@@ -247,7 +247,7 @@ def test_an_answer_is_json_of_seconds_and_pixels():
     assert first == {
         "status": "found", "reason": "", "confidence": 0.75, "score": 2.5, "start_s": 1.5,
         "end_s": 2.5, "boxes": [{"time_s": 1.5, "box_xyxy_px": [1.0, 2.0, 3.0, 4.0]}],
-        "model": "m",
+        "model": "m", "candidates": "",
     }  # fmt: skip
     assert (second["status"], second["reason"], second["score"]) == ("not_found", "why", None)
     failed = answer_json(Event(VERSION, failure=Failure(ErrorCode.MODEL, "broken")))
