@@ -117,7 +117,6 @@ SUMMARY_ROWS = (
     "+ both prompts",
     "+ adaptive span",
     "people_detector: + adaptive span",
-    "classical: + adaptive span",
 )
 SUMMARY_COLUMNS = ("", "m_tIoU", "m_vIoU", "vIoU@0.5", "right person", "absence AUROC")
 
