@@ -79,7 +79,12 @@ def test_a_person_who_comes_or_leaves_is_answered_with_the_time_in_view(
         for result in present(runs["true tubes"])
         if result.kind == "attribute" and result.choice is not None and result.choice.right
     ]
-    assert all(result.scores["answer"].t_iou > 0.97 for result in right if result.tubes[0].boxes)
+    assert right
+    for result in right:
+        # A sentence's own marks may go on for some frames after its window's tracks end.
+        marked = result.scores["own_track_true_span"].v_iou
+        assert result.scores["answer"].t_iou > marked - 0.02
+        assert marked > 0.95
 
 
 def test_every_answer_names_the_limits_of_the_embedded_model(runs: dict[str, Path]) -> None:
