@@ -75,7 +75,8 @@ def test_people_of_arriving_frames_are_measured_where_a_command_will_use_it(
     sources, rendered_only, measured
 ):
     drawn = np.full((240, 320, 3), 128, np.uint8)
-    seen = np.random.default_rng(0).integers(0, 256, (240, 320, 3), np.uint8)
+    seen = np.random.default_rng(0).integers(0, 256, (30, 40, 3), np.uint8)
+    seen = seen.repeat(8, axis=0).repeat(8, axis=1)  # texture, as a camera's pictures have
     proposer, source = PeopleProposer(ProposalConfig(), OnePerson()), CountedSource()
     own = MllmSettings(rendered_only=rendered_only)
     measure_on_arrival(
