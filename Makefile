@@ -61,8 +61,10 @@ check:
 
 setup: $(STAMPS)/modules $(STAMPS)/weights  ## create the environment and build the package (some minutes, once)
 
+# Files of tests side by side, each process with one thread; ROS tests have a domain per process.
 test: setup  ## run the tests on the installed package; ARGS="-k window" for some
-	HF_HUB_OFFLINE=1 ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST $(BIN)/pytest $(ARGS)
+	HF_HUB_OFFLINE=1 ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST OMP_NUM_THREADS=1 \
+	  $(BIN)/pytest --numprocesses=auto --dist=loadfile $(ARGS)
 
 libraries: setup $(VENV)-libraries/stamp  ## tests with optional libraries: torchvision, bitsandbytes, spaCy
 	HF_HUB_OFFLINE=1 $(VENV)-libraries/bin/pytest $(LIBRARY_TESTS) $(ARGS)
