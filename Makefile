@@ -86,11 +86,11 @@ demo: setup  ## ground a sentence: SEED=7, or VIDEO=file QUERY="the person who w
 	  $(if $(QUERY),--query "$(QUERY)") $(if $(MODEL),--model "$(MODEL)") $(ARGS)
 
 # The video is in Debian's package opencv-doc; the sentences about it are in ../shared/real.
-real: setup  ## fetch a real video (Debian's opencv-doc, 96 MB) and measure the default answer on it
+real: setup  ## fetch a real video (Debian's opencv-doc, 96 MB) and write the table of docs/real_video.md
 	mkdir -p out/real
 	test -d out/real/usr || (cd out/real && apt-get download opencv-doc && \
 	  dpkg -x opencv-doc_*.deb . && rm opencv-doc_*.deb)
-	HF_HUB_OFFLINE=1 $(BIN)/pytest test/stvg_lab/runs/test_real_video.py --capture=no $(ARGS)
+	HF_HUB_OFFLINE=1 STVG_ROS_REAL=all $(BIN)/pytest test/stvg_lab/runs/test_real_video.py $(ARGS)
 
 bench: setup  ## measure a grounding on this machine: ARGS="--shape 0.5b --scaling" for more
 	$(BIN)/stvg-ros bench $(ARGS)
