@@ -5,18 +5,11 @@
 from __future__ import annotations
 
 import gc
-import os
 import threading
 import time
 
 import numpy as np
 import pytest
-
-# Processes of tests that run side by side must not hear one another.
-if "PYTEST_XDIST_WORKER" in os.environ or "ROS_DOMAIN_ID" not in os.environ:
-    os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
-os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-
 import rclpy
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
