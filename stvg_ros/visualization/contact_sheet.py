@@ -108,7 +108,7 @@ def outcome(tube: Tube, origin_ns: int) -> str:
         text = f"found from {start_s:.1f} s to {end_s:.1f} s, {sure}"
         return text if np.isnan(tube.consistency) else f"{text}, consistency {tube.consistency:.2f}"
     if tube.status == Status.NOT_FOUND:
-        return f"not found, {sure}"
+        return f"not found, {tube.error}, {sure}" if tube.error else f"not found, {sure}"
     return f"failed: {tube.error}"
 
 
