@@ -54,7 +54,9 @@ class Session:
         self._tracks: dict[str, Track] = {}
         self._names: dict[str, str] = {}  # of the file's people, by the page's ids
         self._version = ""
+        self._pages = 0  # that were given the queries
         self._refresh()
+        self._given = self._version  # the version that the latest page was given
 
     def _refresh(self) -> None:
         """Reads the file if it changed since it was last read or written."""
@@ -108,6 +110,8 @@ class Session:
     def recording_json(self) -> dict[str, Any]:
         """The page's initial data: the current file. Raises: AnnotationError."""
         self._refresh()
+        self._given = self._version
+        self._pages += 1
         stamps_ns = self._recording.stamps_ns
         return {
             "name": self._source.name,
@@ -150,10 +154,11 @@ class Session:
 
         Args:
             values: `{"queries": [...], "version": ..., "kept": [...]}`: queries and version as in
-                `recording_json` (without a version, that of the last call), and ids of queries
-                that stay unchanged in the file, because their edit is incomplete. In the same
-                way "people" and "kept_people"; without "people" they stay unchanged. A query
-                names its person by the page's id.
+                `recording_json` (without a version, the current one if there is one page, and
+                what the latest page was given if there are several), and ids of queries that
+                stay unchanged in the file, because their edit is incomplete. In the same way
+                "people" and "kept_people"; without "people" they stay unchanged. A query names
+                its person by the page's id.
 
         Returns:
             The new version.
@@ -167,7 +172,8 @@ class Session:
         listed, kept = values.get("queries"), values.get("kept", [])
         if not isinstance(listed, list) or not isinstance(kept, list):
             raise AnnotationError("expected a list 'queries' from the page")
-        if not values.get("version", self._version) == self._version == self._file_version():
+        known = self._version if self._pages < 2 else self._given
+        if not values.get("version", known) == self._version == self._file_version():
             raise AnnotationError(
                 f"{self.out.name} was saved by somebody else since this page read it (another "
                 "page, or an editor); copy what you need, then load this page again"

@@ -20,6 +20,8 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from damaged_recordings import bag as damaged_bag
+from damaged_recordings import picture, raw, stamp
 
 from stvg_lab.annotator.jpeg_frames import JpegFrames, open_recording
 from stvg_lab.annotator.page_server import PAGE, AnnotationServer
@@ -101,6 +103,16 @@ def test_bag_with_unsorted_and_repeated_stamps(tmp_path: Path) -> None:
     assert recording.stamps_ns.tolist() == [frame.stamp_ns for frame in kept]
     assert recording.notes == ("1 of 5 images have the stamp of an earlier one and are left out.",)
     assert [number_of(dict(recording.pictures(index))[index]) for index in range(4)] == [0, 1, 2, 3]
+
+
+def test_repeated_stamps_after_a_jump_back_are_counted(tmp_path: Path) -> None:
+    numbers = [*range(20), *range(5, 25)]  # a recording that was begun anew
+    messages = [(at, raw(stamp(number), picture())) for at, number in enumerate(numbers)]
+    recording = open_recording(damaged_bag(tmp_path / "bag", messages))
+    assert recording.stamps_ns.tolist() == list(map(stamp, range(25)))
+    repeated, jump = recording.notes
+    assert repeated == "15 of 40 images have the stamp of an earlier one and are left out."
+    assert jump == "The stamps jump back; the frames are in the order of their stamps."
 
 
 def test_damaged_images_of_a_bag_are_named(tmp_path: Path, monkeypatch: Any) -> None:
@@ -348,6 +360,21 @@ def test_what_others_saved_in_the_meantime_is_not_overwritten(
         {"queries": again["queries"] + [{**ABSENT, "id": "mine"}], "version": again["version"]}
     )
     assert len(read_annotations(out).entries) == len(again["queries"]) + 1
+
+
+def test_of_two_pages_without_versions_the_second_does_not_overwrite(
+    bag: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run.json"
+    here = session(bag, out)
+    pages = [here.recording_json()["queries"] for _ in range(2)]
+    here.save({"queries": [*pages[0], {**ABSENT, "text": "the first page's"}]})
+    with pytest.raises(AnnotationError, match=r"run\.json was saved by somebody else"):
+        here.save({"queries": [*pages[1], {**ABSENT, "text": "the second page's"}]})
+    assert [entry.query for entry in read_annotations(out).entries] == ["the first page's"]
+    queries = here.recording_json()["queries"]
+    here.save({"queries": [*queries, {**ABSENT, "id": "new"}]})
+    assert len(read_annotations(out).entries) == 2
 
 
 def test_a_first_save_does_not_replace_a_file_that_has_appeared(bag: Path, tmp_path: Path) -> None:
