@@ -52,6 +52,7 @@ class Session:
         self._notes: list[str] = []
         self._loaded: dict[str, Entry] = {}
         self._tracks: dict[str, Track] = {}
+        self._others: dict[str, Any] = {}  # the file's fields of other programs
         self._names: dict[str, str] = {}  # of the file's people, by the page's ids
         self._version = ""
         self._pages = 0  # that were given the queries
@@ -64,7 +65,7 @@ class Session:
         if version and version == self._version:
             return
         self._notes, self._loaded = list(self._recording.notes), {}
-        self._tracks, self._names = {}, {}
+        self._tracks, self._names, self._others = {}, {}, {}
         if version:
             self._load(read_annotations(self.out))
         self._version = version
@@ -98,6 +99,7 @@ class Session:
                     "be about another recording; choose another --out"
                 )
         self._loaded = {entry.id: entry for entry in found.entries}
+        self._others = dict(found.others)
         self._tracks, self._names = dict(found.tracks), {name: name for name in found.tracks}
         known = set(stamps_ns.tolist())
         moved = sum(key.stamp_ns not in known for track in keys.values() for key in track)
@@ -191,7 +193,7 @@ class Session:
         recording = os.path.relpath(self._source.resolve(), self.out.resolve().parent)
         annotations = Annotations(
             entries, Path(recording).as_posix(), self._recording.topic, self._recording.size_px,
-            tracks,
+            tracks, self._others,
         )  # fmt: skip
         written = annotations_to_json(annotations)
         checked = annotations_from_json(written, self.out.name)
@@ -206,17 +208,17 @@ class Session:
         if "people" not in values:
             return self._names, self._tracks
         names, tracks = {}, {}
-        for name in values.get("kept_people", []):
-            if name in self._names:
-                names[name] = self._names[name]
-                tracks[self._names[name]] = self._tracks[self._names[name]]
         try:
+            for name in values.get("kept_people", []):
+                if name in self._names:
+                    names[name] = self._names[name]
+                    tracks[self._names[name]] = self._tracks[self._names[name]]
             for item in values["people"]:
                 name = " ".join(str(item["name"]).split())
                 if name in tracks:
                     raise AnnotationError(f"two people have the name {name!r}; change one of them")
                 names[str(item["id"])], tracks[name] = name, self._keys(item["boxes"])
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
             raise AnnotationError(
                 f"a person from the page is incomplete ({type(error).__name__}: {error}); expected "
                 "a name and boxes at frames"
@@ -241,7 +243,7 @@ class Session:
             span = None if absent else (int(item["begin"]), int(item["end"]))
             person = str(item.get("person", ""))
             span_ns = None if span is None else (self._stamp(span[0]), self._stamp(span[1]))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
             raise AnnotationError(
                 f"a query from the page is incomplete ({type(error).__name__}: {error}); expected "
                 "a text, a span and boxes at frames"
