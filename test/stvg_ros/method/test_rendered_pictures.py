@@ -44,6 +44,15 @@ def test_the_border_between_drawn_and_photographed() -> None:
         assert looks_rendered(stripes(share=share)) == rendered
 
 
+@pytest.mark.parametrize(("step", "flat"), [(0, True), (18, True), (20, False), (40, False)])
+def test_steps_within_the_noise_are_flat(step: int, flat: bool) -> None:
+    """A chequer of +-16 in every block: noise 16 / 4, so steps up to 4.5 * 4 + 0.9 = 18.9."""
+    image = np.where(stripes() == 180, 100 + step, 100)
+    rows, columns = np.indices((64, 64))
+    image = image + np.where((rows + columns) % 2, 16, -16)[..., None]
+    assert flat_share(image.astype(np.uint8)) == pytest.approx(1.0 if flat else 0.5)
+
+
 @pytest.mark.parametrize("spread", [2, 6, 12, 25])
 def test_even_noise_is_flat(spread: int) -> None:
     noise = np.random.default_rng(0).normal(0, spread, (96, 96, 3))
