@@ -10,7 +10,7 @@ it. The attention of the model is one source (`AttentionEvidence`).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -56,6 +56,21 @@ class EvidenceSource(Protocol):
 
     def unmeasured(self, split: SplitQuery) -> tuple[str, ...]:
         """The words of the command that the source does not measure."""
+        ...
+
+    def keypoints(
+        self, clip: Clip, candidates: Sequence[CandidateTube], frames: NDArray[np.int64]
+    ) -> Mapping[int, NDArray[np.float32]]:
+        """Keypoints of tubes in some frames; empty if the source knows none.
+
+        Args:
+            clip: F frames.
+            candidates: tubes over the clip.
+            frames: `(T,)` indices of frames.
+
+        Returns:
+            `(T, 17, 3)` by track id, see `Evidence.keypoints`.
+        """
         ...
 
     def described(self, clip: Clip, candidate: CandidateTube, asked: str) -> str:
@@ -105,6 +120,22 @@ def gathered(
         left += [one.words for one in findings if not one.tubes]
         left += source.unmeasured(split)
     return FusedEvidence(tuple(found), wanted == "both" or not found, tuple(left))
+
+
+def asked_keypoints(
+    sources: Sequence[EvidenceSource],
+    clip: Clip,
+    frames: NDArray[np.int64],
+    candidates: Sequence[CandidateTube],
+    config: Config,
+) -> dict[int, NDArray[np.float32]]:
+    """The keypoints of the sources in some frames `(T,)`, if `evidence.keypoints` asks for them."""
+    if not config.evidence.keypoints:
+        return {}
+    known: dict[int, NDArray[np.float32]] = {}
+    for source in sources:
+        known.update(source.keypoints(clip, candidates, frames))
+    return known
 
 
 @dataclass(frozen=True, eq=False)

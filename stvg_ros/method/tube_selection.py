@@ -165,8 +165,13 @@ class TubeScores:
         first, last = find_span(self.view.scores(self.temporal, candidate), span)
         return span_ns(first, last, clip_ns[self.view.sampled], clip_ns)
 
-    def evidence(self, token: str, margins: tuple[float, ...]) -> Evidence:
-        """The maps, scores and margins behind the tubes."""
+    def evidence(
+        self,
+        token: str,
+        margins: tuple[float, ...],
+        keypoints: Mapping[int, NDArray[np.float32]],
+    ) -> Evidence:
+        """The maps, scores and margins behind the tubes, and keypoints if they are asked for."""
         ranked, view = self.ranked(), self.view
         nothing = np.full(len(view.sampled), np.nan, np.float32)
         return Evidence(
@@ -185,6 +190,7 @@ class TubeScores:
                 for one in self.candidates
             },
             findings=self.fused.findings,
+            keypoints=keypoints,
         )
 
 
@@ -200,6 +206,7 @@ class TubeSelection:
         config: the configuration.
         factors: factors of S_obj by track id.
         fused: findings of the sources besides attention.
+        keypoints: of the candidates at the sampled frames, if they are asked for.
     """
 
     view: TubeView
@@ -209,6 +216,7 @@ class TubeSelection:
     config: Config
     factors: Mapping[int, float] = field(default_factory=dict)
     fused: FusedEvidence = field(default_factory=FusedEvidence)
+    keypoints: Mapping[int, NDArray[np.float32]] = field(default_factory=dict)
 
     def grounding(
         self, spatial: torch.Tensor, temporal: torch.Tensor, token: str, template: Tube
@@ -246,7 +254,8 @@ class TubeSelection:
                 scored.tube(candidate, replace(template, rank=rank, confidence=sure))
                 for rank, (candidate, sure) in enumerate(best)
             )
-        return Grounding(tubes, scored.evidence(token, self.margins), self.candidates)
+        shown_evidence = scored.evidence(token, self.margins, self.keypoints)
+        return Grounding(tubes, shown_evidence, self.candidates)
 
     def _wanted(self, scored: TubeScores, template: Tube) -> list[tuple[CandidateTube, float]]:
         """The tubes of the answer, best first, each with its own confidence.

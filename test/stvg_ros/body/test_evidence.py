@@ -211,3 +211,23 @@ def test_a_person_is_described_by_the_lists(
             if act.name in ("walk_left", "walk_right"):
                 way = act.name.removeprefix("walk_")
                 assert f"walking to the {way}" in body.described(clip, tube, "action")
+
+
+def test_keypoints_of_some_frames(
+    scene: Scene, clip: Clip, tubes: tuple[CandidateTube, ...]
+) -> None:
+    body, estimator = source(scene, people=2)
+    there = np.ones(len(clip), np.bool_)
+    there[20:] = False
+    tubes = (replace(tubes[0], present=there), *tubes[1:])
+    frames = np.array([3, 30])
+    found = body.keypoints(clip, tubes, frames)
+    assert {track: points.shape for track, points in found.items()} == dict.fromkeys(
+        (10, 11, 12), (2, 17, 3)
+    )
+    assert estimator.boxes == 4  # the two largest people of each frame
+    assert np.isnan(found[10][1]).all()
+    for index, frame in ((1, 30), (2, 30)):
+        points, seen = scene.people[index].joints(frame, scene.fps)
+        assert found[10 + index][1, :, :2] == pytest.approx(points + scene.shake_px[frame], abs=0.1)
+        assert found[10 + index][1, :, 2] == pytest.approx(seen, abs=1e-4)

@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 import torch
 from fakes import noise_clip
+from numpy.typing import NDArray
 
 from stvg_ros.config import Config
 from stvg_ros.method.evidence import (
     AttentionEvidence,
     FusedEvidence,
+    asked_keypoints,
     evident_run,
     gathered,
 )
@@ -184,7 +186,7 @@ def test_the_run_with_the_most_evidence(nats: list[float], run: tuple[int, int])
 
 
 class Source:
-    """A source with one finding."""
+    """A source with one finding, and keypoints of the first tube."""
 
     name = "body"
 
@@ -195,6 +197,11 @@ class Source:
 
     def unmeasured(self, split: SplitQuery) -> tuple[str, ...]:
         return ("bored",)
+
+    def keypoints(
+        self, clip: Clip, candidates: Sequence[CandidateTube], frames: NDArray[np.int64]
+    ) -> dict[int, NDArray[np.float32]]:
+        return {candidates[0].track_id: np.zeros((len(frames), 17, 3), np.float32)}
 
     def renewed(self) -> Source:
         return self
@@ -238,6 +245,16 @@ def test_a_model_of_rendered_scenes_decides_about_them_alone() -> None:
     assert found.measured == ()
     own = MllmSettings(rendered_only=False)
     assert gathered([Source()], flat, SPLIT, CANDIDATES, Config(), own).attention
+
+
+def test_keypoints_are_evidence_only_on_request() -> None:
+    frames = np.array([1, 3])
+    for asked in (False, True):
+        config = Config.from_flat({"evidence.keypoints": asked})
+        found = asked_keypoints([Source()], noise_clip(COUNT), frames, CANDIDATES, config)
+        assert {track: points.shape for track, points in found.items()} == (
+            {3: (2, 17, 3)} if asked else {}
+        )
 
 
 def test_rendered_pictures_are_flat() -> None:
