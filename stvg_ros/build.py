@@ -79,7 +79,9 @@ def measure_on_arrival(proposer: Proposer, sources: tuple[BodyEvidence, ...]) ->
     from stvg_ros.proposals.people.streaming import StreamingTubes
 
     if sources and isinstance(proposer, StreamingTubes):
-        proposer.on_people = sources[0].arrived
+        from stvg_ros.body.arrivals import ArrivalThread
+
+        proposer.on_people = ArrivalThread(sources[0].arrived)
 
 
 def build_sources(config: Config) -> tuple[BodyEvidence, ...]:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from stvg_ros.method.interfaces import MllmSettings
 from stvg_ros.method.rendered_pictures import looks_rendered
+from stvg_ros.method.span import FLAT
 from stvg_ros.types import CandidateTube, Clip, SourceFinding, SplitQuery
 
 if TYPE_CHECKING:
@@ -120,6 +121,20 @@ def gathered(
         left += [one.words for one in findings if not one.tubes]
         left += source.unmeasured(split)
     return FusedEvidence(tuple(found), wanted == "both" or not found, tuple(left))
+
+
+def attention_levels(scores: NDArray[np.float32]) -> NDArray[np.float64]:
+    """S_frame `(T,)` from its floor (0, the lower quartile) to its peak (1); 0 where NaN or flat.
+
+    The floor and what counts as flat are those of the adaptive span.
+    """
+    if not np.isfinite(scores).any():
+        return np.zeros(len(scores))
+    filled = np.where(np.isfinite(scores), scores, np.nanmin(scores)).astype(np.float64)
+    floor, peak = float(np.quantile(filled, 0.25)), float(filled.max())
+    if peak - floor <= FLAT * abs(peak):
+        return np.zeros(len(scores))
+    return (filled - floor) / (peak - floor)
 
 
 def asked_keypoints(
