@@ -9,7 +9,7 @@ of the true tube (logistic regression).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +19,7 @@ from stvg_lab.rendered.queries import split_scene
 from stvg_lab.rendered.scene import Scene
 from stvg_lab.rendered.scene_questions import FRAME_STEP, SceneQuestion, scene_samples
 from stvg_lab.rendered.true_joints import TrueJoints
-from stvg_ros.method.evidence import attention_levels
+from stvg_ros.method.evidence import ATTENTION_WEIGHT, attention_levels
 from stvg_ros.method.scoring import box_scores, slot_of_frames
 from stvg_ros.types import Evidence, Grounding
 
@@ -167,6 +167,34 @@ def with_intervals(
     low, high = np.quantile(np.array(drawn), (0.025, 0.975), axis=0)
     values = zip(fit(readings), low, high, strict=True)
     return tuple(Weight(*map(float, one)) for one in values)
+
+
+def weight_rows(readings: Mapping[str, Sequence[SourceReading]]) -> list[str]:
+    """Two Markdown tables: weights of the choice of a tube, and of the frames of a span.
+
+    Raises:
+        ValueError: no sentence has a measured word, or no measured action.
+    """
+    shown = "| {} | " + " | ".join(["{}"] * 7) + " |"
+    lines = [
+        shown.format("tubes", "attention", "body", "right by attention", "by body",
+                     "by both as set", "by both as fitted", "sentences"),
+        shown.format(*["---"] * 8),
+    ]  # fmt: skip
+    timed = {name: [one for one in found if len(one.frames)] for name, found in readings.items()}
+    if not all(timed.values()):
+        raise ValueError("no sentence whose action is measured")
+    for name, found in readings.items():
+        weights = with_intervals(tube_weights, found)
+        ways = ((1, 0), (0, 1), (ATTENTION_WEIGHT, 1), [one.value for one in weights])
+        shares = [f"{100 * share_right(found, way):.1f}" for way in ways]
+        lines.append(shown.format(name, *weights, *shares, len(found)))
+    shown = "| {} | {} | {} | {} | {} |"
+    lines += ["", shown.format("frames", "level of attention", "body", "constant", "sentences")]
+    lines.append(shown.format(*["---"] * 5))
+    for name, found in timed.items():
+        lines.append(shown.format(name, *with_intervals(frame_weights, found), len(found)))
+    return lines
 
 
 def share_right(readings: Sequence[SourceReading], weights: Sequence[float]) -> float:

@@ -157,7 +157,8 @@ _CHANGES: dict[str, Callable[[BodyTrack], Array]] = {
 
 
 def _change(feature: Feature, sides: str) -> Measure | None:
-    rule = _CHANGES.get(feature.name)
+    turns = (feature.name, feature.side) == ("turn", "away")
+    rule = poses.turns_away if turns else _CHANGES.get(feature.name)
     return None if rule is None else Measure(feature.text, _of(rule))
 
 
@@ -183,6 +184,7 @@ _UPPER, _LOWER = ("upper", "worn"), ("lower",)
 _PATTERNS = word_set(
     "striped checked checkered plaid dotted spotted patterned floral flowered camouflage"
 )
+_PLAIN = word_set("plain solid")
 
 
 def _garment(feature: Feature, sides: str) -> Measure | None:
@@ -206,6 +208,8 @@ def _garment(feature: Feature, sides: str) -> Measure | None:
         rules.append(partial(_worn, regions=regions, colours=worn, whole=whole))
     if _PATTERNS & {*feature.details}:
         rules.append(partial(clothes.patterned, region=regions[0]))
+    if _PLAIN & {*feature.details}:
+        rules.append(lambda track: -clothes.patterned(track, regions[0]))
     rules += _length(feature, regions)
     if not rules:
         return None
@@ -223,6 +227,8 @@ def _length(feature: Feature, regions: tuple[int, ...]) -> list[Callable[[BodyTr
         return [lambda track: -clothes.bare(track, clothes.FOREARMS)]
     if feature.name in ("shorts", "skirt") and regions == (clothes.LOWER,):
         return [partial(clothes.bare, region=clothes.SHINS)]
+    if "long" in said and regions == (clothes.LOWER,):
+        return [lambda track: -clothes.bare(track, clothes.SHINS)]
     return []
 
 

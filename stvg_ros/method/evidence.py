@@ -25,10 +25,14 @@ from stvg_ros.types import CandidateTube, Clip, SourceFinding, SplitQuery
 if TYPE_CHECKING:
     from stvg_ros.config import Config
 
-# Nats by which S_obj's logarithm counts, and the bounds of what one map says. Chosen so that a tube
-# of twice the attention of the others has the evidence of one clear gesture; not calibrated.
-ATTENTION_WEIGHT = 4.0
-_MOST = 6.0
+# Fitted by `stvg-ros calibrate --evidence` to rendered scenes of the val split, where a nat of the
+# body counts one: nats by which S_obj's logarithm counts for a tube; and for a frame of it, the
+# weight of the body's nats, and that of the attention's level above the one that is as often
+# outside of the span as inside.
+ATTENTION_WEIGHT = 7.0
+FRAME_WEIGHT = 0.4
+LEVEL_WEIGHT, LEVEL_INSIDE = 6.4, 0.44
+_MOST = 6.0  # nats that one map can give
 # A word is missing on a tube from this evidence against it on.
 ABSENT = -1.0
 _RUN_GAP_S = 0.4
@@ -135,6 +139,22 @@ def attention_levels(scores: NDArray[np.float32]) -> NDArray[np.float64]:
     if peak - floor <= FLAT * abs(peak):
         return np.zeros(len(scores))
     return (filled - floor) / (peak - floor)
+
+
+def span_evidence(
+    nats: NDArray[np.float64], levels: NDArray[np.float64], sampled: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Log-odds of a tube's frames from the measured words and the attention together, `(F,)`.
+
+    Args:
+        nats: `(F,)` of the measured words.
+        levels: `(T,)` of the attention, see `attention_levels`; all 0 say nothing.
+        sampled: `(T,)` frames that the model saw.
+    """
+    if not levels.any():
+        return nats
+    everywhere = np.interp(np.arange(len(nats)), sampled, levels)
+    return FRAME_WEIGHT * nats + LEVEL_WEIGHT * (everywhere - LEVEL_INSIDE)
 
 
 def asked_keypoints(

@@ -13,7 +13,15 @@ import torch
 from numpy.typing import NDArray
 
 from stvg_ros.config import Config
-from stvg_ros.method.evidence import ABSENT, AttentionEvidence, FusedEvidence, evident_run, nobody
+from stvg_ros.method.evidence import (
+    ABSENT,
+    AttentionEvidence,
+    FusedEvidence,
+    attention_levels,
+    evident_run,
+    nobody,
+    span_evidence,
+)
 from stvg_ros.method.interfaces import MllmSettings
 from stvg_ros.method.presence import confidence, evidence
 from stvg_ros.method.scoring import box_scores, slot_of_frames
@@ -149,13 +157,17 @@ class TubeScores:
 
         With an adaptive method, a description without an action holds as long as its target is
         there: the candidate's own time, or the whole window. So does an action that no source of
-        evidence measures.
+        evidence measures. Measured actions give the run of frames with the most evidence, together
+        with the attention if it is one of the sources.
         """
         clip_ns, span = self.view.clip.stamps_ns, self.config.span
         lasts = answer.split is not None and answer.split.lasts
         if span.method in ADAPTIVE:
             frames = self.fused.frames(candidate.track_id)
             if frames is not None and not lasts:
+                if self.fused.attention:
+                    levels = attention_levels(self.view.scores(self.temporal, candidate))
+                    frames = span_evidence(frames, levels, self.view.sampled)
                 first, last = evident_run(frames, clip_ns)
                 return int(clip_ns[first]), int(clip_ns[last])
             if lasts or not self.fused.attention:

@@ -101,6 +101,19 @@ def test_size_does_not_matter(height_px: float) -> None:
         assert best_of(MEASURES[kind], track) == name
 
 
+def test_turning_away_is_half_of_turning_round() -> None:
+    away = measure("change", "turn", "away")
+    turning = track_of_poses(still("turn round"), duration_s=6)
+    front = turning.seconds < 3
+    nats = away.frames(turning, [])
+    assert evidence(away, turning) > 1
+    # Backwards in time the person turns to the camera: half of the turn is another one.
+    assert nats[front].max() > nats[~front].max() + 1
+    assert evidence(away, track_of_poses(still("standing"))) < -1
+    assert evidence(away, track_of_poses(still("standing"), turned=True)) < -1
+    assert measure_of(Feature("change", "turn", "turns", side="towards")) is None
+
+
 def test_a_hidden_arm_says_nothing() -> None:
     track = track_of_poses(still("raise arm"), hidden=(*body.WRISTS, *body.ELBOWS))
     for name in ("raise left", "raise right", "wave", "point left", "cross arms"):

@@ -18,8 +18,10 @@ from stvg_ros.method.evidence import (
     AttentionEvidence,
     FusedEvidence,
     asked_keypoints,
+    attention_levels,
     evident_run,
     gathered,
+    span_evidence,
 )
 from stvg_ros.method.interfaces import MllmSettings
 from stvg_ros.method.rendered_pictures import flat_share, looks_rendered
@@ -81,9 +83,9 @@ def test_without_other_sources_attention_decides() -> None:
 
 
 def test_log_odds_of_the_sources_add() -> None:
-    """Attention has 4 ln 2 = 2.8 nats for tube 3, and as many against the other."""
-    assert grounding((SourceFinding("body", "in red", {3: -0.9, 8: 4.0}),)).best.track_id == 3
-    assert grounding((SourceFinding("body", "in red", {3: -0.9, 8: 5.0}),)).best.track_id == 8
+    """Attention has 7 ln 2 = 4.85 nats for tube 3, and as many against the other."""
+    assert grounding((SourceFinding("body", "in red", {3: -0.9, 8: 8.7}),)).best.track_id == 3
+    assert grounding((SourceFinding("body", "in red", {3: -0.9, 8: 8.9}),)).best.track_id == 8
 
 
 def test_a_switched_off_attention_says_nothing() -> None:
@@ -102,7 +104,7 @@ def test_missing_evidence_counts_zero() -> None:
 def test_the_answer_says_what_decided() -> None:
     found = grounding((SourceFinding("body", "in red", {3: 4.0}),), unmeasured=("bored",))
     assert found.best.decided == (
-        "body 'in red' +4.0; attention 'the person in red who waves' +2.8; not measured: bored"
+        "attention 'the person in red who waves' +4.9; body 'in red' +4.0; not measured: bored"
     )
 
 
@@ -142,6 +144,48 @@ def test_the_frames_of_a_measure_are_the_span() -> None:
     assert (found.best.start_ns, found.best.end_ns) == (stamps[2], stamps[3])
 
 
+def test_attention_and_a_measure_find_the_span_together() -> None:
+    """The measure knows the second half of an action, the attention all of it."""
+    nats = np.array([-3.0, -3, -1, 2, 2, -3])
+    levels = np.array([0.0, 0, 1, 1, 1, 0])
+    clip = noise_clip(COUNT)
+    width, height = clip.size_px
+    heat = torch.ones(COUNT, height, width) * torch.tensor(levels + 0.2)[:, None, None]
+    findings = (SourceFinding("body", "waves", {3: 3.0}, {3: nats}),)
+    spans = []
+    for attention in (True, False):
+        selection = TubeSelection(
+            TubeView(clip, np.arange(COUNT), tuple((index,) for index in range(COUNT))),
+            CANDIDATES,
+            (2.0,),
+            MllmSettings(),
+            Config(),
+            fused=FusedEvidence(findings, attention),
+        )
+        template = Tube(Query(SPLIT.text), Status.NOT_FOUND, split=SPLIT)
+        best = selection.grounding(heat, heat, "<end>", template).best
+        stamps = clip.stamps_ns
+        spans.append([int(np.flatnonzero(stamps == at)[0]) for at in (best.start_ns, best.end_ns)])
+    assert spans == [[2, 4], [3, 4]]
+
+
+def test_log_odds_of_a_spans_frames() -> None:
+    nats = np.array([1.0, 0, -1])
+    found = span_evidence(nats, np.array([1.0, 0.0]), np.array([0, 2]))
+    assert found == pytest.approx([0.4 + 6.4 * 0.56, 6.4 * 0.06, -0.4 - 6.4 * 0.44])
+    assert span_evidence(nats, np.zeros(2), np.array([0, 2])) is nats
+
+
+@pytest.mark.parametrize(
+    ("scores", "levels"),
+    [([1, 1, 1, 2, 3], [0, 0, 0, 0.5, 1]), ([2, 2, 2.1, 2], [0, 0, 0, 0]),
+     ([np.nan, 1, 1, 3], [0, 0, 0, 1]), ([np.nan, np.nan], [0, 0]),
+     ([0, 4, 4, 4], [-3, 1, 1, 1])],
+)  # fmt: skip
+def test_levels_of_the_attention(scores: list[float], levels: list[float]) -> None:
+    assert attention_levels(np.array(scores, np.float32)) == pytest.approx(levels)
+
+
 def test_all_who_match_are_returned() -> None:
     from stvg_ros.commands.reader import grammar_reader
 
@@ -164,11 +208,11 @@ def test_all_who_match_are_returned() -> None:
 
 
 def test_attention_against_the_mean_of_the_others() -> None:
-    scores = {3: 4.0, 8: 1.0}
+    scores = {3: 2.0, 8: 1.0}
     (found,) = AttentionEvidence(lambda c: scores[c.track_id]).findings(
         noise_clip(COUNT), SPLIT, CANDIDATES
     )
-    assert found.tubes == pytest.approx({3: 4 * np.log(4), 8: -4 * np.log(4)})
+    assert found.tubes == pytest.approx({3: 7 * np.log(2), 8: -7 * np.log(2)})
     (found,) = AttentionEvidence(lambda c: float("-inf")).findings(
         noise_clip(COUNT), SPLIT, CANDIDATES[:1]
     )
