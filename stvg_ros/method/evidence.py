@@ -29,12 +29,15 @@ if TYPE_CHECKING:
 # body counts one: nats by which S_obj's logarithm counts for a tube; and for a frame of it, the
 # weight of the body's nats, and that of the attention's level above the one that is as often
 # outside of the span as inside.
-ATTENTION_WEIGHT = 7.0
-FRAME_WEIGHT = 0.4
-LEVEL_WEIGHT, LEVEL_INSIDE = 6.4, 0.44
+ATTENTION_WEIGHT = 6.0
+FRAME_WEIGHT = 0.35
+LEVEL_WEIGHT, LEVEL_INSIDE = 6.6, 0.43
 _MOST = 6.0  # nats that one map can give
 # A word is missing on a tube from this evidence against it on.
 ABSENT = -1.0
+# Evidence against an action before anything is measured: people who are seen too badly to tell
+# whether they wave, do not wave, since most people do not.
+_SELDOM = -1.2
 _RUN_GAP_S = 0.4
 _SPAN_MARGIN = 0.3  # nats a second against frames without evidence
 
@@ -231,7 +234,7 @@ class FusedEvidence:
 
     def weakest(self, track: int) -> float:
         """The least log-odds of the measured words of a tube, since all must hold; 0 without."""
-        return min((item.tubes.get(track, 0.0) for item in self.measured), default=0.0)
+        return min((_posterior(item, track) for item in self.measured), default=0.0)
 
     def missing(self, tracks: Sequence[int]) -> tuple[str, ...]:
         """The words that no tube has; if each has a tube, those that the best tube lacks."""
@@ -240,12 +243,12 @@ class FusedEvidence:
         nowhere = tuple(
             item.words
             for item in self.measured
-            if max(item.tubes.get(track, 0.0) for track in tracks) < ABSENT
+            if max(_posterior(item, track) for track in tracks) < ABSENT
         )
         if nowhere:
             return nowhere
         best = max(tracks, key=lambda track: (self.weakest(track), self.tube(track)))
-        return tuple(item.words for item in self.measured if item.tubes.get(best, 0.0) < ABSENT)
+        return tuple(item.words for item in self.measured if _posterior(item, best) < ABSENT)
 
     def decided(self, track: int) -> str:
         """Which source decided for a tube, with the evidence of each word, in nats."""
@@ -258,6 +261,11 @@ class FusedEvidence:
         if self.unmeasured:
             parts.append(f"not measured: {', '.join(self.unmeasured)}")
         return "; ".join(parts)
+
+
+def _posterior(item: SourceFinding, track: int) -> float:
+    """The log-odds of some words on a tube, with what is known before measuring."""
+    return item.tubes.get(track, 0.0) + (_SELDOM if item.frames else 0.0)
 
 
 def evident_run(nats: NDArray[np.float64], stamps_ns: NDArray[np.int64]) -> tuple[int, int]:

@@ -83,9 +83,9 @@ def test_without_other_sources_attention_decides() -> None:
 
 
 def test_log_odds_of_the_sources_add() -> None:
-    """Attention has 7 ln 2 = 4.85 nats for tube 3, and as many against the other."""
-    assert grounding((SourceFinding("body", "in red", {3: -0.9, 8: 8.7}),)).best.track_id == 3
-    assert grounding((SourceFinding("body", "in red", {3: -0.9, 8: 8.9}),)).best.track_id == 8
+    """Attention has 6 ln 2 = 4.2 nats for tube 3, and as many against the other."""
+    assert grounding((SourceFinding("body", "in red", {3: -0.9, 8: 7.3}),)).best.track_id == 3
+    assert grounding((SourceFinding("body", "in red", {3: -0.9, 8: 7.5}),)).best.track_id == 8
 
 
 def test_a_switched_off_attention_says_nothing() -> None:
@@ -104,7 +104,7 @@ def test_missing_evidence_counts_zero() -> None:
 def test_the_answer_says_what_decided() -> None:
     found = grounding((SourceFinding("body", "in red", {3: 4.0}),), unmeasured=("bored",))
     assert found.best.decided == (
-        "attention 'the person in red who waves' +4.9; body 'in red' +4.0; not measured: bored"
+        "attention 'the person in red who waves' +4.2; body 'in red' +4.0; not measured: bored"
     )
 
 
@@ -135,6 +135,19 @@ def test_confidence_is_that_of_the_weakest_word() -> None:
         1 / (1 + np.exp(-2))
     )
     assert grounding(findings, margin=2.0).best.confidence == pytest.approx(1 / (1 + np.exp(-4)))
+
+
+def test_an_action_that_nobody_was_seen_doing_is_not_there() -> None:
+    """No evidence leaves a colour possible; most people do not wave."""
+    nothing = np.zeros(COUNT)
+    waves = SourceFinding("body", "waves", {3: -0.0, 8: 0.1}, {3: nothing, 8: nothing})
+    tube = grounding((waves,), attention=False).best
+    assert tube.status is Status.NOT_FOUND
+    assert tube.error == "nobody with: waves; 2 people"
+    seen = replace(waves, tubes={3: 1.5})
+    assert grounding((seen,), attention=False).best.status is Status.FOUND
+    red = SourceFinding("body", "in red", {3: -0.0})
+    assert grounding((red,), attention=False).best.status is Status.FOUND
 
 
 def test_the_frames_of_a_measure_are_the_span() -> None:
@@ -172,7 +185,7 @@ def test_attention_and_a_measure_find_the_span_together() -> None:
 def test_log_odds_of_a_spans_frames() -> None:
     nats = np.array([1.0, 0, -1])
     found = span_evidence(nats, np.array([1.0, 0.0]), np.array([0, 2]))
-    assert found == pytest.approx([0.4 + 6.4 * 0.56, 6.4 * 0.06, -0.4 - 6.4 * 0.44])
+    assert found == pytest.approx([0.35 + 6.6 * 0.57, 6.6 * 0.07, -0.35 - 6.6 * 0.43])
     assert span_evidence(nats, np.zeros(2), np.array([0, 2])) is nats
 
 
@@ -212,7 +225,7 @@ def test_attention_against_the_mean_of_the_others() -> None:
     (found,) = AttentionEvidence(lambda c: scores[c.track_id]).findings(
         noise_clip(COUNT), SPLIT, CANDIDATES
     )
-    assert found.tubes == pytest.approx({3: 7 * np.log(2), 8: -7 * np.log(2)})
+    assert found.tubes == pytest.approx({3: 6 * np.log(2), 8: -6 * np.log(2)})
     (found,) = AttentionEvidence(lambda c: float("-inf")).findings(
         noise_clip(COUNT), SPLIT, CANDIDATES[:1]
     )
