@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "verify", help="compare a checkpoint with the library's own processor and forward pass"
     )
     verify.add_argument("folder", help="local folder or hub id of a multimodal language model")
-    verify.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, ...")
+    verify.add_argument("--device", default="auto", help="auto (default), cpu, cuda:1, ..., balanced")
 
 
 def run(given: argparse.Namespace) -> int:
