@@ -17,7 +17,7 @@ _SHOWN = 5  # names of unused weights
 
 def verified_part(path: str, device: str) -> Iterator[Finding] | None:
     """Findings about a detector or tracker; None for a folder of anything else."""
-    from stvg_ros.proposals.open_vocabulary import mask_tracker, text_detector
+    from stvg_ros.proposals.open_vocabulary import concept_tracker, mask_tracker, text_detector
     from stvg_ros.proposals.people import transformer_detector
 
     try:
@@ -28,6 +28,7 @@ def verified_part(path: str, device: str) -> Iterator[Finding] | None:
         (transformer_detector.CLASSES, _people),
         (text_detector.CLASSES, _text),
         (mask_tracker.CLASSES, _tracker),
+        (concept_tracker.CLASSES, _concept),
     )
     return next((_guarded(check(path, device)) for kinds, check in parts if kind in kinds), None)
 
@@ -70,6 +71,16 @@ def _tracker(path: str, device: str) -> Iterator[Finding]:
     tracker = MaskTracker.load(path, device)
     yield from _weights(tracker.checkpoint)
     yield from _compared(tracker_comparisons(tracker, sample_video()))
+
+
+def _concept(path: str, device: str) -> Iterator[Finding]:
+    from stvg_ros.models.library_comparison import sample_video
+    from stvg_ros.proposals.library_comparison import concept_comparisons
+    from stvg_ros.proposals.open_vocabulary.concept_tracker import ConceptTracker
+
+    tracker = ConceptTracker.load(path, device)
+    yield from _weights(tracker.checkpoint)
+    yield from _compared(concept_comparisons(tracker, sample_video()))
 
 
 def _weights(loaded: Any) -> Iterator[Finding]:

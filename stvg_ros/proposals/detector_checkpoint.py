@@ -23,6 +23,8 @@ from stvg_ros.checkpoints.image_preprocessing import (
 from stvg_ros.checkpoints.weights import loaded_weights
 from stvg_ros.errors import ModelError
 
+_TOKENIZERS = ("tokenizer.json", "vocab.json", "vocab.txt")
+
 
 @dataclass(frozen=True, eq=False)
 class DetectorCheckpoint:
@@ -101,6 +103,12 @@ def tokenizer_of(loaded: DetectorCheckpoint, setting: str) -> Any:
     Raises:
         ModelError: it has none.
     """
+    if not any(loaded.files.path(name) for name in _TOKENIZERS):
+        # transformers would create one silently, without any word.
+        raise ModelError(
+            f"{setting} {loaded.files.source!r}: no tokenizer: expected tokenizer.json beside "
+            "config.json; download the checkpoint's files"
+        )
     try:
         return transformers.AutoTokenizer.from_pretrained(
             loaded.files.source, local_files_only=loaded.files.local

@@ -20,6 +20,7 @@ from torch import Tensor
 from stvg_ros.checkpoints.files import first_line
 from stvg_ros.errors import ModelError
 from stvg_ros.proposals.detector_checkpoint import DetectorCheckpoint
+from stvg_ros.proposals.open_vocabulary.concept_tracker import ConceptTracker
 from stvg_ros.proposals.open_vocabulary.mask_tracker import MaskTracker
 from stvg_ros.proposals.open_vocabulary.text_detector import TextDetector
 from stvg_ros.proposals.people.transformer_detector import PeopleDetector
@@ -28,6 +29,7 @@ LEVELS = 2  # of 255: PIL and torch round resized pixels differently
 SCORES, PIXELS = 1e-4, 0.5  # largest differences of scores, and of boxes in pixels
 PHRASE = "person"
 _BEST = 5  # boxes that are compared
+_OBJECTS = 20  # most that are tracked
 _BOX = (0.2, 0.2, 0.7, 0.9)  # where tracking starts, normalised
 Image = NDArray[np.uint8]
 
@@ -128,6 +130,35 @@ def tracker_comparisons(
         differing += int((mask != theirs).sum())
     size = len(masks) * masks[0].size
     text = f"{differing} of {size} pixels of {len(masks)} masks differ from the library's"
+    yield DetectorComparison("masks", text, differing <= size // 1000)
+
+
+def concept_comparisons(
+    tracker: ConceptTracker, images: Sequence[Image]
+) -> Iterator[DetectorComparison]:
+    """Masks of a phrase's objects against a session of the library that keeps everything."""
+    tracker.begin(PHRASE, _OBJECTS)
+    ours = [tracker.step(image, frame).seen for frame, image in enumerate(images)]
+    loaded = tracker.checkpoint
+    session = tracker.session_of(PHRASE)
+    objects = differing = size = 0
+    for frame, (image, found) in enumerate(zip(images, ours, strict=True)):
+        pixels = loaded.pixels(image, *tracker.edges)
+        output = loaded.model(session, frame=pixels, frame_idx=frame)
+        hidden = {*output.removed_obj_ids, *output.suppressed_obj_ids}
+        theirs = {
+            number: (logits[0] > 0).cpu().numpy()
+            for number, logits in output.obj_id_to_mask.items()
+            if number not in hidden
+        }
+        if theirs.keys() != found.keys():
+            text = f"objects {sorted(found)} in image {frame}, the library's {sorted(theirs)}"
+            yield DetectorComparison("masks", text, False)
+            return
+        objects += len(theirs)
+        differing += sum(int((found[at].mask != mask).sum()) for at, mask in theirs.items())
+        size += sum(mask.size for mask in theirs.values())
+    text = f"{differing} of {size} pixels of {objects} masks differ from the library's"
     yield DetectorComparison("masks", text, differing <= size // 1000)
 
 

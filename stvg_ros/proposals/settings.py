@@ -50,7 +50,8 @@ class ProposalConfig(Group):
     )
     detector: str = setting(
         "IDEA-Research/grounding-dino-tiny",
-        "open_vocabulary: folder or hub id of a Grounding DINO or MM Grounding DINO",
+        "open_vocabulary: folder or hub id of a Grounding DINO or MM Grounding DINO, or of a "
+        "SAM 3, which tracks as well",
     )
     tracker: str = setting(
         "facebook/sam2.1-hiera-tiny", "open_vocabulary: folder or hub id of a SAM 2 or EdgeTAM"

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 import transformers
+from tokenizers import Tokenizer, models, pre_tokenizers
 
 WORDS = {"[PAD]": 0, "[UNK]": 100, "[CLS]": 101, "[SEP]": 102, ".": 1012, "?": 1029}
 NAMES = ("person", "dog", "red", "tall", "man")
@@ -243,4 +244,65 @@ def save_tracker(folder: Path, kind: str = "sam2_video") -> Path:
     model.save_pretrained(folder)
     size = {"height": IMAGE, "width": IMAGE}
     (folder / "preprocessor_config.json").write_text(json.dumps({"size": size}))
+    return folder
+
+
+def save_concept_tracker(folder: Path) -> Path:
+    """A whole SAM 3 checkpoint with a tokenizer of `NAMES` in `folder`."""
+    torch.manual_seed(4)
+    side, width = 8, 128  # the library has 128 channels of positions written in its layers
+    size, patch = 14 * side, 14
+    backbone = {
+        "model_type": "sam3_vit_model", "hidden_size": 16, "intermediate_size": 16,
+        "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": size, "patch_size": patch,
+        "window_size": 4, "global_attn_indexes": [1], "pretrain_image_size": size // 2,
+    }  # fmt: skip
+    vision = {
+        "backbone_config": backbone, "fpn_hidden_size": width,
+        "backbone_feature_sizes": [[4 * side] * 2, [2 * side] * 2, [side] * 2],
+    }  # fmt: skip
+    text = {
+        "model_type": "clip_text_model", "vocab_size": 16, "hidden_size": 16,
+        "intermediate_size": 16, "projection_dim": 16, "num_hidden_layers": 1,
+        "num_attention_heads": 2, "max_position_embeddings": 32, "bos_token_id": 1,
+        "eos_token_id": 2,
+    }  # fmt: skip
+    part = {
+        "hidden_size": width, "intermediate_size": 16, "num_layers": 1, "num_attention_heads": 2
+    }  # fmt: skip
+    detector = {
+        "model_type": "sam3", "vision_config": vision, "text_config": text,
+        "geometry_encoder_config": part, "detr_encoder_config": part,
+        "detr_decoder_config": {**part, "num_queries": 4},
+        "mask_decoder_config": {"hidden_size": width, "num_attention_heads": 2},
+    }  # fmt: skip
+    tracker = {
+        "model_type": "sam3_tracker_video", "vision_config": vision, "image_size": size,
+        "prompt_encoder_config": {"hidden_size": width, "image_size": size, "patch_size": patch},
+        "mask_decoder_config": {
+            "hidden_size": width, "mlp_dim": 16, "num_attention_heads": 2, "iou_head_hidden_dim": 16
+        },
+        "memory_attention_hidden_size": width, "memory_attention_num_layers": 1,
+        "memory_attention_feed_forward_hidden_size": 16,
+        "memory_attention_rope_feat_sizes": [side, side], "memory_encoder_hidden_size": width,
+        "mask_downsampler_embed_dim": width, "memory_fuser_num_layers": 1,
+        "memory_fuser_embed_dim": width, "memory_fuser_intermediate_dim": 16,
+    }  # fmt: skip
+    config = transformers.Sam3VideoConfig(
+        detector_config=detector, tracker_config=tracker, low_res_mask_size=4 * side,
+        score_threshold_detection=0.1, new_det_thresh=0.1, high_conf_thresh=0.1,
+        high_iou_thresh=0.1, recondition_every_nth_frame=3,
+    )  # fmt: skip
+    model = transformers.Sam3VideoModel(config)
+    # Random weights would not find any object.
+    model.tracker_model.mask_decoder.pred_obj_score_head.proj_out.bias.data += 20
+    model.save_pretrained(folder)
+    vocabulary = {word: at for at, word in enumerate(["[PAD]", "[CLS]", "[SEP]", "[UNK]", *NAMES])}
+    core = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    core.pre_tokenizer = pre_tokenizers.Whitespace()
+    transformers.PreTrainedTokenizerFast(
+        tokenizer_object=core, unk_token="[UNK]", pad_token="[PAD]"
+    ).save_pretrained(folder)
+    values = {"size": {"height": size, "width": size}, "image_mean": [0.5] * 3}
+    (folder / "preprocessor_config.json").write_text(json.dumps({**values, "image_std": [0.5] * 3}))
     return folder
