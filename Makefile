@@ -61,8 +61,10 @@ check:
 
 setup: $(STAMPS)/modules $(STAMPS)/weights  ## create the environment and build the package (some minutes, once)
 
+# Files of tests side by side, each process with one thread; ROS tests have a domain per process.
 test: setup  ## run the tests on the installed package; ARGS="-k window" for some
-	HF_HUB_OFFLINE=1 ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST $(BIN)/pytest $(ARGS)
+	HF_HUB_OFFLINE=1 ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST OMP_NUM_THREADS=1 \
+	  $(BIN)/pytest --numprocesses=auto --dist=loadfile $(ARGS)
 
 libraries: setup $(VENV)-libraries/stamp  ## tests with optional libraries: torchvision, bitsandbytes, spaCy
 	HF_HUB_OFFLINE=1 $(VENV)-libraries/bin/pytest $(LIBRARY_TESTS) $(ARGS)
@@ -84,11 +86,11 @@ demo: setup  ## ground a sentence: SEED=7, or VIDEO=file QUERY="the person who w
 	  $(if $(QUERY),--query "$(QUERY)") $(if $(MODEL),--model "$(MODEL)") $(ARGS)
 
 # The video is in Debian's package opencv-doc; the sentences about it are in ../shared/real.
-real: setup  ## fetch a real video (Debian's opencv-doc, 96 MB) and measure the default answer on it
+real: setup  ## fetch a real video (Debian's opencv-doc, 96 MB) and write the table of docs/real_video.md
 	mkdir -p out/real
 	test -d out/real/usr || (cd out/real && apt-get download opencv-doc && \
 	  dpkg -x opencv-doc_*.deb . && rm opencv-doc_*.deb)
-	HF_HUB_OFFLINE=1 $(BIN)/pytest test/stvg_lab/runs/test_real_video.py --capture=no $(ARGS)
+	HF_HUB_OFFLINE=1 STVG_ROS_REAL=all $(BIN)/pytest test/stvg_lab/runs/test_real_video.py $(ARGS)
 
 bench: setup  ## measure a grounding on this machine: ARGS="--shape 0.5b --scaling" for more
 	$(BIN)/stvg-ros bench $(ARGS)

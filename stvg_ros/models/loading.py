@@ -84,16 +84,23 @@ def load(config: ModelConfig) -> LoadedCheckpoint:
 
 def _check_language_model(files: CheckpointFiles) -> None:
     """Raises: ModelError: a configuration that cannot be read, or see `check_architecture`."""
+    config = _from_files(
+        transformers.AutoConfig,
+        files,
+        "config.json is not as transformers expects it",
+        "download it again",
+    )
+    check_architecture(config.get_text_config(), files.source)
+
+
+def _from_files(kind: Any, files: CheckpointFiles, problem: str, remedy: str) -> Any:
+    """What a class of transformers reads from the files. Raises: ModelError."""
     try:
-        config: Any = transformers.AutoConfig.from_pretrained(
+        return kind.from_pretrained(
             files.source, local_files_only=files.local, trust_remote_code=False
         )
     except Exception as error:  # transformers raises errors of many kinds
-        raise ModelError(
-            f"{files.source}: config.json is not as transformers expects it ({first_line(error)}); "
-            "download it again"
-        ) from error
-    check_architecture(config.get_text_config(), files.source)
+        raise ModelError(f"{files.source}: {problem} ({first_line(error)}); {remedy}") from error
 
 
 def checkpoint_folder(path: str) -> Path:
@@ -152,15 +159,12 @@ def _tokenizer(files: CheckpointFiles) -> Any:
             f"{files.source}: no tokenizer.json; expected the tokenizer's files beside "
             "config.json; download the checkpoint's files"
         )
-    try:
-        tokenizer: Any = transformers.AutoTokenizer.from_pretrained(
-            files.source, local_files_only=files.local, trust_remote_code=False
-        )
-    except Exception as error:  # transformers raises errors of many kinds
-        raise ModelError(
-            f"{files.source}: the tokenizer cannot be loaded ({first_line(error)}); expected "
-            "tokenizer.json and tokenizer_config.json; download the checkpoint's files again"
-        ) from error
+    tokenizer = _from_files(
+        transformers.AutoTokenizer,
+        files,
+        "the tokenizer cannot be loaded",
+        "expected tokenizer.json and tokenizer_config.json; download the checkpoint's files again",
+    )
     choose_template(tokenizer, files)
     return tokenizer
 
