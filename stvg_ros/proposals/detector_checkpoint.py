@@ -23,6 +23,8 @@ from stvg_ros.checkpoints.image_preprocessing import (
 from stvg_ros.checkpoints.weights import loaded_weights
 from stvg_ros.errors import ModelError
 
+# The library's processors of these resize without smoothing, and do not round.
+SHARP = ("rf_detr",)
 _TOKENIZERS = ("tokenizer.json", "vocab.json", "vocab.txt")
 
 
@@ -43,14 +45,16 @@ class DetectorCheckpoint:
     def pixels(self, image: NDArray[np.uint8], height: int, width: int) -> torch.Tensor:
         """`(1, 3, height, width)` float32: the whole image, resized and normalised."""
         values = torch.tensor(image).permute(2, 0, 1)[None].float()
+        sharp = self.model.config.model_type in SHARP
         values = torch.nn.functional.interpolate(
-            values, (height, width), mode="bilinear", antialias=True, align_corners=False
+            values, (height, width), mode="bilinear", antialias=not sharp, align_corners=False
         )
+        values = values if sharp else values.round().clamp(0, 255)
         mean, std = (
             torch.tensor(each, dtype=torch.float32)[:, None, None]
             for each in (self.preprocessing.mean, self.preprocessing.std)
         )
-        return (values.round().clamp(0, 255) / (1 / self.preprocessing.rescale) - mean) / std
+        return (values / (1 / self.preprocessing.rescale) - mean) / std
 
 
 def load(path: str, setting: str, classes: dict[str, str], device: str) -> DetectorCheckpoint:

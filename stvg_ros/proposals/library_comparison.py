@@ -16,6 +16,10 @@ import torch
 import transformers
 from numpy.typing import NDArray
 from torch import Tensor
+from transformers.models.grounding_dino.image_processing_pil_grounding_dino import (
+    GroundingDinoImageProcessorPil,
+)
+from transformers.models.grounding_dino.processing_grounding_dino import GroundingDinoProcessor
 
 from stvg_ros.checkpoints.files import first_line
 from stvg_ros.errors import ModelError
@@ -78,7 +82,11 @@ def text_comparisons(detect: TextDetector, image: Image) -> Iterator[DetectorCom
         ModelError: the library's processor cannot be used here.
     """
     loaded = detect.checkpoint
-    processor = _processor(transformers.AutoProcessor, loaded)
+    # By class, since early releases give the image processor a name that is no longer known.
+    processor: Any = GroundingDinoProcessor(
+        _processor(GroundingDinoImageProcessorPil, loaded),
+        _processor(transformers.AutoTokenizer, loaded),
+    )
     given = processor(images=image, text=f"{PHRASE}.", return_tensors="pt")
     theirs, ours = given["input_ids"][0].tolist(), detect.prompt_ids(PHRASE)
     text = (

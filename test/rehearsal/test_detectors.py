@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import shutil
 from pathlib import Path
@@ -13,7 +14,8 @@ import pytest
 import torch
 import transformers
 from published import material
-from tiny_detectors import save_people_detector
+from safetensors.torch import load_file
+from tiny_detectors import save_people_detector, save_tracker
 
 from stvg_ros.cli.detector_verification import verified_part
 from stvg_ros.doctor.findings import Finding
@@ -85,11 +87,35 @@ def test_the_published_configuration_of_a_development_version_is_refused(
         TextDetector(str(folder), "cpu", 0.4, 0.4)
 
 
-def test_rt_detr_with_published_sizes(tmp_path: Path) -> None:
-    folder = save_people_detector(tmp_path, "rt_detr")
-    shutil.copyfile(
-        material("rt_detr") / "preprocessor_config.json", folder / "preprocessor_config.json"
+def test_edgetam_with_the_backbone_of_its_release(tmp_path: Path) -> None:
+    pytest.importorskip("timm")
+    folder = save_tracker(tmp_path, "edgetam_video", timm=True)
+    found = findings(folder)
+    assert {about: item.level for about, item in found.items()} == dict.fromkeys(
+        ["weights", "masks"], "ok"
     )
+    names = load_file(folder / "model.safetensors")
+    assert any("timm_model" in name for name in names)
+
+
+def test_rf_detr_whose_processor_needs_torchvision(tmp_path: Path) -> None:
+    found = findings(save_people_detector(tmp_path, "rf_detr"))
+    assert [found[about].level for about in ("weights", "class")] == ["ok", "ok"]
+    if importlib.util.find_spec("torchvision") is None:
+        assert found["library"].level == "note" and "torchvision" in found["library"].text
+    else:
+        assert [found[about].level for about in ("pixels", "boxes")] == ["ok", "ok"], found
+
+
+def test_rt_detr_with_published_numbers(tmp_path: Path) -> None:
+    """Those of a checkpoint whose images have a height that the model cannot halve five times."""
+    folder = save_people_detector(tmp_path, "rt_detr")
+    values = json.loads((material("rt_detr") / "preprocessor_config.json").read_text())
+    (folder / "preprocessor_config.json").write_text(json.dumps(values))
+    found = findings(folder)
+    assert "360 x 640; expected multiples of 32" in found["weights"].text
+    values["size"] = {"height": 352, "width": 640}
+    (folder / "preprocessor_config.json").write_text(json.dumps(values))
     found = findings(folder)
     assert {item.level for item in found.values()} == {"ok"}
-    assert "640 x 360" in found["pixels"].text
+    assert "640 x 352" in found["pixels"].text and "library's" in found["boxes"].text

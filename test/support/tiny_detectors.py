@@ -186,8 +186,8 @@ def _lw_detr(labels: dict[str, Any]) -> Any:
     )
 
 
-def save_tracker(folder: Path, kind: str = "sam2_video") -> Path:
-    """A whole tracker checkpoint in `folder`; EdgeTAM with SAM 2's image tower, without timm."""
+def save_tracker(folder: Path, kind: str = "sam2_video", *, timm: bool = False) -> Path:
+    """A whole tracker checkpoint in `folder`; EdgeTAM with SAM 2's image tower unless `timm`."""
     torch.manual_seed(2)
     width, memory = 128, 64  # the library has the memory of 64 channels written in its layers
     backbone = transformers.Sam2HieraDetConfig(
@@ -206,6 +206,17 @@ def save_tracker(folder: Path, kind: str = "sam2_video") -> Path:
         backbone_feature_sizes=[[16, 16], [8, 8], [4, 4]],
         fpn_hidden_size=width,
     )
+    if timm:  # the backbone of the release
+        options = {"in_chans": 3, "features_only": True, "out_indices": [0, 1, 2, 3]}
+        release = {
+            "model_type": "timm_wrapper", "architecture": "repvit_m1", "model_args": options,
+            "num_classes": 2, "label_names": ["a", "b"],
+        }  # fmt: skip
+        vision = transformers.EdgeTamVisionConfig(
+            backbone_config=release,
+            backbone_feature_sizes=[[16, 16], [8, 8], [4, 4]],
+            fpn_hidden_size=width,
+        )
     prompt: dict[str, Any] = {"hidden_size": width, "image_size": IMAGE, "patch_size": 16}
     decoder = {"hidden_size": width, "mlp_dim": 32, "num_attention_heads": 2}
     names = {"sam2_video": "Sam2Video", "edgetam_video": "EdgeTamVideo"}

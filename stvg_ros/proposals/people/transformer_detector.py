@@ -33,6 +33,8 @@ CLASSES = {
     "lw_detr": "LwDetrForObjectDetection",
     "rf_detr": "RfDetrForObjectDetection",
 }
+WINDOWED = ("lw_detr", "rf_detr")  # their images are cut into windows
+STRIDE = 32  # of the coarsest level of the others
 FOLDER = Path(__file__).parent / "embedded"  # of stvg_lab/training/train_detector.py
 _LEAST_SEEN = 0.3  # of a tube's searched images
 _EVERY_ON_CPU = 3  # images; a checkpoint takes some 0.2 s for one on a core
@@ -86,6 +88,14 @@ class PeopleDetector:
                 f"{sorted(names)[:10]}"
             )
         self._person = names["person"]
+        if self._loaded.model.config.model_type not in WINDOWED and any(
+            edge % STRIDE for edge in self.size
+        ):
+            raise ModelError(
+                f"{setting} {path!r}: its preprocessor_config.json resizes images to "
+                f"{self.size[0]} x {self.size[1]}; expected multiples of {STRIDE}, since the model "
+                "halves an image five times; change height and width in the file"
+            )
 
     @property
     def checkpoint(self) -> DetectorCheckpoint:

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 import pytest
@@ -36,13 +35,6 @@ def test_a_people_detector(tmp_path: Path, kind: str) -> None:
     assert "number 1 of 2" in found["class"].text
     assert "128 x 64" in found["pixels"].text
     assert "among the library's" in found["boxes"].text
-
-
-def test_one_whose_library_processor_needs_torchvision(tmp_path: Path) -> None:
-    found = findings(save_people_detector(tmp_path, "rf_detr"))
-    assert [found[about].level for about in ("weights", "class")] == ["ok", "ok"]
-    if importlib.util.find_spec("torchvision") is None:
-        assert found["library"].level == "note" and "torchvision" in found["library"].text
 
 
 def test_the_embedded_detector() -> None:
