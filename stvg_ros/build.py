@@ -164,9 +164,9 @@ def build_proposer(wanted: ProposalConfig | SourceChoice) -> Proposer:
 
         return PeopleProposer.load(config)
     if config.source == "open_vocabulary":
-        from stvg_ros.proposals.open_vocabulary.proposer import OpenVocabularyProposer
+        from stvg_ros.proposals.open_vocabulary.loading import load_open_vocabulary
 
-        return OpenVocabularyProposer.load(config)
+        return load_open_vocabulary(config)
     if config.source == "external":
         from stvg_ros.proposals.external import ExternalProposer
 

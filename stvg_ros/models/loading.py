@@ -14,7 +14,7 @@ import torch
 import transformers
 from torch import nn
 
-from stvg_ros.checkpoints.devices import device_of
+from stvg_ros.checkpoints.devices import SPREAD, devices_of
 from stvg_ros.checkpoints.files import CheckpointFiles, first_line
 from stvg_ros.checkpoints.image_preprocessing import ImagePreprocessing, processor_values
 from stvg_ros.checkpoints.weights import LoadedWeights, loaded_weights
@@ -22,6 +22,7 @@ from stvg_ros.errors import ConfigError, ModelError
 from stvg_ros.models.architectures import check_architecture
 from stvg_ros.models.attention_capture import NAME
 from stvg_ros.models.chat_template import choose_template
+from stvg_ros.models.device_spread import layer_devices, place, spread
 from stvg_ros.models.embedded_checkpoint import FOLDER, SCOPE, SETTINGS_FILE, read_settings
 from stvg_ros.models.families import FAMILIES, unsupported
 from stvg_ros.models.family import LoadedCheckpoint
@@ -124,7 +125,11 @@ def untrained(checkpoint: LoadedCheckpoint, seed: int) -> LoadedCheckpoint:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         fresh = type(model)(model.config)
-    fresh = frozen(fresh.to(device=model.device, dtype=model.dtype))
+    fresh, devices = frozen(fresh.to(dtype=model.dtype)), layer_devices(model)
+    if len(set(devices)) > 1:
+        place(fresh, devices, model.device)
+    else:
+        fresh.to(model.device)
     return replace(checkpoint, name=f"{checkpoint.name}, untrained", model=fresh)
 
 
@@ -168,8 +173,14 @@ def _weights(
     files: CheckpointFiles, class_name: str, config: ModelConfig, stored: str | None
 ) -> LoadedWeights:
     """The frozen model; `stored` is the format of quantized weights in the files."""
-    device = device_of(config.device, "model.device")
-    dtype = dtype_of(config.dtype, device)
+    devices = devices_of(config.device, "model.device")
+    device, dtype = devices[0], dtype_of(config.dtype, devices[0])
+    if len(devices) > 1 and (stored or config.quantization != "none"):
+        raise ConfigError(
+            f"model.device: {SPREAD!r} is for weights in full precision; those of "
+            f"{files.source!r} are quantized ({stored or config.quantization}), which are loaded "
+            "to one device; set model.device to 'cuda:0'"
+        )
     quantized: dict[str, Any]
     if stored:
         quantized = _stored_quantization(files, stored, config.quantization, device)
@@ -180,6 +191,9 @@ def _weights(
     )
     if quantized:
         _keep_plain_layout(weights.model)
+    elif len(devices) > 1:
+        free = [torch.cuda.mem_get_info(each)[0] for each in devices]
+        return replace(weights, model=spread(frozen(weights.model), devices, free))
     else:
         weights.model.to(device)
     return replace(weights, model=frozen(weights.model))
