@@ -111,6 +111,13 @@ FAMILIES = {  # model_type of config.json
         "by image size",
         True,
     ),
+    "smolvlm": FamilyEntry(
+        "stvg_ros.models.smolvlm",
+        "SmolVLM2",
+        "SmolVLMForConditionalGeneration",
+        "9 x 9 at 384 px",
+        False,
+    ),
 }
 
 # Files of the authors' own code for a supported family, and the repositories with the same weights

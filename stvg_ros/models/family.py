@@ -22,7 +22,8 @@ class Layout:
 
     Attributes:
         placeholder: the text that the chat template writes for a video.
-        text: what replaces it; one visual token string for each visual token.
+        text: what replaces it, up to a special token; one visual token string a visual token.
+        after: text of the video behind `text`; its tokens depend on the question.
         token_id: id of the visual token.
         tail: `(K, D)` embeddings of K more visual tokens after the grid's, or None.
         slot_times: positions of the slots in time, if the family tells them by positions.
@@ -31,6 +32,7 @@ class Layout:
     placeholder: str
     text: str
     token_id: int
+    after: str = ""
     tail: Tensor | None = None
     slot_times: tuple[int, ...] = ()
 
@@ -58,6 +60,7 @@ class Family:
             `(A, 1, N)` or `(1, N)`, and the position of the token that follows.
         deep: `VisualTokens.deep` is passed to the language model.
         pairs: `ImagePreprocessing.pair` frames share a slot.
+        template: the library's chat template for videos, where it replaces the checkpoint's.
     """
 
     encode: Encode
@@ -65,6 +68,7 @@ class Family:
     positions: Callable[[Any, Tensor, VisualTokens], tuple[Tensor, int]]
     deep: bool = False
     pairs: bool = False
+    template: str = ""
 
 
 @dataclass(frozen=True, eq=False)

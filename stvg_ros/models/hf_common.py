@@ -77,7 +77,7 @@ class HfMllm:
         """
         self._checkpoint = checkpoint
         self._model = checkpoint.model
-        self._text = checkpoint.model.model.language_model
+        self._text = checkpoint.model.get_decoder()
         self.prompt = Prompt(checkpoint.tokenizer, checkpoint.path)
         self._band = _band(attention, checkpoint.settings, len(self._text.layers))
         self._yes, self._no = (

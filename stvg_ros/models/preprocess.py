@@ -32,7 +32,7 @@ def normalised(
     device: torch.device = CPU,
 ) -> Tensor:
     """`(T, 3, height, width)` float32; the whole image is resized without cropping."""
-    pixels = _stretched(images, height, width, preprocessing).to(device, non_blocking=True)
+    pixels = stretched(images, height, width, preprocessing).to(device, non_blocking=True)
     return _scaled(pixels.permute(0, 3, 1, 2).contiguous(), preprocessing)
 
 
@@ -49,7 +49,7 @@ def patches(
     """
     p, m, pair = preprocessing.patch, preprocessing.merge, preprocessing.pair
     images = [*images, *[images[-1]] * (-len(images) % pair)]
-    pixels = _stretched(images, height, width, preprocessing).to(device, non_blocking=True)
+    pixels = stretched(images, height, width, preprocessing).to(device, non_blocking=True)
     rows, columns = height // (p * m), width // (p * m)
     cut = pixels.view(-1, pair, rows, m, p, columns, m, p, 3)
     # Bytes are rearranged: they need a quarter of the memory of floats.
@@ -57,9 +57,7 @@ def patches(
     return _scaled(ordered, preprocessing).flatten(1)
 
 
-def _stretched(
-    images: Images, height: int, width: int, preprocessing: ImagePreprocessing
-) -> Tensor:
+def stretched(images: Images, height: int, width: int, preprocessing: ImagePreprocessing) -> Tensor:
     """`(T, height, width, 3)` bytes; resized in threads, since resizing releases the GIL."""
     resample = Image.Resampling(preprocessing.resample)
 

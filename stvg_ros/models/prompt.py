@@ -88,10 +88,13 @@ class Prompt:
         It is tokenised together with the visual block's last token, so that the ids equal those
         of the whole prompt.
         """
-        return self._suffix(self.prefix_tail(layout), layout.placeholder, question.strip())
+        return self._suffix(
+            self.prefix_tail(layout), layout.placeholder, layout.after, question.strip()
+        )
 
-    def _suffix_after(self, tail: int, placeholder: str, question: str) -> Suffix:
+    def _suffix_after(self, tail: int, placeholder: str, begin: str, question: str) -> Suffix:
         _, between, after = self.parts(placeholder)
+        between = begin + between
         last = self._tokenizer.convert_ids_to_tokens(tail)
         known = self._tokenizer(last, add_special_tokens=False)["input_ids"]
         text = last + between + question + after

@@ -28,7 +28,7 @@ def reference(
     model, prompt = mllm._model, mllm.prompt
     layout = mllm._checkpoint.family.layout(mllm._checkpoint.tokenizer, model, visual)
     before, between, after = prompt.parts(layout.placeholder)
-    whole = before + layout.text + between + question + after
+    whole = before + layout.text + layout.after + between + question + after
     ids = torch.tensor([mllm._checkpoint.tokenizer(whole)["input_ids"]])
     suffix = prompt.suffix(layout, question)
     prefix_ids = prompt.prefix_ids(layout)
@@ -51,7 +51,7 @@ def reference(
     if visual.deep:
         named["visual_pos_masks"] = ids == layout.token_id
         named["deepstack_visual_embeds"] = list(visual.deep)
-    text = model.model.language_model
+    text = model.get_decoder()
     text.config._attn_implementation = "eager"
     try:
         out = text(inputs_embeds=embedded, output_attentions=True, use_cache=False, **named)

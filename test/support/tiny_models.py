@@ -65,6 +65,8 @@ SPECIAL = [
     "</img>",
     "<IMG_CONTEXT>",
     "<s>",
+    "<fake_token_around_image>",
+    "<global-img>",
 ]
 CHAT = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n"
@@ -88,6 +90,7 @@ VIDEO = {
     "cosmos3_edge": "<|vision_start|><|video_pad|><|vision_end|>",
     "glm4v": "<|vision_start|><|video_pad|><|vision_end|>",
     "glm46v": "<|vision_start|><|video_pad|><|vision_end|>",
+    "smolvlm": "<video>",
 }
 
 
@@ -226,6 +229,12 @@ def config_of(kind: str, tokenizer: Any) -> Any:
             image_token_id=token("<IMG_CONTEXT>"),
             image_seq_length=9,
         )
+    if kind == "smolvlm":
+        return transformers.SmolVLMConfig(
+            text_config={"model_type": "llama", **text},
+            vision_config=vision,
+            image_token_id=token("<image>"),
+        )
     if kind == "llava_onevision":
         return transformers.LlavaOnevisionConfig(
             text_config={"model_type": "qwen2", **text},
@@ -247,7 +256,7 @@ def save(kind: str, class_name: str, folder: Path) -> Path:
     tokenizer = build_tokenizer(kind)
     model = getattr(transformers, class_name)(config_of(kind, tokenizer))
     with torch.no_grad():  # the default weights are too small for attention to differ
-        for parameter in model.model.language_model.parameters():
+        for parameter in model.get_decoder().parameters():
             if parameter.ndim > 1:
                 parameter.mul_(8)
     model.save_pretrained(folder)
@@ -262,6 +271,8 @@ def save(kind: str, class_name: str, folder: Path) -> Path:
     elif kind == "llava_next_video":
         numbers |= {"size": {"shortest_edge": 24}, "crop_size": {"height": 24, "width": 24}}
         numbers["do_center_crop"] = True
+    elif kind == "smolvlm":
+        numbers |= {"max_image_size": {"longest_edge": 24}, "size": {"longest_edge": 30}}
     else:
         numbers["size"] = {"height": 24, "width": 24}
     (folder / "preprocessor_config.json").write_text(json.dumps(numbers))

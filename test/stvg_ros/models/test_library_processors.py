@@ -19,6 +19,7 @@ from stvg_ros.models.glm4v import frame_size as size_of_glm4v
 from stvg_ros.models.preprocess import normalised, patches, square_size
 from stvg_ros.models.qwen2_vl import frame_size as size_of_qwen2
 from stvg_ros.models.qwen3_vl import frame_size as size_of_qwen3
+from stvg_ros.models.smolvlm import number_words, pixels_of
 from stvg_ros.models.video_llama_3 import frame_size as size_of_video_llama
 
 pytest.importorskip("torchvision", reason="torchvision is missing: make libraries")
@@ -98,3 +99,22 @@ def test_square_frames(name: str, shapes: list[tuple[int, int, int]]) -> None:
         images = frames(*shape)
         expected = theirs(processor, images)["pixel_values_videos"][0]
         assert_close(normalised(images, *square_size(numbers, 0), numbers), expected, numbers)
+
+
+@pytest.mark.parametrize("longest_edge", [384, 512])
+def test_frames_of_smolvlm_are_resized_twice(longest_edge: int) -> None:
+    values = {"max_image_size": {"longest_edge": 384}, "size": {"longest_edge": 1536}}
+    values["video_sampling"] = {
+        "video_size": {"longest_edge": longest_edge}, "max_frames": 64, "fps": 1,
+    }  # fmt: skip
+    processor = transformers.SmolVLMVideoProcessor(**values)
+    numbers = ImagePreprocessing.from_json({**processor.to_dict(), **values}, "test")
+    for shape in SHAPES:
+        images = frames(*shape)
+        expected = theirs(processor, images)["pixel_values"][0]
+        assert_close(pixels_of(numbers, images, 384), expected, numbers)
+
+
+def test_numbers_in_words() -> None:
+    library = pytest.importorskip("num2words", reason="num2words is missing: make libraries")
+    assert all(number_words(number) == library.num2words(number) for number in range(1000))
