@@ -79,7 +79,7 @@ class ImagePreprocessing:
                 rescale=float(values.get("rescale_factor") or 1 / 255),
                 resample=int(values.get("resample", _BICUBIC)),
                 patch=int(values.get("patch_size", 14)),
-                merge=int(values.get("merge_size", 2)),
+                merge=int(values.get("merge_size") or (values.get("pooling_size") or [2])[0]),
                 pair=int(values.get("temporal_patch_size", 2)),
                 tile=int((values.get("max_image_size") or {}).get("longest_edge", 0)),
             )

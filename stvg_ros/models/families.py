@@ -118,6 +118,13 @@ FAMILIES = {  # model_type of config.json
         "9 x 9 at 384 px",
         False,
     ),
+    "molmo2": FamilyEntry(
+        "stvg_ros.models.molmo2",
+        "Molmo2",
+        "Molmo2ForConditionalGeneration",
+        "9 x 9 at 378 px",
+        False,
+    ),
 }
 
 # Files of the authors' own code for a supported family, and the repositories with the same weights

@@ -78,7 +78,10 @@ class HfMllm:
         self._checkpoint = checkpoint
         self._model = checkpoint.model
         self._text = checkpoint.model.get_decoder()
-        self.prompt = Prompt(checkpoint.tokenizer, checkpoint.path)
+        start = checkpoint.family.start
+        self.prompt = Prompt(
+            checkpoint.tokenizer, checkpoint.path, start(checkpoint.tokenizer) if start else ""
+        )
         self._band = _band(attention, checkpoint.settings, len(self._text.layers))
         self._yes, self._no = (
             torch.tensor(ids, device=self._model.device)
@@ -250,6 +253,8 @@ class HfMllm:
             "inputs_embeds": embedded.index_copy(1, place.visual, features.to(embedded)),
             "position_ids": positions.expand(*positions.shape[:-2], len(passes), -1),
         }
+        if place.mask is not None:
+            named["attention_mask"] = place.mask.expand(len(passes), -1, -1, -1)
         if self._checkpoint.family.deep:
             levels = zip(*(each.deep for each, _ in passes), strict=True)
             known = place.ids == place.layout.token_id
@@ -273,8 +278,9 @@ class HfMllm:
                 f"{count}; the tokenizer must know the visual token as one special token"
             )
         positions, following = family.positions(self._model, ids, visual)
+        mask = family.mask(self._model, ids).to(device, non_blocking=True) if family.mask else None
         ids, at, positions = (each.to(device, non_blocking=True) for each in (ids, at, positions))
-        self._place = PrefixLayout(layout, visual.grid, ids, at, positions, following)
+        self._place = PrefixLayout(layout, visual.grid, ids, at, positions, following, mask)
         return self._place
 
     def _layout(self, visual: VisualTokens) -> Layout:

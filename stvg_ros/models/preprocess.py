@@ -33,7 +33,7 @@ def normalised(
 ) -> Tensor:
     """`(T, 3, height, width)` float32; the whole image is resized without cropping."""
     pixels = stretched(images, height, width, preprocessing).to(device, non_blocking=True)
-    return _scaled(pixels.permute(0, 3, 1, 2).contiguous(), preprocessing)
+    return scaled(pixels.permute(0, 3, 1, 2).contiguous(), preprocessing)
 
 
 def patches(
@@ -54,7 +54,7 @@ def patches(
     cut = pixels.view(-1, pair, rows, m, p, columns, m, p, 3)
     # Bytes are rearranged: they need a quarter of the memory of floats.
     ordered = cut.permute(0, 2, 5, 3, 6, 8, 1, 4, 7).reshape(-1, 3, pair * p * p)
-    return _scaled(ordered, preprocessing).flatten(1)
+    return scaled(ordered, preprocessing).flatten(1)
 
 
 def stretched(images: Images, height: int, width: int, preprocessing: ImagePreprocessing) -> Tensor:
@@ -70,7 +70,7 @@ def stretched(images: Images, height: int, width: int, preprocessing: ImagePrepr
         return torch.from_numpy(np.stack(list(threads.map(resized, images))))
 
 
-def _scaled(pixels: Tensor, preprocessing: ImagePreprocessing) -> Tensor:
+def scaled(pixels: Tensor, preprocessing: ImagePreprocessing) -> Tensor:
     """`(n, 3, ...)` bytes to float32, per channel, in the operation order of transformers."""
     shape = (3, *[1] * (pixels.ndim - 2))
     mean, std = (

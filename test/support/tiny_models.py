@@ -65,9 +65,11 @@ SPECIAL = [
     "</img>",
     "<IMG_CONTEXT>",
     "<s>",
-    "<fake_token_around_image>",
-    "<global-img>",
 ]
+MORE_SPECIAL = {
+    "smolvlm": ["<fake_token_around_image>", "<global-img>"],
+    "molmo2": ["<frame_start>", "<frame_end>", "<im_patch>"],
+}
 CHAT = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n"
     "{% for c in m['content'] %}{% if c['type'] == 'video' %}VIDEO"
@@ -91,12 +93,14 @@ VIDEO = {
     "glm4v": "<|vision_start|><|video_pad|><|vision_end|>",
     "glm46v": "<|vision_start|><|video_pad|><|vision_end|>",
     "smolvlm": "<video>",
+    "molmo2": "<|video|>",
 }
 
 
 def build_tokenizer(kind: str) -> Any:
     """One token a word; digits and strangers are [UNK]."""
-    vocabulary = {word: i for i, word in enumerate(dict.fromkeys(["[UNK]", *SPECIAL, *WORDS]))}
+    special = SPECIAL + MORE_SPECIAL.get(kind, [])
+    vocabulary = {word: i for i, word in enumerate(dict.fromkeys(["[UNK]", *special, *WORDS]))}
     core = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
     core.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -117,7 +121,7 @@ def build_tokenizer(kind: str) -> Any:
     tokenizer = transformers.PreTrainedTokenizerFast(
         tokenizer_object=core, unk_token="[UNK]", eos_token="<|im_end|>", **more
     )
-    tokenizer.add_special_tokens({"additional_special_tokens": list(SPECIAL)} if not more else {})
+    tokenizer.add_special_tokens({"additional_special_tokens": special} if not more else {})
     if more:
         tokenizer.add_tokens(list(SPECIAL), special_tokens=True)
     tokenizer.chat_template = (
@@ -235,6 +239,19 @@ def config_of(kind: str, tokenizer: Any) -> Any:
             vision_config=vision,
             image_token_id=token("<image>"),
         )
+    if kind == "molmo2":
+        heads = {"num_attention_heads": 2, "num_key_value_heads": 2, "head_dim": 8}
+        return transformers.Molmo2Config(
+            text_config={**text, "head_dim": 8, "additional_vocab_size": 4},
+            vision_config={**vision, **heads, "image_size": [24, 24]},
+            adapter_config={
+                "vision_feature_layer": [1, 0], "hidden_size": 16, "intermediate_size": 24,
+                "text_hidden_size": HIDDEN, **heads,
+            },
+            image_patch_id=token("<im_patch>"),
+            frame_start_token_id=token("<frame_start>"),
+            frame_end_token_id=token("<frame_end>"),
+        )  # fmt: skip
     if kind == "llava_onevision":
         return transformers.LlavaOnevisionConfig(
             text_config={"model_type": "qwen2", **text},
@@ -275,5 +292,7 @@ def save(kind: str, class_name: str, folder: Path) -> Path:
         numbers |= {"max_image_size": {"longest_edge": 24}, "size": {"longest_edge": 30}}
     else:
         numbers["size"] = {"height": 24, "width": 24}
+        if kind == "molmo2":
+            numbers |= {"merge_size": None, "pooling_size": [3, 3]}
     (folder / "preprocessor_config.json").write_text(json.dumps(numbers))
     return folder

@@ -34,7 +34,9 @@ def saved(kind: str, folder: Path, monkeypatch: pytest.MonkeyPatch, **text: Any)
         values.pop("layer_types", None)
         if "layer_types" in text:
             values["layer_types"] = text["layer_types"]
-        config.text_config = transformers.AutoConfig.for_model(**values)
+        same = values["model_type"] == config.text_config.model_type
+        kind_of = type(config.text_config) if same else transformers.AutoConfig.for_model
+        config.text_config = kind_of(**values)
         return config
 
     monkeypatch.setattr(tiny_models, "config_of", changed)
@@ -54,8 +56,14 @@ def load(folder: Path) -> HfMllm:
         ("internvl", {"model_type": "llama"}),
         ("llava_next_video", {"model_type": "mistral", "sliding_window": None}),
         ("llava_onevision", {"model_type": "qwen2", "use_sliding_window": False}),
+        (  # Molmo2-O
+            "molmo2",
+            {"model_type": "molmo2_text", "qk_norm_type": "olmo", "norm_after": True,
+             "rope_scaling_layers": [1], "rope_parameters": {
+                 "rope_type": "linear", "rope_theta": 10000.0, "factor": 4.0}},
+        ),
     ],
-)
+)  # fmt: skip
 def test_rows_and_gradient_are_exact(
     kind: str, text: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

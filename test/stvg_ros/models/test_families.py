@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import shutil
 from dataclasses import replace
 from types import SimpleNamespace
@@ -261,7 +262,7 @@ def test_damaged_checkpoints_of_each_family(
     broken = shutil.copytree(folder, tmp_path / "broken")
     if damage == "weight":
         weights = load_file(broken / "model.safetensors")
-        weights.pop(next(name for name in weights if "layers.1." in name))
+        weights.pop(next(name for name in weights if re.search(r"(layers|blocks)\.1\.", name)))
         save_file(weights, broken / "model.safetensors", {"format": "pt"})
     elif damage == "family":
         kind = json.loads((broken / "config.json").read_text())["model_type"]

@@ -16,6 +16,7 @@ from stvg_ros.checkpoints.image_preprocessing import ImagePreprocessing
 from stvg_ros.models.cosmos3_edge import frame_size as size_of_cosmos3_edge
 from stvg_ros.models.cosmos3_edge import interleaved
 from stvg_ros.models.glm4v import frame_size as size_of_glm4v
+from stvg_ros.models.molmo2 import patches_of, pooled_patches
 from stvg_ros.models.preprocess import normalised, patches, square_size
 from stvg_ros.models.qwen2_vl import frame_size as size_of_qwen2
 from stvg_ros.models.qwen3_vl import frame_size as size_of_qwen3
@@ -113,6 +114,21 @@ def test_frames_of_smolvlm_are_resized_twice(longest_edge: int) -> None:
         images = frames(*shape)
         expected = theirs(processor, images)["pixel_values"][0]
         assert_close(pixels_of(numbers, images, 384), expected, numbers)
+
+
+def test_patches_of_molmo2() -> None:
+    processor = transformers.Molmo2VideoProcessor(do_rescale=True, do_normalize=True)
+    numbers = ImagePreprocessing.from_json(processor.to_dict(), "test")
+    assert (numbers.patch, numbers.merge) == (14, 3)
+    for shape in SHAPES:
+        images = frames(*shape)
+        expected = theirs(processor, images)
+        assert expected["video_grids"].tolist() == [[len(images), 9, 9]]
+        torch.testing.assert_close(
+            patches_of(numbers, images, 378), expected["pixel_values_videos"], atol=1e-6, rtol=0
+        )
+        ours = pooled_patches(len(images), 27, 3)
+        assert torch.equal(ours, expected["video_token_pooling"].to(ours))
 
 
 def test_numbers_in_words() -> None:
