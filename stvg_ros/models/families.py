@@ -118,6 +118,13 @@ FAMILIES = {  # model_type of config.json
         "9 x 9 at 384 px",
         False,
     ),
+    "perception_lm": FamilyEntry(
+        "stvg_ros.models.perception_lm",
+        "PerceptionLM",
+        "PerceptionLMForConditionalGeneration",
+        "16 x 16 at 448 px",
+        False,
+    ),
     "molmo2": FamilyEntry(
         "stvg_ros.models.molmo2",
         "Molmo2",

@@ -88,6 +88,10 @@ def _check_language_model(files: CheckpointFiles) -> None:
         config: Any = transformers.AutoConfig.from_pretrained(
             files.source, local_files_only=files.local, trust_remote_code=False
         )
+    except ImportError as error:
+        raise ModelError(
+            f"{files.source}: it needs a library that is not installed ({first_line(error)})"
+        ) from error
     except Exception as error:  # transformers raises errors of many kinds
         raise ModelError(
             f"{files.source}: config.json is not as transformers expects it ({first_line(error)}); "

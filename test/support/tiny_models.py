@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -68,8 +69,11 @@ SPECIAL = [
 ]
 MORE_SPECIAL = {
     "smolvlm": ["<fake_token_around_image>", "<global-img>"],
-    "molmo2": ["<frame_start>", "<frame_end>", "<im_patch>"],
-}
+    "molmo2": [
+        "<frame_start>", "<frame_end>", "<im_patch>", "<|image|>", "<|video|>", "<im_col>",
+        "<im_start>", "<low_res_im_start>", "<im_end>", "<im_low>",
+    ],
+}  # fmt: skip
 CHAT = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n"
     "{% for c in m['content'] %}{% if c['type'] == 'video' %}VIDEO"
@@ -94,6 +98,7 @@ VIDEO = {
     "glm46v": "<|vision_start|><|video_pad|><|vision_end|>",
     "smolvlm": "<video>",
     "molmo2": "<|video|>",
+    "perception_lm": "<video>",
 }
 
 
@@ -118,6 +123,8 @@ def build_tokenizer(kind: str) -> Any:
             "context_image_token": "<IMG_CONTEXT>",
             "video_token": "<video>",
         }
+    if kind == "perception_lm":
+        more["extra_special_tokens"] = {"image_token": "<image>", "video_token": "<video>"}
     tokenizer = transformers.PreTrainedTokenizerFast(
         tokenizer_object=core, unk_token="[UNK]", eos_token="<|im_end|>", **more
     )
@@ -238,6 +245,25 @@ def config_of(kind: str, tokenizer: Any) -> Any:
             text_config={"model_type": "llama", **text},
             vision_config=vision,
             image_token_id=token("<image>"),
+        )
+    if kind == "perception_lm":
+        if importlib.util.find_spec("timm") is None:
+            tower = {**vision, "model_type": "clip_vision_model", "model_args": {"embed_dim": 16}}
+        else:  # the released one, smaller
+            tower = {
+                "model_type": "timm_wrapper", "architecture": "vit_pe_core_large_patch14_336",
+                "num_classes": 0, "label_names": [], "model_args": {
+                    "embed_dim": 16, "depth": 2, "num_heads": 2, "patch_size": PATCH,
+                    "img_size": [24, 24], "ref_feat_shape": [6, 6], "global_pool": "",
+                    "init_values": 0.1, "use_post_transformer_norm": False,
+                },
+            }  # fmt: skip
+        return transformers.PerceptionLMConfig(
+            text_config={"model_type": "llama", **text},
+            vision_config=tower,
+            projector_pooling_ratio=2,
+            image_token_id=token("<image>"),
+            video_token_id=token("<video>"),
         )
     if kind == "molmo2":
         heads = {"num_attention_heads": 2, "num_key_value_heads": 2, "head_dim": 8}

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -117,3 +118,17 @@ def test_families_with_other_layers_are_refused_with_the_reason(kind: str, tmp_p
     (tmp_path / "config.json").write_text(json.dumps({"model_type": kind}))
     with pytest.raises(ModelError, match=f"'{kind}' is refused: .*layers"):
         load(tmp_path)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("timm") is not None, reason="timm is installed")
+@pytest.mark.parametrize("more", [{}, {"label_names": [], "num_classes": 0}])
+def test_a_tower_whose_library_is_missing(more: dict[str, Any], tmp_path: Path) -> None:
+    folder = tiny_models.save("perception_lm", FAMILIES["perception_lm"].class_name, tmp_path)
+    values = json.loads((folder / "config.json").read_text())
+    values["vision_config"] = {
+        "model_type": "timm_wrapper", "architecture": "vit_pe_core_large_patch14_336",
+        "model_args": {"embed_dim": 16}, **more,
+    }  # fmt: skip
+    (folder / "config.json").write_text(json.dumps(values))
+    with pytest.raises(ModelError, match="needs a library that is not installed .*timm"):
+        load(folder)
