@@ -15,10 +15,12 @@ import torch
 import transformers
 from library_reference import QUESTIONS, images, reference
 
+from stvg_ros.cli.doctor import model_findings
+from stvg_ros.config import Config
 from stvg_ros.errors import ModelError
 from stvg_ros.method.settings import AttentionConfig
 from stvg_ros.models import load_mllm
-from stvg_ros.models.families import FAMILIES, UNFIT
+from stvg_ros.models.families import FAMILIES, OWN_CODE, UNFIT
 from stvg_ros.models.hf_common import HfMllm
 from stvg_ros.models.settings import ModelConfig
 
@@ -120,6 +122,16 @@ def test_families_with_other_layers_are_refused_with_the_reason(kind: str, tmp_p
         load(tmp_path)
 
 
+@pytest.mark.parametrize("kind", OWN_CODE)
+def test_families_without_a_class_of_the_library_are_refused_by_name(
+    kind: str, tmp_path: Path
+) -> None:
+    assert kind not in transformers.CONFIG_MAPPING
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": kind}))
+    with pytest.raises(ModelError, match=f"{OWN_CODE[kind]} has no class in transformers"):
+        load(tmp_path)
+
+
 @pytest.mark.skipif(importlib.util.find_spec("timm") is not None, reason="timm is installed")
 @pytest.mark.parametrize("more", [{}, {"label_names": [], "num_classes": 0}])
 def test_a_tower_whose_library_is_missing(more: dict[str, Any], tmp_path: Path) -> None:
@@ -132,3 +144,6 @@ def test_a_tower_whose_library_is_missing(more: dict[str, Any], tmp_path: Path) 
     (folder / "config.json").write_text(json.dumps(values))
     with pytest.raises(ModelError, match="needs a library that is not installed .*timm"):
         load(folder)
+    config = Config.from_flat({"model.path": str(folder), "model.device": "cpu"})
+    *_, found = model_findings(config)
+    assert (found.level, "PerceptionLM needs timm" in found.text) == ("bad", True)
