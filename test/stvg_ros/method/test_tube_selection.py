@@ -13,10 +13,19 @@ from fakes import noise_clip
 
 from stvg_ros.commands.command import Command
 from stvg_ros.config import Config
+from stvg_ros.method.evidence import FusedEvidence
 from stvg_ros.method.interfaces import MllmSettings
 from stvg_ros.method.tube_selection import TubeScores, TubeSelection, TubeView
 from stvg_ros.setting import Value
-from stvg_ros.types import CandidateTube, Grounding, Query, SplitQuery, Status, Tube
+from stvg_ros.types import (
+    CandidateTube,
+    Grounding,
+    Query,
+    SourceFinding,
+    SplitQuery,
+    Status,
+    Tube,
+)
 
 SPLIT = SplitQuery("Q", "Q_s", "Q", "rules", ("action",))  # no action
 
@@ -240,3 +249,38 @@ def test_several_targets_are_those_that_pass_by_themselves(
     best = [max(peaks) / (1 + max(peaks))] * len(tracks)
     expected = best if number == "one" else own
     assert [tube.confidence for tube in tubes] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("calibrated", "said"), [(True, ""), (False, ", which is not calibrated")])
+def test_a_refusal_says_whether_its_confidence_is_calibrated(calibrated: bool, said: str) -> None:
+    clip, heat = noise_clip(6), torch.ones(6, 2, 3)
+    view = TubeView(clip, np.arange(6), tuple((index,) for index in range(6)))
+    selection = TubeSelection(view, (candidate(6, []),), (-4.0,), MllmSettings(), Config())
+    template = Tube(Query("Q"), Status.NOT_FOUND, split=SPLIT, calibrated=calibrated)
+    tube = selection.grounding(heat, heat, "<end>", template).best
+    assert tube.error.startswith(f"the model sees no such target (confidence 0.02{said}")
+    assert ("calibrated" in tube.error) == bool(said)
+
+
+@pytest.mark.parametrize(
+    ("unmeasured", "measured", "said"),
+    [
+        (("bored",), True, "not measured: bored"),
+        (("bored", "tired"), True, "not measured: bored, tired"),
+        ((), True, ""),
+        (("bored",), False, ""),
+    ],
+)
+def test_a_refusal_names_the_words_that_were_not_measured(
+    unmeasured: tuple[str, ...], measured: bool, said: str
+) -> None:
+    clip, heat = noise_clip(6), torch.ones(6, 2, 3)
+    view = TubeView(clip, np.arange(6), tuple((index,) for index in range(6)))
+    findings = (SourceFinding("body", "in red", {3: -5.0}),) if measured else ()
+    selection = TubeSelection(
+        view, (candidate(6, []),), (-4.0,), MllmSettings(), Config(),
+        fused=FusedEvidence(findings, True, unmeasured),
+    )  # fmt: skip
+    template = Tube(Query("Q"), Status.NOT_FOUND, split=SPLIT)
+    tube = selection.grounding(heat, heat, "<end>", template).best
+    assert (tube.status, tube.decided) == (Status.NOT_FOUND, said)
