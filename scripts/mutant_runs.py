@@ -71,15 +71,23 @@ class Baseline:
 
 
 class BaselineRecorder:
-    """Pytest plugin that notes durations, and which lines of a package each test executes."""
+    """Pytest plugin that notes durations, and which lines of a package each test executes.
 
-    def __init__(self, package: Path) -> None:
+    The caches of the functions of `modules` are cleared before each test, so that it executes them.
+    """
+
+    def __init__(self, package: Path, modules: Sequence[str]) -> None:
+        self._modules = modules
         self._seconds: dict[str, float] = {}
         self._coverage = coverage.Coverage(data_file=None, include=[f"{package}/*"])
         self._coverage.start()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Any:
+        for name in self._modules:
+            for function in vars(sys.modules.get(name, object)).values():
+                if hasattr(function, "cache_clear"):
+                    function.cache_clear()
         self._coverage.switch_context(item.nodeid)
         begun_s = time.monotonic()
         result = yield
@@ -222,7 +230,7 @@ def run_tests(tests: Sequence[str], *plugins: object) -> int:
     return int(pytest.main([*options, "--rootdir", str(ROOT), *tests], plugins=list(plugins)))
 
 
-def baseline_of(tests: Sequence[str], package: Path) -> Baseline:
+def baseline_of(tests: Sequence[str], package: Path, modules: Sequence[str]) -> Baseline:
     """Runs the tests without a change; imports their libraries into this process.
 
     Raises:
@@ -230,7 +238,7 @@ def baseline_of(tests: Sequence[str], package: Path) -> Baseline:
     """
 
     def first_run() -> Baseline:
-        recorder = BaselineRecorder(package)
+        recorder = BaselineRecorder(package, modules)
         if run_tests(tests, recorder):
             raise RuntimeError
         return recorder.baseline()

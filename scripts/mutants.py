@@ -113,7 +113,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         os.environ |= {**ENVIRONMENT, "PYTEST_DEBUG_TEMPROOT": folder}
         files = sorted({file for each in tests.values() for file in each})
-        baseline = baseline_of(files, packages / "stvg_ros")
+        baseline = baseline_of(files, packages / "stvg_ros", names)
         failed = False
         for name in names:
             left = survivors(name, sources[name], mutants[name], tests[name], baseline, given.jobs)
