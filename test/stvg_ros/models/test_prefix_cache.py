@@ -29,7 +29,9 @@ def test_new_keys_and_values_follow_the_prefix_and_do_not_change_it() -> None:
         assert keys[0, 0, :, 0].tolist() == [10.0] * 3 + [7.0] * 5
         assert values[0, 0, :, 0].tolist() == [11.0] * 3 + [8.0] * 5
     assert shared.get_seq_length() == 3
-    assert SharedKeys((*pairs(1), *pairs(1, 6))).get_seq_length(1) == 6
+    both = SharedKeys((*pairs(1), *pairs(1, 6)))
+    assert [both.get_seq_length(layer) for layer in (0, 1)] == [3, 6]
+    assert both.get_seq_length() == 3
 
 
 class Model:
