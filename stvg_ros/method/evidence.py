@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from stvg_ros.method.interfaces import MllmSettings
 from stvg_ros.method.rendered_pictures import looks_rendered
 from stvg_ros.method.span import FLAT
-from stvg_ros.types import CandidateTube, Clip, SourceFinding, SplitQuery
+from stvg_ros.types import CandidateTube, Clip, Frame, SourceFinding, SplitQuery
 
 if TYPE_CHECKING:
     from stvg_ros.config import Config
@@ -100,6 +100,22 @@ class EvidenceSource(Protocol):
         ...
 
 
+def used_sources(wanted: str, own: MllmSettings, frame: Frame) -> str:
+    """The sources for pictures such as `frame`'s: "attention", "body" or "both".
+
+    Args:
+        wanted: `evidence.sources`.
+        own: settings of the model.
+        frame: a frame of the camera.
+    """
+    if wanted != "auto":
+        return wanted
+    if not own.rendered_only:
+        return "both"
+    # A model of rendered scenes decides about them alone, and about nothing else.
+    return "attention" if looks_rendered(frame.image) else "body"
+
+
 def gathered(
     sources: Sequence[EvidenceSource],
     clip: Clip,
@@ -113,11 +129,7 @@ def gathered(
     Words that could not be measured on any tube are among those that are not measured. If none
     could be measured, attention decides.
     """
-    wanted = config.evidence.sources
-    strange = own.rendered_only and not looks_rendered(clip.frames[-1].image)
-    if wanted == "auto":
-        # A model of rendered scenes decides about them alone, and about nothing else.
-        wanted = "body" if strange else "attention" if own.rendered_only else "both"
+    wanted = used_sources(config.evidence.sources, own, clip.frames[-1])
     if wanted == "attention" or not sources or not candidates:
         return FusedEvidence()
     found: list[SourceFinding] = []

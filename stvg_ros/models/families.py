@@ -60,6 +60,21 @@ FAMILIES = {  # model_type of config.json
         "by image size",
         True,
     ),
+    "qwen3_5": FamilyEntry(
+        "stvg_ros.models.qwen3_5",
+        "Qwen3.5",
+        "Qwen3_5ForConditionalGeneration",
+        "by image size",
+        True,
+    ),
+    "qwen3_5_moe": FamilyEntry(
+        "stvg_ros.models.qwen3_5",
+        "Qwen3.5-MoE",
+        "Qwen3_5MoeForConditionalGeneration",
+        "by image size",
+        True,
+        "language model and template of Qwen3.5-18B-REAP-A3B",
+    ),
     "llava_onevision": FamilyEntry(
         "stvg_ros.models.llava_onevision",
         "LLaVA-OneVision",
@@ -124,14 +139,12 @@ ORIGINALS = {
 
 
 _WINDOWS = "some of its layers attend to a window, which the mask of packed questions would replace"
-_RECURRENT = "most of its layers are recurrent, and their state cannot be shared as keys and values"
+_RECURRENT = "most of its layers are recurrent, of a kind whose states have not been shared exactly"
 # Families of transformers that would run wrongly.
 UNFIT = {
     "gemma3": _WINDOWS,
     "gemma4": _WINDOWS,
     "exaone4_5": _WINDOWS,
-    "qwen3_5": _RECURRENT,
-    "qwen3_5_moe": _RECURRENT,
     "lfm2_vl": _RECURRENT,
     "lfm3_vl": _RECURRENT,
 }

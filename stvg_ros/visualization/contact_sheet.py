@@ -110,7 +110,7 @@ def outcome(tube: Tube, origin_ns: int) -> str:
         text = f"found from {start_s:.1f} s to {end_s:.1f} s, {sure}"
         return text if np.isnan(tube.consistency) else f"{text}, consistency {tube.consistency:.2f}"
     if tube.status == Status.NOT_FOUND:
-        return f"not found, {sure}"
+        return f"not found, {tube.error}, {sure}" if tube.error else f"not found, {sure}"
     return f"failed: {tube.error}"
 
 
@@ -125,8 +125,10 @@ def _title(sheet: Image, tube: Tube, origin_ns: int, legend_px: int) -> None:
     """Query, outcome left of the legend, and warning."""
     room = WIDTH_PX - 2 * _MARGIN
     draw_text(sheet, _fitted(f'"{tube.query.text}"', 23, room), (_MARGIN, 26), 23, _TEXT)
-    line = _fitted(outcome(tube, origin_ns), 15, legend_px - _MARGIN - 20)
-    draw_text(sheet, line, (_MARGIN, 82), 15, _SOFT)
+    line, left_px = outcome(tube, origin_ns), legend_px - _MARGIN - 20
+    if text_size(line, 15)[0] > left_px:  # whole parts only: the report has all of them
+        line = line.rpartition(", consistency")[0] or line
+    draw_text(sheet, _fitted(line, 15, left_px), (_MARGIN, 82), 15, _SOFT)
     if tube.warning:
         draw_text(sheet, _fitted(tube.warning, 13, room), (_MARGIN, 108), 13, _PREDICTED_DARK)
 

@@ -191,6 +191,8 @@ def test_outcome_in_words() -> None:
     assert outcome(missing, 0) == "not found, confidence 0.20"
     guess = replace(missing, calibrated=False)
     assert outcome(guess, 0) == "not found, confidence 0.20 (not calibrated)"
+    said = replace(missing, error="nobody with: red jacket; 3 people")
+    assert outcome(said, 0) == "not found, nobody with: red jacket; 3 people, confidence 0.20"
 
 
 def test_heat_of_the_nearest_slot() -> None:
