@@ -33,11 +33,22 @@ _LATE_S = 0.5
 
 @dataclass(frozen=True, eq=False)
 class Motion:
-    """Speeds of a track, `(F,)` each; NaN where they are not known."""
+    """Speeds of a track, `(F,)` each; NaN where they are not known.
+
+    Attributes:
+        across: of the box's middle to the image's right, body heights a second.
+        down: of its lower edge.
+        growth: of its height, as a share a second.
+        approach: mean of the growth and of the speed of the feet down the image. A camera is above
+            the ground, so whoever comes nearer comes lower in its image; both are noisy, and a
+            box also grows by raised arms.
+        nearing: by depth, metres a second.
+    """
 
     across: Array
     down: Array
     growth: Array
+    approach: Array
     nearing: Array
 
     @property
@@ -51,7 +62,7 @@ class Motion:
         return self._radial(-1)
 
     def _radial(self, sign: int) -> Array:
-        by_size = exceeds(sign * self.growth, _GROWS, _GROWTH_NOISE)
+        by_size = exceeds(sign * self.approach, _GROWS, _GROWTH_NOISE)
         by_depth = exceeds(sign * self.nearing, _NEARS, _DEPTH_NOISE)
         return np.where(np.isfinite(by_depth), by_depth, by_size)
 
@@ -81,12 +92,14 @@ def motion(track: BodyTrack) -> Motion:
     # Where it is cut off all the time, the visible part is all there is.
     rough = slope(np.where(track.present, place[:, 0], np.nan), seconds, _WINDOW_S) / unit
     down = slope(np.where(whole, place[:, 1], np.nan), seconds, _WINDOW_S) / unit
-    nearing = -slope(track.distance_m, seconds, _WINDOW_S)
+    feet = slope(np.where(whole, place[:, 1], np.nan), seconds, _WIDER_S) / unit
+    grows = growth(track, _WIDER_S)
     return Motion(
         np.where(np.isfinite(across), across, rough),
         np.nan_to_num(down),
-        growth(track, _WIDER_S),
-        nearing,
+        grows,
+        np.where(np.isfinite(feet), (grows + feet) / 2, grows),
+        -slope(track.distance_m, seconds, _WINDOW_S),
     )
 
 

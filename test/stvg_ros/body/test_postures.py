@@ -227,14 +227,25 @@ def test_a_panning_camera_moves_nobody() -> None:
     assert evidence(measure("movement", "stand still"), track) > 2
 
 
-@pytest.mark.parametrize(("way", "rate"), [("towards", 0.15), ("away", -0.15)])
-def test_who_comes_nearer_grows(way: str, rate: float) -> None:
+@pytest.mark.parametrize("eye", [0.6, 3.0], ids=["a robot's camera", "one under the ceiling"])
+@pytest.mark.parametrize(("way", "rate"), [("towards", 0.12), ("away", -0.12)])
+def test_who_comes_nearer_grows_and_comes_lower(way: str, rate: float, eye: float) -> None:
+    """`eye` is the height of the camera in body heights: where feet are below the horizon."""
     track = track_of_poses(still("standing"))
-    height = 200 * np.exp(rate * track.seconds)
+    height = 60 * np.exp(rate * track.seconds)
+    track.boxes_xyxy_px[:, 3] = 100 + eye * height
     track.boxes_xyxy_px[:, 1] = track.boxes_xyxy_px[:, 3] - height
     other = {"towards": "away", "away": "towards"}[way]
     assert evidence(measure("movement", "walk", way), track) > 3
     assert evidence(measure("movement", "walk", other), track) < -2
+
+
+def test_who_raises_the_arms_does_not_come_nearer() -> None:
+    """The box grows by a fifth within a second, and the feet stay."""
+    track = track_of_poses(still("standing"), duration_s=6)
+    tall = track.boxes_xyxy_px[:, 3] - track.boxes_xyxy_px[:, 1]
+    track.boxes_xyxy_px[:, 1] -= 0.2 * tall * np.clip(track.seconds - 3, 0, 1)
+    assert evidence(measure("movement", "walk", "towards"), track) < 0.5
 
 
 def test_depth_decides_where_there_is_depth() -> None:
