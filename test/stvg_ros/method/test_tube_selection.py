@@ -186,14 +186,14 @@ def test_scores_are_peaks_times_factors_and_the_evidence_holds_them() -> None:
     scored = scores(one_cell(2, 8, 4), *tubes, t4=1.5, t5=0.5)
     assert [one.track_id for one in scored.ranked()] == [4, 3, 5]
     assert scored.best_score() == 12
-    evidence = scored.evidence("<end>", (1.0, 2.0))
+    evidence = scored.evidence("<end>", (1.0, 2.0), {})
     assert evidence.track_scores == {3: 8.0, 4: 12.0, 5: 4.0}
     late = in_first_cell(absent=(1,), track=4)
-    partly = scores(one_cell(2, 8, 4), tubes[0], late, t4=1.5).evidence("<end>", ())
+    partly = scores(one_cell(2, 8, 4), tubes[0], late, t4=1.5).evidence("<end>", (), {})
     np.testing.assert_array_equal(partly.frame_scores, np.array([np.nan, 9, 2], np.float32))
     assert evidence.frame_scores.tolist() == [1, 9, 2]
     assert evidence.stamps_ns.tolist() == CLIP.stamps_ns[[1, 3, 5]].tolist()
-    nothing = scores(one_cell(2, 8, 4)).evidence("<end>", ())
+    nothing = scores(one_cell(2, 8, 4)).evidence("<end>", (), {})
     assert np.isnan(nothing.frame_scores).all() and len(nothing.frame_scores) == 3
 
 
