@@ -38,7 +38,7 @@ def pass_bytes(config: Any, layers: int, tokens: int, itemsize: int) -> float:
     # Keys and values of all layers are kept; a layer needs its states and the MLP's two halves.
     values = 2 * layers * config.hidden_size + 8 * config.hidden_size + 3 * _mlp_width(config)
     working = _recurrent_bytes(config, itemsize) if is_recurrent(config) else 0
-    return 1.5 * tokens * (values * itemsize + working)
+    return float(1.5 * tokens * (values * itemsize + working))
 
 
 def free_bytes(layers: Sequence[torch.device]) -> float:
