@@ -61,13 +61,16 @@ check:
 
 setup: $(STAMPS)/modules $(STAMPS)/weights  ## create the environment and build the package (some minutes, once)
 
-# Files of tests side by side, each process with one thread; ROS tests have a domain per process.
+# Files of tests side by side, each process with one thread and a ROS domain of its own.
+test libraries: export OMP_NUM_THREADS := 1
+SIDE_BY_SIDE := --numprocesses=auto --dist=loadfile
+
 test: setup  ## run the tests on the installed package; ARGS="-k window" for some
-	HF_HUB_OFFLINE=1 ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST OMP_NUM_THREADS=1 \
-	  $(BIN)/pytest --numprocesses=auto --dist=loadfile $(ARGS)
+	HF_HUB_OFFLINE=1 ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST \
+	  $(BIN)/pytest $(SIDE_BY_SIDE) $(ARGS)
 
 libraries: setup $(VENV)-libraries/stamp  ## tests with optional libraries: torchvision, bitsandbytes, spaCy
-	HF_HUB_OFFLINE=1 $(VENV)-libraries/bin/pytest $(LIBRARY_TESTS) $(ARGS)
+	HF_HUB_OFFLINE=1 $(VENV)-libraries/bin/pytest $(SIDE_BY_SIDE) $(LIBRARY_TESTS) $(ARGS)
 
 fuzz: setup  ## 100,000 random messages to the node (a while); FUZZ=5000 for fewer
 	HF_HUB_OFFLINE=1 ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST STVG_ROS_FUZZ=$(FUZZ) \

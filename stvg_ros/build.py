@@ -100,7 +100,9 @@ def measure_on_arrival(
             sources[0].arrived(frame, boxes)
 
     if sources and isinstance(proposer, StreamingTubes):
-        proposer.on_people = arrived
+        from stvg_ros.body.arrivals import ArrivalThread
+
+        proposer.on_people = ArrivalThread(arrived)
 
 
 def build_sources(config: Config) -> tuple[BodyEvidence, ...]:
