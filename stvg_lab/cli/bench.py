@@ -120,7 +120,7 @@ def print_side_by_side(mllm: HfMllm, frames: int, decode: int) -> None:
     found = side_by_side(mllm, frames, GRID, decode)
     model = mllm.checkpoint.model
     rate = matmul_rate(model.device, model.dtype, model.config.text_config.hidden_size)
-    layers, width = len(model.model.language_model.layers), model.config.text_config.hidden_size
+    layers, width = len(model.get_decoder().layers), model.config.text_config.hidden_size
     print(
         f"{mllm.name}: {layers} layers of width {width}, {model.dtype} on {model.device}; "
         f"{frames} frames, {found.visual_tokens} visual tokens"

@@ -113,6 +113,13 @@ def _checkpoint_findings(
             f"use one of {', '.join(sorted(FAMILIES))}",
         )  # fmt: skip
         return
+    lacking = [name for name in FAMILIES[kind].packages if importlib.util.find_spec(name) is None]
+    if lacking:
+        yield Finding(
+            "bad", "model", f"{folder}: {FAMILIES[kind].title} needs {' and '.join(lacking)}",
+            "install what is missing",
+        )  # fmt: skip
+        return
     stored = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
     if not stored:
         yield Finding("bad", "model", f"{folder}: no *.safetensors", "download the weights again")

@@ -213,9 +213,9 @@ class LocalGrounder(BaseGrounder):
             asked = conditions(split.command)
             forward = self._probe(visual, split, parts, config, asked)
         texts = [split.text, *parts.values(), *asked]
-        limits = self._mllm.limits(texts, clip.frames[-1].image)
+        limits = self._mllm.limits(texts, clip.frames[-1].image).of_crop(visual.crop)
         template = self._template(clip, query, split, clock, limits)
-        view = TubeView(clip, sampled, visual.slots)
+        view = TubeView(clip, sampled, visual.slots, visual.crop)
         factors = condition_factors(
             split.command, forward.conditions, view, candidates, config.conditions
         )

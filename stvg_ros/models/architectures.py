@@ -10,9 +10,9 @@ from stvg_ros.errors import ModelError
 
 # Each is tested against eager attention over the whole unshared prompt.
 PROVEN = (
-    "cosmos3_edge_text", "glm4v_text", "llama", "mistral", "qwen2", "qwen2_5_vl_text",
-    "qwen2_vl_text", "qwen3", "qwen3_5_moe_text", "qwen3_5_text", "qwen3_vl_moe_text",
-    "qwen3_vl_text",
+    "cosmos3_edge_text", "glm4v_text", "llama", "mistral", "molmo2_text", "qwen2",
+    "qwen2_5_vl_text", "qwen2_vl_text", "qwen3", "qwen3_5_moe_text", "qwen3_5_text",
+    "qwen3_vl_moe_text", "qwen3_vl_text",
 )  # fmt: skip
 # Those whose recurrent layers are proven as well: questions continue from copies of their states.
 RECURRENT = ("qwen3_5_moe_text", "qwen3_5_text")

@@ -26,14 +26,14 @@ def spread(model: Any, devices: Sequence[torch.device], free: Sequence[int]) -> 
     """The model, moved to several devices, each filled to the same share of its memory.
 
     Args:
-        model: a model of transformers with `model.language_model`, on the host.
+        model: a model of transformers, on the host.
         devices: in the order of the layers.
         free: bytes of free memory of each device.
 
     Raises:
         ConfigError: the weights do not fit.
     """
-    text = model.model.language_model
+    text = model.get_decoder()
     layers = [_bytes(layer) for layer in text.layers]
     rest = _bytes(model) - sum(layers)
     places = layer_places(layers, rest, free)
@@ -68,7 +68,7 @@ def layer_places(layers: Sequence[int], rest: int, free: Sequence[int]) -> list[
 
 def place(model: Any, layers: Sequence[torch.device], rest: torch.device) -> None:
     """Moves each layer of the language model to its device, and all else to `rest`."""
-    text = model.model.language_model
+    text = model.get_decoder()
     owned = {id(each) for each in text.layers.parameters()}
     owned |= {id(each) for each in text.layers.buffers()}
     for tensor in [*model.parameters(), *model.buffers()]:
@@ -82,7 +82,7 @@ def place(model: Any, layers: Sequence[torch.device], rest: torch.device) -> Non
 
 def layer_devices(model: Any) -> list[torch.device]:
     """The device of each layer of the language model."""
-    return [next(layer.parameters()).device for layer in model.model.language_model.layers]
+    return [next(layer.parameters()).device for layer in model.get_decoder().layers]
 
 
 def _receive(module: nn.Module, device: torch.device) -> None:

@@ -18,6 +18,7 @@ class FamilyEntry:
         tokens: visual tokens of one slot.
         pairs: two frames share a slot.
         rehearsed: whose published files were run with random weights (test/rehearsal).
+        packages: packages that its vision tower needs besides those of this project.
     """
 
     module: str
@@ -26,6 +27,7 @@ class FamilyEntry:
     tokens: str
     pairs: bool
     rehearsed: str = "the class only"
+    packages: tuple[str, ...] = ()
 
 
 FAMILIES = {  # model_type of config.json
@@ -126,6 +128,28 @@ FAMILIES = {  # model_type of config.json
         "by image size",
         True,
     ),
+    "smolvlm": FamilyEntry(
+        "stvg_ros.models.smolvlm",
+        "SmolVLM2",
+        "SmolVLMForConditionalGeneration",
+        "9 x 9 at 384 px",
+        False,
+    ),
+    "perception_lm": FamilyEntry(
+        "stvg_ros.models.perception_lm",
+        "PerceptionLM",
+        "PerceptionLMForConditionalGeneration",
+        "16 x 16 at 448 px",
+        False,
+        packages=("timm", "torchvision"),
+    ),
+    "molmo2": FamilyEntry(
+        "stvg_ros.models.molmo2",
+        "Molmo2",
+        "Molmo2ForConditionalGeneration",
+        "9 x 9 at 378 px",
+        False,
+    ),
 }
 
 # Files of the authors' own code for a supported family, and the repositories with the same weights
@@ -147,13 +171,22 @@ UNFIT = {
     "exaone4_5": _WINDOWS,
     "lfm2_vl": _RECURRENT,
     "lfm3_vl": _RECURRENT,
+    "minicpmv4_6": _RECURRENT,
+    "minicpmv4_7": _RECURRENT,
 }
+# Known by their authors' own code only, which is never run here.
+OWN_CODE = {"minicpmv": "MiniCPM-V up to 4.5", "minicpmo": "MiniCPM-o", "molmo": "Molmo"}
 
 
 def unsupported(model_type: str) -> str:
     """Why a `model_type` that is not in `FAMILIES` cannot be used, and what to use instead."""
     if model_type in UNFIT:
         return f"model_type {model_type!r} is refused: {UNFIT[model_type]}"
+    if model_type in OWN_CODE:
+        return (
+            f"model_type {model_type!r}: {OWN_CODE[model_type]} has no class in transformers, only "
+            "its authors' own code, which is never run here"
+        )
     if model_type not in ORIGINALS:
         return f"unknown model_type {model_type!r}"
     title, others = ORIGINALS[model_type]

@@ -88,8 +88,11 @@ class HfMllm:
         """
         self._checkpoint = checkpoint
         self._model = checkpoint.model
-        self._text = checkpoint.model.model.language_model
-        self.prompt = Prompt(checkpoint.tokenizer, checkpoint.path)
+        self._text = checkpoint.model.get_decoder()
+        start = checkpoint.family.start
+        self.prompt = Prompt(
+            checkpoint.tokenizer, checkpoint.path, start(checkpoint.tokenizer) if start else ""
+        )
         self._recurrent = is_recurrent(self._text.config)
         self._band = attention_band(attention, checkpoint.settings, self._text)
         self._yes, self._no = (
@@ -247,6 +250,8 @@ class HfMllm:
             "inputs_embeds": embedded.index_copy(1, place.visual, features.to(embedded)),
             "position_ids": positions.expand(*positions.shape[:-2], len(passes), -1),
         }
+        if place.mask is not None:
+            named["attention_mask"] = place.mask.expand(len(passes), -1, -1, -1)
         if self._checkpoint.family.deep:
             levels = zip(*(each.deep for each, _ in passes), strict=True)
             known = place.ids == place.layout.token_id
@@ -270,8 +275,9 @@ class HfMllm:
                 f"{count}; the tokenizer must know the visual token as one special token"
             )
         positions, following = family.positions(self._model, ids, visual)
+        mask = family.mask(self._model, ids).to(device, non_blocking=True) if family.mask else None
         ids, at, positions = (each.to(device, non_blocking=True) for each in (ids, at, positions))
-        self._place = PrefixLayout(layout, visual.grid, ids, at, positions, following)
+        self._place = PrefixLayout(layout, visual.grid, ids, at, positions, following, mask)
         return self._place
 
     def _layout(self, visual: VisualTokens) -> Layout:

@@ -106,7 +106,7 @@ def _library_inputs(mllm: HfMllm, images: Images) -> dict[str, Any]:
         processor: Any = transformers.AutoProcessor.from_pretrained(
             checkpoint.path, local_files_only=True, trust_remote_code=False
         )
-        template = getattr(processor, "chat_template", None)
+        template = checkpoint.family.template or getattr(processor, "chat_template", None)
         text = rendered(
             checkpoint.tokenizer, [turn("user", VIDEO, written(QUESTION))],
             template if isinstance(template, str) else None,
@@ -215,7 +215,7 @@ def _forward(
         if key in accepted
     }
     positions: list[Tensor | None] = []
-    text = model.model.language_model
+    text = model.get_decoder()
     hook = text.register_forward_pre_hook(
         lambda _, __, kept: positions.append(kept.get("position_ids")), with_kwargs=True
     )

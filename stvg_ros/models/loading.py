@@ -37,6 +37,7 @@ KEPT_WHOLE = [
     "model.vision_tower",
     "model.vision_model",
     "model.projector",
+    "model.connector",
     "model.multi_modal_projector",
 ]
 SETTING = "model.path"
@@ -63,7 +64,7 @@ def load(config: ModelConfig) -> LoadedCheckpoint:
         _check_stored(files, stored)
     _check_language_model(files)
     family = importlib.import_module(row.module).FAMILY
-    tokenizer = _tokenizer(files)
+    tokenizer = _tokenizer(files, family.template)
     preprocessing = _preprocessing(files)
     settings_file = files.path(SETTINGS_FILE)
     settings = read_settings(Path(settings_file) if settings_file else None)
@@ -99,6 +100,10 @@ def _from_files(kind: Any, files: CheckpointFiles, problem: str, remedy: str) ->
         return kind.from_pretrained(
             files.source, local_files_only=files.local, trust_remote_code=False
         )
+    except ImportError as error:
+        raise ModelError(
+            f"{files.source}: it needs a library that is not installed ({first_line(error)})"
+        ) from error
     except Exception as error:  # transformers raises errors of many kinds
         raise ModelError(f"{files.source}: {problem} ({first_line(error)}); {remedy}") from error
 
@@ -152,7 +157,8 @@ def _preprocessing(files: CheckpointFiles) -> ImagePreprocessing:
     return ImagePreprocessing.from_json(values, source)
 
 
-def _tokenizer(files: CheckpointFiles) -> Any:
+def _tokenizer(files: CheckpointFiles, template: str) -> Any:
+    """The tokenizer with its chat template, or with `template` if there is one."""
     if not any(files.path(name) for name in _TOKENIZERS):
         # transformers would create one silently.
         raise ModelError(
@@ -165,7 +171,10 @@ def _tokenizer(files: CheckpointFiles) -> Any:
         "the tokenizer cannot be loaded",
         "expected tokenizer.json and tokenizer_config.json; download the checkpoint's files again",
     )
-    choose_template(tokenizer, files)
+    if template:
+        tokenizer.chat_template = template
+    else:
+        choose_template(tokenizer, files)
     return tokenizer
 
 
@@ -202,7 +211,7 @@ def _weights(
 def frozen(model: Any) -> Any:
     """Freezes the model: its attention can be captured, its weights have no gradient."""
     # Only the language model's attention is captured; the vision tower keeps fused attention.
-    model.model.language_model.config._attn_implementation = NAME
+    model.get_decoder().config._attn_implementation = NAME
     embedding = getattr(getattr(model.model, "visual", None), "patch_embed", None)
     if embedding is not None and isinstance(embedding.proj, nn.Conv3d):
         embedding.proj = PatchProduct(embedding.proj)

@@ -95,7 +95,7 @@ def save_weights(folder: Path) -> None:
     config = transformers.AutoConfig.from_pretrained(folder)
     model = getattr(transformers, CLASSES[kind])(config)
     with torch.no_grad():  # the default weights are too small for attention to differ
-        for name, parameter in model.model.language_model.named_parameters():
+        for name, parameter in model.get_decoder().named_parameters():
             if parameter.ndim > 1 and "embed" not in name:
                 parameter.mul_(5)
     model.save_pretrained(folder / "saved")  # in the names of the released files
