@@ -85,7 +85,7 @@ class _ZerosFromMeta(TorchDispatchMode):  # type: ignore[no-untyped-call]
 def two_devices(mllm: HfMllm, last: int) -> Iterator[HfMllm]:
     """The `last` layers are on the second device."""
     model = mllm.checkpoint.model
-    count = len(model.model.language_model.layers)
+    count = len(model.get_decoder().layers)
     place(model, [CPU] * (count - last) + [META] * last, CPU)
     with _ZerosFromMeta():
         yield mllm
