@@ -18,12 +18,16 @@ class CausalTokens:
     """Chooses tokens with a causal model; keys and values of a common prefix are cached.
 
     One thread uses it at a time.
+
+    Attributes:
+        read: tokens that the model has read so far; those of a cached prefix count once.
     """
 
     def __init__(self, forward: Forward, tokenizer: Any, device: torch.device) -> None:
         self._forward = forward
         self._tokenizer = tokenizer
         self._device = device
+        self.read = 0
         self._seen: list[int] = []
         self._cache = DynamicCache()
 
@@ -44,6 +48,7 @@ class CausalTokens:
             self._cache.crop(common - len(self._seen))
         ids = torch.tensor([tokens[common:]], device=self._device)
         scores = self._forward(ids, self._cache)[torch.tensor(list(allowed), device=self._device)]
+        self.read += len(tokens) - common
         self._seen = tokens
         return int(allowed[int(scores.argmax())])
 
