@@ -171,6 +171,7 @@ class SplitQuery:
         method: how it was split: "mllm", "endpoint", "parser", "rules", "none".
         fallbacks: names of the parts ("attribute", "action") that were replaced by Q.
         command: the parsed command; None if it was not parsed.
+        tokens: tokens that the MLLM read to split it; 0 if it did not, or knew the sentence.
     """
 
     text: str
@@ -179,6 +180,7 @@ class SplitQuery:
     method: str
     fallbacks: tuple[str, ...] = ()
     command: Command | None = None
+    tokens: int = 0
 
     @property
     def lasts(self) -> bool:

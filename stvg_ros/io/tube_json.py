@@ -44,6 +44,7 @@ def tube_to_json(tube: Tube) -> dict[str, Any]:
         "attribute": split.attribute if split else "",
         "action": split.action if split else "",
         "split_method": split.method if split else "",
+        "split_tokens": split.tokens if split else 0,
         "command": msgspec.to_builtins(split.command) if split and split.command else None,
         "status": tube.status.name.lower(),
         "error_code": int(tube.error_code),
@@ -95,6 +96,7 @@ def tube_from_json(values: Mapping[str, Any]) -> Tube:
         values["action"],
         values["split_method"],
         command=None if command is None else msgspec.convert(command, Command),
+        tokens=values.get("split_tokens", 0),
     )
     boxes = []
     for item in values["boxes"]:
@@ -230,6 +232,11 @@ def table(tube: Tube, origin_ns: int = 0, rows: int = 10) -> str:
         lines.append(f"candidates  {tube.candidates}")
     if tube.timings_s:
         total_s = sum(tube.timings_s.values())
-        stages = ", ".join(f"{name} {seconds:.2f}" for name, seconds in tube.timings_s.items())
+        tokens = tube.split.tokens if tube.split else 0
+        of_split = f" ({tokens} tokens)" if tokens else ""
+        stages = ", ".join(
+            f"{name} {seconds:.2f}{of_split if name == 'split' else ''}"
+            for name, seconds in tube.timings_s.items()
+        )
         lines.append(f"times       {total_s:.2f} s in all: {stages}")
     return "\n".join(lines)

@@ -20,6 +20,9 @@ class CausalTokens:
     A recurrent state cannot be taken back, so that other tokens than those seen start again.
 
     One thread uses it at a time.
+
+    Attributes:
+        read: tokens that the model has read so far; those of a cached prefix count once.
     """
 
     def __init__(
@@ -40,6 +43,7 @@ class CausalTokens:
         self._forward = forward
         self._tokenizer = tokenizer
         self._device = device
+        self.read = 0
         self._seen: list[int] = []
         self._make_cache = make_cache
         self._cache = make_cache()
@@ -64,6 +68,7 @@ class CausalTokens:
                 self._cache, common = self._make_cache(), 0
         ids = torch.tensor([tokens[common:]], device=self._device)
         scores = self._forward(ids, self._cache)[torch.tensor(list(allowed), device=self._device)]
+        self.read += len(tokens) - common
         self._seen = tokens
         return int(allowed[int(scores.argmax())])
 

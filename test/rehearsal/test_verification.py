@@ -18,16 +18,7 @@ from stvg_ros.config import Config
 from stvg_ros.doctor.findings import Finding
 
 torch.set_num_threads(1)
-NAMES = [
-    "qwen2_vl", "qwen2_5_vl", "qwen3_vl", "v5_saved_processor", "llava_next_video_32k",
-    "qwen3_5_moe",
-]  # fmt: skip
 COMPARED = ["prompt", "pixels", "positions", "rows", "answer"]
-
-
-@pytest.fixture(scope="module", params=NAMES)
-def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return published.rehearsed(request.param, tmp_path_factory.mktemp("rehearsed") / request.param)
 
 
 @pytest.fixture(scope="module")

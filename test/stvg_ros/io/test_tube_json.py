@@ -19,10 +19,11 @@ from stvg_ros.types import Evidence, Query, SplitQuery, Status, Tube, TubeBox
 
 def test_tube_there_and_back() -> None:
     tube = Tube(
-        Query("find it", id="7"), Status.FOUND, SplitQuery("find it", "it", "it moves", "rules"),
+        Query("find it", id="7"), Status.FOUND,
+        SplitQuery("find it", "it", "it moves", "mllm", tokens=812),
         boxes=(TubeBox(1_500_000_000, (1.0, 2.0, 3.0, 4.5), 0.5, True),),
         start_ns=1_500_000_000, end_ns=1_600_000_000, confidence=0.75,
-        timings_s={"forward pass": 0.5},
+        timings_s={"split": 0.25, "forward pass": 0.5},
     )  # fmt: skip
     back = tube_from_json(json.loads(json.dumps(tube_to_json(tube), allow_nan=False)))
     assert math.isnan(back.consistency)
@@ -30,11 +31,11 @@ def test_tube_there_and_back() -> None:
     assert (back.start_ns, back.end_ns, back.timings_s) == (
         tube.start_ns,
         tube.end_ns,
-        {"forward pass": 0.5},
+        {"split": 0.25, "forward pass": 0.5},
     )
     text = table(back, 1_000_000_000)
     assert "0.50 s to 0.60 s, 1 boxes" in text
-    assert "0.50 s in all" in text
+    assert "0.75 s in all: split 0.25 (812 tokens), forward pass 0.50" in text
 
 
 def test_failed_tube_shows_its_reason() -> None:

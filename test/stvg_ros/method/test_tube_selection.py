@@ -13,10 +13,19 @@ from fakes import noise_clip
 
 from stvg_ros.commands.command import Command
 from stvg_ros.config import Config
+from stvg_ros.method.evidence import FusedEvidence
 from stvg_ros.method.interfaces import MllmSettings, ModelLimits
 from stvg_ros.method.tube_selection import TubeScores, TubeSelection, TubeView
 from stvg_ros.setting import Value
-from stvg_ros.types import CandidateTube, Grounding, Query, SplitQuery, Status, Tube
+from stvg_ros.types import (
+    CandidateTube,
+    Grounding,
+    Query,
+    SourceFinding,
+    SplitQuery,
+    Status,
+    Tube,
+)
 
 SPLIT = SplitQuery("Q", "Q_s", "Q", "rules", ("action",))  # no action
 
@@ -296,3 +305,38 @@ def test_an_answer_says_what_the_model_did_not_see() -> None:
         "a", "the model sees the middle of the images only (56 % x 100 %)",
     )  # fmt: skip
     assert not limited.trained_pictures
+
+
+@pytest.mark.parametrize(("calibrated", "said"), [(True, ""), (False, ", which is not calibrated")])
+def test_a_refusal_says_whether_its_confidence_is_calibrated(calibrated: bool, said: str) -> None:
+    clip, heat = noise_clip(6), torch.ones(6, 2, 3)
+    view = TubeView(clip, np.arange(6), tuple((index,) for index in range(6)))
+    selection = TubeSelection(view, (candidate(6, []),), (-4.0,), MllmSettings(), Config())
+    template = Tube(Query("Q"), Status.NOT_FOUND, split=SPLIT, calibrated=calibrated)
+    tube = selection.grounding(heat, heat, "<end>", template).best
+    assert tube.error.startswith(f"the model sees no such target (confidence 0.02{said}")
+    assert ("calibrated" in tube.error) == bool(said)
+
+
+@pytest.mark.parametrize(
+    ("unmeasured", "measured", "said"),
+    [
+        (("bored",), True, "not measured: bored"),
+        (("bored", "tired"), True, "not measured: bored, tired"),
+        ((), True, ""),
+        (("bored",), False, ""),
+    ],
+)
+def test_a_refusal_names_the_words_that_were_not_measured(
+    unmeasured: tuple[str, ...], measured: bool, said: str
+) -> None:
+    clip, heat = noise_clip(6), torch.ones(6, 2, 3)
+    view = TubeView(clip, np.arange(6), tuple((index,) for index in range(6)))
+    findings = (SourceFinding("body", "in red", {3: -5.0}),) if measured else ()
+    selection = TubeSelection(
+        view, (candidate(6, []),), (-4.0,), MllmSettings(), Config(),
+        fused=FusedEvidence(findings, True, unmeasured),
+    )  # fmt: skip
+    template = Tube(Query("Q"), Status.NOT_FOUND, split=SPLIT)
+    tube = selection.grounding(heat, heat, "<end>", template).best
+    assert (tube.status, tube.decided) == (Status.NOT_FOUND, said)
