@@ -55,6 +55,7 @@ def loaded(monkeypatch: Any) -> dict[str, Any]:
         model = nn.Module()
         model.model = nn.Module()
         model.model.language_model = Layer(2, 2)
+        model.get_decoder = lambda: model.model.language_model  # type: ignore[assignment]
         model.model.language_model.config = SimpleNamespace()  # type: ignore[assignment]
         given["model"] = model
         return LoadedWeights(model, ("extra.weight",))
@@ -201,6 +202,7 @@ def test_a_frozen_model_has_no_gradient_and_its_attention_can_be_captured() -> N
     model = nn.Module()
     model.model = nn.Module()
     model.model.language_model = nn.Linear(2, 2)
+    model.get_decoder = lambda: model.model.language_model  # type: ignore[assignment]
     model.model.language_model.config = SimpleNamespace()  # type: ignore[assignment]
     model.model.visual = nn.Module()
     model.model.visual.patch_embed = nn.Module()
