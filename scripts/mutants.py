@@ -126,14 +126,20 @@ def mutants_of(source: str) -> list[Mutant]:
 def _left_out(node: Any) -> bool:
     """Whether no test should depend on a change of the node.
 
-    These are decorators, "*" in signatures, the texts of exceptions, and settings, whose table in
-    docs/parameters.md is compared with the code by another test.
+    These are decorators, "*" in signatures, imports for type checkers, the texts of exceptions, and
+    settings, whose table in docs/parameters.md is compared with the code by another test.
     """
     call = node
     while call is not None and not call.get_code(include_prefix=False).startswith("setting("):
         call = search_ancestor(call, "atom_expr")
     starred = node.parent is not None and node.parent.type == "parameters"
-    return starred or call is not None or bool(search_ancestor(node, "decorator", "raise_stmt"))
+    typing = node.type == "if_stmt" and node.children[1].get_code().strip() == "TYPE_CHECKING"
+    return (
+        starred
+        or typing
+        or call is not None
+        or bool(search_ancestor(node, "decorator", "raise_stmt"))
+    )
 
 
 def _nodes(node: Any) -> Iterator[Any]:

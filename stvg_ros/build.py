@@ -9,16 +9,19 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stvg_ros.boxes import Boxes
 from stvg_ros.commands.endpoint import token
 from stvg_ros.commands.reader import grammar_reader
 from stvg_ros.config import Config
 from stvg_ros.errors import ConfigError
+from stvg_ros.method.evidence import used_sources
 from stvg_ros.method.grounder import LocalGrounder
 from stvg_ros.method.interfaces import Grounder, Mllm, Proposer, Splitter
 from stvg_ros.method.query import EndpointSplitter, MllmSplitter, RuleSplitter, WholeSplitter
 from stvg_ros.method.settings import SplitConfig
 from stvg_ros.proposals.choice import SourceChoice, chosen
 from stvg_ros.proposals.settings import ProposalConfig
+from stvg_ros.types import Frame
 
 if TYPE_CHECKING:
     from stvg_ros.body.body_evidence import BodyEvidence
@@ -68,18 +71,38 @@ def build_local(
     splitter = build_splitter(config.split, mllm)
     choice, sources = chosen(config.proposals), build_sources(config)
     own = build_proposer(choice)
-    measure_on_arrival(own, sources)
+    measure_on_arrival(
+        own,
+        sources,
+        lambda frame: used_sources(config.evidence.sources, mllm.settings, frame) != "attention",
+    )
     return LocalGrounder(
         mllm, splitter, around(own), config, sources=sources, candidates=choice.reason
     )
 
 
-def measure_on_arrival(proposer: Proposer, sources: tuple[BodyEvidence, ...]) -> None:
-    """Passes the people whom a source of tubes detects in arriving frames to the measures."""
+def measure_on_arrival(
+    proposer: Proposer,
+    sources: tuple[BodyEvidence, ...],
+    used: Callable[[Frame], bool] = lambda frame: True,
+) -> None:
+    """Passes the people whom a source of tubes detects in arriving frames to the measures.
+
+    Args:
+        proposer: the source of tubes.
+        sources: with the measures first.
+        used: whether a command about such frames will use the measures.
+    """
     from stvg_ros.proposals.people.streaming import StreamingTubes
 
+    def arrived(frame: Frame, boxes: Boxes) -> None:
+        if used(frame):
+            sources[0].arrived(frame, boxes)
+
     if sources and isinstance(proposer, StreamingTubes):
-        proposer.on_people = sources[0].arrived
+        from stvg_ros.body.arrivals import ArrivalThread
+
+        proposer.on_people = ArrivalThread(arrived)
 
 
 def build_sources(config: Config) -> tuple[BodyEvidence, ...]:
@@ -141,9 +164,9 @@ def build_proposer(wanted: ProposalConfig | SourceChoice) -> Proposer:
 
         return PeopleProposer.load(config)
     if config.source == "open_vocabulary":
-        from stvg_ros.proposals.open_vocabulary.proposer import OpenVocabularyProposer
+        from stvg_ros.proposals.open_vocabulary.loading import load_open_vocabulary
 
-        return OpenVocabularyProposer.load(config)
+        return load_open_vocabulary(config)
     if config.source == "external":
         from stvg_ros.proposals.external import ExternalProposer
 

@@ -262,8 +262,8 @@ def random_model(shape: str, config: Config) -> HfMllm:
 
 def placed(config: Config) -> tuple[torch.device, torch.dtype]:
     """Device and precision of the configuration."""
-    from stvg_ros.checkpoints.devices import device_of
+    from stvg_ros.checkpoints.devices import devices_of
     from stvg_ros.models.loading import dtype_of
 
-    device = device_of(config.model.device, "model.device")
+    device = devices_of(config.model.device, "model.device")[0]
     return device, dtype_of(config.model.dtype, device)

@@ -14,12 +14,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import rclpy
-from rclpy.executors import ExternalShutdownException
-
 from stvg_lab.datasets.samples import Sample, annotated_samples
 from stvg_lab.live.bag_client import BagClient
 from stvg_lab.live.results import expected_moments, live_result
+from stvg_lab.live.ros_program import run_program, without_ros_arguments
 from stvg_lab.report import write_report
 from stvg_lab.runs.conventions import CONVENTIONS
 from stvg_lab.runs.environment import environment
@@ -140,23 +138,16 @@ def main(words: Sequence[str] | None = None) -> int:
     """Entry point; 0 when the run is done, 1 for an error or when every sample failed."""
     asked = sys.argv[1:] if words is None else list(words)
     parser = arguments()
-    given = parser.parse_args(rclpy.utilities.remove_ros_args(["", *asked])[1:])
+    given = parser.parse_args(without_ros_arguments(asked))
     if not given.rate > 0:
         parser.error(f"--rate: expected more than 0, got {given.rate}")
     if given.window_s is not None and not given.window_s > 0:
         parser.error(f"--window-s: expected more than 0, got {given.window_s}")
-    rclpy.init(args=asked)
-    node = BagClient(given.node, given.image or f"{given.node}/image")
-    try:
-        return run(node, given)
-    except StvgError as error:
-        print(f"bag_evaluation: {error}", file=sys.stderr)
-        return 1
-    except (KeyboardInterrupt, ExternalShutdownException):
-        return 130
-    finally:
-        node.destroy_node()
-        rclpy.try_shutdown()
+
+    def client() -> BagClient:
+        return BagClient(given.node, given.image or f"{given.node}/image")
+
+    return run_program("bag_evaluation", asked, client, lambda node: run(node, given))
 
 
 if __name__ == "__main__":

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 import rclpy
 from rclpy.duration import Duration
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
 
-from stvg_ros.errors import RecordingError, StvgError
+from stvg_lab.live.ros_program import run_program, without_ros_arguments
+from stvg_ros.errors import RecordingError
 from stvg_ros.io.image_messages import COMPRESSED
 from stvg_ros.io.recording import open_bag
 
@@ -73,26 +73,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rate", type=float, default=1.0, help="times the recorded pace")
     parser.add_argument("--wait-s", type=float, default=10.0, help="longest wait for a subscriber")
     asked = sys.argv[1:] if arguments is None else list(arguments)
-    given = parser.parse_args(rclpy.utilities.remove_ros_args(["", *asked])[1:])
+    given = parser.parse_args(without_ros_arguments(asked))
     if not given.rate > 0:
         parser.error(f"--rate: expected more than 0, got {given.rate}")
-    rclpy.init(args=asked)
-    node = Node("bag_player")
-    try:
+
+    def publish(node: Node) -> int:
         with closing(open_bag(given.bag, given.from_topic)) as bag:
             count = play(node, bag, topic=given.topic, rate=given.rate, wait_s=given.wait_s)
             for sentence in bag.report.sentences:
                 print(f"bag_player: {sentence}", file=sys.stderr)
         print(f"published {count} images on {given.topic}", flush=True)
         return 0
-    except StvgError as error:
-        print(f"bag_player: {error}", file=sys.stderr)
-        return 1
-    except (KeyboardInterrupt, ExternalShutdownException):
-        return 130
-    finally:
-        node.destroy_node()
-        rclpy.try_shutdown()
+
+    return run_program("bag_player", asked, lambda: Node("bag_player"), publish)
 
 
 if __name__ == "__main__":

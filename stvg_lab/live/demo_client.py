@@ -19,11 +19,12 @@ from typing import Any
 
 import numpy as np
 import rclpy
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from std_msgs.msg import String
 
+from stvg_lab.live.ros_program import run_program, without_ros_arguments
+from stvg_ros.body.keypoints import COUNT
 from stvg_ros.errors import ErrorCode
 from stvg_ros.io.tube_json import evidence_to_json, tube_to_json
 from stvg_ros.msg import Evidence as EvidenceMessage
@@ -78,6 +79,8 @@ def evidence_of(message: Any) -> Evidence:
     grid = (message.slots, message.rows, message.columns)
     slot_of = list(message.slot_of_frame)
     boxes = np.array(message.track_boxes, np.float32).reshape(-1, len(slot_of), 4)
+    points = np.array(message.track_keypoints, np.float32).reshape(-1, len(slot_of), COUNT, 3)
+    tracks = [int(track) for track in message.track_ids]
     return Evidence(
         stamps_ns=np.array([_ns(stamp) for stamp in message.stamps], np.int64),
         slots=tuple(
@@ -86,11 +89,10 @@ def evidence_of(message: Any) -> Evidence:
         spatial=np.array(message.spatial, np.float32).reshape(grid),
         temporal=np.array(message.temporal, np.float32).reshape(grid),
         frame_scores=np.array(message.frame_scores, np.float32),
-        track_scores=dict(
-            zip(map(int, message.track_ids), map(float, message.track_scores), strict=True)
-        ),
+        track_scores=dict(zip(tracks, map(float, message.track_scores), strict=True)),
         grounding_token=message.grounding_token,
-        track_boxes=dict(zip(map(int, message.track_ids), boxes, strict=True)),
+        track_boxes=dict(zip(tracks, boxes, strict=True)),
+        keypoints=dict(zip(tracks, points, strict=True)) if len(points) else {},
     )
 
 
@@ -141,16 +143,8 @@ class DemoClient(Node):
         return bool(self._commands.get_subscription_count())
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point; 0 if an answer was received and written."""
-    parser = argparse.ArgumentParser(prog="demo_client", description=__doc__)
-    parser.add_argument("--query", required=True, help="the command")
-    parser.add_argument("--node", default="/grounding", help="full name of the grounding node")
-    parser.add_argument("--out", required=True, type=Path, help="JSON file to write")
-    asked = sys.argv[1:] if arguments is None else list(arguments)
-    given = parser.parse_args(rclpy.utilities.remove_ros_args(["", *asked])[1:])
-    rclpy.init(args=asked)
-    client = DemoClient(given.node)
+def ask(client: DemoClient, text: str, out: Path) -> int:
+    """Sends the command after a line of standard input, and writes the answer; the exit code."""
     go = threading.Event()
 
     def wait_for_a_line() -> None:
@@ -160,29 +154,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
     threading.Thread(target=wait_for_a_line, daemon=True).start()
     late = math.inf
     clock = client.get_clock()
-    try:
-        while client.tube is None or (client.evidence is None and clock.now().nanoseconds < late):
-            rclpy.spin_once(client, timeout_sec=0.05)
-            if client.failure:
-                print(f"the node reports: {client.failure}", flush=True)
-                return 1
-            if go.is_set() and client.heard and not client.sent:
-                client.send(given.query)
-            if client.tube is not None and late == math.inf:
-                late = clock.now().nanoseconds + 1e9  # a failed command has no evidence
-    except (KeyboardInterrupt, ExternalShutdownException):
-        return 130
-    finally:
-        client.destroy_node()
-        rclpy.try_shutdown()
+    while client.tube is None or (client.evidence is None and clock.now().nanoseconds < late):
+        rclpy.spin_once(client, timeout_sec=0.05)
+        if client.failure:
+            print(f"the node reports: {client.failure}", flush=True)
+            return 1
+        if go.is_set() and client.heard and not client.sent:
+            client.send(text)
+        if client.tube is not None and late == math.inf:
+            late = clock.now().nanoseconds + 1e9  # a failed command has no evidence
     evidence = client.evidence
     answer = {
         "tube": tube_to_json(client.tube),
         "evidence": None if evidence is None else evidence_to_json(evidence),
     }
-    given.out.write_text(json.dumps(answer))
+    out.write_text(json.dumps(answer))
     print("answered", flush=True)
     return 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point; 0 if an answer was received and written."""
+    parser = argparse.ArgumentParser(prog="demo_client", description=__doc__)
+    parser.add_argument("--query", required=True, help="the command")
+    parser.add_argument("--node", default="/grounding", help="full name of the grounding node")
+    parser.add_argument("--out", required=True, type=Path, help="JSON file to write")
+    asked = sys.argv[1:] if arguments is None else list(arguments)
+    given = parser.parse_args(without_ros_arguments(asked))
+    return run_program(
+        "demo_client",
+        asked,
+        lambda: DemoClient(given.node),
+        lambda client: ask(client, given.query, given.out),
+    )
 
 
 if __name__ == "__main__":

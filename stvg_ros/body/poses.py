@@ -157,16 +157,25 @@ def seen_from(track: BodyTrack, side: int) -> Array:
 
 def turns_round(track: BodyTrack) -> Array:
     """Faces the camera and then turns the back, or the reverse."""
+    away, back = _turns(track)
+    return log_odds(either(away, back), track.seen(*body.SHOULDERS))
+
+
+def turns_away(track: BodyTrack) -> Array:
+    """Faces the camera and then turns the back."""
+    return log_odds(_turns(track)[0], track.seen(*body.SHOULDERS))
+
+
+def _turns(track: BodyTrack) -> tuple[Array, Array]:
+    """The probabilities of turning away from the camera, and towards it."""
     front = smoothed(exceeds(facing(track), 0.2, 0.15), track.seconds, 0.4)
     back = smoothed(below(facing(track), -0.2, 0.15), track.seconds, 0.4)
-    moves = [
-        both(
-            highest(first, track.seconds, -_CHANGE_S, -_MIDDLE_S),
-            highest(last, track.seconds, _MIDDLE_S, _CHANGE_S),
-        )
-        for first, last in ((front, back), (back, front))
-    ]
-    return log_odds(either(*moves), track.seen(*body.SHOULDERS))
+
+    def change(first: Array, last: Array) -> Array:
+        before = highest(first, track.seconds, -_CHANGE_S, -_MIDDLE_S)
+        return both(before, highest(last, track.seconds, _MIDDLE_S, _CHANGE_S))
+
+    return change(front, back), change(back, front)
 
 
 def jumps(track: BodyTrack) -> Array:

@@ -150,9 +150,17 @@ def evidence_to_json(evidence: Evidence) -> dict[str, Any]:
             str(track): [None if np.isnan(box[0]) else np.round(box, 2).tolist() for box in boxes]
             for track, boxes in evidence.track_boxes.items()
         },
+        "keypoints": {
+            str(track): [[_known(point) for point in person] for person in frames.tolist()]
+            for track, frames in evidence.keypoints.items()
+        },
         "grounding_token": evidence.grounding_token,
         "margins": list(evidence.margins),
     }
+
+
+def _known(values: list[float]) -> list[float | None]:
+    return [round(value, 3) if math.isfinite(value) else None for value in values]
 
 
 def evidence_from_json(values: Mapping[str, Any]) -> Evidence:
@@ -173,6 +181,10 @@ def evidence_from_json(values: Mapping[str, Any]) -> Evidence:
         track_boxes={
             int(track): np.array([box or [math.nan] * 4 for box in boxes], np.float32)
             for track, boxes in values.get("track_boxes", {}).items()
+        },
+        keypoints={
+            int(track): np.array(points, np.float32)  # None becomes NaN
+            for track, points in values.get("keypoints", {}).items()
         },
         grounding_token=values["grounding_token"],
         margins=tuple(values["margins"]),

@@ -13,7 +13,15 @@ import torch
 from numpy.typing import NDArray
 
 from stvg_ros.config import Config
-from stvg_ros.method.evidence import ABSENT, AttentionEvidence, FusedEvidence, evident_run, nobody
+from stvg_ros.method.evidence import (
+    ABSENT,
+    AttentionEvidence,
+    FusedEvidence,
+    attention_levels,
+    evident_run,
+    nobody,
+    span_evidence,
+)
 from stvg_ros.method.interfaces import MllmSettings
 from stvg_ros.method.presence import confidence, evidence
 from stvg_ros.method.scoring import around_crop, box_scores, inside_crop, slot_of_frames
@@ -172,13 +180,17 @@ class TubeScores:
 
         With an adaptive method, a description without an action holds as long as its target is
         there: the candidate's own time, or the whole window. So does an action that no source of
-        evidence measures.
+        evidence measures. Measured actions give the run of frames with the most evidence, together
+        with the attention if it is one of the sources.
         """
         clip_ns, span = self.view.clip.stamps_ns, self.config.span
         lasts = answer.split is not None and answer.split.lasts
         if span.method in ADAPTIVE:
             frames = self.fused.frames(candidate.track_id)
             if frames is not None and not lasts:
+                if self.fused.attention:
+                    levels = attention_levels(self.view.scores(self.temporal, candidate))
+                    frames = span_evidence(frames, levels, self.view.sampled)
                 first, last = evident_run(frames, clip_ns)
                 return int(clip_ns[first]), int(clip_ns[last])
             if lasts or not self.fused.attention:
@@ -188,8 +200,13 @@ class TubeScores:
         first, last = find_span(self.view.scores(self.temporal, candidate), span)
         return span_ns(first, last, clip_ns[self.view.sampled], clip_ns)
 
-    def evidence(self, token: str, margins: tuple[float, ...]) -> Evidence:
-        """The maps, scores and margins behind the tubes."""
+    def evidence(
+        self,
+        token: str,
+        margins: tuple[float, ...],
+        keypoints: Mapping[int, NDArray[np.float32]],
+    ) -> Evidence:
+        """The maps, scores and margins behind the tubes, and keypoints if they are asked for."""
         ranked, view = self.ranked(), self.view
         nothing = np.full(len(view.sampled), np.nan, np.float32)
         return Evidence(
@@ -208,6 +225,7 @@ class TubeScores:
                 for one in self.candidates
             },
             findings=self.fused.findings,
+            keypoints=keypoints,
         )
 
 
@@ -223,6 +241,7 @@ class TubeSelection:
         config: the configuration.
         factors: factors of S_obj by track id.
         fused: findings of the sources besides attention.
+        keypoints: of the candidates at the sampled frames, if they are asked for.
     """
 
     view: TubeView
@@ -232,6 +251,7 @@ class TubeSelection:
     config: Config
     factors: Mapping[int, float] = field(default_factory=dict)
     fused: FusedEvidence = field(default_factory=FusedEvidence)
+    keypoints: Mapping[int, NDArray[np.float32]] = field(default_factory=dict)
 
     def grounding(
         self, spatial: torch.Tensor, temporal: torch.Tensor, token: str, template: Tube
@@ -267,7 +287,8 @@ class TubeSelection:
                 scored.tube(candidate, replace(template, rank=rank, confidence=sure))
                 for rank, (candidate, sure) in enumerate(best)
             )
-        return Grounding(tubes, scored.evidence(token, self.margins), self.candidates)
+        shown_evidence = scored.evidence(token, self.margins, self.keypoints)
+        return Grounding(tubes, shown_evidence, self.candidates)
 
     def _wanted(self, scored: TubeScores, template: Tube) -> list[tuple[CandidateTube, float]]:
         """The tubes of the answer, best first, each with its own confidence.

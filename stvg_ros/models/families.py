@@ -62,6 +62,21 @@ FAMILIES = {  # model_type of config.json
         "by image size",
         True,
     ),
+    "qwen3_5": FamilyEntry(
+        "stvg_ros.models.qwen3_5",
+        "Qwen3.5",
+        "Qwen3_5ForConditionalGeneration",
+        "by image size",
+        True,
+    ),
+    "qwen3_5_moe": FamilyEntry(
+        "stvg_ros.models.qwen3_5",
+        "Qwen3.5-MoE",
+        "Qwen3_5MoeForConditionalGeneration",
+        "by image size",
+        True,
+        "language model and template of Qwen3.5-18B-REAP-A3B",
+    ),
     "llava_onevision": FamilyEntry(
         "stvg_ros.models.llava_onevision",
         "LLaVA-OneVision",
@@ -148,18 +163,20 @@ ORIGINALS = {
 
 
 _WINDOWS = "some of its layers attend to a window, which the mask of packed questions would replace"
-_RECURRENT = "most of its layers are recurrent, and their state cannot be shared as keys and values"
-# Families of transformers that would run wrongly.
+_RECURRENT = "most of its layers are recurrent, of a kind whose states have not been shared exactly"
+_NO_ADAPTER = (
+    "it has the recurrent layers of Qwen3.5, which are exact here, but its images and positions have "
+    "no adapter yet; use a Qwen3.5"
+)
+# Families of transformers that would run wrongly, or not at all.
 UNFIT = {
     "gemma3": _WINDOWS,
     "gemma4": _WINDOWS,
     "exaone4_5": _WINDOWS,
-    "qwen3_5": _RECURRENT,
-    "qwen3_5_moe": _RECURRENT,
     "lfm2_vl": _RECURRENT,
     "lfm3_vl": _RECURRENT,
-    "minicpmv4_6": _RECURRENT,
-    "minicpmv4_7": _RECURRENT,
+    "minicpmv4_6": _NO_ADAPTER,
+    "minicpmv4_7": _NO_ADAPTER,
 }
 # Known by their authors' own code only, which is never run here.
 OWN_CODE = {"minicpmv": "MiniCPM-V up to 4.5", "minicpmo": "MiniCPM-o", "molmo": "Molmo"}

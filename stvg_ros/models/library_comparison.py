@@ -23,6 +23,7 @@ from transformers.video_utils import VideoMetadata
 from stvg_ros.checkpoints.files import first_line
 from stvg_ros.errors import ModelError
 from stvg_ros.method.visual_tokens import VisualTokens
+from stvg_ros.models.attention_band import attending_layers
 from stvg_ros.models.attention_capture import NAME
 from stvg_ros.models.chat_template import VIDEO, rendered, turn, written
 from stvg_ros.models.hf_common import HfMllm
@@ -229,7 +230,9 @@ def _forward(
     (reading,) = mllm.ask(prefix, [QUESTION])
     yield _positions(mllm, visual, positions[0], known)
     first, last = mllm.band
-    maps = torch.stack([layer[0].float().mean(0) for layer in out.attentions[first : last + 1]])
+    layers = zip(attending_layers(text.config), out.attentions, strict=True)
+    band = [layer[0].float().mean(0) for at, layer in layers if first <= at <= last]
+    maps = torch.stack(band)  # (L, N, N)
     asked = torch.tensor(mllm.prompt.suffix(prefix.layout, QUESTION).candidates) + known
     rows = maps.mean(0)[asked.to(maps.device)][:, prefix.columns]  # (R, M)
     exact = model.dtype == torch.float32

@@ -14,7 +14,7 @@ import torch
 import transformers
 from torch import nn
 
-from stvg_ros.checkpoints.devices import device_of
+from stvg_ros.checkpoints.devices import SPREAD, devices_of
 from stvg_ros.checkpoints.files import CheckpointFiles, first_line
 from stvg_ros.checkpoints.image_preprocessing import ImagePreprocessing, processor_values
 from stvg_ros.checkpoints.weights import LoadedWeights, loaded_weights
@@ -22,6 +22,7 @@ from stvg_ros.errors import ConfigError, ModelError
 from stvg_ros.models.architectures import check_architecture
 from stvg_ros.models.attention_capture import NAME
 from stvg_ros.models.chat_template import choose_template
+from stvg_ros.models.device_spread import layer_devices, place, spread
 from stvg_ros.models.embedded_checkpoint import FOLDER, SCOPE, SETTINGS_FILE, read_settings
 from stvg_ros.models.families import FAMILIES, unsupported
 from stvg_ros.models.family import LoadedCheckpoint
@@ -84,8 +85,19 @@ def load(config: ModelConfig) -> LoadedCheckpoint:
 
 def _check_language_model(files: CheckpointFiles) -> None:
     """Raises: ModelError: a configuration that cannot be read, or see `check_architecture`."""
+    config = _from_files(
+        transformers.AutoConfig,
+        files,
+        "config.json is not as transformers expects it",
+        "download it again",
+    )
+    check_architecture(config.get_text_config(), files.source)
+
+
+def _from_files(kind: Any, files: CheckpointFiles, problem: str, remedy: str) -> Any:
+    """What a class of transformers reads from the files. Raises: ModelError."""
     try:
-        config: Any = transformers.AutoConfig.from_pretrained(
+        return kind.from_pretrained(
             files.source, local_files_only=files.local, trust_remote_code=False
         )
     except ImportError as error:
@@ -93,11 +105,7 @@ def _check_language_model(files: CheckpointFiles) -> None:
             f"{files.source}: it needs a library that is not installed ({first_line(error)})"
         ) from error
     except Exception as error:  # transformers raises errors of many kinds
-        raise ModelError(
-            f"{files.source}: config.json is not as transformers expects it ({first_line(error)}); "
-            "download it again"
-        ) from error
-    check_architecture(config.get_text_config(), files.source)
+        raise ModelError(f"{files.source}: {problem} ({first_line(error)}); {remedy}") from error
 
 
 def checkpoint_folder(path: str) -> Path:
@@ -122,7 +130,11 @@ def untrained(checkpoint: LoadedCheckpoint, seed: int) -> LoadedCheckpoint:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         fresh = type(model)(model.config)
-    fresh = frozen(fresh.to(device=model.device, dtype=model.dtype))
+    fresh, devices = frozen(fresh.to(dtype=model.dtype)), layer_devices(model)
+    if len(set(devices)) > 1:
+        place(fresh, devices, model.device)
+    else:
+        fresh.to(model.device)
     return replace(checkpoint, name=f"{checkpoint.name}, untrained", model=fresh)
 
 
@@ -153,15 +165,12 @@ def _tokenizer(files: CheckpointFiles, template: str) -> Any:
             f"{files.source}: no tokenizer.json; expected the tokenizer's files beside "
             "config.json; download the checkpoint's files"
         )
-    try:
-        tokenizer: Any = transformers.AutoTokenizer.from_pretrained(
-            files.source, local_files_only=files.local, trust_remote_code=False
-        )
-    except Exception as error:  # transformers raises errors of many kinds
-        raise ModelError(
-            f"{files.source}: the tokenizer cannot be loaded ({first_line(error)}); expected "
-            "tokenizer.json and tokenizer_config.json; download the checkpoint's files again"
-        ) from error
+    tokenizer = _from_files(
+        transformers.AutoTokenizer,
+        files,
+        "the tokenizer cannot be loaded",
+        "expected tokenizer.json and tokenizer_config.json; download the checkpoint's files again",
+    )
     if template:
         tokenizer.chat_template = template
     else:
@@ -173,8 +182,14 @@ def _weights(
     files: CheckpointFiles, class_name: str, config: ModelConfig, stored: str | None
 ) -> LoadedWeights:
     """The frozen model; `stored` is the format of quantized weights in the files."""
-    device = device_of(config.device, "model.device")
-    dtype = dtype_of(config.dtype, device)
+    devices = devices_of(config.device, "model.device")
+    device, dtype = devices[0], dtype_of(config.dtype, devices[0])
+    if len(devices) > 1 and (stored or config.quantization != "none"):
+        raise ConfigError(
+            f"model.device: {SPREAD!r} is for weights in full precision; those of "
+            f"{files.source!r} are quantized ({stored or config.quantization}), which are loaded "
+            "to one device; set model.device to 'cuda:0'"
+        )
     quantized: dict[str, Any]
     if stored:
         quantized = _stored_quantization(files, stored, config.quantization, device)
@@ -185,6 +200,9 @@ def _weights(
     )
     if quantized:
         _keep_plain_layout(weights.model)
+    elif len(devices) > 1:
+        free = [torch.cuda.mem_get_info(each)[0] for each in devices]
+        return replace(weights, model=spread(frozen(weights.model), devices, free))
     else:
         weights.model.to(device)
     return replace(weights, model=frozen(weights.model))

@@ -39,7 +39,7 @@ def fetched(hub_id: str, endpoint: str | None = None) -> str:
     download = _Download(hub_id, endpoint)
     thread = threading.Thread(target=download.run, name="hub", daemon=True)
     thread.start()
-    if not download.answered.wait(CONTACT_S):
+    if not download.answered.wait(CONTACT_S) or download.silent:
         return f"the hub gave no answer within {CONTACT_S:g} s"
     thread.join(DOWNLOAD_S)
     if thread.is_alive():
@@ -54,9 +54,11 @@ class _Download:
         self._hub_id, self._endpoint = hub_id, endpoint
         self.answered = threading.Event()
         self.problem = ""
+        self.silent = False
 
     def run(self) -> None:
         """Asks for the repository, then for its files."""
+        import httpx2  # of huggingface_hub
         from huggingface_hub import HfApi, snapshot_download
 
         from stvg_ros.checkpoints.files import first_line
@@ -68,6 +70,9 @@ class _Download:
                 self._hub_id, allow_patterns=list(FILES), endpoint=self._endpoint,
                 etag_timeout=CONTACT_S,
             )  # fmt: skip
+        except httpx2.TimeoutException:
+            self.silent = not self.answered.is_set()
+            self.problem = f"the hub did not go on within {CONTACT_S:g} s"
         except Exception as error:  # the library and its transport raise errors of many kinds
             self.problem = f"it cannot be fetched ({type(error).__name__}: {first_line(error)})"
         self.answered.set()

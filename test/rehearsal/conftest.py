@@ -12,7 +12,10 @@ from torchvision_transforms import import_torchvision
 if importlib.util.find_spec("torchvision") is not None:
     import_torchvision()
 
-NAMES = ["qwen2_vl", "qwen2_5_vl", "qwen3_vl", "v5_saved_processor", "llava_next_video_32k"]
+NAMES = [
+    "qwen2_vl", "qwen2_5_vl", "qwen3_vl", "v5_saved_processor", "llava_next_video_32k",
+    "qwen3_5_moe",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="session", params=NAMES)

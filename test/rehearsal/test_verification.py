@@ -30,7 +30,10 @@ def test_weights_have_the_published_names(folder: Path) -> None:
     if folder.name == "llava_next_video_32k":
         pytest.skip("no list of its weights is published")
     name = "qwen3_vl" if folder.name == "v5_saved_processor" else folder.name
-    assert published.saved_names(folder) == published.published_names(name)
+    saved = published.saved_names(folder)
+    if folder.name == "qwen3_5_moe":  # published without its vision tower
+        saved = {weight for weight in saved if not weight.startswith("model.visual.")}
+    assert saved == published.published_names(name)
 
 
 def test_everything_but_the_librarys_processor_is_verified(

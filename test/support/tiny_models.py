@@ -90,6 +90,8 @@ VIDEO = {
     "qwen2_5_vl": "<|vision_start|><|video_pad|><|vision_end|>",
     "qwen3_vl": "<|vision_start|><|video_pad|><|vision_end|>",
     "qwen3_vl_moe": "<|vision_start|><|video_pad|><|vision_end|>",
+    "qwen3_5": "<|vision_start|><|video_pad|><|vision_end|>",
+    "qwen3_5_moe": "<|vision_start|><|video_pad|><|vision_end|>",
     "llava_onevision": "<video>",
     "video_llama_3": "<|video_pad|>\\n",
     "internvl": "<video>\\n",
@@ -103,18 +105,9 @@ VIDEO = {
 
 
 def build_tokenizer(kind: str) -> Any:
-    """One token a word; digits and strangers are [UNK]."""
+    """One token a word; digits and strangers are [UNK], or bytes in Qwen3.5."""
     special = SPECIAL + MORE_SPECIAL.get(kind, [])
-    vocabulary = {word: i for i, word in enumerate(dict.fromkeys(["[UNK]", *special, *WORDS]))}
-    core = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
-    core.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(r"\n"), "isolated"),
-            pre_tokenizers.Split(Regex(r"[^\S\n]+"), "removed"),
-            pre_tokenizers.Split(Regex(r"[^\w\s]"), "isolated"),
-        ]
-    )
-    core.decoder = decoders.Fuse()
+    core = _bytes() if kind.startswith("qwen3_5") else _words(special)
     more = {}
     if kind == "internvl":
         more["extra_special_tokens"] = {
@@ -135,6 +128,49 @@ def build_tokenizer(kind: str) -> Any:
         VICUNA if kind == "llava_next_video" else CHAT.replace("VIDEO", VIDEO[kind])
     )
     return tokenizer
+
+
+def _words(special: list[str]) -> Tokenizer:
+    vocabulary = {word: i for i, word in enumerate(dict.fromkeys(["[UNK]", *special, *WORDS]))}
+    core = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    core.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(r"\n"), "isolated"),
+            pre_tokenizers.Split(Regex(r"[^\S\n]+"), "removed"),
+            pre_tokenizers.Split(Regex(r"[^\w\s]"), "isolated"),
+        ]
+    )
+    core.decoder = decoders.Fuse()
+    return core
+
+
+def _bytes() -> Tokenizer:
+    """Pairs of bytes, as transformers reads any tokenizer of Qwen3.5; only answers are words."""
+    merges = [pair for word in ("yes", "Yes", "YES", "no", "No", "NO") for pair in _merges(word)]
+    merges = list(dict.fromkeys(merges))
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    known = ["[UNK]", *SPECIAL, *alphabet, *("".join(pair) for pair in merges)]
+    core = Tokenizer(models.BPE({word: i for i, word in enumerate(known)}, merges))
+    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    core.decoder = decoders.ByteLevel()
+    return core
+
+
+def _merges(word: str) -> list[tuple[str, str]]:
+    return [(word[:end], word[end]) for end in range(1, len(word))]
+
+
+def forget_answers(folder: Path) -> None:
+    """Renames the tokens of yes and no, or splits them into bytes."""
+    file = folder / "tokenizer.json"
+    values = json.loads(file.read_text())
+    core = values["model"]
+    if core["type"] == "BPE":
+        core["merges"] = []
+    else:
+        answers = ("yes", "Yes", "YES")
+        core["vocab"] = {f"q{k}" if k in answers else k: v for k, v in core["vocab"].items()}
+    file.write_text(json.dumps(values))
 
 
 def config_of(kind: str, tokenizer: Any) -> Any:
@@ -211,7 +247,10 @@ def config_of(kind: str, tokenizer: Any) -> Any:
             vision |= {"window_size": 16, "fullatt_block_indexes": [1], "tokens_per_second": 2}
             return transformers.Qwen2_5_VLConfig(text_config=text, vision_config=vision, **ids)
         text["head_dim"] = 8
-        vision |= {"num_position_embeddings": 64, "deepstack_visual_indexes": [0, 1]}
+        vision["num_position_embeddings"] = 64
+        if kind.startswith("qwen3_5"):
+            return qwen3_5_config(kind, text, vision, ids)
+        vision["deepstack_visual_indexes"] = [0, 1]
         if kind == "qwen3_vl":
             return transformers.Qwen3VLConfig(text_config=text, vision_config=vision, **ids)
         text |= {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 24}
@@ -293,15 +332,35 @@ def config_of(kind: str, tokenizer: Any) -> Any:
     )
 
 
+def qwen3_5_config(
+    kind: str, text: dict[str, Any], vision: dict[str, Any], ids: dict[str, int]
+) -> Any:
+    """Recurrent layers around one that attends; values have more heads than keys."""
+    text |= {
+        "layer_types": ["linear_attention", "full_attention", "linear_attention"],
+        "linear_num_key_heads": 2,
+        "linear_num_value_heads": 4,
+        "linear_key_head_dim": 8,
+        "linear_value_head_dim": 8,
+    }
+    text["rope_parameters"] |= {"partial_rotary_factor": 1.0, "mrope_interleaved": True}
+    if kind == "qwen3_5":
+        return transformers.Qwen3_5Config(text_config=text, vision_config=vision, **ids)
+    del text["intermediate_size"]
+    text |= {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 24}
+    text["shared_expert_intermediate_size"] = 24
+    return transformers.Qwen3_5MoeConfig(text_config=text, vision_config=vision, **ids)
+
+
 def save(kind: str, class_name: str, folder: Path) -> Path:
     """A whole checkpoint in `folder`."""
     torch.manual_seed(0)
     tokenizer = build_tokenizer(kind)
     model = getattr(transformers, class_name)(config_of(kind, tokenizer))
     with torch.no_grad():  # the default weights are too small for attention to differ
-        for parameter in model.get_decoder().parameters():
-            if parameter.ndim > 1:
-                parameter.mul_(8)
+        for name, parameter in model.get_decoder().named_parameters():
+            if parameter.ndim > 1:  # a state multiplies what it is computed from
+                parameter.mul_(3 if "linear_attn" in name else 8)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     pair = 1 if kind == "cosmos3_edge" else 2

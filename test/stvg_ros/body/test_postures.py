@@ -12,7 +12,7 @@ from figures import action, still, track_of_poses
 
 from stvg_ros.body import keypoints as body
 from stvg_ros.body.logic import log_odds
-from stvg_ros.body.measures import Measure, measure_of
+from stvg_ros.body.measures import Measure, evidence_at_some_time, measure_of
 from stvg_ros.body.track import BodyTrack
 from stvg_ros.commands.command import Feature
 
@@ -99,6 +99,19 @@ def test_with_the_noise_of_an_estimator() -> None:
 def test_size_does_not_matter(height_px: float) -> None:
     for kind, name, track in shown(False, height_px=height_px):
         assert best_of(MEASURES[kind], track) == name
+
+
+def test_turning_away_is_half_of_turning_round() -> None:
+    away = measure("change", "turn", "away")
+    turning = track_of_poses(still("turn round"), duration_s=6)
+    front = turning.seconds < 3
+    nats = away.frames(turning, [])
+    assert evidence(away, turning) > 1
+    # Backwards in time the person turns to the camera: half of the turn is another one.
+    assert nats[front].max() > nats[~front].max() + 1
+    assert evidence(away, track_of_poses(still("standing"))) < -1
+    assert evidence(away, track_of_poses(still("standing"), turned=True)) < -1
+    assert measure_of(Feature("change", "turn", "turns", side="towards")) is None
 
 
 def test_a_hidden_arm_says_nothing() -> None:
@@ -197,6 +210,21 @@ def test_the_time_line_shows_when() -> None:
     nats = MEASURES["gesture"]["raise left"].frames(track, [])
     assert (nats[: len(nats) // 2] < -1).all()
     assert (nats[len(nats) // 2 + 1 :] > 0.5).all()
+
+
+@pytest.mark.parametrize(
+    ("nats", "evidence"),
+    [
+        ([4.0] * 40, 16.0),  # 4 nats a second, for 4 seconds
+        ([-4.0] * 40, -4.0),
+        ([0.0] * 40, 0.0),
+        ([4.0] * 10 + [-4.0] * 30, 4.0 + np.log(10 / 40)),  # a second of four
+        ([-0.01] * 4 + [-4.0] * 36, -2.4),  # seen badly in a tenth of the time
+    ],
+)
+def test_what_happens_at_some_time(nats: list[float], evidence: float) -> None:
+    found = evidence_at_some_time(np.array(nats), np.arange(40) / 10)
+    assert found == pytest.approx(evidence, abs=0.35)
 
 
 def test_what_is_negated_speaks_against() -> None:

@@ -48,15 +48,22 @@ def test_failed_tube_shows_its_reason() -> None:
 def test_evidence_there_and_back() -> None:
     maps = np.arange(12, dtype=np.float32).reshape(2, 2, 3)
     scores = np.array([0.5, np.nan], np.float32)
+    points = np.arange(2 * 17 * 3, dtype=np.float32).reshape(2, 17, 3)
+    points[1] = np.nan
     evidence = Evidence(
-        np.array([1, 2]), ((0,), (1,)), maps, maps + 1, scores, {3: 0.25}, "assistant"
-    )
+        np.array([1, 2]), ((0,), (1,)), maps, maps + 1, scores, {3: 0.25}, "assistant",
+        keypoints={3: points},
+    )  # fmt: skip
     back = evidence_from_json(json.loads(json.dumps(evidence_to_json(evidence), allow_nan=False)))
     assert np.array_equal(back.spatial, maps)
     assert np.array_equal(back.temporal, maps + 1)
     assert np.array_equal(back.frame_scores, scores, equal_nan=True)
     assert back.slots == ((0,), (1,))
     assert back.track_scores == {3: 0.25}
+    assert list(back.keypoints) == [3]
+    assert np.array_equal(back.keypoints[3], points, equal_nan=True)
+    earlier = {k: v for k, v in evidence_to_json(evidence).items() if k != "keypoints"}
+    assert evidence_from_json(earlier).keypoints == {}
 
 
 def test_the_table_names_the_model() -> None:

@@ -16,12 +16,14 @@ from fakes import ToyMllm
 from stvg_lab.rendered.queries import KINDS, phrased, scene_queries
 from stvg_lab.rendered.scene import Scene
 from stvg_ros.build import build_splitter
+from stvg_ros.commands.command import Command
 from stvg_ros.errors import ConfigError
 from stvg_ros.method.query import (
     EndpointSplitter,
     MllmSplitter,
     RuleSplitter,
     question,
+    split_of,
     without_address,
 )
 from stvg_ros.method.settings import SplitConfig
@@ -243,3 +245,25 @@ def test_build_splitter() -> None:
     assert isinstance(build_splitter(named, mllm), EndpointSplitter)
     with pytest.raises(ConfigError, match=r"split\.endpoint_url"):
         build_splitter(SplitConfig(method="endpoint"), mllm)
+
+
+@pytest.mark.parametrize(
+    ("attribute", "action", "problems", "fallbacks"),
+    [
+        ("", "", (), ("action",)),  # a kind alone does not change over time
+        ("", "", ("unread",), ("attribute", "action")),
+        ("red", "", (), ("action",)),
+        ("red", "", ("unread",), ("action",)),
+        ("", "waves", (), ("attribute",)),
+        ("red", "waves", (), ()),
+    ],
+)
+def test_parts_that_a_command_does_not_have_are_the_whole(
+    attribute: str, action: str, problems: tuple[str, ...], fallbacks: tuple[str, ...]
+) -> None:
+    command = Command("find", "the person", attribute, action, problems=problems)
+    split = split_of(command, "rules")
+    assert split.fallbacks == fallbacks
+    assert split.attribute == (command.attribute_query or "the person")
+    assert split.action == (command.action_query or "the person")
+    assert split.lasts == (fallbacks == ("action",))
