@@ -165,8 +165,8 @@ ORIGINALS = {
 _WINDOWS = "some of its layers attend to a window, which the mask of packed questions would replace"
 _RECURRENT = "most of its layers are recurrent, of a kind whose states have not been shared exactly"
 _NO_ADAPTER = (
-    "it has the recurrent layers of Qwen3.5, which are exact here, but its images and positions have "
-    "no adapter yet; use a Qwen3.5"
+    "it has the recurrent layers of Qwen3.5, which are exact here, but its images and positions "
+    "have no adapter yet; use a Qwen3.5"
 )
 # Families of transformers that would run wrongly, or not at all.
 UNFIT = {
