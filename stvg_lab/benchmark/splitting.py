@@ -6,8 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from stvg_lab.benchmark.measuring import flops, timed
+from stvg_lab.benchmark.measuring import flop_counter, timed
 from stvg_ros.method.query import MllmSplitter
 from stvg_ros.models.hf_common import HfMllm
 
@@ -39,8 +40,7 @@ def split_costs(mllm: HfMllm, sentences: Sequence[str] = SENTENCES) -> list[Spli
     costs = []
     for sentence in sentences:
         # Counting takes microseconds per product.
-        (found, seconds), count = flops(
-            lambda text=sentence: timed(lambda: splitter.split(text), device)
-        )
-        costs.append(SplitCost(found.tokens, count, seconds))
+        with flop_counter() as counter:
+            found, seconds = timed(partial(splitter.split, sentence), device)
+        costs.append(SplitCost(found.tokens, counter.get_total_flops(), seconds))
     return costs

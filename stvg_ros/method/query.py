@@ -100,9 +100,10 @@ class MllmSplitter(CommandSplitter):
     """The MLLM reads, constrained to the sentence's words if the model gives token access."""
 
     def __init__(self, mllm: Mllm) -> None:
-        self._tokens = getattr(mllm, "token_model", None)  # models of transformers have it
-        free = self._tokens is None
-        super().__init__(TextModelReader(mllm) if free else TokenModelReader(self._tokens), "mllm")
+        # Models of transformers have it.
+        self._tokens = offered = getattr(mllm, "token_model", None)
+        reader = TextModelReader(mllm) if offered is None else TokenModelReader(offered)
+        super().__init__(reader, "mllm")
 
     def split(self, text: str) -> SplitQuery:
         """Q, Q_s and Q_t, with the number of tokens that the model read; see `Splitter`."""
