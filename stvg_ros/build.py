@@ -164,7 +164,7 @@ def build_proposer(wanted: ProposalConfig | SourceChoice) -> Proposer:
 
         return PeopleProposer.load(config)
     if config.source == "open_vocabulary":
-        from stvg_ros.proposals.open_vocabulary.loading import load_open_vocabulary
+        from stvg_ros.proposals.open_vocabulary.model_choice import load_open_vocabulary
 
         return load_open_vocabulary(config)
     if config.source == "external":

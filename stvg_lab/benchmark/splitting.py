@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from stvg_lab.benchmark.measuring import flop_counter, timed
+from stvg_lab.benchmark.measuring import flops, timed
 from stvg_ros.method.query import MllmSplitter
 from stvg_ros.models.hf_common import HfMllm
 
@@ -39,8 +39,8 @@ def split_costs(mllm: HfMllm, sentences: Sequence[str] = SENTENCES) -> list[Spli
     splitter, device = MllmSplitter(mllm), mllm.checkpoint.model.device
     costs = []
     for sentence in sentences:
+        split = partial(splitter.split, sentence)
         # Counting takes microseconds per product.
-        with flop_counter() as counter:
-            found, seconds = timed(partial(splitter.split, sentence), device)
-        costs.append(SplitCost(found.tokens, counter.get_total_flops(), seconds))
+        (found, seconds), count = flops(partial(timed, split, device))
+        costs.append(SplitCost(found.tokens, count, seconds))
     return costs

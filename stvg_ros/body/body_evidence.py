@@ -25,7 +25,8 @@ from stvg_ros.method.interruption import check_interruption
 from stvg_ros.proposals.people.camera_motion import Stabilizer, working_copy
 from stvg_ros.types import CandidateTube, Clip, Frame, SourceFinding, SplitQuery
 
-_LOOKS_FRAMES = 12  # frames of a tube on which clothes and poses are measured
+# Frames of a tube on which clothes are measured, which last, and poses, which change.
+_FRAMES = {"looks": 12, "pose": 24}
 _FALLBACK_HZ = 10.0
 _RELATION_NATS = 4.0
 _ANCHOR_NATS = 1.0  # evidence from which on another person is the one of a relation
@@ -183,14 +184,15 @@ class BodyEvidence:
     ) -> NDArray[np.bool_]:
         """Which candidates are measured in which frames, `(N, F)`."""
         wanted = np.zeros((len(candidates), len(clip)), np.bool_)
-        if not needs & {"looks", "motion"}:
+        if not needs & {"looks", "pose", "motion"}:
             return wanted
+        most = max((_FRAMES[need] for need in needs if need in _FRAMES), default=0)
         ticks = _ticks(clip.stamps_ns, self._config.rate_hz or _FALLBACK_HZ)
         on_grid = np.diff(ticks, prepend=ticks[0] - 1) > 0
         for row, tube in enumerate(candidates):
             due = tube.present & on_grid
             frames = np.flatnonzero(due if due.any() else tube.present)
-            count = len(frames) if "motion" in needs else min(len(frames), _LOOKS_FRAMES)
+            count = len(frames) if "motion" in needs else min(len(frames), most)
             picks = (np.arange(count) + 0.5) * len(frames) / max(count, 1)
             wanted[row, frames[picks.astype(int)]] = True
         return wanted

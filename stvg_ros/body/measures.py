@@ -33,7 +33,8 @@ class Measure:
         text: the words of the sentence.
         rule: evidence in nats for each frame of a track, given the other tracks.
         lasts: whether it holds all the time (clothes), or for some time (gestures).
-        needs: what a frame must be measured for: "boxes", "looks" (some frames do), "motion".
+        needs: what a frame must be measured for: "boxes", "looks" (some frames do), "pose" (more
+            of them), "motion" (all of them).
     """
 
     text: str
@@ -141,7 +142,7 @@ def _points_side(track: BodyTrack, side: str, of_person: bool) -> Array:
 def _pose(feature: Feature, sides: str) -> Measure | None:
     if feature.name not in poses.POSES:
         return None
-    return Measure(feature.text, _of(partial(poses.has_pose, name=feature.name)), needs="looks")
+    return Measure(feature.text, _of(partial(poses.has_pose, name=feature.name)), needs="pose")
 
 
 _CHANGES: dict[str, Callable[[BodyTrack], Array]] = {

@@ -29,6 +29,7 @@ from stvg_ros.body.track import BodyTrack
 _LEAN = 12.0  # degrees, standard deviation of an estimated trunk
 _CHANGE_S = 1.5  # before and after a frame in which the poses of a change are looked for
 _MIDDLE_S = 0.2
+_REACH_S = 1.0  # from standing to the floor
 
 
 class _Posture:
@@ -130,7 +131,10 @@ def changes(track: BodyTrack, before: tuple[str, ...], after: tuple[str, ...]) -
 
 
 def picks_up(track: BodyTrack) -> Array:
-    """Bends or crouches until a hand is at the height of the shins, or deeper."""
+    """Bends or crouches until a hand is at the height of the shins, or deeper.
+
+    Going down and coming up again belong to it.
+    """
     posture = _Posture(track)
     floor = track.middle(body.ANKLES)[:, 1]
     lowest = track.points_px[:, list(body.WRISTS), 1].max(axis=1)
@@ -139,7 +143,10 @@ def picks_up(track: BodyTrack) -> Array:
     weight = np.minimum(posture.feet_seen, track.visibility[:, list(body.WRISTS)].max(axis=1))
     # Who falls is on the floor as well.
     lain = highest(_lain(posture), track.seconds, -_CHANGE_S, _CHANGE_S)
-    return log_odds(both(down, below(height, 0.75, NOISE), 1 - lain), weight)
+    reached = both(down, below(height, 0.75, NOISE), 1 - lain)
+    moving = either(exceeds(posture.lean, 15, _LEAN), below(posture.legs, 1.35, NOISE))
+    near = highest(reached, track.seconds, -_REACH_S, _REACH_S)
+    return log_odds(np.fmax(reached, both(near, moving)), weight)
 
 
 def facing(track: BodyTrack) -> Array:

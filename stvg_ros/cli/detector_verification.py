@@ -43,7 +43,7 @@ def _guarded(findings: Iterator[Finding]) -> Iterator[Finding]:
 
 def _people(path: str, device: str) -> Iterator[Finding]:
     from stvg_ros.models.library_comparison import sample_video
-    from stvg_ros.proposals.library_comparison import people_comparisons
+    from stvg_ros.proposals.detector_comparison import people_comparisons
     from stvg_ros.proposals.people.transformer_detector import PeopleDetector
 
     detect = PeopleDetector(path, device, 0.0)
@@ -55,7 +55,7 @@ def _people(path: str, device: str) -> Iterator[Finding]:
 
 def _text(path: str, device: str) -> Iterator[Finding]:
     from stvg_ros.models.library_comparison import sample_video
-    from stvg_ros.proposals.library_comparison import text_comparisons
+    from stvg_ros.proposals.detector_comparison import text_comparisons
     from stvg_ros.proposals.open_vocabulary.text_detector import TextDetector
 
     detect = TextDetector(path, device, 0.0, 0.0)
@@ -65,7 +65,7 @@ def _text(path: str, device: str) -> Iterator[Finding]:
 
 def _tracker(path: str, device: str) -> Iterator[Finding]:
     from stvg_ros.models.library_comparison import sample_video
-    from stvg_ros.proposals.library_comparison import tracker_comparisons
+    from stvg_ros.proposals.detector_comparison import tracker_comparisons
     from stvg_ros.proposals.open_vocabulary.mask_tracker import MaskTracker
 
     tracker = MaskTracker.load(path, device)
@@ -75,7 +75,7 @@ def _tracker(path: str, device: str) -> Iterator[Finding]:
 
 def _concept(path: str, device: str) -> Iterator[Finding]:
     from stvg_ros.models.library_comparison import sample_video
-    from stvg_ros.proposals.library_comparison import concept_comparisons
+    from stvg_ros.proposals.detector_comparison import concept_comparisons
     from stvg_ros.proposals.open_vocabulary.concept_tracker import ConceptTracker
 
     tracker = ConceptTracker.load(path, device)

@@ -100,10 +100,10 @@ class MllmSplitter(CommandSplitter):
     """The MLLM reads, constrained to the sentence's words if the model gives token access."""
 
     def __init__(self, mllm: Mllm) -> None:
-        # Models of transformers have it.
-        self._tokens = offered = getattr(mllm, "token_model", None)
-        reader = TextModelReader(mllm) if offered is None else TokenModelReader(offered)
+        tokens = getattr(mllm, "token_model", None)  # models of transformers have it
+        reader = TextModelReader(mllm) if tokens is None else TokenModelReader(tokens)
         super().__init__(reader, "mllm")
+        self._tokens = tokens
 
     def split(self, text: str) -> SplitQuery:
         """Q, Q_s and Q_t, with the number of tokens that the model read; see `Splitter`."""

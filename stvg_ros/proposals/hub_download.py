@@ -58,7 +58,6 @@ class _Download:
 
     def run(self) -> None:
         """Asks for the repository, then for its files."""
-        import httpx2  # of huggingface_hub
         from huggingface_hub import HfApi, snapshot_download
 
         from stvg_ros.checkpoints.files import first_line
@@ -70,9 +69,8 @@ class _Download:
                 self._hub_id, allow_patterns=list(FILES), endpoint=self._endpoint,
                 etag_timeout=CONTACT_S,
             )  # fmt: skip
-        except httpx2.TimeoutException:
-            self.silent = not self.answered.is_set()
-            self.problem = f"the hub did not go on within {CONTACT_S:g} s"
         except Exception as error:  # the library and its transport raise errors of many kinds
-            self.problem = f"it cannot be fetched ({type(error).__name__}: {first_line(error)})"
+            name = type(error).__name__
+            self.silent = "Timeout" in name and not self.answered.is_set()
+            self.problem = f"it cannot be fetched ({name}: {first_line(error)})"
         self.answered.set()

@@ -20,6 +20,7 @@ TRUE: Rgb = (64, 214, 140)
 CANDIDATE: Rgb = (205, 214, 228)
 INK: Rgb = (28, 33, 41)
 _OVERSAMPLING = 4  # text is drawn this much larger, then averaged down
+_SMALL_PX = 60.0  # height of a person from which on points are drawn as dots
 _FONT = cv2.FONT_HERSHEY_DUPLEX
 
 
@@ -161,13 +162,16 @@ def draw_keypoints(image: Image, keypoints: NDArray[np.float32], thickness_px: i
     Args:
         image: `(h, w, 3)` RGB uint8, changed in place.
         keypoints: `(17, 3)` x and y in pixels of `image`, visibility from 0 to 1.
-        thickness_px: of the lines. Those of the person's own left are drawn in another colour.
+        thickness_px: of the lines, at most; less for small people, whose points are then no dots.
+            Lines of the person's own left are drawn in another colour.
     """
     fixed = np.round(np.nan_to_num(keypoints[:, :2])).astype(int)
-    lines = seen_lines(keypoints)
-    for first, last in lines:
+    seen = np.flatnonzero(keypoints[:, 2] >= SEEN)
+    reach_px = float(np.ptp(keypoints[seen, :2], axis=0).max()) if len(seen) else 0.0
+    thickness_px = min(thickness_px, max(1, round(reach_px / _SMALL_PX)))
+    for first, last in seen_lines(keypoints):
         colour = TRUE if first % 2 and last % 2 else PREDICTED
         ends = fixed[first].tolist(), fixed[last].tolist()
         cv2.line(image, *ends, colour, thickness_px, cv2.LINE_AA)
-    for point in np.flatnonzero(keypoints[:, 2] >= SEEN):
+    for point in seen if reach_px > _SMALL_PX else ():
         cv2.circle(image, fixed[point].tolist(), thickness_px + 1, INK, -1, cv2.LINE_AA)

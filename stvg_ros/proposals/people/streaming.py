@@ -40,7 +40,7 @@ _SEEN_EVERY = 5  # frames without a detection that a track may have at any frame
 _UNSEEN_S = 1.5  # time without a detection that a track may have
 _LINK_S = 3.0
 # Frames that were too many to be searched on arrival are searched at a command only if no frame
-# within this time was.
+# within this time was, or if they are the newest.
 _NEAR_NS = 250_000_000
 
 
@@ -172,8 +172,9 @@ class StreamingTubes(BaseProposer, ABC):
         observed = []
         for frame in clip.frames:
             check_interruption()
-            near = bool((np.abs(searched_ns - frame.stamp_ns) <= _NEAR_NS).any())
-            observed.append(self._observation(frame, search=not near))
+            far = bool((np.abs(searched_ns - frame.stamp_ns) > _NEAR_NS).all())
+            newest = frame is clip.frames[-1]  # where the tubes end
+            observed.append(self._observation(frame, search=far or newest))
         try:
             return self._tubes(clip, observed)
         except cv2.error as error:

@@ -85,8 +85,21 @@ def test_every_box_is_measured_once(
     assert estimator.boxes == 12 * 3
     findings(body, clip, tubes, "the person in the blue shirt")
     assert estimator.boxes == 12 * 3
+    findings(body, clip, tubes, "the person who sits")
+    assert estimator.boxes == (12 + 24) * 3  # the frames of both are different ones here
     findings(body, clip, tubes, "the person who waves")
     assert estimator.boxes == len(clip) * 3
+
+
+def test_poses_are_known_at_all_times(
+    scene: Scene, joints: TrueJoints, clip: Clip, tubes: tuple[CandidateTube, ...]
+) -> None:
+    """Between measured frames, points lie between theirs, also over ten seconds."""
+    body, _ = source(joints)
+    images = [replace(frame, stamp_ns=frame.stamp_ns * 10 // 4) for frame in clip.frames]
+    (found,) = findings(body, Clip(tuple(images)), tubes, "the person who stands")
+    nats = found.frames[10][2:-2]
+    assert (nats != 0).all()
 
 
 def test_what_was_measured_on_arrival_is_used(

@@ -232,6 +232,75 @@ def test_attention_against_the_mean_of_the_others() -> None:
     assert found.tubes == {3: -6.0}
 
 
+@pytest.mark.parametrize("unseen", [0.0, -1.0, float("-inf")])
+def test_a_tube_without_attention_is_not_what_the_others_are_compared_with(unseen: float) -> None:
+    scores = {3: 4.0, 8: 1.0, 9: unseen}
+    (found,) = AttentionEvidence(lambda c: scores[c.track_id]).findings(
+        noise_clip(COUNT), SPLIT, (*CANDIDATES, candidate(9, 90))
+    )
+    assert found.tubes == pytest.approx({3: 4 * np.log(4), 8: -4 * np.log(4), 9: -6.0})
+
+
+def finding(words: str, source: str = "body", **tubes: float) -> SourceFinding:
+    return SourceFinding(source, words, {int(name[1:]): nats for name, nats in tubes.items()})
+
+
+def test_words_count_nothing_for_a_tube_where_they_were_not_measured() -> None:
+    fused = FusedEvidence((finding("red", t3=2.0, t8=-0.5), finding("waves", t3=-0.25)))
+    assert [fused.tube(track) for track in (3, 8, 9)] == [1.75, -0.5, 0.0]
+    assert [fused.weakest(track) for track in (3, 8, 9)] == [-0.25, -0.5, 0.0]
+    assert FusedEvidence((finding("all", "attention", t3=-5.0),)).weakest(3) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("red", "waves", "missing"),
+    [
+        ({"t3": -1.0, "t8": -9.0}, {"t3": 1.0}, ()),  # from 1 nat against it on
+        ({"t3": -1.01, "t8": -9.0}, {"t3": 1.0}, ("red",)),
+        ({"t3": -9.0}, {"t3": 1.0, "t8": 1.0}, ()),  # 8 could not be measured
+        ({"t3": -9.0, "t8": 4.0}, {"t3": 4.0, "t8": -5.0}, ("waves",)),  # 8 is nearer to both
+        ({"t3": -9.0, "t8": -9.0}, {"t3": -9.0, "t8": -9.0}, ("red", "waves")),
+        ({"t3": 1.0, "t8": 1.0}, {}, ()),
+    ],
+)
+def test_words_that_no_tube_or_not_the_best_one_has(
+    red: dict[str, float], waves: dict[str, float], missing: tuple[str, ...]
+) -> None:
+    fused = FusedEvidence((finding("red", **red), finding("waves", **waves)))
+    assert fused.missing((3, 8)) == missing
+    assert fused.missing(()) == ()
+    assert FusedEvidence((finding("all", "attention", t3=-9.0),)).missing((3,)) == ()
+
+
+def test_the_newest_picture_says_what_kind_of_pictures_these_are() -> None:
+    frames = noise_clip(COUNT).frames
+    flat = replace(frames[-1], image=np.zeros((64, 64, 3), np.uint8))
+    own = MllmSettings(rendered_only=True)
+    for clip, rendered in (
+        (Clip((*frames[:-1], flat)), True),
+        (Clip((replace(frames[0], image=flat.image), *frames[1:])), False),
+    ):
+        found = gathered([Source()], clip, SPLIT, CANDIDATES, Config(), own)
+        assert (found.measured == ()) == rendered
+
+
+def test_a_frame_counts_by_how_long_it_is_shown() -> None:
+    stamps_ns = np.array([0, 1, 5], np.int64) * 100_000_000
+    assert evident_run(np.array([3.0, -1.0, 3.0]), stamps_ns) == (2, 2)
+    even = np.array([0, 1, 2], np.int64) * 100_000_000
+    assert evident_run(np.array([3.0, -1.0, 3.0]), even) == (0, 2)
+    # A pause counts as 0.4 s, however long it is.
+    pause = np.array([0, 1, 600, 601], np.int64) * 100_000_000
+    assert evident_run(np.array([9.0, -1.0, 9.0, -9.0]), pause) == (0, 2)
+
+
+def test_frames_with_little_evidence_are_outside() -> None:
+    """0.3 nats a second stand against each frame."""
+    stamps_ns = np.arange(4) * 100_000_000
+    assert evident_run(np.array([0.2, 0.4, 4.0, 0.2]), stamps_ns) == (1, 2)
+    assert evident_run(np.array([0.2, 0.2, 0.25, 0.1]), stamps_ns) == (0, 3)
+
+
 @pytest.mark.parametrize(
     ("nats", "run"),
     [([0, 0, 0], (0, 2)), ([-1, -1, -1], (0, 2)), ([-1, 4, -1], (1, 1)), ([4, -1, 4], (0, 2)),

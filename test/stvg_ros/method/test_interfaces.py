@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
-from stvg_ros.method.interfaces import MllmSettings, ModelLimits
+from stvg_ros.method.interfaces import AttentionRows, MllmSettings, ModelLimits, Reading
 
 
 def test_a_model_without_its_own_settings_has_the_papers() -> None:
@@ -27,3 +28,11 @@ def test_a_model_without_its_own_settings_knows_every_picture_and_is_not_calibra
 @pytest.mark.parametrize(("threshold", "weight"), [(1.5, 0.0), (0.0, 0.2), (-3.0, 2.0)])
 def test_a_model_is_calibrated_by_a_threshold_or_a_weight(threshold: float, weight: float) -> None:
     assert MllmSettings(presence_threshold=threshold, presence_track_weight=weight).calibrated
+
+
+def test_a_reading_is_rows_and_an_answer() -> None:
+    rows, yes, no = torch.zeros(1, 2, 3, 3), torch.tensor(-0.5), torch.tensor(-2.0)
+    reading = Reading(rows, ("?",), yes, no)
+    assert float(reading.margin) == 1.5
+    kept = reading.without_answer()
+    assert (type(kept), kept.rows is rows, kept.tokens) == (AttentionRows, True, ("?",))

@@ -13,10 +13,19 @@ from fakes import noise_clip
 
 from stvg_ros.commands.command import Command
 from stvg_ros.config import Config
+from stvg_ros.method.evidence import FusedEvidence
 from stvg_ros.method.interfaces import MllmSettings, ModelLimits
 from stvg_ros.method.tube_selection import TubeScores, TubeSelection, TubeView
 from stvg_ros.setting import Value
-from stvg_ros.types import CandidateTube, Grounding, Query, SplitQuery, Status, Tube
+from stvg_ros.types import (
+    CandidateTube,
+    Grounding,
+    Query,
+    SourceFinding,
+    SplitQuery,
+    Status,
+    Tube,
+)
 
 SPLIT = SplitQuery("Q", "Q_s", "Q", "rules", ("action",))  # no action
 
@@ -177,14 +186,14 @@ def test_scores_are_peaks_times_factors_and_the_evidence_holds_them() -> None:
     scored = scores(one_cell(2, 8, 4), *tubes, t4=1.5, t5=0.5)
     assert [one.track_id for one in scored.ranked()] == [4, 3, 5]
     assert scored.best_score() == 12
-    evidence = scored.evidence("<end>", (1.0, 2.0))
+    evidence = scored.evidence("<end>", (1.0, 2.0), {})
     assert evidence.track_scores == {3: 8.0, 4: 12.0, 5: 4.0}
     late = in_first_cell(absent=(1,), track=4)
-    partly = scores(one_cell(2, 8, 4), tubes[0], late, t4=1.5).evidence("<end>", ())
+    partly = scores(one_cell(2, 8, 4), tubes[0], late, t4=1.5).evidence("<end>", (), {})
     np.testing.assert_array_equal(partly.frame_scores, np.array([np.nan, 9, 2], np.float32))
     assert evidence.frame_scores.tolist() == [1, 9, 2]
     assert evidence.stamps_ns.tolist() == CLIP.stamps_ns[[1, 3, 5]].tolist()
-    nothing = scores(one_cell(2, 8, 4)).evidence("<end>", ())
+    nothing = scores(one_cell(2, 8, 4)).evidence("<end>", (), {})
     assert np.isnan(nothing.frame_scores).all() and len(nothing.frame_scores) == 3
 
 
@@ -296,3 +305,38 @@ def test_an_answer_says_what_the_model_did_not_see() -> None:
         "a", "the model sees the middle of the images only (56 % x 100 %)",
     )  # fmt: skip
     assert not limited.trained_pictures
+
+
+@pytest.mark.parametrize(("calibrated", "said"), [(True, ""), (False, ", which is not calibrated")])
+def test_a_refusal_says_whether_its_confidence_is_calibrated(calibrated: bool, said: str) -> None:
+    clip, heat = noise_clip(6), torch.ones(6, 2, 3)
+    view = TubeView(clip, np.arange(6), tuple((index,) for index in range(6)))
+    selection = TubeSelection(view, (candidate(6, []),), (-4.0,), MllmSettings(), Config())
+    template = Tube(Query("Q"), Status.NOT_FOUND, split=SPLIT, calibrated=calibrated)
+    tube = selection.grounding(heat, heat, "<end>", template).best
+    assert tube.error.startswith(f"the model sees no such target (confidence 0.02{said}")
+    assert ("calibrated" in tube.error) == bool(said)
+
+
+@pytest.mark.parametrize(
+    ("unmeasured", "measured", "said"),
+    [
+        (("bored",), True, "not measured: bored"),
+        (("bored", "tired"), True, "not measured: bored, tired"),
+        ((), True, ""),
+        (("bored",), False, ""),
+    ],
+)
+def test_a_refusal_names_the_words_that_were_not_measured(
+    unmeasured: tuple[str, ...], measured: bool, said: str
+) -> None:
+    clip, heat = noise_clip(6), torch.ones(6, 2, 3)
+    view = TubeView(clip, np.arange(6), tuple((index,) for index in range(6)))
+    findings = (SourceFinding("body", "in red", {3: -5.0}),) if measured else ()
+    selection = TubeSelection(
+        view, (candidate(6, []),), (-4.0,), MllmSettings(), Config(),
+        fused=FusedEvidence(findings, True, unmeasured),
+    )  # fmt: skip
+    template = Tube(Query("Q"), Status.NOT_FOUND, split=SPLIT)
+    tube = selection.grounding(heat, heat, "<end>", template).best
+    assert (tube.status, tube.decided) == (Status.NOT_FOUND, said)

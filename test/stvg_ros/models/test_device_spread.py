@@ -85,7 +85,7 @@ class _ZerosFromMeta(TorchDispatchMode):  # type: ignore[no-untyped-call]
 def two_devices(mllm: HfMllm, last: int) -> Iterator[HfMllm]:
     """The `last` layers are on the second device."""
     model = mllm.checkpoint.model
-    count = len(model.model.language_model.layers)
+    count = len(model.get_decoder().layers)
     place(model, [CPU] * (count - last) + [META] * last, CPU)
     with _ZerosFromMeta():
         yield mllm
@@ -94,7 +94,12 @@ def two_devices(mllm: HfMllm, last: int) -> Iterator[HfMllm]:
 @pytest.mark.parametrize("recompute", [False, True])
 @pytest.mark.parametrize("last", [1, 2])
 def test_no_operation_has_tensors_of_two_devices(folder: Path, last: int, recompute: bool) -> None:
-    with two_devices(load(folder, gradient_checkpointing=recompute), last) as mllm:
+    # On the meta device, expert layers are defined in bfloat16 only.
+    dtype = "bfloat16" if "moe" in folder.name else "auto"
+    loaded = load(folder, gradient_checkpointing=recompute, dtype=dtype)
+    if last == 2 and loaded.checkpoint.family.deep:
+        pytest.skip("the meta device cannot add deep features, which are placed by a mask")
+    with two_devices(loaded, last) as mllm:
         visual = mllm.encode(images(4))
         offset = torch.zeros(visual.features.shape, requires_grad=True)
         prefix = mllm.prefill(visual, offset)
@@ -115,7 +120,7 @@ def test_a_missing_transfer_is_noticed(folder: Path) -> None:
     with two_devices(load(folder), 1) as mllm:
         mllm._text.layers[-1]._forward_pre_hooks.clear()
         mllm._text.layers[-1]._forward_pre_hooks_with_kwargs.clear()
-        with pytest.raises((RuntimeError, NotImplementedError)):
+        with pytest.raises(RuntimeError):
             mllm.prefill(mllm.encode(images(4)))
 
 

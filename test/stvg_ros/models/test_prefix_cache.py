@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Shared keys and values, and layers that are recomputed, against a plain pass."""
+"""Shared states of a prefix, and layers that are recomputed, against a plain pass."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache, LlamaConfig, LlamaModel
 
-from stvg_ros.models.prefix_cache import SharedKeys, pairs_of, recompute_layers
+from stvg_ros.models.prefix_cache import SharedPrefix, pairs_of, recompute_layers
 
 
 def pairs(count: int = 2, tokens: int = 3) -> tuple[tuple[Tensor, Tensor], ...]:
@@ -22,14 +22,27 @@ def pairs(count: int = 2, tokens: int = 3) -> tuple[tuple[Tensor, Tensor], ...]:
 
 
 def test_new_keys_and_values_follow_the_prefix_and_do_not_change_it() -> None:
-    shared = SharedKeys(pairs())
+    shared = SharedPrefix(pairs(), 3)
     new = torch.full((1, 2, 5, 4), 7.0)
     for _ in range(2):
         keys, values = shared.update(new, new + 1, 1)
         assert keys[0, 0, :, 0].tolist() == [10.0] * 3 + [7.0] * 5
         assert values[0, 0, :, 0].tolist() == [11.0] * 3 + [8.0] * 5
     assert shared.get_seq_length() == 3
-    assert SharedKeys((*pairs(1), *pairs(1, 6))).get_seq_length(1) == 6
+
+
+def test_each_question_of_a_batch_follows_its_own_copy_of_the_prefix() -> None:
+    shared = SharedPrefix(
+        (*pairs(1), (torch.arange(8.0).view(2, 1, 4), torch.ones(2, 1, 2, 2))), 3, 2
+    )
+    keys, _ = shared.update(torch.full((2, 2, 5, 4), 7.0), torch.zeros(2, 2, 5, 4), 0)
+    assert keys.shape == (2, 2, 8, 4)
+    whole = shared.update_conv_state(torch.full((4, 1, 2), 9.0), 1, conv_kernel_size=4)
+    assert whole[:, 0].tolist() == [[0, 1, 2, 3, 9, 9]] * 2 + [[4, 5, 6, 7, 9, 9]] * 2
+    state = shared.get_recurrent_state(1)
+    assert state is not None and state.shape == (4, 1, 2, 2)
+    shared.update_recurrent_state(torch.zeros(4, 1, 2, 2), 1)
+    assert torch.equal(shared.get_recurrent_state(1), state)  # the next question sees the prefix
 
 
 class Model:
@@ -66,7 +79,7 @@ class Model:
         self.model(inputs_embeds=prefix, past_key_values=filled, use_cache=True)
         return self.model(
             inputs_embeds=question,
-            past_key_values=SharedKeys(pairs_of(filled)),
+            past_key_values=SharedPrefix(pairs_of(filled, 2), 3),
             position_ids=torch.tensor([[3, 4]]),
             attention_mask=mask(),
             use_cache=True,

@@ -41,8 +41,11 @@ def tokenizer(template: str = tiny_models.CHAT, begin: str | None = None) -> Any
         ("man", ()),
     ],
 )
-def test_a_question_has_the_ids_of_the_whole_prompt(question: str, end: tuple[str, ...]) -> None:
-    made = tokenizer()
+@pytest.mark.parametrize("between", ["", "\n", " man \n\n"])
+def test_a_question_has_the_ids_of_the_whole_prompt(
+    question: str, end: tuple[str, ...], between: str
+) -> None:
+    made = tokenizer(tiny_models.CHAT.replace("VIDEO", f"VIDEO{between}"))
     prompt = Prompt(made, "folder")
     suffix = prompt.suffix(LAYOUT, question)
     whole = rendered(made, [turn("user", VIDEO, written(question.strip()))])
@@ -113,7 +116,17 @@ def test_a_prompt_begins_once(special: bool) -> None:
     for ids in (prompt.prefix_ids(LAYOUT), prompt.chat("be brief", "a man")):
         assert ids[0].tolist().count(first) == 1
         assert int(ids[0, 0]) == first
-    assert first not in prompt.suffix(LAYOUT, "a man?").ids
+    whole = rendered(made, [turn("user", VIDEO, written("a man?"))])
+    wanted = made(whole.replace(PLACEHOLDER, TOKENS), add_special_tokens=not special)["input_ids"]
+    suffix = prompt.suffix(LAYOUT, "a man?")
+    assert [*prompt.prefix_ids(LAYOUT)[0].tolist(), *suffix.ids] == wanted
+    assert suffix.labels == ("?", *END)
+
+
+def test_the_last_token_of_the_visual_block() -> None:
+    made, _ = begun(special=False)
+    tail = Prompt(made, "folder").prefix_tail(LAYOUT)
+    assert tail == made.convert_tokens_to_ids("<|vision_end|>")
 
 
 TURNS = "{% for m in messages %}{{ m['role'] }}: {{ m['content'][-1]['text'] }}\n{% endfor %}"

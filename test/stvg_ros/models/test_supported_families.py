@@ -24,7 +24,9 @@ from stvg_ros.models.family import Layout
 @pytest.mark.parametrize("kind", FAMILIES)
 def test_a_row_is_what_its_module_and_the_library_say(kind: str) -> None:
     row = FAMILIES[kind]
-    assert importlib.import_module(row.module).FAMILY.pairs == row.pairs
+    family = importlib.import_module(row.module).FAMILY
+    assert family.pairs == row.pairs
+    assert family.deep == (kind in ("qwen3_vl", "qwen3_vl_moe"))  # with deepstack
     assert getattr(transformers, row.class_name).config_class.model_type == kind
     assert (row.title, kind, row.class_name, row.tokens, "12"[row.pairs], row.rehearsed) in (
         families_table()

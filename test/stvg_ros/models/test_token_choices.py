@@ -32,10 +32,13 @@ class Counting:
 
     def __init__(self, model: LlamaForCausalLM) -> None:
         self.model, self.calls = model, list[list[int]]()
+        self.scores = torch.empty(0)
 
     def __call__(self, ids: torch.Tensor, cache: DynamicCache) -> torch.Tensor:
         self.calls.append(ids[0].tolist())
-        return self.model(input_ids=ids, past_key_values=cache, use_cache=True).logits[0, -1]
+        output = self.model(input_ids=ids, past_key_values=cache, use_cache=True)
+        self.scores = output.logits[0, -1]
+        return self.scores
 
     def anew(self, tokens: Sequence[int]) -> torch.Tensor:
         return self.model(input_ids=torch.tensor([list(tokens)])).logits[0, -1]
@@ -54,13 +57,23 @@ def test_the_most_probable_allowed_token_is_that_of_a_whole_pass(
     first = [] if begin is None else [begin]
     known: list[int] = []
     # Longer, the same again, shorter, another ending, another beginning, and much longer.
-    for before in ([4, 5], [4, 5, 6], [4, 5, 6], [4], [4, 9, 8], [7, 9, 8], [7, 9, 8, 2, 3, 4, 5]):
+    for before in (
+        [4, 5],
+        [4, 5, 6],
+        [4, 5, 6, 7],
+        [4, 5, 6],
+        [4],
+        [4, 9, 8],
+        [7, 9, 8],
+        [7, 9, 8, 2, 3, 4, 5],
+    ):
         whole = [*first, *before]
         for allowed in ([8, 3, 20], [31], list(range(32))):
             forward.calls.clear()
             scores = forward.anew(whole)
             wanted = max(allowed, key=scores.detach().tolist().__getitem__)
             assert tokens.best(before, allowed) == wanted
+            torch.testing.assert_close(forward.scores, scores.detach(), rtol=1e-4, atol=1e-5)
             same = 0
             while same < min(len(known), len(whole) - 1) and known[same] == whole[same]:
                 same += 1
@@ -135,6 +148,7 @@ class Answers:
         (["yes", "no"], (0,)),
         (["Yes", " yes", "no", "YES", " YES", " Yes", "yes"], (0, 1, 3, 4, 5, 6)),
         ([" yes", "no"], (0,)),
+        (["no", ":y", "es", "Yes"], (3,)),
         (["no", ":yes", "Yes"], (2,)),  # joined with what is before it, so not the answer's first
     ],
 )

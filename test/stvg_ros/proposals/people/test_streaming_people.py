@@ -62,9 +62,9 @@ def test_a_command_does_not_search_what_was_too_much_on_arrival() -> None:
         proposer.observe(frame)
     assert detector.searched == 4
     (tube, *_) = proposer.propose(clip, SplitQuery("x", "x", "x", "rules"))
-    assert detector.searched == 4
+    assert detector.searched == 5  # and the newest one
     assert tube.present.all()
-    assert tube.interpolated.tolist() == [bool(index % 3) for index in range(12)]
+    assert tube.interpolated.tolist() == [bool(index % 3 and index != 11) for index in range(12)]
 
 
 def test_a_command_searches_what_is_far_from_all_searched_frames() -> None:
