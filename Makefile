@@ -41,8 +41,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 LIBRARY_TESTS := $(addprefix test/stvg_ros/models/,test_library_processors.py test_quantization.py test_fp8.py) \
-  test/stvg_ros/commands test/rehearsal/test_verification.py test/stvg_ros/agents \
-  test/stvg_ros/visualization/test_rerun_file.py
+  test/stvg_ros/commands test/rehearsal/test_verification.py test/rehearsal/test_detectors.py \
+  test/rehearsal/test_classes.py test/stvg_ros/agents test/stvg_ros/visualization/test_rerun_file.py
 INTERFACES := $(wildcard msg/*.msg srv/*.srv action/*.action)
 # Folders as well: their time changes when a file is removed.
 MODULES := $(shell find stvg_ros stvg_lab launch config rviz foxglove -not -path '*__pycache__*' 2>/dev/null)
@@ -64,15 +64,20 @@ setup: $(STAMPS)/modules $(STAMPS)/weights  ## create the environment and build 
 
 environment: $(STAMPS)/ros $(STAMPS)/libraries  ## only what setup installs before the build
 
-# Files of tests side by side, each process with one thread; ROS tests have a domain per process.
-test: setup  ## run the tests on the installed package; ARGS="-k window" for some
-	HF_HUB_OFFLINE=1 ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST OMP_NUM_THREADS=1 \
-	  $(BIN)/pytest --numprocesses=auto --dist=loadfile $(ARGS)
+# Files of tests side by side, each process with one thread and a ROS domain of its own.
+test libraries: export OMP_NUM_THREADS := 1
+SIDE_BY_SIDE := --numprocesses=auto --dist=loadfile
 
+test: setup  ## run the tests on the installed package; ARGS="-k window" for some
+	HF_HUB_OFFLINE=1 ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST \
+	  $(BIN)/pytest $(SIDE_BY_SIDE) $(ARGS)
+
+# The tests of the MCP server need the libraries of the ROS wheels, which Python adds to the path of
+# the environment below only.
 libraries: setup $(VENV)-libraries/stamp  ## tests with optional libraries: torchvision, bitsandbytes, spaCy, MCP, Rerun
 	LD_LIBRARY_PATH="$(VENV)/lib:$$(echo $(VENV)/lib/python*/site-packages/ros_*.libs | tr ' ' ':')" \
 	  HF_HUB_OFFLINE=1 ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST \
-	  $(VENV)-libraries/bin/pytest $(LIBRARY_TESTS) $(ARGS)
+	  $(VENV)-libraries/bin/pytest $(SIDE_BY_SIDE) $(LIBRARY_TESTS) $(ARGS)
 
 fuzz: setup  ## 100,000 random messages to the node (a while); FUZZ=5000 for fewer
 	HF_HUB_OFFLINE=1 ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST STVG_ROS_FUZZ=$(FUZZ) \
@@ -91,11 +96,11 @@ demo: setup  ## ground a sentence: SEED=7, or VIDEO=file QUERY="the person who w
 	  $(if $(QUERY),--query "$(QUERY)") $(if $(MODEL),--model "$(MODEL)") $(ARGS)
 
 # The video is in Debian's package opencv-doc; the sentences about it are in ../shared/real.
-real: setup  ## fetch a real video (Debian's opencv-doc, 96 MB) and measure the default answer on it
+real: setup  ## fetch a real video (Debian's opencv-doc, 96 MB) and write the table of docs/real_video.md
 	mkdir -p out/real
 	test -d out/real/usr || (cd out/real && apt-get download opencv-doc && \
 	  dpkg -x opencv-doc_*.deb . && rm opencv-doc_*.deb)
-	HF_HUB_OFFLINE=1 $(BIN)/pytest test/stvg_lab/runs/test_real_video.py --capture=no $(ARGS)
+	HF_HUB_OFFLINE=1 STVG_ROS_REAL=all $(BIN)/pytest test/stvg_lab/runs/test_real_video.py $(ARGS)
 
 bench: setup  ## measure a grounding on this machine: ARGS="--shape 0.5b --scaling" for more
 	$(BIN)/stvg-ros bench $(ARGS)

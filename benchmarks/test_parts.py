@@ -12,6 +12,11 @@ import torch
 
 from stvg_lab.rendered.clips import scene_frames
 from stvg_lab.rendered.scene import Scene
+from stvg_ros.body.blazepose import BlazePose
+from stvg_ros.body.body_evidence import BodyEvidence
+from stvg_ros.body.settings import BodyConfig
+from stvg_ros.body.tracks import BodyMeter
+from stvg_ros.commands.reader import grammar_reader
 from stvg_ros.method.assembling import assembled
 from stvg_ros.method.attention import grounding_map
 from stvg_ros.method.interfaces import AttentionRows
@@ -25,8 +30,9 @@ from stvg_ros.models.hf_common import HfMllm
 from stvg_ros.models.preprocess import patches
 from stvg_ros.models.settings import ModelConfig
 from stvg_ros.proposals.people.classical import ClassicalProposer
+from stvg_ros.proposals.people.ssdlite import SsdliteDetector
 from stvg_ros.proposals.settings import ProposalConfig
-from stvg_ros.types import Clip
+from stvg_ros.types import CandidateTube, Clip, Frame
 
 ASKED = [
     question("the person in red who waves"),
@@ -119,3 +125,45 @@ def test_score_and_span(benchmark: Any, clip: Clip, visual: VisualTokens) -> Non
         find_span(scores, SpanConfig(), lasts=False)
 
     benchmark(both)
+
+
+@pytest.fixture(scope="module")
+def street() -> Clip:
+    """Ten seconds of noise at 10 Hz, 640 x 480: what it shows does not change the cost."""
+    rng = np.random.default_rng(0)
+    frames = (
+        Frame(i * 10**8, rng.integers(0, 256, (480, 640, 3), dtype=np.uint8), 640, 480)
+        for i in range(100)
+    )
+    return Clip(tuple(frames))
+
+
+PEOPLE = np.array([[80, 60, 200, 420], [260, 90, 370, 430], [430, 80, 560, 440]], np.float32)
+
+
+def test_detect_people(benchmark: Any, street: Clip) -> None:
+    detect = SsdliteDetector(torch.device("cpu"))
+    benchmark(detect, street.frames[0].image)
+
+
+def test_keypoints_of_three_people(benchmark: Any, street: Clip) -> None:
+    benchmark(BlazePose(), street.frames[0].image, PEOPLE)
+
+
+def test_measure_three_people_of_an_arriving_frame(benchmark: Any, street: Clip) -> None:
+    """Keypoints and colours, of another frame in each round."""
+    meter, frames = BodyMeter(BlazePose(), 8.0), iter(street.frames * 100)
+    benchmark(lambda: meter.renewed().observe(next(frames), PEOPLE))
+
+
+def test_a_command_about_measured_people(benchmark: Any, street: Clip) -> None:
+    """Three people over ten seconds, who were measured as the frames arrived."""
+    config = BodyConfig()
+    body = BodyEvidence(BodyMeter(BlazePose(), config.megabytes), grammar_reader("rules"), config)
+    for frame in street.frames:
+        body.arrived(frame, PEOPLE)
+    there, nothing = np.ones(100, np.bool_), np.zeros(100, np.bool_)
+    tubes = [CandidateTube(i, np.tile(box, (100, 1)), there, nothing)
+             for i, box in enumerate(PEOPLE)]  # fmt: skip
+    split = RuleSplitter(grammar_reader("rules")).split("the person in red who waves")
+    benchmark(body.findings, street, split, tubes)

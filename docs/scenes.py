@@ -76,7 +76,7 @@ def posture(name: str, side: int) -> NDArray[np.uint8]:
     points, seen = figure_joints(pose, **place)  # type: ignore[arg-type]
     figure = figure_at(pose, look, **place)  # type: ignore[arg-type]
     image = np.ascontiguousarray(drawn([figure], room, WIDTH, HEIGHT))
-    draw_keypoints(image, points, seen, 1)
+    draw_keypoints(image, np.column_stack([points, seen]).astype(np.float32), 1)
     for rgb, thickness in (((0, 0, 0), 3), ((255, 255, 255), 1)):
         cv2.putText(image, name, (5, 15), cv2.FONT_HERSHEY_SIMPLEX, 0.42, rgb, thickness)
     return image

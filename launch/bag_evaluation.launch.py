@@ -41,7 +41,7 @@ EVALUATION = (
 )
 GROUNDING = (
     ("model", "", "local folder or hub id of the model, or 'embedded'"),
-    ("device", "", "auto, cpu, cuda, cuda:1, ..."),
+    ("device", "", "auto, cpu, cuda, cuda:1, ..., balanced"),
     ("image_transport", "", "raw or compressed, as in the bag"),
     ("params_file", "laptop_cpu.yaml", "parameter file: a path, or a preset of this package"),
     ("log_level", "info", "debug, info, warn, error"),

@@ -40,7 +40,7 @@ TOPICS = (
 # Argument, setting of the node, choices, description under --show-args.
 SETTINGS = (
     ("model", "model.path", (), "local folder or hub id of the model, or 'embedded'"),
-    ("device", "model.device", (), "auto, cpu, cuda, cuda:1, ..."),
+    ("device", "model.device", (), "auto, cpu, cuda, cuda:1, ..., balanced"),
     ("cameras", "cameras", (), "names of several cameras, separated by commas"),
     ("target_frame", "depth.target_frame", (), "frame of additional positions, such as map"),
     (

@@ -100,7 +100,9 @@ def measure_on_arrival(
             sources[0].arrived(frame, boxes)
 
     if sources and isinstance(proposer, StreamingTubes):
-        proposer.on_people = arrived
+        from stvg_ros.body.arrivals import ArrivalThread
+
+        proposer.on_people = ArrivalThread(arrived)
 
 
 def build_sources(config: Config) -> tuple[BodyEvidence, ...]:
@@ -162,9 +164,9 @@ def build_proposer(wanted: ProposalConfig | SourceChoice) -> Proposer:
 
         return PeopleProposer.load(config)
     if config.source == "open_vocabulary":
-        from stvg_ros.proposals.open_vocabulary.proposer import OpenVocabularyProposer
+        from stvg_ros.proposals.open_vocabulary.model_choice import load_open_vocabulary
 
-        return OpenVocabularyProposer.load(config)
+        return load_open_vocabulary(config)
     if config.source == "external":
         from stvg_ros.proposals.external import ExternalProposer
 

@@ -67,6 +67,8 @@ class Setting:
         kind = type(self.default)
         if kind is float and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
+        elif kind is int and isinstance(value, float) and value.is_integer():
+            value = int(value)
         if type(value) is not kind:
             raise ConfigError(
                 f"{self.name}: expected {kind.__name__}, got {value!r} ({type(value).__name__})"

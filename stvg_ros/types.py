@@ -171,6 +171,7 @@ class SplitQuery:
         method: how it was split: "mllm", "endpoint", "parser", "rules", "none".
         fallbacks: names of the parts ("attribute", "action") that were replaced by Q.
         command: the parsed command; None if it was not parsed.
+        tokens: tokens that the MLLM read to split it; 0 if it did not, or knew the sentence.
     """
 
     text: str
@@ -179,6 +180,7 @@ class SplitQuery:
     method: str
     fallbacks: tuple[str, ...] = ()
     command: Command | None = None
+    tokens: int = 0
 
     @property
     def lasts(self) -> bool:
@@ -349,6 +351,9 @@ class Evidence:
         grounding_token: label of the prompt token whose row is A_S.
         margins: log p(yes) - log p(no) of Q, Q_s and Q_t before tuning, in nats.
         findings: of all sources of evidence; empty if attention alone decided.
+        keypoints: `(T, 17, 3)` by track id: x and y in the camera's pixels and the visibility of
+            COCO's keypoints at the sampled frames, NaN where they were not estimated; empty
+            unless `evidence.keypoints` asks for them.
     """
 
     stamps_ns: NDArray[np.int64]
@@ -361,6 +366,7 @@ class Evidence:
     margins: tuple[float, ...] = ()
     track_boxes: Mapping[int, NDArray[np.float32]] = field(default_factory=dict)
     findings: tuple[SourceFinding, ...] = ()
+    keypoints: Mapping[int, NDArray[np.float32]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)

@@ -95,6 +95,7 @@ class NumberedFrames:
                 continue
             if held is not None and step in (StampStep.JUMP, StampStep.RESUMED):
                 odd -= 1
+                repeated += held[0] in places
                 places.setdefault(*held)
             if step is not StampStep.LATE:
                 held = None

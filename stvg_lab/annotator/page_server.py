@@ -104,7 +104,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _save(self, body: bytes) -> None:
         try:
             values = json.loads(body)
-        except ValueError as error:
+            # Half of a character, which no file can hold.
+            json.dumps(values, ensure_ascii=False).encode()
+        except (ValueError, RecursionError) as error:
             self._refuse(HTTPStatus.BAD_REQUEST, f"expected JSON ({error})")
             return
         self._answer(self._json, self._locked(partial(self._saved, values)))
@@ -115,16 +117,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _name(self) -> str | None:
         """The path after the token; None if the request was refused."""
-        host = urlsplit(f"//{self.headers.get('Host', '')}").hostname
-        if host not in (HOST, "localhost"):
+        if _host(f"//{self.headers.get('Host', '')}") not in (HOST, "localhost"):
             # A page with another host name that resolves to this machine (DNS rebinding).
             self._refuse(HTTPStatus.FORBIDDEN, f"expected the host {HOST}")
             return None
         origin = self.headers.get("Origin")
-        if origin is not None and urlsplit(origin).netloc != self.headers.get("Host"):
+        if origin is not None and origin.partition("://")[2] != self.headers.get("Host"):
             self._refuse(HTTPStatus.FORBIDDEN, f"requests from {origin} are refused")
             return None
-        token, _, name = urlsplit(self.path).path.lstrip("/").partition("/")
+        path = self.path.partition("?")[0].partition("#")[0]
+        token, _, name = path.lstrip("/").partition("/")
         if not secrets.compare_digest(token.encode(), self.server.token.encode()):
             self._refuse(
                 HTTPStatus.FORBIDDEN, "use the whole address that `stvg-ros annotate` printed"
@@ -177,3 +179,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(header, value)
         self.end_headers()
         self.wfile.write(data)
+
+
+def _host(address: str) -> str | None:
+    """The host of an address; None if it has none."""
+    try:
+        return urlsplit(address).hostname
+    except ValueError:  # such as "//["
+        return None

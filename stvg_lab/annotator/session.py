@@ -52,9 +52,12 @@ class Session:
         self._notes: list[str] = []
         self._loaded: dict[str, Entry] = {}
         self._tracks: dict[str, Track] = {}
+        self._others: dict[str, Any] = {}  # the file's fields of other programs
         self._names: dict[str, str] = {}  # of the file's people, by the page's ids
         self._version = ""
+        self._pages = 0  # that were given the queries
         self._refresh()
+        self._given = self._version  # the version that the latest page was given
 
     def _refresh(self) -> None:
         """Reads the file if it changed since it was last read or written."""
@@ -62,7 +65,7 @@ class Session:
         if version and version == self._version:
             return
         self._notes, self._loaded = list(self._recording.notes), {}
-        self._tracks, self._names = {}, {}
+        self._tracks, self._names, self._others = {}, {}, {}
         if version:
             self._load(read_annotations(self.out))
         self._version = version
@@ -96,6 +99,7 @@ class Session:
                     "be about another recording; choose another --out"
                 )
         self._loaded = {entry.id: entry for entry in found.entries}
+        self._others = dict(found.others)
         self._tracks, self._names = dict(found.tracks), {name: name for name in found.tracks}
         known = set(stamps_ns.tolist())
         moved = sum(key.stamp_ns not in known for track in keys.values() for key in track)
@@ -108,6 +112,8 @@ class Session:
     def recording_json(self) -> dict[str, Any]:
         """The page's initial data: the current file. Raises: AnnotationError."""
         self._refresh()
+        self._given = self._version
+        self._pages += 1
         stamps_ns = self._recording.stamps_ns
         return {
             "name": self._source.name,
@@ -150,10 +156,11 @@ class Session:
 
         Args:
             values: `{"queries": [...], "version": ..., "kept": [...]}`: queries and version as in
-                `recording_json` (without a version, that of the last call), and ids of queries
-                that stay unchanged in the file, because their edit is incomplete. In the same
-                way "people" and "kept_people"; without "people" they stay unchanged. A query
-                names its person by the page's id.
+                `recording_json` (without a version, the current one if there is one page, and
+                what the latest page was given if there are several), and ids of queries that
+                stay unchanged in the file, because their edit is incomplete. In the same way
+                "people" and "kept_people"; without "people" they stay unchanged. A query names
+                its person by the page's id.
 
         Returns:
             The new version.
@@ -167,7 +174,8 @@ class Session:
         listed, kept = values.get("queries"), values.get("kept", [])
         if not isinstance(listed, list) or not isinstance(kept, list):
             raise AnnotationError("expected a list 'queries' from the page")
-        if not values.get("version", self._version) == self._version == self._file_version():
+        known = self._version if self._pages < 2 else self._given
+        if not values.get("version", known) == self._version == self._file_version():
             raise AnnotationError(
                 f"{self.out.name} was saved by somebody else since this page read it (another "
                 "page, or an editor); copy what you need, then load this page again"
@@ -185,7 +193,7 @@ class Session:
         recording = os.path.relpath(self._source.resolve(), self.out.resolve().parent)
         annotations = Annotations(
             entries, Path(recording).as_posix(), self._recording.topic, self._recording.size_px,
-            tracks,
+            tracks, self._others,
         )  # fmt: skip
         written = annotations_to_json(annotations)
         checked = annotations_from_json(written, self.out.name)
@@ -200,17 +208,17 @@ class Session:
         if "people" not in values:
             return self._names, self._tracks
         names, tracks = {}, {}
-        for name in values.get("kept_people", []):
-            if name in self._names:
-                names[name] = self._names[name]
-                tracks[self._names[name]] = self._tracks[self._names[name]]
         try:
+            for name in values.get("kept_people", []):
+                if name in self._names:
+                    names[name] = self._names[name]
+                    tracks[self._names[name]] = self._tracks[self._names[name]]
             for item in values["people"]:
                 name = " ".join(str(item["name"]).split())
                 if name in tracks:
                     raise AnnotationError(f"two people have the name {name!r}; change one of them")
                 names[str(item["id"])], tracks[name] = name, self._keys(item["boxes"])
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
             raise AnnotationError(
                 f"a person from the page is incomplete ({type(error).__name__}: {error}); expected "
                 "a name and boxes at frames"
@@ -235,7 +243,7 @@ class Session:
             span = None if absent else (int(item["begin"]), int(item["end"]))
             person = str(item.get("person", ""))
             span_ns = None if span is None else (self._stamp(span[0]), self._stamp(span[1]))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
             raise AnnotationError(
                 f"a query from the page is incomplete ({type(error).__name__}: {error}); expected "
                 "a text, a span and boxes at frames"

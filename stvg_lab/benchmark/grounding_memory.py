@@ -94,7 +94,7 @@ def allocated_peak(work: Callable[[], object]) -> int:
 
 def in_four_bits(mllm: HfMllm) -> HfMllm:
     """The model with placeholders for the weights of the language model in 4 bits."""
-    for layer in mllm.checkpoint.model.model.language_model.layers:
+    for layer in mllm.checkpoint.model.get_decoder().layers:
         for block in (layer.self_attn, layer.mlp):
             for name, child in list(block.named_children()):
                 if isinstance(child, nn.Linear):

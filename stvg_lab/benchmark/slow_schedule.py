@@ -143,7 +143,7 @@ class SlowSchedule:
 
     @property
     def _text(self) -> Any:
-        return self.mllm.checkpoint.model.model.language_model
+        return self.mllm.checkpoint.model.get_decoder()
 
     @contextmanager
     def _eager(self) -> Iterator[None]:

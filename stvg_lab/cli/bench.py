@@ -51,6 +51,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="only count the bytes of --shape with a released vision tower; needs no GPU",
     )  # fmt: skip
     parser.add_argument(
+        "--split", action="store_true",
+        help="only the cost of splitting commands by the MLLM: --shape, or with none the model",
+    )  # fmt: skip
+    parser.add_argument(
         "--out", type=Path, default=Path("out/bench"), help="folder of the chart (out/bench)"
     )
     add_model_arguments(parser)
@@ -62,6 +66,9 @@ def run(given: argparse.Namespace) -> int:
         print_memory("7b" if given.shape == "none" else given.shape, given.frames)
         return 0
     config = config_of(given)
+    if given.split:
+        print_splits(config, given.shape)
+        return 0
     if given.scaling:
         from stvg_ros.io.outputs import check_outputs
 
@@ -70,6 +77,7 @@ def run(given: argparse.Namespace) -> int:
     if given.shape != "none":
         mllm = random_model(given.shape, config)
         print_side_by_side(mllm, given.frames, given.decode)
+        print_split_costs(mllm)
         if given.scaling:
             draw_scaling(mllm, given.out)
     if importlib.util.find_spec("rclpy") is None:
@@ -99,13 +107,16 @@ def print_stages(config: Config, seed: int, repeats: int) -> None:
     rows, held = stages(build_local(config), clip, query, repeats, device)
     rate = matmul_rate(device, dtype, 1024)
     print(f"{len(clip)} frames of {clip.size_px[0]} x {clip.size_px[1]}, {repeats} groundings")
-    print(f"{'stage':<12}{'median':>10}{'slowest':>10}{'GFLOP':>10}{'floor':>12}{'ratio':>8}")
+    print(
+        f"{'stage':<14}{'median':>10}{'slowest':>10}{'GFLOP':>10}{'floor':>12}{'ratio':>8}"
+        f"{'tokens':>8}"
+    )
     for row in rows:
         floor_s = row.flops / rate
         ratio = f"{row.median_s / floor_s:8.1f}" if row.flops else f"{'-':>8}"
         print(
-            f"{row.name:<12}{row.median_s:8.3f} s{row.slowest_s:8.3f} s{row.flops / 1e9:10.3f}"
-            f"{floor_s:10.4f} s{ratio}"
+            f"{row.name:<14}{row.median_s:8.3f} s{row.slowest_s:8.3f} s{row.flops / 1e9:10.3f}"
+            f"{floor_s:10.4f} s{ratio}{row.tokens or '-':>8}"
         )
     print(f"floor: products at {rate / 1e9:.0f} GFLOP/s here; {held / 2**20:.0f} MiB held\n")
 
@@ -120,7 +131,7 @@ def print_side_by_side(mllm: HfMllm, frames: int, decode: int) -> None:
     found = side_by_side(mllm, frames, GRID, decode)
     model = mllm.checkpoint.model
     rate = matmul_rate(model.device, model.dtype, model.config.text_config.hidden_size)
-    layers, width = len(model.model.language_model.layers), model.config.text_config.hidden_size
+    layers, width = len(model.get_decoder().layers), model.config.text_config.hidden_size
     print(
         f"{mllm.name}: {layers} layers of width {width}, {model.dtype} on {model.device}; "
         f"{frames} frames, {found.visual_tokens} visual tokens"
@@ -144,6 +155,33 @@ def print_side_by_side(mllm: HfMllm, frames: int, decode: int) -> None:
         f"floor {ours.flops / rate:.2f} s at {rate / 1e9:.0f} GFLOP/s, so this package takes "
         f"{ours.seconds * rate / ours.flops:.1f} times the floor\n"
     )
+
+
+def print_splits(config: Config, shape: str) -> None:
+    """The cost of a split by a random model of `shape`, or by the configured model."""
+    if shape != "none":
+        print_split_costs(random_model(shape, config))
+        return
+    from stvg_ros.models import load_mllm
+    from stvg_ros.models.hf_common import HfMllm
+
+    mllm = load_mllm(config.model, config.attention)
+    assert isinstance(mllm, HfMllm)
+    print_split_costs(mllm)
+
+
+def print_split_costs(mllm: HfMllm) -> None:
+    """Tokens, arithmetic and time of splitting three sentences by the MLLM."""
+    from stvg_lab.benchmark.splitting import SENTENCES, split_costs
+
+    print(
+        f"{mllm.name}: commands split by the MLLM; the first includes the examples, kept after it"
+    )
+    print(f"{'sentence':<64}{'tokens':>8}{'TFLOP':>9}{'time':>10}")
+    for sentence, cost in zip(SENTENCES, split_costs(mllm), strict=True):
+        flop = cost.flops / 1e12
+        print(f"{sentence:<64}{cost.tokens:8}{flop:9.3f}{cost.seconds:8.2f} s")
+    print()
 
 
 def print_memory(shape: str, frames: int) -> None:
@@ -224,8 +262,8 @@ def random_model(shape: str, config: Config) -> HfMllm:
 
 def placed(config: Config) -> tuple[torch.device, torch.dtype]:
     """Device and precision of the configuration."""
-    from stvg_ros.checkpoints.devices import device_of
+    from stvg_ros.checkpoints.devices import devices_of
     from stvg_ros.models.loading import dtype_of
 
-    device = device_of(config.model.device, "model.device")
+    device = devices_of(config.model.device, "model.device")[0]
     return device, dtype_of(config.model.dtype, device)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""`stvg-ros calibrate`: presence threshold, and weights of conditions, on rendered scenes."""
+"""`stvg-ros calibrate`: presence, weights of conditions and of evidence, on rendered scenes."""
 
 from __future__ import annotations
 
@@ -28,6 +28,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="print the share of right targets of sentences with a negation or a relation, for "
         "weights of `conditions.*`",
     )
+    parser.add_argument(
+        "--evidence",
+        action="store_true",
+        help="print how much attention and what is measured on bodies are worth beside each other, "
+        "with the keypoints of body.estimator and with true joints with an estimator's noise",
+    )
     add_model_arguments(parser)
 
 
@@ -35,6 +41,8 @@ def run(given: argparse.Namespace) -> int:
     """Prints threshold, weight and their separation; the candidates are the true people."""
     if given.conditions:
         return _run_conditions(given)
+    if given.evidence:
+        return _run_evidence(given)
     config = Config.from_flat({**flat_settings(given), "presence.enabled": False})
     from tqdm import tqdm
 
@@ -132,6 +140,57 @@ def _run_conditions(given: argparse.Namespace) -> int:
         shares = {w: sum(row[i] for row in found) / len(found) for i, w in enumerate(WEIGHTS)}
         cells = " | ".join(f"{100 * share:.1f}" for share in shares.values())
         print(f"| {kind} | {cells} | {len(found)} | {best_weight(shares):g} |")
+    return 0
+
+
+def _run_evidence(given: argparse.Namespace) -> int:
+    """Prints the fitted weights of both sources, with true tubes; one row for each estimator."""
+    flat = {**flat_settings(given), "presence.enabled": False, "evidence.sources": "both"}
+    config = Config.from_flat(flat)
+    from tqdm import tqdm
+
+    from stvg_lab.ablation.evidence_weights import (
+        SourceReading,
+        joints_of,
+        scene_questions,
+        source_reading,
+        weight_rows,
+    )
+    from stvg_lab.ablation.experiment import TruePeople
+    from stvg_lab.ablation.memoised_mllm import MemoisedMllm
+    from stvg_ros.body.body_evidence import BodyEvidence
+    from stvg_ros.body.tracks import BodyMeter
+    from stvg_ros.build import build_sources, build_splitter
+    from stvg_ros.commands.reader import grammar_reader
+    from stvg_ros.method.grounder import LocalGrounder
+    from stvg_ros.models import load_mllm
+    from stvg_ros.types import Query
+
+    estimated, reader = build_sources(config), grammar_reader("rules")
+    mllm, people = MemoisedMllm(load_mllm(config.model, config.attention)), TruePeople()
+    splitter = build_splitter(config.split, mllm)
+    readings: dict[str, list[SourceReading]] = {"estimated keypoints": [], "true joints": []}
+    try:
+        scenes = scene_questions(given.split, given.seed, given.count)
+        for scene, asked in tqdm(scenes, "scenes", given.count, leave=False, disable=None):
+            for name, found in readings.items():
+                sources = estimated
+                if name == "true joints" and asked:
+                    meter = BodyMeter(joints_of(scene, asked[0]), config.body.megabytes)
+                    sources = (BodyEvidence(meter, reader, config.body),)
+                grounder = LocalGrounder(mllm, splitter, people, config, sources=sources)
+                for sample in asked:
+                    people.people = sample.people
+                    query = Query(sample.query.text)
+                    answer = grounder.ground(sample.clip, query, lambda stage, share: None)
+                    reading = source_reading(sample, answer)
+                    found += [] if reading is None else [reading]
+    except ValueError as error:
+        raise ConfigError(f"--seed: {error}") from error
+    try:
+        print("\n".join(weight_rows(readings)))
+    except ValueError as error:
+        raise ConfigError(f"--count: {error}; ask for more scenes") from error
     return 0
 
 

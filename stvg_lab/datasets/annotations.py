@@ -10,20 +10,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stvg_lab.datasets.field_checks import Box, FieldChecks, checked_box, whole_number
 from stvg_lab.runs.scores import FrameTube
 from stvg_ros.boxes import paired_iou
 from stvg_ros.errors import AnnotationError
 from stvg_ros.types import MAX_QUERY_CHARACTERS
 
 FORMAT = "stvg_ros annotations 1"
-Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,7 @@ class Entry:
             None is the recording's last.
         window_ns: the part of the window that the command asks about (both included), or None
             for all of it.
+        others: fields of other programs, which are kept.
     """
 
     id: str
@@ -65,6 +66,7 @@ class Entry:
     command_ns: int | None = None
     window_ns: tuple[int, int] | None = None
     person: str = ""
+    others: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ class Annotations:
         topic: the bag's image topic; "" for its only one, and for a video.
         size_px: width and height of the images, which bound the boxes; None if unknown.
         tracks: people by name, also those whom no sentence describes.
+        others: fields of other programs, which are kept.
     """
 
     entries: tuple[Entry, ...]
@@ -84,6 +87,7 @@ class Annotations:
     topic: str = ""
     size_px: tuple[int, int] | None = None
     tracks: Mapping[str, Track] = field(default_factory=dict)
+    others: Mapping[str, Any] = field(default_factory=dict)
 
     def people(self) -> dict[str, Track]:
         """Everybody with boxes: the tracks, and the targets of entries with own key frames.
@@ -180,10 +184,12 @@ def annotations_to_json(annotations: Annotations) -> dict[str, Any]:
                 "key_frames": _track_to_json(entry.key_frames),
                 "command_ns": entry.command_ns,
                 "window_ns": None if entry.window_ns is None else list(entry.window_ns),
+                **entry.others,
             }
             for entry in annotations.entries
         ],
         **({"tracks": tracks} if tracks else {}),
+        **annotations.others,
     }
 
 
@@ -209,8 +215,8 @@ def read_annotations(path: Path | str) -> Annotations:
             lists all of them with their fields.
     """
     try:
-        values = json.loads(Path(path).read_text("utf-8"))
-    except (OSError, ValueError) as error:
+        values = json.loads(Path(path).read_text("utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:
         raise AnnotationError(
             f"{path}: cannot be read as an annotation file ({error}); expected JSON as in "
             "docs/evaluation.md"
@@ -251,34 +257,12 @@ def annotations_from_json(values: Any, name: str) -> Annotations:
             check.wrong(key, "a text", text)
     if check.problems:
         raise AnnotationError("\n".join(check.problems))
-    return Annotations(tuple(entries), texts[0], texts[1], size_px, tracks)
+    others = _others(values, Annotations, "format")
+    return Annotations(tuple(entries), texts[0], texts[1], size_px, tracks, others)
 
 
-class _Checks:
-    """Reads fields and collects their errors."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.problems: list[str] = []
-
-    def wrong(self, field: str, expected: str, got: object) -> None:
-        shown = repr(got)
-        shown = shown if len(shown) <= 80 else shown[:77] + "..."
-        self.problems.append(f"{self.name}: {field}: expected {expected}, got {shown}")
-
-    def pair(
-        self, value: Any, field: str, what: str, *, optional: bool = False
-    ) -> tuple[int, int] | None:
-        """Two whole numbers, the second not below the first if they are stamps."""
-        if value is None and optional:
-            return None
-        if not (isinstance(value, list) and len(value) == 2 and all(map(_whole, value))):
-            self.wrong(field, f"two {what}" + (" or null" if optional else ""), value)
-            return None
-        if what == "stamps" and value[1] < value[0]:
-            self.wrong(field, "an end that is not before the start", value)
-            return None
-        return value[0], value[1]
+class _Checks(FieldChecks):
+    """Reads the fields of annotations."""
 
     def tracks(self, values: Any, size_px: tuple[int, int] | None) -> dict[str, Track]:
         """The people by name, without those that have errors."""
@@ -314,14 +298,15 @@ class _Checks:
         span_ns = self.pair(item.get("span_ns"), f"{place}.span_ns", "stamps", optional=True)
         window_ns = self.pair(item.get("window_ns"), f"{place}.window_ns", "stamps", optional=True)
         command_ns = item.get("command_ns")
-        if command_ns is not None and not _whole(command_ns):
+        if command_ns is not None and not whole_number(command_ns):
             self.wrong(f"{place}.command_ns", "a stamp or null", command_ns)
         keys = self.key_frames(item.get("key_frames", []), f"{place}.key_frames", span_ns, size_px)
         self.boxes(place, item, span_ns, tracks)
         if len(self.problems) > before:
             return None
         person = item.get("person", "")
-        return Entry(str(given), str(query), span_ns, keys, command_ns, window_ns, person)
+        others = _others(item, Entry)
+        return Entry(str(given), str(query), span_ns, keys, command_ns, window_ns, person, others)
 
     def boxes(
         self, place: str, item: Mapping[str, Any], span_ns: tuple[int, int] | None,
@@ -356,7 +341,7 @@ class _Checks:
         for index, item in enumerate(listed):
             place = f"{field}[{index}]"
             stamp_ns = item.get("stamp_ns") if isinstance(item, Mapping) else None
-            if not _whole(stamp_ns):
+            if not whole_number(stamp_ns):
                 self.wrong(f"{place}.stamp_ns", "a stamp", stamp_ns)
                 continue
             assert isinstance(stamp_ns, int)
@@ -374,26 +359,12 @@ class _Checks:
         return tuple(found)
 
 
+def _others(values: Mapping[str, Any], kind: type, *known: str) -> dict[str, Any]:
+    """The fields that a class does not have."""
+    own = {item.name for item in fields(kind)} - {"others"} | {*known}
+    return {name: value for name, value in values.items() if name not in own}
+
+
 def _within(track: Track, span_ns: tuple[int, int]) -> bool:
     """Whether a person is there at some time of a span; true for a track with errors."""
     return not track or (track[0].stamp_ns <= span_ns[1] and span_ns[0] <= track[-1].stamp_ns)
-
-
-def _whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
-def checked_box(value: Any, size_px: tuple[int, int] | None) -> Box | str:
-    """The box, or the violated requirement: finite, not empty, in an image of `size_px`."""
-    numbers = isinstance(value, list) and len(value) == 4
-    if not numbers or not all(
-        isinstance(edge, (int, float)) and not isinstance(edge, bool) for edge in value
-    ):
-        return "four numbers x1, y1, x2, y2"
-    x1, y1, x2, y2 = map(float, value)
-    # Written so that NaN fails too.
-    if not (x1 < x2 < float("inf") and y1 < y2 < float("inf")):
-        return "a box with x1 < x2 and y1 < y2"
-    if size_px is not None and not (x2 > 0 and y2 > 0 and x1 < size_px[0] and y1 < size_px[1]):
-        return f"a box that meets the image of {size_px[0]} x {size_px[1]} px"
-    return x1, y1, x2, y2

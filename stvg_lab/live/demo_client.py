@@ -24,6 +24,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from std_msgs.msg import String
 
 from stvg_lab.live.ros_program import run_program, without_ros_arguments
+from stvg_ros.body.keypoints import COUNT
 from stvg_ros.errors import ErrorCode
 from stvg_ros.io.tube_json import evidence_to_json, tube_to_json
 from stvg_ros.msg import Evidence as EvidenceMessage
@@ -78,6 +79,8 @@ def evidence_of(message: Any) -> Evidence:
     grid = (message.slots, message.rows, message.columns)
     slot_of = list(message.slot_of_frame)
     boxes = np.array(message.track_boxes, np.float32).reshape(-1, len(slot_of), 4)
+    points = np.array(message.track_keypoints, np.float32).reshape(-1, len(slot_of), COUNT, 3)
+    tracks = [int(track) for track in message.track_ids]
     return Evidence(
         stamps_ns=np.array([_ns(stamp) for stamp in message.stamps], np.int64),
         slots=tuple(
@@ -86,11 +89,10 @@ def evidence_of(message: Any) -> Evidence:
         spatial=np.array(message.spatial, np.float32).reshape(grid),
         temporal=np.array(message.temporal, np.float32).reshape(grid),
         frame_scores=np.array(message.frame_scores, np.float32),
-        track_scores=dict(
-            zip(map(int, message.track_ids), map(float, message.track_scores), strict=True)
-        ),
+        track_scores=dict(zip(tracks, map(float, message.track_scores), strict=True)),
         grounding_token=message.grounding_token,
-        track_boxes=dict(zip(map(int, message.track_ids), boxes, strict=True)),
+        track_boxes=dict(zip(tracks, boxes, strict=True)),
+        keypoints=dict(zip(tracks, points, strict=True)) if len(points) else {},
     )
 
 

@@ -15,9 +15,9 @@ from stvg_lab.datasets.annotations import (
     Annotations,
     Entry,
     KeyFrame,
-    checked_box,
     write_annotations,
 )
+from stvg_lab.datasets.field_checks import checked_box
 from stvg_lab.rendered.clips import scene_frames
 from stvg_lab.rendered.queries import SceneQuery, scene_queries, split_scene, split_seed
 from stvg_lab.rendered.scene import STAND, Scene

@@ -123,7 +123,7 @@ def run(
         questions: `(B, Q, L)` ids, padded at the right (only padding attends to padding).
         attention_layers: layers whose attention is returned, counted from 0.
     """
-    text = model.model.language_model
+    text = model.get_decoder()
     clips, slots = visual.shape[:2]
     count, length = questions.shape[1:]
     visual = visual.flatten(1, 2)

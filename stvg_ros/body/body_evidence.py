@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stvg_ros.body.choices import CHOICES, TOPICS
+from stvg_ros.body.keypoints import COUNT
 from stvg_ros.body.measures import Measure, measure_of
 from stvg_ros.body.settings import BodyConfig
 from stvg_ros.body.track import BodyTrack
@@ -24,7 +25,8 @@ from stvg_ros.method.interruption import check_interruption
 from stvg_ros.proposals.people.camera_motion import Stabilizer, working_copy
 from stvg_ros.types import CandidateTube, Clip, Frame, SourceFinding, SplitQuery
 
-_LOOKS_FRAMES = 12  # frames of a tube on which clothes and poses are measured
+# Frames of a tube on which clothes are measured, which last, and poses, which change.
+_FRAMES = {"looks": 12, "pose": 24}
 _FALLBACK_HZ = 10.0
 _RELATION_NATS = 4.0
 _ANCHOR_NATS = 1.0  # evidence from which on another person is the one of a relation
@@ -98,6 +100,23 @@ class BodyEvidence:
             found += [] if related is None else [related]
         return tuple(replace(one, source=self.name) for one in found)
 
+    def keypoints(
+        self, clip: Clip, candidates: Sequence[CandidateTube], frames: NDArray[np.int64]
+    ) -> dict[int, NDArray[np.float32]]:
+        """See `EvidenceSource`."""
+        wanted = np.zeros((len(candidates), len(clip)), np.bool_)
+        for row, candidate in enumerate(candidates):
+            wanted[row, frames] = candidate.present[frames]
+        found = {}
+        measured = self._measured(clip, candidates, wanted)
+        for candidate, of_tube in zip(candidates, measured, strict=True):
+            points = np.full((len(clip), COUNT, 3), np.nan, np.float32)
+            for frame, known, row in of_tube:
+                points[frame, :, :2] = known.points_px[row]
+                points[frame, :, 2] = known.visibility[row]
+            found[candidate.track_id] = points[frames]
+        return found
+
     def described(self, clip: Clip, candidate: CandidateTube, asked: str) -> str:
         """See `EvidenceSource`."""
         topics = TOPICS.get(asked, TOPICS["description"])
@@ -132,7 +151,23 @@ class BodyEvidence:
             candidates: tubes over the clip.
             needs: what measures read, see `Measure.needs`.
         """
-        wanted = self._frames(clip, candidates, needs)
+        measured = self._measured(clip, candidates, self._frames(clip, candidates, needs))
+        shift = camera_shift(clip) if needs & {"boxes", "motion"} else np.zeros((len(clip), 2))
+        return [
+            track_of(tube, clip, of_tube, shift, distances(clip, tube))
+            for tube, of_tube in zip(candidates, measured, strict=True)
+        ]
+
+    def _measured(
+        self, clip: Clip, candidates: Sequence[CandidateTube], wanted: NDArray[np.bool_]
+    ) -> list[list[tuple[int, Measurement, int]]]:
+        """For each candidate its frames, their measurements, and its row in them.
+
+        Args:
+            clip: F frames.
+            candidates: N tubes over the clip.
+            wanted: `(N, F)` which are measured where; of a frame the largest people only.
+        """
         measured: list[list[tuple[int, Measurement, int]]] = [[] for _ in candidates]
         for frame in np.flatnonzero(wanted.any(axis=0)):
             check_interruption()
@@ -142,25 +177,22 @@ class BodyEvidence:
             known, places = self._meter.measured(clip.frames[frame], boxes[order])
             for row, place in zip((rows[i] for i in order), places, strict=True):
                 measured[row].append((int(frame), known, int(place)))
-        shift = camera_shift(clip) if needs & {"boxes", "motion"} else np.zeros((len(clip), 2))
-        return [
-            track_of(tube, clip, of_tube, shift, distances(clip, tube))
-            for tube, of_tube in zip(candidates, measured, strict=True)
-        ]
+        return measured
 
     def _frames(
         self, clip: Clip, candidates: Sequence[CandidateTube], needs: set[str]
     ) -> NDArray[np.bool_]:
         """Which candidates are measured in which frames, `(N, F)`."""
         wanted = np.zeros((len(candidates), len(clip)), np.bool_)
-        if not needs & {"looks", "motion"}:
+        if not needs & {"looks", "pose", "motion"}:
             return wanted
+        most = max((_FRAMES[need] for need in needs if need in _FRAMES), default=0)
         ticks = _ticks(clip.stamps_ns, self._config.rate_hz or _FALLBACK_HZ)
         on_grid = np.diff(ticks, prepend=ticks[0] - 1) > 0
         for row, tube in enumerate(candidates):
             due = tube.present & on_grid
             frames = np.flatnonzero(due if due.any() else tube.present)
-            count = len(frames) if "motion" in needs else min(len(frames), _LOOKS_FRAMES)
+            count = len(frames) if "motion" in needs else min(len(frames), most)
             picks = (np.arange(count) + 0.5) * len(frames) / max(count, 1)
             wanted[row, frames[picks.astype(int)]] = True
         return wanted

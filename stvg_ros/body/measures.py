@@ -33,7 +33,8 @@ class Measure:
         text: the words of the sentence.
         rule: evidence in nats for each frame of a track, given the other tracks.
         lasts: whether it holds all the time (clothes), or for some time (gestures).
-        needs: what a frame must be measured for: "boxes", "looks" (some frames do), "motion".
+        needs: what a frame must be measured for: "boxes", "looks" (some frames do), "pose" (more
+            of them), "motion" (all of them).
     """
 
     text: str
@@ -48,34 +49,38 @@ class Measure:
 
     def whole(self, nats: Array, seconds: Array) -> float:
         """Evidence of a whole track, from that of its frames."""
-        total = clothes.over_frames(nats) if self.lasts else best_run(nats, seconds)[2]
+        total = clothes.over_frames(nats) if self.lasts else evidence_at_some_time(nats, seconds)
         return float(_MOST * np.tanh(total / _MOST))
 
 
-def best_run(nats: Array, seconds: Array) -> tuple[int, int, float]:
-    """The run of frames with the most evidence, and its evidence.
+def evidence_at_some_time(nats: Array, seconds: Array) -> float:
+    """Evidence, in nats, of what happens at some time of a track, from that of its frames.
 
-    What happens for a time is shown by one run of frames; if there is none, by the best moment.
+    Nobody says when it happens, so the likelihood is averaged over the times: what is seen once by
+    chance in many frames counts less than what is seen most of the time, and what happens nowhere
+    where the person is seen may still happen where not. The evidence of a time is the run of
+    frames through it with the most evidence, or, if that is negative, its own.
 
-    Returns:
-        First and last frame (included), and the evidence in nats.
+    Args:
+        nats: `(F,)` of the frames; 0 where nothing is known.
+        seconds: `(F,)`.
     """
     if not nats.any():
-        return 0, len(nats) - 1, 0.0
-    steps = np.diff(
-        seconds, append=seconds[-1] + (np.median(np.diff(seconds)) if len(seconds) > 1 else 0.1)
-    )
-    worth = nats * np.minimum(steps, 0.5) / _RUN_S
-    sums = np.concatenate([[0.0], np.cumsum(worth)])
-    lowest = np.minimum.accumulate(sums[:-1])
-    last = int(np.argmax(sums[1:] - lowest))
-    first = int(np.argmin(sums[: last + 1]))
-    total = float(sums[last + 1] - sums[first])
-    even = smoothed(np.where(nats != 0, nats, np.nan), seconds, _BRIEF_S)
-    best = float(np.nanmax(even))
-    if best <= 0 or total <= 0:
-        return 0, len(nats) - 1, best
-    return first, last, total
+        return 0.0
+    usual = np.median(np.diff(seconds)) if len(seconds) > 1 else 0.1
+    worth = nats * np.minimum(np.diff(seconds, append=seconds[-1] + usual), 0.5) / _RUN_S
+    runs = _best_to(worth) + _best_to(worth[::-1])[::-1] - worth
+    own = np.nan_to_num(smoothed(np.where(nats != 0, nats, np.nan), seconds, _BRIEF_S))
+    found = np.where(runs > 0, runs, np.minimum(own, 0.0))
+    top = float(found.max())
+    return top + float(np.log(np.exp(found - top).mean()))
+
+
+def _best_to(worth: Array) -> Array:
+    """The largest sum of a run that ends with each frame, `(F,)`."""
+    sums = np.cumsum(worth)
+    lowest = np.minimum.accumulate(np.concatenate([[0.0], sums[:-1]]))
+    return np.asarray(sums - lowest, np.float64)
 
 
 def measure_of(feature: Feature, sides: str = "robocup") -> Measure | None:
@@ -137,7 +142,7 @@ def _points_side(track: BodyTrack, side: str, of_person: bool) -> Array:
 def _pose(feature: Feature, sides: str) -> Measure | None:
     if feature.name not in poses.POSES:
         return None
-    return Measure(feature.text, _of(partial(poses.has_pose, name=feature.name)), needs="looks")
+    return Measure(feature.text, _of(partial(poses.has_pose, name=feature.name)), needs="pose")
 
 
 _CHANGES: dict[str, Callable[[BodyTrack], Array]] = {
@@ -157,7 +162,8 @@ _CHANGES: dict[str, Callable[[BodyTrack], Array]] = {
 
 
 def _change(feature: Feature, sides: str) -> Measure | None:
-    rule = _CHANGES.get(feature.name)
+    turns = (feature.name, feature.side) == ("turn", "away")
+    rule = poses.turns_away if turns else _CHANGES.get(feature.name)
     return None if rule is None else Measure(feature.text, _of(rule))
 
 
@@ -183,6 +189,7 @@ _UPPER, _LOWER = ("upper", "worn"), ("lower",)
 _PATTERNS = word_set(
     "striped checked checkered plaid dotted spotted patterned floral flowered camouflage"
 )
+_PLAIN = word_set("plain solid")
 
 
 def _garment(feature: Feature, sides: str) -> Measure | None:
@@ -206,6 +213,8 @@ def _garment(feature: Feature, sides: str) -> Measure | None:
         rules.append(partial(_worn, regions=regions, colours=worn, whole=whole))
     if _PATTERNS & {*feature.details}:
         rules.append(partial(clothes.patterned, region=regions[0]))
+    if _PLAIN & {*feature.details}:
+        rules.append(lambda track: -clothes.patterned(track, regions[0]))
     rules += _length(feature, regions)
     if not rules:
         return None
@@ -223,6 +232,8 @@ def _length(feature: Feature, regions: tuple[int, ...]) -> list[Callable[[BodyTr
         return [lambda track: -clothes.bare(track, clothes.FOREARMS)]
     if feature.name in ("shorts", "skirt") and regions == (clothes.LOWER,):
         return [partial(clothes.bare, region=clothes.SHINS)]
+    if "long" in said and regions == (clothes.LOWER,):
+        return [lambda track: -clothes.bare(track, clothes.SHINS)]
     return []
 
 

@@ -19,6 +19,8 @@ from stvg_ros.body.track import BodyTrack
 
 _WINDOW_S = 1.0  # of the slope
 _WIDER_S = 2.0  # of the growth of the box, which is small and noisy
+# People who pass in front make a box shrink and grow again; who walks goes on.
+_STILL_S = 4.0
 _SPEED_NOISE = 0.1
 _GROWTH_NOISE = 0.03  # of the box's height, a second
 _DEPTH_NOISE = 0.2  # m/s
@@ -31,11 +33,22 @@ _LATE_S = 0.5
 
 @dataclass(frozen=True, eq=False)
 class Motion:
-    """Speeds of a track, `(F,)` each; NaN where they are not known."""
+    """Speeds of a track, `(F,)` each; NaN where they are not known.
+
+    Attributes:
+        across: of the box's middle to the image's right, body heights a second.
+        down: of its lower edge.
+        growth: of its height, as a share a second.
+        approach: mean of the growth and of the speed of the feet down the image. A camera is above
+            the ground, so whoever comes nearer comes lower in its image; both are noisy, and a
+            box also grows by raised arms.
+        nearing: by depth, metres a second.
+    """
 
     across: Array
     down: Array
     growth: Array
+    approach: Array
     nearing: Array
 
     @property
@@ -49,7 +62,7 @@ class Motion:
         return self._radial(-1)
 
     def _radial(self, sign: int) -> Array:
-        by_size = exceeds(sign * self.growth, _GROWS, _GROWTH_NOISE)
+        by_size = exceeds(sign * self.approach, _GROWS, _GROWTH_NOISE)
         by_depth = exceeds(sign * self.nearing, _NEARS, _DEPTH_NOISE)
         return np.where(np.isfinite(by_depth), by_depth, by_size)
 
@@ -79,14 +92,23 @@ def motion(track: BodyTrack) -> Motion:
     # Where it is cut off all the time, the visible part is all there is.
     rough = slope(np.where(track.present, place[:, 0], np.nan), seconds, _WINDOW_S) / unit
     down = slope(np.where(whole, place[:, 1], np.nan), seconds, _WINDOW_S) / unit
-    logs = np.log(np.where(whole & (tall > 0), tall, np.nan))
-    nearing = -slope(track.distance_m, seconds, _WINDOW_S)
+    feet = slope(np.where(whole, place[:, 1], np.nan), seconds, _WIDER_S) / unit
+    grows = growth(track, _WIDER_S)
     return Motion(
         np.where(np.isfinite(across), across, rough),
         np.nan_to_num(down),
-        slope(logs, seconds, _WIDER_S),
-        nearing,
+        grows,
+        np.where(np.isfinite(feet), (grows + feet) / 2, grows),
+        -slope(track.distance_m, seconds, _WINDOW_S),
     )
+
+
+def growth(track: BodyTrack, width_s: float) -> Array:
+    """Growth of the box's height by straight lines over `width_s`, as a share a second, `(F,)`."""
+    boxes, tall, height = track.boxes_xyxy_px, track.height_px, track.size_px[1]
+    whole = track.present & (boxes[:, 1] > 1) & (boxes[:, 3] < height - 1)
+    logs = np.log(np.where(whole & (tall > 0), tall, np.nan))
+    return slope(logs, track.seconds, width_s)
 
 
 def slope(values: Array, seconds: Array, width_s: float) -> Array:
@@ -133,7 +155,7 @@ def stands_still(track: BodyTrack) -> Array:
     found = motion(track)
     speed = np.hypot(found.across, found.down)
     still = within(speed, -1.0, _SLOW / 2, 0.7 * _SPEED_NOISE)
-    grows = within(found.growth, -_GROWS, _GROWS, _GROWTH_NOISE)
+    grows = within(growth(track, _STILL_S), -_GROWS, _GROWS, _GROWTH_NOISE)
     return log_odds(both(still, np.where(np.isfinite(grows), grows, 0.9)))
 
 

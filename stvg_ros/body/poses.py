@@ -29,6 +29,7 @@ from stvg_ros.body.track import BodyTrack
 _LEAN = 12.0  # degrees, standard deviation of an estimated trunk
 _CHANGE_S = 1.5  # before and after a frame in which the poses of a change are looked for
 _MIDDLE_S = 0.2
+_REACH_S = 1.0  # from standing to the floor
 
 
 class _Posture:
@@ -130,7 +131,10 @@ def changes(track: BodyTrack, before: tuple[str, ...], after: tuple[str, ...]) -
 
 
 def picks_up(track: BodyTrack) -> Array:
-    """Bends or crouches until a hand is at the height of the shins, or deeper."""
+    """Bends or crouches until a hand is at the height of the shins, or deeper.
+
+    Going down and coming up again belong to it.
+    """
     posture = _Posture(track)
     floor = track.middle(body.ANKLES)[:, 1]
     lowest = track.points_px[:, list(body.WRISTS), 1].max(axis=1)
@@ -139,7 +143,10 @@ def picks_up(track: BodyTrack) -> Array:
     weight = np.minimum(posture.feet_seen, track.visibility[:, list(body.WRISTS)].max(axis=1))
     # Who falls is on the floor as well.
     lain = highest(_lain(posture), track.seconds, -_CHANGE_S, _CHANGE_S)
-    return log_odds(both(down, below(height, 0.75, NOISE), 1 - lain), weight)
+    reached = both(down, below(height, 0.75, NOISE), 1 - lain)
+    moving = either(exceeds(posture.lean, 15, _LEAN), below(posture.legs, 1.35, NOISE))
+    near = highest(reached, track.seconds, -_REACH_S, _REACH_S)
+    return log_odds(np.fmax(reached, both(near, moving)), weight)
 
 
 def facing(track: BodyTrack) -> Array:
@@ -157,16 +164,25 @@ def seen_from(track: BodyTrack, side: int) -> Array:
 
 def turns_round(track: BodyTrack) -> Array:
     """Faces the camera and then turns the back, or the reverse."""
+    away, back = _turns(track)
+    return log_odds(either(away, back), track.seen(*body.SHOULDERS))
+
+
+def turns_away(track: BodyTrack) -> Array:
+    """Faces the camera and then turns the back."""
+    return log_odds(_turns(track)[0], track.seen(*body.SHOULDERS))
+
+
+def _turns(track: BodyTrack) -> tuple[Array, Array]:
+    """The probabilities of turning away from the camera, and towards it."""
     front = smoothed(exceeds(facing(track), 0.2, 0.15), track.seconds, 0.4)
     back = smoothed(below(facing(track), -0.2, 0.15), track.seconds, 0.4)
-    moves = [
-        both(
-            highest(first, track.seconds, -_CHANGE_S, -_MIDDLE_S),
-            highest(last, track.seconds, _MIDDLE_S, _CHANGE_S),
-        )
-        for first, last in ((front, back), (back, front))
-    ]
-    return log_odds(either(*moves), track.seen(*body.SHOULDERS))
+
+    def change(first: Array, last: Array) -> Array:
+        before = highest(first, track.seconds, -_CHANGE_S, -_MIDDLE_S)
+        return both(before, highest(last, track.seconds, _MIDDLE_S, _CHANGE_S))
+
+    return change(front, back), change(back, front)
 
 
 def jumps(track: BodyTrack) -> Array:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Resolves the device of a setting."""
+"""Resolves the devices of a setting."""
 
 from __future__ import annotations
 
@@ -8,6 +8,25 @@ import torch
 
 from stvg_ros.checkpoints.files import first_line
 from stvg_ros.errors import ConfigError
+
+SPREAD = "balanced"  # a model over all GPUs
+
+
+def devices_of(name: str, setting: str) -> list[torch.device]:
+    """The devices of `setting`: all GPUs for "balanced", else one; see `device_of`.
+
+    Raises:
+        ConfigError: not a device, not available on this machine, or fewer than two GPUs.
+    """
+    if name != SPREAD:
+        return [device_of(name, setting)]
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if count < 2:
+        raise ConfigError(
+            f"{setting}: {SPREAD!r} spreads a model over all GPUs; expected at least two, found "
+            f"{count}; set it to 'auto'"
+        )
+    return [torch.device("cuda", index) for index in range(count)]
 
 
 def device_of(name: str, setting: str) -> torch.device:

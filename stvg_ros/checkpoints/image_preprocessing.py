@@ -29,6 +29,7 @@ class ImagePreprocessing:
         rescale: factor from 8-bit levels to the range of mean and std.
         resample: PIL's number of the filter.
         patch, merge, pair: p, m, P of the families with patches in the preprocessor.
+        tile: side of the square that SmolVLM2's frames are stretched to; 0 if the file has none.
         aspect_ratio: see `MllmSettings`; not in the file.
     """
 
@@ -41,6 +42,7 @@ class ImagePreprocessing:
     patch: int
     merge: int
     pair: int
+    tile: int = 0
     aspect_ratio: float = 0.0
 
     @classmethod
@@ -57,7 +59,8 @@ class ImagePreprocessing:
             ModelError: a value of the wrong type.
         """
         try:
-            size = values.get("size") or {}
+            video = values.get("video_sampling") or {}  # of a file for images and videos
+            size = video.get("video_size") or values.get("size") or {}
             size = {"shortest_edge": size} if isinstance(size, int) else dict(size)
             for key, name in (("min_pixels", "shortest_edge"), ("max_pixels", "longest_edge")):
                 if values.get(key):
@@ -76,10 +79,11 @@ class ImagePreprocessing:
                 rescale=float(values.get("rescale_factor") or 1 / 255),
                 resample=int(values.get("resample", _BICUBIC)),
                 patch=int(values.get("patch_size", 14)),
-                merge=int(values.get("merge_size", 2)),
+                merge=int(values.get("merge_size") or (values.get("pooling_size") or [2])[0]),
                 pair=int(values.get("temporal_patch_size", 2)),
+                tile=int((values.get("max_image_size") or {}).get("longest_edge", 0)),
             )
-        except (TypeError, ValueError, KeyError) as error:
+        except (AttributeError, TypeError, ValueError, KeyError) as error:
             raise ModelError(
                 f"{source}: expected the numbers of an image processor, got {error!r}; "
                 "download the checkpoint's file again"

@@ -11,15 +11,18 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stvg_ros.cli.options import add_model_arguments, at_least, config_of
 from stvg_ros.config import Config
 from stvg_ros.doctor.findings import Finding, write_findings
 from stvg_ros.errors import ConfigError, ModelError
 from stvg_ros.models.settings import ModelConfig
+
+if TYPE_CHECKING:
+    import torch
 
 # Memory for weights, attention, gradients and images, relative to the weights.
 HEADROOM = 1.3
@@ -63,14 +66,15 @@ def run(given: argparse.Namespace) -> int:
 
 def model_findings(config: Config) -> Iterator[Finding]:
     """Checks model, device and memory without loading or downloading anything."""
-    from stvg_ros.checkpoints.devices import device_of
+    from stvg_ros.checkpoints.devices import devices_of
     from stvg_ros.models.families import original_of, unsupported
     from stvg_ros.models.loading import checkpoint_folder
 
     model = config.model
     try:
-        device = device_of(model.device, "model.device")
-        yield Finding("ok", "device", f"model.device {model.device!r} is {device} here")
+        devices = devices_of(model.device, "model.device")
+        names = ", ".join(map(str, devices))
+        yield Finding("ok", "device", f"model.device {model.device!r} is {names} here")
     except ConfigError as error:
         yield Finding("bad", "device", str(error), "set model.device to auto or cpu")
         return
@@ -95,10 +99,12 @@ def model_findings(config: Config) -> Iterator[Finding]:
             "give a folder with config.json, a hub id, or 'embedded'",
         )  # fmt: skip
         return
-    yield from _checkpoint_findings(folder, config, device.type)
+    yield from _checkpoint_findings(folder, config, devices)
 
 
-def _checkpoint_findings(folder: Path, config: Config, device: str) -> Iterator[Finding]:
+def _checkpoint_findings(
+    folder: Path, config: Config, devices: Sequence[torch.device]
+) -> Iterator[Finding]:
     """Checks the files of a checkpoint and the memory that they need."""
     from stvg_ros.models.families import FAMILIES, unsupported
     from stvg_ros.models.quantized_formats import method_of
@@ -110,6 +116,13 @@ def _checkpoint_findings(folder: Path, config: Config, device: str) -> Iterator[
         yield Finding(
             "bad", "model", f"{folder}: {unsupported(str(kind))}",
             f"use one of {', '.join(sorted(FAMILIES))}",
+        )  # fmt: skip
+        return
+    lacking = [name for name in FAMILIES[kind].packages if importlib.util.find_spec(name) is None]
+    if lacking:
+        yield Finding(
+            "bad", "model", f"{folder}: {FAMILIES[kind].title} needs {' and '.join(lacking)}",
+            "install what is missing",
         )  # fmt: skip
         return
     stored = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
@@ -125,12 +138,18 @@ def _checkpoint_findings(folder: Path, config: Config, device: str) -> Iterator[
         yield (found := _quantized(method))
         if found.level == "bad":
             return
-    ratio = 1.0
+    if len(devices) > 1 and (method or model.quantization != "none"):
+        yield Finding(
+            "bad", "quantized", "quantized weights are loaded to one device",
+            "set model.device to cuda:0",
+        )  # fmt: skip
+        return
+    ratio, device = 1.0, devices[0].type
     if method is None:
         ratio = _bytes_per_weight(model, device) / BYTES.get(_stored_dtype(values), 2.0)
     elif method == "fp8":
         ratio = _bytes_per_weight(model, device)
-    yield _memory(device, HEADROOM * stored * ratio)
+    yield _memory(devices, HEADROOM * stored * ratio)
 
 
 def tubes_findings(config: Config) -> Iterator[Finding]:
@@ -170,18 +189,22 @@ def _bytes_per_weight(model: ModelConfig, device: str) -> float:
     return QUANTIZED_BYTES.get(model.quantization, whole)
 
 
-def _memory(device: str, needed: float) -> Finding:
+def _memory(devices: Sequence[torch.device], needed: float) -> Finding:
     """Whether the weights and the memory of a grounding, in bytes, fit."""
-    if device == "cuda":
+    if devices[0].type == "cuda":
         import torch
 
-        free, where = torch.cuda.mem_get_info()[0], "on the GPU"
+        free = sum(torch.cuda.mem_get_info(each)[0] for each in devices)
+        where = "on the GPU" if len(devices) == 1 else f"on {len(devices)} GPUs"
     else:
         free, where = free_memory_bytes(), "of main memory"
     text = f"about {needed / 1e9:.1f} GB needed, {free / 1e9:.1f} GB free {where}"
     if needed <= free:
         return Finding("ok", "memory", text)
-    remedy = "set model.quantization to 4bit, take a smaller model, or end other programs"
+    remedy = (
+        "set model.quantization to 4bit or model.device to balanced, take a smaller model, or end "
+        "other programs"
+    )
     return Finding("bad", "memory", text, remedy)
 
 

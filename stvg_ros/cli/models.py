@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""`stvg-ros models ...`: fetches weights of parts, and verifies a language model's folder."""
+"""`stvg-ros models ...`: fetches weights of parts, and verifies a checkpoint's folder."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     verify = actions.add_parser(
         "verify", help="compare a checkpoint with the library's own processor and forward pass"
     )
-    verify.add_argument("folder", help="local folder or hub id of a multimodal language model")
-    verify.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, ...")
+    verify.add_argument("folder", help="local folder or hub id of a model, detector or tracker")
+    verify.add_argument("--device", default="auto", help="auto (default), cpu, cuda, balanced, ...")
 
 
 def run(given: argparse.Namespace) -> int:
@@ -29,7 +29,9 @@ def run(given: argparse.Namespace) -> int:
     if given.action == "fetch":
         print(_PARTS[given.part]())
         return 0
+    from stvg_ros.cli.detector_verification import verified_part
     from stvg_ros.cli.model_verification import verified
     from stvg_ros.doctor.findings import write_findings
 
-    return 0 if write_findings(verified(given.folder, given.device)) else 1
+    findings = verified_part(given.folder, given.device) or verified(given.folder, given.device)
+    return 0 if write_findings(findings) else 1

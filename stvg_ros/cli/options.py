@@ -21,7 +21,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         "--model", default="embedded",
         help="local folder, hub id, or 'embedded' (default; rendered scenes only)",
     )  # fmt: skip
-    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, ...")
+    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, balanced, ...")
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", dest="settings",
         help="a setting (docs/parameters.md), such as span.method=top_k; may be repeated",

@@ -9,7 +9,7 @@ import shutil
 import sys
 import tempfile
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -107,7 +107,7 @@ def _refused(path: Path, magic: bytes) -> RecordingError:
 
 
 def open_files(path: Path, report: ReadReport) -> BagFiles:
-    """Opens a bag: its folder, or one of its files.
+    """Opens a bag: its folder, or one of its files (metadata.yaml stands for the folder).
 
     Files of a folder that cannot be read are noted in the report, if others can.
 
@@ -115,6 +115,8 @@ def open_files(path: Path, report: ReadReport) -> BagFiles:
         RecordingError: nothing in it can be read.
     """
     opened = BagFiles()
+    if path.name == file_kinds.METADATA:
+        path = path.parent
     names = [path]
     if path.is_dir():
         names, opened.counts = _listed(path, report)
@@ -143,7 +145,8 @@ def _listed(folder: Path, report: ReadReport) -> tuple[list[Path], dict[str, int
     ]  # fmt: skip
     present.sort(key=_natural)
     information = _metadata(folder, report)
-    names = [PurePosixPath(str(name)).name for name in information.get("relative_file_paths") or ()]
+    paths = information.get("relative_file_paths") or ()
+    names = [re.split(r"[/\\]", str(path))[-1] for path in paths]  # also of a Windows machine
     listed = [folder / name for name in names]
     missing = [item.name for item in listed if not item.is_file()]
     there = [item for item in listed if item.is_file()]
@@ -152,9 +155,11 @@ def _listed(folder: Path, report: ReadReport) -> tuple[list[Path], dict[str, int
     files = there or present
     if not files:
         others = ", ".join(sorted(item.name for item in folder.iterdir())[:5]) or "nothing"
+        bags = sorted(item.parent.name for item in folder.glob(f"*/{file_kinds.METADATA}"))
+        remedy = f"name one of its bags, such as {folder / bags[0]}" if bags else "check the path"
         raise RecordingError(
             f"{folder}: cannot be read as a rosbag2 recording (expected .mcap or .db3 files in "
-            f"the folder, found {others}); check the path"
+            f"the folder, found {others}); {remedy}"
         )
     return files, _counts(information)
 
@@ -166,7 +171,7 @@ def _natural(path: Path) -> list[tuple[int, str]]:
 
 def _metadata(folder: Path, report: ReadReport) -> dict[str, Any]:
     """The content of metadata.yaml; empty if it is missing or broken, which the report notes."""
-    path = folder / "metadata.yaml"
+    path = folder / file_kinds.METADATA
     if not path.exists():
         report.note(f"{folder}: has no metadata.yaml; its files are read by their names")
         return {}

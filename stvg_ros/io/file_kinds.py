@@ -7,6 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 
 BAG_SUFFIXES = (".mcap", ".db3", ".zstd", ".zst")
+METADATA = "metadata.yaml"
 MCAP = b"\x89MCAP0\r\n"
 SQLITE = b"SQLite format 3\x00"
 ZSTD = b"\x28\xb5\x2f\xfd"
@@ -24,8 +25,8 @@ def magic(path: Path) -> bytes:
 
 
 def is_bag(path: Path | str) -> bool:
-    """Whether a path is read as a bag: a folder, or a file with the first bytes of a bag."""
+    """Whether a path is read as a bag: a folder, its metadata, or a file that begins as one."""
     path = Path(path)
-    if path.is_dir() or path.suffix in BAG_SUFFIXES:
+    if path.is_dir() or path.suffix in BAG_SUFFIXES or path.name == METADATA:
         return True
     return magic(path).startswith((MCAP, SQLITE, ZSTD, ROS1, GIT_LFS))

@@ -34,7 +34,11 @@ def check_outputs(command: str, paths: Iterable[Path]) -> None:
 
     Raises:
         ConfigError: some of them exist and were not written by this command.
+        RecordingError: their folder cannot be written.
     """
+    paths = list(paths)
+    for path in paths:
+        _check_folder(path)
     foreign = [str(path) for path in paths if not _is_own(command, _target(path))]
     if foreign:
         names = ", ".join(foreign)
@@ -146,6 +150,20 @@ def fingerprint(path: Path) -> str:
 def _target(path: Path) -> Path:
     """The target of a path: links are resolved."""
     return path.resolve()
+
+
+def _check_folder(path: Path) -> None:
+    """Raises: RecordingError: the folder of `path` cannot be made or written."""
+    folder = next(parent for parent in _target(path).parents if parent.exists())
+    if not folder.is_dir():
+        raise RecordingError(
+            f"{path}: cannot be written: {folder} is a file, expected a folder; choose another "
+            "--out"
+        )
+    if not os.access(folder, os.W_OK):
+        raise RecordingError(
+            f"{path}: cannot be written: no permission to write in {folder}; choose another --out"
+        )
 
 
 def _is_own(command: str, target: Path) -> bool:

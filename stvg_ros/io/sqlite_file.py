@@ -88,7 +88,11 @@ class SqliteFile:
         except sqlite3.DatabaseError as error:
             rows = list(self._salvaged())
             self._lose(f"is damaged ({error}); {len(rows)} of its messages are read")
-        return sorted((int(time), int(number), int(topic)) for time, number, topic in rows)
+        # A column of SQLite may have a value of another type.
+        whole = [row for row in rows if all(isinstance(value, int) for value in row)]
+        if len(whole) < len(rows):
+            self._lose(f"{len(rows) - len(whole)} of its messages have no time and topic")
+        return sorted(whole)
 
     def _salvaged(self) -> Iterator[tuple[int, int, int]]:
         """Time, number and topic of the messages whose pages are present, one by one."""

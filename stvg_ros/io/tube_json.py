@@ -44,6 +44,7 @@ def tube_to_json(tube: Tube) -> dict[str, Any]:
         "attribute": split.attribute if split else "",
         "action": split.action if split else "",
         "split_method": split.method if split else "",
+        "split_tokens": split.tokens if split else 0,
         "command": msgspec.to_builtins(split.command) if split and split.command else None,
         "status": tube.status.name.lower(),
         "error_code": int(tube.error_code),
@@ -95,6 +96,7 @@ def tube_from_json(values: Mapping[str, Any]) -> Tube:
         values["action"],
         values["split_method"],
         command=None if command is None else msgspec.convert(command, Command),
+        tokens=values.get("split_tokens", 0),
     )
     boxes = []
     for item in values["boxes"]:
@@ -148,9 +150,17 @@ def evidence_to_json(evidence: Evidence) -> dict[str, Any]:
             str(track): [None if np.isnan(box[0]) else np.round(box, 2).tolist() for box in boxes]
             for track, boxes in evidence.track_boxes.items()
         },
+        "keypoints": {
+            str(track): [[_known(point) for point in person] for person in frames.tolist()]
+            for track, frames in evidence.keypoints.items()
+        },
         "grounding_token": evidence.grounding_token,
         "margins": list(evidence.margins),
     }
+
+
+def _known(values: list[float]) -> list[float | None]:
+    return [round(value, 3) if math.isfinite(value) else None for value in values]
 
 
 def evidence_from_json(values: Mapping[str, Any]) -> Evidence:
@@ -171,6 +181,10 @@ def evidence_from_json(values: Mapping[str, Any]) -> Evidence:
         track_boxes={
             int(track): np.array([box or [math.nan] * 4 for box in boxes], np.float32)
             for track, boxes in values.get("track_boxes", {}).items()
+        },
+        keypoints={
+            int(track): np.array(points, np.float32)  # None becomes NaN
+            for track, points in values.get("keypoints", {}).items()
         },
         grounding_token=values["grounding_token"],
         margins=tuple(values["margins"]),
@@ -218,6 +232,11 @@ def table(tube: Tube, origin_ns: int = 0, rows: int = 10) -> str:
         lines.append(f"candidates  {tube.candidates}")
     if tube.timings_s:
         total_s = sum(tube.timings_s.values())
-        stages = ", ".join(f"{name} {seconds:.2f}" for name, seconds in tube.timings_s.items())
+        tokens = tube.split.tokens if tube.split else 0
+        of_split = f" ({tokens} tokens)" if tokens else ""
+        stages = ", ".join(
+            f"{name} {seconds:.2f}{of_split if name == 'split' else ''}"
+            for name, seconds in tube.timings_s.items()
+        )
         lines.append(f"times       {total_s:.2f} s in all: {stages}")
     return "\n".join(lines)

@@ -22,6 +22,7 @@ from stvg_ros.stamps import TIME_JUMP_NS
 from stvg_ros.types import Frame
 
 _RAW_CLOCK = Fraction(1, 1_200_000)  # FFmpeg's time base of streams without times
+_STILL = ("mjpeg", "png", "bmp", "gif", "webp", "tiff")  # codecs of covers
 _ON_THE_WAY = 32  # frames before the requested one that are returned too, for steps back
 _FORWARD = 64  # up to this distance, decoding is cheaper than seeking to a key frame
 
@@ -125,7 +126,7 @@ class VideoRecording:
         return "expected a bag or a video file such as MP4 or AVI"
 
     def _video_stream(self) -> Any:
-        """FFmpeg's choice of the video streams, cover pictures excluded."""
+        """The largest video stream, cover pictures excluded; FFmpeg's choice of equal ones."""
         streams = [
             stream for stream in self._container.streams.video
             if not stream.disposition & av.stream.Disposition.attached_pic
@@ -135,7 +136,8 @@ class VideoRecording:
             raise RecordingError(f"{self._name}: expected a video stream, found none")
         best = self._container.streams.best("video")
         numbers = [stream.index for stream in streams]
-        return best if best is not None and best.index in numbers else streams[0]
+        best = best if best is not None and best.index in numbers else streams[0]
+        return max((best, *filter(_moves, streams)), key=lambda one: one.width * one.height)
 
     def _raw_rate(self) -> Fraction | None:
         """Frames per second of a raw stream, which has no times; None for all other files.
@@ -274,17 +276,26 @@ class VideoRecording:
         try:
             if self._decoder is None or not 0 < index - self._position <= _FORWARD:
                 self._start(index)
-            for number, key, image in self._until(index):
-                if number > index and self._sought:  # the seek went too far
-                    self._rewind()
-                    yield from self.at(place, stamp_ns)
-                elif index - _ON_THE_WAY <= number <= index:
-                    yield key, image
+            yield from self._near(index)
         except (av.FFmpegError, OSError) as error:
             self._decoder = None
             raise RecordingError(
                 f"{self._name}: the frame at {stamp_ns / 1e9:g} s cannot be decoded ({error})"
             ) from error
+
+    def _near(self, index: int) -> Iterator[tuple[int, VideoImage]]:
+        """Places and frames up to frame `index`; anew from the beginning if a seek passed it."""
+        while True:
+            for number, key, image in self._until(index):
+                if number > index:
+                    break
+                if number >= index - _ON_THE_WAY:
+                    yield key, image
+                if number == index:
+                    return
+            if not self._sought:
+                return
+            self._rewind()
 
     def _until(self, index: int) -> Iterator[tuple[int, int, VideoImage]]:
         """Number, place and frame of the next decoded frames, up to frame `index` or behind it."""
@@ -323,6 +334,11 @@ class VideoRecording:
 
 def _reason(error: Exception) -> str:
     return str(getattr(error, "strerror", "") or error)
+
+
+def _moves(stream: Any) -> bool:
+    """Whether a video stream is more than one picture, such as a cover that does not say so."""
+    return bool(stream.frames > 1 if stream.frames else stream.codec_context.name not in _STILL)
 
 
 def _lacks_index(path: Path) -> bool:

@@ -10,7 +10,7 @@ it. The attention of the model is one source (`AttentionEvidence`).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -19,17 +19,25 @@ from numpy.typing import NDArray
 
 from stvg_ros.method.interfaces import MllmSettings
 from stvg_ros.method.rendered_pictures import looks_rendered
+from stvg_ros.method.span import FLAT
 from stvg_ros.types import CandidateTube, Clip, Frame, SourceFinding, SplitQuery
 
 if TYPE_CHECKING:
     from stvg_ros.config import Config
 
-# Nats by which S_obj's logarithm counts, and the bounds of what one map says. Chosen so that a tube
-# of twice the attention of the others has the evidence of one clear gesture; not calibrated.
-ATTENTION_WEIGHT = 4.0
-_MOST = 6.0
+# Fitted by `stvg-ros calibrate --evidence` to rendered scenes of the val split, where a nat of the
+# body counts one: nats by which S_obj's logarithm counts for a tube; and for a frame of it, the
+# weight of the body's nats, and that of the attention's level above the one that is as often
+# outside of the span as inside.
+ATTENTION_WEIGHT = 6.0
+FRAME_WEIGHT = 0.35
+LEVEL_WEIGHT, LEVEL_INSIDE = 6.6, 0.43
+_MOST = 6.0  # nats that one map can give
 # A word is missing on a tube from this evidence against it on.
 ABSENT = -1.0
+# Evidence against an action before anything is measured: people who are seen too badly to tell
+# whether they wave, do not wave, since most people do not.
+_SELDOM = -1.2
 _RUN_GAP_S = 0.4
 _SPAN_MARGIN = 0.3  # nats a second against frames without evidence
 
@@ -56,6 +64,21 @@ class EvidenceSource(Protocol):
 
     def unmeasured(self, split: SplitQuery) -> tuple[str, ...]:
         """The words of the command that the source does not measure."""
+        ...
+
+    def keypoints(
+        self, clip: Clip, candidates: Sequence[CandidateTube], frames: NDArray[np.int64]
+    ) -> Mapping[int, NDArray[np.float32]]:
+        """Keypoints of tubes in some frames; empty if the source knows none.
+
+        Args:
+            clip: F frames.
+            candidates: tubes over the clip.
+            frames: `(T,)` indices of frames.
+
+        Returns:
+            `(T, 17, 3)` by track id, see `Evidence.keypoints`.
+        """
         ...
 
     def described(self, clip: Clip, candidate: CandidateTube, asked: str) -> str:
@@ -119,6 +142,52 @@ def gathered(
     return FusedEvidence(tuple(found), wanted == "both" or not found, tuple(left))
 
 
+def attention_levels(scores: NDArray[np.float32]) -> NDArray[np.float64]:
+    """S_frame `(T,)` from its floor (0, the lower quartile) to its peak (1); 0 where NaN or flat.
+
+    The floor and what counts as flat are those of the adaptive span.
+    """
+    if not np.isfinite(scores).any():
+        return np.zeros(len(scores))
+    filled = np.where(np.isfinite(scores), scores, np.nanmin(scores)).astype(np.float64)
+    floor, peak = float(np.quantile(filled, 0.25)), float(filled.max())
+    if peak - floor <= FLAT * abs(peak):
+        return np.zeros(len(scores))
+    return (filled - floor) / (peak - floor)
+
+
+def span_evidence(
+    nats: NDArray[np.float64], levels: NDArray[np.float64], sampled: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Log-odds of a tube's frames from the measured words and the attention together, `(F,)`.
+
+    Args:
+        nats: `(F,)` of the measured words.
+        levels: `(T,)` of the attention, see `attention_levels`; all 0 say nothing.
+        sampled: `(T,)` frames that the model saw.
+    """
+    if not levels.any():
+        return nats
+    everywhere = np.interp(np.arange(len(nats)), sampled, levels)
+    return FRAME_WEIGHT * nats + LEVEL_WEIGHT * (everywhere - LEVEL_INSIDE)
+
+
+def asked_keypoints(
+    sources: Sequence[EvidenceSource],
+    clip: Clip,
+    frames: NDArray[np.int64],
+    candidates: Sequence[CandidateTube],
+    config: Config,
+) -> dict[int, NDArray[np.float32]]:
+    """The keypoints of the sources in some frames `(T,)`, if `evidence.keypoints` asks for them."""
+    if not config.evidence.keypoints:
+        return {}
+    known: dict[int, NDArray[np.float32]] = {}
+    for source in sources:
+        known.update(source.keypoints(clip, candidates, frames))
+    return known
+
+
 @dataclass(frozen=True, eq=False)
 class AttentionEvidence:
     """The attention of the model as a source: the largest relative attention inside each tube.
@@ -177,7 +246,7 @@ class FusedEvidence:
 
     def weakest(self, track: int) -> float:
         """The least log-odds of the measured words of a tube, since all must hold; 0 without."""
-        return min((item.tubes.get(track, 0.0) for item in self.measured), default=0.0)
+        return min((_posterior(item, track) for item in self.measured), default=0.0)
 
     def missing(self, tracks: Sequence[int]) -> tuple[str, ...]:
         """The words that no tube has; if each has a tube, those that the best tube lacks."""
@@ -186,12 +255,12 @@ class FusedEvidence:
         nowhere = tuple(
             item.words
             for item in self.measured
-            if max(item.tubes.get(track, 0.0) for track in tracks) < ABSENT
+            if max(_posterior(item, track) for track in tracks) < ABSENT
         )
         if nowhere:
             return nowhere
         best = max(tracks, key=lambda track: (self.weakest(track), self.tube(track)))
-        return tuple(item.words for item in self.measured if item.tubes.get(best, 0.0) < ABSENT)
+        return tuple(item.words for item in self.measured if _posterior(item, best) < ABSENT)
 
     def decided(self, track: int) -> str:
         """Which source decided for a tube, with the evidence of each word, in nats."""
@@ -204,6 +273,11 @@ class FusedEvidence:
         if self.unmeasured:
             parts.append(f"not measured: {', '.join(self.unmeasured)}")
         return "; ".join(parts)
+
+
+def _posterior(item: SourceFinding, track: int) -> float:
+    """The log-odds of some words on a tube, with what is known before measuring."""
+    return item.tubes.get(track, 0.0) + (_SELDOM if item.frames else 0.0)
 
 
 def evident_run(nats: NDArray[np.float64], stamps_ns: NDArray[np.int64]) -> tuple[int, int]:

@@ -18,7 +18,7 @@ from stvg_ros.method.attention import grounding_map
 from stvg_ros.method.base import BaseGrounder
 from stvg_ros.method.conditions import Condition, condition_factors, conditions, unmeasured
 from stvg_ros.method.encoding import Encoder
-from stvg_ros.method.evidence import EvidenceSource, gathered
+from stvg_ros.method.evidence import EvidenceSource, asked_keypoints, gathered
 from stvg_ros.method.interfaces import (
     AttentionRows,
     Mllm,
@@ -213,15 +213,16 @@ class LocalGrounder(BaseGrounder):
             asked = conditions(split.command)
             forward = self._probe(visual, split, parts, config, asked)
         texts = [split.text, *parts.values(), *asked]
-        limits = self._mllm.limits(texts, clip.frames[-1].image)
+        limits = self._mllm.limits(texts, clip.frames[-1].image).of_crop(visual.crop)
         template = self._template(clip, query, split, clock, limits)
-        view = TubeView(clip, sampled, visual.slots)
+        view = TubeView(clip, sampled, visual.slots, visual.crop)
         factors = condition_factors(
             split.command, forward.conditions, view, candidates, config.conditions
         )
         fused = gathered(self._sources, clip, split, candidates, config, self._mllm.settings)
+        points = asked_keypoints(self._sources, clip, sampled, candidates, config)
         answer = TubeSelection(
-            view, candidates, forward.margins, self._mllm.settings, config, factors, fused
+            view, candidates, forward.margins, self._mllm.settings, config, factors, fused, points
         )
         if preliminary is not None:
             heat, token = _map(forward.whole, forward.neutral, config)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from stvg_ros.external_detections import ExternalDetections
-from stvg_ros.method.visual_tokens import VisualTokens
+from stvg_ros.method.visual_tokens import Crop, VisualTokens
 from stvg_ros.types import CandidateTube, Clip, Frame, Grounding, Query, SplitQuery
 
 if TYPE_CHECKING:
@@ -74,6 +74,14 @@ class ModelLimits:
 
     sentences: tuple[str, ...] = ()
     trained_pictures: bool = True
+
+    def of_crop(self, crop: Crop | None) -> ModelLimits:
+        """The same for a model that sees a part of the images."""
+        if crop is None:
+            return self
+        width, height = (round(100 * (crop[axis + 2] - crop[axis])) for axis in (0, 1))
+        said = f"the model sees the middle of the images only ({width} % x {height} %)"
+        return replace(self, sentences=(*self.sentences, said))
 
 
 @dataclass(frozen=True)

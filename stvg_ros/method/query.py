@@ -7,6 +7,8 @@ The reader of the command decomposes it too: Q is the target, Q_s its attribute,
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from stvg_ros.commands.command import Command
 from stvg_ros.commands.endpoint import EndpointReader
 from stvg_ros.commands.model_reader import TextModelReader, TokenModelReader
@@ -98,9 +100,16 @@ class MllmSplitter(CommandSplitter):
     """The MLLM reads, constrained to the sentence's words if the model gives token access."""
 
     def __init__(self, mllm: Mllm) -> None:
-        offered = getattr(mllm, "token_model", None)  # models of transformers have it
-        reader = TextModelReader(mllm) if offered is None else TokenModelReader(offered)
+        tokens = getattr(mllm, "token_model", None)  # models of transformers have it
+        reader = TextModelReader(mllm) if tokens is None else TokenModelReader(tokens)
         super().__init__(reader, "mllm")
+        self._tokens = tokens
+
+    def split(self, text: str) -> SplitQuery:
+        """Q, Q_s and Q_t, with the number of tokens that the model read; see `Splitter`."""
+        before = getattr(self._tokens, "read", 0)
+        found = super().split(text)
+        return replace(found, tokens=getattr(self._tokens, "read", 0) - before)
 
 
 class EndpointSplitter(CommandSplitter):

@@ -19,7 +19,8 @@ def looks_rendered(image: NDArray[np.uint8]) -> bool:
 def flat_share(image: NDArray[np.uint8]) -> float:
     """The share of neighbouring blocks that differ by no more than noise, 0 to 1.
 
-    The noise is estimated on the quietest tenth of the blocks, so texture does not count as noise.
+    The noise is estimated on the quietest quarter of the blocks, so texture does not count as
+    noise.
     """
     height, width = (side // _BLOCK * _BLOCK for side in image.shape[:2])
     if min(height, width) < 8 * _BLOCK:

@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stvg_ros.boxes import Boxes
+from stvg_ros.method.visual_tokens import Crop
 
 Map = NDArray[np.float32]
+FINER = 4  # a crop's borders are rounded to a quarter of a cell
 
 
 def cells_inside(
@@ -39,6 +41,39 @@ def cells_of_mask(mask: NDArray[np.bool_], grid: tuple[int, int]) -> NDArray[np.
         counts = np.add.reduceat(counts, edges, axis=axis)
     area = mask.size / (grid[0] * grid[1])
     return np.asarray((counts > 0) & (counts >= min(area / 2, counts.max())), np.bool_)
+
+
+def inside_crop(
+    boxes_xyxy_px: Boxes, present: NDArray[np.bool_], size_px: tuple[int, int], crop: Crop
+) -> tuple[Boxes, NDArray[np.bool_], tuple[int, int]]:
+    """Boxes of an image in the pixels of a crop of it, cut at its borders.
+
+    Args:
+        boxes_xyxy_px: `(T, 4)`, in pixels of an image of `size_px`.
+        present: `(T,)`.
+        size_px: width and height of the image.
+        crop: x1, y1, x2, y2 as shares of the image.
+
+    Returns:
+        The boxes, whether they are present and not outside the crop, and the crop's size.
+    """
+    corners = np.array(crop, np.float32).reshape(2, 2) * np.array(size_px, np.float32)
+    size = corners[1] - corners[0]
+    boxes = np.clip((boxes_xyxy_px.reshape(-1, 2, 2) - corners[0]), 0, size).reshape(-1, 4)
+    overlaps = ((boxes[:, 2:] - boxes[:, :2]) > 0).all(1)
+    return boxes.astype(np.float32), present & overlaps, (round(size[0]), round(size[1]))
+
+
+def around_crop(heat: Map, crop: Crop) -> Map:
+    """A map of a crop as one of the whole image, in cells a quarter as long; zero around."""
+    for axis, (begin, end) in ((1, (crop[1], crop[3])), (2, (crop[0], crop[2]))):
+        if end - begin < 1:
+            heat = heat.repeat(FINER, axis)
+            cell = (end - begin) / heat.shape[axis]
+            margins = [(0, 0)] * 3
+            margins[axis] = round(begin / cell), round((1 - end) / cell)
+            heat = np.pad(heat, margins)
+    return heat
 
 
 def box_scores(

@@ -236,6 +236,13 @@ class EvidenceConfig(Group):
         choices=("auto", "attention", "body", "both"),
         dynamic=True,
     )
+    keypoints: bool = setting(
+        False,
+        "put the keypoints of the candidate tubes into ~/evidence, and draw them: in "
+        "~/annotated_image, ~/image_annotations, ~/markers and the contact sheet. Each of the T "
+        "sampled frames is measured, 20 ms a person",
+        dynamic=True,
+    )
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from stvg_ros.method.settings import SpanConfig
 ADAPTIVE = ("adaptive", "change_points")  # their length depends on the scores
 _PAPER_FRAMES = 20  # the lengths in the paper and its code are for 20 sampled frames
 _FEWEST = 4  # with fewer frames, a level cannot be separated from noise
-_FLAT = 0.15  # a peak less than this share above the floor is not significant
+FLAT = 0.15  # a peak less than this share above the floor is not significant
 
 
 def find_span(scores: NDArray[np.float32], config: SpanConfig) -> tuple[int, int]:
@@ -70,7 +70,7 @@ def adaptive(scores: NDArray[np.float64], threshold: float) -> tuple[int, int]:
     frame does not end the run.
     """
     floor, peak = float(np.quantile(scores, 0.25)), float(scores.max())
-    if peak - floor <= _FLAT * abs(peak):
+    if peak - floor <= FLAT * abs(peak):
         return 0, len(scores) - 1
     above = scores >= floor + threshold * (peak - floor)
     first = last = int(scores.argmax())

@@ -13,11 +13,20 @@ import torch
 from numpy.typing import NDArray
 
 from stvg_ros.config import Config
-from stvg_ros.method.evidence import ABSENT, AttentionEvidence, FusedEvidence, evident_run, nobody
+from stvg_ros.method.evidence import (
+    ABSENT,
+    AttentionEvidence,
+    FusedEvidence,
+    attention_levels,
+    evident_run,
+    nobody,
+    span_evidence,
+)
 from stvg_ros.method.interfaces import MllmSettings
 from stvg_ros.method.presence import confidence, evidence
-from stvg_ros.method.scoring import box_scores, slot_of_frames
+from stvg_ros.method.scoring import around_crop, box_scores, inside_crop, slot_of_frames
 from stvg_ros.method.span import ADAPTIVE, find_span, span_ns
+from stvg_ros.method.visual_tokens import Crop
 from stvg_ros.types import (
     CandidateTube,
     Clip,
@@ -38,22 +47,44 @@ class TubeView:
         clip: the frames of the answer.
         sampled: `(T,)` indices of the frames that the model saw.
         slots: the sampled frames of each temporal slot.
+        crop: the part of the images that the model saw, see `VisualTokens`.
     """
 
     clip: Clip
     sampled: NDArray[np.int64]
     slots: tuple[tuple[int, ...], ...]
+    crop: Crop | None = None
 
     def scores(self, heat: torch.Tensor, candidate: CandidateTube) -> NDArray[np.float32]:
-        """`(T,)` maxima of a map inside a candidate at the sampled frames; NaN where absent."""
-        return box_scores(
-            heat.float().cpu().numpy(),
-            candidate.boxes_xyxy_px[self.sampled],
-            candidate.present[self.sampled],
-            slot_of_frames(self.slots, len(self.sampled)),
-            self.clip.size_px,
-            None if candidate.masks is None else candidate.masks[self.sampled],
-        )
+        """`(T,)` maxima of a map inside a candidate at the sampled frames; NaN where unseen."""
+        boxes, present, size_px = self._placed(candidate)
+        masks = None if candidate.masks is None else candidate.masks[self.sampled]
+        if masks is not None and self.crop is not None:
+            height, width = masks.shape[1:]
+            x1, x2 = (round(share * width) for share in self.crop[::2])
+            y1, y2 = (round(share * height) for share in self.crop[1::2])
+            masks = masks[:, y1:y2, x1:x2]
+        slots = slot_of_frames(self.slots, len(self.sampled))
+        return box_scores(heat.float().cpu().numpy(), boxes, present, slots, size_px, masks)
+
+    def seen(self, candidate: CandidateTube) -> NDArray[np.bool_]:
+        """`(T,)` whether a candidate is in the sampled frames, within the part that was seen."""
+        return self._placed(candidate)[1]
+
+    def _placed(
+        self, candidate: CandidateTube
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_], tuple[int, int]]:
+        """Boxes at the sampled frames where the model sees them, and the size of what it sees."""
+        boxes = candidate.boxes_xyxy_px[self.sampled]
+        present = candidate.present[self.sampled]
+        if self.crop is None:
+            return boxes, present, self.clip.size_px
+        return inside_crop(boxes, present, self.clip.size_px, self.crop)
+
+    def on_image(self, heat: torch.Tensor) -> NDArray[np.float32]:
+        """A map `(S, h, w)` over the whole image."""
+        values = heat.float().cpu().numpy()
+        return values if self.crop is None else around_crop(values, self.crop)
 
     def peak(self, heat: torch.Tensor, candidate: CandidateTube) -> float:
         """Maximum of a map inside a candidate; -inf if it is in no sampled frame."""
@@ -149,13 +180,17 @@ class TubeScores:
 
         With an adaptive method, a description without an action holds as long as its target is
         there: the candidate's own time, or the whole window. So does an action that no source of
-        evidence measures.
+        evidence measures. Measured actions give the run of frames with the most evidence, together
+        with the attention if it is one of the sources.
         """
         clip_ns, span = self.view.clip.stamps_ns, self.config.span
         lasts = answer.split is not None and answer.split.lasts
         if span.method in ADAPTIVE:
             frames = self.fused.frames(candidate.track_id)
             if frames is not None and not lasts:
+                if self.fused.attention:
+                    levels = attention_levels(self.view.scores(self.temporal, candidate))
+                    frames = span_evidence(frames, levels, self.view.sampled)
                 first, last = evident_run(frames, clip_ns)
                 return int(clip_ns[first]), int(clip_ns[last])
             if lasts or not self.fused.attention:
@@ -165,15 +200,20 @@ class TubeScores:
         first, last = find_span(self.view.scores(self.temporal, candidate), span)
         return span_ns(first, last, clip_ns[self.view.sampled], clip_ns)
 
-    def evidence(self, token: str, margins: tuple[float, ...]) -> Evidence:
-        """The maps, scores and margins behind the tubes."""
+    def evidence(
+        self,
+        token: str,
+        margins: tuple[float, ...],
+        keypoints: Mapping[int, NDArray[np.float32]],
+    ) -> Evidence:
+        """The maps, scores and margins behind the tubes, and keypoints if they are asked for."""
         ranked, view = self.ranked(), self.view
         nothing = np.full(len(view.sampled), np.nan, np.float32)
         return Evidence(
             stamps_ns=view.clip.stamps_ns[view.sampled],
             slots=view.slots,
-            spatial=self.spatial.float().cpu().numpy(),
-            temporal=self.temporal.float().cpu().numpy(),
+            spatial=view.on_image(self.spatial),
+            temporal=view.on_image(self.temporal),
             frame_scores=self.view.scores(self.temporal, ranked[0]) if ranked else nothing,
             track_scores={c.track_id: self._ranking(c) for c in self.candidates},
             grounding_token=token,
@@ -185,6 +225,7 @@ class TubeScores:
                 for one in self.candidates
             },
             findings=self.fused.findings,
+            keypoints=keypoints,
         )
 
 
@@ -200,6 +241,7 @@ class TubeSelection:
         config: the configuration.
         factors: factors of S_obj by track id.
         fused: findings of the sources besides attention.
+        keypoints: of the candidates at the sampled frames, if they are asked for.
     """
 
     view: TubeView
@@ -209,6 +251,7 @@ class TubeSelection:
     config: Config
     factors: Mapping[int, float] = field(default_factory=dict)
     fused: FusedEvidence = field(default_factory=FusedEvidence)
+    keypoints: Mapping[int, NDArray[np.float32]] = field(default_factory=dict)
 
     def grounding(
         self, spatial: torch.Tensor, temporal: torch.Tensor, token: str, template: Tube
@@ -216,9 +259,7 @@ class TubeSelection:
         """The tubes of A_S and A_T, or why there are none; other fields are `template`'s."""
         # A candidate that no source saw has no score and cannot be the answer.
         shown = tuple(
-            one
-            for one in self.candidates
-            if self.fused.measured or one.present[self.view.sampled].any()
+            one for one in self.candidates if self.fused.measured or self.view.seen(one).any()
         )
         scored = TubeScores(self.view, spatial, temporal, shown, self.config, self.factors)
         scored = scored.with_sources(self.fused, template.split)
@@ -246,7 +287,8 @@ class TubeSelection:
                 scored.tube(candidate, replace(template, rank=rank, confidence=sure))
                 for rank, (candidate, sure) in enumerate(best)
             )
-        return Grounding(tubes, scored.evidence(token, self.margins), self.candidates)
+        shown_evidence = scored.evidence(token, self.margins, self.keypoints)
+        return Grounding(tubes, shown_evidence, self.candidates)
 
     def _wanted(self, scored: TubeScores, template: Tube) -> list[tuple[CandidateTube, float]]:
         """The tubes of the answer, best first, each with its own confidence.

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 
 import torch
 
+Crop = tuple[float, float, float, float]
+
 
 @dataclass(frozen=True, eq=False)
 class VisualTokens:
@@ -21,6 +23,8 @@ class VisualTokens:
         deep: features that are added in deeper layers (Qwen3-VL's deepstack), each `(M, D)`.
         picture: rows and columns of the grid, end excluded, that the picture covers; None for all,
             without padding.
+        crop: the part of the images that the grid covers, x1, y1, x2, y2 as shares of their width
+            and height; None for all.
         times_s: time of each sampled frame, in seconds since the first; empty if unknown.
     """
 
@@ -29,6 +33,7 @@ class VisualTokens:
     slots: tuple[tuple[int, ...], ...]
     deep: tuple[torch.Tensor, ...] = ()
     picture: tuple[slice, slice] | None = None
+    crop: Crop | None = None
     times_s: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
@@ -84,4 +89,5 @@ def joined_slots(parts: Sequence[VisualTokens]) -> VisualTokens:
         tuple(slots),
         tuple(torch.cat(level) for level in zip(*(part.deep for part in parts), strict=True)),
         picture=first.picture,
+        crop=first.crop,
     )

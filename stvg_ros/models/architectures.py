@@ -10,9 +10,17 @@ from stvg_ros.errors import ModelError
 
 # Each is tested against eager attention over the whole unshared prompt.
 PROVEN = (
-    "cosmos3_edge_text", "glm4v_text", "llama", "mistral", "qwen2", "qwen2_5_vl_text",
-    "qwen2_vl_text", "qwen3", "qwen3_vl_moe_text", "qwen3_vl_text",
+    "cosmos3_edge_text", "glm4v_text", "llama", "mistral", "molmo2_text", "qwen2",
+    "qwen2_5_vl_text", "qwen2_vl_text", "qwen3", "qwen3_5_moe_text", "qwen3_5_text",
+    "qwen3_vl_moe_text", "qwen3_vl_text",
 )  # fmt: skip
+# Those whose recurrent layers are proven as well: questions continue from copies of their states.
+RECURRENT = ("qwen3_5_moe_text", "qwen3_5_text")
+
+
+def is_recurrent(text: Any) -> bool:
+    """Whether some layers of a language model have a recurrent state instead of attention."""
+    return "linear_attention" in (getattr(text, "layer_types", None) or ())
 
 
 def check_architecture(text: Any, source: str) -> None:
@@ -26,14 +34,16 @@ def check_architecture(text: Any, source: str) -> None:
         ModelError: another architecture, or layers that do not attend to the whole prompt.
     """
     kind = str(text.model_type)
-    others = {name for name in getattr(text, "layer_types", None) or () if name != "full_attention"}
+    fit = {"full_attention"} | ({"linear_attention"} if kind in RECURRENT else set())
+    others = set(getattr(text, "layer_types", None) or ()) - fit
     if kind == "mistral" and text.sliding_window is not None:
         others.add("sliding_attention")
     if others:
         raise ModelError(
             f"{source}: its language model ({kind}) has layers of {', '.join(sorted(others))}; "
             "expected full attention in all layers: the mask of packed questions would replace a "
-            "window, and a recurrent state cannot be shared; use another checkpoint"
+            f"window, and recurrent states are copied for {', '.join(RECURRENT)} only; use another "
+            "checkpoint"
         )
     if kind not in PROVEN:
         raise ModelError(

@@ -55,20 +55,21 @@ class AttentionRecorder:
         """Adds one layer: `query` `(B, H, S, d)`, `key` `(B, G, N, d)`, `mask` `(B, 1, S, N)`."""
         passes, heads, _, size = query.shape
         groups, count = key.shape[1], len(self.rows)
-        asked = query[:, :, self.rows].reshape(passes, groups, heads // groups * count, size)
+        rows = self.rows.to(query.device)  # the layer's may be another one than the first layer's
+        asked = query[:, :, rows].reshape(passes, groups, heads // groups * count, size)
         scores = (asked @ key.transpose(-1, -2)).float() * scaling
         scores = scores.view(passes, heads, count, -1)  # (B, H, R, N)
         if mask is None:
             behind = key.shape[2] - query.shape[2]
             position = torch.arange(key.shape[2], device=key.device)
-            visible = position <= (self.rows + behind)[:, None]
+            visible = position <= (rows + behind)[:, None]
         elif mask.dtype == torch.bool:
-            visible = mask[:, :, self.rows]
+            visible = mask[:, :, rows]
         else:
-            visible = mask[:, :, self.rows] == 0
+            visible = mask[:, :, rows] == 0
         weights = scores.masked_fill_(~visible, float("-inf")).softmax(-1)
         self.largest = max(self.largest, weights.numel())
-        layer = weights.mean(1)[..., self.columns]
+        layer = weights.mean(1)[..., self.columns.to(query.device)].to(self.rows.device)
         self.total = layer if self.total is None else self.total + layer
         self.layers += 1
 

@@ -24,7 +24,9 @@ def unknown_words(tokenizer: Any, texts: Sequence[str]) -> tuple[str, ...]:
     """The words that a tokenizer maps to its unknown token, in order, each once."""
     if tokenizer.unk_token_id is None:
         return ()
-    words = dict.fromkeys(word.lower() for text in texts for word in re.findall(r"\w+", text))
+    found = (word.lower() for text in texts for word in re.findall(r"\w+(?:['\u2019]\w+)*", text))
+    # Of "who's" and "man's" the first part counts; "isn't" is no word of a description.
+    words = dict.fromkeys(re.split("['\u2019]", word)[0] for word in found if word[-2:] != "'t")
     return tuple(
         word
         for word in words

@@ -18,6 +18,7 @@ class FamilyEntry:
         tokens: visual tokens of one slot.
         pairs: two frames share a slot.
         rehearsed: whose published files were run with random weights (test/rehearsal).
+        packages: packages that its vision tower needs besides those of this project.
     """
 
     module: str
@@ -26,6 +27,7 @@ class FamilyEntry:
     tokens: str
     pairs: bool
     rehearsed: str = "the class only"
+    packages: tuple[str, ...] = ()
 
 
 FAMILIES = {  # model_type of config.json
@@ -59,6 +61,21 @@ FAMILIES = {  # model_type of config.json
         "Qwen3VLMoeForConditionalGeneration",
         "by image size",
         True,
+    ),
+    "qwen3_5": FamilyEntry(
+        "stvg_ros.models.qwen3_5",
+        "Qwen3.5",
+        "Qwen3_5ForConditionalGeneration",
+        "by image size",
+        True,
+    ),
+    "qwen3_5_moe": FamilyEntry(
+        "stvg_ros.models.qwen3_5",
+        "Qwen3.5-MoE",
+        "Qwen3_5MoeForConditionalGeneration",
+        "by image size",
+        True,
+        "language model and template of Qwen3.5-18B-REAP-A3B",
     ),
     "llava_onevision": FamilyEntry(
         "stvg_ros.models.llava_onevision",
@@ -111,6 +128,28 @@ FAMILIES = {  # model_type of config.json
         "by image size",
         True,
     ),
+    "smolvlm": FamilyEntry(
+        "stvg_ros.models.smolvlm",
+        "SmolVLM2",
+        "SmolVLMForConditionalGeneration",
+        "9 x 9 at 384 px",
+        False,
+    ),
+    "perception_lm": FamilyEntry(
+        "stvg_ros.models.perception_lm",
+        "PerceptionLM",
+        "PerceptionLMForConditionalGeneration",
+        "16 x 16 at 448 px",
+        False,
+        packages=("timm", "torchvision"),
+    ),
+    "molmo2": FamilyEntry(
+        "stvg_ros.models.molmo2",
+        "Molmo2",
+        "Molmo2ForConditionalGeneration",
+        "9 x 9 at 378 px",
+        False,
+    ),
 }
 
 # Files of the authors' own code for a supported family, and the repositories with the same weights
@@ -124,23 +163,30 @@ ORIGINALS = {
 
 
 _WINDOWS = "some of its layers attend to a window, which the mask of packed questions would replace"
-_RECURRENT = "most of its layers are recurrent, and their state cannot be shared as keys and values"
+_RECURRENT = "most of its layers are recurrent, of a kind whose states have not been shared exactly"
 # Families of transformers that would run wrongly.
 UNFIT = {
     "gemma3": _WINDOWS,
     "gemma4": _WINDOWS,
     "exaone4_5": _WINDOWS,
-    "qwen3_5": _RECURRENT,
-    "qwen3_5_moe": _RECURRENT,
     "lfm2_vl": _RECURRENT,
     "lfm3_vl": _RECURRENT,
+    "minicpmv4_6": _RECURRENT,
+    "minicpmv4_7": _RECURRENT,
 }
+# Known by their authors' own code only, which is never run here.
+OWN_CODE = {"minicpmv": "MiniCPM-V up to 4.5", "minicpmo": "MiniCPM-o", "molmo": "Molmo"}
 
 
 def unsupported(model_type: str) -> str:
     """Why a `model_type` that is not in `FAMILIES` cannot be used, and what to use instead."""
     if model_type in UNFIT:
         return f"model_type {model_type!r} is refused: {UNFIT[model_type]}"
+    if model_type in OWN_CODE:
+        return (
+            f"model_type {model_type!r}: {OWN_CODE[model_type]} has no class in transformers, only "
+            "its authors' own code, which is never run here"
+        )
     if model_type not in ORIGINALS:
         return f"unknown model_type {model_type!r}"
     title, others = ORIGINALS[model_type]

@@ -22,10 +22,11 @@ class Layout:
 
     Attributes:
         placeholder: the text that the chat template writes for a video.
-        text: what replaces it; one visual token string for each visual token.
+        text: what replaces it, up to a special token; one visual token string a visual token.
         token_id: id of the visual token.
         tail: `(K, D)` embeddings of K more visual tokens after the grid's, or None.
         slot_times: positions of the slots in time, if the family tells them by positions.
+        after: text of the video behind `text`; its tokens depend on the question.
     """
 
     placeholder: str
@@ -33,6 +34,7 @@ class Layout:
     token_id: int
     tail: Tensor | None = None
     slot_times: tuple[int, ...] = ()
+    after: str = ""
 
     def equals(self, other: Layout) -> bool:
         """Whether passes with these layouts have the same prompt and positions."""
@@ -58,6 +60,10 @@ class Family:
             `(A, 1, N)` or `(1, N)`, and the position of the token that follows.
         deep: `VisualTokens.deep` is passed to the language model.
         pairs: `ImagePreprocessing.pair` frames share a slot.
+        template: the library's chat template for videos, where it replaces the checkpoint's.
+        start: maps the tokenizer to text that begins each prompt, where the template lacks it.
+        mask: maps model and ids `(1, N)` of the prefix to its mask `(1, 1, N, N)`, True where a
+            token attends to another; None for causal attention.
     """
 
     encode: Encode
@@ -65,6 +71,9 @@ class Family:
     positions: Callable[[Any, Tensor, VisualTokens], tuple[Tensor, int]]
     deep: bool = False
     pairs: bool = False
+    template: str = ""
+    start: Callable[[Any], str] | None = None
+    mask: Callable[[Any, Tensor], Tensor] | None = None
 
 
 @dataclass(frozen=True, eq=False)

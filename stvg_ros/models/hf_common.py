@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""The model of all families: one prefill, then short questions on its keys and values.
+"""The model of all families: one prefill, then short questions on the states that it leaves.
 
 Dimensions: B passes, N prefix tokens, M visual tokens, D hidden size, R rows.
 """
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import DynamicCache
 
-from stvg_ros.errors import ConfigError, ModelError
+from stvg_ros.errors import ModelError
 from stvg_ros.method.interfaces import (
     AttentionRows,
     MllmSettings,
@@ -31,12 +31,23 @@ from stvg_ros.method.interfaces import (
 from stvg_ros.method.interruption import interrupt_between_layers
 from stvg_ros.method.settings import AttentionConfig
 from stvg_ros.method.visual_tokens import VisualTokens
+from stvg_ros.models.architectures import is_recurrent
+from stvg_ros.models.attention_band import attention_band
 from stvg_ros.models.attention_capture import AttentionRecorder, recording
+from stvg_ros.models.batched_prompts import BatchedPrompts, batched
+from stvg_ros.models.device_spread import layer_devices
 from stvg_ros.models.embedded_limits import limits_of
 from stvg_ros.models.family import Layout, LoadedCheckpoint
+from stvg_ros.models.memory_estimate import free_bytes, graph_bytes, pass_bytes
 from stvg_ros.models.packed_prompts import PackedPrompts, packed
 from stvg_ros.models.prefix import HfPrefix, PrefixInputs, PrefixLayout
-from stvg_ros.models.prefix_cache import SharedKeys, pairs_of, recompute_layers
+from stvg_ros.models.prefix_cache import (
+    SharedPrefix,
+    empty_cache,
+    pairs_of,
+    put,
+    recompute_layers,
+)
 from stvg_ros.models.prompt import Prompt, Suffix
 from stvg_ros.models.token_model import CausalTokens, greedy
 from stvg_ros.models.yes_no_tokens import yes_no_ids
@@ -77,9 +88,13 @@ class HfMllm:
         """
         self._checkpoint = checkpoint
         self._model = checkpoint.model
-        self._text = checkpoint.model.model.language_model
-        self.prompt = Prompt(checkpoint.tokenizer, checkpoint.path)
-        self._band = _band(attention, checkpoint.settings, len(self._text.layers))
+        self._text = checkpoint.model.get_decoder()
+        start = checkpoint.family.start
+        self.prompt = Prompt(
+            checkpoint.tokenizer, checkpoint.path, start(checkpoint.tokenizer) if start else ""
+        )
+        self._recurrent = is_recurrent(self._text.config)
+        self._band = attention_band(attention, checkpoint.settings, self._text)
         self._yes, self._no = (
             torch.tensor(ids, device=self._model.device)
             for ids in (
@@ -160,24 +175,17 @@ class HfMllm:
 
     def graph_bytes(self, tokens: int) -> int:
         """Bytes that a pass keeps for its backward pass without recomputation."""
-        config = self._text.config
-        size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-        heads = config.num_attention_heads + config.num_key_value_heads
-        # Per layer: queries, keys, values and attention output; the MLP's two halves and the
-        # activation of the first; the inputs of two norms in float32.
-        values = 2 * heads * size + 3 * config.intermediate_size
-        a_token = values * self._model.dtype.itemsize + 2 * 4 * config.hidden_size
-        return int(tokens * len(self._text.layers) * a_token)
+        return graph_bytes(self._text.config, tokens, self._model.dtype.itemsize)
 
     def ask(self, prefix: Prefix, questions: Sequence[str]) -> tuple[Reading, ...]:
-        """Evaluates each question on the shared prefix; questions do not attend to one another."""
+        """Evaluates each question on the shared prefix; none of them sees another."""
         if not isinstance(prefix, HfPrefix):
             raise TypeError(f"expected a prefix of this model, got {type(prefix).__name__}")
         if not questions:
             return ()
-        suffixes, asked = self._packed(prefix, questions)
+        suffixes, asked = self._asked(prefix, questions)
         rows, hidden = self._run(prefix, asked, self._text)
-        yes, no = self.answer(hidden[0, asked.ends])
+        yes, no = self.answer(asked.last(hidden))
         return tuple(
             Reading(prefix.visual.on_picture(rows[i][0]), suffix.labels, yes[i], no[i])
             for i, suffix in enumerate(suffixes)
@@ -194,7 +202,7 @@ class HfMllm:
         found: list[AttentionRows] = []
         for some in self._batches(passes):
             prefix = self._prefill(some, self._lower)
-            (suffix,), asked = self._packed(prefix, [question])
+            (suffix,), asked = self._asked(prefix, [question])
             (rows,), _ = self._run(prefix, asked, self._lower)
             found += [AttentionRows(prefix.visual.on_picture(each), suffix.labels) for each in rows]
         return tuple(found)
@@ -217,21 +225,13 @@ class HfMllm:
         """Number of passes that fit in memory; 1 on a CPU, where a batch saves no time."""
         if self._model.device.type != "cuda":
             return 1
-        config = self._text.config
-        # Keys and values of all layers are kept; a layer needs its states and the MLP's two halves.
-        values = 2 * len(self._lower.layers) * config.hidden_size
-        values += 8 * config.hidden_size + 3 * config.intermediate_size
-        return max(
-            1, int(self._free_bytes() / (1.5 * tokens * values * self._model.dtype.itemsize))
-        )
+        layers, itemsize = len(self._lower.layers), self._model.dtype.itemsize
+        needed = pass_bytes(self._text.config, layers, tokens, itemsize)
+        return max(1, int(self._free_bytes() / needed))
 
     def _free_bytes(self) -> float:
-        """Free memory of a GPU in bytes; infinite on a CPU."""
-        device = self._model.device
-        if device.type != "cuda":
-            return float("inf")
-        free = torch.cuda.mem_get_info(device)[0]
-        return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        """Free memory for passes in bytes; infinite on a CPU."""
+        return free_bytes(layer_devices(self._model))
 
     def inputs(self, passes: Sequence[Pass]) -> PrefixInputs:
         """Inputs of the language model: system and visual tokens of B passes of one grid.
@@ -250,6 +250,8 @@ class HfMllm:
             "inputs_embeds": embedded.index_copy(1, place.visual, features.to(embedded)),
             "position_ids": positions.expand(*positions.shape[:-2], len(passes), -1),
         }
+        if place.mask is not None:
+            named["attention_mask"] = place.mask.expand(len(passes), -1, -1, -1)
         if self._checkpoint.family.deep:
             levels = zip(*(each.deep for each, _ in passes), strict=True)
             known = place.ids == place.layout.token_id
@@ -273,8 +275,9 @@ class HfMllm:
                 f"{count}; the tokenizer must know the visual token as one special token"
             )
         positions, following = family.positions(self._model, ids, visual)
+        mask = family.mask(self._model, ids).to(device, non_blocking=True) if family.mask else None
         ids, at, positions = (each.to(device, non_blocking=True) for each in (ids, at, positions))
-        self._place = PrefixLayout(layout, visual.grid, ids, at, positions, following)
+        self._place = PrefixLayout(layout, visual.grid, ids, at, positions, following, mask)
         return self._place
 
     def _layout(self, visual: VisualTokens) -> Layout:
@@ -284,57 +287,70 @@ class HfMllm:
     def _prefill(self, passes: Sequence[Pass], text: Any) -> HfPrefix:
         """Runs system and visual tokens of B passes through `text`."""
         given = self.inputs(passes)
-        cache = DynamicCache()
+        cache = empty_cache(text)
         text(**given.named, past_key_values=cache, use_cache=True)
+        length = given.named["inputs_embeds"].shape[1]
+        pairs = pairs_of(cache, len(text.layers))
         return HfPrefix(
-            given.visual, given.layout, pairs_of(cache), given.columns, given.next_position
+            given.visual, given.layout, pairs, length, given.columns, given.next_position
         )
 
-    def _packed(
+    def _asked(
         self, prefix: HfPrefix, questions: Sequence[str]
-    ) -> tuple[list[Suffix], PackedPrompts]:
+    ) -> tuple[list[Suffix], PackedPrompts | BatchedPrompts]:
         suffixes = [self.prompt.suffix(prefix.layout, question) for question in questions]
-        known = prefix.pairs[0][0].shape[2]
-        return suffixes, packed(suffixes, known, prefix.next_position, self._model.device)
+        arranged = batched if self._recurrent else packed
+        device = self._model.device
+        return suffixes, arranged(suffixes, prefix.length, prefix.next_position, device)
 
     def _run(
-        self, prefix: HfPrefix, asked: PackedPrompts, text: Any
+        self, prefix: HfPrefix, asked: PackedPrompts | BatchedPrompts, text: Any
     ) -> tuple[list[Tensor], Tensor]:
-        """The rows `(B, R, M)` of each question, and the last states `(B, S, D)` of all."""
-        passes = len(prefix.pairs[0][0])
+        """The rows `(B, R, M)` of each question, and the last states of all."""
+        passes, questions = len(prefix.pairs[0][0]), len(asked.ids)
+        batch = passes * questions
+        mask: Any = asked.mask.expand(batch, -1, -1, -1)
+        if self._recurrent:
+            mask = {"full_attention": mask, "linear_attention": None}
         recorder = AttentionRecorder(asked.rows, prefix.columns, *self._band)
         with recording(recorder):
             hidden: Tensor = text(
-                inputs_embeds=text.get_input_embeddings()(asked.ids).expand(passes, -1, -1),
-                position_ids=asked.positions.expand(passes, -1),
-                attention_mask=asked.mask.expand(passes, -1, -1, -1),
-                past_key_values=SharedKeys(prefix.pairs),
+                inputs_embeds=text.get_input_embeddings()(asked.ids).repeat(passes, 1, 1),
+                position_ids=asked.positions.expand(batch, -1),
+                attention_mask=mask,
+                past_key_values=SharedPrefix(prefix.pairs, prefix.length, questions),
                 use_cache=True,
             ).last_hidden_state
         self.largest_map = recorder.largest
-        return list(torch.split(recorder.mean(), asked.counts, dim=1)), hidden
+        return asked.split(recorder.mean()), hidden
 
     @cached_property
     def token_model(self) -> CausalTokens:
         """The language model alone, token by token, for a reader of commands."""
-        return CausalTokens(self._next_scores, self._checkpoint.tokenizer, self._model.device)
+        return CausalTokens(
+            self._next_scores,
+            self._checkpoint.tokenizer,
+            self._model.device,
+            partial(empty_cache, self._text),
+        )
 
     def complete(self, system: str, prompt: str, max_new_tokens: int) -> str:
         """Greedy text-only completion, for reading a command."""
         ids = self.prompt.chat(system, prompt).to(self._model.device)
-        return self._decoded(greedy(self._next_scores, ids, self._stops, max_new_tokens))
+        cache = empty_cache(self._text)
+        return self._decoded(greedy(self._next_scores, ids, self._stops, max_new_tokens, cache))
 
     @torch.no_grad()
     def write(self, prefix: Prefix, request: str, max_new_tokens: int) -> str:
         """Greedy text about the images of a prefix; see `answering.TextWriter`."""
         if not isinstance(prefix, HfPrefix):
             raise TypeError(f"expected a prefix of this model, got {type(prefix).__name__}")
-        cache = DynamicCache()
-        for layer, (keys, values) in enumerate(prefix.pairs):
-            cache.update(keys, values, layer)
+        cache = empty_cache(self._text)
+        for layer, states in enumerate(prefix.pairs):
+            put(cache, layer, states)
         ids = torch.tensor([self.prompt.suffix(prefix.layout, request).ids])
         # Visual tokens may share positions, so that the text's are not the cache's length.
-        scores = partial(self._next_scores, shift=prefix.next_position - cache.get_seq_length())
+        scores = partial(self._next_scores, shift=prefix.next_position - prefix.length)
         ids = ids.to(self._model.device)
         return self._decoded(greedy(scores, ids, self._stops, max_new_tokens, cache))
 
@@ -358,19 +374,6 @@ class HfMllm:
         ).last_hidden_state
         scores: Tensor = self._model.lm_head(hidden[0, -1])
         return scores
-
-
-def _band(attention: AttentionConfig, own: MllmSettings, layers: int) -> tuple[int, int]:
-    """First and last layer of the band, both included."""
-    first = own.first_layer if attention.first_layer is None else attention.first_layer
-    last = own.last_layer if attention.last_layer is None else attention.last_layer
-    last = layers - 1 if last is None else last
-    if not first <= last < layers:
-        raise ConfigError(
-            f"attention.first_layer {first}, attention.last_layer {last}: expected "
-            f"0 <= first <= last <= {layers - 1} for a model of {layers} layers"
-        )
-    return first, last
 
 
 def _moved(visual: VisualTokens, offset: Tensor | None, layout: Layout) -> Tensor:

@@ -23,6 +23,7 @@ from transformers.video_utils import VideoMetadata
 from stvg_ros.checkpoints.files import first_line
 from stvg_ros.errors import ModelError
 from stvg_ros.method.visual_tokens import VisualTokens
+from stvg_ros.models.attention_band import attending_layers
 from stvg_ros.models.attention_capture import NAME
 from stvg_ros.models.chat_template import VIDEO, rendered, turn, written
 from stvg_ros.models.hf_common import HfMllm
@@ -105,7 +106,7 @@ def _library_inputs(mllm: HfMllm, images: Images) -> dict[str, Any]:
         processor: Any = transformers.AutoProcessor.from_pretrained(
             checkpoint.path, local_files_only=True, trust_remote_code=False
         )
-        template = getattr(processor, "chat_template", None)
+        template = checkpoint.family.template or getattr(processor, "chat_template", None)
         text = rendered(
             checkpoint.tokenizer, [turn("user", VIDEO, written(QUESTION))],
             template if isinstance(template, str) else None,
@@ -214,7 +215,7 @@ def _forward(
         if key in accepted
     }
     positions: list[Tensor | None] = []
-    text = model.model.language_model
+    text = model.get_decoder()
     hook = text.register_forward_pre_hook(
         lambda _, __, kept: positions.append(kept.get("position_ids")), with_kwargs=True
     )
@@ -229,7 +230,9 @@ def _forward(
     (reading,) = mllm.ask(prefix, [QUESTION])
     yield _positions(mllm, visual, positions[0], known)
     first, last = mllm.band
-    maps = torch.stack([layer[0].float().mean(0) for layer in out.attentions[first : last + 1]])
+    layers = zip(attending_layers(text.config), out.attentions, strict=True)
+    band = [layer[0].float().mean(0) for at, layer in layers if first <= at <= last]
+    maps = torch.stack(band)  # (L, N, N)
     asked = torch.tensor(mllm.prompt.suffix(prefix.layout, QUESTION).candidates) + known
     rows = maps.mean(0)[asked.to(maps.device)][:, prefix.columns]  # (R, M)
     exact = model.dtype == torch.float32

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""LLaVA-NeXT-Video: one slot a frame, pooled to a square grid."""
+"""LLaVA-NeXT-Video: one slot a frame, pooled to a square grid of the images' middle square."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stvg_ros.checkpoints.image_preprocessing import ImagePreprocessing
 from stvg_ros.method.visual_tokens import VisualTokens
 from stvg_ros.models.family import Family, Layout
 from stvg_ros.models.llava_onevision import positions, tower
-from stvg_ros.models.preprocess import Images, slots_of, square_size
+from stvg_ros.models.preprocess import Images, centre_cropped, slots_of, square_size
 
 
 def encode(
@@ -20,10 +20,16 @@ def encode(
 ) -> VisualTokens:
     """T frames to T slots; `spatial_pool_stride` of the checkpoint sets the grid."""
     vision = model.config.vision_config
-    size = square_size(preprocessing, vision.image_size)
-    side = size[0] // vision.patch_size // model.config.spatial_pool_stride
-    features = torch.cat(tower(model, preprocessing, images, (size[0], size[0])))
-    return VisualTokens(features, (len(images), side, side), slots_of(len(images), 1))
+    crop = None
+    if preprocessing.crop:
+        images, crop = centre_cropped(images, preprocessing)
+        size = preprocessing.crop
+    else:
+        size = square_size(preprocessing, vision.image_size)
+    rows, columns = (side // vision.patch_size // model.config.spatial_pool_stride for side in size)
+    features = torch.cat(tower(model, preprocessing, images, size))
+    slots = slots_of(len(images), 1)
+    return VisualTokens(features, (len(images), rows, columns), slots, crop=crop)
 
 
 def layout(tokenizer: Any, model: Any, visual: VisualTokens) -> Layout:

@@ -14,7 +14,7 @@ import torch
 import transformers
 from torch import nn
 
-from stvg_ros.checkpoints.devices import device_of
+from stvg_ros.checkpoints.devices import SPREAD, devices_of
 from stvg_ros.checkpoints.files import CheckpointFiles, first_line
 from stvg_ros.checkpoints.image_preprocessing import ImagePreprocessing, processor_values
 from stvg_ros.checkpoints.weights import LoadedWeights, loaded_weights
@@ -22,6 +22,7 @@ from stvg_ros.errors import ConfigError, ModelError
 from stvg_ros.models.architectures import check_architecture
 from stvg_ros.models.attention_capture import NAME
 from stvg_ros.models.chat_template import choose_template
+from stvg_ros.models.device_spread import layer_devices, place, spread
 from stvg_ros.models.embedded_checkpoint import FOLDER, SCOPE, SETTINGS_FILE, read_settings
 from stvg_ros.models.families import FAMILIES, unsupported
 from stvg_ros.models.family import LoadedCheckpoint
@@ -36,6 +37,7 @@ KEPT_WHOLE = [
     "model.vision_tower",
     "model.vision_model",
     "model.projector",
+    "model.connector",
     "model.multi_modal_projector",
 ]
 SETTING = "model.path"
@@ -62,7 +64,7 @@ def load(config: ModelConfig) -> LoadedCheckpoint:
         _check_stored(files, stored)
     _check_language_model(files)
     family = importlib.import_module(row.module).FAMILY
-    tokenizer = _tokenizer(files)
+    tokenizer = _tokenizer(files, family.template)
     preprocessing = _preprocessing(files)
     settings_file = files.path(SETTINGS_FILE)
     settings = read_settings(Path(settings_file) if settings_file else None)
@@ -98,6 +100,10 @@ def _from_files(kind: Any, files: CheckpointFiles, problem: str, remedy: str) ->
         return kind.from_pretrained(
             files.source, local_files_only=files.local, trust_remote_code=False
         )
+    except ImportError as error:
+        raise ModelError(
+            f"{files.source}: it needs a library that is not installed ({first_line(error)})"
+        ) from error
     except Exception as error:  # transformers raises errors of many kinds
         raise ModelError(f"{files.source}: {problem} ({first_line(error)}); {remedy}") from error
 
@@ -124,7 +130,11 @@ def untrained(checkpoint: LoadedCheckpoint, seed: int) -> LoadedCheckpoint:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         fresh = type(model)(model.config)
-    fresh = frozen(fresh.to(device=model.device, dtype=model.dtype))
+    fresh, devices = frozen(fresh.to(dtype=model.dtype)), layer_devices(model)
+    if len(set(devices)) > 1:
+        place(fresh, devices, model.device)
+    else:
+        fresh.to(model.device)
     return replace(checkpoint, name=f"{checkpoint.name}, untrained", model=fresh)
 
 
@@ -147,7 +157,8 @@ def _preprocessing(files: CheckpointFiles) -> ImagePreprocessing:
     return ImagePreprocessing.from_json(values, source)
 
 
-def _tokenizer(files: CheckpointFiles) -> Any:
+def _tokenizer(files: CheckpointFiles, template: str) -> Any:
+    """The tokenizer with its chat template, or with `template` if there is one."""
     if not any(files.path(name) for name in _TOKENIZERS):
         # transformers would create one silently.
         raise ModelError(
@@ -160,7 +171,10 @@ def _tokenizer(files: CheckpointFiles) -> Any:
         "the tokenizer cannot be loaded",
         "expected tokenizer.json and tokenizer_config.json; download the checkpoint's files again",
     )
-    choose_template(tokenizer, files)
+    if template:
+        tokenizer.chat_template = template
+    else:
+        choose_template(tokenizer, files)
     return tokenizer
 
 
@@ -168,8 +182,14 @@ def _weights(
     files: CheckpointFiles, class_name: str, config: ModelConfig, stored: str | None
 ) -> LoadedWeights:
     """The frozen model; `stored` is the format of quantized weights in the files."""
-    device = device_of(config.device, "model.device")
-    dtype = dtype_of(config.dtype, device)
+    devices = devices_of(config.device, "model.device")
+    device, dtype = devices[0], dtype_of(config.dtype, devices[0])
+    if len(devices) > 1 and (stored or config.quantization != "none"):
+        raise ConfigError(
+            f"model.device: {SPREAD!r} is for weights in full precision; those of "
+            f"{files.source!r} are quantized ({stored or config.quantization}), which are loaded "
+            "to one device; set model.device to 'cuda:0'"
+        )
     quantized: dict[str, Any]
     if stored:
         quantized = _stored_quantization(files, stored, config.quantization, device)
@@ -180,6 +200,9 @@ def _weights(
     )
     if quantized:
         _keep_plain_layout(weights.model)
+    elif len(devices) > 1:
+        free = [torch.cuda.mem_get_info(each)[0] for each in devices]
+        return replace(weights, model=spread(frozen(weights.model), devices, free))
     else:
         weights.model.to(device)
     return replace(weights, model=frozen(weights.model))
@@ -188,7 +211,7 @@ def _weights(
 def frozen(model: Any) -> Any:
     """Freezes the model: its attention can be captured, its weights have no gradient."""
     # Only the language model's attention is captured; the vision tower keeps fused attention.
-    model.model.language_model.config._attn_implementation = NAME
+    model.get_decoder().config._attn_implementation = NAME
     embedding = getattr(getattr(model.model, "visual", None), "patch_embed", None)
     if embedding is not None and isinstance(embedding.proj, nn.Conv3d):
         embedding.proj = PatchProduct(embedding.proj)

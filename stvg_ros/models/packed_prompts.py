@@ -2,7 +2,8 @@
 
 """Packs several questions into one row behind a shared prefix, masked from one another.
 
-Dimensions: N prefix tokens, Q questions of S tokens in all, R candidate rows of all questions.
+Dimensions: B passes, N prefix tokens, Q questions of S tokens in all, R candidate rows of all
+questions, M visual columns.
 """
 
 from __future__ import annotations
@@ -35,6 +36,14 @@ class PackedPrompts:
     rows: Tensor
     counts: list[int]
     ends: Tensor
+
+    def split(self, found: Tensor) -> list[Tensor]:
+        """Rows `(B, R, M)` of all questions to those of each."""
+        return list(torch.split(found, self.counts, dim=1))
+
+    def last(self, hidden: Tensor) -> Tensor:
+        """The last state `(Q, D)` of each question, from `(1, S, D)` of one pass."""
+        return hidden[0, self.ends]
 
 
 def packed(

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""System and visual tokens of a video: their layout, their inputs, and their keys and values.
+"""System and visual tokens of a video: their layout, their inputs, and their states.
 
 Dimensions: B passes, N prefix tokens, M visual tokens, D hidden size.
 """
@@ -28,6 +28,7 @@ class PrefixLayout:
         visual: `(K,)` positions of the visual tokens, including those after the grid's.
         positions: position ids, `(A, 1, N)` or `(1, N)`.
         next_position: position of the first token after the prefix.
+        mask: `(1, 1, N, N)`, True where a token attends to another; None for causal attention.
     """
 
     layout: Layout
@@ -36,6 +37,7 @@ class PrefixLayout:
     visual: Tensor
     positions: Tensor
     next_position: int
+    mask: Tensor | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +48,7 @@ class PrefixInputs:
         visual: visual tokens of the first pass, without the offset.
         layout: their layout in the prompt.
         named: arguments of the language model: embeddings `(B, N, D)`, positions, and
-            the deeper layers' features if the family has them.
+            mask and the deeper layers' features if the family has them.
         columns: `(M,)` positions of the visual tokens in the prefix.
         next_position: position of the first token after the prefix.
     """
@@ -60,12 +62,14 @@ class PrefixInputs:
 
 @dataclass(frozen=True, eq=False)
 class HfPrefix:
-    """Keys and values of system and visual tokens of B passes.
+    """States of system and visual tokens of B passes in each layer.
 
     Attributes:
         visual: visual tokens of the first pass, without the offset.
         layout: their layout in the prompt.
-        pairs: keys and values of each layer that ran; their graph leads to the offset.
+        pairs: keys and values of each layer that ran, or a recurrent layer's states; their graph
+            leads to the offset.
+        length: N.
         columns: `(M,)` positions of the visual tokens in the prefix.
         next_position: position of the first token after the prefix.
     """
@@ -73,5 +77,6 @@ class HfPrefix:
     visual: VisualTokens
     layout: Layout
     pairs: Pairs
+    length: int
     columns: Tensor
     next_position: int

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Keys and values of a shared prefix, and gradient checkpointing that keeps them."""
+"""What a shared prefix leaves in each layer, and gradient checkpointing that keeps it.
+
+Dimensions: B passes, Q questions, N tokens, G key heads, d head size; in recurrent layers C
+channels and K positions of a convolution, H heads, e and f sizes of a head's state.
+"""
 
 from __future__ import annotations
 
@@ -9,36 +13,32 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 from transformers import DynamicCache
 
-Pairs = tuple[tuple[Tensor, Tensor], ...]  # keys and values of each layer, `(1, G, N, d)`
+from stvg_ros.models.architectures import is_recurrent
+
+# Of an attention layer: keys and values, `(B, G, N, d)`. Of a recurrent layer: the last inputs of
+# its convolution `(B, C, K)`, and its state `(B, H, e, f)`.
+LayerStates = tuple[Tensor, Tensor]
+Pairs = tuple[LayerStates, ...]
 
 
-class SharedKeys:
-    """Read-only prefix keys and values for a forward pass."""
+class OneLayer:
+    """The cache of one layer during one pass, with the interface of transformers' caches.
 
-    def __init__(self, pairs: Pairs) -> None:
-        self.pairs = pairs
+    Attributes:
+        added: keys and values of this pass alone, or a recurrent layer's states after it.
+    """
 
-    def update(self, keys: Tensor, values: Tensor, layer: int, *_: Any) -> tuple[Tensor, Tensor]:
-        """The prefix's keys and values followed by the new ones."""
-        before = self.pairs[layer]
-        return torch.cat([before[0], keys], dim=2), torch.cat([before[1], values], dim=2)
-
-    def get_seq_length(self, layer: int = 0) -> int:
-        """N, the length of the prefix."""
-        return int(self.pairs[layer][0].shape[2])
-
-
-class _OneLayer:
-    """The cache of one layer while it is recomputed."""
-
-    def __init__(self, before: tuple[Tensor, Tensor] | None) -> None:
+    def __init__(self, before: LayerStates | None) -> None:
         self._before = before
-        self.added: tuple[Tensor, Tensor] | None = None
+        self._inputs: Tensor | None = None
+        self.added: LayerStates | None = None
 
-    def update(self, keys: Tensor, values: Tensor, *_: Any) -> tuple[Tensor, Tensor]:
+    def update(self, keys: Tensor, values: Tensor, *_: Any) -> LayerStates:
+        """The earlier keys and values followed by the new ones."""
         self.added = (keys, values)
         if self._before is None:
             return self.added
@@ -47,18 +47,118 @@ class _OneLayer:
             torch.cat([self._before[1], values], dim=2),
         )
 
+    def get_conv_state(self, *_: Any, **__: Any) -> Tensor | None:
+        """The last inputs of the convolution; None at the beginning."""
+        return None if self._before is None else self._before[0]
 
-def pairs_of(cache: DynamicCache) -> Pairs:
-    """The keys and values of a filled cache."""
-    layers: list[Any] = list(cache.layers)
-    return tuple((layer.keys, layer.values) for layer in layers)
+    def update_conv_state(self, new: Tensor, *_: Any, conv_kernel_size: int, **__: Any) -> Tensor:
+        """The earlier inputs, or zeros, followed by the new ones `(B, C, N)`."""
+        if self._before is None:
+            whole = functional.pad(new, (conv_kernel_size, 0))
+        else:
+            whole = torch.cat([self._before[0], new], dim=-1)
+        self._inputs = whole[..., -conv_kernel_size:]
+        return whole
+
+    def get_recurrent_state(self, *_: Any, **__: Any) -> Tensor | None:
+        """The state before this pass; None at the beginning."""
+        return None if self._before is None else self._before[1]
+
+    def update_recurrent_state(self, state: Tensor, *_: Any, **__: Any) -> None:
+        """Keeps the state after this pass."""
+        assert self._inputs is not None
+        self.added = (self._inputs, state)
+
+    def is_recording_past(self, *_: Any) -> bool:
+        """Whether earlier states are kept; never."""
+        return False
+
+
+class SharedPrefix:
+    """Read-only states of a prefix for a forward pass over questions behind it."""
+
+    def __init__(self, pairs: Pairs, known: int, questions: int = 1) -> None:
+        """Shares the states.
+
+        Args:
+            pairs: states of each layer, of B passes.
+            known: N, the length of the prefix.
+            questions: Q rows of the batch that follow each pass.
+        """
+        self.pairs = pairs
+        self.questions = questions
+        self._known = known
+
+    def update(self, keys: Tensor, values: Tensor, layer: int, *_: Any) -> LayerStates:
+        """The prefix's keys and values followed by the new ones, `(B * Q, G, N + S, d)`."""
+        return self._layer(layer).update(keys, values)
+
+    def get_seq_length(self, layer: int = 0) -> int:
+        """N, the length of the prefix."""
+        return self._known
+
+    def get_conv_state(self, layer: int, **_: Any) -> Tensor | None:
+        """See `OneLayer`."""
+        return self._layer(layer).get_conv_state()
+
+    def update_conv_state(self, new: Tensor, layer: int, **named: Any) -> Tensor:
+        """See `OneLayer`."""
+        return self._layer(layer).update_conv_state(new, **named)
+
+    def get_recurrent_state(self, layer: int, **_: Any) -> Tensor | None:
+        """See `OneLayer`."""
+        return self._layer(layer).get_recurrent_state()
+
+    def update_recurrent_state(self, state: Tensor, *_: Any, **__: Any) -> None:
+        """Drops the state after a question, since nothing follows it."""
+
+    def is_recording_past(self, layer: int) -> bool:
+        """See `OneLayer`."""
+        return False
+
+    def _layer(self, layer: int) -> OneLayer:
+        return OneLayer(repeated(self.pairs[layer], self.questions))
+
+
+def repeated(states: LayerStates, count: int) -> LayerStates:
+    """States `(B, ...)` for `count` rows of the batch each, `(B * count, ...)`."""
+    if count == 1:
+        return states
+    first, second = (each.repeat_interleave(count, dim=0) for each in states)
+    return first, second
+
+
+def empty_cache(language_model: Any) -> DynamicCache:
+    """A cache for a language model, with the layers' kinds where they differ."""
+    config = language_model.config
+    return DynamicCache(config=config) if is_recurrent(config) else DynamicCache()
+
+
+def pairs_of(cache: DynamicCache, layers: int) -> Pairs:
+    """The states of the first `layers` layers of a filled cache."""
+    found: list[Any] = list(cache.layers)[:layers]
+    return tuple(
+        (layer.conv_states[0], layer.recurrent_states[0])
+        if hasattr(layer, "conv_states")
+        else (layer.keys, layer.values)
+        for layer in found
+    )
+
+
+def put(cache: DynamicCache, layer: int, states: LayerStates) -> None:
+    """Copies the states of a layer to a cache that has none."""
+    if layer < len(cache.layers) and hasattr(cache.layers[layer], "conv_states"):
+        cache.update_conv_state(states[0], layer, conv_kernel_size=states[0].shape[-1])
+        cache.update_recurrent_state(states[1], layer)
+    else:
+        cache.update(*states, layer)
 
 
 def recompute_layers(language_model: Any, wanted: Callable[[], bool]) -> None:
     """Applies gradient checkpointing to every layer while `wanted`.
 
     The gradient checkpointing of transformers drops the cache, which prefix sharing needs; here
-    the layer's keys and values are outputs of the recomputed function instead.
+    the layer's states are outputs of the recomputed function instead.
     """
     for index, layer in enumerate(language_model.layers):
         layer.forward = _recomputed(layer.forward, index, wanted)
@@ -69,18 +169,20 @@ def _recomputed(forward: Any, index: int, wanted: Callable[[], bool]) -> Any:
         if not wanted() or not torch.is_grad_enabled() or past_key_values is None:
             out: Tensor = forward(hidden, *rest, past_key_values=past_key_values, **named)
             return out
-        shared = isinstance(past_key_values, SharedKeys)
+        shared = isinstance(past_key_values, SharedPrefix)
         before = past_key_values.pairs[index] if shared else None
+        questions = past_key_values.questions if shared else 1
 
         def layer(hidden: Tensor, *before: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-            cache = _OneLayer((before[0], before[1]) if before else None)
+            earlier = repeated((before[0], before[1]), questions) if before else None
+            cache = OneLayer(earlier)
             out = forward(hidden, *rest, past_key_values=cache, **named)
             assert cache.added is not None
             return out, *cache.added
 
-        out, keys, values = checkpoint(layer, hidden, *(before or ()), use_reentrant=False)
+        out, *added = checkpoint(layer, hidden, *(before or ()), use_reentrant=False)
         if not shared:
-            past_key_values.update(keys, values, index)
+            put(past_key_values, index, (added[0], added[1]))
         return out
 
     return run

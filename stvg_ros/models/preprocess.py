@@ -19,6 +19,7 @@ from torch import Tensor
 
 from stvg_ros.checkpoints.image_preprocessing import ImagePreprocessing
 from stvg_ros.errors import ModelError
+from stvg_ros.method.visual_tokens import Crop
 
 Images = Sequence[NDArray[np.uint8]]
 CPU = torch.device("cpu")
@@ -32,8 +33,8 @@ def normalised(
     device: torch.device = CPU,
 ) -> Tensor:
     """`(T, 3, height, width)` float32; the whole image is resized without cropping."""
-    pixels = _stretched(images, height, width, preprocessing).to(device, non_blocking=True)
-    return _scaled(pixels.permute(0, 3, 1, 2).contiguous(), preprocessing)
+    pixels = stretched(images, height, width, preprocessing).to(device, non_blocking=True)
+    return scaled(pixels.permute(0, 3, 1, 2).contiguous(), preprocessing)
 
 
 def patches(
@@ -49,17 +50,15 @@ def patches(
     """
     p, m, pair = preprocessing.patch, preprocessing.merge, preprocessing.pair
     images = [*images, *[images[-1]] * (-len(images) % pair)]
-    pixels = _stretched(images, height, width, preprocessing).to(device, non_blocking=True)
+    pixels = stretched(images, height, width, preprocessing).to(device, non_blocking=True)
     rows, columns = height // (p * m), width // (p * m)
     cut = pixels.view(-1, pair, rows, m, p, columns, m, p, 3)
     # Bytes are rearranged: they need a quarter of the memory of floats.
     ordered = cut.permute(0, 2, 5, 3, 6, 8, 1, 4, 7).reshape(-1, 3, pair * p * p)
-    return _scaled(ordered, preprocessing).flatten(1)
+    return scaled(ordered, preprocessing).flatten(1)
 
 
-def _stretched(
-    images: Images, height: int, width: int, preprocessing: ImagePreprocessing
-) -> Tensor:
+def stretched(images: Images, height: int, width: int, preprocessing: ImagePreprocessing) -> Tensor:
     """`(T, height, width, 3)` bytes; resized in threads, since resizing releases the GIL."""
     resample = Image.Resampling(preprocessing.resample)
 
@@ -72,7 +71,7 @@ def _stretched(
         return torch.from_numpy(np.stack(list(threads.map(resized, images))))
 
 
-def _scaled(pixels: Tensor, preprocessing: ImagePreprocessing) -> Tensor:
+def scaled(pixels: Tensor, preprocessing: ImagePreprocessing) -> Tensor:
     """`(n, 3, ...)` bytes to float32, per channel, in the operation order of transformers."""
     shape = (3, *[1] * (pixels.ndim - 2))
     mean, std = (
@@ -82,14 +81,46 @@ def _scaled(pixels: Tensor, preprocessing: ImagePreprocessing) -> Tensor:
     return pixels.float().mul_(preprocessing.rescale).sub_(mean).div_(std)
 
 
-def square_size(preprocessing: ImagePreprocessing, default: int) -> tuple[int, int]:
-    """`(height, width)` in pixels for towers with a fixed input size.
+def centre_cropped(
+    images: Images, preprocessing: ImagePreprocessing
+) -> tuple[list[NDArray[np.uint8]], Crop | None]:
+    """The middle of images whose shorter side is resized to `shortest_edge`, as in transformers.
 
-    If the file asks for a centre crop, the whole image is resized to the crop's size instead: a
-    crop would hide objects at the sides, and boxes could not be mapped.
+    Args:
+        images: `(h, w, 3)` RGB images of one shape.
+        preprocessing: with a crop.
+
+    Returns:
+        The cut images, and what they cover of the whole ones; None for all.
+
+    Raises:
+        ModelError: the crop is larger than the resized image.
     """
-    if preprocessing.crop:
-        return preprocessing.crop
+    assert preprocessing.crop is not None
+    tall, wide = preprocessing.crop
+    height, width = images[0].shape[:2]
+    edge = preprocessing.size.get("shortest_edge", min(tall, wide))
+    size = (edge, int(edge * width / height))
+    if width < height:
+        size = (int(edge * height / width), edge)
+    size = preprocessing.size.get("height", size[0]), preprocessing.size.get("width", size[1])
+    if size[0] < tall or size[1] < wide:
+        raise ModelError(
+            f"the image processor's crop of {wide} x {tall} px is larger than the image resized to "
+            f"{size[1]} x {size[0]} px; download the checkpoint's preprocessor_config.json again"
+        )
+    top, left = (size[0] - tall) // 2, (size[1] - wide) // 2
+    whole = stretched(images, *size, preprocessing).numpy()
+    cut = list(whole[:, top : top + tall, left : left + wide])
+    if size == (tall, wide):
+        return cut, None
+    return cut, (
+        left / size[1], top / size[0], (left + wide) / size[1], (top + tall) / size[0]
+    )  # fmt: skip
+
+
+def square_size(preprocessing: ImagePreprocessing, default: int) -> tuple[int, int]:
+    """`(height, width)` in pixels for towers with a fixed input size."""
     edge = preprocessing.size.get("shortest_edge", default)
     return preprocessing.size.get("height", edge), preprocessing.size.get("width", edge)
 

@@ -37,8 +37,13 @@ class Suffix:
 class Prompt:
     """Splits the rendered chat template at the video and at the question."""
 
-    def __init__(self, tokenizer: Any, path: str) -> None:
+    def __init__(self, tokenizer: Any, path: str, start: str = "") -> None:
         """Renders the template, see `chat_template.choose_template`.
+
+        Args:
+            tokenizer: the checkpoint's.
+            path: the checkpoint, for error messages.
+            start: begins each prompt, where the template lacks it.
 
         Raises:
             ModelError: a tokenizer without offsets.
@@ -50,7 +55,8 @@ class Prompt:
             )
         self._tokenizer = tokenizer
         self._path = path
-        self._text = rendered(tokenizer, [turn("user", VIDEO, written(QUESTION))])
+        self._start = start
+        self._text = self._rendered(turn("user", VIDEO, written(QUESTION)))
         # The passes of a command have the same questions and the same grid of tokens.
         self._suffix = lru_cache(maxsize=64)(self._suffix_after)
         self._tail = lru_cache(maxsize=8)(self._last_id)
@@ -88,10 +94,13 @@ class Prompt:
         It is tokenised together with the visual block's last token, so that the ids equal those
         of the whole prompt.
         """
-        return self._suffix(self.prefix_tail(layout), layout.placeholder, question.strip())
+        return self._suffix(
+            self.prefix_tail(layout), layout.placeholder, layout.after, question.strip()
+        )
 
-    def _suffix_after(self, tail: int, placeholder: str, question: str) -> Suffix:
+    def _suffix_after(self, tail: int, placeholder: str, begin: str, question: str) -> Suffix:
         _, between, after = self.parts(placeholder)
+        between = begin + between
         last = self._tokenizer.convert_ids_to_tokens(tail)
         known = self._tokenizer(last, add_special_tokens=False)["input_ids"]
         text = last + between + question + after
@@ -121,13 +130,15 @@ class Prompt:
         Both texts are joined where the template has no system role, or writes it twice.
         """
         try:
-            text = rendered(
-                self._tokenizer, [turn("system", written(system)), turn("user", written(prompt))]
-            )
+            text = self._rendered(turn("system", written(system)), turn("user", written(prompt)))
         except Exception:  # templates without a system role raise errors of many kinds
             text = ""
         if text.count(system) != 1:
-            text = rendered(self._tokenizer, [turn("user", written(f"{system}\n{prompt}"))])
+            text = self._rendered(turn("user", written(f"{system}\n{prompt}")))
         bos = self._tokenizer.bos_token
         special = not (bos and text.startswith(bos))
         return torch.tensor([self._tokenizer(text, add_special_tokens=special)["input_ids"]])
+
+    def _rendered(self, *messages: dict[str, Any]) -> str:
+        text = rendered(self._tokenizer, list(messages))
+        return text if text.startswith(self._start) else self._start + text

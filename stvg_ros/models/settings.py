@@ -17,7 +17,11 @@ class ModelConfig(Group):
     path: str = setting(
         "embedded", "local folder, hub id, or 'embedded' for the model in the package"
     )
-    device: str = setting("auto", "'auto', 'cpu', 'cuda', 'cuda:1', ...")
+    device: str = setting(
+        "auto",
+        "'auto', 'cpu', 'cuda', 'cuda:1', ...; 'balanced' spreads the layers of a model in full "
+        "precision over all GPUs",
+    )
     dtype: str = setting(
         "auto",
         "precision of the weights; auto is bfloat16 on a GPU and float32 on a CPU",

@@ -17,15 +17,36 @@ Forward = Callable[[torch.Tensor, DynamicCache], torch.Tensor]
 class CausalTokens:
     """Chooses tokens with a causal model; keys and values of a common prefix are cached.
 
+    A recurrent state cannot be taken back, so that other tokens than those seen start again.
+
     One thread uses it at a time.
+
+    Attributes:
+        read: tokens that the model has read so far; those of a cached prefix count once.
     """
 
-    def __init__(self, forward: Forward, tokenizer: Any, device: torch.device) -> None:
+    def __init__(
+        self,
+        forward: Forward,
+        tokenizer: Any,
+        device: torch.device,
+        make_cache: Callable[[], DynamicCache] = DynamicCache,
+    ) -> None:
+        """Prepares a model.
+
+        Args:
+            forward: the model.
+            tokenizer: its tokenizer.
+            device: its device.
+            make_cache: an empty cache for the model.
+        """
         self._forward = forward
         self._tokenizer = tokenizer
         self._device = device
+        self.read = 0
         self._seen: list[int] = []
-        self._cache = DynamicCache()
+        self._make_cache = make_cache
+        self._cache = make_cache()
 
     def encode(self, text: str) -> list[int]:
         """The tokens of a text; see `TokenModel`."""
@@ -41,9 +62,13 @@ class CausalTokens:
         while common < most and self._seen[common] == tokens[common]:
             common += 1
         if common < len(self._seen):
-            self._cache.crop(common - len(self._seen))
+            if self._cache.is_croppable:
+                self._cache.crop(common - len(self._seen))
+            else:
+                self._cache, common = self._make_cache(), 0
         ids = torch.tensor([tokens[common:]], device=self._device)
         scores = self._forward(ids, self._cache)[torch.tensor(list(allowed), device=self._device)]
+        self.read += len(tokens) - common
         self._seen = tokens
         return int(allowed[int(scores.argmax())])
 

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 from geometry_msgs.msg import PoseStamped
+from numpy.typing import NDArray
 from rclpy.node import Node
 from sensor_msgs.msg import Image
 from visualization_msgs.msg import MarkerArray
@@ -16,11 +18,26 @@ from stvg_ros.config import Config
 from stvg_ros.node.cameras import Camera, Cameras, topic
 from stvg_ros.node.conversions import answer_message, evidence_message, tube_message
 from stvg_ros.node.image_conversions import image_message
-from stvg_ros.node.markers import annotations_type, image_annotations, markers
+from stvg_ros.node.markers import (
+    annotations_type,
+    image_annotations,
+    keypoint_marker,
+    markers,
+)
 from stvg_ros.node.positions import target_pose
 from stvg_ros.node.qos import LATCHED
-from stvg_ros.types import Grounding, Status, Tube
-from stvg_ros.visualization.drawing import annotate_frame
+from stvg_ros.types import Evidence, Frame, Grounding, Status, Tube, TubeBox
+from stvg_ros.visualization.drawing import annotate_frame, keypoints_at
+
+
+def shown_box(tube: Tube, evidence: Evidence | None) -> tuple[TubeBox, NDArray[np.float32] | None]:
+    """The newest box of a tube with keypoints `(17, 3)`; without any, the newest one and None."""
+    if evidence is not None and evidence.keypoints:
+        for box in reversed(tube.boxes):
+            keypoints = keypoints_at(evidence, tube.track_id, box.stamp_ns)
+            if keypoints is not None:
+                return box, keypoints
+    return tube.boxes[-1], None
 
 
 class AnswerPublisher:
@@ -66,20 +83,32 @@ class AnswerPublisher:
         pose = target_pose(best)
         if pose is not None:
             self._poses.publish(pose)
-        self._markers.publish(markers(best))
-        if best.boxes and self._config().image.annotate:
-            self._annotate(best, self._cameras[best.camera])
+        shown = markers(best)
+        if best.boxes:
+            box, keypoints = shown_box(best, grounding.evidence)
+            frame = self._cameras[best.camera].window.frame(box.stamp_ns)
+            if keypoints is not None and frame is not None and frame.depth is not None:
+                eye = frame.depth.intrinsics
+                lines = keypoint_marker(keypoints, box, eye, best.frame_id)
+                shown.markers += [] if lines is None else [lines]
+            if self._config().image.annotate:
+                self._annotate(best, self._cameras[best.camera], box, keypoints, frame)
+        self._markers.publish(shown)
 
-    def _annotate(self, tube: Tube, camera: Camera) -> None:
-        box = tube.boxes[-1]
+    def _annotate(
+        self,
+        tube: Tube,
+        camera: Camera,
+        box: TubeBox,
+        keypoints: NDArray[np.float32] | None,
+        frame: Frame | None,
+    ) -> None:
+        """Publishes a box of the tube on its image, with the keypoints if there are some."""
         if camera.name in self._annotations:
-            self._annotations[camera.name].publish(image_annotations(tube, box))
+            self._annotations[camera.name].publish(image_annotations(tube, box, keypoints))
         publisher = self._annotated[camera.name]
-        if not publisher.get_subscription_count():
-            return
-        frame = camera.window.frame(box.stamp_ns)
-        if frame is not None:
-            image = annotate_frame(frame, tube, box)
+        if frame is not None and publisher.get_subscription_count():
+            image = annotate_frame(frame, tube, box, keypoints)
             publisher.publish(image_message(image, frame.stamp_ns, frame.frame_id))
 
     def publish_preliminary(self, grounding: Grounding) -> None:

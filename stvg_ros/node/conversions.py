@@ -12,6 +12,7 @@ from geometry_msgs.msg import Point
 from std_msgs.msg import Header
 
 from stvg_ros import msg
+from stvg_ros.body.keypoints import COUNT
 from stvg_ros.io.image_messages import stamp_ns as stamp_ns
 from stvg_ros.types import Evidence, Grounding, Query, Status, Tube, TubeBox
 
@@ -164,5 +165,15 @@ def evidence_message(evidence: Evidence, tube: Tube) -> msg.Evidence:
             for track in evidence.track_scores
             for edge in evidence.track_boxes.get(track, unknown).ravel()
         ],
+        track_keypoints=_keypoints(evidence),
         grounding_token=evidence.grounding_token,
     )
+
+
+def _keypoints(evidence: Evidence) -> list[float]:
+    """The keypoints of all tracks, in the order of the tracks; empty if there are none."""
+    if not evidence.keypoints:
+        return []
+    unknown = np.full((len(evidence.stamps_ns), COUNT, 3), np.nan, np.float32)
+    known = [evidence.keypoints.get(track, unknown) for track in evidence.track_scores]
+    return [float(value) for points in known for value in points.ravel()]

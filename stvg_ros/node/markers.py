@@ -6,12 +6,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from geometry_msgs.msg import Vector3
+from numpy.typing import NDArray
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
+from stvg_ros.depth import Intrinsics
 from stvg_ros.node.conversions import point_message, time_message
 from stvg_ros.types import Tube, TubeBox
+from stvg_ros.visualization.drawing import seen_lines
 
 ORANGE = (1.0, 0.5, 0.0)
 WHITE = (1.0, 1.0, 1.0)
@@ -52,8 +56,47 @@ def markers(tube: Tube) -> MarkerArray:
     return result
 
 
-def image_annotations(tube: Tube, box: TubeBox) -> Any:
-    """A `foxglove_msgs/ImageAnnotations` with one box and the command.
+def keypoint_marker(
+    keypoints: NDArray[np.float32], box: TubeBox, eye: Intrinsics, frame_id: str
+) -> Marker | None:
+    """The lines between a person's keypoints, in the plane at the person's distance.
+
+    Depth at a hand or foot is often that of the background, so all points have the distance of
+    the whole person.
+
+    Args:
+        keypoints: `(17, 3)` of the person in the frame of the box.
+        box: of the tube, with its position.
+        eye: of the camera.
+        frame_id: coordinate frame of the camera.
+
+    Returns:
+        None if the box has no position, or no line is seen.
+    """
+    if box.position_m is None:
+        return None
+    marker = Marker(
+        header=Header(stamp=time_message(box.stamp_ns), frame_id=frame_id),
+        ns="keypoints",
+        type=Marker.LINE_LIST,
+        action=Marker.ADD,
+        scale=Vector3(x=0.02),
+        color=_color(ORANGE, 0.9),
+    )
+    marker.pose.orientation.w = 1.0
+    z = box.position_m[2]
+    for line in seen_lines(keypoints):
+        rays = [eye.ray(*map(float, keypoints[point, :2])) for point in line]
+        places = [(ray[0] * z, ray[1] * z, z) for ray in rays if ray is not None]
+        if len(places) == len(line):
+            marker.points += [point_message(place) for place in places]
+    return marker if marker.points else None
+
+
+def image_annotations(
+    tube: Tube, box: TubeBox, keypoints: NDArray[np.float32] | None = None
+) -> Any:
+    """A `foxglove_msgs/ImageAnnotations` with one box, its keypoints `(17, 3)`, and the command.
 
     Raises:
         ImportError: foxglove_msgs is not installed.
@@ -87,7 +130,19 @@ def image_annotations(tube: Tube, box: TubeBox) -> Any:
         text_color=color(WHITE, 1.0),
         background_color=color(ORANGE, 0.7),
     )
-    return ImageAnnotations(points=[frame], texts=[text])
+    shapes = [frame]
+    if keypoints is not None:
+        ends = [keypoints[point, :2] for line in seen_lines(keypoints) for point in line]
+        shapes.append(
+            PointsAnnotation(
+                timestamp=stamp,
+                type=PointsAnnotation.LINE_LIST,
+                points=[Point2(x=float(x), y=float(y)) for x, y in ends],
+                outline_color=color(ORANGE, 1.0),
+                thickness=2.0,
+            )
+        )
+    return ImageAnnotations(points=shapes, texts=[text])
 
 
 def annotations_type() -> Any:

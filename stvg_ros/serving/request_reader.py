@@ -60,7 +60,8 @@ class RequestReader:
             "fewer or smaller frames",
         )
         length = http.headers.get("content-length", "")
-        if length.isdecimal():
+        declared = length.isdecimal()
+        if declared:
             if len(length) > 20 or int(length) > limit:
                 raise too_large
             reservation.resize(2 * int(length))
@@ -71,7 +72,7 @@ class RequestReader:
                 body += chunk
                 if len(body) > limit:
                     raise too_large
-                if not length:
+                if not declared:
                     reservation.resize(2 * len(body))
             return bytes(body)
 

@@ -31,10 +31,10 @@ MAX_NAME_CHARACTERS = 256
 MAX_TUBES = 1024
 # Settings that a client may choose for its own commands: how to ground, not with what.
 CLIENT_GROUPS = (
-    "sampling", "attention", "reattention", "assembling", "span", "presence", "window",
+    "sampling", "attention", "reattention", "assembling", "span", "presence", "evidence", "window",
 )  # fmt: skip
 # What to ground with is chosen where the model is.
-SERVER_GROUPS = ("model", "split", "proposals")
+SERVER_GROUPS = ("model", "split", "proposals", "body")
 
 Name = Annotated[str, Meta(max_length=MAX_NAME_CHARACTERS)]
 Side = Annotated[int, Meta(ge=1, le=2**31 - 1)]  # the camera's own; the image sent may be smaller

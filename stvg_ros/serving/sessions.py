@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -64,7 +65,11 @@ class Sessions:
         self._config = config
         self._clock = clock
         self._lock = threading.RLock()
-        self._sessions: dict[Key, _Session] = {}  # the most recently used last
+        # The most recently used last; first all, then those of each client.
+        self._sessions: OrderedDict[Key, _Session] = OrderedDict()
+        self._of_client: dict[str, OrderedDict[Key, _Session]] = {}
+        self._client_bytes: Counter[str] = Counter()
+        self._nbytes = 0
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -72,36 +77,51 @@ class Sessions:
     @property
     def nbytes(self) -> int:
         """Memory of all frames."""
-        with self._lock:
-            return sum(session.nbytes for session in self._sessions.values())
+        return self._nbytes
 
     def put(self, key: Key, frames: Mapping[int, Frame], keep_from: int) -> int:
         """Adds frames, drops those of ids below `keep_from` and returns the number of frames."""
         with self._lock:
             self.expire()
-            session = self._sessions.pop(key, None) or _Session()
-            self._sessions[key] = session
-            session.used_s = self._clock()
+            session = self._sessions.get(key) or _Session()
+            before = session.nbytes
+            self._use(key, session)
             session.drop([number for number in session.frames if number < keep_from])
             session.add(frames)
             # A command has at most MAX_FRAMES.
             session.shrink(min(self._config.session_bytes, self._config.client_bytes), MAX_FRAMES)
+            self._count(client_of(key), session.nbytes - before)
             self._make_room(client_of(key))
             return len(session.frames)
 
+    def _use(self, key: Key, session: _Session) -> None:
+        """Makes a session the most recently used one."""
+        session.used_s = self._clock()
+        for kept in (self._sessions, self._of_client.setdefault(client_of(key), OrderedDict())):
+            kept[key] = session
+            kept.move_to_end(key)
+
+    def _count(self, client: str, nbytes: int) -> None:
+        self._nbytes += nbytes
+        self._client_bytes[client] += nbytes
+
+    def _drop(self, key: Key) -> None:
+        client = client_of(key)
+        self._count(client, -self._sessions.pop(key).nbytes)
+        own = self._of_client[client]
+        del own[key]
+        if not own:
+            del self._of_client[client], self._client_bytes[client]
+
     def _make_room(self, client: str) -> None:
         """Drops sessions, least recently used first, except the last."""
-        own = [key for key in self._sessions if client_of(key) == client]
-        held = sum(self._sessions[key].nbytes for key in own)
-        for key in own[:-1]:
-            if held <= self._config.client_bytes:
-                break
-            held -= self._sessions.pop(key).nbytes
-        held = self.nbytes
-        for key in list(self._sessions)[:-1]:
-            if held <= self._config.store_bytes and len(self._sessions) <= MAX_SESSIONS:
-                break
-            held -= self._sessions.pop(key).nbytes
+        own, every = self._of_client[client], self._sessions
+        while len(own) > 1 and self._client_bytes[client] > self._config.client_bytes:
+            self._drop(next(iter(own)))
+        while len(every) > 1 and (
+            self._nbytes > self._config.store_bytes or len(every) > MAX_SESSIONS
+        ):
+            self._drop(next(iter(every)))
 
     def get(self, key: Key) -> Mapping[int, Frame]:
         """The frames of a session by id; empty for an unknown session."""
@@ -110,8 +130,7 @@ class Sessions:
             session = self._sessions.get(key)
             if session is None:
                 return {}
-            session.used_s = self._clock()
-            self._sessions[key] = self._sessions.pop(key)
+            self._use(key, session)
             return dict(session.frames)
 
     def frames(self, key: Key) -> list[Frame]:
@@ -124,7 +143,8 @@ class Sessions:
         """Drops the sessions that were not used for `session_s`."""
         with self._lock:
             oldest_s = self._clock() - self._config.session_s
-            for key, session in list(self._sessions.items()):
-                if session.used_s >= oldest_s:
+            while self._sessions:
+                key = next(iter(self._sessions))
+                if self._sessions[key].used_s >= oldest_s:
                     break  # the others were used more recently
-                del self._sessions[key]
+                self._drop(key)

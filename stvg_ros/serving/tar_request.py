@@ -12,12 +12,15 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from stvg_ros.errors import ImageError, StvgError
+from stvg_ros.serving import schema
 from stvg_ros.serving.image_codec import decoded_size
 from stvg_ros.serving.schema import MAX_FRAMES, VERSION, Event, Request, SentFrame
 from stvg_ros.serving.wire_format import SchemaError
+from stvg_ros.setting import nearest
 from stvg_ros.types import Grounding, Query
 
 MEDIA_TYPE = "application/x-tar"
+_PARAMETERS = ("query", "rate_hz", "targets")
 _MAX_MEMBERS = 4 * MAX_FRAMES  # directories and hidden files included
 _MAX_HEADER_BYTES = 65_536  # of one member
 
@@ -38,6 +41,20 @@ class _HeaderReader(io.BytesIO):
         return data
 
 
+def media_type(content_type: str) -> str:
+    """The media type of a `content-type` header, without parameters and in lower case."""
+    return content_type.partition(";")[0].strip().lower()
+
+
+def is_tar_request(content_type: str, parameters: Mapping[str, str]) -> bool:
+    """Whether a request is a tar whose command is in the address.
+
+    Without `-H`, curl names another content type.
+    """
+    kind = media_type(content_type)
+    return kind == MEDIA_TYPE or (kind != schema.MEDIA_TYPE and "query" in parameters)
+
+
 def request_of_tar(body: bytes, parameters: Mapping[str, str]) -> Request:
     """The request of a tar of JPEG or PNG files, in the order of their names.
 
@@ -50,6 +67,12 @@ def request_of_tar(body: bytes, parameters: Mapping[str, str]) -> Request:
     Raises:
         StvgError: not a tar of images, or an invalid parameter.
     """
+    for name in parameters:
+        if name not in _PARAMETERS:
+            raise SchemaError(
+                f"expected the parameters {', '.join(_PARAMETERS)}, got {name[:100]!r}"
+                f"{nearest(name, _PARAMETERS)}"
+            )
     try:
         rate_hz = float(parameters.get("rate_hz", "5"))
         targets = int(parameters.get("targets", "1"))

@@ -20,7 +20,9 @@ from stvg_ros.visualization.drawing import (
     Image,
     Rgb,
     draw_box,
+    draw_keypoints,
     draw_text,
+    keypoints_at,
     overlay_heat,
     text_size,
 )
@@ -108,7 +110,7 @@ def outcome(tube: Tube, origin_ns: int) -> str:
         text = f"found from {start_s:.1f} s to {end_s:.1f} s, {sure}"
         return text if np.isnan(tube.consistency) else f"{text}, consistency {tube.consistency:.2f}"
     if tube.status == Status.NOT_FOUND:
-        return f"not found, {sure}"
+        return f"not found, {tube.error}, {sure}" if tube.error else f"not found, {sure}"
     return f"failed: {tube.error}"
 
 
@@ -178,7 +180,8 @@ def cell(
         size_px: width and height of the picture.
         tube: its boxes at the frame's stamp are drawn.
         origin_ns: the stamp shown as 0 s.
-        evidence: of the tube, if known; candidates are drawn at the frames that the model saw.
+        evidence: of the tube, if known; candidates, with their keypoints if it has some, are drawn
+            at the frames that the model saw.
         truth: as in `contact_sheet`.
     """
     shrinks = size_px[0] < frame.image.shape[1]
@@ -199,11 +202,24 @@ def cell(
     if truth is not None:
         for row in np.flatnonzero(truth[0] == frame.stamp_ns):
             draw(truth[1][row], TRUE, 2)
+    if evidence is not None:
+        _draw_people(picture, evidence, frame.stamp_ns, tube.track_id, scale)
     mine = [box for box in tube.boxes if box.stamp_ns == frame.stamp_ns]
     for box in mine:
         draw(box.box_xyxy_px, PREDICTED, 3)
     _stamp(picture, (frame.stamp_ns - origin_ns) / 1e9, bool(mine))
     return picture
+
+
+def _draw_people(
+    picture: Image, evidence: Evidence, stamp_ns: int, chosen: int, scale: NDArray[np.float64]
+) -> None:
+    """The keypoints of all candidates in a frame, if there are some; bolder for the chosen one."""
+    for track in evidence.keypoints:
+        points = keypoints_at(evidence, track, stamp_ns)
+        if points is not None:
+            shown = points * np.array([*scale[:2], 1], np.float32)
+            draw_keypoints(picture, shown, 2 if track == chosen else 1)
 
 
 def _stamp(picture: Image, time_s: float, inside: bool) -> None:

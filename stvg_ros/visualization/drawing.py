@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from stvg_ros.body.keypoints import SKELETON
 from stvg_ros.body.track import SEEN
-from stvg_ros.types import Frame, Tube, TubeBox
+from stvg_ros.types import Evidence, Frame, Tube, TubeBox
 
 Image = NDArray[np.uint8]
 Rgb = tuple[int, int, int]
@@ -20,6 +20,7 @@ TRUE: Rgb = (64, 214, 140)
 CANDIDATE: Rgb = (205, 214, 228)
 INK: Rgb = (28, 33, 41)
 _OVERSAMPLING = 4  # text is drawn this much larger, then averaged down
+_SMALL_PX = 60.0  # height of a person from which on points are drawn as dots
 _FONT = cv2.FONT_HERSHEY_DUPLEX
 
 
@@ -86,8 +87,20 @@ def draw_box(
         draw_text(image, label, (left + pad, top + pad), letter, INK)
 
 
-def annotate_frame(frame: Frame, tube: Tube, box: TubeBox | None) -> Image:
-    """A copy of the frame's stored image with the box of the tube, if it has one here."""
+def annotate_frame(
+    frame: Frame,
+    tube: Tube,
+    box: TubeBox | None,
+    keypoints: NDArray[np.float32] | None = None,
+) -> Image:
+    """A copy of the frame's stored image with the box of the tube, if it has one here.
+
+    Args:
+        frame: the image.
+        tube: whose confidence is written.
+        box: of the tube in this frame.
+        keypoints: `(17, 3)` of the person in this frame, see `Evidence.keypoints`; drawn if given.
+    """
     image: Image = np.array(frame.image, np.uint8, order="C")
     height, width = image.shape[:2]
     if box is not None:
@@ -95,7 +108,24 @@ def annotate_frame(frame: Frame, tube: Tube, box: TubeBox | None) -> Image:
         x1, y1, x2, y2 = box.box_xyxy_px
         scaled = (x1 * x_scale, y1 * y_scale, x2 * x_scale, y2 * y_scale)
         draw_box(image, scaled, f"{tube.confidence:.2f}")
+        if keypoints is not None:
+            draw_keypoints(image, keypoints * np.array([x_scale, y_scale, 1], np.float32))
     return image
+
+
+def keypoints_at(evidence: Evidence, track: int, stamp_ns: int) -> NDArray[np.float32] | None:
+    """`(17, 3)` keypoints of a tube in the frame of a stamp; None if there are none."""
+    known = evidence.keypoints.get(track)
+    rows = np.flatnonzero(evidence.stamps_ns == stamp_ns)
+    if known is None or not len(rows) or np.isnan(known[rows[0]]).any():
+        return None
+    return np.asarray(known[rows[0]], np.float32)
+
+
+def seen_lines(keypoints: NDArray[np.float32]) -> list[tuple[int, int]]:
+    """The lines of a person's drawing, as pairs of points `(17, 3)`, both of which are seen."""
+    seen = (keypoints[:, 2] >= SEEN) & np.isfinite(keypoints).all(axis=1)
+    return [(first, last) for first, last in SKELETON if seen[first] and seen[last]]
 
 
 def caption(image: Image, text: str, color: Rgb = (255, 255, 255)) -> None:
@@ -126,26 +156,22 @@ def overlay_heat(image: Image, heat: NDArray[np.float32], strength: float = 0.55
     return np.asarray(np.round(mixed), np.uint8)
 
 
-def draw_keypoints(
-    image: Image,
-    points_px: NDArray[np.float64],
-    visibility: NDArray[np.float64],
-    thickness_px: int = 2,
-) -> None:
+def draw_keypoints(image: Image, keypoints: NDArray[np.float32], thickness_px: int = 2) -> None:
     """Draws the keypoints of a person that are seen, and the lines between them.
 
     Args:
         image: `(h, w, 3)` RGB uint8, changed in place.
-        points_px: `(17, 2)` in pixels of `image`.
-        visibility: `(17,)`, 0 to 1.
-        thickness_px: of the lines. Those of the person's own left are drawn in another colour.
+        keypoints: `(17, 3)` x and y in pixels of `image`, visibility from 0 to 1.
+        thickness_px: of the lines, at most; less for small people, whose points are then no dots.
+            Lines of the person's own left are drawn in another colour.
     """
-    seen = (visibility >= SEEN) & np.isfinite(points_px).all(axis=1)
-    fixed = np.round(np.nan_to_num(points_px)).astype(int)
-    for first, last in SKELETON:
-        if seen[first] and seen[last]:
-            colour = TRUE if first % 2 and last % 2 else PREDICTED
-            ends = fixed[first].tolist(), fixed[last].tolist()
-            cv2.line(image, *ends, colour, thickness_px, cv2.LINE_AA)
-    for point in np.flatnonzero(seen):
+    fixed = np.round(np.nan_to_num(keypoints[:, :2])).astype(int)
+    seen = np.flatnonzero(keypoints[:, 2] >= SEEN)
+    reach_px = float(np.ptp(keypoints[seen, :2], axis=0).max()) if len(seen) else 0.0
+    thickness_px = min(thickness_px, max(1, round(reach_px / _SMALL_PX)))
+    for first, last in seen_lines(keypoints):
+        colour = TRUE if first % 2 and last % 2 else PREDICTED
+        ends = fixed[first].tolist(), fixed[last].tolist()
+        cv2.line(image, *ends, colour, thickness_px, cv2.LINE_AA)
+    for point in seen if reach_px > _SMALL_PX else ():
         cv2.circle(image, fixed[point].tolist(), thickness_px + 1, INK, -1, cv2.LINE_AA)

@@ -18,13 +18,7 @@ from stvg_ros.config import Config
 from stvg_ros.doctor.findings import Finding
 
 torch.set_num_threads(1)
-NAMES = ["qwen2_vl", "qwen2_5_vl", "qwen3_vl", "v5_saved_processor", "llava_next_video_32k"]
 COMPARED = ["prompt", "pixels", "positions", "rows", "answer"]
-
-
-@pytest.fixture(scope="module", params=NAMES)
-def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return published.rehearsed(request.param, tmp_path_factory.mktemp("rehearsed") / request.param)
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +30,10 @@ def test_weights_have_the_published_names(folder: Path) -> None:
     if folder.name == "llava_next_video_32k":
         pytest.skip("no list of its weights is published")
     name = "qwen3_vl" if folder.name == "v5_saved_processor" else folder.name
-    assert published.saved_names(folder) == published.published_names(name)
+    saved = published.saved_names(folder)
+    if folder.name == "qwen3_5_moe":  # published without its vision tower
+        saved = {weight for weight in saved if not weight.startswith("model.visual.")}
+    assert saved == published.published_names(name)
 
 
 def test_everything_but_the_librarys_processor_is_verified(
@@ -59,8 +56,6 @@ def test_the_librarys_processor_and_forward_pass(
         return
     assert [about for about in COMPARED if about in findings] == COMPARED
     levels = {about: findings[about].level for about in COMPARED}
-    if folder.name == "llava_next_video_32k":  # ours stretches where the library crops
-        assert levels.pop("pixels") == "bad"
     assert set(levels.values()) == {"ok"}, findings
 
 

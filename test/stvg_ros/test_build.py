@@ -84,4 +84,5 @@ def test_people_of_arriving_frames_are_measured_where_a_command_will_use_it(
     )
     proposer.observe(Frame(1, drawn, 320, 240))
     proposer.observe(Frame(2, seen, 320, 240))
+    proposer.on_people.wait()
     assert source.stamps_ns == measured

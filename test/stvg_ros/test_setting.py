@@ -97,3 +97,15 @@ def test_the_node_has_none_of_the_limits_of_a_server():
     server = {item.name for item in settings()} - names
     assert len(server) >= 10
     assert all(name.startswith("serving.") for name in server)
+
+
+@pytest.mark.parametrize(("value", "taken"), [(20.0, 20), (20, 20), (0.0, 0), (-0.0, 0)])
+def test_a_whole_number_is_of_either_type(value, taken):
+    assert Config.from_flat({"sampling.frames": value}).flat()["sampling.frames"] == taken
+    assert type(Config.from_flat({"sampling.frames": value}).flat()["sampling.frames"]) is int
+
+
+@pytest.mark.parametrize("value", [20.5, float("nan"), float("inf"), True, "20", 1e300, [20]])
+def test_what_is_no_whole_number_is_refused(value):
+    with pytest.raises(ConfigError, match="sampling.frames: expected"):
+        Config.from_flat({"sampling.frames": value})

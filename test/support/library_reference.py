@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from transformers.masking_utils import create_causal_mask
 
 from stvg_ros.method.visual_tokens import VisualTokens
 from stvg_ros.models.attention_capture import NAME
@@ -28,7 +29,7 @@ def reference(
     model, prompt = mllm._model, mllm.prompt
     layout = mllm._checkpoint.family.layout(mllm._checkpoint.tokenizer, model, visual)
     before, between, after = prompt.parts(layout.placeholder)
-    whole = before + layout.text + between + question + after
+    whole = before + layout.text + layout.after + between + question + after
     ids = torch.tensor([mllm._checkpoint.tokenizer(whole)["input_ids"]])
     suffix = prompt.suffix(layout, question)
     prefix_ids = prompt.prefix_ids(layout)
@@ -51,8 +52,17 @@ def reference(
     if visual.deep:
         named["visual_pos_masks"] = ids == layout.token_id
         named["deepstack_visual_embeds"] = list(visual.deep)
-    text = model.model.language_model
+    text = model.get_decoder()
     text.config._attn_implementation = "eager"
+    if hasattr(model.config, "frame_start_token_id"):  # Molmo2: frames attend to one another
+        words = ["<im_patch>", "<frame_start>", "<frame_end>"]
+        seen = torch.isin(
+            ids, torch.tensor(mllm._checkpoint.tokenizer.convert_tokens_to_ids(words))
+        )
+        named["attention_mask"] = create_causal_mask(
+            text.config, embedded, attention_mask=None, past_key_values=None,
+            block_sequence_ids=torch.where(seen, 0, -1),
+        )  # fmt: skip
     try:
         out = text(inputs_embeds=embedded, output_attentions=True, use_cache=False, **named)
     finally:

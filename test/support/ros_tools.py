@@ -5,16 +5,11 @@
 from __future__ import annotations
 
 import gc
-import os
 import threading
 import time
 
 import numpy as np
 import pytest
-
-os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
-os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-
 import rclpy
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState

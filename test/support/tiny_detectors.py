@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 import transformers
+from tokenizers import Tokenizer, models, pre_tokenizers
 
 WORDS = {"[PAD]": 0, "[UNK]": 100, "[CLS]": 101, "[SEP]": 102, ".": 1012, "?": 1029}
 NAMES = ("person", "dog", "red", "tall", "man")
@@ -69,7 +70,7 @@ def save_people_detector(
     """A whole checkpoint of a people detector in `folder`."""
     torch.manual_seed(3)
     channels = [8, 8, 16, 16]
-    if kind == "d_fine":
+    if kind in ("d_fine", "deimv2"):
         backbone: Any = transformers.HGNetV2Config(
             stem_channels=[3, 8, 8],
             stage_in_channels=[8, 8, 16, 16],
@@ -95,6 +96,7 @@ def save_people_detector(
         )
     known = {
         "rt_detr": "RTDetr", "rt_detr_v2": "RTDetrV2", "d_fine": "DFine", "rf_detr": "RfDetr",
+        "deimv2": "Deimv2", "lw_detr": "LwDetr",
     }  # fmt: skip
     labels = {
         "id2label": dict(enumerate(names)),
@@ -102,6 +104,8 @@ def save_people_detector(
     }
     if kind == "rf_detr":
         config = _rf_detr(labels)
+    elif kind == "lw_detr":
+        config = _lw_detr(labels)
     else:
         config = getattr(transformers, f"{known[kind]}Config")(
             backbone_config=backbone,
@@ -124,7 +128,9 @@ def save_people_detector(
             torch.nn.init.normal_(weight)
     model.save_pretrained(folder)
     size = {"height": IMAGE, "width": 2 * IMAGE}
-    values = {"size": size, "do_normalize": False, "image_mean": [0.5] * 3}
+    values = {"size": size, "do_normalize": False, "image_mean": [0.5] * 3, "resample": 2}
+    kinds = {"rf_detr": "RfDetrImageProcessor", "lw_detr": "DeformableDetrImageProcessor"}
+    values["image_processor_type"] = kinds.get(kind, "RTDetrImageProcessor")
     (folder / "preprocessor_config.json").write_text(json.dumps(values))
     return folder
 
@@ -153,8 +159,35 @@ def _rf_detr(labels: dict[str, Any]) -> Any:
     )
 
 
-def save_tracker(folder: Path, kind: str = "sam2_video") -> Path:
-    """A whole tracker checkpoint in `folder`; EdgeTAM with SAM 2's image tower, without timm."""
+def _lw_detr(labels: dict[str, Any]) -> Any:
+    backbone = transformers.LwDetrViTConfig(
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        image_size=IMAGE,
+        pretrain_image_size=IMAGE,
+        patch_size=16,
+        num_windows=4,
+        window_block_indices=[0],
+        out_indices=[1, 2],
+    )
+    return transformers.LwDetrConfig(
+        backbone_config=backbone,
+        projector_scale_factors=[1.0],
+        d_model=16,
+        c2f_num_blocks=1,
+        decoder_layers=2,
+        decoder_ffn_dim=16,
+        decoder_self_attention_heads=2,
+        decoder_cross_attention_heads=2,
+        num_queries=6,
+        group_detr=1,
+        **labels,
+    )
+
+
+def save_tracker(folder: Path, kind: str = "sam2_video", *, timm: bool = False) -> Path:
+    """A whole tracker checkpoint in `folder`; EdgeTAM with SAM 2's image tower unless `timm`."""
     torch.manual_seed(2)
     width, memory = 128, 64  # the library has the memory of 64 channels written in its layers
     backbone = transformers.Sam2HieraDetConfig(
@@ -173,6 +206,17 @@ def save_tracker(folder: Path, kind: str = "sam2_video") -> Path:
         backbone_feature_sizes=[[16, 16], [8, 8], [4, 4]],
         fpn_hidden_size=width,
     )
+    if timm:  # the backbone of the release
+        options = {"in_chans": 3, "features_only": True, "out_indices": [0, 1, 2, 3]}
+        release = {
+            "model_type": "timm_wrapper", "architecture": "repvit_m1", "model_args": options,
+            "num_classes": 2, "label_names": ["a", "b"],
+        }  # fmt: skip
+        vision = transformers.EdgeTamVisionConfig(
+            backbone_config=release,
+            backbone_feature_sizes=[[16, 16], [8, 8], [4, 4]],
+            fpn_hidden_size=width,
+        )
     prompt: dict[str, Any] = {"hidden_size": width, "image_size": IMAGE, "patch_size": 16}
     decoder = {"hidden_size": width, "mlp_dim": 32, "num_attention_heads": 2}
     names = {"sam2_video": "Sam2Video", "edgetam_video": "EdgeTamVideo"}
@@ -211,4 +255,65 @@ def save_tracker(folder: Path, kind: str = "sam2_video") -> Path:
     model.save_pretrained(folder)
     size = {"height": IMAGE, "width": IMAGE}
     (folder / "preprocessor_config.json").write_text(json.dumps({"size": size}))
+    return folder
+
+
+def save_concept_tracker(folder: Path) -> Path:
+    """A whole SAM 3 checkpoint with a tokenizer of `NAMES` in `folder`."""
+    torch.manual_seed(4)
+    side, width = 8, 128  # the library has 128 channels of positions written in its layers
+    size, patch = 14 * side, 14
+    backbone = {
+        "model_type": "sam3_vit_model", "hidden_size": 16, "intermediate_size": 16,
+        "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": size, "patch_size": patch,
+        "window_size": 4, "global_attn_indexes": [1], "pretrain_image_size": size // 2,
+    }  # fmt: skip
+    vision = {
+        "backbone_config": backbone, "fpn_hidden_size": width,
+        "backbone_feature_sizes": [[4 * side] * 2, [2 * side] * 2, [side] * 2],
+    }  # fmt: skip
+    text = {
+        "model_type": "clip_text_model", "vocab_size": 16, "hidden_size": 16,
+        "intermediate_size": 16, "projection_dim": 16, "num_hidden_layers": 1,
+        "num_attention_heads": 2, "max_position_embeddings": 32, "bos_token_id": 1,
+        "eos_token_id": 2,
+    }  # fmt: skip
+    part = {
+        "hidden_size": width, "intermediate_size": 16, "num_layers": 1, "num_attention_heads": 2
+    }  # fmt: skip
+    detector = {
+        "model_type": "sam3", "vision_config": vision, "text_config": text,
+        "geometry_encoder_config": part, "detr_encoder_config": part,
+        "detr_decoder_config": {**part, "num_queries": 4},
+        "mask_decoder_config": {"hidden_size": width, "num_attention_heads": 2},
+    }  # fmt: skip
+    tracker = {
+        "model_type": "sam3_tracker_video", "vision_config": vision, "image_size": size,
+        "prompt_encoder_config": {"hidden_size": width, "image_size": size, "patch_size": patch},
+        "mask_decoder_config": {
+            "hidden_size": width, "mlp_dim": 16, "num_attention_heads": 2, "iou_head_hidden_dim": 16
+        },
+        "memory_attention_hidden_size": width, "memory_attention_num_layers": 1,
+        "memory_attention_feed_forward_hidden_size": 16,
+        "memory_attention_rope_feat_sizes": [side, side], "memory_encoder_hidden_size": width,
+        "mask_downsampler_embed_dim": width, "memory_fuser_num_layers": 1,
+        "memory_fuser_embed_dim": width, "memory_fuser_intermediate_dim": 16,
+    }  # fmt: skip
+    config = transformers.Sam3VideoConfig(
+        detector_config=detector, tracker_config=tracker, low_res_mask_size=4 * side,
+        score_threshold_detection=0.1, new_det_thresh=0.1, high_conf_thresh=0.1,
+        high_iou_thresh=0.1, recondition_every_nth_frame=3,
+    )  # fmt: skip
+    model = transformers.Sam3VideoModel(config)
+    # Random weights would not find any object.
+    model.tracker_model.mask_decoder.pred_obj_score_head.proj_out.bias.data += 20
+    model.save_pretrained(folder)
+    vocabulary = {word: at for at, word in enumerate(["[PAD]", "[CLS]", "[SEP]", "[UNK]", *NAMES])}
+    core = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    core.pre_tokenizer = pre_tokenizers.Whitespace()
+    transformers.PreTrainedTokenizerFast(
+        tokenizer_object=core, unk_token="[UNK]", pad_token="[PAD]"
+    ).save_pretrained(folder)
+    values = {"size": {"height": size, "width": size}, "image_mean": [0.5] * 3}
+    (folder / "preprocessor_config.json").write_text(json.dumps({**values, "image_std": [0.5] * 3}))
     return folder

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,13 @@ SPECIAL = [
     "<IMG_CONTEXT>",
     "<s>",
 ]
+MORE_SPECIAL = {
+    "smolvlm": ["<fake_token_around_image>", "<global-img>"],
+    "molmo2": [
+        "<frame_start>", "<frame_end>", "<im_patch>", "<|image|>", "<|video|>", "<im_col>",
+        "<im_start>", "<low_res_im_start>", "<im_end>", "<im_low>",
+    ],
+}  # fmt: skip
 CHAT = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n"
     "{% for c in m['content'] %}{% if c['type'] == 'video' %}VIDEO"
@@ -82,18 +90,48 @@ VIDEO = {
     "qwen2_5_vl": "<|vision_start|><|video_pad|><|vision_end|>",
     "qwen3_vl": "<|vision_start|><|video_pad|><|vision_end|>",
     "qwen3_vl_moe": "<|vision_start|><|video_pad|><|vision_end|>",
+    "qwen3_5": "<|vision_start|><|video_pad|><|vision_end|>",
+    "qwen3_5_moe": "<|vision_start|><|video_pad|><|vision_end|>",
     "llava_onevision": "<video>",
     "video_llama_3": "<|video_pad|>\\n",
     "internvl": "<video>\\n",
     "cosmos3_edge": "<|vision_start|><|video_pad|><|vision_end|>",
     "glm4v": "<|vision_start|><|video_pad|><|vision_end|>",
     "glm46v": "<|vision_start|><|video_pad|><|vision_end|>",
+    "smolvlm": "<video>",
+    "molmo2": "<|video|>",
+    "perception_lm": "<video>",
 }
 
 
 def build_tokenizer(kind: str) -> Any:
-    """One token a word; digits and strangers are [UNK]."""
-    vocabulary = {word: i for i, word in enumerate(dict.fromkeys(["[UNK]", *SPECIAL, *WORDS]))}
+    """One token a word; digits and strangers are [UNK], or bytes in Qwen3.5."""
+    special = SPECIAL + MORE_SPECIAL.get(kind, [])
+    core = _bytes() if kind.startswith("qwen3_5") else _words(special)
+    more = {}
+    if kind == "internvl":
+        more["extra_special_tokens"] = {
+            "start_image_token": "<img>",
+            "end_image_token": "</img>",
+            "context_image_token": "<IMG_CONTEXT>",
+            "video_token": "<video>",
+        }
+    if kind == "perception_lm":
+        more["extra_special_tokens"] = {"image_token": "<image>", "video_token": "<video>"}
+    tokenizer = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=core, unk_token="[UNK]", eos_token="<|im_end|>", **more
+    )
+    tokenizer.add_special_tokens({"additional_special_tokens": special} if not more else {})
+    if more:
+        tokenizer.add_tokens(list(SPECIAL), special_tokens=True)
+    tokenizer.chat_template = (
+        VICUNA if kind == "llava_next_video" else CHAT.replace("VIDEO", VIDEO[kind])
+    )
+    return tokenizer
+
+
+def _words(special: list[str]) -> Tokenizer:
+    vocabulary = {word: i for i, word in enumerate(dict.fromkeys(["[UNK]", *special, *WORDS]))}
     core = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
     core.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -103,24 +141,36 @@ def build_tokenizer(kind: str) -> Any:
         ]
     )
     core.decoder = decoders.Fuse()
-    more = {}
-    if kind == "internvl":
-        more["extra_special_tokens"] = {
-            "start_image_token": "<img>",
-            "end_image_token": "</img>",
-            "context_image_token": "<IMG_CONTEXT>",
-            "video_token": "<video>",
-        }
-    tokenizer = transformers.PreTrainedTokenizerFast(
-        tokenizer_object=core, unk_token="[UNK]", eos_token="<|im_end|>", **more
-    )
-    tokenizer.add_special_tokens({"additional_special_tokens": list(SPECIAL)} if not more else {})
-    if more:
-        tokenizer.add_tokens(list(SPECIAL), special_tokens=True)
-    tokenizer.chat_template = (
-        VICUNA if kind == "llava_next_video" else CHAT.replace("VIDEO", VIDEO[kind])
-    )
-    return tokenizer
+    return core
+
+
+def _bytes() -> Tokenizer:
+    """Pairs of bytes, as transformers reads any tokenizer of Qwen3.5; only answers are words."""
+    merges = [pair for word in ("yes", "Yes", "YES", "no", "No", "NO") for pair in _merges(word)]
+    merges = list(dict.fromkeys(merges))
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    known = ["[UNK]", *SPECIAL, *alphabet, *("".join(pair) for pair in merges)]
+    core = Tokenizer(models.BPE({word: i for i, word in enumerate(known)}, merges))
+    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    core.decoder = decoders.ByteLevel()
+    return core
+
+
+def _merges(word: str) -> list[tuple[str, str]]:
+    return [(word[:end], word[end]) for end in range(1, len(word))]
+
+
+def forget_answers(folder: Path) -> None:
+    """Renames the tokens of yes and no, or splits them into bytes."""
+    file = folder / "tokenizer.json"
+    values = json.loads(file.read_text())
+    core = values["model"]
+    if core["type"] == "BPE":
+        core["merges"] = []
+    else:
+        answers = ("yes", "Yes", "YES")
+        core["vocab"] = {f"q{k}" if k in answers else k: v for k, v in core["vocab"].items()}
+    file.write_text(json.dumps(values))
 
 
 def config_of(kind: str, tokenizer: Any) -> Any:
@@ -197,7 +247,10 @@ def config_of(kind: str, tokenizer: Any) -> Any:
             vision |= {"window_size": 16, "fullatt_block_indexes": [1], "tokens_per_second": 2}
             return transformers.Qwen2_5_VLConfig(text_config=text, vision_config=vision, **ids)
         text["head_dim"] = 8
-        vision |= {"num_position_embeddings": 64, "deepstack_visual_indexes": [0, 1]}
+        vision["num_position_embeddings"] = 64
+        if kind.startswith("qwen3_5"):
+            return qwen3_5_config(kind, text, vision, ids)
+        vision["deepstack_visual_indexes"] = [0, 1]
         if kind == "qwen3_vl":
             return transformers.Qwen3VLConfig(text_config=text, vision_config=vision, **ids)
         text |= {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 24}
@@ -226,6 +279,44 @@ def config_of(kind: str, tokenizer: Any) -> Any:
             image_token_id=token("<IMG_CONTEXT>"),
             image_seq_length=9,
         )
+    if kind == "smolvlm":
+        return transformers.SmolVLMConfig(
+            text_config={"model_type": "llama", **text},
+            vision_config=vision,
+            image_token_id=token("<image>"),
+        )
+    if kind == "perception_lm":
+        if importlib.util.find_spec("timm") is None:
+            tower = {**vision, "model_type": "clip_vision_model", "model_args": {"embed_dim": 16}}
+        else:  # the released one, smaller
+            tower = {
+                "model_type": "timm_wrapper", "architecture": "vit_pe_core_large_patch14_336",
+                "num_classes": 0, "label_names": [], "model_args": {
+                    "embed_dim": 16, "depth": 2, "num_heads": 2, "patch_size": PATCH,
+                    "img_size": [24, 24], "ref_feat_shape": [6, 6], "global_pool": "",
+                    "init_values": 0.1, "use_post_transformer_norm": False,
+                },
+            }  # fmt: skip
+        return transformers.PerceptionLMConfig(
+            text_config={"model_type": "llama", **text},
+            vision_config=tower,
+            projector_pooling_ratio=2,
+            image_token_id=token("<image>"),
+            video_token_id=token("<video>"),
+        )
+    if kind == "molmo2":
+        heads = {"num_attention_heads": 2, "num_key_value_heads": 2, "head_dim": 8}
+        return transformers.Molmo2Config(
+            text_config={**text, "head_dim": 8, "additional_vocab_size": 4},
+            vision_config={**vision, **heads, "image_size": [24, 24]},
+            adapter_config={
+                "vision_feature_layer": [1, 0], "hidden_size": 16, "intermediate_size": 24,
+                "text_hidden_size": HIDDEN, **heads,
+            },
+            image_patch_id=token("<im_patch>"),
+            frame_start_token_id=token("<frame_start>"),
+            frame_end_token_id=token("<frame_end>"),
+        )  # fmt: skip
     if kind == "llava_onevision":
         return transformers.LlavaOnevisionConfig(
             text_config={"model_type": "qwen2", **text},
@@ -241,15 +332,35 @@ def config_of(kind: str, tokenizer: Any) -> Any:
     )
 
 
+def qwen3_5_config(
+    kind: str, text: dict[str, Any], vision: dict[str, Any], ids: dict[str, int]
+) -> Any:
+    """Recurrent layers around one that attends; values have more heads than keys."""
+    text |= {
+        "layer_types": ["linear_attention", "full_attention", "linear_attention"],
+        "linear_num_key_heads": 2,
+        "linear_num_value_heads": 4,
+        "linear_key_head_dim": 8,
+        "linear_value_head_dim": 8,
+    }
+    text["rope_parameters"] |= {"partial_rotary_factor": 1.0, "mrope_interleaved": True}
+    if kind == "qwen3_5":
+        return transformers.Qwen3_5Config(text_config=text, vision_config=vision, **ids)
+    del text["intermediate_size"]
+    text |= {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 24}
+    text["shared_expert_intermediate_size"] = 24
+    return transformers.Qwen3_5MoeConfig(text_config=text, vision_config=vision, **ids)
+
+
 def save(kind: str, class_name: str, folder: Path) -> Path:
     """A whole checkpoint in `folder`."""
     torch.manual_seed(0)
     tokenizer = build_tokenizer(kind)
     model = getattr(transformers, class_name)(config_of(kind, tokenizer))
     with torch.no_grad():  # the default weights are too small for attention to differ
-        for parameter in model.model.language_model.parameters():
-            if parameter.ndim > 1:
-                parameter.mul_(8)
+        for name, parameter in model.get_decoder().named_parameters():
+            if parameter.ndim > 1:  # a state multiplies what it is computed from
+                parameter.mul_(3 if "linear_attn" in name else 8)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     pair = 1 if kind == "cosmos3_edge" else 2
@@ -262,7 +373,11 @@ def save(kind: str, class_name: str, folder: Path) -> Path:
     elif kind == "llava_next_video":
         numbers |= {"size": {"shortest_edge": 24}, "crop_size": {"height": 24, "width": 24}}
         numbers["do_center_crop"] = True
+    elif kind == "smolvlm":
+        numbers |= {"max_image_size": {"longest_edge": 24}, "size": {"longest_edge": 30}}
     else:
         numbers["size"] = {"height": 24, "width": 24}
+        if kind == "molmo2":
+            numbers |= {"merge_size": None, "pooling_size": [3, 3]}
     (folder / "preprocessor_config.json").write_text(json.dumps(numbers))
     return folder

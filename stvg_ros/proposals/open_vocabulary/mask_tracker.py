@@ -73,6 +73,17 @@ class MaskTracker:
         """
         return cls(load(path, "proposals.tracker", CLASSES, device))
 
+    @property
+    def checkpoint(self) -> DetectorCheckpoint:
+        """The weights with preprocessing."""
+        return self._loaded
+
+    @property
+    def edges(self) -> tuple[int, int]:
+        """Height and width of the resized image."""
+        height, width = self._edges
+        return height, width
+
     def twin(self) -> MaskTracker:
         """Another tracker with the same weights, for another thread."""
         return MaskTracker(self._loaded)

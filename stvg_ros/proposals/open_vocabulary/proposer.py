@@ -111,13 +111,7 @@ class OpenVocabularyProposer(BaseProposer):
         frames = sorted({*range(0, len(clip), config.track_every), len(clip) - 1})
         tracks = self._forward(clip, frames, phrase)
         self._backward(clip, frames, tracks)
-        least = min(config.min_frames, len(clip))
-        objects = []
-        for track in merged_tracks(tracks, config.merge_iou):
-            item = _filled(track, frames, clip, config.track_every)
-            if item.present.sum() >= least:
-                objects.append(item)
-        return tubes_of(objects, clip.size_px)
+        return tubes_of_tracks(tracks, frames, clip, config)
 
     def _forward(self, clip: Clip, frames: Sequence[int], phrase: str) -> list[MaskTrack]:
         tracks: list[MaskTrack] = []
@@ -189,6 +183,26 @@ class MaskFollower:
 
 def _size_of(frame: Frame) -> NDArray[np.float32]:
     return np.array([frame.source_width_px, frame.source_height_px] * 2, np.float32)
+
+
+def tubes_of_tracks(
+    tracks: Sequence[MaskTrack], frames: Sequence[int], clip: Clip, config: ProposalConfig
+) -> tuple[CandidateTube, ...]:
+    """Tubes with masks of the tracks that are long enough, best first.
+
+    Args:
+        tracks: their observations by index in `frames`.
+        frames: the tracked frames of the clip.
+        clip: the images.
+        config: the settings.
+    """
+    least = min(config.min_frames, len(clip))
+    objects = []
+    for track in merged_tracks(tracks, config.merge_iou):
+        item = _filled(track, frames, clip, config.track_every)
+        if item.present.sum() >= least:
+            objects.append(item)
+    return tubes_of(objects, clip.size_px)
 
 
 def merged_tracks(tracks: Sequence[MaskTrack], least_iou: float) -> list[MaskTrack]:

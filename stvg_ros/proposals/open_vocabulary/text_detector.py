@@ -17,7 +17,7 @@ from stvg_ros.boxes import Boxes
 from stvg_ros.commands import noun_phrase as commands
 from stvg_ros.commands.tagging import LexiconTagger
 from stvg_ros.commands.tokens import tokens
-from stvg_ros.proposals.detector_checkpoint import load, tokenizer_of
+from stvg_ros.proposals.detector_checkpoint import DetectorCheckpoint, load, tokenizer_of
 
 CLASSES = {
     "grounding-dino": "GroundingDinoForObjectDetection",
@@ -62,6 +62,15 @@ class TextDetector:
         self._box_threshold = box_threshold
         self._text_threshold = text_threshold
 
+    @property
+    def checkpoint(self) -> DetectorCheckpoint:
+        """The weights with preprocessing."""
+        return self._loaded
+
+    def prompt_ids(self, phrase: str) -> list[int]:
+        """The tokens of a phrase as the model gets them."""
+        return list(self._tokenizer(f"{phrase}.")["input_ids"])
+
     @torch.no_grad()
     def __call__(self, image: NDArray[np.uint8], phrase: str) -> tuple[Boxes, NDArray[np.float32]]:
         """Boxes `(N, 4)` in the image's pixels and scores `(N,)`, best first.
@@ -70,7 +79,7 @@ class TextDetector:
         itself (not a full stop or a special token) exceeds the text threshold.
         """
         height, width = image.shape[:2]
-        pixels = self._loaded.pixels(image, *self._fitted(height, width))
+        pixels = self._loaded.pixels(image, *self.fitted(height, width))
         text = self._tokenizer(f"{phrase}.", return_tensors="pt")
         device = self._loaded.device
         output = self._loaded.model(
@@ -99,7 +108,7 @@ class TextDetector:
         meant = [i not in special and t.strip() != "." for i, t in zip(ids, tokens, strict=True)]
         return meant if any(meant) else [True] * len(meant)
 
-    def _fitted(self, height: int, width: int) -> tuple[int, int]:
+    def fitted(self, height: int, width: int) -> tuple[int, int]:
         """The checkpoint's shortest and longest edge at the image's aspect ratio."""
         size = self._loaded.preprocessing.size
         if "height" in size and "width" in size:

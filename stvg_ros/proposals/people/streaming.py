@@ -39,6 +39,9 @@ from stvg_ros.types import CandidateTube, Clip, Frame, SplitQuery
 _SEEN_EVERY = 5  # frames without a detection that a track may have at any frame rate
 _UNSEEN_S = 1.5  # time without a detection that a track may have
 _LINK_S = 3.0
+# Frames that were too many to be searched on arrival are searched at a command only if no frame
+# within this time was, or if they are the newest.
+_NEAR_NS = 250_000_000
 
 
 class StreamingTubes(BaseProposer, ABC):
@@ -46,8 +49,9 @@ class StreamingTubes(BaseProposer, ABC):
 
     `observe` does the costly part on arrival and keeps the result as long as the frame exists,
     so memory is bounded by the window that holds the frames. `propose` observes the remaining
-    frames, then links the detections of the whole clip and interpolates the tracks in both
-    directions of time. The query is not used.
+    frames (without a search for people where frames nearby were searched), then links the
+    detections of the whole clip and interpolates the tracks in both directions of time. The query
+    is not used.
 
     Thread contract: any thread may call any method; one lock serialises the calls.
     """
@@ -131,12 +135,15 @@ class StreamingTubes(BaseProposer, ABC):
             ProposalError: the image was refused.
         """
         observed = self._observation(frame)
-        if self.on_people is None or observed.shapes is None:
+        if self.on_people is None:
             return
-        boxes, scores = observed.shapes
+        if observed.shapes is not None:
+            boxes, scores = observed.shapes
+            observed.view.people = boxes[scores >= self._high_score]
+        # People of a frame that was not searched are near where they were in the last one.
         rows, columns = observed.copy.shape[:2]
         factors = frame.source_width_px / columns, frame.source_height_px / rows
-        seen = boxes[scores >= self._high_score] + np.tile(observed.offset, 2)
+        seen = observed.view.people + np.tile(observed.offset, 2)
         self.on_people(frame, scaled(seen, *factors))
 
     def follower(self, frame: Frame, box_xyxy_px: NDArray[np.float32]) -> TrackFollower:
@@ -159,31 +166,36 @@ class StreamingTubes(BaseProposer, ABC):
         Raises:
             ProposalError: an image was refused.
         """
+        known = [self._observed.get(frame.image) for frame in clip.frames]
+        searched = [item is not None and item.shapes is not None for item in known]
+        searched_ns = clip.stamps_ns[np.array(searched, np.bool_)]
         observed = []
         for frame in clip.frames:
             check_interruption()
-            observed.append(self._observation(frame))
+            far = bool((np.abs(searched_ns - frame.stamp_ns) > _NEAR_NS).all())
+            newest = frame is clip.frames[-1]  # where the tubes end
+            observed.append(self._observation(frame, search=far or newest))
         try:
             return self._tubes(clip, observed)
         except cv2.error as error:
             raise self._refused(clip.frames[0], error) from error
 
-    def _observation(self, frame: Frame) -> FrameObservation:
+    def _observation(self, frame: Frame, *, search: bool = True) -> FrameObservation:
         """The results that do not depend on other frames, computed once."""
         try:
             with self._lock:
-                return self._new_observation(frame)
+                return self._new_observation(frame, search)
         except (cv2.error, RuntimeError) as error:
             raise self._refused(frame, error) from error
 
-    def _new_observation(self, frame: Frame) -> FrameObservation:
+    def _new_observation(self, frame: Frame, search: bool) -> FrameObservation:
         known = self._observed.get(frame.image)
         if known is not None:
             return known
         view = self._views.of(frame)
         copy = working_copy(frame.image)
         offset = view.stabilizer(copy)
-        people = self._people(frame.image, view.count)
+        people = self._people(frame.image, view.count) if search else None
         if people is not None:
             boxes, scores = people
             (height, width), (rows, columns) = frame.image.shape[:2], copy.shape[:2]

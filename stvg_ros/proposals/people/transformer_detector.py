@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from stvg_ros.boxes import Boxes, clipped
 from stvg_ros.checkpoints.devices import device_of
 from stvg_ros.errors import ModelError
-from stvg_ros.proposals.detector_checkpoint import load
+from stvg_ros.proposals.detector_checkpoint import DetectorCheckpoint, load
 from stvg_ros.proposals.people.byte_track import Track
 from stvg_ros.proposals.people.camera_motion import Image, Offset
 from stvg_ros.proposals.people.hog_detector import NOBODY, Detections, detections
@@ -29,8 +29,12 @@ CLASSES = {
     "rt_detr": "RTDetrForObjectDetection",
     "rt_detr_v2": "RTDetrV2ForObjectDetection",
     "d_fine": "DFineForObjectDetection",
+    "deimv2": "Deimv2ForObjectDetection",
+    "lw_detr": "LwDetrForObjectDetection",
     "rf_detr": "RfDetrForObjectDetection",
 }
+WINDOWED = ("lw_detr", "rf_detr")  # their images are cut into windows
+STRIDE = 32  # of the coarsest level of the others
 FOLDER = Path(__file__).parent / "embedded"  # of stvg_lab/training/train_detector.py
 _LEAST_SEEN = 0.3  # of a tube's searched images
 _EVERY_ON_CPU = 3  # images; a checkpoint takes some 0.2 s for one on a core
@@ -84,13 +88,36 @@ class PeopleDetector:
                 f"{sorted(names)[:10]}"
             )
         self._person = names["person"]
+        if self._loaded.model.config.model_type not in WINDOWED and any(
+            edge % STRIDE for edge in self.size
+        ):
+            raise ModelError(
+                f"{setting} {path!r}: its preprocessor_config.json resizes images to "
+                f"{self.size[0]} x {self.size[1]}; expected multiples of {STRIDE}, since the model "
+                "halves an image five times; change height and width in the file"
+            )
+
+    @property
+    def checkpoint(self) -> DetectorCheckpoint:
+        """The weights with preprocessing."""
+        return self._loaded
+
+    @property
+    def person(self) -> int:
+        """Number of the class of people."""
+        return self._person
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the resized image."""
+        size = self._loaded.preprocessing.size
+        return size.get("height", 640), size.get("width", 640)
 
     @torch.no_grad()
     def __call__(self, image: Image) -> tuple[Boxes, NDArray[np.float32]]:
         """Boxes `(N, 4)` in the image's pixels and scores `(N,)`, best first."""
         height, width = image.shape[:2]
-        size = self._loaded.preprocessing.size
-        pixels = self._loaded.pixels(image, size.get("height", 640), size.get("width", 640))
+        pixels = self._loaded.pixels(image, *self.size)
         output = self._loaded.model(pixel_values=pixels.to(self._loaded.device))
         scores = output.logits[0, :, self._person].float().sigmoid().cpu().numpy()
         centre, sides = output.pred_boxes[0].float().cpu().split(2, dim=1)

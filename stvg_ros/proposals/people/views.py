@@ -7,6 +7,9 @@ from __future__ import annotations
 import weakref
 from dataclasses import dataclass, field
 
+import numpy as np
+
+from stvg_ros.boxes import Boxes
 from stvg_ros.proposals.people.camera_motion import Stabilizer
 from stvg_ros.types import Frame
 
@@ -21,6 +24,7 @@ class View:
         key: stream, coordinate frame and size of its images.
         last_ns: stamp of its newest observed frame.
         turn: its last use, counted in observed frames of all views.
+        people: boxes of the people in its newest searched frame, in scene pixels.
     """
 
     key: Key
@@ -28,6 +32,7 @@ class View:
     count: int = 0
     last_ns: int = -(2**63)
     turn: int = 0
+    people: Boxes = field(default_factory=lambda: np.zeros((0, 4), np.float32))
 
 
 class Views:

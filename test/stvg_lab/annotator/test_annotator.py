@@ -8,6 +8,7 @@ import http.client
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -20,6 +21,8 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from damaged_recordings import bag as damaged_bag
+from damaged_recordings import picture, raw, stamp
 
 from stvg_lab.annotator.jpeg_frames import JpegFrames, open_recording
 from stvg_lab.annotator.page_server import PAGE, AnnotationServer
@@ -101,6 +104,16 @@ def test_bag_with_unsorted_and_repeated_stamps(tmp_path: Path) -> None:
     assert recording.stamps_ns.tolist() == [frame.stamp_ns for frame in kept]
     assert recording.notes == ("1 of 5 images have the stamp of an earlier one and are left out.",)
     assert [number_of(dict(recording.pictures(index))[index]) for index in range(4)] == [0, 1, 2, 3]
+
+
+def test_repeated_stamps_after_a_jump_back_are_counted(tmp_path: Path) -> None:
+    numbers = [*range(20), *range(5, 25)]  # a recording that was begun anew
+    messages = [(at, raw(stamp(number), picture())) for at, number in enumerate(numbers)]
+    recording = open_recording(damaged_bag(tmp_path / "bag", messages))
+    assert recording.stamps_ns.tolist() == list(map(stamp, range(25)))
+    repeated, jump = recording.notes
+    assert repeated == "15 of 40 images have the stamp of an earlier one and are left out."
+    assert jump == "The stamps jump back; the frames are in the order of their stamps."
 
 
 def test_damaged_images_of_a_bag_are_named(tmp_path: Path, monkeypatch: Any) -> None:
@@ -219,6 +232,21 @@ def test_what_the_page_does_not_show_is_kept(bag: Path, tmp_path: Path) -> None:
     write_annotations(out, replace(found, entries=(entry,)))
     session(bag, out).save({"queries": [{**PERSON, "end": 9}]})
     assert read_annotations(out).entries[0].command_ns == START_NS + STEP_NS
+
+
+def test_fields_of_other_programs_are_kept(bag: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run.json"
+    session(bag, out).save({"queries": [PERSON, ABSENT]})
+    values = json.loads(out.read_text())
+    values["note"] = "kept by hand"
+    values["entries"][0]["reviewer"] = "anna"
+    out.write_text(json.dumps(values))
+    here = session(bag, out)
+    here.save({"queries": [{**PERSON, "text": "the woman"}], "kept": [ABSENT["id"]]})
+    saved = json.loads(out.read_text())
+    assert saved["note"] == "kept by hand"
+    assert [entry.get("reviewer") for entry in saved["entries"]] == ["anna", None]
+    assert saved["entries"][0]["query"] == "the woman"
 
 
 def test_people_are_saved_loaded_and_renamed(bag: Path, tmp_path: Path) -> None:
@@ -350,6 +378,21 @@ def test_what_others_saved_in_the_meantime_is_not_overwritten(
     assert len(read_annotations(out).entries) == len(again["queries"]) + 1
 
 
+def test_of_two_pages_without_versions_the_second_does_not_overwrite(
+    bag: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run.json"
+    here = session(bag, out)
+    pages = [here.recording_json()["queries"] for _ in range(2)]
+    here.save({"queries": [*pages[0], {**ABSENT, "text": "the first page's"}]})
+    with pytest.raises(AnnotationError, match=r"run\.json was saved by somebody else"):
+        here.save({"queries": [*pages[1], {**ABSENT, "text": "the second page's"}]})
+    assert [entry.query for entry in read_annotations(out).entries] == ["the first page's"]
+    queries = here.recording_json()["queries"]
+    here.save({"queries": [*queries, {**ABSENT, "id": "new"}]})
+    assert len(read_annotations(out).entries) == 2
+
+
 def test_a_first_save_does_not_replace_a_file_that_has_appeared(bag: Path, tmp_path: Path) -> None:
     out = tmp_path / "run.json"
     here = session(bag, out)
@@ -391,6 +434,12 @@ def test_a_query_whose_change_is_not_complete_stays_as_it_was(bag: Path, tmp_pat
         ({"boxes": {"3": [9, 9, 1, 1]}}, "x1 < x2"),
         ({"boxes": {"99": [1, 1, 9, 9]}}, "no frame 99"),
         ({"text": ""}, "a sentence of at most"),
+        ({"begin": float("inf")}, "a query from the page is incomplete"),
+        ({"end": float("nan")}, "a query from the page is incomplete"),
+        ({"end": 10**400}, "no frame 1000"),
+        ({"boxes": {"9" * 5000: [1, 1, 9, 9]}}, "a query from the page is incomplete"),
+        ({"boxes": {"3": [1, 1, 10**400, 9]}}, "a query from the page is incomplete"),
+        ({"boxes": {"3": [float("-inf"), 1, 9, 9]}}, "x1 < x2"),
     ],
 )
 def test_a_wrong_query_changes_nothing(
@@ -496,6 +545,61 @@ def test_damaged_requests_to_save(server: AnnotationServer) -> None:
     status, data = ask(server, path, body=b'{"queries": [{}]}', **kind)
     assert status == 422
     assert "incomplete" in json.loads(data)["error"]
+
+
+QUERY = '{"queries": [{"id": "a", "text": "%s", "absent": %s, "begin": %s, "end": 2, "boxes": {}}]}'
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (QUERY % ("x", "false", "1e999"), 422),
+        (QUERY % ("x", "false", "NaN"), 422),
+        (QUERY % ("x", "false", "-1"), 422),
+        (QUERY % ("x", "false", '"one"'), 422),
+        (QUERY % ("\\ud800", "true", "1"), 400),
+        ('{"queries": [{"\\udfff": 1}]}', 400),
+        ("[" * 100_000, 400),
+        ('{"queries":' * 20_000, 400),
+        ('{"queries": ' + "[" * 5000 + "]" * 5000 + "}", 400),
+        ("9" * 5000, 400),
+        ("null", 422),
+        ('"queries"', 422),
+        ('{"queries": {}}', 422),
+        ('{"queries": [], "version": []}', 422),
+        ('{"queries": [], "people": 3}', 422),
+        ('{"queries": [], "people": [], "kept_people": 3}', 422),
+        ('{"queries": [], "kept": [[]]}', 200),
+    ],
+)
+def test_odd_requests_to_save_are_answered(
+    server: AnnotationServer, tmp_path: Path, body: str, status: int
+) -> None:
+    path, kind = f"/{server.token}/save", {"Content_Type": "application/json"}
+    found, data = ask(server, path, body=body.encode(), **kind)
+    assert (found, "error" in json.loads(data)) == (status, status != 200)
+    assert (tmp_path / "run.json").exists() == (status == 200)
+
+
+@pytest.mark.parametrize("host", ["[", "[::1", "a]b", "127.0.0.1:x", "", "\xe9", "localhost:1:2"])
+@pytest.mark.parametrize("field", ["Host", "Origin"])
+def test_odd_headers_and_paths_are_answered(
+    server: AnnotationServer, field: str, host: str
+) -> None:
+    value = host if field == "Host" else f"http://{host}"
+    allowed = field == "Host" and host in ("127.0.0.1:x", "localhost:1:2")
+    status, _ = ask(server, f"/{server.token}/recording", **{field: value})
+    assert status == (200 if allowed else 403)
+
+
+@pytest.mark.parametrize(
+    "path", ["//[", "/[/recording", "//[/recording", "*", "http://[/", "/{token}/[", "/{token}//["]
+)
+def test_odd_paths_are_answered(server: AnnotationServer, path: str) -> None:
+    with socket.create_connection(("127.0.0.1", server.server_port), timeout=30) as connection:
+        head = f"GET {path.replace('{token}', server.token)} HTTP/1.0\r\nHost: localhost\r\n\r\n"
+        connection.sendall(head.encode())
+        assert connection.recv(4096).split()[1] in (b"403", b"404")
 
 
 def test_a_browser_that_leaves_is_no_news(

@@ -16,9 +16,13 @@ from stvg_lab.benchmark.measuring import PeakMemory, flop_counter, flops, matmul
 from stvg_lab.benchmark.plot import chart
 from stvg_lab.benchmark.random_models import SHAPES, random_mllm
 from stvg_lab.benchmark.side_by_side import ScheduleComparison, model_seconds, noise, side_by_side
+from stvg_lab.benchmark.splitting import split_costs
 from stvg_lab.benchmark.stages import stages
 from stvg_lab.cli import bench
+from stvg_ros.commands.model_reader import examples as examples_text
+from stvg_ros.config import Config
 from stvg_ros.errors import RecordingError
+from stvg_ros.method.query import MllmSplitter
 from stvg_ros.models.hf_common import HfMllm
 from stvg_ros.types import Grounding, Query, Status, Tube
 
@@ -124,6 +128,45 @@ def test_stages_have_their_arithmetic(mllm: HfMllm) -> None:
         ("total", 48),
     ]
     assert all(0 < row.median_s <= row.slowest_s for row in rows)
+
+
+def test_a_split_by_the_model_is_counted_in_each_run(mllm: HfMllm) -> None:
+    class Splitting:
+        """The stage that splits, by a model that keeps what it read."""
+
+        def __init__(self) -> None:
+            self.splitter = MllmSplitter(mllm)
+            self.texts: list[str] = []
+
+        def ground(self, clip: Any, query: Any, checkpoint: Any) -> Grounding:
+            checkpoint("split", 0.0)
+            self.texts.append(query.text)
+            split = self.splitter.split(query.text)
+            return Grounding((Tube(query, Status.FOUND, split=split),))
+
+    grounder: Any = Splitting()
+    asked = "the man in red who waves"
+    (row, whole), _ = stages(grounder, noise(1, (1, 1)), Query(asked), 3, CPU)
+    assert {text.rstrip(".") for text in grounder.texts} == {asked}
+    assert len(set(grounder.texts)) == 4
+    assert (row.name, whole.name, whole.tokens) == ("split", "total", 0)
+    assert row.tokens > 10 and row.flops > 0
+    assert grounder.splitter.split(asked).tokens == 0  # known
+
+
+def test_costs_of_splits(mllm: HfMllm, capsys: pytest.CaptureFixture[str]) -> None:
+    fresh = random_mllm("tiny", CPU, torch.float32)
+    first, second, *_ = costs = split_costs(fresh)
+    examples = len(fresh.token_model.encode(examples_text()))
+    # The examples are read once.
+    assert first.tokens > examples > second.tokens > 10
+    assert first.flops > second.flops > 0
+    assert fresh.token_model.read == sum(cost.tokens for cost in costs)
+    config = Config.from_flat({"model.device": "cpu"})
+    bench.print_splits(config, "none")
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith("Qwen2-VL (embedded") and len(said) == 6
+    assert int(said[2].split()[-4]) > 0
 
 
 def test_shapes_are_those_of_the_released_models() -> None:

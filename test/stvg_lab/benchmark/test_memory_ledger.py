@@ -119,7 +119,7 @@ def test_host_waits_at_the_ends_of_stages_only() -> None:
 
 def test_four_bits_are_packed_bytes_and_scales() -> None:
     mllm = random_mllm("tiny", META, torch.bfloat16)
-    layers = mllm.checkpoint.model.model.language_model.layers
+    layers = mllm.checkpoint.model.get_decoder().layers
     before = memory_use(mllm, FRAMES, GRID)
     count = sum(child.weight.numel() for child in layers.modules() if isinstance(child, nn.Linear))
     after = memory_use(in_four_bits(mllm), FRAMES, GRID)

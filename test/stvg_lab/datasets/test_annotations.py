@@ -166,6 +166,16 @@ def changed(change: Any) -> Any:
             lambda e, v: e["key_frames"][0].update(box_xyxy_px=[0, 0, 9]),
             r"box_xyxy_px: expected four numbers",
         ),
+        (
+            lambda e, v: e["key_frames"][0].update(box_xyxy_px=[float("-inf"), 0, 9, 9]),
+            r"box_xyxy_px: expected a box with x1 < x2",
+        ),
+        (
+            lambda e, v: e["key_frames"][0].update(box_xyxy_px=[0, 0, 10**400, 9]),
+            r"box_xyxy_px: expected finite numbers",
+        ),
+        (lambda e, v: e.update(command_ns=2**63), r"command_ns: expected a stamp or null"),
+        (lambda e, v: e.update(span_ns=[BEGIN, 10**30]), r"span_ns: expected two stamps or null"),
     ],
 )
 def test_file_entry_and_field_are_named(change: Any, said: str) -> None:
@@ -185,3 +195,25 @@ def test_all_wrong_fields_are_listed_and_nothing_wrong_is_written(tmp_path: Path
     (tmp_path / "c.json").write_text(json.dumps([1]))
     with pytest.raises(AnnotationError, match="got 'list'"):
         read_annotations(tmp_path / "c.json")
+
+
+def test_fields_of_other_programs_come_back(tmp_path: Path) -> None:
+    values = copy.deepcopy(annotations_to_json(FILE))
+    values["reviewed_by"] = "anna"
+    values["entries"][0]["others"] = [1, {"difficulty": None}]
+    (tmp_path / "f.json").write_text(json.dumps(values))
+    write_annotations(tmp_path / "g.json", read_annotations(tmp_path / "f.json"))
+    assert json.loads((tmp_path / "g.json").read_text()) == values
+
+
+def test_a_file_of_an_editor_that_marks_its_encoding(tmp_path: Path) -> None:
+    text = json.dumps(annotations_to_json(FILE))
+    (tmp_path / "f.json").write_bytes(b"\xef\xbb\xbf" + text.encode())
+    assert read_annotations(tmp_path / "f.json") == FILE
+
+
+@pytest.mark.parametrize("text", ["", "[" * 100_000, "{", "\0", "{" + '"a":[' * 50_000])
+def test_what_is_no_json_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "f.json").write_text(text)
+    with pytest.raises(AnnotationError, match="cannot be read as an annotation file"):
+        read_annotations(tmp_path / "f.json")

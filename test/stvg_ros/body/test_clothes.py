@@ -14,7 +14,7 @@ from stvg_lab.rendered.character import Appearance
 from stvg_lab.rendered.render import drawn
 from stvg_lab.rendered.room import varied
 from stvg_lab.rendered.scene_generator import SHIRTS
-from stvg_ros.body.clothes import LOWER, UPPER, looks, share_of
+from stvg_ros.body.clothes import LOWER, SHINS, UPPER, looks, share_of
 from stvg_ros.body.colours import NAMES, Light, light_of, shares
 from stvg_ros.body.measures import measure_of
 from stvg_ros.body.track import BodyTrack
@@ -129,13 +129,16 @@ def test_dark_and_light() -> None:
 def test_a_pattern_has_contrast() -> None:
     (track,) = people([dressed(SHIRTS["white"])])
     striped = Feature("garment", "shirt", "striped shirt", part="upper", details=("striped",))
+    plain = Feature("garment", "shirt", "plain shirt", part="upper", details=("plain",))
     assert evidence(striped, track) < -1
+    assert evidence(plain, track) > 1
     figure = [drawn([], ROOM, *SIZE_PX)]
     points, box = track.points_px[5], track.boxes_xyxy_px[5]
     image = figure[0].copy()
     image[::6], image[1::6], image[2::6] = 20, 20, 20
     track.looks.contrast[5] = looks(image, points, track.visibility[5], box, DAY).contrast
     assert evidence(striped, track) > 1
+    assert evidence(plain, track) < -1
 
 
 def test_long_and_short_sleeves() -> None:
@@ -144,6 +147,17 @@ def test_long_and_short_sleeves() -> None:
     assert evidence(short, long) < -1
     long.looks.lab[5, 4] = (70, 14, 24)  # skin
     assert evidence(short, long) > 1
+
+
+def test_long_trousers_cover_the_shins() -> None:
+    (track,) = people([dressed(SHIRTS["blue"])])
+    long = Feature("garment", "trousers", "long trousers", part="lower", details=("long",))
+    shorts = Feature("garment", "shorts", "shorts", part="lower")
+    assert evidence(long, track) > 1
+    assert evidence(shorts, track) < -1
+    track.looks.lab[5, SHINS] = (70, 14, 24)  # skin
+    assert evidence(long, track) < -1
+    assert evidence(shorts, track) > 1
 
 
 def test_hair_of_large_heads() -> None:

@@ -9,51 +9,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from stvg_lab.rendered.render import render
 from stvg_lab.rendered.scene import Scene
+from stvg_lab.rendered.true_joints import TrueJoints
 from stvg_ros.body.body_evidence import BodyEvidence
-from stvg_ros.body.keypoints import Keypoints
 from stvg_ros.body.settings import BodyConfig
 from stvg_ros.body.tracks import BodyMeter
-from stvg_ros.boxes import Boxes
 from stvg_ros.commands.reader import grammar_reader
 from stvg_ros.config import Config
 from stvg_ros.method.query import RuleSplitter
 from stvg_ros.types import CandidateTube, Clip, Frame, SourceFinding
 
 READER = grammar_reader("rules")
-
-
-class TrueJoints:
-    """The joints of the person whose true box is nearest; counts the boxes."""
-
-    name = "truth"
-
-    def __init__(self, scene: Scene) -> None:
-        self._scene = scene
-        self._pictures = {self._key(render(scene, i)): i for i in range(scene.frame_count)}
-        self.boxes = 0
-
-    @staticmethod
-    def _key(image: NDArray[np.uint8]) -> int:
-        return hash(image[::4, ::4].tobytes())
-
-    def __call__(self, image: NDArray[np.uint8], boxes_xyxy_px: Boxes) -> Keypoints:
-        frame, scene = self._pictures[self._key(image)], self._scene
-        points, visibility = [], []
-        for box in boxes_xyxy_px:
-            apart = np.abs(scene.boxes_xyxy_px[:, frame] - box).sum(axis=1)
-            person = scene.people[int(apart.argmin())]
-            found, seen = person.joints(frame, scene.fps)
-            points.append(found + scene.shake_px[frame])
-            visibility.append(seen)
-        self.boxes += len(boxes_xyxy_px)
-        return Keypoints(
-            np.array(points, np.float32).reshape(-1, 17, 2),
-            np.array(visibility, np.float32).reshape(-1, 17),
-        )
 
 
 @pytest.fixture(scope="module")
@@ -81,8 +49,12 @@ def tubes(scene: Scene) -> tuple[CandidateTube, ...]:
     )
 
 
-def source(scene: Scene, **settings: float) -> tuple[BodyEvidence, TrueJoints]:
-    estimator = TrueJoints(scene)
+@pytest.fixture
+def joints(scene: Scene, clip: Clip) -> TrueJoints:
+    return TrueJoints(scene, [frame.image for frame in clip.frames], range(len(clip)))
+
+
+def source(estimator: TrueJoints, **settings: float) -> tuple[BodyEvidence, TrueJoints]:
     config = BodyConfig(**settings)  # type: ignore[arg-type]
     return BodyEvidence(BodyMeter(estimator, config.megabytes), READER, config), estimator
 
@@ -94,9 +66,9 @@ def findings(
 
 
 def test_colours_find_their_people(
-    scene: Scene, clip: Clip, tubes: tuple[CandidateTube, ...]
+    scene: Scene, joints: TrueJoints, clip: Clip, tubes: tuple[CandidateTube, ...]
 ) -> None:
-    body, _ = source(scene)
+    body, _ = source(joints)
     for index, person in enumerate(scene.people):
         if sum(other.shirt == person.shirt for other in scene.people) == 1:
             (found,) = findings(body, clip, tubes, f"the person in the {person.shirt} shirt")
@@ -106,21 +78,34 @@ def test_colours_find_their_people(
 
 
 def test_every_box_is_measured_once(
-    scene: Scene, clip: Clip, tubes: tuple[CandidateTube, ...]
+    scene: Scene, joints: TrueJoints, clip: Clip, tubes: tuple[CandidateTube, ...]
 ) -> None:
-    body, estimator = source(scene)
+    body, estimator = source(joints)
     findings(body, clip, tubes, "the person in the red shirt")
     assert estimator.boxes == 12 * 3
     findings(body, clip, tubes, "the person in the blue shirt")
     assert estimator.boxes == 12 * 3
+    findings(body, clip, tubes, "the person who sits")
+    assert estimator.boxes == (12 + 24) * 3  # the frames of both are different ones here
     findings(body, clip, tubes, "the person who waves")
     assert estimator.boxes == len(clip) * 3
 
 
-def test_what_was_measured_on_arrival_is_used(
-    scene: Scene, clip: Clip, tubes: tuple[CandidateTube, ...]
+def test_poses_are_known_at_all_times(
+    scene: Scene, joints: TrueJoints, clip: Clip, tubes: tuple[CandidateTube, ...]
 ) -> None:
-    body, estimator = source(scene)
+    """Between measured frames, points lie between theirs, also over ten seconds."""
+    body, _ = source(joints)
+    images = [replace(frame, stamp_ns=frame.stamp_ns * 10 // 4) for frame in clip.frames]
+    (found,) = findings(body, Clip(tuple(images)), tubes, "the person who stands")
+    nats = found.frames[10][2:-2]
+    assert (nats != 0).all()
+
+
+def test_what_was_measured_on_arrival_is_used(
+    scene: Scene, joints: TrueJoints, clip: Clip, tubes: tuple[CandidateTube, ...]
+) -> None:
+    body, estimator = source(joints)
     for index, frame in enumerate(clip.frames):
         body.arrived(frame, scene.boxes_xyxy_px[:, index] + np.float32(0.5))
     before = estimator.boxes
@@ -130,27 +115,27 @@ def test_what_was_measured_on_arrival_is_used(
 
 @pytest.mark.parametrize(("rate_hz", "measured"), [(0.0, 0), (5.0, 20), (20.0, 40)])
 def test_frames_that_arrive_are_measured_at_a_rate(
-    scene: Scene, clip: Clip, rate_hz: float, measured: int
+    scene: Scene, joints: TrueJoints, clip: Clip, rate_hz: float, measured: int
 ) -> None:
-    body, estimator = source(scene, rate_hz=rate_hz)
+    body, estimator = source(joints, rate_hz=rate_hz)
     for index, frame in enumerate(clip.frames):
         body.arrived(frame, scene.boxes_xyxy_px[:1, index])
     assert estimator.boxes == measured
 
 
 def test_people_of_a_frame_and_memory_are_bounded(
-    scene: Scene, clip: Clip, tubes: tuple[CandidateTube, ...]
+    scene: Scene, joints: TrueJoints, clip: Clip, tubes: tuple[CandidateTube, ...]
 ) -> None:
-    body, estimator = source(scene, people=2, megabytes=0.1)
+    body, estimator = source(joints, people=2, megabytes=0.1)
     findings(body, clip, tubes, "the person who waves")
     assert estimator.boxes == len(clip) * 2
     assert 0 < body.stored_bytes <= 0.1e6
 
 
 def test_movement_needs_no_keypoints(
-    scene: Scene, clip: Clip, tubes: tuple[CandidateTube, ...]
+    scene: Scene, joints: TrueJoints, clip: Clip, tubes: tuple[CandidateTube, ...]
 ) -> None:
-    body, estimator = source(scene)
+    body, estimator = source(joints)
     (found,) = findings(body, clip, tubes, "the person who walks to the left")
     assert estimator.boxes == 0
     assert set(found.frames) == {10, 11, 12}
@@ -158,9 +143,9 @@ def test_movement_needs_no_keypoints(
 
 
 def test_a_relation_is_to_the_one_whom_its_words_fit(
-    scene: Scene, clip: Clip, tubes: tuple[CandidateTube, ...]
+    scene: Scene, joints: TrueJoints, clip: Clip, tubes: tuple[CandidateTube, ...]
 ) -> None:
-    body, _ = source(scene)
+    body, _ = source(joints)
     alone = [p.shirt for p in scene.people if sum(o.shirt == p.shirt for o in scene.people) == 1]
     anchor = next(i for i, p in enumerate(scene.people) if p.shirt == alone[0])
     x = scene.feet_px.mean(axis=1)
@@ -171,17 +156,17 @@ def test_a_relation_is_to_the_one_whom_its_words_fit(
             assert (found.tubes[10 + index] > 0) == (x[index] < x[anchor])
 
 
-def test_unmeasured_words_are_named(scene: Scene) -> None:
-    body, _ = source(scene)
+def test_unmeasured_words_are_named(scene: Scene, joints: TrueJoints) -> None:
+    body, _ = source(joints)
     split = RuleSplitter(READER).split("the person in red with the umbrella")
     assert body.unmeasured(split) == ("umbrella",)
     assert body.unmeasured(replace(split, command=None)) == (split.text,)
 
 
 def test_without_a_command_nothing_is_measured(
-    scene: Scene, clip: Clip, tubes: tuple[CandidateTube, ...]
+    scene: Scene, joints: TrueJoints, clip: Clip, tubes: tuple[CandidateTube, ...]
 ) -> None:
-    body, estimator = source(scene)
+    body, estimator = source(joints)
     split = replace(RuleSplitter(READER).split("in red"), command=None)
     assert body.findings(clip, split, tubes) == ()
     assert findings(body, clip, tubes, "the person with the umbrella") == ()
@@ -189,9 +174,9 @@ def test_without_a_command_nothing_is_measured(
 
 
 def test_settings_take_effect_with_the_next_command(
-    scene: Scene, clip: Clip, tubes: tuple[CandidateTube, ...]
+    scene: Scene, joints: TrueJoints, clip: Clip, tubes: tuple[CandidateTube, ...]
 ) -> None:
-    body, estimator = source(scene)
+    body, estimator = source(joints)
     body.reconfigure(Config.from_flat({"body.people": 1}))
     findings(body, clip, tubes, "the person in the red shirt")
     assert estimator.boxes == 12
@@ -199,9 +184,9 @@ def test_settings_take_effect_with_the_next_command(
 
 
 def test_a_person_is_described_by_the_lists(
-    scene: Scene, clip: Clip, tubes: tuple[CandidateTube, ...]
+    scene: Scene, joints: TrueJoints, clip: Clip, tubes: tuple[CandidateTube, ...]
 ) -> None:
-    body, _ = source(scene, rate_hz=5.0)
+    body, _ = source(joints, rate_hz=5.0)
     for tube, person in zip(tubes, scene.people, strict=True):
         assert body.described(clip, tube, "clothes").startswith(f"{person.shirt} top")
         assert body.described(clip, tube, "pose") in ("standing", "bending", "crouching")
@@ -211,3 +196,23 @@ def test_a_person_is_described_by_the_lists(
             if act.name in ("walk_left", "walk_right"):
                 way = act.name.removeprefix("walk_")
                 assert f"walking to the {way}" in body.described(clip, tube, "action")
+
+
+def test_keypoints_of_some_frames(
+    scene: Scene, joints: TrueJoints, clip: Clip, tubes: tuple[CandidateTube, ...]
+) -> None:
+    body, estimator = source(joints, people=2)
+    there = np.ones(len(clip), np.bool_)
+    there[20:] = False
+    tubes = (replace(tubes[0], present=there), *tubes[1:])
+    frames = np.array([3, 30])
+    found = body.keypoints(clip, tubes, frames)
+    assert {track: points.shape for track, points in found.items()} == dict.fromkeys(
+        (10, 11, 12), (2, 17, 3)
+    )
+    assert estimator.boxes == 4  # the two largest people of each frame
+    assert np.isnan(found[10][1]).all()
+    for index, frame in ((1, 30), (2, 30)):
+        points, seen = scene.people[index].joints(frame, scene.fps)
+        assert found[10 + index][1, :, :2] == pytest.approx(points + scene.shake_px[frame], abs=0.1)
+        assert found[10 + index][1, :, 2] == pytest.approx(seen, abs=1e-4)

@@ -57,6 +57,8 @@ KINDS: dict[str, tuple[Callable[[Path], Path], Callable[[str], Any]]] = {
     "rt_detr": (lambda to: save_people_detector(to, "rt_detr"), ask_people),
     "rt_detr_v2": (lambda to: save_people_detector(to, "rt_detr_v2"), ask_people),
     "d_fine": (lambda to: save_people_detector(to, "d_fine"), ask_people),
+    "deimv2": (lambda to: save_people_detector(to, "deimv2"), ask_people),
+    "lw_detr": (lambda to: save_people_detector(to, "lw_detr"), ask_people),
     "embedded": (lambda to: Path(shutil.copytree(FOLDER, to)), ask_people),
     "grounding-dino": (lambda to: save_detector(to, "grounding-dino"), ask_text),
     "mm-grounding-dino": (lambda to: save_detector(to, "mm-grounding-dino"), ask_text),

@@ -84,6 +84,36 @@ def eleven_parts(path: Path) -> Path:
     return no_metadata(made.joined(path / "run", parts))
 
 
+def of_windows(path: Path) -> Path:
+    def change(information) -> None:
+        for file in information["files"]:
+            file["path"] = f"C:\\bags\\run\\{file['path']}"
+        information["relative_file_paths"] = [file["path"] for file in information["files"]]
+
+    return made.edited(path, change)
+
+
+def its_metadata(path: Path) -> Path:
+    return path / "metadata.yaml"
+
+
+def column(name: str, value: object) -> Build:
+    """Another value in the row of one message."""
+
+    def change(path: Path) -> Path:
+        with sqlite3.connect(made.data_file(path)) as base:
+            base.execute(f"UPDATE messages SET {name} = ? WHERE id = 6", (value,))
+        return path
+
+    return change
+
+
+def two_bags(path: Path) -> Path:
+    recorded()(path).rename(path / "first")
+    recorded()(path).rename(path / "second")
+    return path
+
+
 def with_wal(path: Path) -> Path:
     """A recorder that was killed before SQLite merged its log."""
     run = made.bag(path / "run", SIX[:3])
@@ -163,6 +193,12 @@ TABLE: list[tuple[str, Build, int, str]] = [
     ("no storage named", changed(recorded(MCAP), metadata(storage_identifier="")), 6, ""),
     ("a newer version", changed(recorded(), metadata(version=12)), 6, ""),
     ("of another machine", changed(recorded(), moved), 6, ""),
+    ("of a Windows machine", changed(recorded(), of_windows), 6, ""),
+    ("its metadata.yaml", changed(recorded(), its_metadata), 6, ""),
+    ("a time that is text", changed(recorded(), column("timestamp", "soon")), 5, "no time"),
+    ("a topic that is text", changed(recorded(), column("topic_id", "camera")), 5, "no time"),
+    ("a time that is a fraction", changed(recorded(), column("timestamp", 0.5)), 5, "no time"),
+    ("text for a message", changed(recorded(), column("data", "abc")), 5, "too short"),
     ("split", split, 10, ""),
     ("split, other QoS", lambda path: split(path, ()), 10, ""),
     ("split, a part gone", part_gone, 5, "run_1.db3, which is not there"),
@@ -274,6 +310,7 @@ REFUSED: list[tuple[str, Build, str | None, tuple[str, ...]]] = [
     ("ROS 1 in MCAP", other_encoding(b"ros1", b"sensor_msgs/Image", b"ros1msg"), None, ("ROS 1",)),
     ("protobuf", PROTOBUF, None, ("protobuf", "sensor_msgs")),
     ("JSON only", other_encoding(b"json", b"foxglove.Log", b"jsonschema"), None, ("json",)),
+    ("a folder of bags", two_bags, None, ("name one of its bags", "first")),
     ("empty folder", empty_folder, None, (".mcap or .db3",)),
     ("depth only", recorded(topics={"/depth": DEPTH}), None, ("depth only",)),
     ("depth wanted", recorded(topics={"/c": COLOUR, "/d": DEPTH}), "/d", ("depth images", "/c")),

@@ -174,7 +174,31 @@ def test_what_a_killed_command_left_goes_and_what_a_running_one_writes_stays(
     assert running.exists() and not killed.exists()
 
 
-def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(RecordingError, match="cannot be written"):
-        write_output("demo", tmp_path / "file" / "a", "text")
+@pytest.mark.parametrize("name", ["file/a", "file/a/b/c", "link/a", "folder/file/a"])
+def test_a_file_in_the_place_of_a_folder_is_named_before_the_work(
+    tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "folder").mkdir()
+    for file in (tmp_path / "file", tmp_path / "folder" / "file"):
+        file.write_text("by hand")
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    said = "cannot be written: .*file is a file, expected a folder; choose another --out"
+    with pytest.raises(RecordingError, match=said):
+        check_outputs("demo", [tmp_path / "other", tmp_path / name])
+    with pytest.raises(RecordingError, match=said):
+        write_output("demo", tmp_path / name, "text")
+    assert (tmp_path / "file").read_text() == "by hand"
+
+
+def test_folders_that_are_not_there_are_made(tmp_path: Path, monkeypatch) -> None:
+    check_outputs("demo", [tmp_path / "a" / "b" / "c"])
+    assert list(tmp_path.iterdir()) == []
+    write_output("demo", tmp_path / "a" / "b" / "c", "text")
+    monkeypatch.chdir(tmp_path)
+    check_outputs("demo", [Path("x.json"), Path("new") / "x.json"])
+
+
+def test_a_folder_without_permission_is_named(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path)
+    with pytest.raises(RecordingError, match=f"no permission to write in {tmp_path};"):
+        check_outputs("demo", [tmp_path / "a" / "b"])

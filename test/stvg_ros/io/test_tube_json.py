@@ -19,10 +19,11 @@ from stvg_ros.types import Evidence, Query, SplitQuery, Status, Tube, TubeBox
 
 def test_tube_there_and_back() -> None:
     tube = Tube(
-        Query("find it", id="7"), Status.FOUND, SplitQuery("find it", "it", "it moves", "rules"),
+        Query("find it", id="7"), Status.FOUND,
+        SplitQuery("find it", "it", "it moves", "mllm", tokens=812),
         boxes=(TubeBox(1_500_000_000, (1.0, 2.0, 3.0, 4.5), 0.5, True),),
         start_ns=1_500_000_000, end_ns=1_600_000_000, confidence=0.75,
-        timings_s={"forward pass": 0.5},
+        timings_s={"split": 0.25, "forward pass": 0.5},
     )  # fmt: skip
     back = tube_from_json(json.loads(json.dumps(tube_to_json(tube), allow_nan=False)))
     assert math.isnan(back.consistency)
@@ -30,11 +31,11 @@ def test_tube_there_and_back() -> None:
     assert (back.start_ns, back.end_ns, back.timings_s) == (
         tube.start_ns,
         tube.end_ns,
-        {"forward pass": 0.5},
+        {"split": 0.25, "forward pass": 0.5},
     )
     text = table(back, 1_000_000_000)
     assert "0.50 s to 0.60 s, 1 boxes" in text
-    assert "0.50 s in all" in text
+    assert "0.75 s in all: split 0.25 (812 tokens), forward pass 0.50" in text
 
 
 def test_failed_tube_shows_its_reason() -> None:
@@ -47,15 +48,22 @@ def test_failed_tube_shows_its_reason() -> None:
 def test_evidence_there_and_back() -> None:
     maps = np.arange(12, dtype=np.float32).reshape(2, 2, 3)
     scores = np.array([0.5, np.nan], np.float32)
+    points = np.arange(2 * 17 * 3, dtype=np.float32).reshape(2, 17, 3)
+    points[1] = np.nan
     evidence = Evidence(
-        np.array([1, 2]), ((0,), (1,)), maps, maps + 1, scores, {3: 0.25}, "assistant"
-    )
+        np.array([1, 2]), ((0,), (1,)), maps, maps + 1, scores, {3: 0.25}, "assistant",
+        keypoints={3: points},
+    )  # fmt: skip
     back = evidence_from_json(json.loads(json.dumps(evidence_to_json(evidence), allow_nan=False)))
     assert np.array_equal(back.spatial, maps)
     assert np.array_equal(back.temporal, maps + 1)
     assert np.array_equal(back.frame_scores, scores, equal_nan=True)
     assert back.slots == ((0,), (1,))
     assert back.track_scores == {3: 0.25}
+    assert list(back.keypoints) == [3]
+    assert np.array_equal(back.keypoints[3], points, equal_nan=True)
+    earlier = {k: v for k, v in evidence_to_json(evidence).items() if k != "keypoints"}
+    assert evidence_from_json(earlier).keypoints == {}
 
 
 def test_the_table_names_the_model() -> None:

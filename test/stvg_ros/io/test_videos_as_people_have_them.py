@@ -16,6 +16,7 @@ import pytest
 
 from stvg_lab.annotator.jpeg_frames import open_recording as annotated
 from stvg_ros.errors import RecordingError
+from stvg_ros.io import video_recording
 from stvg_ros.io.clip import file_clip
 from stvg_ros.io.read_report import ReadReport
 from stvg_ros.io.recording import Source, open_bag, source_images
@@ -108,6 +109,36 @@ def with_cover(path: Path, attached: bool) -> Path:
     return file
 
 
+def with_preview(first: bool, default: bool, small: str = "libx264") -> Build:
+    """A small stream before or after the large one, which FFmpeg prefers if it is the default."""
+
+    def build(path: Path) -> Path:
+        file = path / "two.mkv"
+        kind = av.stream.Disposition
+        with av.open(str(file), "w") as container:
+            streams = []
+            for size in ((32, 24), (64, 48)) if first else ((64, 48), (32, 24)):
+                is_small = size == (32, 24)
+                stream = container.add_stream(small if is_small else "libx264", rate=RATE)
+                stream.width, stream.height = size
+                stream.pix_fmt = "yuvj420p" if is_small and small == "mjpeg" else "yuv420p"
+                stream.disposition = kind.default if is_small == default else kind(0)
+                streams.append((stream, size))
+            for stream, size in streams:
+                encode(container, stream, 20, 0, size)
+        return file
+
+    return build
+
+
+def still(kind: str) -> Build:
+    def build(path: Path) -> Path:
+        cv2.imwrite(str(path / f"a.{kind}"), noise(0)[..., ::-1])
+        return path / f"a.{kind}"
+
+    return build
+
+
 def old_avi(path: Path) -> Path:
     return video(path, "old.avi", "mpeg4")
 
@@ -128,6 +159,11 @@ TABLE: list[tuple[str, Build, int | range, str]] = [
     ("a damaged frame", damaged, 39, "damaged"),
     ("a cover first", lambda path: with_cover(path, False), 20, ""),
     ("a cover that says so", lambda path: with_cover(path, True), 20, ""),
+    ("a preview first", with_preview(True, False), 20, ""),
+    ("a preview that is the default", with_preview(True, True), 20, ""),
+    ("a preview behind", with_preview(False, False), 20, ""),
+    ("a preview behind that is the default", with_preview(False, True), 20, ""),
+    ("a preview of still pictures", with_preview(True, True, "mjpeg"), 20, ""),
     ("times begin anew", lambda path: joined(path, [(64, 48)] * 2, [30, 0]), range(38, 41), "jump"),
     ("raw H.264", lambda path: video(path, "a.h264", kind="h264"), 20, ""),
     ("raw H.265", lambda path: video(path, "a.hevc", "libx265", "hevc"), 20, ""),
@@ -151,6 +187,7 @@ def test_everybody_reads_what_is_there(
     assert len(clip) in count if isinstance(count, range) else len(clip) == count
     assert [image.stamp_ns for image in images] == clip.stamps_ns.tolist()
     assert clip.stamps_ns[0] == 0
+    assert {frame.image.shape for frame in clip.frames} == {(48, 64, 3)}
     assert np.abs(np.diff(clip.stamps_ns) / 1e8 % 1 - 0.5).min() > 0.45  # steps of 0.1 s
     assert set(clip.stamps_ns.tolist()) <= set(page.stamps_ns.tolist())
     assert note in " ".join(report.sentences)
@@ -161,6 +198,33 @@ def test_everybody_reads_what_is_there(
         row = clip.stamps_ns.tolist().index(int(page.stamps_ns[index]))
         assert np.abs(shown.astype(int) - clip.frames[row].image).mean() < 3
     page.close()
+
+
+@pytest.mark.parametrize("kind", ["jpg", "png", "webp", "bmp"])
+def test_a_picture_is_a_video_of_one_frame(kind: str, tmp_path: Path) -> None:
+    path = still(kind)(tmp_path)
+    clip, page = clip_of(path), annotated(path)
+    assert (clip.stamps_ns.tolist(), page.stamps_ns.tolist()) == ([0], [0])
+    ((number, shown),) = page.pictures(0)
+    assert (number, shown.shape) == (0, (48, 64, 3))
+    assert (shown == clip.frames[0].image).all()
+
+
+@pytest.mark.parametrize("index", [10, 63, 64, 100, 119])
+def test_a_seek_that_goes_too_far_begins_anew(index: int, tmp_path: Path, monkeypatch) -> None:
+    page = annotated(video(tmp_path, "a.mp4", count=120, options=None))
+    (right,) = (image for number, image in page.pictures(index) if number == index)
+    seek = av.container.InputContainer.seek
+    begun = video_recording.VideoRecording._start
+
+    def started(self, number: int) -> None:
+        begun(self, number)
+        seek(self._container, self._times[-1] + 10**6, stream=self._stream)  # behind the end
+
+    monkeypatch.setattr(video_recording.VideoRecording, "_start", started)
+    again = annotated(tmp_path / "a.mp4")
+    (found,) = (image for number, image in again.pictures(index) if number == index)
+    assert (found == right).all()
 
 
 @pytest.mark.parametrize("codec", ["libx264", "libx265"])

@@ -11,13 +11,17 @@ import numpy as np
 import pytest
 import torch
 from fakes import noise_clip
+from numpy.typing import NDArray
 
 from stvg_ros.config import Config
 from stvg_ros.method.evidence import (
     AttentionEvidence,
     FusedEvidence,
+    asked_keypoints,
+    attention_levels,
     evident_run,
     gathered,
+    span_evidence,
 )
 from stvg_ros.method.interfaces import MllmSettings
 from stvg_ros.method.rendered_pictures import flat_share, looks_rendered
@@ -79,9 +83,9 @@ def test_without_other_sources_attention_decides() -> None:
 
 
 def test_log_odds_of_the_sources_add() -> None:
-    """Attention has 4 ln 2 = 2.8 nats for tube 3, and as many against the other."""
-    assert grounding((SourceFinding("body", "in red", {3: -0.9, 8: 4.0}),)).best.track_id == 3
-    assert grounding((SourceFinding("body", "in red", {3: -0.9, 8: 5.0}),)).best.track_id == 8
+    """Attention has 6 ln 2 = 4.2 nats for tube 3, and as many against the other."""
+    assert grounding((SourceFinding("body", "in red", {3: -0.9, 8: 7.3}),)).best.track_id == 3
+    assert grounding((SourceFinding("body", "in red", {3: -0.9, 8: 7.5}),)).best.track_id == 8
 
 
 def test_a_switched_off_attention_says_nothing() -> None:
@@ -100,7 +104,7 @@ def test_missing_evidence_counts_zero() -> None:
 def test_the_answer_says_what_decided() -> None:
     found = grounding((SourceFinding("body", "in red", {3: 4.0}),), unmeasured=("bored",))
     assert found.best.decided == (
-        "body 'in red' +4.0; attention 'the person in red who waves' +2.8; not measured: bored"
+        "attention 'the person in red who waves' +4.2; body 'in red' +4.0; not measured: bored"
     )
 
 
@@ -133,11 +137,66 @@ def test_confidence_is_that_of_the_weakest_word() -> None:
     assert grounding(findings, margin=2.0).best.confidence == pytest.approx(1 / (1 + np.exp(-4)))
 
 
+def test_an_action_that_nobody_was_seen_doing_is_not_there() -> None:
+    """No evidence leaves a colour possible; most people do not wave."""
+    nothing = np.zeros(COUNT)
+    waves = SourceFinding("body", "waves", {3: -0.0, 8: 0.1}, {3: nothing, 8: nothing})
+    tube = grounding((waves,), attention=False).best
+    assert tube.status is Status.NOT_FOUND
+    assert tube.error == "nobody with: waves; 2 people"
+    seen = replace(waves, tubes={3: 1.5})
+    assert grounding((seen,), attention=False).best.status is Status.FOUND
+    red = SourceFinding("body", "in red", {3: -0.0})
+    assert grounding((red,), attention=False).best.status is Status.FOUND
+
+
 def test_the_frames_of_a_measure_are_the_span() -> None:
     nats = np.array([-3.0, -3, 4, 4, -3, -3])
     found = grounding((SourceFinding("body", "waves", {3: 3.0}, {3: nats}),))
     stamps = noise_clip(COUNT).stamps_ns
     assert (found.best.start_ns, found.best.end_ns) == (stamps[2], stamps[3])
+
+
+def test_attention_and_a_measure_find_the_span_together() -> None:
+    """The measure knows the second half of an action, the attention all of it."""
+    nats = np.array([-3.0, -3, -1, 2, 2, -3])
+    levels = np.array([0.0, 0, 1, 1, 1, 0])
+    clip = noise_clip(COUNT)
+    width, height = clip.size_px
+    heat = torch.ones(COUNT, height, width) * torch.tensor(levels + 0.2)[:, None, None]
+    findings = (SourceFinding("body", "waves", {3: 3.0}, {3: nats}),)
+    spans = []
+    for attention in (True, False):
+        selection = TubeSelection(
+            TubeView(clip, np.arange(COUNT), tuple((index,) for index in range(COUNT))),
+            CANDIDATES,
+            (2.0,),
+            MllmSettings(),
+            Config(),
+            fused=FusedEvidence(findings, attention),
+        )
+        template = Tube(Query(SPLIT.text), Status.NOT_FOUND, split=SPLIT)
+        best = selection.grounding(heat, heat, "<end>", template).best
+        stamps = clip.stamps_ns
+        spans.append([int(np.flatnonzero(stamps == at)[0]) for at in (best.start_ns, best.end_ns)])
+    assert spans == [[2, 4], [3, 4]]
+
+
+def test_log_odds_of_a_spans_frames() -> None:
+    nats = np.array([1.0, 0, -1])
+    found = span_evidence(nats, np.array([1.0, 0.0]), np.array([0, 2]))
+    assert found == pytest.approx([0.35 + 6.6 * 0.57, 6.6 * 0.07, -0.35 - 6.6 * 0.43])
+    assert span_evidence(nats, np.zeros(2), np.array([0, 2])) is nats
+
+
+@pytest.mark.parametrize(
+    ("scores", "levels"),
+    [([1, 1, 1, 2, 3], [0, 0, 0, 0.5, 1]), ([2, 2, 2.1, 2], [0, 0, 0, 0]),
+     ([np.nan, 1, 1, 3], [0, 0, 0, 1]), ([np.nan, np.nan], [0, 0]),
+     ([0, 4, 4, 4], [-3, 1, 1, 1])],
+)  # fmt: skip
+def test_levels_of_the_attention(scores: list[float], levels: list[float]) -> None:
+    assert attention_levels(np.array(scores, np.float32)) == pytest.approx(levels)
 
 
 def test_all_who_match_are_returned() -> None:
@@ -162,15 +221,84 @@ def test_all_who_match_are_returned() -> None:
 
 
 def test_attention_against_the_mean_of_the_others() -> None:
-    scores = {3: 4.0, 8: 1.0}
+    scores = {3: 2.0, 8: 1.0}
     (found,) = AttentionEvidence(lambda c: scores[c.track_id]).findings(
         noise_clip(COUNT), SPLIT, CANDIDATES
     )
-    assert found.tubes == pytest.approx({3: 4 * np.log(4), 8: -4 * np.log(4)})
+    assert found.tubes == pytest.approx({3: 6 * np.log(2), 8: -6 * np.log(2)})
     (found,) = AttentionEvidence(lambda c: float("-inf")).findings(
         noise_clip(COUNT), SPLIT, CANDIDATES[:1]
     )
     assert found.tubes == {3: -6.0}
+
+
+@pytest.mark.parametrize("unseen", [0.0, -1.0, float("-inf")])
+def test_a_tube_without_attention_is_not_what_the_others_are_compared_with(unseen: float) -> None:
+    scores = {3: 4.0, 8: 1.0, 9: unseen}
+    (found,) = AttentionEvidence(lambda c: scores[c.track_id]).findings(
+        noise_clip(COUNT), SPLIT, (*CANDIDATES, candidate(9, 90))
+    )
+    assert found.tubes == pytest.approx({3: 4 * np.log(4), 8: -4 * np.log(4), 9: -6.0})
+
+
+def finding(words: str, source: str = "body", **tubes: float) -> SourceFinding:
+    return SourceFinding(source, words, {int(name[1:]): nats for name, nats in tubes.items()})
+
+
+def test_words_count_nothing_for_a_tube_where_they_were_not_measured() -> None:
+    fused = FusedEvidence((finding("red", t3=2.0, t8=-0.5), finding("waves", t3=-0.25)))
+    assert [fused.tube(track) for track in (3, 8, 9)] == [1.75, -0.5, 0.0]
+    assert [fused.weakest(track) for track in (3, 8, 9)] == [-0.25, -0.5, 0.0]
+    assert FusedEvidence((finding("all", "attention", t3=-5.0),)).weakest(3) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("red", "waves", "missing"),
+    [
+        ({"t3": -1.0, "t8": -9.0}, {"t3": 1.0}, ()),  # from 1 nat against it on
+        ({"t3": -1.01, "t8": -9.0}, {"t3": 1.0}, ("red",)),
+        ({"t3": -9.0}, {"t3": 1.0, "t8": 1.0}, ()),  # 8 could not be measured
+        ({"t3": -9.0, "t8": 4.0}, {"t3": 4.0, "t8": -5.0}, ("waves",)),  # 8 is nearer to both
+        ({"t3": -9.0, "t8": -9.0}, {"t3": -9.0, "t8": -9.0}, ("red", "waves")),
+        ({"t3": 1.0, "t8": 1.0}, {}, ()),
+    ],
+)
+def test_words_that_no_tube_or_not_the_best_one_has(
+    red: dict[str, float], waves: dict[str, float], missing: tuple[str, ...]
+) -> None:
+    fused = FusedEvidence((finding("red", **red), finding("waves", **waves)))
+    assert fused.missing((3, 8)) == missing
+    assert fused.missing(()) == ()
+    assert FusedEvidence((finding("all", "attention", t3=-9.0),)).missing((3,)) == ()
+
+
+def test_the_newest_picture_says_what_kind_of_pictures_these_are() -> None:
+    frames = noise_clip(COUNT).frames
+    flat = replace(frames[-1], image=np.zeros((64, 64, 3), np.uint8))
+    own = MllmSettings(rendered_only=True)
+    for clip, rendered in (
+        (Clip((*frames[:-1], flat)), True),
+        (Clip((replace(frames[0], image=flat.image), *frames[1:])), False),
+    ):
+        found = gathered([Source()], clip, SPLIT, CANDIDATES, Config(), own)
+        assert (found.measured == ()) == rendered
+
+
+def test_a_frame_counts_by_how_long_it_is_shown() -> None:
+    stamps_ns = np.array([0, 1, 5], np.int64) * 100_000_000
+    assert evident_run(np.array([3.0, -1.0, 3.0]), stamps_ns) == (2, 2)
+    even = np.array([0, 1, 2], np.int64) * 100_000_000
+    assert evident_run(np.array([3.0, -1.0, 3.0]), even) == (0, 2)
+    # A pause counts as 0.4 s, however long it is.
+    pause = np.array([0, 1, 600, 601], np.int64) * 100_000_000
+    assert evident_run(np.array([9.0, -1.0, 9.0, -9.0]), pause) == (0, 2)
+
+
+def test_frames_with_little_evidence_are_outside() -> None:
+    """0.3 nats a second stand against each frame."""
+    stamps_ns = np.arange(4) * 100_000_000
+    assert evident_run(np.array([0.2, 0.4, 4.0, 0.2]), stamps_ns) == (1, 2)
+    assert evident_run(np.array([0.2, 0.2, 0.25, 0.1]), stamps_ns) == (0, 3)
 
 
 @pytest.mark.parametrize(
@@ -184,7 +312,7 @@ def test_the_run_with_the_most_evidence(nats: list[float], run: tuple[int, int])
 
 
 class Source:
-    """A source with one finding."""
+    """A source with one finding, and keypoints of the first tube."""
 
     name = "body"
 
@@ -195,6 +323,11 @@ class Source:
 
     def unmeasured(self, split: SplitQuery) -> tuple[str, ...]:
         return ("bored",)
+
+    def keypoints(
+        self, clip: Clip, candidates: Sequence[CandidateTube], frames: NDArray[np.int64]
+    ) -> dict[int, NDArray[np.float32]]:
+        return {candidates[0].track_id: np.zeros((len(frames), 17, 3), np.float32)}
 
     def renewed(self) -> Source:
         return self
@@ -238,6 +371,16 @@ def test_a_model_of_rendered_scenes_decides_about_them_alone() -> None:
     assert found.measured == ()
     own = MllmSettings(rendered_only=False)
     assert gathered([Source()], flat, SPLIT, CANDIDATES, Config(), own).attention
+
+
+def test_keypoints_are_evidence_only_on_request() -> None:
+    frames = np.array([1, 3])
+    for asked in (False, True):
+        config = Config.from_flat({"evidence.keypoints": asked})
+        found = asked_keypoints([Source()], noise_clip(COUNT), frames, CANDIDATES, config)
+        assert {track: points.shape for track, points in found.items()} == (
+            {3: (2, 17, 3)} if asked else {}
+        )
 
 
 def test_rendered_pictures_are_flat() -> None:

@@ -116,7 +116,7 @@ OUT_OF_MEMORY = [
     torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
     MemoryError(),
     RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"),
-    RuntimeError("CUDA error: out of memory"),
+    RuntimeError("CUDA error: out of memory\nCompile with `TORCH_USE_CUDA_DSA`."),
     RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
 ]
 
@@ -141,6 +141,8 @@ def test_memory_that_never_suffices_is_an_error_with_its_remedy(error: Exception
     assert work.prepared_bytes
     with pytest.raises(OutOfMemoryError, match=r"sampling\.frames") as raised:
         work.ground(clip, QUERY, no_checkpoint)
+    first, _, _ = str(error).partition("\n")
+    assert f"recomputed ({first}); lower" in str(raised.value)
     assert raised.value.code is ErrorCode.OUT_OF_MEMORY
     assert raised.value.__context__ is None  # its traceback would hold the tensors
     assert work.prepared_bytes == 0

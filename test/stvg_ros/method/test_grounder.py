@@ -336,6 +336,32 @@ def test_non_finite_gradients_are_dropped_and_counted() -> None:
     assert changed(found, plain) <= {"span"}
 
 
+@pytest.mark.parametrize(
+    ("poison", "flat", "dropped"),
+    [
+        ("", {}, 0),
+        ("", {"reattention__spatial": False, "reattention__temporal": False}, 0),
+        ("", {"assembling__enabled": False}, 0),
+        ("Is there the red one in", {}, 2),  # V_s, forward and reversed
+        ("Is there the red one in", {"assembling__enabled": False}, 1),
+        ("Is there the one who waves in", {}, 1),  # V_t
+        ("Is there the one who waves in", {"reattention__temporal": False}, 0),
+        ("Is there the", {}, 3),
+    ],
+)
+def test_dropped_steps_of_all_branches_add(
+    poison: str, flat: dict[str, Value], dropped: int
+) -> None:
+    assert run(ToyMllm(poison=poison), **flat).best.dropped_steps == dropped
+
+
+def test_one_frame_is_encoded_ahead() -> None:
+    mllm = ToyMllm()
+    local = grounder(mllm, sampling__prefetch=True, sampling__frames=1, window__duration_s=1.0)
+    assert local.prefetch(noise_clip(11))
+    assert (mllm.encoded, local.prepared_bytes > 0) == (1, True)
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_cancel_at_each_checkpoint(stage: str) -> None:
     seen: list[tuple[str, float]] = []

@@ -16,12 +16,15 @@ from fakes import ToyMllm
 from stvg_lab.rendered.queries import KINDS, phrased, scene_queries
 from stvg_lab.rendered.scene import Scene
 from stvg_ros.build import build_splitter
-from stvg_ros.errors import ConfigError
+from stvg_ros.commands.command import Command
+from stvg_ros.errors import CommandError, ConfigError
 from stvg_ros.method.query import (
     EndpointSplitter,
     MllmSplitter,
     RuleSplitter,
     question,
+    refuse_unseen,
+    split_of,
     without_address,
 )
 from stvg_ros.method.settings import SplitConfig
@@ -243,3 +246,32 @@ def test_build_splitter() -> None:
     assert isinstance(build_splitter(named, mllm), EndpointSplitter)
     with pytest.raises(ConfigError, match=r"split\.endpoint_url"):
         build_splitter(SplitConfig(method="endpoint"), mllm)
+
+
+@pytest.mark.parametrize(
+    ("attribute", "action", "problems", "fallbacks"),
+    [
+        ("", "", (), ("action",)),  # a kind alone does not change over time
+        ("", "", ("unread",), ("attribute", "action")),
+        ("red", "", (), ("action",)),
+        ("red", "", ("unread",), ("action",)),
+        ("", "waves", (), ("attribute",)),
+        ("red", "waves", (), ()),
+    ],
+)
+def test_parts_that_a_command_does_not_have_are_the_whole(
+    attribute: str, action: str, problems: tuple[str, ...], fallbacks: tuple[str, ...]
+) -> None:
+    command = Command("find", "the person", attribute, action, problems=problems)
+    split = split_of(command, "rules")
+    assert split.fallbacks == fallbacks
+    assert split.attribute == (command.attribute_query or "the person")
+    assert split.action == (command.action_query or "the person")
+    assert split.lasts == (fallbacks == ("action",))
+
+
+def test_only_what_images_cannot_answer_is_refused() -> None:
+    refuse_unseen(None)
+    refuse_unseen(Command("find", "the person"))
+    with pytest.raises(CommandError, match="^a person's name is not in the image$"):
+        refuse_unseen(Command("find", "Anna", refusal="a person's name is not in the image"))

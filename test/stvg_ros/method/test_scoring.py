@@ -5,7 +5,7 @@
 import numpy as np
 import pytest
 
-from stvg_ros.method.scoring import box_scores, cells_of_mask
+from stvg_ros.method.scoring import around_crop, box_scores, cells_of_mask, inside_crop
 from stvg_ros.types import CandidateTube
 
 BOX = np.array([[0, 0, 100, 100]], np.float32)
@@ -62,3 +62,29 @@ def test_a_cell_beside_a_full_one_counts_from_half_on(share: float, counts: bool
     mask[:, :20] = True
     mask[:, 20 : 20 + round(20 * share)] = True
     assert cells_of_mask(mask, (1, 2)).tolist() == [[True, counts]]
+
+
+MIDDLE = (0.25, 0.0, 0.75, 1.0)  # the middle square of an image of 200 x 100 px
+
+
+def test_boxes_are_cut_at_the_borders_of_a_crop() -> None:
+    boxes = np.array([
+        [0, 10, 60, 90], [60, 10, 80, 90], [140, 0, 200, 50], [0, 0, 50, 100], [160, 0, 170, 100],
+        [0, 0, 200, 100],
+    ], np.float32)  # fmt: skip
+    present = np.array([True, True, True, True, True, False])
+    found, seen, size_px = inside_crop(boxes, present, (200, 100), MIDDLE)
+    assert found[:3].tolist() == [[0, 10, 10, 90], [10, 10, 30, 90], [90, 0, 100, 50]]
+    assert found[5].tolist() == [0, 0, 100, 100]
+    assert seen.tolist() == [True, True, True, False, False, False]
+    assert size_px == (100, 100)
+
+
+def test_a_map_of_a_crop_over_the_whole_image() -> None:
+    heat = np.arange(1, 5, dtype=np.float32).reshape(1, 2, 2)
+    finer = np.array([0, 1, 2, 0]).repeat(4), np.array([0, 3, 4, 0]).repeat(4)
+    assert around_crop(heat, MIDDLE).tolist() == [[row.tolist() for row in finer]]
+    rows = [[0, 0], [1, 2], [3, 4], [0, 0]]
+    expected = np.array(rows).repeat(4, axis=0).tolist()
+    assert around_crop(heat, (0.0, 0.25, 1.0, 0.75))[0].tolist() == expected
+    assert around_crop(heat, (0.0, 0.0, 1.0, 1.0)).tolist() == heat.tolist()

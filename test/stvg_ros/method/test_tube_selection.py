@@ -13,10 +13,19 @@ from fakes import noise_clip
 
 from stvg_ros.commands.command import Command
 from stvg_ros.config import Config
-from stvg_ros.method.interfaces import MllmSettings
+from stvg_ros.method.evidence import FusedEvidence
+from stvg_ros.method.interfaces import MllmSettings, ModelLimits
 from stvg_ros.method.tube_selection import TubeScores, TubeSelection, TubeView
 from stvg_ros.setting import Value
-from stvg_ros.types import CandidateTube, Grounding, Query, SplitQuery, Status, Tube
+from stvg_ros.types import (
+    CandidateTube,
+    Grounding,
+    Query,
+    SourceFinding,
+    SplitQuery,
+    Status,
+    Tube,
+)
 
 SPLIT = SplitQuery("Q", "Q_s", "Q", "rules", ("action",))  # no action
 
@@ -177,14 +186,14 @@ def test_scores_are_peaks_times_factors_and_the_evidence_holds_them() -> None:
     scored = scores(one_cell(2, 8, 4), *tubes, t4=1.5, t5=0.5)
     assert [one.track_id for one in scored.ranked()] == [4, 3, 5]
     assert scored.best_score() == 12
-    evidence = scored.evidence("<end>", (1.0, 2.0))
+    evidence = scored.evidence("<end>", (1.0, 2.0), {})
     assert evidence.track_scores == {3: 8.0, 4: 12.0, 5: 4.0}
     late = in_first_cell(absent=(1,), track=4)
-    partly = scores(one_cell(2, 8, 4), tubes[0], late, t4=1.5).evidence("<end>", ())
+    partly = scores(one_cell(2, 8, 4), tubes[0], late, t4=1.5).evidence("<end>", (), {})
     np.testing.assert_array_equal(partly.frame_scores, np.array([np.nan, 9, 2], np.float32))
     assert evidence.frame_scores.tolist() == [1, 9, 2]
     assert evidence.stamps_ns.tolist() == CLIP.stamps_ns[[1, 3, 5]].tolist()
-    nothing = scores(one_cell(2, 8, 4)).evidence("<end>", ())
+    nothing = scores(one_cell(2, 8, 4)).evidence("<end>", (), {})
     assert np.isnan(nothing.frame_scores).all() and len(nothing.frame_scores) == 3
 
 
@@ -240,3 +249,94 @@ def test_several_targets_are_those_that_pass_by_themselves(
     best = [max(peaks) / (1 + max(peaks))] * len(tracks)
     expected = best if number == "one" else own
     assert [tube.confidence for tube in tubes] == pytest.approx(expected)
+
+
+# The middle square of images of 120 x 80 px, in 2 x 2 cells of 40 px.
+MIDDLE = TubeView(CLIP, np.array([1, 3, 5]), ((0,), (1,), (2,)), (1 / 6, 0.0, 5 / 6, 1.0))
+QUARTERS = torch.tensor([[[1.0, 2.0], [3.0, 4.0]]] * 3)
+
+
+def standing(x1: float, x2: float, *, masked: bool = False) -> CandidateTube:
+    """In the upper half of all frames; the mask is of the lower half."""
+    boxes = np.tile(np.array([x1, 5, x2, 35], np.float32), (7, 1))
+    masks = np.zeros((7, 8, 12), np.bool_)
+    masks[:, 4:, round(x1 / 10) : round(x2 / 10)] = True
+    never = np.zeros(7, np.bool_)
+    return CandidateTube(3, boxes, ~never, never, masks=masks if masked else None)
+
+
+@pytest.mark.parametrize(
+    ("tube", "value"),
+    [
+        (standing(20, 60), 1.0), (standing(65, 100), 2.0), (standing(95, 120), 2.0),
+        (standing(0, 25), 1.0), (standing(20, 60, masked=True), 3.0),
+        (standing(60, 100, masked=True), 4.0), (standing(0, 120), 2.0),
+    ],
+)  # fmt: skip
+def test_boxes_and_masks_lie_in_the_part_that_the_model_saw(
+    tube: CandidateTube, value: float
+) -> None:
+    assert MIDDLE.scores(QUARTERS, tube).tolist() == [value] * 3
+
+
+def test_a_person_outside_the_part_that_the_model_saw_is_absent() -> None:
+    outside = standing(0, 19)
+    assert np.isnan(MIDDLE.scores(QUARTERS, outside)).all()
+    assert not MIDDLE.seen(outside).any() and MIDDLE.seen(standing(0, 21)).all()
+    config = Config.from_flat({"presence.enabled": False})
+    selection = TubeSelection(MIDDLE, (outside,), (1.0,), MllmSettings(), config)
+    found = selection.grounding(QUARTERS, QUARTERS, "<end>", replace(TEMPLATE, split=SPLIT))
+    assert found.best.status is Status.NOT_FOUND
+    assert "in one of the frames that the model saw" in found.best.error
+    inside = replace(standing(60, 90), track_id=5)
+    selection = replace(selection, candidates=(outside, inside))
+    found = selection.grounding(QUARTERS, QUARTERS, "<end>", replace(TEMPLATE, split=SPLIT))
+    assert found.best.track_id == 5
+    assert found.evidence is not None
+    assert found.evidence.spatial.shape == (3, 2, 12)
+    assert found.evidence.spatial[0, 1].tolist() == [0, 0, 3, 3, 3, 3, 4, 4, 4, 4, 0, 0]
+
+
+def test_an_answer_says_what_the_model_did_not_see() -> None:
+    known = ModelLimits(("a",), trained_pictures=False)
+    assert known.of_crop(None) is known
+    limited = known.of_crop((0.21875, 0.0, 0.78125, 1.0))
+    assert limited.sentences == (
+        "a", "the model sees the middle of the images only (56 % x 100 %)",
+    )  # fmt: skip
+    assert not limited.trained_pictures
+
+
+@pytest.mark.parametrize(("calibrated", "said"), [(True, ""), (False, ", which is not calibrated")])
+def test_a_refusal_says_whether_its_confidence_is_calibrated(calibrated: bool, said: str) -> None:
+    clip, heat = noise_clip(6), torch.ones(6, 2, 3)
+    view = TubeView(clip, np.arange(6), tuple((index,) for index in range(6)))
+    selection = TubeSelection(view, (candidate(6, []),), (-4.0,), MllmSettings(), Config())
+    template = Tube(Query("Q"), Status.NOT_FOUND, split=SPLIT, calibrated=calibrated)
+    tube = selection.grounding(heat, heat, "<end>", template).best
+    assert tube.error.startswith(f"the model sees no such target (confidence 0.02{said}")
+    assert ("calibrated" in tube.error) == bool(said)
+
+
+@pytest.mark.parametrize(
+    ("unmeasured", "measured", "said"),
+    [
+        (("bored",), True, "not measured: bored"),
+        (("bored", "tired"), True, "not measured: bored, tired"),
+        ((), True, ""),
+        (("bored",), False, ""),
+    ],
+)
+def test_a_refusal_names_the_words_that_were_not_measured(
+    unmeasured: tuple[str, ...], measured: bool, said: str
+) -> None:
+    clip, heat = noise_clip(6), torch.ones(6, 2, 3)
+    view = TubeView(clip, np.arange(6), tuple((index,) for index in range(6)))
+    findings = (SourceFinding("body", "in red", {3: -5.0}),) if measured else ()
+    selection = TubeSelection(
+        view, (candidate(6, []),), (-4.0,), MllmSettings(), Config(),
+        fused=FusedEvidence(findings, True, unmeasured),
+    )  # fmt: skip
+    template = Tube(Query("Q"), Status.NOT_FOUND, split=SPLIT)
+    tube = selection.grounding(heat, heat, "<end>", template).best
+    assert (tube.status, tube.decided) == (Status.NOT_FOUND, said)

@@ -45,6 +45,12 @@ def test_words_outside_the_vocabulary_are_named_once_in_order(tokenizer) -> None
     assert unknown_words(tokenizer, ["the person in red, who jumps."]) == ()
 
 
+def test_contractions_are_no_words_of_their_own(tokenizer) -> None:
+    assert unknown_words(tokenizer, ["the person who's waving", "the person who\u2019s"]) == ()
+    assert unknown_words(tokenizer, ["the person who isn't waving"]) == ()
+    assert unknown_words(tokenizer, ["the person at Morgan's jeans"]) == ("morgan", "jeans")
+
+
 def test_a_tokenizer_without_an_unknown_token_knows_all_words() -> None:
     class Bytes:
         unk_token_id = None

@@ -16,14 +16,16 @@ import torch
 import transformers
 from transformers.models.glm4v.processing_glm4v import Glm4vProcessor
 from transformers.models.glm46v.processing_glm46v import Glm46VProcessor
+from transformers.models.molmo2.processing_molmo2 import Molmo2Processor
 from transformers.models.qwen3_vl.processing_qwen3_vl import Qwen3VLProcessor
+from transformers.models.smolvlm import processing_smolvlm
 from transformers.models.video_llama_3.processing_video_llama_3 import VideoLlama3Processor
 from transformers.video_utils import VideoMetadata
 
 from stvg_ros.method.encoding import Encoder
 from stvg_ros.method.settings import AttentionConfig
 from stvg_ros.method.visual_tokens import VisualTokens
-from stvg_ros.models import glm4v, load_mllm, qwen3_vl, video_llama_3
+from stvg_ros.models import glm4v, load_mllm, molmo2, qwen3_vl, smolvlm, video_llama_3
 from stvg_ros.models.families import FAMILIES
 from stvg_ros.models.frame_times import begin_times, mean_times
 from stvg_ros.models.hf_common import HfMllm
@@ -164,6 +166,59 @@ def test_stamps_in_the_text_of_glm(kind: str, processor: Any, rate: float, count
     spelled = SimpleNamespace(convert_ids_to_tokens=words.get)
     found = glm4v.layout(spelled, SimpleNamespace(config=config), visual)
     assert (found.text, found.placeholder) == (theirs, "<|video|>")
+
+
+@pytest.mark.parametrize("count", [*COUNTS, 130])
+@pytest.mark.parametrize("rate", RATES)
+def test_stamps_in_the_text_of_smolvlm(
+    rate: float, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visual = tokens(tuple(frame / rate for frame in range(count)), 1)
+    monkeypatch.setattr(processing_smolvlm, "num2words", smolvlm.number_words)
+    own = SimpleNamespace(
+        image_seq_len=ROWS * COLUMNS, image_token="<image>", global_image_token="<global-img>",
+        fake_image_token="<fake_token_around_image>",
+    )  # fmt: skip
+    theirs = processing_smolvlm.SmolVLMProcessor.replace_video_token(
+        own, {  # type: ignore[arg-type]
+            "pixel_values": torch.zeros(1, count, 3, 1, 1),
+            "video_metadata": [metadata(rate, count)],
+        }, 0,
+    )  # fmt: skip
+    config = SimpleNamespace(config=SimpleNamespace(image_token_id=1))
+    spelled = SimpleNamespace(convert_ids_to_tokens={1: "<image>"}.get)
+    found = smolvlm.layout(spelled, config, visual)
+    assert (found.text + found.after, found.placeholder) == (theirs, "<video>")
+
+
+@pytest.mark.parametrize("count", COUNTS)
+@pytest.mark.parametrize("rate", RATES)
+def test_stamps_in_the_text_of_molmo2(rate: float, count: int) -> None:
+    visual = tokens(tuple(frame / rate for frame in range(count)), 1)
+    own = SimpleNamespace(
+        use_frame_special_tokens=True, video_use_col_tokens=False,
+        get_video_string=lambda *given: Molmo2Processor.get_video_string(own, *given),
+    )  # fmt: skip
+    theirs = Molmo2Processor.replace_video_token(
+        own, {  # type: ignore[arg-type]
+            "video_grids": torch.tensor([[count, ROWS, COLUMNS]]),
+            "video_metadata": [metadata(rate, count)],
+        }, 0,
+    )  # fmt: skip
+    words = {1: "<im_patch>", 2: "<frame_start>", 3: "<frame_end>"}
+    config = SimpleNamespace(image_patch_id=1, frame_start_token_id=2, frame_end_token_id=3)
+    spelled = SimpleNamespace(convert_ids_to_tokens=lambda ids: [words[each] for each in ids])
+    found = molmo2.layout(spelled, SimpleNamespace(config=config), visual)
+    assert (found.text, found.placeholder) == (theirs, "<|video|>")
+
+
+def test_numbers_in_words() -> None:
+    numbers = [0, 1, 13, 20, 21, 40, 99, 100, 101, 115, 120, 342, 999]
+    assert [smolvlm.number_words(number) for number in numbers] == [
+        "zero", "one", "thirteen", "twenty", "twenty-one", "forty", "ninety-nine", "one hundred",
+        "one hundred and one", "one hundred and fifteen", "one hundred and twenty",
+        "three hundred and forty-two", "nine hundred and ninety-nine",
+    ]  # fmt: skip
 
 
 def test_times_of_a_video_played_backwards() -> None:

@@ -16,9 +16,11 @@ from stvg_ros.checkpoints.image_preprocessing import ImagePreprocessing
 from stvg_ros.models.cosmos3_edge import frame_size as size_of_cosmos3_edge
 from stvg_ros.models.cosmos3_edge import interleaved
 from stvg_ros.models.glm4v import frame_size as size_of_glm4v
-from stvg_ros.models.preprocess import normalised, patches, square_size
+from stvg_ros.models.molmo2 import patches_of, pooled_patches
+from stvg_ros.models.preprocess import centre_cropped, normalised, patches, square_size
 from stvg_ros.models.qwen2_vl import frame_size as size_of_qwen2
 from stvg_ros.models.qwen3_vl import frame_size as size_of_qwen3
+from stvg_ros.models.smolvlm import number_words, pixels_of
 from stvg_ros.models.video_llama_3 import frame_size as size_of_video_llama
 
 pytest.importorskip("torchvision", reason="torchvision is missing: make libraries")
@@ -82,19 +84,56 @@ def test_patches(name: str, size_of: Any, height: int, width: int, count: int) -
     assert_close(ours, expected["pixel_values_videos"], numbers)
 
 
-@pytest.mark.parametrize(
-    ("name", "shapes"),
-    [
-        ("LlavaOnevisionVideoProcessor", SHAPES),
-        ("InternVLVideoProcessor", SHAPES),
-        # Ours stretches where the library crops; on a square image the two are one.
-        ("LlavaNextVideoVideoProcessor", [(448, 448, 2), (100, 100, 3)]),
-    ],
-)
-def test_square_frames(name: str, shapes: list[tuple[int, int, int]]) -> None:
+@pytest.mark.parametrize("name", ["LlavaOnevisionVideoProcessor", "InternVLVideoProcessor"])
+def test_square_frames(name: str) -> None:
     processor = getattr(transformers, name)()
     numbers = ImagePreprocessing.from_json(processor.to_dict(), name)
-    for shape in shapes:
+    for shape in SHAPES:
         images = frames(*shape)
         expected = theirs(processor, images)["pixel_values_videos"][0]
         assert_close(normalised(images, *square_size(numbers, 0), numbers), expected, numbers)
+
+
+@pytest.mark.parametrize("edge", [224, 230, 336])
+def test_the_middle_square_of_llava_next_video(edge: int) -> None:
+    processor = transformers.LlavaNextVideoVideoProcessor(size={"shortest_edge": edge})
+    numbers = ImagePreprocessing.from_json(processor.to_dict(), "test")
+    for shape in [*SHAPES, (720, 1281, 2), (333, 250, 3)]:
+        images = frames(*shape)
+        expected = theirs(processor, images)["pixel_values_videos"][0]
+        cut, _ = centre_cropped(images, numbers)
+        assert_close(normalised(cut, 224, 224, numbers), expected, numbers)
+
+
+@pytest.mark.parametrize("longest_edge", [384, 512])
+def test_frames_of_smolvlm_are_resized_twice(longest_edge: int) -> None:
+    values = {"max_image_size": {"longest_edge": 384}, "size": {"longest_edge": 1536}}
+    values["video_sampling"] = {
+        "video_size": {"longest_edge": longest_edge}, "max_frames": 64, "fps": 1,
+    }  # fmt: skip
+    processor = transformers.SmolVLMVideoProcessor(**values)
+    numbers = ImagePreprocessing.from_json({**processor.to_dict(), **values}, "test")
+    for shape in SHAPES:
+        images = frames(*shape)
+        expected = theirs(processor, images)["pixel_values"][0]
+        assert_close(pixels_of(numbers, images, 384), expected, numbers)
+
+
+def test_patches_of_molmo2() -> None:
+    processor = transformers.Molmo2VideoProcessor(do_rescale=True, do_normalize=True)
+    numbers = ImagePreprocessing.from_json(processor.to_dict(), "test")
+    assert (numbers.patch, numbers.merge) == (14, 3)
+    for shape in SHAPES:
+        images = frames(*shape)
+        expected = theirs(processor, images)
+        assert expected["video_grids"].tolist() == [[len(images), 9, 9]]
+        torch.testing.assert_close(
+            patches_of(numbers, images, 378), expected["pixel_values_videos"], atol=1e-6, rtol=0
+        )
+        ours = pooled_patches(len(images), 27, 3)
+        assert torch.equal(ours, expected["video_token_pooling"].to(ours))
+
+
+def test_numbers_in_words() -> None:
+    library = pytest.importorskip("num2words", reason="num2words is missing: make libraries")
+    assert all(number_words(number) == library.num2words(number) for number in range(1000))

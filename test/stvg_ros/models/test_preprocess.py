@@ -10,7 +10,14 @@ import torch
 
 from stvg_ros.checkpoints.image_preprocessing import ImagePreprocessing
 from stvg_ros.errors import ModelError
-from stvg_ros.models.preprocess import fitted_size, normalised, patches, slots_of, square_size
+from stvg_ros.models.preprocess import (
+    centre_cropped,
+    fitted_size,
+    normalised,
+    patches,
+    slots_of,
+    square_size,
+)
 
 
 @pytest.mark.parametrize(
@@ -57,14 +64,42 @@ def test_images_of_impossible_shape_are_named(width: int, height: int) -> None:
         ({"size": {"shortest_edge": 30}}, (30, 30)),
         ({"size": 30}, (30, 30)),
         ({}, (99, 99)),
-        ({"do_center_crop": True, "crop_size": 20, "size": 30}, (20, 20)),
-        ({"do_center_crop": True, "crop_size": {"height": 20, "width": 22}}, (20, 22)),
         ({"do_center_crop": False, "crop_size": 20, "size": 30}, (30, 30)),
     ],
 )
 def test_the_size_of_towers_that_take_one(values: dict, size: tuple[int, int]) -> None:
     preprocessing = ImagePreprocessing.from_json(values, "test")
     assert square_size(preprocessing, 99) == size
+
+
+@pytest.mark.parametrize(
+    ("size_px", "values", "left", "top", "crop"),
+    [  # width, height; left and top are pixels of the image, 2 to a pixel of the crop
+        ((16, 8), {"size": 4}, 4, 0, (0.25, 0.0, 0.75, 1.0)),
+        ((8, 16), {"size": 4}, 0, 4, (0.0, 0.25, 1.0, 0.75)),
+        ((8, 8), {"size": 4}, 0, 0, None),
+        ((8, 8), {"size": 6}, 1, 1, (1 / 6, 1 / 6, 5 / 6, 5 / 6)),
+        ((16, 8), {"size": {"height": 4, "width": 4}}, 2, 1, None),
+    ],
+)
+def test_the_middle_of_images(
+    size_px: tuple[int, int], values: dict, left: int, top: int, crop: tuple[float, ...] | None
+) -> None:
+    width, height = size_px
+    x, y = np.meshgrid(np.arange(width), np.arange(height))
+    image = np.stack([x, y, x * 0], -1).astype(np.uint8)
+    values = {**values, "do_center_crop": True, "crop_size": 4, "resample": 0}
+    numbers = ImagePreprocessing.from_json(values, "test")
+    (cut, _), found = centre_cropped([image, image], numbers)
+    assert (cut.shape, found) == ((4, 4, 3), crop)
+    assert abs(int(cut[0, 0, 0]) - left) <= 1 and abs(int(cut[0, 0, 1]) - top) <= 1
+
+
+def test_a_crop_that_is_larger_than_the_image_is_refused() -> None:
+    values = {"size": 4, "do_center_crop": True, "crop_size": {"height": 4, "width": 6}}
+    numbers = ImagePreprocessing.from_json(values, "test")
+    with pytest.raises(ModelError, match="crop of 6 x 4 px is larger than .* 4 x 4 px"):
+        centre_cropped([np.zeros((8, 8, 3), np.uint8)], numbers)
 
 
 @pytest.mark.parametrize(

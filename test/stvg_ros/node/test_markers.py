@@ -9,6 +9,7 @@ import re
 import sys
 from types import ModuleType, SimpleNamespace
 
+import numpy as np
 import pytest
 import yaml
 
@@ -16,7 +17,8 @@ pytest.importorskip("rclpy", reason="rclpy is missing: run `make test` or source
 from ros_tools import context, start
 from visualization_msgs.msg import Marker, MarkerArray
 
-from stvg_ros.node.markers import annotations_type, image_annotations, markers
+from stvg_ros.depth import Intrinsics
+from stvg_ros.node.markers import annotations_type, image_annotations, keypoint_marker, markers
 from stvg_ros.node.qos import LATCHED
 from stvg_ros.types import Query, Status, Tube, TubeBox
 
@@ -63,6 +65,30 @@ def test_places_are_never_mixed_from_two_frames():
     assert ball.header.frame_id == "map"
 
 
+def keypoints():
+    """Shoulders and elbows of somebody, `(17, 3)`; the right elbow is hidden."""
+    points = np.zeros((17, 3), np.float32)
+    points[5:9] = [[12, 10, 1], [8, 10, 1], [14, 20, 1], [6, 20, 0.1]]
+    return points
+
+
+def test_keypoints_lie_in_the_plane_at_the_persons_distance():
+    eye = Intrinsics(10.0, 10.0, 10.0, 10.0)
+    box = TubeBox(7, BOX, 1.0, position_m=(9.0, 9.0, 2.0))
+    marker = keypoint_marker(keypoints(), box, eye, "camera")
+    places = [(point.x, point.y, point.z) for point in marker.points]
+    # Between the shoulders, and along the upper arm that is seen.
+    wanted = [(0.4, 0, 2), (-0.4, 0, 2), (0.4, 0, 2), (0.8, 2, 2)]
+    assert np.array(places) == pytest.approx(np.array(wanted))
+    assert (marker.type, marker.header.frame_id, marker.header.stamp.nanosec) == (
+        Marker.LINE_LIST,
+        "camera",
+        7,
+    )
+    assert keypoint_marker(keypoints(), TubeBox(7, BOX, 1.0), eye, "camera") is None
+    assert keypoint_marker(keypoints() * [1, 1, 0], box, eye, "camera") is None
+
+
 def test_markers_are_published_with_the_answer(context, start):
     s = start()
     heard = []
@@ -78,7 +104,7 @@ def test_annotations_where_foxglove_msgs_is_installed(monkeypatch):
         names = ("Color", "ImageAnnotations", "Point2", "PointsAnnotation", "TextAnnotation")
         stub = ModuleType("foxglove_msgs.msg")
         for name in names:
-            setattr(stub, name, type(name, (SimpleNamespace,), {"LINE_LOOP": 2}))
+            setattr(stub, name, type(name, (SimpleNamespace,), {"LINE_LOOP": 2, "LINE_LIST": 4}))
         monkeypatch.setitem(sys.modules, "foxglove_msgs", ModuleType("foxglove_msgs"))
         monkeypatch.setitem(sys.modules, "foxglove_msgs.msg", stub)
     box = TubeBox(7, BOX, 1.0)
@@ -86,6 +112,8 @@ def test_annotations_where_foxglove_msgs_is_installed(monkeypatch):
     (frame,), (text,) = message.points, message.texts
     assert [(p.x, p.y) for p in frame.points] == [(1, 2), (3, 2), (3, 5), (1, 5)]
     assert (frame.timestamp.nanosec, text.text) == (7, "the person (0.50)")
+    _, lines = image_annotations(tube(box), box, keypoints()).points
+    assert [(p.x, p.y) for p in lines.points] == [(12, 10), (8, 10), (12, 10), (14, 20)]
 
 
 def offered() -> set[str]:

@@ -46,6 +46,27 @@ def test_a_whole_number_stands_for_every_double(start):
             assert result.successful, result.reason
 
 
+def test_a_whole_double_stands_for_every_integer(start):
+    integers = [item for item in settings() if type(item.default) is int]
+    given = {
+        item.name: float(item.default) for item in integers
+        if not item.name.startswith("serving.")
+    }  # fmt: skip
+    assert len(given) >= 10
+    s = start(ready="unconfigured", autostart=False, **given)
+    assert change(s, "configure")
+    for name, value in given.items():
+        assert s.node._settings.config.flat()[name] == value
+        assert s.node.get_parameter(name).type_ is Parameter.Type.INTEGER
+    for item in integers:
+        if item.dynamic:
+            (result,) = s.node.set_parameters([Parameter(item.name, value=given[item.name] + 1)])
+            assert result.successful, result.reason
+            assert s.node.get_parameter(item.name).value == given[item.name] + 1
+            (result,) = s.node.set_parameters([Parameter(item.name, value=given[item.name] + 0.5)])
+            assert not result.successful
+
+
 MISSPELT = {
     "windw.duration_s": "window.duration_s",
     "window.durations": "window.duration_s",

@@ -18,7 +18,7 @@ import pytest
 from stvg_ros.errors import ErrorCode, StvgError
 from stvg_ros.serving.image_codec import encoded
 from stvg_ros.serving.schema import VERSION, Event, Failure
-from stvg_ros.serving.tar_request import answer_json, error_json, request_of_tar
+from stvg_ros.serving.tar_request import answer_json, error_json, is_tar_request, request_of_tar
 from stvg_ros.types import Grounding, Query, Status, Tube, TubeBox
 
 PICTURE = encoded(np.zeros((48, 64, 3), np.uint8), 90)
@@ -200,6 +200,44 @@ def test_pictures_have_the_stamps_of_their_rate(rate, stamps_ns):
 def test_a_rate_that_no_camera_has_is_refused(rate):
     with pytest.raises(StvgError, match="rate_hz"):
         request_of_tar(tar(member("a.jpg")), {**QUERY, "rate_hz": rate})
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("rate", "rate_hz"), ("rate_Hz", "rate_hz"), ("rat_hz", "rate_hz"), ("target", "targets"),
+        ("max_targets", "targets"), ("Query", "query"), ("querry", "query"), ("zzz", ""),
+        ("", ""), ("x" * 5000, ""),
+    ],
+)  # fmt: skip
+def test_misspelt_parameters_are_named(name, meant):
+    with pytest.raises(StvgError, match="expected the parameters query, rate_hz, targets") as error:
+        request_of_tar(tar(member("a.jpg")), {**QUERY, name: "1"})
+    assert ("did you mean" in str(error.value)) == bool(meant)
+    assert meant in str(error.value).rpartition("did you mean")[2]
+    assert len(str(error.value)) < 250
+
+
+@pytest.mark.parametrize(
+    ("content_type", "parameters", "plain"),
+    [
+        ("application/x-tar", {}, True),
+        ("Application/X-TAR; charset=binary", {}, True),
+        (" application/x-tar ", QUERY, True),
+        ("application/msgpack", {}, False),
+        ("application/msgpack", QUERY, False),
+        ("Application/MsgPack; v=1", QUERY, False),
+        ("application/x-www-form-urlencoded", QUERY, True),  # of curl without -H
+        ("application/x-www-form-urlencoded", {}, False),
+        ("application/octet-stream", QUERY, True),
+        ("", QUERY, True),
+        ("", {}, False),
+    ],
+)
+def test_a_tar_is_known_by_its_type_or_by_the_command_in_its_address(
+    content_type, parameters, plain
+):
+    assert is_tar_request(content_type, parameters) == plain
 
 
 def test_as_many_pictures_and_entries_as_are_allowed_are_read(monkeypatch):

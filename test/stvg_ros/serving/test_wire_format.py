@@ -66,7 +66,7 @@ def test_an_answer_comes_back_bit_for_bit():
     maps = np.arange(6, dtype=np.float32).reshape(1, 2, 3) / 7
     evidence = Evidence(
         np.array([1, 2]), ((0, 1),), maps, maps, np.array([np.nan, third], np.float32),
-        {3: third}, ".", (third,),
+        {3: third}, ".", (third,), keypoints={3: np.full((2, 17, 3), third, np.float32)},
     )  # fmt: skip
     back = decoded_record(
         Event, encoded_record(Event(VERSION, answer=Grounding((tube,), evidence)))
@@ -79,6 +79,7 @@ def test_an_answer_comes_back_bit_for_bit():
     assert back.evidence.spatial.tobytes() == maps.tobytes()
     assert back.evidence.stamps_ns.dtype == np.int64
     np.testing.assert_array_equal(back.evidence.frame_scores, evidence.frame_scores)
+    np.testing.assert_array_equal(back.evidence.keypoints[3], evidence.keypoints[3])
 
 
 def test_candidate_tubes_come_back():
@@ -386,6 +387,8 @@ def test_a_stream_in_pieces_of_any_size_is_the_same():
         ({"model.path": "x"}, []),
         ({"backend": "remote", "remote.fallback": "local", "model.path": "x"}, []),
         ({"backend": "remote", "span.method": "top_k"}, []),  # travels with the command
+        ({"backend": "remote", "evidence.keypoints": True}, []),
+        ({"backend": "remote", "body.rate_hz": 5.0}, ["body.rate_hz"]),
         ({"backend": "remote", "proposals.source": "classical"}, ["proposals.source"]),
         ({"backend": "remote", "proposals.source": "external"}, []),
     ],

@@ -24,6 +24,7 @@ from stvg_ros.visualization.drawing import (
     PREDICTED,
     annotate_frame,
     draw_box,
+    keypoints_at,
     overlay_heat,
 )
 from stvg_ros.visualization.movie import write_movie
@@ -138,6 +139,51 @@ def test_candidates_are_shown_also_where_nothing_was_found() -> None:
     assert contact_sheet(clip, missing, other).shape == sheet.shape
 
 
+def person(left: float, top: float) -> np.ndarray:
+    """The keypoints `(17, 3)` of somebody who stands, 400 px tall, in a camera of 640 x 480."""
+    x = [0, 5, -5, 10, -10, 40, -40, 50, -50, 55, -55, 30, -30, 30, -30, 30, -30]
+    y = [20, 15, 15, 20, 20, 60, 60, 130, 130, 190, 190, 190, 190, 290, 290, 390, 390]
+    points = np.column_stack([np.array(x) + left, np.array(y) + top, np.ones(17)])
+    return points.astype(np.float32)
+
+
+def test_keypoints_are_drawn_where_they_are_given() -> None:
+    clip, tube, evidence, _ = example()
+    points = np.stack([person(300, 40)] * 20)
+    points[10:] = np.nan
+    known = replace(evidence, keypoints={tube.track_id: points, 5: points + [200, 0, 0]})
+    stamps_ns = [int(stamp) for stamp in evidence.stamps_ns]
+    found = keypoints_at(known, tube.track_id, stamps_ns[3])
+    assert found is not None
+    assert np.array_equal(found, points[3])
+    for track, stamp_ns in ((tube.track_id, stamps_ns[12]), (tube.track_id, 5), (9, stamps_ns[3])):
+        assert keypoints_at(known, track, stamp_ns) is None
+    (frame,) = (one for one in clip.frames if one.stamp_ns == stamps_ns[3])
+    plain = cell(frame, (320, 240), tube, origin_ns=0, evidence=evidence)
+    drawn = cell(frame, (320, 240), tube, origin_ns=0, evidence=known)
+    differs = (plain != drawn).any(axis=2)
+    # Half way between a shoulder and an elbow of both people, in a picture of half the size.
+    for left in (300, 500):
+        assert differs[(40 + 95) // 2, round((left + 45) / 2)]
+    assert not differs[:, :80].any()
+    assert contact_sheet(clip, tube, known).shape == contact_sheet(clip, tube, evidence).shape
+
+
+def test_keypoints_of_the_annotated_image() -> None:
+    frame = Frame(7, np.zeros((240, 320, 3), np.uint8), 640, 480)
+    box = TubeBox(7, (200, 20, 400, 460), 1.0)
+    tube = Tube(Query("x"), Status.FOUND, boxes=(box,))
+    plain, drawn = (
+        annotate_frame(frame, tube, box),
+        annotate_frame(frame, tube, box, person(300, 40)),
+    )
+    assert not plain[(40 + 95) // 2, 172].any()
+    assert drawn[(40 + 95) // 2, 172].any()
+    hidden = person(300, 40)
+    hidden[:, 2] = 0.2
+    assert np.array_equal(annotate_frame(frame, tube, box, hidden), plain)
+
+
 def test_outcome_in_words() -> None:
     found = Tube(Query("x"), Status.FOUND, start_ns=2_000_000_000, end_ns=3_500_000_000)
     assert outcome(found, 1_000_000_000) == "found from 1.0 s to 2.5 s, confidence 0.00"
@@ -145,6 +191,8 @@ def test_outcome_in_words() -> None:
     assert outcome(missing, 0) == "not found, confidence 0.20"
     guess = replace(missing, calibrated=False)
     assert outcome(guess, 0) == "not found, confidence 0.20 (not calibrated)"
+    said = replace(missing, error="nobody with: red jacket; 3 people")
+    assert outcome(said, 0) == "not found, nobody with: red jacket; 3 people, confidence 0.20"
 
 
 def test_heat_of_the_nearest_slot() -> None:

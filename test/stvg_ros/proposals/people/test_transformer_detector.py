@@ -21,7 +21,7 @@ from stvg_ros.proposals.people.transformer_detector import FOLDER, PeopleDetecto
 from stvg_ros.proposals.settings import ProposalConfig
 from stvg_ros.types import Clip
 
-KINDS = ("rt_detr", "rt_detr_v2", "d_fine", "rf_detr")
+KINDS = ("rt_detr", "rt_detr_v2", "d_fine", "deimv2", "lw_detr", "rf_detr")
 
 
 class Known:
@@ -139,7 +139,9 @@ def test_boxes_and_scores_are_those_of_the_library(tmp_path: Path, kind: str) ->
     pixels = torch.nn.functional.interpolate(
         torch.from_numpy(image).permute(2, 0, 1)[None].float(), (64, 128),
         mode="bilinear", antialias=True,
-    ).round().clamp(0, 255)  # fmt: skip
+    )  # fmt: skip
+    if kind != "rf_detr":
+        pixels = pixels.round().clamp(0, 255)
     with torch.no_grad():
         output = model(pixel_values=pixels / 255)
     expected = output.logits[0, :, 1].sigmoid().sort(descending=True)
@@ -153,6 +155,23 @@ def test_boxes_and_scores_are_those_of_the_library(tmp_path: Path, kind: str) ->
     assert len(kept) > 1 and scores[0] > scores[-1] + 1e-3
     limit = np.array([80, 48, 80, 48])
     assert np.allclose(boxes, np.clip(corners[kept].numpy(), 0, limit), atol=1e-3)
+
+
+def test_rf_detr_resizes_without_smoothing(tmp_path: Path) -> None:
+    detector = PeopleDetector(str(save_people_detector(tmp_path, "rf_detr")), "cpu", 0.0)
+    image = np.random.default_rng(0).integers(0, 255, (128, 256, 3), dtype=np.uint8)
+    values = torch.from_numpy(image).permute(2, 0, 1).float() / 255
+    quarter = (
+        (  # the mean of four, since the size is halved
+            values[:, ::2, ::2]
+            + values[:, 1::2, ::2]
+            + values[:, ::2, 1::2]
+            + values[:, 1::2, 1::2]
+        )
+        / 4
+    )
+    pixels = detector.checkpoint.pixels(image, *detector.size)
+    torch.testing.assert_close(pixels[0], quarter, atol=1e-5, rtol=0)
 
 
 def test_a_threshold_keeps_the_better_boxes(tmp_path: Path) -> None:

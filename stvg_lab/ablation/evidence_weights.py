@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Weights of attention and of what is measured on bodies, from rendered scenes with true tubes.
+
+Both sources give log-odds; how much each is worth is fitted to the sentences whose target is
+known: a choice among the tubes (conditional logit), and in or out of the true span for the frames
+of the true tube (logistic regression).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stvg_lab.rendered.queries import split_scene
+from stvg_lab.rendered.scene import Scene
+from stvg_lab.rendered.scene_questions import FRAME_STEP, SceneQuestion, scene_samples
+from stvg_lab.rendered.true_joints import TrueJoints
+from stvg_ros.method.evidence import ATTENTION_WEIGHT, attention_levels
+from stvg_ros.method.scoring import box_scores, slot_of_frames
+from stvg_ros.types import Evidence, Grounding
+
+Array = NDArray[np.float64]
+
+NOISE = 0.08  # of the joints in each frame, in torsos; 0.12 between two of them
+_RIDGE = 1e-3  # keeps weights finite where a source is never wrong
+_ROUNDS = 50
+_RESAMPLES = 200
+
+
+@dataclass(frozen=True, eq=False)
+class SourceReading:
+    """What both sources said about one sentence.
+
+    Attributes:
+        tubes: `(N, 2)` logarithm of each tube's attention against the mean of the others, and nats
+            of the body.
+        target: row of the true tube.
+        frames: `(T, 2)` level of the attention in the true tube's frames, and nats of the body;
+            empty if the sentence has no span of its own, or the body says nothing about when.
+        inside: `(T,)` whether a frame is in the true span.
+    """
+
+    tubes: Array
+    target: int
+    frames: Array
+    inside: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Weight:
+    """A fitted weight with its 95 % bootstrap interval over the sentences."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.2f} ({self.low:.2f} to {self.high:.2f})"
+
+
+def scene_questions(
+    split: str, seed: int, count: int
+) -> Iterator[tuple[Scene, tuple[SceneQuestion, ...]]]:
+    """Scenes with the questions about them whose target is there.
+
+    Raises:
+        ValueError: an unknown split, or seeds outside it.
+    """
+    for number in range(seed, seed + count):
+        scene = split_scene(split, number)
+        asked = scene_samples(scene, np.random.default_rng((number, 1)))
+        yield scene, tuple(one for one in asked if one.present)
+
+
+def joints_of(scene: Scene, sample: SceneQuestion) -> TrueJoints:
+    """The true joints of a scene's people, with the noise of an estimator on real people."""
+    images = [frame.image for frame in sample.clip.frames]
+    return TrueJoints(scene, images, range(0, scene.frame_count, FRAME_STEP), NOISE)
+
+
+def source_reading(sample: SceneQuestion, grounding: Grounding) -> SourceReading | None:
+    """What both sources said, from an answer with `evidence.sources: both`.
+
+    Returns:
+        None where the body measured nothing, or there is no choice.
+    """
+    seen = grounding.evidence
+    assert seen is not None
+    assert sample.query.target is not None
+    found = [item for item in seen.findings if item.source != "attention"]
+    tracks = [one.track_id for one in sample.people]
+    if not found or len(tracks) < 2 or sample.query.target not in tracks:
+        return None
+    peaks = [_scores(sample, seen, row, seen.spatial) for row in range(len(tracks))]
+    logs = np.array([np.log(max(float(np.nanmax(peak, initial=1e-6)), 1e-6)) for peak in peaks])
+    attention = logs - (logs.sum() - logs) / (len(logs) - 1)
+    body = np.array([sum(item.tubes.get(track, 0.0) for item in found) for track in tracks])
+    target = tracks.index(sample.query.target)
+    timed = [item.frames[tracks[target]] for item in found if tracks[target] in item.frames]
+    sampled = np.searchsorted(sample.clip.stamps_ns, seen.stamps_ns)
+    frames = np.zeros((0, 2))
+    if timed and sample.timed:
+        levels = attention_levels(_scores(sample, seen, target, seen.temporal))
+        frames = np.stack([levels, np.sum(timed, axis=0)[sampled]], axis=1)
+    return SourceReading(
+        np.stack([attention, body], axis=1),
+        target,
+        frames,
+        sample.truth.span[sampled] if len(frames) else np.zeros(0, np.bool_),
+    )
+
+
+def _scores(
+    sample: SceneQuestion, seen: Evidence, row: int, heat: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """`(T,)` largest values of a map inside a tube at the sampled frames."""
+    sampled = np.searchsorted(sample.clip.stamps_ns, seen.stamps_ns)
+    tube = sample.people[row]
+    return box_scores(
+        heat, tube.boxes_xyxy_px[sampled], tube.present[sampled],
+        slot_of_frames(seen.slots, len(sampled)), sample.clip.size_px,
+    )  # fmt: skip
+
+
+def tube_weights(readings: Sequence[SourceReading]) -> Array:
+    """Weights `(2,)` that make the true tubes the likeliest choice (conditional logit)."""
+    weights = np.zeros(2)
+    for _ in range(_ROUNDS):
+        slope, curve = -_RIDGE * weights, -_RIDGE * np.eye(2)
+        for one in readings:
+            p = _softmax(one.tubes @ weights)
+            mean = p @ one.tubes
+            slope = slope + one.tubes[one.target] - mean
+            curve = curve - (one.tubes.T * p) @ one.tubes + np.outer(mean, mean)
+        weights = weights - np.linalg.solve(curve, slope)
+    return weights
+
+
+def frame_weights(readings: Sequence[SourceReading]) -> Array:
+    """Weights of level and body, and the constant `(3,)`, of a frame's log-odds to be inside."""
+    x = np.concatenate([one.frames for one in readings])
+    x = np.concatenate([x, np.ones((len(x), 1))], axis=1)
+    y = np.concatenate([one.inside for one in readings]).astype(np.float64)
+    weights = np.zeros(3)
+    for _ in range(_ROUNDS):
+        p = 1 / (1 + np.exp(-np.clip(x @ weights, -40, 40)))
+        slope = x.T @ (y - p) - _RIDGE * weights
+        curve = -(x.T * (p * (1 - p))) @ x - _RIDGE * np.eye(3)
+        weights = weights - np.linalg.solve(curve, slope)
+    return weights
+
+
+def with_intervals(
+    fit: Callable[[Sequence[SourceReading]], Array],
+    readings: Sequence[SourceReading],
+    seed: int = 0,
+) -> tuple[Weight, ...]:
+    """The weights of `fit` with their bootstrap intervals."""
+    rng, drawn = np.random.default_rng(seed), []
+    for _ in range(_RESAMPLES):
+        picks = rng.integers(len(readings), size=len(readings))
+        drawn.append(fit([readings[i] for i in picks]))
+    low, high = np.quantile(np.array(drawn), (0.025, 0.975), axis=0)
+    values = zip(fit(readings), low, high, strict=True)
+    return tuple(Weight(*map(float, one)) for one in values)
+
+
+def weight_rows(readings: Mapping[str, Sequence[SourceReading]]) -> list[str]:
+    """Two Markdown tables: weights of the choice of a tube, and of the frames of a span.
+
+    Raises:
+        ValueError: no sentence has a measured word, or no measured action.
+    """
+    shown = "| {} | " + " | ".join(["{}"] * 7) + " |"
+    lines = [
+        shown.format("tubes", "attention", "body", "right by attention", "by body",
+                     "by both as set", "by both as fitted", "sentences"),
+        shown.format(*["---"] * 8),
+    ]  # fmt: skip
+    timed = {name: [one for one in found if len(one.frames)] for name, found in readings.items()}
+    if not all(timed.values()):
+        raise ValueError("no sentence whose action is measured")
+    for name, found in readings.items():
+        weights = with_intervals(tube_weights, found)
+        ways = ((1, 0), (0, 1), (ATTENTION_WEIGHT, 1), [one.value for one in weights])
+        shares = [f"{100 * share_right(found, way):.1f}" for way in ways]
+        lines.append(shown.format(name, *weights, *shares, len(found)))
+    shown = "| {} | {} | {} | {} | {} |"
+    lines += ["", shown.format("frames", "level of attention", "body", "constant", "sentences")]
+    lines.append(shown.format(*["---"] * 5))
+    for name, found in timed.items():
+        lines.append(shown.format(name, *with_intervals(frame_weights, found), len(found)))
+    return lines
+
+
+def share_right(readings: Sequence[SourceReading], weights: Sequence[float]) -> float:
+    """The share of sentences whose true tube has the largest weighted sum."""
+    return float(
+        np.mean([int(np.argmax(one.tubes @ np.array(weights))) == one.target for one in readings])
+    )
+
+
+def _softmax(values: Array) -> Array:
+    exps = np.exp(values - values.max())
+    return np.asarray(exps / exps.sum(), np.float64)

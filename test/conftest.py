@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""A ROS domain for each process of tests: those that run side by side must not hear one another."""
+
+import os
+
+if "PYTEST_XDIST_WORKER" in os.environ or "ROS_DOMAIN_ID" not in os.environ:
+    os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
+os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")

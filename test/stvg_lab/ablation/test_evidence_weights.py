@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Weights of the sources of evidence: fits with known answers, and readings of a scene."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from stvg_lab.ablation.evidence_weights import (
+    SourceReading,
+    frame_weights,
+    joints_of,
+    scene_questions,
+    share_right,
+    source_reading,
+    tube_weights,
+    weight_rows,
+    with_intervals,
+)
+from stvg_ros.types import Evidence, Grounding, Query, SourceFinding, Status, Tube
+
+
+def drawn(weights: tuple[float, float], count: int = 3000) -> list[SourceReading]:
+    """Sentences about three tubes, whose targets are chosen by these weights."""
+    rng, made = np.random.default_rng(1), []
+    for _ in range(count):
+        tubes = rng.normal(size=(3, 2))
+        p = np.exp(tubes @ np.array(weights))
+        target = int(rng.choice(3, p=p / p.sum()))
+        frames = rng.normal(size=(4, 2))
+        sure = 1 / (1 + np.exp(-(2 * frames[:, 0] + 0.5 * frames[:, 1] - 1)))
+        made.append(SourceReading(tubes, target, frames, rng.uniform(size=4) < sure))
+    return made
+
+
+def test_the_weights_are_those_that_the_targets_were_drawn_by() -> None:
+    found = drawn((2.0, 0.5))
+    assert tube_weights(found) == pytest.approx([2.0, 0.5], abs=0.15)
+    assert frame_weights(found) == pytest.approx([2.0, 0.5, -1.0], abs=0.1)
+
+
+def test_a_source_that_says_nothing_has_no_weight() -> None:
+    made = drawn((2.0, 0.0))
+    assert abs(tube_weights(made)[1]) < 0.1
+    assert share_right(made, (1, 0)) > share_right(made, (0, 1)) + 0.2
+
+
+def test_a_source_that_is_never_wrong_has_a_finite_weight() -> None:
+    tubes = np.array([[1.0, 0.3], [-1.0, 0.2]])
+    one = SourceReading(tubes, 0, np.zeros((0, 2)), np.zeros(0, np.bool_))
+    assert np.isfinite(tube_weights([one] * 20)).all()
+
+
+def test_intervals_hold_the_values_and_rows_are_tables() -> None:
+    made = drawn((2.0, 0.5), 60)
+    for weight in with_intervals(tube_weights, made):
+        assert weight.low < weight.value < weight.high
+    tubes, rule, one, empty, frames, _, other = weight_rows({"true joints": made})
+    assert (tubes.count("|"), rule.count("---"), one.count("|")) == (9, 8, 9)
+    assert one.startswith("| true joints |")
+    assert empty == ""
+    assert frames.count("|") == other.count("|") == 6
+    with pytest.raises(ValueError, match="no sentence whose action is measured"):
+        weight_rows({"true joints": []})
+
+
+def test_a_reading_of_a_scene() -> None:
+    """Attention of 2 inside the target's box and 1 elsewhere; the body has two words."""
+    ((_, asked),) = scene_questions("val", 2001, 1)
+    sample = next(one for one in asked if one.timed and len(one.people) > 1)
+    target = sample.query.target
+    assert target is not None
+    count, width = len(sample.clip), sample.clip.size_px[0]
+    heat = np.ones((count, 24, 32), np.float32)
+    y, x = np.mgrid[:24, :32] + 0.5
+    for frame in range(count):
+        x1, y1, x2, y2 = sample.people[target].boxes_xyxy_px[frame] / (width / 32)
+        heat[frame][(x > x1) & (x < x2) & (y > y1) & (y < y2)] = 2 + (frame == 3)
+    nats = np.arange(count, dtype=float)
+    findings = (
+        SourceFinding("body", "in red", {target: 2.0}),
+        SourceFinding("body", "waves", {target: 1.0}, {target: nats}),
+        SourceFinding("attention", "x", {target: 9.0}),
+    )
+    evidence = Evidence(
+        sample.clip.stamps_ns, tuple((k,) for k in range(count)), heat, heat,
+        np.zeros(count, np.float32), {}, ".", findings=findings,
+    )  # fmt: skip
+    answer = Grounding((Tube(Query("x"), Status.FOUND),), evidence)
+    found = source_reading(sample, answer)
+    assert found is not None
+    assert found.target == [one.track_id for one in sample.people].index(target)
+    assert found.tubes[found.target, 1] == 3.0
+    assert found.tubes[found.target, 0] > 0
+    assert int(found.frames[:, 0].argmax()) == 3
+    assert found.frames[:, 1].tolist() == nats.tolist()
+    assert found.inside.tolist() == sample.truth.span.tolist()
+    blind = Grounding(answer.tubes, Evidence(
+        sample.clip.stamps_ns, evidence.slots, heat, heat, evidence.frame_scores, {}, "."
+    ))  # fmt: skip
+    assert source_reading(sample, blind) is None
+
+
+def test_true_joints_have_the_noise_of_an_estimator() -> None:
+    scene, asked = next(scene_questions("val", 2001, 1))
+    sample = asked[0]
+    estimator = joints_of(scene, sample)
+    person = sample.people[0]
+    wrong = []
+    for index, frame in enumerate(sample.clip.frames):
+        factor = frame.image.shape[1] / scene.width
+        found = estimator(frame.image, person.boxes_xyxy_px[index : index + 1] * factor)
+        points, _ = scene.people[0].joints(2 * index, scene.fps)
+        wrong.append(found.points_px[0] / factor - points - scene.shake_px[2 * index])
+    torso = 0.315 * scene.people[0].height_px
+    assert np.std(wrong) / torso == pytest.approx(0.08, rel=0.1)
+    assert estimator.boxes == len(sample.clip)
