@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from paths import ROOT
 from recordings import annotate, entry, square_bag
 
 pytest.importorskip("ray", reason="Ray is missing: pip install -r requirements/serving.txt")
@@ -55,6 +56,12 @@ def summary(out: Path) -> dict:
     for group in values["groups"]:
         del group["latency_s"]
     return values
+
+
+@pytest.fixture(autouse=True)
+def _workers_find_the_grounder(monkeypatch):
+    """Worker processes import `mortal_grounder`, too."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT / "test" / "support"))
 
 
 @pytest.fixture
