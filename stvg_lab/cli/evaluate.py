@@ -5,8 +5,12 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import re
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +24,7 @@ if TYPE_CHECKING:
     from stvg_lab.datasets.samples import Sample
     from stvg_lab.runs.run_folder import Run
     from stvg_lab.runs.runner import EvaluationSettings
-    from stvg_ros.method.interfaces import Grounder
+    from stvg_ros.types import Clip, Grounding
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,10 +58,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--shard", type=_shard, metavar="I/N", help="only part I of N, for several processes"
     )
     parser.add_argument(
+        "--workers", type=whole(1), metavar="N",
+        help="N models that share the recordings, on Ray: this machine, or the cluster of --ray",
+    )  # fmt: skip
+    parser.add_argument(
+        "--ray", default="", metavar="ADDRESS",
+        help="head of a Ray cluster, such as 10.0.0.5:6379, for --workers",
+    )  # fmt: skip
+    parser.add_argument(
         "--keep-failed", action="store_true",
         help="do not retry failed samples of a resumed run",
     )  # fmt: skip
     parser.add_argument("--evidence", action="store_true", help="keep the attention maps")
+    parser.add_argument(
+        "--rrd", type=Path,
+        help="write the samples of this call as a recording for the viewer Rerun",
+    )  # fmt: skip
     add_model_arguments(parser)
 
 
@@ -78,6 +94,7 @@ def run(given: argparse.Namespace) -> int:
             "--tubes true: expected --annotations and backend 'local'; the true boxes of "
             "everybody are in annotation files, and a server finds its own tubes"
         )
+    _check_workers(given)
     samples, described, usual = chosen_samples(given)
     from stvg_lab.report import report_paths, write_report
     from stvg_lab.runs.run_folder import Run, RunConfig, part_of
@@ -102,13 +119,31 @@ def run(given: argparse.Namespace) -> int:
     if left:
         true_tubes = TrueTubes() if given.tubes == "true" else None
         job = EvaluationSettings(config.window, convention, given.evidence, true_tubes)
-        _work(folder, left, len(ours), config, job)
+        if given.workers is not None:
+            _work_together(folder, left, len(ours), config, job, given)
+        else:
+            with _shown(given.rrd) as show:
+                _work(folder, left, len(ours), config, replace(job, show=show))
     values = folder.finish(planned)
     print(summary_table(values))
     if values["done"]:
         print(f"report: {write_report(given.out, report)[0]}")
     print(f"written to {given.out}")
     return 1 if len(values["failures"]) == values["done"] else 0
+
+
+@contextmanager
+def _shown(path: Path | None) -> Iterator[Callable[[Sample, Clip, Grounding], None] | None]:
+    """What receives each sample's frames and answer for `--rrd`; None without it."""
+    if path is None:
+        yield None
+        return
+    from stvg_ros.io.outputs import output
+    from stvg_ros.visualization.rerun_file import RerunFile, check_rerun
+
+    check_rerun()
+    with output("evaluate", path) as part, RerunFile(part, "stvg_ros evaluate") as file:
+        yield lambda sample, clip, grounding: file.add(clip, grounding, sample.id, every=False)
 
 
 def chosen_samples(given: argparse.Namespace) -> tuple[list[Sample], dict[str, Any], str]:
@@ -152,30 +187,46 @@ def chosen_samples(given: argparse.Namespace) -> tuple[list[Sample], dict[str, A
 def _work(
     folder: Run, left: list[Sample], total: int, config: Config, job: EvaluationSettings
 ) -> None:
-    """Evaluates the remaining samples."""
-    import torch
-
-    from stvg_lab.runs.environment import environment
+    """Evaluates the remaining samples in this process."""
+    from stvg_lab.runs.evaluation_worker import EvaluationWorker, evaluation_grounder
     from stvg_lab.runs.progress import EvaluationProgress
-    from stvg_lab.runs.runner import evaluate
-    from stvg_ros.build import (
-        build_grounder,
-        build_sources,
-        build_splitter,
-        checkpoint_folder,
-    )
-    from stvg_ros.method.grounder import LocalGrounder
-    from stvg_ros.models import load_mllm
 
-    grounder: Grounder
-    if job.true_tubes is None:
-        grounder = build_grounder(config)
-    else:
-        mllm = load_mllm(config.model, config.attention)
-        splitter = build_splitter(config.split, mllm)
-        sources = build_sources(config)
-        grounder = LocalGrounder(mllm, splitter, job.true_tubes, config, sources=sources)
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-    folder.describe(environment(config.model.path, checkpoint_folder(config), gpu))
+    worker = EvaluationWorker(evaluation_grounder, config.flat(), job)
+    folder.describe(worker.environment())
     with EvaluationProgress(total, total - len(left)) as progress:
-        folder.record(evaluate(left, grounder, job), progress)
+        folder.record(worker.results(left), progress)
+
+
+def _work_together(
+    folder: Run, left: list[Sample], total: int, config: Config, job: EvaluationSettings,
+    given: argparse.Namespace,
+) -> None:  # fmt: skip
+    """Evaluates the remaining samples by `--workers`."""
+    from stvg_lab.runs import evaluation_worker
+    from stvg_lab.runs.progress import EvaluationProgress
+    from stvg_ros.serving import ray_environment
+
+    ray_environment.prepare(given.ray or "127.0.0.1")
+    from stvg_lab.runs.worker_pool import WorkerPool
+
+    make = evaluation_worker.evaluation_grounder
+    with WorkerPool(given.workers, make, config.flat(), job, given.ray) as pool:
+        for environment in pool.environments():
+            folder.describe(environment)
+        with EvaluationProgress(total, total - len(left)) as progress:
+            folder.record(pool.results(left), progress)
+
+
+def _check_workers(given: argparse.Namespace) -> None:
+    """Raises: ConfigError: arguments that do not fit `--workers`, or Ray is not installed."""
+    if given.workers is None:
+        if given.ray:
+            raise ConfigError("--ray: expected --workers N with it, the number of models")
+        return
+    if given.rrd is not None or given.shard is not None:
+        raise ConfigError(
+            "--workers: expected neither --rrd, whose file one process writes, nor --shard, as "
+            "the workers share the samples"
+        )
+    if importlib.util.find_spec("ray") is None:
+        raise ConfigError("--workers: Ray is not installed; pip install 'stvg_ros[serving]'")

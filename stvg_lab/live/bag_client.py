@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.srv import GetParameters
 from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.parameter import parameter_value_to_python
-from rclpy.parameter_client import AsyncParameterClient
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import String
@@ -114,12 +114,14 @@ class BagClient(Node):
             )
         self.until(lambda: bool(self._queries.get_subscription_count()), timeout_s)
         names = [item.name for item in node_settings()]
-        client = AsyncParameterClient(self, self._target)
-        client.wait_for_services(timeout_s)
-        future = client.get_parameters(names)
+        # The service itself, as rclpy of Humble has no client of parameters.
+        client = self.create_client(GetParameters, f"{self._target}/get_parameters")
+        client.wait_for_service(timeout_s)
+        future = client.call_async(GetParameters.Request(names=names))
         rclpy.spin_until_future_complete(self, future, timeout_sec=timeout_s)
         if not future.done():
             raise StvgError(f"{self._target}: did not return its parameters within {timeout_s:g} s")
+        self.destroy_client(client)
         values = map(parameter_value_to_python, future.result().values)
         return Config.from_flat(dict(zip(names, values, strict=True)))
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -26,7 +26,7 @@ from stvg_ros.io.read_report import ReadReport
 from stvg_ros.io.recording import SourceImage, source_images
 from stvg_ros.method.interfaces import Grounder
 from stvg_ros.method.sampling import cut
-from stvg_ros.types import Grounding, Query, Status
+from stvg_ros.types import Clip, Grounding, Query, Status
 from stvg_ros.window import WindowConfig
 
 
@@ -40,12 +40,14 @@ class EvaluationSettings:
             others, as "answer@NAME".
         keep_evidence: whether results have evidence.
         true_tubes: the grounder's source of tubes, if it is to have the people of each sample.
+        show: is called with each sample's frames and answer.
     """
 
     window: WindowConfig
     convention: str = "frames"
     keep_evidence: bool = False
     true_tubes: TrueTubes | None = None
+    show: Callable[[Sample, Clip, Grounding], None] | None = None
 
 
 def evaluate(
@@ -144,6 +146,8 @@ def answered(
         query = Query(sample.query, sample.id, low_ns, high_ns)
         grounding = grounder.ground(clip, query, lambda stage, share: None)
         timings_s["ground"] = time.perf_counter() - begin
+        if job.show is not None:
+            job.show(sample, cut(clip, low_ns, high_ns), grounding)
         result = judged(sample, moment, grounding, stored_ns, (low_ns, high_ns), job)
     except Exception as error:
         result = failed(sample, error)

@@ -36,6 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seconds", type=at_least(0.5), default=3.0, help="how long to receive images (default 3)"
     )
+    parser.add_argument(
+        "--machine", action="store_true", help="check this machine only, without a node"
+    )
     add_model_arguments(parser)
 
 
@@ -43,6 +46,8 @@ def run(given: argparse.Namespace) -> int:
     """Prints the findings; 0 if none is bad."""
     config = config_of(given)
     fine = write_findings([*model_findings(config), *tubes_findings(config)])
+    if given.machine:
+        return 0 if fine else 1
     if importlib.util.find_spec("rclpy") is None:
         remedy = "source a ROS 2 installation, or use `make setup`, to check the node as well"
         write_findings([Finding("note", "ros", "rclpy is not installed here", remedy)])

@@ -28,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--sheet", action="store_true", help="write OUT/contact_sheet.png")
     parser.add_argument("--video", action="store_true", dest="movie", help="write annotated.mp4")
+    parser.add_argument("--rrd", type=Path, help="write a recording for the viewer Rerun")
     add_model_arguments(parser)
 
 
@@ -43,6 +44,11 @@ def run(given: argparse.Namespace) -> int:
     from stvg_ros.io.read_report import ReadReport
     from stvg_ros.io.tube_json import evidence_to_json, table, tube_to_json
 
+    if given.rrd is not None:
+        from stvg_ros.visualization.rerun_file import check_rerun
+
+        check_rerun()
+        check_outputs("ground", [given.rrd])
     if given.out is not None:
         drawn = {"contact_sheet.png": given.sheet, "annotated.mp4": given.movie}
         names = ["tube.json", *(name for name, wanted in drawn.items() if wanted)]
@@ -101,3 +107,8 @@ def _write(given: argparse.Namespace, clip: Clip, grounding: Grounding, answer: 
 
         with output("ground", given.out / "annotated.mp4") as path:
             write_movie(path, clip, grounding.best)
+    if given.rrd is not None:
+        from stvg_ros.visualization.rerun_file import RerunFile
+
+        with output("ground", given.rrd) as path, RerunFile(path, "stvg_ros ground") as file:
+            file.add(clip, grounding)

@@ -11,11 +11,12 @@ import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import entry_points
 
+from stvg_ros import __version__
 from stvg_ros.errors import ConfigError, StvgError
 
 # The robot's commands: modules of `stvg_ros.cli` with a docstring "`stvg-ros NAME ...`:
 # DESCRIPTION", `add_arguments(parser)` and `run(given) -> int`.
-COMMANDS = ("ground", "understand", "tubes", "serve", "models", "doctor")
+COMMANDS = ("ground", "understand", "tubes", "serve", "models", "doctor", "mcp")
 # Commands of other packages are entry points of this group.
 GROUP = "stvg_ros.commands"
 # Commands of `stvg_lab`, for the error message where that package is not installed.
@@ -45,6 +46,7 @@ def parser(modules: Mapping[str, str]) -> argparse.ArgumentParser:
     top = _Parser(
         prog="stvg-ros", description="Finds where and when a video shows what a sentence describes."
     )
+    top.add_argument("--version", action="version", version=f"stvg_ros {__version__}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, path in modules.items():
         module = importlib.import_module(path)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Replicas in Ray Serve, and a server on this machine. The only module that imports Ray."""
+"""Replicas in Ray Serve, and a server on this machine. Imports Ray."""
 
 from __future__ import annotations
 

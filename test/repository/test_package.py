@@ -22,7 +22,8 @@ import stvg_lab
 import stvg_ros
 from stvg_ros.config import Config
 
-# Keys of the rosdep database; python3-transformers and python3-av are not among them.
+# Keys of the rosdep database that have a package on each distribution; python3-torch and
+# python3-transformers-pip do not, and requirements/robot.txt has what they would give.
 ROSDEP_KEYS = {
     "action_msgs", "ament_cmake", "ament_cmake_flake8",
     "ament_cmake_pep257", "ament_cmake_pytest",
@@ -30,7 +31,7 @@ ROSDEP_KEYS = {
     "cv_bridge", "diagnostic_msgs", "geometry_msgs", "launch", "launch_ros", "lifecycle_msgs",
     "message_filters", "python3-jinja2", "python3-numpy",
     "python3-opencv", "python3-pil", "python3-pytest", "python3-pytest-timeout", "python3-scipy",
-    "python3-torch", "python3-tqdm", "python3-transformers-pip", "python3-yaml", "rcl_interfaces",
+    "python3-tqdm", "python3-yaml", "rcl_interfaces",
     "rclpy",
     "rosidl_default_generators", "rosidl_default_runtime", "sensor_msgs", "std_msgs", "std_srvs",
     "tf2_ros_py", "vision_msgs", "visualization_msgs",
@@ -107,7 +108,30 @@ def test_manifest_uses_keys_that_rosdep_knows(manifest: ElementTree.Element) -> 
     assert len(listed) == len(set(listed))
     used = {str(key) for _, key in listed}
     assert used - ROSDEP_KEYS == set()
-    assert {"rclpy", "python3-torch", "python3-transformers-pip", "std_msgs"} <= used
+    assert {"rclpy", "python3-numpy", "std_msgs"} <= used
+
+
+def test_what_pip_needs_is_in_a_package_or_in_the_requirements_of_robots(
+    manifest: ElementTree.Element,
+) -> None:
+    used = {str(item.text) for item in manifest if item.tag.endswith("depend")}
+    packages = {"opencv-python-headless": "python3-opencv", "pillow": "python3-pil"}
+    text = (ROOT / "requirements" / "robot.txt").read_text(encoding="utf-8")
+    robot = {line.split("#")[0].strip() for line in text.splitlines()} - {""}
+    names = {re.split(r"[>=<; ]", line)[0] for line in robot}
+    tree = ast.parse((ROOT / "setup.py").read_text(encoding="utf-8"))
+    (needed,) = (
+        ast.literal_eval(node.value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.keyword) and node.arg == "install_requires"
+    )
+    for need in needed:
+        name = re.split(r"[>=<; ]", need)[0]
+        if packages.get(name, f"python3-{name}") in used:
+            continue
+        assert name in names or name == "torch", f"{name}: a rosdep key, or requirements/robot.txt"
+        if name != "torch":
+            assert need.replace("'", '"').replace(";", " ;") in robot, f"robot.txt: {need}"
 
 
 def test_ros_packages_that_the_node_imports_are_declared(manifest: ElementTree.Element) -> None:
@@ -121,7 +145,9 @@ def test_ros_packages_that_the_node_imports_are_declared(manifest: ElementTree.E
 
 def test_one_version(manifest: ElementTree.Element) -> None:
     arguments = setup_arguments()
-    assert manifest.findtext("version") == arguments["version"]
+    assert manifest.findtext("version") == arguments["version"] == stvg_ros.__version__
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert re.findall(r"^## (\S+)", changes, re.M)[0] == stvg_ros.__version__
     assert manifest.findtext("license") == arguments["license"]
     maintainer = manifest.find("maintainer")
     assert maintainer is not None

@@ -73,3 +73,10 @@ def test_the_demo_of_ones_own_video_says_so_before_it_runs(tmp_path, capsys):
     assert NOTE in capsys.readouterr().out
     assert main([*arguments, "--model", "Qwen/Qwen2.5-VL-7B-Instruct"]) == 1
     assert "note:" not in capsys.readouterr().out
+
+
+def test_a_recording_for_rerun_needs_its_library(video, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    arguments = ["ground", str(video), "the person", "--rrd", str(tmp_path / "a.rrd")]
+    assert main(arguments) == 2
+    assert "pip install 'stvg_ros[rerun]'" in capsys.readouterr().err

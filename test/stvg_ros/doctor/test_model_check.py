@@ -99,3 +99,10 @@ def test_the_command_without_a_node(capfd):
     text = capfd.readouterr().out
     assert "no node /nobody" in text
     assert "grounding.launch.py" in text
+
+
+def test_the_machine_alone(capfd):
+    assert main(["doctor", "--device", "cpu", "--machine", "--node", "/nobody"]) == 0
+    text = capfd.readouterr().out
+    assert "memory" in text
+    assert "/nobody" not in text and "rclpy" not in text
