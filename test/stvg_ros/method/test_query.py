@@ -6,7 +6,7 @@ from __future__ import annotations
 import http.server
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -275,3 +275,25 @@ def test_only_what_images_cannot_answer_is_refused() -> None:
     refuse_unseen(Command("find", "the person"))
     with pytest.raises(CommandError, match="^a person's name is not in the image$"):
         refuse_unseen(Command("find", "Anna", refusal="a person's name is not in the image"))
+
+
+def test_the_tokens_of_a_split_are_those_that_the_model_read_for_it() -> None:
+    class Tokens:
+        read = 7  # of earlier commands
+
+        def encode(self, text: str) -> list[int]:
+            return [ord(letter) for letter in text]
+
+        def best(self, before: Sequence[int], allowed: Sequence[int]) -> int:
+            self.read += 3
+            self.asked = getattr(self, "asked", 0) + 1
+            return allowed[0]
+
+    mllm = ToyMllm()
+    tokens = Tokens()
+    mllm.token_model = tokens  # type: ignore[attr-defined]
+    splitter = MllmSplitter(mllm)
+    counted = splitter.split("the person in red").tokens
+    assert counted == 3 * tokens.asked > 0
+    assert splitter.split("the person in red").tokens == 0  # a text is read once
+    assert MllmSplitter(ToyMllm()).split("the person in red").tokens == 0

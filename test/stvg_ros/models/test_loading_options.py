@@ -227,3 +227,38 @@ def test_an_odd_configuration_is_refused(folder: Path, loaded: dict[str, Any]) -
     (folder / "config.json").write_text(json.dumps(values))
     with pytest.raises(ModelError, match=r"config\.json is not as transformers expects it"):
         load(folder)
+
+
+@pytest.mark.parametrize(
+    ("gpus", "quantization", "method", "refused"),
+    [
+        (1, "4bit", None, False),
+        (2, "4bit", None, True),
+        (2, "none", "fp8", True),
+        (3, "8bit", None, True),
+        (2, "none", None, False),
+        (1, "none", "fp8", False),
+    ],
+)
+def test_quantized_weights_are_on_one_device_and_others_on_as_many_as_asked(
+    folder: Path, loaded: dict[str, Any], monkeypatch: Any, gpus: int, quantization: str,
+    method: str | None, refused: bool,
+) -> None:  # fmt: skip
+    if method:
+        stored(folder, {"quant_method": method})
+    spread_over: list[int] = []
+
+    def spread(model: Any, devices: Any, free: Any) -> Any:
+        spread_over.append(len(devices))
+        return model
+
+    devices = [torch.device("cpu")] * gpus
+    monkeypatch.setattr(loading, "devices_of", lambda name, setting: devices)
+    monkeypatch.setattr(loading, "spread", spread)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (10, 20))
+    if refused:
+        with pytest.raises(ConfigError, match="is for weights in full precision"):
+            load(folder, quantization)
+        return
+    load(folder, quantization)
+    assert spread_over == ([gpus] if gpus > 1 else [])
