@@ -64,8 +64,8 @@ def equivalent(module: str) -> dict[tuple[str, str, str], str]:
 def record(row: str) -> None:
     """Puts a row into the table of the documentation, in place of the module's earlier one."""
     lines = PAGE.read_text("utf-8").splitlines()
-    rows = {line.split("`")[1]: line for line in lines if line.startswith("| `stvg_ros.")}
     head = next(index for index, line in enumerate(lines) if line.startswith("|---|--:"))
+    rows = {line.split("`")[1]: line for line in lines[head:] if line.startswith("| `stvg_ros.")}
     rows[row.split("`")[1]] = row
     rest = lines[head + 1 :]
     while rest and rest[0].startswith("|"):

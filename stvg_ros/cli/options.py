@@ -12,7 +12,7 @@ from pathlib import Path
 
 from stvg_ros.config import Config, settings
 from stvg_ros.errors import ConfigError
-from stvg_ros.setting import Value
+from stvg_ros.setting import Value, nearest
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
@@ -88,7 +88,10 @@ def flat_settings(given: argparse.Namespace) -> dict[str, Value]:
         if not sign:
             raise ConfigError(f"--set: expected NAME=VALUE, got {pair!r}")
         if name not in known:
-            raise ConfigError(f"--set: unknown setting {name!r}; see docs/parameters.md")
+            raise ConfigError(
+                f"--set: unknown setting {name[:256]!r}{nearest(name, known)}; see "
+                "docs/parameters.md"
+            )
         values[name] = known[name].checked(_parsed(text, known[name].default))
     return values
 

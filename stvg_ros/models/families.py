@@ -164,15 +164,19 @@ ORIGINALS = {
 
 _WINDOWS = "some of its layers attend to a window, which the mask of packed questions would replace"
 _RECURRENT = "most of its layers are recurrent, of a kind whose states have not been shared exactly"
-# Families of transformers that would run wrongly.
+_NO_ADAPTER = (
+    "it has the recurrent layers of Qwen3.5, which are exact here, but its images and positions "
+    "have no adapter yet; use a Qwen3.5"
+)
+# Families of transformers that would run wrongly, or not at all.
 UNFIT = {
     "gemma3": _WINDOWS,
     "gemma4": _WINDOWS,
     "exaone4_5": _WINDOWS,
     "lfm2_vl": _RECURRENT,
     "lfm3_vl": _RECURRENT,
-    "minicpmv4_6": _RECURRENT,
-    "minicpmv4_7": _RECURRENT,
+    "minicpmv4_6": _NO_ADAPTER,
+    "minicpmv4_7": _NO_ADAPTER,
 }
 # Known by their authors' own code only, which is never run here.
 OWN_CODE = {"minicpmv": "MiniCPM-V up to 4.5", "minicpmo": "MiniCPM-o", "molmo": "Molmo"}

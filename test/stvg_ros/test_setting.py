@@ -109,3 +109,21 @@ def test_a_whole_number_is_of_either_type(value, taken):
 def test_what_is_no_whole_number_is_refused(value):
     with pytest.raises(ConfigError, match="sampling.frames: expected"):
         Config.from_flat({"sampling.frames": value})
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("windw.duration_s", "window.duration_s"), ("duration_s", "window.duration_s"),
+        ("span.topk", "span.top_k"), ("Sampling.frames", "sampling.frames"), ("qqqq/zzzz", ""),
+        ("", ""), ("x" * 10_000, ""),
+    ],
+)  # fmt: skip
+def test_a_misspelt_setting_of_the_command_line_is_named_with_the_nearest(given, meant):
+    parser = argparse.ArgumentParser()
+    add_model_arguments(parser)
+    with pytest.raises(ConfigError, match="--set: unknown setting '") as caught:
+        config_of(parser.parse_args(["--set", f"{given}=1"]))
+    assert ("did you mean" in str(caught.value)) == bool(meant)
+    assert meant in str(caught.value)
+    assert len(str(caught.value)) < 400

@@ -234,11 +234,11 @@ def test_attention_against_the_mean_of_the_others() -> None:
 
 @pytest.mark.parametrize("unseen", [0.0, -1.0, float("-inf")])
 def test_a_tube_without_attention_is_not_what_the_others_are_compared_with(unseen: float) -> None:
-    scores = {3: 4.0, 8: 1.0, 9: unseen}
+    scores = {3: 2.0, 8: 1.0, 9: unseen}
     (found,) = AttentionEvidence(lambda c: scores[c.track_id]).findings(
         noise_clip(COUNT), SPLIT, (*CANDIDATES, candidate(9, 90))
     )
-    assert found.tubes == pytest.approx({3: 4 * np.log(4), 8: -4 * np.log(4), 9: -6.0})
+    assert found.tubes == pytest.approx({3: 6 * np.log(2), 8: -6 * np.log(2), 9: -6.0})
 
 
 def finding(words: str, source: str = "body", **tubes: float) -> SourceFinding:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Drawn pictures are distinguished from those of a camera by how many of their areas are flat."""
+"""Drawn pictures have more flat areas than those of a camera."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def test_rows_and_gradient_are_exact(
 ) -> None:
     mllm = load(saved(kind, tmp_path, monkeypatch, **text))
     assert mllm._text.config.model_type == text["model_type"]
-    visual = mllm.encode(images(3)).reversed()
+    visual = mllm.encode(images(4)).reversed()
     offset = torch.zeros(visual.features.shape, requires_grad=True)
     readings = mllm.ask(mllm.prefill(visual, offset), QUESTIONS)
     for question, reading in zip(QUESTIONS, readings, strict=True):

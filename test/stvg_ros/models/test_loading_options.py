@@ -39,6 +39,19 @@ def folder(saved: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(saved, tmp_path / "model"))
 
 
+class Model(nn.Module):
+    """A model of transformers with its language model."""
+
+    def __init__(self, language_model: nn.Module) -> None:
+        super().__init__()
+        self.model = nn.Module()
+        self.model.language_model = language_model
+        language_model.config = SimpleNamespace()  # type: ignore[assignment]
+
+    def get_decoder(self) -> Any:
+        return self.model.language_model
+
+
 class Layer(nn.Linear):
     """A layer of bitsandbytes with its CPU format."""
 
@@ -52,12 +65,8 @@ def loaded(monkeypatch: Any) -> dict[str, Any]:
 
     def weights(files: Any, class_name: str, setting: str, dtype: Any, **options: Any) -> Any:
         given.update(class_name=class_name, setting=setting, dtype=dtype, **options)
-        model = nn.Module()
-        model.model = nn.Module()
-        model.model.language_model = Layer(2, 2)
-        model.model.language_model.config = SimpleNamespace()  # type: ignore[assignment]
-        given["model"] = model
-        return LoadedWeights(model, ("extra.weight",))
+        given["model"] = Model(Layer(2, 2))
+        return LoadedWeights(given["model"], ("extra.weight",))
 
     for module in (loading, quantized_formats):
         monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: object())
@@ -198,10 +207,7 @@ def test_the_folder_of_a_checkpoint(folder: Path, tmp_path: Path) -> None:
 
 
 def test_a_frozen_model_has_no_gradient_and_its_attention_can_be_captured() -> None:
-    model = nn.Module()
-    model.model = nn.Module()
-    model.model.language_model = nn.Linear(2, 2)
-    model.model.language_model.config = SimpleNamespace()  # type: ignore[assignment]
+    model = Model(nn.Linear(2, 2))
     model.model.visual = nn.Module()
     model.model.visual.patch_embed = nn.Module()
     model.model.visual.patch_embed.proj = nn.Conv3d(3, 4, (2, 2, 2), (2, 2, 2), bias=False)

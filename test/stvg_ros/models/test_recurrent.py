@@ -21,6 +21,7 @@ from transformers.models.qwen3_5.modeling_qwen3_5 import Qwen3_5TextModel
 from stvg_ros.errors import ConfigError
 from stvg_ros.method.settings import AttentionConfig
 from stvg_ros.models import load_mllm
+from stvg_ros.models.attention_band import attending_layers
 from stvg_ros.models.hf_common import HfMllm
 from stvg_ros.models.memory_estimate import graph_bytes
 from stvg_ros.models.packed_prompts import packed
@@ -116,7 +117,8 @@ def test_a_prefix_answers_twice_and_after_text(mllm: HfMllm) -> None:
 
 
 def test_a_band_needs_a_layer_that_attends(folder: Path) -> None:
-    assert load(folder, first_layer=2, last_layer=3).band == (2, 3)
+    narrow = load(folder, first_layer=2, last_layer=3)
+    assert narrow.band == (2, 3) and attending_layers(narrow._text.config) == [3, 7]
     with pytest.raises(ConfigError, match=r"recurrent.*expected at least one of .* layers 3, 7"):
         load(folder, first_layer=4, last_layer=6)
 

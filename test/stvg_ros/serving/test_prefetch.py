@@ -137,6 +137,12 @@ def test_a_server_can_encode_ahead_for_all(real, connect):
     until(lambda: mllm.encoded == 5)
 
 
+def forget_frames(server):
+    store = server.app._sessions
+    for key in list(store._sessions):
+        store._drop(key)
+
+
 def test_features_go_with_their_frames(real, connect, monkeypatch):
     monkeypatch.setattr(prefetch, "TIDY_S", 0.05)
     server, mllm = real()
@@ -148,7 +154,7 @@ def test_features_go_with_their_frames(real, connect, monkeypatch):
         f'stvg_prepared_bytes{{replica="r0"}} {5 * slot}'
         in server.ask("GET", "/metrics")[2].decode()
     )
-    server.app._sessions._sessions.clear()
+    forget_frames(server)
     until(lambda: prepared() == 0)
 
 
@@ -159,7 +165,7 @@ def test_a_commands_frames_are_not_held_after_it(real, connect, monkeypatch):
     client = observed(connect, server, clip)
     until(lambda: mllm.encoded == 5)
     client.ground(clip, DOG, no_checkpoint)
-    server.app._sessions._sessions.clear()
+    forget_frames(server)
     until(lambda: server.app._commands.prepared_bytes == 0)
 
 

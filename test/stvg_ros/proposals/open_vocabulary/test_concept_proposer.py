@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -110,23 +112,46 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_masks_are_those_of_the_library(folder: Path) -> None:
     """Earlier images and outputs are dropped here, and kept in the library's session."""
     tracker = ConceptTracker.load(str(folder), "cpu")
-    tracker._reach = tracker.checkpoint.model.config.tracker_config.num_maskmem
-    clip = clip_of(12)
-    tracker.begin("man", 20)
+    model = tracker.checkpoint.model
+    outputs: list[Any] = []
+    hook = model.register_forward_hook(lambda *given: outputs.append(given[2]))
+    clip = clip_of(22)
+    tracker.begin("man", 3)
     ours = [tracker.step(frame.image, at) for at, frame in enumerate(clip.frames)]
     assert all(image is None for image in tracker._session.processed_frames.values())
+    kept = tracker._session.output_dict_per_obj[0]["non_cond_frame_outputs"]
+    assert 0 < len(kept) <= 18  # of a video of any length
     session = tracker.session_of("man")
-    shown = 0
     for at, frame in enumerate(clip.frames):
-        pixels = tracker.checkpoint.pixels(frame.image, *tracker.edges)
-        output = tracker.checkpoint.model(session, frame=pixels, frame_idx=at)
-        hidden = {*output.removed_obj_ids, *output.suppressed_obj_ids}
-        assert set(ours[at].seen) == set(output.obj_id_to_mask) - hidden
-        assert ours[at].removed == output.removed_obj_ids
-        for number, seen in ours[at].seen.items():
-            assert np.array_equal(seen.mask, output.obj_id_to_mask[number][0].numpy() > 0)
-            shown += int(seen.mask.any())
-    assert shown > 12
+        model(session, frame=tracker.checkpoint.pixels(frame.image, *tracker.edges), frame_idx=at)
+    hook.remove()
+    for found, mine, theirs in zip(ours, outputs[:22], outputs[22:], strict=True):
+        assert mine.obj_id_to_mask.keys() == theirs.obj_id_to_mask.keys() == found.seen.keys()
+        for number, logits in theirs.obj_id_to_mask.items():
+            assert torch.equal(mine.obj_id_to_mask[number], logits)
+            assert np.array_equal(found.seen[number].mask, logits[0].numpy() > 0)
+
+
+def test_objects_that_the_model_suppresses_or_takes_back_are_not_seen(folder: Path) -> None:
+    tracker = ConceptTracker.load(str(folder), "cpu")
+
+    class Model:
+        config = tracker.checkpoint.model.config
+
+        def __call__(self, session: Any, **_: Any) -> Any:
+            session.processed_frames = {}
+            return SimpleNamespace(
+                obj_id_to_mask={number: torch.ones(1, 4, 4) for number in range(3)},
+                obj_id_to_score={number: 0.5 for number in range(3)},
+                removed_obj_ids={1},
+                suppressed_obj_ids={2},
+            )
+
+    tracker._loaded = replace(tracker.checkpoint, model=Model())
+    tracker.begin("man", 3)
+    found = tracker.step(clip_of(1).frames[0].image, 0)
+    assert set(found.seen) == {0} and found.removed == {1}
+    assert found.seen[0].mask.all()
 
 
 def test_no_code_is_fetched(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -108,14 +108,15 @@ def test_a_weak_box_goes_on_with_a_track_and_begins_none() -> None:
     assert len(proposer.propose(clip, QUERY)) == 2
 
 
-def test_each_image_is_looked_at_once() -> None:
+def test_each_image_is_searched_once_if_none_within_a_quarter_of_a_second_was() -> None:
     clip, boxes = scene((walk(20, 270), RED))
     proposer = known(clip, boxes)
     for frame in clip.frames[:15]:
         proposer.observe(frame)
     proposer.propose(clip, QUERY)
     proposer.propose(clip, QUERY)
-    assert proposer._detect.looks == len(clip)  # type: ignore[attr-defined]
+    near = 2  # at 10 Hz behind the last frame that was searched on arrival
+    assert proposer._detect.looks == len(clip) - near  # type: ignore[attr-defined]
     assert proposer.fill[0] == len(clip)
 
 
