@@ -73,6 +73,7 @@ def toy(tmp_path, monkeypatch):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_two_workers_give_what_one_process_gives_also_if_one_is_killed(tmp_path, toy, capsys):
     files = material(tmp_path, "die")
@@ -96,6 +97,7 @@ def test_two_workers_give_what_one_process_gives_also_if_one_is_killed(tmp_path,
     assert results(together) == results(alone)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_sample_that_kills_every_worker_fails_and_the_others_are_done(tmp_path, toy, capsys):
     files = material(tmp_path, "die", "always")
@@ -105,6 +107,7 @@ def test_a_sample_that_kills_every_worker_fails_and_the_others_are_done(tmp_path
     assert "2 worker processes died at this sample" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_workers_that_cannot_start_say_why(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(evaluation_worker, "evaluation_grounder", broken)
