@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
 import time
 from dataclasses import dataclass
 
@@ -173,8 +174,8 @@ def _fill(arrays: dict[str, torch.Tensor], count: torch.Tensor, size: int, seed:
     cv2.setNumThreads(1)
     rng = np.random.default_rng((seed, 77))
     index = 0
-    trainer = multiprocessing.parent_process()
-    while trainer is None or trainer.is_alive():  # also when the trainer was killed
+    threading.Thread(target=_end_with_trainer, daemon=True).start()
+    while True:
         scene = Scene.from_seed(
             split_seed("train", int(rng.integers(10_000_000))), difficulty=float(rng.uniform(0, 1))
         )
@@ -185,3 +186,11 @@ def _fill(arrays: dict[str, torch.Tensor], count: torch.Tensor, size: int, seed:
         count[0] = index
         if index > size:
             time.sleep(0.1)  # a full buffer is refreshed slowly
+
+
+def _end_with_trainer() -> None:
+    """Ends this process as soon as the trainer has ended, also when it was killed."""
+    trainer = multiprocessing.parent_process()
+    if trainer is not None:
+        trainer.join()
+        os._exit(1)
