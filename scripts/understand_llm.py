@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -199,6 +200,8 @@ def serving(command: Sequence[str], folder: Path) -> Iterator[str]:
             try:
                 with urllib.request.urlopen(f"{url}/models", timeout=5):
                     break
+            except urllib.error.HTTPError:  # it answers: without a cache of the hub it lists none
+                break
             except OSError:
                 time.sleep(1)
         yield url
