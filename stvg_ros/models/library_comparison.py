@@ -11,7 +11,7 @@ import inspect
 import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from torch import Tensor
 from transformers.video_utils import VideoMetadata
 
 from stvg_ros.checkpoints.files import first_line
+from stvg_ros.checkpoints.library_agreement import LibraryComparison
 from stvg_ros.errors import ModelError
 from stvg_ros.method.visual_tokens import VisualTokens
 from stvg_ros.models.attention_band import attending_layers
@@ -34,21 +35,6 @@ TIMES_S = (0.0, 1.0, 2.0, 3.0)
 SIZE_PX = (240, 320)  # height, width
 LEVELS = 4  # of 255: PIL and torchvision round resized pixels differently
 ROWS_TOLERANCE, ANSWER_TOLERANCE = 1e-4, 1e-3  # in float32
-
-
-@dataclass(frozen=True)
-class LibraryComparison:
-    """One thing that was compared with the library's.
-
-    Attributes:
-        about: what, in a word.
-        text: what was found.
-        equal: whether both agree.
-    """
-
-    about: str
-    text: str
-    equal: bool
 
 
 def square_boxes() -> list[tuple[int, int, int, int]]:

@@ -8,7 +8,6 @@ Dimensions: N boxes, m x m the tracker's low resolution.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from transformers.models.grounding_dino.image_processing_pil_grounding_dino impo
 from transformers.models.grounding_dino.processing_grounding_dino import GroundingDinoProcessor
 
 from stvg_ros.checkpoints.files import first_line
+from stvg_ros.checkpoints.library_agreement import LibraryComparison
 from stvg_ros.errors import ModelError
 from stvg_ros.proposals.detector_checkpoint import DetectorCheckpoint
 from stvg_ros.proposals.open_vocabulary.concept_tracker import ConceptTracker
@@ -38,23 +38,8 @@ _BOX = (0.2, 0.2, 0.7, 0.9)  # where tracking starts, normalised
 Image = NDArray[np.uint8]
 
 
-@dataclass(frozen=True)
-class DetectorComparison:
-    """One thing that was compared with the library's.
-
-    Attributes:
-        about: what, in a word.
-        text: what was found.
-        equal: whether both agree.
-    """
-
-    about: str
-    text: str
-    equal: bool
-
-
 @torch.no_grad()
-def people_comparisons(detect: PeopleDetector, image: Image) -> Iterator[DetectorComparison]:
+def people_comparisons(detect: PeopleDetector, image: Image) -> Iterator[LibraryComparison]:
     """Pixels and boxes of a people detector whose threshold is 0.
 
     Raises:
@@ -75,7 +60,7 @@ def people_comparisons(detect: PeopleDetector, image: Image) -> Iterator[Detecto
 
 
 @torch.no_grad()
-def text_comparisons(detect: TextDetector, image: Image) -> Iterator[DetectorComparison]:
+def text_comparisons(detect: TextDetector, image: Image) -> Iterator[LibraryComparison]:
     """Prompt, pixels and boxes of a text detector whose thresholds are 0.
 
     Raises:
@@ -92,7 +77,7 @@ def text_comparisons(detect: TextDetector, image: Image) -> Iterator[DetectorCom
     text = (
         f"{len(ours)} tokens of {PHRASE!r}, {'all as' if ours == theirs else 'not'} the library's"
     )
-    yield DetectorComparison("prompt", text, ours == theirs)
+    yield LibraryComparison("prompt", text, ours == theirs)
     pixels = loaded.pixels(image, *detect.fitted(*image.shape[:2]))
     yield _pixels(loaded, pixels, given["pixel_values"])
     if ours != theirs or pixels.shape != given["pixel_values"].shape:
@@ -108,7 +93,7 @@ def text_comparisons(detect: TextDetector, image: Image) -> Iterator[DetectorCom
 @torch.no_grad()
 def tracker_comparisons(
     tracker: MaskTracker, images: Sequence[Image]
-) -> Iterator[DetectorComparison]:
+) -> Iterator[LibraryComparison]:
     """Masks of one object, image by image, against the library's session over all images."""
     box = np.array(_BOX, np.float32)
     masks = []
@@ -138,12 +123,12 @@ def tracker_comparisons(
         differing += int((mask != theirs).sum())
     size = len(masks) * masks[0].size
     text = f"{differing} of {size} pixels of {len(masks)} masks differ from the library's"
-    yield DetectorComparison("masks", text, differing <= size // 1000)
+    yield LibraryComparison("masks", text, differing <= size // 1000)
 
 
 def concept_comparisons(
     tracker: ConceptTracker, images: Sequence[Image]
-) -> Iterator[DetectorComparison]:
+) -> Iterator[LibraryComparison]:
     """Masks of a phrase's objects against a session of the library that keeps everything."""
     tracker.begin(PHRASE, _OBJECTS)
     ours = [tracker.step(image, frame).seen for frame, image in enumerate(images)]
@@ -161,13 +146,13 @@ def concept_comparisons(
         }
         if theirs.keys() != found.keys():
             text = f"objects {sorted(found)} in image {frame}, the library's {sorted(theirs)}"
-            yield DetectorComparison("masks", text, False)
+            yield LibraryComparison("masks", text, False)
             return
         objects += len(theirs)
         differing += sum(int((found[at].mask != mask).sum()) for at, mask in theirs.items())
         size += sum(mask.size for mask in theirs.values())
     text = f"{differing} of {size} pixels of {objects} masks differ from the library's"
-    yield DetectorComparison("masks", text, differing <= size // 1000)
+    yield LibraryComparison("masks", text, differing <= size // 1000)
 
 
 def _processor(kind: Any, loaded: DetectorCheckpoint) -> Any:
@@ -184,14 +169,14 @@ def _processor(kind: Any, loaded: DetectorCheckpoint) -> Any:
         ) from error
 
 
-def _pixels(loaded: DetectorCheckpoint, ours: Tensor, theirs: Tensor) -> DetectorComparison:
+def _pixels(loaded: DetectorCheckpoint, ours: Tensor, theirs: Tensor) -> LibraryComparison:
     if ours.shape != theirs.shape:
         text = f"{tuple(ours.shape)} for the model, the library's {tuple(theirs.shape)}"
-        return DetectorComparison("pixels", text, False)
+        return LibraryComparison("pixels", text, False)
     level = loaded.preprocessing.rescale / min(loaded.preprocessing.std)
     most = float((ours - theirs).abs().max()) / level
     text = f"within {most:.1f} levels of 255 of the library's, {ours.shape[3]} x {ours.shape[2]}"
-    return DetectorComparison("pixels", text, most <= LEVELS)
+    return LibraryComparison("pixels", text, most <= LEVELS)
 
 
 def _boxes(
@@ -199,7 +184,7 @@ def _boxes(
     ours: tuple[NDArray[np.float32], NDArray[np.float32]],
     boxes: Tensor,
     scores: Tensor,
-) -> DetectorComparison:
+) -> LibraryComparison:
     """The best of our boxes `(N, 4)` and scores `(N,)` are among the library's."""
     limit = np.array([image.shape[1], image.shape[0]] * 2, np.float32)
     theirs = np.clip(boxes.cpu().numpy(), 0, limit)
@@ -207,7 +192,7 @@ def _boxes(
     least = their_scores.min() if len(their_scores) else np.inf
     best = [each for each in zip(*ours, strict=True) if each[1] >= least - SCORES][:_BEST]
     if not best:
-        return DetectorComparison("boxes", "none on the drawn image to compare", True)
+        return LibraryComparison("boxes", "none on the drawn image to compare", True)
     known = [
         bool(
             (
@@ -217,4 +202,4 @@ def _boxes(
         for box, score in best
     ]
     text = f"{sum(known)} of the best {len(best)} are among the library's"
-    return DetectorComparison("boxes", text, all(known))
+    return LibraryComparison("boxes", text, all(known))

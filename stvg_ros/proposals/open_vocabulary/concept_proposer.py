@@ -4,24 +4,22 @@
 
 from __future__ import annotations
 
-from stvg_ros.errors import ProposalError, StvgError
-from stvg_ros.method.base import BaseProposer
 from stvg_ros.method.interruption import check_interruption
 from stvg_ros.proposals.open_vocabulary.concept_tracker import ConceptTracker
+from stvg_ros.proposals.open_vocabulary.phrase_proposer import PhraseProposer
 from stvg_ros.proposals.open_vocabulary.proposer import MaskTrack, tubes_of_tracks
-from stvg_ros.proposals.open_vocabulary.text_detector import noun_phrase
 from stvg_ros.proposals.settings import ProposalConfig
-from stvg_ros.types import CandidateTube, Clip, SplitQuery
+from stvg_ros.types import CandidateTube, Clip
 
 
-class ConceptProposer(BaseProposer):
+class ConceptProposer(PhraseProposer):
     """A noun phrase in, tracks with masks out; each tracked frame is searched.
 
     Thread contract: one thread calls `propose`.
     """
 
     def __init__(self, config: ProposalConfig, tracker: ConceptTracker) -> None:
-        self._config = config
+        super().__init__(config)
         self._tracker = tracker
 
     @classmethod
@@ -32,33 +30,6 @@ class ConceptProposer(BaseProposer):
             ModelError, ConfigError: the checkpoint or the device cannot be used.
         """
         return cls(config, ConceptTracker.load(config.detector, config.device))
-
-    @property
-    def name(self) -> str:
-        """Name of this source in logs and reports."""
-        return "open_vocabulary"
-
-    def reconfigure(self, config: ProposalConfig) -> None:
-        """Applies other dynamic settings from the next clip on."""
-        self._config = config
-
-    def propose(self, clip: Clip, query: SplitQuery) -> tuple[CandidateTube, ...]:
-        """Candidate tubes with masks, best first; empty if no such object is found.
-
-        Raises:
-            ProposalError: the model failed.
-        """
-        phrase = noun_phrase(query.attribute)
-        try:
-            return self._propose(clip, phrase)
-        except StvgError:
-            raise
-        except Exception as error:
-            raise ProposalError(
-                f"open-vocabulary tubes of {phrase!r} on {len(clip)} images of "
-                f"{clip.frames[0].image.shape} failed ({type(error).__name__}: {error}); out of "
-                "memory: raise proposals.track_every or lower proposals.max_objects"
-            ) from error
 
     def _propose(self, clip: Clip, phrase: str) -> tuple[CandidateTube, ...]:
         config = self._config

@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from stvg_ros.errors import ProposalError, StvgError
-from stvg_ros.method.base import BaseProposer
 from stvg_ros.method.interfaces import TargetObservation
 from stvg_ros.method.interruption import check_interruption
 from stvg_ros.proposals.interpolation import InterpolatedBoxes, filled, tubes_of
@@ -22,9 +20,10 @@ from stvg_ros.proposals.open_vocabulary.mask_tracker import (
     Object,
     mask_iou,
 )
-from stvg_ros.proposals.open_vocabulary.text_detector import TextDetector, noun_phrase
+from stvg_ros.proposals.open_vocabulary.phrase_proposer import PhraseProposer
+from stvg_ros.proposals.open_vocabulary.text_detector import TextDetector
 from stvg_ros.proposals.settings import ProposalConfig
-from stvg_ros.types import CandidateTube, Clip, Frame, SplitQuery
+from stvg_ros.types import CandidateTube, Clip, Frame
 
 _MASK_SIZE = 64  # of the masks kept for scoring; the attention maps are coarser
 
@@ -45,7 +44,7 @@ class MaskTrack:
     seen: dict[int, MaskObservation] = field(default_factory=dict)
 
 
-class OpenVocabularyProposer(BaseProposer):
+class OpenVocabularyProposer(PhraseProposer):
     """Grounding DINO on every k-th tracked frame, SAM 2 or EdgeTAM between and beyond.
 
     Objects are tracked forward in time, and backward from their first detection. An object that
@@ -59,7 +58,7 @@ class OpenVocabularyProposer(BaseProposer):
     can_follow = True
 
     def __init__(self, config: ProposalConfig, detect: TextDetector, tracker: MaskTracker) -> None:
-        self._config = config
+        super().__init__(config)
         self._detect = detect
         self._tracker = tracker
 
@@ -75,36 +74,9 @@ class OpenVocabularyProposer(BaseProposer):
         )
         return cls(config, detect, MaskTracker.load(config.tracker, config.device))
 
-    @property
-    def name(self) -> str:
-        """Name of this source in logs and reports."""
-        return "open_vocabulary"
-
-    def reconfigure(self, config: ProposalConfig) -> None:
-        """Applies other dynamic settings from the next clip on."""
-        self._config = config
-
     def follower(self, frame: Frame, box_xyxy_px: NDArray[np.float32]) -> MaskFollower:
         """A follower of the object at a box `(4,)` of a frame; see `Proposer`."""
         return MaskFollower(self._tracker.twin(), frame, box_xyxy_px)
-
-    def propose(self, clip: Clip, query: SplitQuery) -> tuple[CandidateTube, ...]:
-        """Candidate tubes with masks, best first; empty if no such object is detected.
-
-        Raises:
-            ProposalError: the detector or the tracker failed.
-        """
-        phrase = noun_phrase(query.attribute)
-        try:
-            return self._propose(clip, phrase)
-        except StvgError:
-            raise
-        except Exception as error:
-            raise ProposalError(
-                f"open-vocabulary tubes of {phrase!r} on {len(clip)} images of "
-                f"{clip.frames[0].image.shape} failed ({type(error).__name__}: {error}); out of "
-                "memory: raise proposals.track_every or lower proposals.max_objects"
-            ) from error
 
     def _propose(self, clip: Clip, phrase: str) -> tuple[CandidateTube, ...]:
         config = self._config
