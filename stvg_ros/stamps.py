@@ -17,7 +17,8 @@ _GAP_NS = 2_000_000_000
 _GAP_STEPS = 10
 # A time line of at least this many images is not ended by one odd stamp.
 _TRUSTED = 5
-# A camera that stamped images has stopped doing so after this many images without a stamp.
+# A camera that stamped images has stopped doing so after this many images without a stamp, or with
+# the stamp of the image before.
 UNSTAMPED = 5
 
 
@@ -25,21 +26,26 @@ class HeaderStamps:
     """Replaces the stamps of a camera that does not stamp its images by the times of arrival.
 
     Attributes:
-        unstamped: whether the last images had no stamp: all of them so far, or five in a row.
+        unstamped: whether the last images had no stamp of their own: all of them so far, or five
+            in a row. A stamp of zero is none, and neither is one that is repeated.
     """
 
     def __init__(self) -> None:
         self._stamped, self.unstamped = False, False
         self._missing = 0  # images without a stamp since the last one with it
+        self._last_ns = 0
 
     def stamp_ns(self, header_ns: int, arrival_ns: int) -> int:
         """The image's time; -1 for a stamp of zero from a camera that stamps its images."""
-        if header_ns > 0:
+        if header_ns > 0 and header_ns != self._last_ns:
             self._stamped, self.unstamped, self._missing = True, False, 0
+            self._last_ns = header_ns
             return header_ns
         self._missing += 1
         self.unstamped = not self._stamped or self._missing >= UNSTAMPED
-        return arrival_ns if self.unstamped else -1
+        if self.unstamped:
+            return arrival_ns
+        return header_ns or -1  # a repeated stamp is late
 
 
 class StampStep(Enum):

@@ -145,9 +145,7 @@ def _listed(folder: Path, report: ReadReport) -> tuple[list[Path], dict[str, int
     ]  # fmt: skip
     present.sort(key=_natural)
     information = _metadata(folder, report)
-    paths = information.get("relative_file_paths") or ()
-    names = [re.split(r"[/\\]", str(path))[-1] for path in paths]  # also of a Windows machine
-    listed = [folder / name for name in names]
+    listed = _in_order(_named(folder, information.get("relative_file_paths")))
     missing = [item.name for item in listed if not item.is_file()]
     there = [item for item in listed if item.is_file()]
     if missing:
@@ -162,6 +160,28 @@ def _listed(folder: Path, report: ReadReport) -> tuple[list[Path], dict[str, int
             f"the folder, found {others}); {remedy}"
         )
     return files, _counts(information)
+
+
+def _named(folder: Path, listed: Any) -> list[Path]:
+    """The files that metadata.yaml lists, each once; next to it, if they are there."""
+    paths = [listed] if isinstance(listed, str) else listed if isinstance(listed, list) else []
+    parts = [re.split(r"[/\\]", str(path)) for path in paths]  # also of a Windows machine
+    files = [
+        folder.joinpath(*names) if not (folder / names[-1]).is_file() else folder / names[-1]
+        for names in parts
+    ]
+    # Of another machine: only the name says something.
+    return list(dict.fromkeys(file if file.is_file() else folder / file.name for file in files))
+
+
+def _in_order(listed: list[Path]) -> list[Path]:
+    """The listed files; those of one recording by their numbers, as a list by hand may be sorted
+    by name, with run_10 before run_2.
+    """
+    splits = [re.fullmatch(r"(.*)_\d+(\..*)?", path.name) for path in listed]
+    if len({split and split[1] for split in splits}) == 1 and all(splits):
+        return sorted(listed, key=_natural)
+    return listed
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:

@@ -177,12 +177,26 @@ class BagRecording:
             return topic
         if not colours:
             raise RecordingError(f"{self.path}: expected colour images, got depth only: {names}")
-        if len(colours) > 1:
+        if len({name.removesuffix("/compressed") for name in colours}) > 1:
             raise RecordingError(
                 f"{self.path}: has several image topics ({', '.join(colours)}); name one of them "
                 "with --topic"
             )
-        return colours[0]
+        return self._of_one_camera(colours, images)
+
+    def _of_one_camera(
+        self, names: list[str], images: dict[str, list[tuple[StorageFile, Channel]]]
+    ) -> str:
+        """Of a camera's topic and its JPEG images, the one with more messages."""
+        counts = {name: sum(each.count for _, each in images[name]) for name in names}
+        chosen = max(names, key=counts.__getitem__)  # of equal ones the first, which is raw
+        others = ", ".join(f"{name} ({counts[name]})" for name in names if name != chosen)
+        if others:
+            self.report.note(
+                f"{self.path}: {chosen} ({counts[chosen]} messages) is read; of the same camera "
+                f"is {others}"
+            )
+        return chosen
 
     def _without_images(self) -> str:
         """The error for a bag without readable images."""
@@ -241,7 +255,8 @@ class BagRecording:
                 yield image
         if stamps.unstamped:
             self.report.note(
-                f"{self.topic}: its images have no stamps; the times of recording are taken"
+                f"{self.topic}: its images have no stamps of their own; the times of "
+                "recording are taken"
             )
         self._tell_damage()
         self._tell_missing()

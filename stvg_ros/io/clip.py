@@ -63,7 +63,7 @@ def file_clip(
     window = Window(_Bounds(min(last_s, _ALL_S), max_rate_hz))
     with closing(open_recording(path, topic)) as recording:
         for image in _part(recording.images(), start_s, end_s, progress):
-            if not window.wanted(image.stamp_ns):
+            if image.error or not window.wanted(image.stamp_ns):
                 continue
             try:
                 window.add(image.frame(long_side_px))
@@ -72,6 +72,8 @@ def file_clip(
         found = report.follow(recording.report) if report is not None else recording.report
         if odd := window.counts.get("odd"):
             found.note(f"{path}: {odd} images with odd stamps are left out")
+        if late := window.counts["late"]:
+            found.note(f"{path}: left out, as they are not later than those before: {late} images")
         if restarts := window.counts["restarted"]:
             found.note(
                 f"{path}: the stamps jump back or the image size changes ({restarts} times); only "
@@ -107,5 +109,7 @@ def _part(
             progress(time_s)
         if end_s is not None and time_s >= end_s and step is not StampStep.ODD:
             return
+        if step is StampStep.LATE and line.newest_ns is not None:
+            time_s = (line.newest_ns - first_ns) / 1e9
         if time_s >= start_s or step is StampStep.ODD:
-            yield image
+            yield image  # the window refuses late ones, and counts them

@@ -7,7 +7,21 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from av.sidedata.sidedata import Type as SideDataType
 from numpy.typing import NDArray
+
+
+def _of_unknown_kind(kinds: Any, value: int) -> Any:
+    """A member for a kind of side data that FFmpeg knows and PyAV does not, such as EXIF (31).
+
+    PyAV raises on one, and then gives no side data of the picture at all.
+    """
+    member = object.__new__(kinds)
+    member._name_, member._value_ = f"UNKNOWN_{value}", value
+    return member
+
+
+SideDataType._missing_ = classmethod(_of_unknown_kind)  # type: ignore[assignment]
 
 
 def upright_size(picture: Any) -> tuple[int, int]:

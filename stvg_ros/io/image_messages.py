@@ -169,6 +169,8 @@ def _decoded(message: Any) -> tuple[NDArray[np.uint8], str]:
     reason = ""
     try:
         mode = cv2.IMREAD_UNCHANGED if as_it_is else cv2.IMREAD_COLOR
+        # Turned by its EXIF data, an image would not fit camera_info and other nodes' detections.
+        mode |= cv2.IMREAD_IGNORE_ORIENTATION
         image = cv2.imdecode(data, mode) if data.size else None
     except (cv2.error, MemoryError) as error:  # a size or a codec that OpenCV rejects
         image, reason = None, f" ({_short(error)})"

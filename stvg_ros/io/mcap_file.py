@@ -71,8 +71,10 @@ class McapFile:
         except OSError as error:
             raise RecordingError(f"{path}: cannot be read ({error})") from error
         self._scan()
-        if not self._whole or any(number not in self._found for number in self._counts):
-            self._look_into_chunks()
+        all_of_them = not self._whole or any(number not in self._found for number in self._counts)
+        self._look_into_chunks([
+            number for number, chunk in enumerate(self._chunks) if all_of_them or not chunk.counts
+        ])  # fmt: skip
         self.channels = [
             replace(item, count=self._counts[item.id]) for item in self._found.values()
         ]
@@ -164,10 +166,10 @@ class McapFile:
                 self._described(kind, self._bytes(begin, length))
             where = begin + length
 
-    def _look_into_chunks(self) -> None:
-        """Finds channels by unpacking all chunks, and counts messages that no index counts."""
-        for number, chunk in enumerate(self._chunks):
-            found: Counter[int] = Counter()
+    def _look_into_chunks(self, numbers: list[int]) -> None:
+        """Finds channels by unpacking chunks, and counts messages that no index counts."""
+        for number in numbers:
+            chunk, found = self._chunks[number], Counter[int]()
             for kind, data, _ in self._records(number):
                 if kind in (_SCHEMA, _CHANNEL):
                     try:

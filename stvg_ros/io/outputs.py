@@ -23,6 +23,8 @@ from stvg_ros.errors import ConfigError, RecordingError
 
 LEDGER = ".stvg_ros_outputs"
 PART = ".stvg_ros_part"
+_NAME_BYTES, _PATH_BYTES = 255, 4000  # longest name and path of a file
+_SHOWN_BYTES = 200  # longer names are shortened in the names of temporary folders
 
 
 def check_outputs(command: str, paths: Iterable[Path]) -> None:
@@ -81,7 +83,7 @@ def new_content(path: Path) -> Iterator[Path]:
     """
     target = _target(path)
     # In a folder of its own: some writers store the file's name in the file.
-    folder = target.with_name(f".{target.name}.{os.getpid()}{PART}")
+    folder = target.with_name(f"{_part_name(target)}.{os.getpid()}{PART}")
     part = folder / target.name
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -148,16 +150,35 @@ def fingerprint(path: Path) -> str:
 
 
 def _target(path: Path) -> Path:
-    """The target of a path: links are resolved."""
-    return path.resolve()
+    """The target of a path: links are resolved, but for those that lead in a circle."""
+    return Path(os.path.realpath(path))
+
+
+def _bytes(name: str) -> int:
+    return len(os.fsencode(name))
+
+
+def _part_name(target: Path) -> str:
+    """Begin of the names of a target's temporary folders."""
+    if _bytes(target.name) > _SHOWN_BYTES:
+        return f".{hashlib.sha256(os.fsencode(target.name)).hexdigest()}"
+    return f".{target.name}"
 
 
 def _check_folder(path: Path) -> None:
     """Raises: RecordingError: the folder of `path` cannot be made or written."""
-    folder = next(parent for parent in _target(path).parents if parent.exists())
-    if not folder.is_dir():
+    target = _target(path)
+    longest, whole = max(map(_bytes, target.parts)), _bytes(str(target))
+    if longest > _NAME_BYTES or whole > _PATH_BYTES:
         raise RecordingError(
-            f"{path}: cannot be written: {folder} is a file, expected a folder; choose another "
+            f"{str(path)[:100]}...: cannot be written: a name of {longest} bytes in a path of "
+            f"{whole}, expected at most {_NAME_BYTES} and {_PATH_BYTES}; choose another --out"
+        )
+    folder = next(parent for parent in target.parents if os.path.lexists(parent))
+    if not folder.is_dir():
+        what = "a file" if folder.exists() else "a link to itself"
+        raise RecordingError(
+            f"{path}: cannot be written: {folder} is {what}, expected a folder; choose another "
             "--out"
         )
     if not os.access(folder, os.W_OK):
@@ -211,7 +232,7 @@ def _entries(path: Path) -> dict[str, Any]:
 
 def _remove_left(target: Path) -> None:
     """Removes the temporary folders that a killed command left next to a target."""
-    for left in target.parent.glob(f".{glob.escape(target.name)}.*{PART}"):
+    for left in target.parent.glob(f"{glob.escape(_part_name(target))}.*{PART}"):
         number = left.name.removesuffix(PART).rpartition(".")[2]
         if number.isdecimal() and not _runs(int(number)):
             shutil.rmtree(left, ignore_errors=True)

@@ -9,6 +9,8 @@ player read recordings through `open_recording`.
 from __future__ import annotations
 
 import io
+import os
+import re
 import zipfile
 import zlib
 from collections.abc import Hashable, Iterator, Sequence
@@ -40,6 +42,11 @@ class SourceImage(Protocol):
 
     @property
     def stamp_ns(self) -> int: ...
+
+    @property
+    def error(self) -> str:
+        """Why it is lost, as the report says; "" if no reason is known."""
+        ...
 
     def frame(self, long_side_px: int | None = None) -> Frame:
         """The image in RGB, scaled down to the long side. Raises: ImageError."""
@@ -98,9 +105,7 @@ def open_recording(path: Path | str, topic: str | None = None, member: str = "")
         RecordingError: it cannot be read at all, or has no such topic.
     """
     path = Path(path)
-    if not path.exists():
-        kind = "recording" if path.suffix in ("", *BAG_SUFFIXES) else "video file"
-        raise RecordingError(f"{path}: no such {kind}; check the path")
+    _check_file(path)
     try:
         if not member and is_bag(path):
             from stvg_ros.io.bag_recording import BagRecording
@@ -119,6 +124,22 @@ def open_recording(path: Path | str, topic: str | None = None, member: str = "")
         file = member_file(Source(str(path), member))
         return VideoRecording(path, file, f"{path}: {member}")
     return VideoRecording(path)
+
+
+def _check_file(path: Path) -> None:
+    """Raises: RecordingError: it is neither a file nor a folder."""
+    if os.path.isfile(path) or os.path.isdir(path):
+        return
+    record = "record it first, such as with 'ffmpeg -i ADDRESS -c copy FILE.mkv'"
+    if os.path.exists(path):
+        raise RecordingError(
+            f"{path}: is a device or a pipe, expected a file or a folder; {record}, or give the "
+            "camera's topic to the node"
+        )
+    if re.match(r"[a-zA-Z][a-zA-Z0-9+.-]+:/", str(path)):  # Path has made one slash of two
+        raise RecordingError(f"{path}: is an address, expected a file or a folder; {record}")
+    kind = "recording" if path.suffix in ("", *BAG_SUFFIXES) else "video file"
+    raise RecordingError(f"{path}: no such {kind}; check the path")
 
 
 def open_bag(path: Path | str, topic: str | None = None) -> BagRecording:

@@ -84,7 +84,7 @@ class SqliteFile:
 
     def _listed(self) -> list[tuple[int, int, int]]:
         try:
-            rows = self._base.execute("SELECT timestamp, id, topic_id FROM messages").fetchall()
+            rows = self._base.execute("SELECT timestamp, rowid, topic_id FROM messages").fetchall()
         except sqlite3.DatabaseError as error:
             rows = list(self._salvaged())
             self._lose(f"is damaged ({error}); {len(rows)} of its messages are read")
@@ -103,7 +103,7 @@ class SqliteFile:
             number += 1
             try:
                 row = self._base.execute(
-                    "SELECT timestamp, id, topic_id FROM messages WHERE id = ?", (number,)
+                    "SELECT timestamp, rowid, topic_id FROM messages WHERE rowid = ?", (number,)
                 ).fetchone()
             except sqlite3.DatabaseError:
                 row = None
@@ -127,7 +127,7 @@ class SqliteFile:
                 yield StoredMessage(topic, recorded_ns, place, data, error)
 
     def _data(self, number: int) -> bytes:
-        row = self._base.execute("SELECT data FROM messages WHERE id = ?", (number,)).fetchone()
+        row = self._base.execute("SELECT data FROM messages WHERE rowid = ?", (number,)).fetchone()
         value = b"" if row is None else row[0]
         return value if isinstance(value, bytes) else str(value).encode()
 

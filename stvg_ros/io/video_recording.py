@@ -255,7 +255,7 @@ class VideoRecording:
         found, decoded_at = [], None
         try:
             for packet in self._container.demux(self._stream):
-                if not packet.size or packet.is_discard or packet.is_corrupt:
+                if not packet.size or packet.is_discard:
                     continue
                 backwards = None not in (packet.dts, decoded_at) and packet.dts < decoded_at
                 if packet.pts is None or backwards:

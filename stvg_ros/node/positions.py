@@ -146,12 +146,15 @@ class Locator:
         """Receives each image; after a jump back of the stamps, older transforms are dropped.
 
         tf2 ignores transforms older than its newest one: after a recording restarts, all of them.
+        The first camera that jumps clears for all, so that the next one does not drop new transforms.
         """
         newest_ns = self._newest_ns.get(camera, frame.stamp_ns)
+        if frame.stamp_ns < newest_ns - TIME_JUMP_NS:
+            self._newest_ns.clear()
+            if self._buffer is not None:
+                self._buffer.clear()  # static transforms stay
+                self._log.warning("the image stamps jumped back: transforms cleared")
         self._newest_ns[camera] = frame.stamp_ns
-        if self._buffer is not None and frame.stamp_ns < newest_ns - TIME_JUMP_NS:
-            self._buffer.clear()  # static transforms stay
-            self._log.warning("the image stamps jumped back: transforms cleared")
 
     def close(self) -> None:
         """Unsubscribes."""

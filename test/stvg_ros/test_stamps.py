@@ -177,7 +177,7 @@ def test_a_bag_without_stamps_has_the_times_of_recording(tmp_path: Path) -> None
     bag = made.bag(tmp_path / "run", messages)
     page = annotated(bag)
     assert page.stamps_ns.tolist() == [made.stamp(i) for i in range(5)]
-    assert "no stamps; the times of recording are taken" in page.notes[0]
+    assert "no stamps of their own; the times of recording are taken" in page.notes[0]
 
 
 @pytest.mark.parametrize(
@@ -190,6 +190,14 @@ def test_a_bag_without_stamps_has_the_times_of_recording(tmp_path: Path) -> None
         ([5, 6, *[0] * 5], [5, 6, -1, -1, -1, -1, 106], True),
         ([5, 0, 0, 0, 0, 6, 0], [5, -1, -1, -1, -1, 6, -1], False),
         ([5, *[0] * 5, 9, 0], [5, -1, -1, -1, -1, 105, 9, -1], False),
+        # A stamp that is repeated is none either.
+        ([5, 5, 6], [5, 5, 6], False),
+        ([5] * 5, [5] * 5, False),
+        ([5] * 7, [5, 5, 5, 5, 5, 105, 106], True),
+        ([4, 5, 5, 5, 5, 6, 6], [4, 5, 5, 5, 5, 6, 6], False),
+        ([5, 5, 5, 0, 0, 0, 5], [5, 5, 5, -1, -1, 105, 106], True),
+        ([*[5] * 6, 6, 6], [5, 5, 5, 5, 5, 105, 6, 6], False),
+        ([5, 6, 5, 6, 5, 6, 5, 6], [5, 6, 5, 6, 5, 6, 5, 6], False),
     ],
 )  # fmt: skip
 def test_header_stamps(headers: list[int], wanted: list[int], unstamped: bool) -> None:
@@ -224,3 +232,21 @@ def test_one_odd_stamp_anywhere_empties_nothing(seed: int) -> None:
     assert numbers(window.snapshot().frames) == [n for n in range(60) if n != at]
     assert window.counts["odd"] == 1
     assert window.counts["restarted"] == 0
+
+
+@pytest.mark.parametrize("count", [7, 12, 40])
+@pytest.mark.parametrize("before", [0, 1, 4, 10])
+def test_a_camera_whose_stamp_stands_still_has_the_times_of_recording(
+    before: int, count: int, tmp_path: Path
+) -> None:
+    """Each image of a driver that stamps all with the time of its start is a new one."""
+    given = frames([*line(*range(before)), *line(before) * count])
+    messages = [(i, made.raw(frame.stamp_ns, frame.image)) for i, frame in enumerate(given)]
+    bag = made.bag(tmp_path / "run", messages)
+    clip = file_clip(bag, start_s=0.0, end_s=None, long_side_px=640, max_rate_hz=0.0)
+    stands = before + 1
+    assert numbers(clip.frames) == [*range(stands), *range(stands + 4, before + count)]
+    page = annotated(bag)
+    assert page.stamps_ns.tolist() == clip.stamps_ns.tolist()
+    assert "no stamps of their own" in " ".join(page.notes)
+    page.close()

@@ -93,6 +93,81 @@ def of_windows(path: Path) -> Path:
     return made.edited(path, change)
 
 
+def listed(names: Callable[[list[str]], object]) -> Build:
+    """Another list of files in metadata.yaml."""
+
+    def change(path: Path) -> Path:
+        return made.edited(
+            path,
+            lambda found: found.update(relative_file_paths=names(found["relative_file_paths"])),
+        )
+
+    return change
+
+
+def twelve_parts(path: Path) -> Path:
+    parts = [made.bag(path / f"p{i}", made.images(i, i + 1)) for i in range(12)]
+    return made.joined(path / "run", parts)
+
+
+def named_by_hand(path: Path) -> Path:
+    parts = [made.bag(path / "a", TEN[:5]), made.bag(path / "b", TEN[5:])]
+    return made.joined(path / "run", parts, ["morning.db3", "evening.db3"])
+
+
+def counter_first(path: Path) -> Path:
+    """Files named as rosbag2 does since 2026: number, name and time."""
+    parts = [made.bag(path / f"p{i}", made.images(i, i + 1)) for i in range(11)]
+    names = [f"{i}_run_2026_01_01-10_00_{59 - i:02d}.db3" for i in range(11)]
+    return no_metadata(made.joined(path / "run", parts, names))
+
+
+def in_a_folder(path: Path) -> Path:
+    (path / "parts").mkdir()
+    made.data_file(path).rename(path / "parts" / "a.db3")
+    return listed(lambda names: ["parts/a.db3"])(path)
+
+
+def table(change: str) -> Build:
+    """Messages in a table without a key, as a program that merges bags writes them."""
+
+    def build(path: Path) -> Path:
+        with sqlite3.connect(made.data_file(path)) as base:
+            base.execute("CREATE TABLE copied AS SELECT * FROM messages")
+            base.execute("DROP TABLE messages")
+            base.execute("ALTER TABLE copied RENAME TO messages")
+            base.execute(f"UPDATE messages SET {change}")
+        return path
+
+    return build
+
+
+def topic_twice(path: Path) -> Path:
+    with sqlite3.connect(made.data_file(path)) as base:
+        base.execute("CREATE TABLE copied AS SELECT * FROM topics")
+        base.execute("UPDATE copied SET id = 2")
+        base.execute("INSERT INTO topics SELECT * FROM copied")
+        base.execute("UPDATE messages SET topic_id = 2 WHERE id > 3")
+    return path
+
+
+def big_endian(path: Path) -> Path:
+    def message(index: int) -> bytes:
+        body = struct.pack(">iI", *divmod(made.stamp(index), 10**9))
+        body += struct.pack(">I", 7) + b"camera\0\0" + struct.pack(">III", 48, 64, 5) + b"rgb8\0\0"
+        body += bytes(-len(body) % 4) + struct.pack(">II", 3 * 64, 3 * 48 * 64)
+        return b"\0\0\0\0" + body + made.picture(index).tobytes()
+
+    return made.bag(path / "run", [(index, message(index)) for index in range(6)])
+
+
+def chunk_without_index(path: Path) -> Path:
+    """As `noMessageIndex` of the storage's settings gives it: the channel is in the chunk alone."""
+    body = CAMERA + ALL
+    head = struct.pack("<QQQI", made.stamp(0), made.stamp(5), len(body), 0) + struct.pack("<I", 0)
+    return made.mcap(path / "run.mcap", made.record(6, head + struct.pack("<Q", len(body)) + body))
+
+
 def its_metadata(path: Path) -> Path:
     return path / "metadata.yaml"
 
@@ -180,6 +255,11 @@ UNSTAMPED = [(i, made.raw(0, made.picture(i))) for i in range(6)]
 ONE_ZERO = [*SIX[:5], (5, made.raw(0, made.picture(5)))]
 FOREIGN = made.schema(2, b"foxglove.Log", b"jsonschema") + made.channel(2, 2, "/log", b"json")
 ALL = made.messages(SIX)
+EXTRA = made.record(12, bytes(8)) + made.record(200, b"of another program")
+BOTH = {"/camera/image": COLOUR, "/camera/image/compressed": JPEGS}
+FEWER = {"/camera/image": (IMAGE, SIX[:2]), "/camera/image/compressed": JPEGS}
+ODD_ONE = (3, SIX[3][1][:8] + struct.pack("<I", 2 * 10**9) + SIX[3][1][12:])
+SAME_STAMP = [(i, made.raw(made.stamp(i // 2), made.picture(i))) for i in range(8)]
 TWICE = made.channel(2, 1) + made.messages(SIX[::2]) + made.messages(SIX[1::2], 2)
 
 # Name, builder, images that are there, and a word of the notes ("" for none).
@@ -241,6 +321,26 @@ TABLE: list[tuple[str, Build, int, str]] = [
     ("no stamps", recorded(topics=UNSTAMPED), 6, "no stamps"),
     ("one stamp of zero", recorded(topics=ONE_ZERO), 5, "a stamp of zero"),
     ("a colon in the name", lambda path: made.bag(path / "10:30", SIX), 6, ""),
+    ("a file listed twice", changed(recorded(), listed(lambda names: names * 2)), 6, ""),
+    ("files listed by name", changed(twelve_parts, listed(sorted)), 12, ""),
+    ("files listed backwards", changed(split, listed(lambda names: names[::-1])), 10, ""),
+    ("files named by hand", named_by_hand, 10, ""),
+    ("the number first", counter_first, 11, "has no metadata.yaml"),
+    ("one file and no list", changed(recorded(), listed(lambda names: names[0])), 6, ""),
+    ("a number for the files", changed(recorded(), listed(lambda names: 5)), 6, ""),
+    ("no files listed", changed(recorded(), listed(lambda names: None)), 6, ""),
+    ("a file in a folder", changed(recorded(), in_a_folder), 6, ""),
+    ("messages without numbers", changed(recorded(), table("id = NULL")), 6, ""),
+    ("messages of one number", changed(recorded(), table("id = 1")), 6, ""),
+    ("large numbers", changed(recorded(), table("id = id + 9000000000")), 6, ""),
+    ("a message of nothing", changed(recorded(), table("data = NULL WHERE id = 6")), 5, "short"),
+    ("the topic twice", changed(recorded(), topic_twice), 6, ""),
+    ("big-endian", big_endian, 6, ""),
+    ("a chunk without an index", chunk_without_index, 6, ""),
+    ("records of other programs", mcap(EXTRA, ALL, EXTRA), 6, ""),
+    ("the camera raw and compressed", recorded(topics=BOTH), 6, "/camera/image (6 messages) is"),
+    ("the camera mostly compressed", recorded(topics=FEWER), 6, "compressed (6 messages) is"),
+    ("an impossible stamp", recorded(topics=[*SIX[:3], ODD_ONE, *SIX[4:]]), 5, "is no time"),
 ]
 
 
@@ -370,3 +470,22 @@ def test_the_stamp_of_a_too_short_message_is_no_struct_error(tmp_path: Path) -> 
     data = b"\0\1\0\0" + struct.pack("<i", 5)
     path = made.bag(tmp_path / "run", [(0, data), *SIX[1:3]])
     assert annotated(path).stamps_ns.tolist() == [made.stamp(1), made.stamp(2)]
+
+
+@pytest.mark.parametrize("storage", [SQLITE, MCAP])
+@pytest.mark.parametrize("kept", [1, 2, 3, 4])
+def test_images_that_are_not_later_are_counted(storage, kept: int, tmp_path: Path) -> None:
+    """Two publishers on one topic, or a driver that sends each image twice."""
+    path = made.bag(tmp_path / "run", SAME_STAMP[: 2 * kept], storage)
+    report = ReadReport()
+    clip = file_clip(path, start_s=0, end_s=None, long_side_px=640, max_rate_hz=0, report=report)
+    assert clip.stamps_ns.tolist() == [made.stamp(i) for i in range(kept)]
+    assert f"not later than those before: {kept} images" in " ".join(report.sentences)
+
+
+@pytest.mark.parametrize("start_s", [0.0, 0.1, 0.25, 0.3])
+def test_late_images_of_a_part_that_is_not_asked_for_stay_out(start_s: float, tmp_path) -> None:
+    path = made.bag(tmp_path / "run", SAME_STAMP)
+    clip = file_clip(path, start_s=start_s, end_s=None, long_side_px=640, max_rate_hz=0)
+    wanted = [made.stamp(i) for i in range(4) if i >= 10 * start_s]
+    assert clip.stamps_ns.tolist() == wanted

@@ -183,3 +183,16 @@ def test_odd_sizes_convert_or_are_refused(encoding: str, size: tuple[int, int]) 
     except ImageError:
         return
     assert frame.image.shape == (*size, 3)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("form", ["jpeg", "bgr8; jpeg compressed bgr8"])
+def test_a_compressed_image_is_not_turned_by_its_exif_data(orientation: int, form: str) -> None:
+    """camera_info, depth and the detections of other nodes are about the image as it is stored."""
+    data = encoded("jpg", scene())
+    exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0"
+    exif += bytes([orientation]) + bytes(6)
+    data = data[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + data[2:]
+    frame = compressed_frame(packed(data, form), 640)
+    assert (frame.source_width_px, frame.source_height_px) == (64, 48)
+    assert close(frame.image, scene(), 8)

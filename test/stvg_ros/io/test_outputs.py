@@ -202,3 +202,57 @@ def test_a_folder_without_permission_is_named(tmp_path: Path, monkeypatch) -> No
     monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path)
     with pytest.raises(RecordingError, match=f"no permission to write in {tmp_path};"):
         check_outputs("demo", [tmp_path / "a" / "b"])
+
+
+@pytest.mark.parametrize("name", ["loop/a", "loop/a/b/c", "x" * 256, "a/" + "x" * 300 + "/b",
+                                  "人" * 86, "a/" * 2100 + "b"])  # fmt: skip
+def test_a_place_that_cannot_be_is_named_before_the_work(tmp_path: Path, name: str) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    for attempt in (check_outputs, claim_outputs):
+        with pytest.raises(RecordingError, match="cannot be written: .*choose another --out"):
+            attempt("demo", [tmp_path / name])
+    with pytest.raises(RecordingError, match="cannot be written: .*choose another --out"):
+        write_output("demo", tmp_path / name, "text")
+    assert [item.name for item in tmp_path.iterdir()] == ["loop"]
+
+
+NAMES = (
+    "x" * 255, "人" * 85, "é" * 120, "a b", " a ", "-a", "[a]*?", "a\nb", "a\\b", "%s%d", "{0}",
+    "'\"", "~", ".hidden", "a..b", os.fsdecode(b"\xff\xfe"), "\u202eb", "#?&=", "LEDGER", "a.tmp",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_any_name_that_a_file_can_have_is_written_and_again(
+    tmp_path: Path, name: str, kind: str
+) -> None:
+    for text in ("first", "second"):
+        with output("demo", tmp_path / name) as part:
+            if kind == "folder":
+                part.mkdir()
+                (part / "inside").write_text(text)
+            else:
+                part.write_text(text)
+    found = tmp_path / name / "inside" if kind == "folder" else tmp_path / name
+    assert found.read_text() == "second"
+    assert written_by("demo", tmp_path / name)
+    assert sorted(item.name for item in tmp_path.iterdir()) == sorted([LEDGER, name])
+
+
+def test_a_link_to_itself_is_nobodys_output(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(ConfigError, match="loop: not written by stvg-ros demo"):
+        write_output("demo", tmp_path / "loop", "text")
+    assert (tmp_path / "loop").is_symlink()
+
+
+@pytest.mark.parametrize("name", ["a", "x" * 255, "人" * 85])
+def test_what_a_killed_command_left_of_a_long_name_goes_too(tmp_path: Path, name: str) -> None:
+    with output("demo", tmp_path / name) as part:
+        part.write_text("text")
+        shown = part.parent.name
+    killed = tmp_path / shown.replace(f".{os.getpid()}.", ".99999999.")
+    killed.mkdir()
+    write_output("demo", tmp_path / name, "text")
+    assert not killed.exists()

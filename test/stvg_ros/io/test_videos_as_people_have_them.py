@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import os
 import struct
+import wave
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -45,13 +47,15 @@ def encode(container, stream, count: int, first: int = 0, size=(64, 48)) -> None
 
 def video(
     path: Path, name: str, codec: str = "libx264", kind: str | None = None, count: int = 20,
-    first: int = 0, size=(64, 48), options: dict[str, str] | None = None,
+    first: int = 0, size=(64, 48), options: dict[str, str] | None = None, pixels: str = "",
+    key_frames: int = 12, between: int = 0,
 ) -> Path:  # fmt: skip
     file = path / name
     with av.open(str(file), "w", format=kind, options=options or {}) as container:
-        stream = container.add_stream(codec, rate=RATE, options={"bf": "0"})
+        kinds = {"bf": str(between), "g": str(key_frames)}
+        stream = container.add_stream(codec, rate=RATE, options=kinds)
         stream.width, stream.height = size
-        stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+        stream.pix_fmt = pixels or ("yuvj420p" if codec == "mjpeg" else "yuv420p")
         encode(container, stream, count, first, size)
     return file
 
@@ -139,6 +143,28 @@ def still(kind: str) -> Build:
     return build
 
 
+def without_head(path: Path) -> Path:
+    """The begin of a transport stream is missing: the first pictures have no key frame."""
+    file = video(path, "a.ts", kind="mpegts", key_frames=8)
+    data = file.read_bytes()
+    file.write_bytes(data[len(data) * 3 // 10 // 188 * 188 :])
+    return file
+
+
+def longer(build: Build, zeros: int) -> Build:
+    """Zeroes behind the file, as a recovered one has."""
+
+    def changed(path: Path) -> Path:
+        file = build(path)
+        file.write_bytes(file.read_bytes() + bytes(zeros))
+        return file
+
+    return changed
+
+
+FRAGMENTS = {"movflags": "frag_keyframe+empty_moov"}
+
+
 def old_avi(path: Path) -> Path:
     return video(path, "old.avi", "mpeg4")
 
@@ -168,6 +194,25 @@ TABLE: list[tuple[str, Build, int | range, str]] = [
     ("raw H.264", lambda path: video(path, "a.h264", kind="h264"), 20, ""),
     ("raw H.265", lambda path: video(path, "a.hevc", "libx265", "hevc"), 20, ""),
     ("raw MPEG-4", lambda path: video(path, "a.m4v", "mpeg4", "m4v"), 20, ""),
+    ("GIF", lambda path: video(path, "a.gif", "gif", pixels="rgb8"), 20, ""),
+    ("WebM", lambda path: video(path, "a.webm", "libvpx-vp9"), 20, ""),
+    ("Flash", lambda path: video(path, "a.flv", "flv"), 20, ""),
+    ("MJPEG in AVI", lambda path: video(path, "a.avi", "mjpeg"), 20, ""),
+    ("10 bits", lambda path: video(path, "a.mp4", pixels="yuv420p10le"), 20, ""),
+    ("grey of 16 bits", lambda path: video(path, "a.mkv", "ffv1", pixels="gray16le"), 20, ""),
+    ("with alpha", lambda path: video(path, "a.mkv", "ffv1", pixels="bgra"), 20, ""),
+    ("frames out of order", lambda path: video(path, "a.mp4", between=3), 20, ""),
+    ("fragmented", lambda path: video(path, "a.mp4", options=FRAGMENTS), 20, ""),
+    ("fragmented and cut", cut(0.6, FRAGMENTS), range(15, 30), "lost"),
+    ("the begin is missing", without_head, range(8, 17), ""),
+    ("zeroes behind", longer(lambda path: video(path, "a.mp4"), 10**5), 20, ""),
+    (
+        "zeroes behind a stream",
+        longer(lambda path: video(path, "a.ts", kind="mpegts"), 1880),
+        20,
+        "",
+    ),
+    ("begins an hour later", lambda path: video(path, "a.mkv", first=36_000), 20, ""),
 ]
 
 
@@ -197,6 +242,22 @@ def test_everybody_reads_what_is_there(
         (shown,) = (image for number, image in page.pictures(index) if number == index)
         row = clip.stamps_ns.tolist().index(int(page.stamps_ns[index]))
         assert np.abs(shown.astype(int) - clip.frames[row].image).mean() < 3
+    page.close()
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+@pytest.mark.parametrize(
+    ("suffix", "codec"),
+    [("avi", "mpeg4"), ("flv", "flv"), ("mkv", "libx264"), ("ts", "libx264"), ("webm", "libvpx")],
+)
+def test_the_page_shows_all_frames_of_a_cut_file(
+    suffix: str, codec: str, share: float, tmp_path: Path
+) -> None:
+    path = video(tmp_path, f"a.{suffix}", codec, "mpegts" if suffix == "ts" else None, count=40)
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
+    clip, page = clip_of(path), annotated(path)
+    assert set(clip.stamps_ns.tolist()) <= set(page.stamps_ns.tolist())
+    assert len(clip) <= len(page.stamps_ns) <= len(clip) + 1  # the last one may be cut
     page.close()
 
 
@@ -280,6 +341,46 @@ def test_videos_stand_upright(turn: str, tmp_path: Path) -> None:
     assert max(small.frames[0].image.shape) == 32
 
 
+def with_exif(orientation: int) -> bytes:
+    """A JPEG of a phone: how the camera was held is in its EXIF data."""
+    stored = np.zeros((48, 64, 3), np.uint8)
+    stored[:24], stored[:24, :32] = (0, 0, 230), (0, 230, 0)
+    data = cv2.imencode(".jpg", stored)[1].tobytes()
+    exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0"
+    exif += bytes([orientation]) + bytes(6)
+    return data[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + data[2:]
+
+
+@pytest.mark.parametrize("orientation", range(9))
+def test_photos_stand_upright(orientation: int, tmp_path: Path) -> None:
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(with_exif(orientation))
+    shown = cv2.imread(str(path))[..., ::-1]  # OpenCV turns it
+    clip, page = clip_of(path), annotated(path)
+    found = clip.frames[0].image
+    assert found.shape == shown.shape
+    assert np.abs(found.astype(int) - shown).mean() < 4
+    assert page.size_px == clip.size_px == (shown.shape[1], shown.shape[0])
+
+
+@pytest.mark.parametrize("suffix", ["avi", "mov", "mkv"])
+def test_a_film_of_photos_is_read(suffix: str, tmp_path: Path) -> None:
+    """Cameras write EXIF data into each picture of an MJPEG film."""
+    path = tmp_path / f"film.{suffix}"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mjpeg", rate=RATE)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuvj420p"
+        for index in range(10):
+            packet = av.Packet(with_exif(1))
+            packet.pts = packet.dts = index
+            packet.time_base, packet.stream = Fraction(1, RATE), stream
+            packet.is_keyframe = True
+            container.mux(packet)
+    clip = clip_of(path)
+    assert clip.stamps_ns.tolist() == [index * 10**8 for index in range(10)]
+    assert len(annotated(path).stamps_ns) == 10
+
+
 def test_another_size_on_the_way_starts_anew(tmp_path: Path) -> None:
     path = joined(tmp_path, [(64, 48), (32, 24)], [0, 20])
     report = ReadReport()
@@ -310,6 +411,30 @@ def only_a_cover(path: Path) -> Path:
     return file
 
 
+def written(path: Path, data: bytes) -> Path:
+    (path / "a.mp4").write_bytes(data)
+    return path / "a.mp4"
+
+
+def sound(path: Path) -> Path:
+    with wave.open(str(path / "a.wav"), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(8000)
+        file.writeframes(bytes(16000))
+    return path / "a.wav"
+
+
+def pipe(path: Path) -> Path:
+    os.mkfifo(path / "a.mp4")
+    return path / "a.mp4"
+
+
+def circle(path: Path) -> Path:
+    (path / "a.mp4").symlink_to("a.mp4")
+    return path / "a.mp4"
+
+
 def text(path: Path) -> Path:
     (path / "a.mp4").write_text("no video")
     return path / "a.mp4"
@@ -321,6 +446,22 @@ REFUSED: list[tuple[str, Build, str]] = [
     ("only a cover", only_a_cover, "expected a video stream, found none"),
     ("text", text, "cannot be decoded"),
     ("missing", lambda path: path / "a.mp4", "no such video file"),
+    ("empty", lambda path: written(path, b""), "cannot be decoded"),
+    ("zeroes", lambda path: written(path, bytes(5000)), "cannot be decoded"),
+    ("a page of the web", lambda path: written(path, b"<!doctype html>"), "cannot be decoded"),
+    ("a list of streams", lambda path: written(path, b"#EXTM3U\na.ts\n"), "cannot be decoded"),
+    (
+        "a list of files",
+        lambda path: written(path, b"ffconcat version 1.0\nfile /etc/hosts\n"),
+        "cannot be decoded",
+    ),
+    ("sound", sound, "expected a video stream, found none"),
+    ("a pipe", pipe, "is a device or a pipe, expected a file"),
+    ("a device", lambda path: Path("/dev/zero"), "is a device or a pipe, expected a file"),
+    ("an address", lambda path: Path("rtsp://camera:554/live"), "is an address, expected a file"),
+    ("an address of a page", lambda path: Path("https://host/a.mp4"), "ffmpeg -i ADDRESS"),
+    ("a link in a circle", circle, "no such video file"),
+    ("a long name", lambda path: path / ("a" * 300 + ".mp4"), "no such video file"),
 ]
 
 

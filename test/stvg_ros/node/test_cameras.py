@@ -116,6 +116,16 @@ def test_images_without_stamps_get_their_times_of_arrival(start, stamps_s, kept)
         assert answer.header.stamp.sec >= begin_ns // 10**9
 
 
+def test_a_driver_that_stamps_all_images_alike_gets_their_times_of_arrival(start):
+    s = start(**{"window.max_rate_hz": 0.0})
+    begin_ns = s.node.get_clock().now().nanoseconds
+    s.show(*[3.0] * 9)
+    stamps_ns = [frame.stamp_ns for frame in s.node.window.snapshot().frames]
+    assert len(stamps_ns) == 4  # the first five tell that the stamp stands still
+    assert begin_ns < stamps_ns[0]
+    assert s.say("find the person in red").header.stamp.sec >= begin_ns // 10**9
+
+
 def test_a_simulated_clock_that_nobody_publishes_gives_no_stamps_of_zero(start):
     s = start(use_sim_time=True, **{"window.max_rate_hz": 0.0})
     s.show(0.0, 0.0, 0.0)

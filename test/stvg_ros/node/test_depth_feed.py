@@ -223,6 +223,34 @@ def test_the_buffer_follows_the_window_and_a_jump_back_of_the_stamps(start, monk
     assert Tf2.last.buffer.cache_s >= 660
 
 
+# Which camera has an image at which second, and how often the transforms are cleared.
+LOOPS = {
+    "one camera": ("f1 f2 f1 f2", 1),
+    "two cameras, the first jumps first": ("f1 r1 f9 r9 f1 r1 f2 r2", 1),
+    "two cameras, the second jumps later": ("f1 r1 f9 r9 f1 f2 f3 r1 r2", 1),
+    "three cameras": ("f1 r1 t1 f9 r9 t9 f1 r1 t1", 1),
+    "an image of the old line after the jump": ("f1 r1 f9 r8 f1 r9 r1", 2),
+    "two loops": ("f1 r1 f9 r9 f1 r1 f9 r9 f1 r1", 2),
+    "only one of two jumps": ("f1 r1 f9 r9 f1 r9 f2 r9", 1),
+    "cameras of other clocks": ("f1 r90 f2 r91 f3 r92", 0),
+    "cameras of other clocks, looped": ("f1 r90 f5 r95 f1 r90", 1),
+    "late by less than a jump": ("f9 r9 f8.6 r8.6 f9.1", 0),
+    "no jump": ("f1 r1 f2 r2 f9 r9", 0),
+}
+
+
+@pytest.mark.parametrize("name", LOOPS)
+def test_the_cameras_of_a_loop_clear_the_transforms_together(start, monkeypatch, name):
+    monkeypatch.setitem(sys.modules, "tf2_ros", Tf2("tf2_ros"))
+    s = start()
+    locator = Locator(s.node, DepthConfig(enabled=True, target_frame="map"))
+    images, cleared = LOOPS[name]
+    for each in images.split():
+        locator.stored(each[0], frame(round(float(each[1:]) * 1e9)))
+    assert Tf2.last.buffer.cleared == cleared
+    locator.close()
+
+
 def gate():
     window, passed = Window(WindowConfig(max_rate_hz=0.0)), []
     return window, passed, DepthGate(window, lambda f: passed.append((f.stamp_ns, bool(f.depth))))
