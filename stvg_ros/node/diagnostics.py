@@ -83,8 +83,8 @@ class CameraHealth:
             return status(name, DiagnosticStatus.WARN, text, values)
         if camera.stamps.unstamped:
             text = (
-                "images come without stamps of their own, and get their times of arrival; detections, depth "
-                "and TF match them only if the driver stamps its images"
+                "images come without stamps of their own, and get their times of arrival; "
+                "detections, depth and TF match them only if the driver stamps its images"
             )
             return status(name, DiagnosticStatus.WARN, text, values)
         return status(name, DiagnosticStatus.OK, "images come", values)

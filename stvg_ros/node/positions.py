@@ -146,7 +146,7 @@ class Locator:
         """Receives each image; after a jump back of the stamps, older transforms are dropped.
 
         tf2 ignores transforms older than its newest one: after a recording restarts, all of them.
-        The first camera that jumps clears for all, so that the next one does not drop new transforms.
+        The first camera that jumps clears for all: the next one must not drop new transforms.
         """
         newest_ns = self._newest_ns.get(camera, frame.stamp_ns)
         if frame.stamp_ns < newest_ns - TIME_JUMP_NS:
