@@ -21,6 +21,7 @@ from stvg_lab.datasets.field_checks import Box, FieldChecks, checked_box, whole_
 from stvg_lab.runs.scores import FrameTube
 from stvg_ros.boxes import paired_iou
 from stvg_ros.errors import AnnotationError
+from stvg_ros.io.outputs import json_text
 from stvg_ros.types import MAX_QUERY_CHARACTERS
 
 FORMAT = "stvg_ros annotations 1"
@@ -202,7 +203,7 @@ def write_annotations(path: Path | str, annotations: Annotations) -> None:
     values = annotations_to_json(annotations)
     annotations_from_json(values, str(path))
     try:
-        Path(path).write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", "utf-8")
+        Path(path).write_text(json_text(values) + "\n", "utf-8")
     except OSError as error:
         raise AnnotationError(f"{path}: cannot be written ({error})") from error
 

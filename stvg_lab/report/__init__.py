@@ -18,7 +18,7 @@ from stvg_lab.runs.records import CONFIG, ENVIRONMENT, SUMMARY, Result, read_jso
 from stvg_lab.runs.scores import REFERENCES
 from stvg_lab.runs.summary import summary
 from stvg_ros.errors import ConfigError, RecordingError
-from stvg_ros.io.outputs import new_content
+from stvg_ros.io.outputs import json_text, new_content
 
 FORMAT = "stvg_ros report 1"
 MAX_PICTURE_BYTES = 12 * 1024**2
@@ -67,10 +67,11 @@ def write_report(run_dir: Path, out: Path, *, pictures: int = 20) -> tuple[Path,
     writer = csv.DictWriter(lines, COLUMNS)
     writer.writeheader()
     writer.writerows(rows)
-    values = json.dumps({**table, "format": FORMAT, "samples": rows}, indent=1, ensure_ascii=False)
+    values = json_text({**table, "format": FORMAT, "samples": rows})
     for path, content in zip(paths, (text, values + "\n", lines.getvalue()), strict=True):
         with new_content(path) as part:
-            part.write_text(content, "utf-8", newline="")
+            # A name of a file may not be in UTF-8.
+            part.write_text(content, "utf-8", "backslashreplace", newline="")
     return paths
 
 

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from stvg_lab.runs.scores import FrameTube, Score
 from stvg_ros.errors import ErrorCode, RecordingError
+from stvg_ros.io.outputs import json_text
 from stvg_ros.io.recording import Source
 from stvg_ros.io.tube_json import evidence_from_json, evidence_to_json, tube_from_json, tube_to_json
 from stvg_ros.types import Evidence, Tube
@@ -286,7 +287,7 @@ def write_json(path: Path, values: Mapping[str, Any]) -> None:
     new = path.with_name(f"{path.name}.{os.getpid()}.new")  # parts of a run may write at a time
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        new.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        new.write_text(json_text(values) + "\n", encoding="utf-8")
         new.replace(path)
     except OSError as error:
         raise RecordingError(f"{path}: cannot be written ({error})") from error

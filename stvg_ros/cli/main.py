@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -68,6 +69,8 @@ def _check_installed(arguments: Sequence[str], installed: Mapping[str, str]) -> 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command; 0 for success, 1 for an error of the run, 2 for wrong arguments."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a name of a file may not be in UTF-8
+        sys.stdout.reconfigure(errors="surrogateescape")
     if not sys.stderr.isatty():  # no progress bars in logs
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     installed = modules()

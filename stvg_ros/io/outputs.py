@@ -126,7 +126,19 @@ def write_output(command: str, path: Path, content: str | bytes) -> None:
 
 def write_json_output(command: str, path: Path, values: Any) -> None:
     """Writes values as JSON; see `output`. Raises: ConfigError, RecordingError."""
-    write_output(command, path, json.dumps(values, indent=1, ensure_ascii=False) + "\n")
+    write_output(command, path, json_text(values) + "\n")
+
+
+def json_text(values: Any, *, ascii_only: bool = False) -> str:
+    """Values as JSON that a file in UTF-8 can hold: readable, except where a name of a file is not
+    in UTF-8, whose bytes Python shows as halves of characters.
+    """
+    text = json.dumps(values, indent=1, ensure_ascii=ascii_only)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json_text(values, ascii_only=True)
+    return text
 
 
 def written_by(command: str, path: Path) -> bool:

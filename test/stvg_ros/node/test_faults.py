@@ -398,7 +398,7 @@ def test_diagnostics_reads_counts_while_the_worker_changes_them(start):
 
 PARTS = [
     "Cameras", "AnswerPublisher", "Intake", "Tracking", "StandingQueries", "Locator", "Commands",
-    "Diagnostics", "Parts",
+    "Diagnostics", "Names", "Parts",
 ]  # fmt: skip
 
 
