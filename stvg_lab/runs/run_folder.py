@@ -96,16 +96,26 @@ class Run:
                 f"{path}: expected the format {FORMAT!r}, got {form!r}; the folder holds no run, "
                 "and nothing is replaced: choose another folder with --out"
             )
-        if self.results():  # without results, the folder can be overwritten
+        if self._answered():  # else the folder can be overwritten
             _check_same(path, there, self.config.to_json())
 
+    def _is_same(self) -> bool:
+        """Whether the folder's results are of this configuration; they may all have failed."""
+        path = self.folder / CONFIG
+        return path.exists() and _flat(read_json(path)) == _flat(self.config.to_json())
+
+    def _answered(self) -> bool:
+        """Whether a sample has an answer, so that the run is worth being kept."""
+        return any(result.outcome != "failed" for result in self.results())
+
     def _begin(self) -> bool:
-        """Writes the configuration of a run without results; returns whether it existed."""
+        """Writes the configuration of a run without answers; returns whether it existed."""
         self._check()
-        path, values = self.folder / CONFIG, self.config.to_json()
-        if path.exists() and _flat(read_json(path)) == _flat(values):
+        if self._is_same():
             return True
-        write_json(path, values)
+        for failures in self.folder.glob("results*.jsonl"):  # of the other configuration
+            failures.unlink()
+        write_json(self.folder / CONFIG, self.config.to_json())
         return False
 
     def remaining(self, samples: Sequence[Sample], *, keep_failed: bool = False) -> list[Sample]:
@@ -115,7 +125,7 @@ class Run:
             samples: samples of the run.
             keep_failed: whether failed ones count as done; those with a wrong annotation always do.
         """
-        done = {r.id: r.outcome for r in self.results()}
+        done = {r.id: r.outcome for r in self.results()} if self._is_same() else {}
         return [
             sample
             for sample in samples

@@ -21,7 +21,7 @@ from stvg_lab.runs.references import references
 from stvg_lab.runs.scores import NO_SCORE, FrameTube, Score, on_clip, spread
 from stvg_lab.runs.true_tubes import TrueTubes
 from stvg_lab.runs.window_replay import Moment, replay, whole_window
-from stvg_ros.errors import AnnotationError, ErrorCode, StvgError
+from stvg_ros.errors import AnnotationError, ErrorCode, ImageError, StvgError
 from stvg_ros.io.read_report import ReadReport
 from stvg_ros.io.recording import SourceImage, source_images
 from stvg_ros.method.interfaces import Grounder
@@ -87,10 +87,9 @@ def _replayed(
     window, begin = job.window, time.perf_counter()
     try:
         if first.duration_s > 0:
-            opening = list(itertools.islice(images, 1))
+            opening, size = _opening(images, window.long_side_px)
             images = itertools.chain(opening, images)
-            size = sum(image.frame(window.long_side_px).image.nbytes for image in opening)
-            window = whole_window(window, first.duration_s, max(size, 1))
+            window = whole_window(window, first.duration_s, size)
         commands_ns = [sample.command_ns for sample in samples]
         with recording_pass(grounder) as own:
             for moment in replay(images, window, commands_ns, first.frames, own.observe):
@@ -103,6 +102,18 @@ def _replayed(
     except Exception as error:
         for sample in waiting:
             yield failed(sample, error)
+
+
+def _opening(images: Iterator[SourceImage], long_side_px: int) -> tuple[list[SourceImage], int]:
+    """The images up to the first one that decodes, and its size in bytes."""
+    opening = []
+    for image in images:
+        opening.append(image)
+        try:
+            return opening, image.frame(long_side_px).image.nbytes
+        except ImageError:
+            continue
+    return opening, 1
 
 
 def with_losses(result: Result, report: ReadReport) -> Result:

@@ -107,7 +107,7 @@ def _offer(
     config: WindowConfig, stored: Callable[[Frame], None],
 ) -> None:  # fmt: skip
     """Offers an image to the window, which converts it only if it keeps it."""
-    if image.stamp_ns < 0:
+    if image.stamp_ns < 0 or image.error:
         counts["refused"] += 1
         return
     newest_ns = line.stamps_ns[-1] if line.stamps_ns else -1

@@ -226,6 +226,15 @@ def test_a_failure_of_another_part_does_not_replace_an_answer(
         ["--model", "/no/such/model"],
         ["--model", "no/such-hub-id"],
         ["--set", "proposals.source=people_detector", "--set", "proposals.people_detector=none"],
+        ["--model", "."],
+        ["--model", "run.json"],
+        ["--set", "model.device=teapot"],
+        ["--set", "model.quantization=3bit"],
+        ["--set", "sampling.frames=-1"],
+        ["--set", "span.topk=3"],
+        ["--set", "proposals.source=open_vocabulary", "--set", "proposals.detector=none"],
+        ["--set", "attention.first_layer=90"],
+        ["--split", "nowhere", "--data", "vidstg"],
     ],
 )
 def test_a_command_that_fails_before_the_first_sample_leaves_nothing_that_blocks(
@@ -237,6 +246,38 @@ def test_a_command_that_fails_before_the_first_sample_leaves_nothing_that_blocks
     assert not (out / "config.json").exists()
     monkeypatch.setattr(stvg_ros.build, "build_grounder", lambda config: SquareGrounder())
     assert evaluate(out, "--annotations", path) == 0
+
+
+WRONG_AT_EACH_SAMPLE = {
+    "topic": ["--topic", "/nowhere"],
+    "bag": ["--bag", "nowhere"],
+    "a video": ["--bag", "run.json"],
+    "a device": ["--bag", "/dev/null"],
+    "an address": ["--bag", "rtsp://camera/live"],
+    "an empty folder": ["--bag", "out2"],
+    "another folder": ["--bag", "."],
+    "long side": ["--topic", "/nowhere", "--set", "window.long_side_px=32"],
+    "evidence": ["--topic", "/nowhere", "--evidence"],
+    "convention": ["--topic", "/nowhere", "--convention", "paper"],
+}
+
+
+@pytest.mark.parametrize("name", WRONG_AT_EACH_SAMPLE)
+@pytest.mark.parametrize("shard", [[], ["--shard", "1/1"]])
+def test_a_run_of_failures_alone_does_not_block_the_corrected_command(
+    tmp_path: Path, toy: SquareGrounder, monkeypatch, name: str, shard: list[str]
+) -> None:
+    path = material(tmp_path, 2)
+    (tmp_path / "out2").mkdir()
+    monkeypatch.chdir(tmp_path)
+    out = tmp_path / "out"
+    assert evaluate(out, "--annotations", path, *WRONG_AT_EACH_SAMPLE[name]) == 1
+    assert {result.outcome for result in read_results(out)} == {"failed"}
+    assert evaluate(out, "--annotations", path, *shard) == 0
+    assert {result.outcome for result in read_results(out)} == {"found"}
+    assert tables(out)["failures"] == []
+    # An answer is kept, whatever else failed.
+    assert evaluate(out, "--annotations", path, *WRONG_AT_EACH_SAMPLE[name]) == 2
 
 
 def test_a_configuration_without_a_result_is_replaced(tmp_path: Path, toy: SquareGrounder) -> None:

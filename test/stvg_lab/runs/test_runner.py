@@ -3,6 +3,7 @@
 import sqlite3
 from dataclasses import replace
 
+import av
 import numpy as np
 import pytest
 from recordings import (
@@ -109,6 +110,32 @@ def test_a_part_of_a_video_by_frame_numbers(tmp_path) -> None:
     result = run([longer])["a"]
     assert (len(result.stamps_ns), result.images["missing"]) == (35, 10)
     assert result.scores["whole_window"].t_iou == pytest.approx(6 / 35)
+
+
+@pytest.mark.parametrize("damaged", [(0,), (0, 1), (0, 1, 2), (0, 5), (3,), (12,), (29,), (0, 29)])
+@pytest.mark.parametrize("duration_s", [0.0, 2.0])
+def test_damaged_frames_cost_themselves_only(tmp_path, damaged, duration_s: float) -> None:
+    """A part of a video whose first frame is damaged, as of a whole one."""
+    path = tmp_path / "a.avi"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mjpeg", rate=10)
+        stream.width, stream.height, stream.pix_fmt = *SIZE, "yuvj420p"
+        for number in range(30):
+            picture = av.VideoFrame.from_ndarray(square_frame(number).image, format="rgb24")
+            picture.pts = number
+            for packet in stream.encode(picture):
+                if number in damaged:
+                    packet.update(bytes(len(bytes(packet))))
+                container.mux(packet)
+    boxes = np.array([box_at(n) for n in range(10, 16)], np.float32)
+    sample = Sample(
+        "a", "group", "the square", Source(str(path)),
+        numbered_truth(10, boxes, np.ones(6, bool)), frames=(0, 30), duration_s=duration_s,
+    )  # fmt: skip
+    result = run([sample])["a"]
+    assert result.outcome == "found", result.error
+    assert (result.images["stored"], result.images["refused"]) == (30 - len(damaged), len(damaged))
+    assert "late" not in result.images
 
 
 def test_an_annotated_video(tmp_path) -> None:

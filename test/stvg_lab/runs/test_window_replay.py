@@ -20,6 +20,7 @@ class Image:
     number: int = 0
     wrong: bool = False
     conversions: int = 0
+    error: str = ""
 
     def frame(self, long_side_px=None):
         self.conversions += 1
