@@ -228,3 +228,50 @@ def test_failures_of_absent_targets_have_no_scores(tmp_path) -> None:
     assert run(samples)["a/d"].scores == {}
     with pytest.raises(AnnotationError, match="name it there or with --bag"):
         annotated_samples(annotate(tmp_path / "b.json", "", Entry("d", "dog", None)))
+
+
+class Remembering(SquareGrounder):
+    """Its answer depends on each frame that it observed, and on their order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[int] = []
+
+    def for_recording(self) -> "Remembering":
+        return Remembering()
+
+    def observe(self, frame) -> None:
+        self.seen.append(frame.stamp_ns)
+
+    def ground(self, clip, query, checkpoint):
+        found = super().ground(clip, query, checkpoint)
+        score = sum((n + 1) * (ns % 1_000_003) for n, ns in enumerate(self.seen)) / 1e9
+        return replace(found, tubes=tuple(replace(tube, score=score) for tube in found.tubes))
+
+
+@pytest.fixture(scope="module")
+def commands(tmp_path_factory) -> list[Sample]:
+    """Three commands about each of three recordings, and two about the whole of one."""
+    folder, found = tmp_path_factory.mktemp("bags"), []
+    for name, count in (("a", 30), ("b", 20), ("c", 12)):
+        square_bag(folder / name, count)
+        entries = [entry(f"{n}", 1, count - 2, count * (n + 1) // 3) for n in range(3)]
+        if name == "b":
+            entries += [entry("end", 1, 9), entry("end too", 2, 12)]
+        found += annotated_samples(annotate(folder / f"{name}.json", name, *entries))
+    return found
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_any_selection_in_any_order_gives_what_each_gives_alone(commands, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    chosen = [commands[n] for n in rng.permutation(len(commands))[: rng.integers(1, 12)]]
+    config = WindowConfig(duration_s=float(rng.choice([0.5, 1.0, 2.0])), max_rate_hz=0.0)
+    job = EvaluationSettings(config)
+    together = run(chosen, Remembering(), job)
+    for sample in chosen:
+        (alone,) = run([sample], Remembering(), job).values()
+        assert together[sample.id].outcome == alone.outcome == "found"
+        answer, other = together[sample.id].tubes[0], alone.tubes[0]
+        assert (answer.score, answer.boxes) == (other.score, other.boxes)
+        assert together[sample.id].scores == alone.scores

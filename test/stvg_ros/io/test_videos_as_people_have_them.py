@@ -23,6 +23,8 @@ from stvg_ros.io.clip import file_clip
 from stvg_ros.io.read_report import ReadReport
 from stvg_ros.io.recording import Source, open_bag, source_images
 from stvg_ros.io.video import write_video
+from stvg_ros.types import Frame
+from stvg_ros.window import Window
 
 Build = Callable[[Path], Path]
 RATE = 10
@@ -94,15 +96,31 @@ def joined(path: Path, sizes: list[tuple[int, int]], firsts: list[int]) -> Path:
     return path / "all.ts"
 
 
-def with_cover(path: Path, attached: bool) -> Path:
+def three_streams(path: Path) -> Path:
+    """A recorder with two cameras and a preview: the largest of them."""
+    file = path / "three.mkv"
+    with av.open(str(file), "w") as container:
+        streams = []
+        for size in ((32, 24), (64, 48), (48, 32)):
+            stream = container.add_stream("libx264", rate=RATE)
+            stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+            streams.append((stream, size))
+        for stream, size in streams:
+            encode(container, stream, 20, 0, size)
+    return file
+
+
+def with_cover(path: Path, attached: bool, first: bool = True) -> Path:
     file = path / "cover.mkv"
     with av.open(str(file), "w") as container:
-        cover = container.add_stream("mjpeg", rate=1)
+        kinds = ["mjpeg", "libx264"] if first else ["libx264", "mjpeg"]
+        added = {codec: container.add_stream(codec, rate=1 if codec == "mjpeg" else RATE)
+                 for codec in kinds}  # fmt: skip
+        cover, stream = added["mjpeg"], added["libx264"]
         cover.width = cover.height = 128
         cover.pix_fmt = "yuvj420p"
         kind = av.stream.Disposition
         cover.disposition = kind.attached_pic if attached else kind(0)
-        stream = container.add_stream("libx264", rate=RATE)
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
         stream.disposition = kind.default
         picture = av.VideoFrame.from_ndarray(noise(0, 128, 128), format="rgb24")
@@ -190,6 +208,15 @@ TABLE: list[tuple[str, Build, int | range, str]] = [
     ("a preview behind", with_preview(False, False), 20, ""),
     ("a preview behind that is the default", with_preview(False, True), 20, ""),
     ("a preview of still pictures", with_preview(True, True, "mjpeg"), 20, ""),
+    ("three streams", three_streams, 20, ""),
+    ("a small stream of many frames", with_preview(True, True, "mpeg4"), 20, ""),
+    ("a cover behind", lambda path: with_cover(path, True, first=False), 20, ""),
+    (
+        "a cover behind that does not say so",
+        lambda path: with_cover(path, False, first=False),
+        20,
+        "",
+    ),
     ("times begin anew", lambda path: joined(path, [(64, 48)] * 2, [30, 0]), range(38, 41), "jump"),
     ("raw H.264", lambda path: video(path, "a.h264", kind="h264"), 20, ""),
     ("raw H.265", lambda path: video(path, "a.hevc", "libx265", "hevc"), 20, ""),
@@ -392,6 +419,69 @@ def test_another_size_on_the_way_starts_anew(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match="is 32 x 24, expected 64 x 48 like the first"):
         list(page.pictures(len(page.stamps_ns) - 1))
     assert dict(page.pictures(0))[0].shape == (48, 64, 3)
+
+
+A, B, C = (64, 48), (32, 24), (48, 64)
+SIZES = {
+    "smaller": [A, B], "larger": [B, A], "turned": [A, C], "back again": [A, B, A],
+    "three": [A, B, C], "twice": [A, A, B], "once more": [A, B, B], "there and back": [C, A, C, A],
+    "wider": [A, (96, 48)], "higher": [A, (64, 96)], "much larger": [A, (640, 480)],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_each_change_of_the_size_starts_anew(name: str, tmp_path: Path) -> None:
+    """A camera app that is turned, a stream that adapts to the network."""
+    sizes = SIZES[name]
+    path = joined(tmp_path, sizes, [20 * number for number in range(len(sizes))])
+    report = ReadReport()
+    clip = clip_of(path, report)
+    same = next((n for n, size in enumerate(sizes[::-1]) if size != sizes[-1]), len(sizes))
+    assert clip.size_px == sizes[-1]
+    assert {frame.image.shape for frame in clip.frames} == {(*sizes[-1][::-1], 3)}
+    assert 15 * same <= len(clip) <= 20 * same
+    assert "the image size changes" in " ".join(report.sentences)
+    shapes = [
+        image.frame().image.shape[1::-1]
+        for image in source_images(Source(str(path)))
+        if not image.error
+    ]
+    assert set(shapes) == set(sizes)
+    assert (np.diff([i.stamp_ns for i in source_images(Source(str(path)))]) >= 0).all()
+
+
+PARTS = {
+    "the last second": ({"last_s": 1.0}, range(29, 40)),
+    "the last tenth": ({"last_s": 0.1}, range(38, 40)),
+    "less than a frame": ({"last_s": 0.05}, range(39, 40)),
+    "all": ({}, range(40)),
+    "more than all": ({"last_s": 100.0}, range(40)),
+    "from a second": ({"start_s": 1.0}, range(10, 40)),
+    "from between": ({"start_s": 1.05}, range(11, 40)),
+    "up to a second": ({"end_s": 1.0}, range(10)),
+    "a second": ({"start_s": 1.0, "end_s": 2.0}, range(10, 20)),
+    "the last of a part": ({"end_s": 2.0, "last_s": 0.5}, range(14, 20)),
+    "the last of another": ({"start_s": 1.0, "end_s": 3.0, "last_s": 1.0}, range(19, 30)),
+    "slower": ({"last_s": 1.0, "max_rate_hz": 5.0}, range(28, 40, 2)),
+}
+
+
+@pytest.mark.parametrize("name", PARTS)
+@pytest.mark.parametrize("kind", ["mp4", "ts", "mkv"])
+def test_a_part_is_kept_and_no_more(name: str, kind: str, tmp_path: Path, monkeypatch) -> None:
+    path = video(tmp_path, f"a.{kind}", kind="mpegts" if kind == "ts" else None, count=40)
+    part, numbers = PARTS[name]
+    most, add = [0], Window.add
+
+    def counted(window: Window, frame: Frame) -> object:
+        outcome = add(window, frame)
+        most[0] = max(most[0], window.fill[0])
+        return outcome
+
+    monkeypatch.setattr(Window, "add", counted)
+    clip = clip_of(path, **part)
+    assert clip.stamps_ns.tolist() == [number * 10**8 for number in numbers]
+    assert most[0] == len(clip)  # nothing that was read before is held
 
 
 def only_a_cover(path: Path) -> Path:

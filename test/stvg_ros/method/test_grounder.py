@@ -429,6 +429,55 @@ def test_grounder_module_has_no_stage_without_a_name() -> None:
     assert len(set(STAGES)) == len(STAGES)
 
 
+SEEN = (1, 3, 5, 7, 9)  # of ten frames, those that are sampled
+# The frames of two tubes; the third one is everywhere.
+SHOWN = {
+    "at the ends": ((0,), (8,)),
+    "one frame before": ((0, 2, 4, 6, 8), (0,)),
+    "in the middle": ((4,), (4, 6)),
+    "the first frame alone": ((0,), (0,)),
+    "one is seen once": ((0, 1), (2,)),
+    "both are seen once": ((9,), (1,)),
+    "all but the sampled ones": ((0, 2, 4, 6, 8), (0, 2, 4, 6, 8)),
+    "all sampled ones": (SEEN, SEEN),
+    "half of them": ((0, 1, 2, 3), (6, 7, 8, 9)),
+    "everywhere": (range(10), range(10)),
+}
+
+
+@pytest.mark.parametrize("name", SHOWN)
+@pytest.mark.parametrize("presence", [False, True])
+@pytest.mark.parametrize("third", [False, True])
+def test_any_presence_of_tubes_gives_numbers_that_json_holds(
+    name: str, presence: bool, third: bool
+) -> None:
+    everywhere = np.ones(10, bool)
+    boxes = np.tile(np.array(LEFT, np.float32), (10, 1))
+    shown = [np.isin(np.arange(10), list(frames)) for frames in SHOWN[name]]
+    tubes = [CandidateTube(n, boxes, there, ~everywhere) for n, there in enumerate(shown)]
+    tubes += [CandidateTube(9, boxes, everywhere, ~everywhere)] * third
+
+    class Source:
+        name = "fixed"
+
+        def propose(self, clip, query):
+            return tuple(tubes)
+
+    found = grounder(ToyMllm(), Source(), sampling__frames=5, presence__enabled=presence).ground(
+        noise_clip(), Query(TEXT, max_targets=5), no_checkpoint
+    )
+    assert found.evidence is not None
+    json.dumps(
+        [evidence_to_json(found.evidence), *(tube_to_json(tube) for tube in found.tubes)],
+        allow_nan=False,
+    )
+    seen = {tube.track_id for tube in tubes if tube.present[list(SEEN)].any()}
+    assert set(found.evidence.track_scores) == seen
+    assert np.isfinite(list(found.evidence.track_scores.values())).all()
+    if not seen:
+        assert found.best.status is Status.NOT_FOUND
+
+
 @pytest.mark.parametrize("absent", ["one", "all"])
 def test_tubes_that_no_sampled_frame_shows_are_no_answer_and_leave_no_infinity(absent: str) -> None:
     """Frames 0, 2, 4, 6, 8 of ten are not sampled; a tube may be there alone."""
