@@ -15,11 +15,11 @@ import pytest
 pytest.importorskip("rclpy", reason="rclpy is missing: run `make test` or source a ROS 2")
 from action_msgs.msg import GoalStatus
 from rclpy.parameter import Parameter
-from ros_tools import Client, Loop, ask, change, context, image, start
+from ros_tools import Client, Loop, ask, call, change, context, image, start
 
 from stvg_ros import msg
 from stvg_ros.action import Ground
-from stvg_ros.srv import GroundQuery
+from stvg_ros.srv import Ask, GroundQuery
 
 __all__ = ["context", "start"]  # fixtures
 pytestmark = pytest.mark.usefixtures("context")
@@ -191,6 +191,57 @@ def test_a_camera_that_died_is_an_error_and_not_an_old_answer(start):
     assert s.say("the person").error_code == msg.Tube.ERROR_STALE_IMAGES
     s.show(1.2)
     assert s.say("the person").status == msg.Tube.FOUND
+
+
+# window.max_age_s, window.max_rate_hz, the age of the newest image; and whether it is too old.
+AGES = [
+    (10.0, 15.0, 0.0, False), (10.0, 15.0, 9.0, False), (10.0, 15.0, 11.0, True),
+    (10.0, 15.0, 86_400.0, True), (1.0, 15.0, 0.5, False), (1.0, 15.0, 2.0, True),
+    (0.0, 15.0, 11.0, False), (0.0, 15.0, 86_400.0, False), (1.0, 0.1, 15.0, False),
+    (1.0, 0.1, 21.0, True), (1.0, 0.0, 0.5, False), (1.0, 0.0, 2.0, True), (60.0, 1.0, 59.0, False),
+    (60.0, 1.0, 61.0, True), (3600.0, 15.0, 600.0, False),
+]  # fmt: skip
+
+
+def test_the_age_of_the_newest_image_decides_and_is_told(start):
+    s = start(**{"window.max_rate_hz": 0.0})
+    s.show(1.0)
+    (camera,) = s.node.cameras
+    for limit_s, rate_hz, age_s, stale in AGES:
+        values = {"window.max_age_s": limit_s, "window.max_rate_hz": rate_hz}
+        changes = [Parameter(name, value=value) for name, value in values.items()]
+        assert s.node.set_parameters_atomically(changes).successful
+        camera.last_stored = time.monotonic() - age_s
+        tube = s.say("the person")
+        assert (tube.error_code == msg.Tube.ERROR_STALE_IMAGES) == stale, (limit_s, rate_hz, age_s)
+        assert stale or age_s <= tube.image_age < age_s + 60
+        assert not stale or f"{age_s:.0f}"[:2] in tube.error
+
+
+@pytest.mark.parametrize("way", ["service", "goal", "standing", "question"])
+def test_a_camera_that_died_is_told_in_every_way_to_ask(start, way):
+    s = start()
+    s.show(1.0)
+    (camera,) = s.node.cameras
+    camera.last_stored -= 100.0
+    if way == "service":
+        tube = call(s, GroundQuery, "ground_query", GroundQuery.Request(text="the person")).tube
+    elif way == "question":
+        answer = call(s, Ask, "ask", Ask.Request(text="how many people are there"))
+        assert answer.error_code == msg.Tube.ERROR_STALE_IMAGES
+        return
+    elif way == "standing":
+        s.client.queries.publish(msg.Query(id="a", text="the person", standing_rate_hz=10.0))
+        s.until(lambda: s.client.tubes)
+        tube = s.client.tubes[0]
+    else:
+        s.client.ground.wait_for_server()
+        goal = s.client.ground.send_goal_async(Ground.Goal(text="the person"))
+        s.until(goal.done)
+        result = goal.result().get_result_async()
+        s.until(result.done)
+        tube = result.result().result.tube
+    assert (tube.status, tube.error_code) == (msg.Tube.FAILED, msg.Tube.ERROR_STALE_IMAGES)
 
 
 def test_one_dead_camera_of_two_is_left_out_and_named(start):
