@@ -395,3 +395,47 @@ def test_a_stream_in_pieces_of_any_size_is_the_same():
 )
 def test_settings_that_only_the_server_decides_are_named(flat, ignored):
     assert settings_without_effect(Config.from_flat(flat)) == ignored
+
+
+def test_what_a_client_leaves_out_has_its_default():
+    frame = {"id": 1, "stamp_ns": 2, "width_px": 4, "height_px": 3}
+    plain = {"version": 1, "frames": [frame]}
+    read = decoded_record(Request, msgpack.packb({**plain, "query": {"text": "a"}, "settings": {}}))
+    assert (read.tubes, read.keep_from, read.preliminary) == (None, 0, False)
+    batch = decoded_record(FrameBatch, msgpack.packb(plain))
+    assert (batch.keep_from, batch.settings) == (0, {})
+    (sent,) = batch.frames
+    assert (sent.frame_id, sent.image, sent.stream) == ("", None, "")
+    event = Event(VERSION)
+    assert (event.stage, event.progress) == ("", 0.0)
+    assert (event.early, event.answer, event.failure) == (None, None, None)
+    assert decoded_record(Failure, msgpack.packb({"code": 1, "message": ""})).missing == ()
+    named = decoded_record(Failure, msgpack.packb({"code": 1, "message": "", "missing": [7]}))
+    assert named.missing == (7,)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (["frames", 0, "width_px"], 2**31),
+        (["frames", 0, "height_px"], 2**31),
+        (["frames", 0, "width_px"], 2**32 - 1),
+        (["frames", 0, "width_px"], 0),
+        (["frames", 0, "height_px"], 0),
+        (["frames", 0, "width_px"], -1),
+        (["frames", 0, "frame_id"], "x" * 257),
+        (["frames", 0, "stream"], "x" * 257),
+        (["frames"], []),
+        (["frames"], _frames(4097)),
+        (["settings"], {f"span.{number}": 1 for number in range(257)}),
+        (["settings"], {"model.path": "x"}),
+        (["settings"], {"span": 1, "x.span": 1}),
+        (["version"], 2),
+        (["version"], 0),
+        (["query", "id"], "x" * 257),
+        (["query", "camera"], "x" * 257),
+    ],
+)
+def test_what_is_just_outside_the_bounds_is_refused(path, value):
+    with pytest.raises((SchemaError, CommandError)):
+        decoded_record(Request, _with(path, value))
