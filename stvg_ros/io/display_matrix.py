@@ -21,7 +21,7 @@ def _of_unknown_kind(kinds: Any, value: int) -> Any:
     return member
 
 
-SideDataType._missing_ = classmethod(_of_unknown_kind)  # type: ignore[assignment]
+SideDataType._missing_ = classmethod(_of_unknown_kind)
 
 
 def upright_size(picture: Any) -> tuple[int, int]:

@@ -171,7 +171,7 @@ def _bytes(name: str) -> int:
 
 
 def _part_name(target: Path) -> str:
-    """Begin of the names of a target's temporary folders."""
+    """How the names of a target's temporary folders start."""
     if _bytes(target.name) > _SHOWN_BYTES:
         return f".{hashlib.sha256(os.fsencode(target.name)).hexdigest()}"
     return f".{target.name}"

@@ -162,7 +162,7 @@ def still(kind: str) -> Build:
 
 
 def without_head(path: Path) -> Path:
-    """The begin of a transport stream is missing: the first pictures have no key frame."""
+    """The start of a transport stream is missing: the first pictures have no key frame."""
     file = video(path, "a.ts", kind="mpegts", key_frames=8)
     data = file.read_bytes()
     file.write_bytes(data[len(data) * 3 // 10 // 188 * 188 :])
@@ -231,7 +231,7 @@ TABLE: list[tuple[str, Build, int | range, str]] = [
     ("frames out of order", lambda path: video(path, "a.mp4", between=3), 20, ""),
     ("fragmented", lambda path: video(path, "a.mp4", options=FRAGMENTS), 20, ""),
     ("fragmented and cut", cut(0.6, FRAGMENTS), range(15, 30), "lost"),
-    ("the begin is missing", without_head, range(8, 17), ""),
+    ("the start is missing", without_head, range(8, 17), ""),
     ("zeroes behind", longer(lambda path: video(path, "a.mp4"), 10**5), 20, ""),
     (
         "zeroes behind a stream",
