@@ -40,6 +40,7 @@ class _Stamp:
     """A placeholder image with a stamp."""
 
     stamp_ns: int
+    error: str = ""
 
     def frame(self, long_side_px: int | None = None) -> Frame:
         return Frame(self.stamp_ns, np.zeros((1, 1, 3), np.uint8), 1, 1)
