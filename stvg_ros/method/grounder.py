@@ -219,8 +219,9 @@ class LocalGrounder(BaseGrounder):
         factors = condition_factors(
             split.command, forward.conditions, view, candidates, config.conditions
         )
-        fused = gathered(self._sources, clip, split, candidates, config, self._mllm.settings)
-        points = asked_keypoints(self._sources, clip, sampled, candidates, config)
+        with clock.stage("measure"):
+            fused = gathered(self._sources, clip, split, candidates, config, self._mllm.settings)
+            points = asked_keypoints(self._sources, clip, sampled, candidates, config)
         answer = TubeSelection(
             view, candidates, forward.margins, self._mllm.settings, config, factors, fused, points
         )
