@@ -170,14 +170,15 @@ class BodyEvidence:
             wanted: `(N, F)` which are measured where; of a frame the largest people only.
         """
         measured: list[list[tuple[int, Measurement, int]]] = [[] for _ in candidates]
-        for frame in np.flatnonzero(wanted.any(axis=0)):
-            check_interruption()
-            rows = np.flatnonzero(wanted[:, frame]).tolist()
-            boxes = np.stack([candidates[row].boxes_xyxy_px[frame] for row in rows])
-            order = np.argsort(-area(boxes), kind="stable")[: self._config.people]
-            known, places = self._meter.measured(clip.frames[frame], boxes[order])
-            for row, place in zip((rows[i] for i in order), places, strict=True):
-                measured[row].append((int(frame), known, int(place)))
+        with self._meter.for_command():
+            for frame in np.flatnonzero(wanted.any(axis=0)):
+                check_interruption()
+                rows = np.flatnonzero(wanted[:, frame]).tolist()
+                boxes = np.stack([candidates[row].boxes_xyxy_px[frame] for row in rows])
+                order = np.argsort(-area(boxes), kind="stable")[: self._config.people]
+                known, places = self._meter.measured(clip.frames[frame], boxes[order])
+                for row, place in zip((rows[i] for i in order), places, strict=True):
+                    measured[row].append((int(frame), known, int(place)))
         return measured
 
     def _frames(

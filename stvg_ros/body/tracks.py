@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -91,13 +92,15 @@ class BodyMeter:
     evidence, whatever was asked before.
 
     Thread contract: any thread may call any method. One lock serialises the estimator, another
-    protects the stored measurements, so that reading them does not wait for the estimator.
+    protects the stored measurements, so that reading them does not wait for the estimator. Frames
+    that arrive wait while a command is measured (`for_command`).
     """
 
     def __init__(self, estimator: KeypointEstimator, megabytes: float) -> None:
         self._estimator = estimator
         self._most_bytes = round(megabytes * 1e6)
         self._estimating, self._lock = threading.Lock(), threading.Lock()
+        self._commands, self._turn = 0, threading.Condition()
         self._arrived, self._asked = MeasurementStore(), MeasurementStore()
 
     @property
@@ -114,9 +117,23 @@ class BodyMeter:
         """Measures the people of a frame on its arrival."""
         if not len(boxes_xyxy_px) or self._arrived.get(frame) is not None:
             return
+        with self._turn:
+            self._turn.wait_for(lambda: not self._commands)
         new = self._measure(frame, boxes_xyxy_px)
         with self._lock:
             self._arrived.add(frame, new, self._most_bytes / 2)
+
+    @contextmanager
+    def for_command(self) -> Iterator[None]:
+        """While it is open, `observe` waits before the next frame."""
+        with self._turn:
+            self._commands += 1
+        try:
+            yield
+        finally:
+            with self._turn:
+                self._commands -= 1
+                self._turn.notify_all()
 
     def ready(self, frame: Frame, boxes_xyxy_px: Boxes) -> NDArray[np.bool_]:
         """Which people were measured on the frame's arrival, by their boxes `(N, 4)`: `(N,)`."""
