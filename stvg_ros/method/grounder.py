@@ -225,6 +225,9 @@ class LocalGrounder(BaseGrounder):
         answer = TubeSelection(
             view, candidates, forward.margins, self._mllm.settings, config, factors, fused, points
         )
+        if not fused.attention:  # the maps are shown, but decide nothing
+            heat, token = _map(forward.whole, forward.neutral, config)
+            return self._answered(answer.grounding(heat, heat, token, template), view)
         if preliminary is not None:
             heat, token = _map(forward.whole, forward.neutral, config)
             first = replace(template, preliminary=True, timings_s={**clock.timings_s})
