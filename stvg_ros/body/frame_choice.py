@@ -27,7 +27,7 @@ def frames_to_measure(
         due: `(N, F)` frames in which a tube may be measured.
         ready: `(N, F)` those in which it was measured on arrival; none if nothing is measured then.
         seconds: `(F,)` times of the frames.
-        most: frames of a tube; None for all that are due.
+        most: frames of a tube; None for each that is due.
     """
     wanted = np.zeros_like(due)
     late = []
