@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import io
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import entry_points
@@ -67,10 +69,18 @@ def _check_installed(arguments: Sequence[str], installed: Mapping[str, str]) -> 
         )
 
 
+def _drop_output() -> None:
+    """Drops what could not be printed, which Python would try again when it ends."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command; 0 for success, 1 for an error of the run, 2 for wrong arguments."""
     if isinstance(sys.stdout, io.TextIOWrapper):  # a name of a file may not be in UTF-8
         sys.stdout.reconfigure(errors="surrogateescape")
+    if sys.stderr is None:  # closed by the shell
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
     if not sys.stderr.isatty():  # no progress bars in logs
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     installed = modules()
@@ -83,7 +93,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser(installed).parse_args(arguments)
     try:
         code: int = importlib.import_module(installed[given.command]).run(given)
+        if sys.stdout is not None:
+            sys.stdout.flush()
         return code
+    except BrokenPipeError:  # of the output, such as before "| head"
+        _drop_output()
+        return 128 + signal.SIGPIPE
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        _drop_output()
+        print(f"stvg-ros {given.command}: {error.strerror}", file=sys.stderr)
+        return 1
     except StvgError as error:
         print(f"stvg-ros {given.command}: {error}", file=sys.stderr)
         return 2 if isinstance(error, ConfigError) else 1

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 
 import argparse
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -70,3 +72,32 @@ def test_settings_take_their_types() -> None:
     ):
         with pytest.raises(ConfigError, match=said):
             config_of(argparse.Namespace(model="m", device="cpu", settings=[pair]))
+
+
+OUTPUTS = {  # what a shell makes of the output, and the exit code
+    "| true": {141, 0},  # whoever is first
+    "| head -c 1": {141, 0},
+    "> /dev/null": {0},
+    "> /dev/full": {1},
+    ">&-": {0},
+    "< /dev/null": {0},
+    "2>&-": {0},
+    "> file": {0},
+    ">> /dev/full": {1},
+    "2>/dev/full": {0},
+}
+
+
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_an_output_that_nobody_takes_gives_no_traceback(tmp_path: Path, output: str) -> None:
+    command = (
+        f"{sys.executable} -c 'import sys; from stvg_ros.cli.main import main; sys.exit(main())'"
+    )
+    script = f"set -o pipefail; {command} understand 'find the man in red' {output}"
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=tmp_path, stderr=subprocess.PIPE, text=True, timeout=250
+    )
+    assert done.returncode in OUTPUTS[output], done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+    assert ("understand: No space left" in done.stderr) == (done.returncode == 1)
