@@ -85,6 +85,9 @@ class _Scan:
     def step(self, index: int) -> int:
         """Processes the word at an index, and returns the index of the next one."""
         words, token = self._words, self._words[index]
+        if index == self._phrase.end and self._contact(index):
+            self._begin(index, "action")
+            return self._past_verb(index)
         if token.tag == "REL" and token.word != "what":
             return self._relative(index)
         if token.tag in ("CONJ", "MARK") or token.word == "then":
@@ -184,6 +187,22 @@ class _Scan:
             return group.end  # "starts dancing", "watches the man leave"
         self._begin(start, group.kind, group.verb, group.negated, pose=group.pose and not finite)
         return group.end
+
+    def _contact(self, index: int) -> bool:
+        """Whether a clause without a relative pronoun starts here: "the cup he is holding"."""
+        subject = self._words[index]
+        named = subject.tag in ("DET", "POSS") or subject.word in lexicon.SUBJECT_PRONOUNS
+        head = self._phrase.head
+        noun = head >= 0 and self._words[head].tag in ("NOUN", "PRON") and head == index - 1
+        if not (named and noun) or self._words[head].word in lexicon.SUBJECT_PRONOUNS:
+            return False
+        return self._finite_follows(index + 1)
+
+    def _finite_follows(self, index: int) -> bool:
+        words = self._words
+        while index < len(words) and words[index].tag in ("ADJ", "NOUN", "NUM", "ADV"):
+            index += 1
+        return index < len(words) and words[index].tag in _FINITE
 
     def _static_only(self, group: _Group) -> bool:
         base = BASES.get(self._words[group.verb].word, "")

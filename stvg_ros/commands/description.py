@@ -184,7 +184,7 @@ def _negated(words: Sequence[Token], parts: list[Clause], phrase: NounPhrase) ->
             ("apart", "from"),
             ("except", "for"),
         )
-        no = word == "no" and words[index - 1].word in _BEFORE_NO
+        no = word in ("no", "neither") and words[index - 1].word in _BEFORE_NO
         if but or without or pair or no:
             begin = index + (2 if pair else 1)
             return joined(words[begin : _end_of_noun(words, begin)])
@@ -194,7 +194,9 @@ def _negated(words: Sequence[Token], parts: list[Clause], phrase: NounPhrase) ->
 def _end_of_noun(words: Sequence[Token], begin: int) -> int:
     """The end of the noun phrase that starts here, with its prepositional phrases."""
     end = begin
-    while end < len(words) and words[end].tag in (*_NOUNS, "PREP", "OWNER", "ING"):
+    while end < len(words) and (
+        words[end].tag in (*_NOUNS, "PREP", "OWNER", "ING") or words[end].word == "nor"
+    ):
         if words[end].tag == "ING" and end > begin:
             break
         if words[end].tag == "PREP" and words[end].word in ("with", "without"):
@@ -215,6 +217,8 @@ def _relation(words: Sequence[Token], parts: list[Clause], phrase: NounPhrase) -
             begin = index + length
             if begin >= len(words) or words[begin].tag not in _NOUNS:
                 continue
+            if words[index].word == "by" and words[index - 1].tag == "PART":
+                continue  # "surrounded by children"
             end = _end_of_relation(words, parts, part, begin)
             if words[end - 1].word in _VIEW and end - begin <= 2:
                 continue  # "right of the image", "closest to me": a place in the image

@@ -60,13 +60,17 @@ COLOURS = word_set(
     """
     red blue green yellow black white orange gray grey brown pink purple violet beige tan navy
     turquoise gold golden silver cream khaki maroon burgundy teal cyan magenta olive lilac blond
-    blonde brunette crimson scarlet indigo lavender
+    blonde brunette crimson scarlet indigo lavender mustard charcoal peach coral ivory plum rust
+    ruby emerald aqua salmon fuchsia mint mauve bronze copper auburn ginger chestnut off-white
+    bluish reddish greenish yellowish whitish brownish greyish grayish pinkish blackish
     """
 )
-COLOUR_SHADES = word_set("dark light pale bright deep neon pastel navy sky rose")
+COLOUR_SHADES = word_set("dark light pale bright deep neon pastel navy sky rose royal bottle")
 PATTERNS = word_set(
     "striped plaid checked checkered checkered dotted spotted floral flowered patterned camouflage "
-    "denim leather woolen woollen knitted hooded sleeveless transparent colorful colourful"
+    "denim leather woolen woollen knitted hooded sleeveless transparent colorful colourful "
+    "pinstripe pinstriped tartan flowery camo puffy quilted padded baggy ripped sequined glittery "
+    "multicoloured multicolored multi-coloured multi-colored polka-dot polka-dotted high-vis"
 )
 SIZES = word_set(
     "tall short small big large little tiny huge giant thin slim fat chubby heavy skinny slender "
@@ -87,7 +91,7 @@ ADJECTIVES = (
         fast
         strong weak rich poor formal casual military electric toy baby sports traditional thick
         ready asleep awake deaf injured hurt homeless stray furry fluffy unknown foreign local
-        suspicious lost lovely standing-up present certain chubby
+        suspicious lost lovely standing-up present certain chubby haired balding dear elder
         """
     )
     | COLOURS
@@ -181,7 +185,10 @@ GARMENTS = word_set(
     earphones earring earrings necklace bracelet watch ring backpack rucksack bag handbag purse
     suitcase swimsuit bikini pyjamas pajamas raincoat waistcoat blazer polo tunic cloak poncho
     headscarf turban veil crown clothes clothing outfit costume armband bandana turtleneck hoody
-    tee sleeves sweatshirt sweatpants tracksuit jersey bathrobe bib
+    tee sleeves sweatshirt sweatpants tracksuit jersey bathrobe bib overcoat dungarees wellies sari
+    scrubs trunks flip-flops anorak parka underwear leotard tutu cape hijab headdress tiara sombrero
+    beret fedora windbreaker gilet sash stockings jumpsuit onesie nightgown chinos slacks loafers
+    mittens earmuffs earbuds visor bonnet spectacles eyepatch briefcase satchel jumpers
     """
 ) | {"t shirt", "t shirts"}
 ROOMS = word_set(
@@ -295,3 +302,11 @@ def is_animate(noun: str) -> bool:
 def moves(noun: str) -> bool:
     """Whether the noun names something that can act by itself: people, animals, vehicles."""
     return is_animate(noun) or noun in VEHICLES or singular(noun) in VEHICLES
+
+
+def is_colour_compound(word: str) -> bool:
+    """Whether a word joins colours or a shade and a colour: "light-blue", "red-and-white"."""
+    parts = word.split("-")
+    return len(parts) > 1 and all(
+        part in COLOURS or part in COLOUR_SHADES or part == "and" for part in parts
+    )

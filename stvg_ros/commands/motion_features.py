@@ -75,13 +75,15 @@ _DIRECTIONS = {
     "right": "right", "rightward": "right", "rightwards": "right",
     "forward": "forward", "forwards": "forward", "ahead": "forward",
     "backward": "backward", "backwards": "backward", "back": "backward",
-    "up": "up", "upstairs": "up", "down": "down", "downstairs": "down",
+    "up": "up", "upstairs": "up", "upward": "up", "upwards": "up",
+    "down": "down", "downstairs": "down", "downward": "down", "downwards": "down",
     "away": "away", "closer": "towards", "nearer": "towards",
 }  # fmt: skip
 _WAYS = frozenset((*_DIRECTIONS, "in", "out", "past", "by"))
 _US = word_set("camera me us robot you viewer")
 _BETWEEN = word_set("to towards toward the a at on in his her their my your from of side image "
                     "picture frame hand camera me us robot viewer")  # fmt: skip
+_HEAD = word_set("head face gaze eyes neck")
 _STILL = word_set("still motionless unmoving")
 
 
@@ -285,6 +287,8 @@ def _changed(words: Sequence[Token], index: int, base: str) -> tuple[str, list[i
         name = _CHANGES.get((base, words[at].word), "")
         if not name:
             continue
+        if words[index].tag == "PART" and index and words[index - 1].tag == "BE":
+            return None  # "who is bent over"
         # "who is sitting down" is sitting; "sitting down on" and "gets up" are changes.
         lasting = "ING" in FORMS.get(words[index].word, ()) and base in _POSES
         after = words[at + 1].word if at + 1 < len(words) else ""
@@ -335,6 +339,11 @@ def _moved(
     while start < len(words) and words[start].tag == "ADV" and words[start].word not in _WAYS:
         start += 1
     after = [t.word for t in words[start : start + 3]]
+    if base == "turn" and after[:1] and after[0] in (*lexicon.POSSESSIVES, "the"):
+        if after[1:2] == ["back"]:
+            return _span(words, index, _direction(words, start + 2)[0], name, "away")
+        if after[1:2] and after[1] in _HEAD:
+            return None  # only the head turns
     if name in ("move", "walk", "run"):
         if after[:1] == ["into"] or (after[:1] == ["in"] and len(after) == 1):
             return _span(words, index, start + 1, "enter")

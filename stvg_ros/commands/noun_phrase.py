@@ -14,7 +14,7 @@ from stvg_ros.commands.verbs import BASES, FORMS, STATIC_PARTICIPLES
 from stvg_ros.commands.wordlist import word_set
 
 # "one of the kids", "a group of people": the noun follows "of".
-_GROUPS = word_set(
+GROUPS = word_set(
     "one all both some any none each group groups couple pair crowd number lot lots bunch team row "
     "line many most"
 )
@@ -70,7 +70,7 @@ def _pronoun(words: Sequence[Token]) -> NounPhrase:
     end = 1
     if first.word in lexicon.INDEFINITE and len(words) > 1 and words[1].word == "else":
         end = 2
-    described = first.word in lexicon.INDEFINITE or first.word in lexicon.SUBJECT_PRONOUNS
+    described = first.tag == "OBJ" or first.word in lexicon.INDEFINITE | lexicon.SUBJECT_PRONOUNS
     number: Literal["one", "all"] = "all" if first.word in _ALL else "one"
     return NounPhrase(end, 0, first.text, not described, number, ())
 
@@ -130,7 +130,10 @@ def _extent(words: Sequence[Token], start: int) -> int:
 def _continues_with_of(words: Sequence[Token], begin: int, end: int) -> bool:
     if end >= len(words) - 1 or words[end].word != "of" or end == begin:
         return False
-    return words[end - 1].word in _GROUPS and words[end + 1].tag in (*_PART_OF_NP, "OBJ")
+    last = words[end - 1]
+    chosen = last.tag in ("ORD", "NUM") or (last.word.endswith("est") and last.tag != "VERB")
+    partitive = chosen and words[end + 1].tag in ("DET", "POSS", "NUM", "OBJ")
+    return (last.word in GROUPS and words[end + 1].tag in (*_PART_OF_NP, "OBJ")) or partitive
 
 
 def _acts(word: str, after: Token) -> bool:
@@ -162,7 +165,7 @@ def _looks(
             if token.word == "both":
                 return True
             continue
-        if index < begin and token.word in (*_GROUPS, "of"):
+        if index < begin and token.word in (*GROUPS, "of"):
             continue
         person = lexicon.is_person(words[head].word)
         if token.word in _KINDS and person:
@@ -187,6 +190,9 @@ def _number(words: Sequence[Token], end: int, head: int) -> Literal["one", "all"
             return "one"
     if any(token.tag == "ORD" for token in words[:end]) and not lexicon.is_plural(words[head].word):
         return "one"
+    of = next((i for i in range(1, end) if words[i].word == "of"), 0)
+    if of and (words[of - 1].tag == "ORD" or words[of - 1].word.endswith("est")):
+        return "one"  # "the first of the two men"
     for token in words[:end]:
         if token.tag == "NUM" and token.word in lexicon.NUMBERS:
             count = lexicon.NUMBERS[token.word]

@@ -13,9 +13,10 @@ from typing import Any
 
 from stvg_ros.commands import lexicon
 from stvg_ros.commands.phrases import NAMES
-from stvg_ros.commands.tagging import CLOSED_WORDS, LexiconTagger
+from stvg_ros.commands.tagging import LexiconTagger
 from stvg_ros.commands.tokens import Token
 from stvg_ros.commands.verbs import FORMS
+from stvg_ros.commands.word_classes import CLOSED_WORDS
 from stvg_ros.commands.wordlist import word_set
 from stvg_ros.errors import ConfigError
 

@@ -15,47 +15,9 @@ from typing import Protocol
 from stvg_ros.commands import lexicon
 from stvg_ros.commands.tokens import Token
 from stvg_ros.commands.verbs import BASES, FORMS, MOSTLY_NOUN, STATIC_PARTICIPLES
+from stvg_ros.commands.word_classes import CLOSED_WORDS, noun_for_sure, nounish, object_follows
 from stvg_ros.commands.wordlist import word_set
 
-_CLOSED = {
-    "DET": lexicon.DETERMINERS | lexicon.PREDETERMINERS,
-    "POSS": lexicon.POSSESSIVES,
-    "NUM": frozenset(lexicon.NUMBERS),
-    "ORD": lexicon.ORDINALS,
-    "BE": lexicon.BE,
-    "HAVE": lexicon.HAVE,
-    "DO": lexicon.DO,
-    "MODAL": lexicon.MODALS,
-    "NEG": lexicon.NEGATIONS,
-    "CONJ": lexicon.CONJUNCTIONS,
-    "SUB": lexicon.SUBORDINATORS,
-    "PRON": lexicon.SUBJECT_PRONOUNS | lexicon.INDEFINITE,
-    "OBJ": lexicon.OBJECT_PRONOUNS,
-    "REL": lexicon.RELATIVES | {"what"},
-    "ADV": lexicon.ADVERBS,
-    "PREP": lexicon.PREPOSITIONS,
-    "ADJ": lexicon.ADJECTIVES,
-}
-_ORDER = [
-    "NEG",
-    "BE",
-    "HAVE",
-    "DO",
-    "MODAL",
-    "POSS",
-    "DET",
-    "NUM",
-    "PRON",
-    "OBJ",
-    "REL",
-    "CONJ",
-    "SUB",
-    "PREP",
-    "ORD",
-    "ADV",
-    "ADJ",
-]  # the first class that contains the word
-CLOSED_WORDS = {word: tag for tag in reversed(_ORDER) for word in _CLOSED[tag]}
 _NOMINAL = word_set("DET POSS NUM ORD ADJ OWNER")  # a noun follows later
 _AGENTS = word_set("PRON NOUN REL")
 
@@ -95,20 +57,10 @@ def _tag(words: Sequence[Token], index: int, done: list[Token]) -> str:
     special = _ambiguous(word, before, after, words, index)
     if special:
         return special
-    closed = CLOSED_WORDS.get(word)
+    closed = "ADJ" if lexicon.is_colour_compound(word) else CLOSED_WORDS.get(word)
     if closed and not (closed == "ADJ" and word in FORMS):
         return _closed(word, closed, before, after, words, index)
     return _open(word, before, words, index, done)
-
-
-def _nounish(word: str) -> bool:
-    """Whether a word can begin or continue a noun phrase after a determiner."""
-    if not word or word in ".,;:!?":
-        return False
-    tag = CLOSED_WORDS.get(word)
-    return tag in (None, "ADJ", "NUM", "ORD") and not (
-        word in FORMS and FORMS[word] <= {"PAST", "PART"} and tag is None
-    )
 
 
 def _ambiguous(
@@ -118,7 +70,7 @@ def _ambiguous(
     last = before.tag if before else ""
     if word == "is" and words[index].glued:
         owner = last == "NOUN" or (before is not None and before.word in lexicon.INDEFINITE)
-        whose = owner and _nounish(after) and "ING" not in FORMS.get(after, ())
+        whose = owner and nounish(after) and "ING" not in FORMS.get(after, ())
         return "OWNER" if whose else "BE"
     if word == "that":
         relative = last in ("NOUN", "OBJ") or (before is not None and before.word == "one")
@@ -132,9 +84,9 @@ def _ambiguous(
         )
         return "REL" if last == "NOUN" or (relative and (verbal or not after)) else "DET"
     if word == "her":
-        return "POSS" if _nounish(after) else "OBJ"
+        return "POSS" if nounish(after) else "OBJ"
     if word == "one":
-        numeral = last not in ("DET", "ADJ", "ORD") and _nounish(after)
+        numeral = last not in ("DET", "ADJ", "ORD") and nounish(after)
         return "NUM" if numeral else "NOUN"
     if word == "to":
         base = "BASE" in FORMS.get(after, ()) or after in ("be", "have", "do")
@@ -144,11 +96,11 @@ def _ambiguous(
     if word == "neither":
         return "NEG" if last in ("BE", "REL", "HAVE", "MODAL") else "DET"
     if word in ("other", "same"):
-        return "ADJ" if _nounish(after) else "NOUN"
+        return "ADJ" if nounish(after) else "NOUN"
     if word in ("last", "first", "next"):
         if word == "next" and after == "to":
             return "PREP"
-        return "ORD" if last in ("DET", "POSS", "") or _nounish(after) else "ADV"
+        return "ORD" if last in ("DET", "POSS", "") or nounish(after) else "ADV"
     if word in ("left", "right", "back", "front", "middle", "top"):
         return _side(word, last, after)
     if word == "like":
@@ -169,10 +121,10 @@ def _side(word: str, last: str, after: str) -> str:
         noun_before = last == "NOUN" and not after
         return "ADV" if noun_before else ("VERB" if last != "HAVE" else "PART")
     if last in ("DET", "POSS", "ADJ", "PREP"):
-        return "ADJ" if _nounish(after) and after not in FORMS else "NOUN"
+        return "ADJ" if nounish(after) and after not in FORMS else "NOUN"
     if word in ("back", "left", "right"):
         return "ADV"
-    return "ADJ" if _nounish(after) else "NOUN"
+    return "ADJ" if nounish(after) else "NOUN"
 
 
 def _closed(
@@ -184,20 +136,20 @@ def _closed(
         listed = after in ("and", ",") and CLOSED_WORDS.get(further) == "ADJ"
         if listed and last in ("DET", "POSS", "ADJ", "NUM"):
             return "ADJ"  # "a black and big dog"
-        if _nounish(after) and not _verb_follows(words, index, last in ("PREP", "ING")):
+        if nounish(after) and not _verb_follows(words, index, last in ("PREP", "ING")):
             return "ADJ"
         # "in red", "the old", "a blonde": the colour replaces the noun.
         return "NOUN" if last in ("PREP", "DET", "POSS", "ADJ", "CONJ", "ING") else "ADJ"
     if tag == "PREP" and word in lexicon.PARTICLES:
         verb = "THIRD" in FORMS.get(after, ()) and BASES[after] not in MOSTLY_NOUN
         opening = ("DET", "POSS", "NUM", "OBJ", "ORD", "PREP", "PRON")
-        if verb or not (_nounish(after) or CLOSED_WORDS.get(after) in opening):
+        if verb or not (nounish(after) or CLOSED_WORDS.get(after) in opening):
             return (
                 "ADV" if last in ("VERB", "BASE", "ING", "NOUN", "OBJ", "PART", "ADV") else "PREP"
             )
     if tag in ("DO", "HAVE") and last == "TO":
         return "BASE"
-    if tag == "ADV" and last in ("DET", "POSS") and _nounish(after):
+    if tag == "ADV" and last in ("DET", "POSS") and nounish(after):
         return "ADJ"
     return tag
 
@@ -214,17 +166,12 @@ def _verb_follows(words: Sequence[Token], index: int, bare: bool) -> bool:
     if word in lexicon.NOT_VERBS or lexicon.is_person(word) or word in lexicon.GARMENTS:
         return False
     if "THIRD" in forms:
-        return BASES[word] not in MOSTLY_NOUN or _object_follows(words, index + 1)
+        return BASES[word] not in MOSTLY_NOUN or object_follows(words, index + 1)
     if "ING" in forms:
         following = words[index + 2].word if index + 2 < len(words) else ""
         garment = lexicon.singular(following) in lexicon.GARMENTS or following in lexicon.GARMENTS
-        return not (garment or (_noun_for_sure(following) and not bare))
+        return not (garment or (noun_for_sure(following) and not bare))
     return bool(forms & {"PAST"}) and word not in STATIC_PARTICIPLES
-
-
-def _noun_for_sure(word: str) -> bool:
-    known = lexicon.is_animate(word) or word in lexicon.GARMENTS or word in lexicon.FURNITURE
-    return known or (_nounish(word) and word not in FORMS and CLOSED_WORDS.get(word) is None)
 
 
 def _open(
@@ -252,7 +199,7 @@ def _unknown(word: str, last: str, words: Sequence[Token], index: int) -> str:
         return _ing(last, words, index)
     if word.endswith("ed") and len(word) > 4:
         return _past(word, last, words, index, {"PAST", "PART"})
-    if word.endswith(("ful", "ous", "ish", "less", "able", "-haired", "-aged")) and _nounish(
+    if word.endswith(("ful", "ous", "ish", "less", "able", "-haired", "-aged")) and nounish(
         words[index + 1].word if index + 1 < len(words) else ""
     ):
         return "ADJ"
@@ -277,12 +224,12 @@ def _verb_place(words: Sequence[Token], index: int) -> bool:
 def _ing(last: str, words: Sequence[Token], index: int) -> str:
     after = words[index + 1].word if index + 1 < len(words) else ""
     if last in _NOMINAL:
-        return "ADJ" if _nounish(after) else ("ING" if last == "ADJ" else "NOUN")
+        return "ADJ" if nounish(after) else ("ING" if last == "ADJ" else "NOUN")
     if last == "PREP":
-        return "ADJ" if _noun_for_sure(after) else "NOUN"
-    if last == "" and _noun_for_sure(after):
+        return "ADJ" if noun_for_sure(after) else "NOUN"
+    if last == "" and noun_for_sure(after):
         return "ADJ"
-    if last == "CONJ" and index >= 2 and _noun_for_sure(after) and words[index - 2].word in FORMS:
+    if last == "CONJ" and index >= 2 and noun_for_sure(after) and words[index - 2].word in FORMS:
         return "ING"
     if last == "ING" and after in lexicon.GARMENTS:
         return "ADJ"  # "wearing running shoes"
@@ -291,7 +238,7 @@ def _ing(last: str, words: Sequence[Token], index: int) -> str:
 
 def _past(word: str, last: str, words: Sequence[Token], index: int, forms: set[str]) -> str:
     after = words[index + 1].word if index + 1 < len(words) else ""
-    if last in ("DET", "POSS", "NUM", "ORD") or (last in ("ADJ", "PREP") and _noun_for_sure(after)):
+    if last in ("DET", "POSS", "NUM", "ORD") or (last in ("ADJ", "PREP") and noun_for_sure(after)):
         return "ADJ"
     if last in ("BE", "HAVE") or (last == "NEG" and "PART" in forms):
         return "PART"
@@ -331,13 +278,13 @@ def _third(
     if last == "CONJ":
         verbs = any(token.tag in ("VERB", "ING", "BE", "PART") for token in done)
         return (
-            "VERB" if verbs and not (mostly_noun and not _object_follows(words, index)) else "NOUN"
+            "VERB" if verbs and not (mostly_noun and not object_follows(words, index)) else "NOUN"
         )
     if last == "NOUN" and before is not None:
         if lexicon.moves(before.word) and not _noun_of_compound(before.word, done):
             return "VERB"
         if mostly_noun:
-            return "VERB" if _object_follows(words, index) else "NOUN"
+            return "VERB" if object_follows(words, index) else "NOUN"
         return "VERB"
     return "VERB" if last in ("BE", "PART", "ING") and not mostly_noun else "NOUN"
 
@@ -345,12 +292,6 @@ def _third(
 def _noun_of_compound(word: str, done: list[Token]) -> bool:
     """Whether a noun follows a preposition, as in "with a toy car ...", and is not a subject."""
     return not lexicon.is_animate(word) and any(token.tag == "PREP" for token in done[-4:])
-
-
-def _object_follows(words: Sequence[Token], index: int) -> bool:
-    after = words[index + 1].word if index + 1 < len(words) else ""
-    tag = CLOSED_WORDS.get(after)
-    return tag in ("DET", "POSS", "OBJ", "ADV") or after in lexicon.PARTICLES | {"at", "to", "into"}
 
 
 def _base(
@@ -379,8 +320,9 @@ def _base(
     plural = any(token.tag == "NOUN" and lexicon.is_plural(token.word) for token in done) or any(
         token.word in ("they", "people") for token in done
     )
-    if last == "PRON" and done[-1].word in lexicon.INDEFINITE:
-        return "BASE"  # "did somebody leave"
+    subject = next((t for t in reversed(done) if t.tag != "ADV"), None)
+    if subject is not None and subject.tag == "PRON" and subject.word in lexicon.INDEFINITE:
+        return "BASE"  # "did somebody just leave"
     if last in ("REL", "PRON") or (last == "ADV" and plural):
         return "BASE" if plural or done[-1].word in ("they", "you", "i", "we", "who") else "NOUN"
     several = last == "NOUN" and lexicon.is_plural(done[-1].word)
@@ -393,7 +335,7 @@ def _base(
     known = CLOSED_WORDS.get(word)
     if known == "ADJ":
         after = words[index + 1].word if index + 1 < len(words) else ""
-        return "ADJ" if _nounish(after) else "NOUN"
+        return "ADJ" if nounish(after) else "NOUN"
     if "PAST" in forms and last == "NOUN" and lexicon.is_animate(done[-1].word):
         return "VERB"  # "a man put his hat on"
     return "NOUN"

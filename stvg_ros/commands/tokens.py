@@ -18,7 +18,7 @@ MOST_WORDS = 100
 _TEMPLATE = re.compile(
     r"#{2,}\s{0,4}(?:instruction|response|input|output|system|user|assistant|human)s?\s{0,2}:?|"
     r"<\|[^|<>]{0,40}\|>|<(?:/?[a-z_][a-z0-9_]{0,30}|/?s|0x[0-9a-f]{2})>|\[/?inst\]|<</?sys>>|"
-    r"<[｜|][^<>]{0,40}[｜|]>|```\w{0,10}",
+    r"<[｜|][^<>]{0,40}[｜|]>|```\w{0,10}|\{\s{0,4}[\"\']\w{1,30}[\"\']\s{0,4}:",
     re.IGNORECASE,
 )
 # Places of images in a prompt; the sentence goes on after them.
@@ -165,9 +165,8 @@ def _parts(word: str) -> list[Token]:
     match = _CONTRACTION.match(word)
     if match and match.group(1):
         stem, end = match.groups()
-        if stem.lower() == "ca" or stem.lower() == "wo":
-            stem = {"ca": "can", "wo": "will"}[stem.lower()]
-        return [Token(stem, stem.lower()), Token(end, _FULL[end.lower()], glued=True)]
+        whole = {"ca": "can", "wo": "will", "sha": "shall"}.get(stem.lower(), stem.lower())
+        return [Token(stem, whole), Token(end, _FULL[end.lower()], glued=True)]
     if low in ("t-shirt", "tshirt", "tee-shirt"):
         return [Token("t", "t"), Token("shirt", "shirt")]
     if low in ("t-shirts", "tshirts", "tee-shirts"):

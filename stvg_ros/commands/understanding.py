@@ -202,7 +202,9 @@ def _trimmed(words: list[Token], asked: SentenceRequest) -> list[Token]:
     """The words without punctuation, conjunctions and remaining verbs at both ends."""
     questioned = bool(words) and words[0].word in ("who", "what")
     loose = frozenset() if questioned else _LOOSE
-    while words and (words[-1].text in ".,;:!?" or words[-1].word in loose):
+    while words and (
+        words[-1].text in ".,;:!?" or (words[-1].word in loose and not _stranded(words))
+    ):
         words = words[:-1]
     while words and (words[0].text in ".,;:!?" or words[0].word in ("and", "then", "for", "of")):
         words = words[1:]
@@ -217,6 +219,13 @@ def _trimmed(words: list[Token], asked: SentenceRequest) -> list[Token]:
         if words[-1].word in ("who", "that"):
             words = words[:-1]
     return words
+
+
+def _stranded(words: Sequence[Token]) -> bool:
+    """Whether the last word is the preposition of a verb: "the woman he is talking to"."""
+    verb = words[-2].word if len(words) > 3 else ""
+    clause = any(t.word in lexicon.BE | lexicon.HAVE | lexicon.RELATIVES for t in words[1:-1])
+    return words[-1].word in lexicon.PREPOSITIONS and bool(FORMS.get(verb)) and clause
 
 
 def _counted(words: list[Token]) -> list[Token]:
