@@ -104,7 +104,7 @@ def _silent(words: Sequence[Token], index: int) -> bool:
     """Whether a word says nothing that could be measured: "a couple of", "minutes ago"."""
     token = words[index]
     after = words[index + 1].word if index + 1 < len(words) else ""
-    counted = after == "of" and token.word in GROUPS
+    counted = after == "of" and (token.word in GROUPS or token.tag == "ORD")
     dated = after in ("ago", "earlier") and token.word in lexicon.TEMPORAL
     return token.tag in _SILENT or token.word in _WEARING or counted or dated
 

@@ -98,7 +98,7 @@ def gestures(words: Sequence[Token], taken: set[int]) -> Found:
             if held:
                 found.append(held)
             continue
-        base = _base(token)
+        base = _base(words, index)
         if not base:
             continue
         span = _limb_moved(words, index, base) or _shown(words, index, base)
@@ -109,9 +109,12 @@ def gestures(words: Sequence[Token], taken: set[int]) -> Found:
     return found
 
 
-def _base(token: Token) -> str:
-    """The base form of a word that is a verb; a participle before the noun is one too."""
-    prenominal = token.tag == "ADJ" and token.word.endswith("ing")
+def _base(words: Sequence[Token], index: int) -> str:
+    """The base form of a word that is a verb, or a participle: "the waving person"."""
+    token = words[index]
+    after = words[index + 1] if index + 1 < len(words) else None
+    thing = after is not None and after.tag == "NOUN" and not lexicon.moves(after.word)
+    prenominal = token.tag == "ADJ" and token.word.endswith("ing") and not thing
     if token.tag in ("VERB", "BASE", "ING", "PART") or prenominal:
         return BASES.get(token.word, "")
     return ""
@@ -241,7 +244,7 @@ def poses(words: Sequence[Token], taken: set[int]) -> Found:
     """Poses: "sitting", "seated", "on his knees"."""
     found: Found = []
     for index, token in enumerate(words):
-        base = "seated" if token.word == "seated" else _base(token)
+        base = "seated" if token.word == "seated" else _base(words, index)
         if index in taken:
             continue
         if token.word == "knees" and index > 1 and words[index - 2].word == "on":
@@ -266,8 +269,8 @@ def _past_floor(words: Sequence[Token], end: int) -> int:
 def changes(words: Sequence[Token], taken: set[int]) -> Found:
     """Changes of pose: "sits down", "picks something up", "falls", "turns round", "jumps"."""
     found: Found = []
-    for index, token in enumerate(words):
-        base = _base(token)
+    for index in range(len(words)):
+        base = _base(words, index)
         if index in taken or not base:
             continue
         span = _changed(words, index, base)
@@ -309,12 +312,12 @@ def movements(words: Sequence[Token], taken: set[int]) -> Found:
         if index in taken:
             continue
         if token.word in _STILL:
-            start = index - 1 if index and _base(words[index - 1]) else index
+            start = index - 1 if index and _base(words, index - 1) else index
             if token.word != "still" or start < index or words[index - 1].tag == "BE":
                 span = list(range(start, index + 1))
                 found.append((span, _movement(words, span, "stand still")))
             continue
-        base = _base(token)
+        base = _base(words, index)
         name = _MOVEMENTS.get(base, "")
         if not name or (words[index + 1 : index + 2] and words[index + 1].word in _STILL):
             continue

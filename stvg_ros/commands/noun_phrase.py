@@ -23,6 +23,12 @@ _QUESTIONS = word_set("who what which whoever")
 # Adjectives that name a kind rather than an attribute: "an adult man".
 _ALL = word_set("them they everybody everyone everything")
 _KINDS = word_set("adult male female single other another")
+# Nouns that make another kind of a person: "police officer", "construction worker".
+_ROLES = word_set(
+    "police security fire construction delivery staff football basketball soccer tennis baseball "
+    "bus taxi truck lorry train shop store office hotel flight cabin school army sales news camera "
+    "rescue traffic postal factory bank ticket tour bar baby team crew dance music nursing"
+)
 # Prenominal participles that are attributes, or part of a compound.
 _NO_ACTION = word_set(
     "missing charming interesting amazing striking outstanding matching remaining living leading "
@@ -168,7 +174,7 @@ def _looks(
         if index < begin and token.word in (*GROUPS, "of"):
             continue
         person = lexicon.is_person(words[head].word)
-        if token.word in _KINDS and person:
+        if person and (token.word in _KINDS or (token.word in _ROLES and index == head - 1)):
             continue
         return True
     return not _nameable(words[head])

@@ -10,8 +10,8 @@ from stvg_ros.commands import lexicon, phrases
 from stvg_ros.commands.following import without_connective
 from stvg_ros.commands.phrases import starts
 from stvg_ros.commands.places import place_at
+from stvg_ros.commands.request import is_name
 from stvg_ros.commands.tokens import Token, joined
-from stvg_ros.commands.verbs import FORMS
 
 _MOST_PREFIXES = 24
 
@@ -23,6 +23,10 @@ def without_address(words: Sequence[Token]) -> list[Token]:
         while rest and rest[0].text in ".,;:!?":
             rest = rest[1:]
         if starts(rest, phrases.EXISTS):
+            break
+        asked = starts(rest, phrases.WISH_TO_KNOW)
+        if asked:
+            rest = [Token("tell", "tell"), Token("me", "me"), *rest[asked:]]
             break
         length = starts(rest, phrases.ADDRESS)
         if rest and rest[0].word in ("go", "come") and _ordered(rest[1:]):
@@ -54,12 +58,6 @@ def _begins_description(words: Sequence[Token], length: int) -> bool:
     if first == "robot" and length == 1:
         return after in lexicon.BE or after in ("that", "which")
     return length >= len(words)
-
-
-def is_name(token: Token) -> bool:
-    """Whether a word can be a name: a known one, or an unknown capitalised one."""
-    known = token.word in phrases.NAMES or token.text[:1].isupper()
-    return known and token.word not in FORMS and not lexicon.is_animate(token.word)
 
 
 def sent_first(words: Sequence[Token]) -> tuple[list[Token], str] | None:

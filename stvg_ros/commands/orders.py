@@ -11,9 +11,23 @@ from stvg_ros.commands.following import split_following
 from stvg_ros.commands.phrases import starts
 from stvg_ros.commands.places import place_at
 from stvg_ros.commands.questions import where_is
-from stvg_ros.commands.request import SentenceRequest, found_person, has_word, index_of, person_at
+from stvg_ros.commands.request import (
+    SentenceRequest,
+    found_person,
+    has_word,
+    index_of,
+    named_at,
+    person_at,
+)
 from stvg_ros.commands.tokens import Token, joined
 from stvg_ros.commands.verbs import BASES, FORMS
+from stvg_ros.commands.word_classes import CLOSED_WORDS
+from stvg_ros.commands.wordlist import word_set
+
+_SIGNALS = word_set(
+    "give send drop shoot tell let raise sound make say call text message shout beep signal alert"
+)
+_WHEN = phrases.phrases("when|as soon as|once|whenever|the moment|every time|each time|the second")
 
 
 def talk(words: Sequence[Token]) -> SentenceRequest | None:
@@ -69,6 +83,11 @@ def _told(words: Sequence[Token], talk: int) -> SentenceRequest | None:
             if words[at].word in ("to", "with") and person_at(words, at + 1):
                 return found_person(words[at + 1 :], [joined(words[:at])])
         return None
+    if named_at(words, begin):
+        task, then = split_following(words[begin + 1 :])
+        return found_person(
+            words[begin : begin + 1], [f"{joined(words[:talk])} {joined(task)}", *then]
+        )
     if not person_at(words, begin):
         return None
     for at in range(begin + 1, len(words)):
@@ -85,7 +104,7 @@ def _told(words: Sequence[Token], talk: int) -> SentenceRequest | None:
             return found_person(words[begin:at], [f"{joined(words[:talk])} {joined(words[at:])}"])
         if here == "to" and "BASE" in FORMS.get(after, ()):
             return found_person(words[begin:at], [f"{joined(words[:talk])} {joined(words[at:])}"])
-    return None
+    return _given(words, talk)
 
 
 def _verb_and_person(words: Sequence[Token], length: int) -> SentenceRequest:
@@ -97,12 +116,25 @@ def _verb_and_person(words: Sequence[Token], length: int) -> SentenceRequest:
 
 def watch(words: Sequence[Token]) -> SentenceRequest | None:
     """Parses "tell me when somebody opens the fridge"."""
-    length = starts(words, phrases.WATCH)
+    length = starts(words, phrases.WATCH) or _told_when(words)
     if not length:
         return None
     body, then = split_following(words[length:])
     there = starts(body, phrases.THERE_IS)
     return SentenceRequest("watch", body[there:], then=then)
+
+
+def _told_when(words: Sequence[Token]) -> int:
+    """The length of "give me a shout when", "send us a message as soon as"; 0 for other words."""
+    if words[0].word not in _SIGNALS or "BASE" not in FORMS.get(words[0].word, ()):
+        return 0
+    for at in range(1, min(8, len(words) - 1)):
+        length = starts(words, _WHEN, at)
+        if length:
+            return at + length
+        if lexicon.is_animate(words[at].word) or words[at].word in ("how", "what", "who", "to"):
+            return 0
+    return 0
 
 
 def hand_over(words: Sequence[Token]) -> SentenceRequest | None:
@@ -111,12 +143,30 @@ def hand_over(words: Sequence[Token]) -> SentenceRequest | None:
     if not length or (words[length : length + 1] and words[length].word == "me"):
         return None
     if person_at(words, length):
-        return None
+        return _given(words, length)
     for at in range(length + 1, len(words) - 1):
-        if words[at].word in ("to", "over") and person_at(words, at + 1):
+        if words[at].word == "to" and (person_at(words, at + 1) or named_at(words, at + 1)):
             return found_person(words[at + 1 :], [joined(words[:at])])
         if words[at].word in ("and", "then", ","):
             break
+    return None
+
+
+def _given(words: Sequence[Token], length: int) -> SentenceRequest | None:
+    """Parses "give <person> the cup", "tell <person> a joke": two noun phrases without "to"."""
+    body, then = split_following(words[length:])
+    for at in range(len(body) - 1, 1, -1):
+        begins = body[at].word in lexicon.DETERMINERS | lexicon.POSSESSIVES | {"some"}
+        noun = body[at - 1].word
+        open_end = (
+            (noun in CLOSED_WORDS and CLOSED_WORDS[noun] not in ("ADJ", "ADV", "NUM", "OBJ"))
+            or (noun in FORMS and FORMS[noun] <= {"ING", "THIRD", "PAST", "PART"} - {"THIRD"})
+            or body[at - 1].text in ".,;:"
+        )
+        if not begins or open_end or person_at(body, at):
+            continue
+        task = f"{joined(words[:length])} {joined(body[at:])}"
+        return found_person(body[:at], [task, *then])
     return None
 
 
@@ -172,12 +222,16 @@ def simple_order(words: Sequence[Token]) -> SentenceRequest | None:
         return None
     body, then = split_following(words[length:])
     if following >= finding:
+        until = index_of(body, ("until", "till"), 1)
+        if until > 0:
+            task = f"{joined(words[:following])} {joined(body[until:])}"
+            return SentenceRequest("follow", body[:until], then=[task, *then])
         body, start = origin(body)
         body, way = _way(body) if start or has_word(body, "to", "into") else (body, "")
         verb = joined(words[:following])
         return SentenceRequest("follow", body, start, [*([f"{verb} {way}"] if way else []), *then])
     body = [t for t in body if t.text != "?"]
-    if words[0].word == "do" and body[:1] and body[0].word == "where":
+    if len(body) > 1 and body[0].word == "where":
         body = where_is(body)
     there = starts(body, phrases.THERE_IS)
     at = next((i for i, t in enumerate(body) if t.word == "from"), 0)

@@ -72,7 +72,18 @@ ADDRESS = phrases(
     "use your camera and|use the camera to|look around and|take a look and|have a look and|"
     "i think|i believe|i guess|i think that|"
     "go out and|go there and|the task is to|here is what i need|could i ask you to|"
+    "be a dear and|be a darling and|be so good as to|be so kind to|be nice and|be good and|"
+    "do us a favor and|do us a favour and|i was wondering whether you could|i wonder whether you "
+    "could|i would be very grateful if you could|i would be glad if you could|if you would be so "
+    "kind|if you would be so kind as to|it is not too much trouble|if it is not too much trouble|"
+    "if it is no trouble|if you would not mind|make yourself useful and|can you help me|"
+    "can you help me to|could you help me|could you help me to|i need your help|i need help|"
     "can i ask you to|may i ask you to|what i need is|i request that you|continue to",
+)
+WISH_TO_KNOW = phrases(
+    "i would like to know|i want to know|i need to know|i wish to know|i would love to know|"
+    "i am curious|i am interested in|i wonder|i am wondering|can you say|could you say|"
+    "could you tell me|can you tell me|would you tell me|i would like you to tell me"
 )
 FIND = phrases(
     "find|find me|find out|bring me|"
@@ -154,7 +165,11 @@ GO = phrases(
     "enter|visit|reach|approach|go|once you are in|once you are at|when you are in|"
     "once you get to|once you reach|when you get to|when you reach|once in|once at|after entering|"
     "after reaching|upon reaching|upon entering|after you reach|after going to|when in|when at|"
-    "going to|navigating to|heading to",
+    "going to|navigating to|heading to|after you enter|when you enter|once you enter|"
+    "after you get to|as soon as you get to|as soon as you are in|as soon as you reach|"
+    "after arriving at|after arriving in|upon arriving at|upon arriving in|when you arrive at|"
+    "when you arrive in|once you arrive at|once you arrive in|after you arrive at|"
+    "after you arrive in|after you go to|once inside|as soon as you enter|after getting to",
 )
 HOW_MANY = phrases(
     "how many|count|count how many|count the number of|tell me how many|tell me the number of|"

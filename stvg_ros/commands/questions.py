@@ -11,6 +11,7 @@ from stvg_ros.commands import lexicon, phrases
 from stvg_ros.commands.following import split_following
 from stvg_ros.commands.phrases import starts
 from stvg_ros.commands.request import SentenceRequest, has_word, person_at
+from stvg_ros.commands.times import find_time
 from stvg_ros.commands.tokens import Token
 from stvg_ros.commands.verbs import FORMS
 
@@ -31,8 +32,14 @@ _WANTED = {
     "wear": "clothes",
     "dressed": "clothes",
     "look": "description",
+    "looks": "description",
+    "wears": "clothes",
+    "does": "action",
     "in": "pose",
 }
+_CARRYING = ("holding", "carrying")
+_SHOWING = ("making", "doing", "showing", "makes", "shows", "does", "has", "in")
+_LATE = ("now", "today", "there", "here", "exactly", "currently", "please")
 # Prepositions whose noun a question leaves out: "who is the man next to in the room".
 _OPEN = ("next", "front", "away", "towards", "toward", "above", "below", "behind", "beside",
          "beneath", "under", "near", "inside")  # fmt: skip
@@ -75,6 +82,9 @@ def describe(words: Sequence[Token]) -> SentenceRequest | None:
                 if body and body[-1].word == "is":
                     body = body[:-1]
                 return SentenceRequest("describe", body, then=then, asked=info)
+            clause = _info_clause(words, at + width, info) if info else None
+            if clause:
+                return clause
         owned = _owned(words, length)
         if owned:
             return owned
@@ -111,6 +121,8 @@ def _colour_of(words: Sequence[Token]) -> SentenceRequest | None:
     last = rest[-1].word if rest else ""
     if len(rest) > 2 and rest[-2].word == "is" and rest[-2].glued and last in lexicon.GARMENTS:
         return SentenceRequest("describe", rest[:-2], asked="clothes")
+    if len(rest) > 1 and rest[0].word in ("his", "her", "their") and last in lexicon.GARMENTS:
+        return SentenceRequest("describe", rest, asked="clothes")
     owner = next((i for i, t in enumerate(rest[:4]) if t.word == "of"), -1)
     if owner > 0 and rest[owner - 1].word in lexicon.GARMENTS and person_at(rest, owner + 1):
         return SentenceRequest("describe", rest[owner + 1 :], asked="clothes")
@@ -124,10 +136,14 @@ def _what_does(words: Sequence[Token]) -> SentenceRequest | None:
         at = 0
     if at < 0 or (at and not starts(words, phrases.TELL_ME)):
         return None
-    rest = [t for t in words[at + 1 :] if t.text not in "?."]
+    rest, late = _without_late([t for t in words[at + 1 :] if t.text not in "?."])
     if rest and rest[-1].word == "like":
         rest.pop()
+    if [t.word for t in rest[-2:]] == ["up", "to"]:
+        rest.pop()
     asked = _WANTED.get(rest[-1].word, "") if len(rest) > 2 else ""
+    if at and len(rest) > 2 and rest[-1].word in _CARRYING:
+        asked = "action"
     if not asked:
         return None
     first = 0  # past "gesture" of "what gesture is", "kind of clothes" of "what kind of clothes"
@@ -140,7 +156,30 @@ def _what_does(words: Sequence[Token]) -> SentenceRequest | None:
         subject = subject[:-1]
     if not (inverted or at) or not person_at(subject, 0):
         return None
-    return SentenceRequest("describe", subject, asked=asked)
+    return SentenceRequest("describe", [*subject, *late], asked=asked)
+
+
+def _without_late(words: list[Token]) -> tuple[list[Token], list[Token]]:
+    """The words without "right now" and the like at the end, and the time among those."""
+    found = find_time(words)
+    if found and found[1] == len(words):
+        return words[: found[0]], words[found[0] :]
+    while words and words[-1].word in _LATE:
+        words = words[:-1]
+    return words, []
+
+
+def _info_clause(words: Sequence[Token], begin: int, info: str) -> SentenceRequest | None:
+    """Parses "(the gesture) that <person> is making", "(the pose) <person> is in"."""
+    begin += words[begin : begin + 1] != [] and words[begin].word in ("that", "which")
+    rest, late = _without_late([t for t in words[begin:] if t.text not in "?."])
+    inverted = bool(rest) and rest[0].word in lexicon.BE | lexicon.DO
+    if not rest or inverted or rest[-1].word not in _SHOWING or not person_at(rest, 0):
+        return None
+    subject = rest[:-1]
+    while subject and subject[-1].word in (*lexicon.BE, "currently"):
+        subject = subject[:-1]
+    return SentenceRequest("describe", [*subject, *late], asked=info)
 
 
 def exists(words: Sequence[Token]) -> SentenceRequest | None:

@@ -80,8 +80,18 @@ _WITHOUT_APOSTROPHE = {
     "youre": "you're",
     "theyre": "they're",
 }
+# "the man, no wait, the woman": what follows replaces what precedes.
+_REPAIRS = tuple(
+    tuple(phrase.split())
+    for phrase in (
+        "no wait i mean", "sorry i mean", "no i mean", "no sorry", "sorry no", "no wait", "wait no",
+        "or rather", "i mean", "i meant", "scratch that", "make that", "correction",
+    )
+)  # fmt: skip
+_TORN = word_set("in with to at on of the a an and wearing for")
 _HESITATIONS = word_set("uh uhh um umm uhm er erm eh hmm hm mm ah äh ähm")
 _PARENTHETICAL = (("you", "know"), ("i", "mean"), ("sort", "of"), ("kind", "of"), ("like", ","))
+_BEFORE_LIKE = word_set("wearing wears in with has have holding carrying is")
 _JOINED = {("t", "shirt"), ("tee", "shirt"), ("t", "shirts"), ("tee", "shirts")}
 _DIGITS = {str(number): word for number, word in enumerate(NUMBER_WORDS)} | {
     "30": "thirty",
@@ -155,7 +165,27 @@ def tokens(text: str) -> list[Token]:
     found = [
         part for word in _WORD.findall(text)[:MOST_WORDS] for part in _parts(word.replace("’", "'"))
     ]
-    return _without_repetitions(_without_hesitations(_joined(found)))
+    return _without_repetitions(_without_hesitations(_repaired(_joined(found))))
+
+
+def _repaired(found: list[Token]) -> list[Token]:
+    """The words with a correction in the place of what it corrects, from the same first word on."""
+    said = [token.word for token in found]
+    for start in range(1, len(said) - 1):
+        mark = next((m for m in _REPAIRS if tuple(said[start : start + len(m)]) == m), ())
+        if not mark:
+            continue
+        begin = start + len(mark)
+        while begin < len(said) and (said[begin] in ".,;:" or said[begin] in _HESITATIONS):
+            begin += 1
+        torn = mark == ("i", "mean") and said[start - 1] in _TORN  # "in, I mean, the red shirt"
+        if torn:
+            return found[:start] + found[begin:]
+        same = [i for i in range(start) if begin < len(said) and said[i] == said[begin]]
+        if not same:
+            return found[:start] + found[begin:] if mark == ("i", "mean") else found
+        return _repaired([*found[: same[-1]], *found[begin:]])
+    return found
 
 
 def _parts(word: str) -> list[Token]:
@@ -194,6 +224,10 @@ def _without_hesitations(found: list[Token]) -> list[Token]:
     index = 0
     while index < len(found):
         pair = tuple(token.word for token in found[index : index + 2])
+        like = found[index].word == "like" and bool(result) and result[-1].word in _BEFORE_LIKE
+        if like and len(pair) == 2 and pair[1] in ("a", "an", "the", "this", "some"):
+            index += 1  # "wearing like a black hoodie"
+            continue
         spoken = pair in _PARENTHETICAL and (
             index == 0 or (result[-1:] and result[-1].word not in ("do", "a", "what", "that", "of"))
         )
