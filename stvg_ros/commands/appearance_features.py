@@ -122,7 +122,7 @@ def _garment(words: Sequence[Token], index: int) -> tuple[list[int], Feature]:
 def _described_from(words: Sequence[Token], index: int) -> int:
     """The start of the words that describe the noun at an index: "a red and black jacket"."""
     start = index
-    while start > 1 and words[start - 1].tag == "NOUN" and _compounds(words[start - 1].word):
+    while start > 1 and words[start - 1].tag == "NOUN" and _compounds(words, start - 1):
         start -= 1
     while start > 0:
         listed = start > 1 and words[start - 1].word in ("and", "or", ",")
@@ -133,9 +133,11 @@ def _described_from(words: Sequence[Token], index: int) -> int:
     return start
 
 
-def _compounds(word: str) -> bool:
-    """Whether a noun can be the first part of a garment's name: "baseball cap", "rain coat"."""
-    return not lexicon.is_animate(word) and word not in lexicon.COLOURS
+def _compounds(words: Sequence[Token], index: int) -> bool:
+    """Whether a noun can be the first part of a garment's name: "baseball cap", "cowboy hat"."""
+    named = index > 1 and words[index - 1].tag in ("DET", "POSS", "ADJ", "PREP")
+    word = words[index].word
+    return (named or not lexicon.is_animate(word)) and word not in lexicon.COLOURS
 
 
 def _describes(word: str) -> bool:

@@ -114,7 +114,8 @@ def _others(words: Sequence[Token], head: int, parts: Description) -> set[int]:
     found: set[int] = set()
     for index in range(head + 1, len(words)):
         word = words[index].word
-        person = words[index].tag == "NOUN" and lexicon.is_animate(word)
+        compound = index + 1 < len(words) and words[index + 1].tag == "NOUN"  # "cowboy hat"
+        person = words[index].tag == "NOUN" and lexicon.is_animate(word) and not compound
         if not person or index in found or head < 0 or f" {word} " in f" {parts.negated} ":
             continue
         start = index

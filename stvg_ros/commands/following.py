@@ -26,7 +26,13 @@ _CONNECTIVES = phrases.phrases(
     "be sure to|make sure to|and make sure to|and you should|you should|and i want you to|"
     "once you have done so|once you have done that|having found them|before you|and proceed to|"
     "and go ahead and|and would you|could you|and could you|and can you|then please|"
-    "then could you|then proceed to|proceed to"
+    "then could you|then proceed to|proceed to|where you should|where you will|where you can|"
+    "where you must|where you need to|where you have to|where you are to|where i want you to|"
+    "where i would like you to|where i need you to|where you will need to|and when you do|"
+    "and if you find them|and once you do|once you have|and once you have found them|"
+    "and once you find them|when you have located them|after locating them|once identified|"
+    "once you see them|after that please|once you have spotted them|and after that please|"
+    "and then please|then kindly|and then kindly"
 )
 _BREAKS = frozenset(
     ("and", "then", ",", ".", ";", ":", "once", "after", "when", "before", "to", "so")

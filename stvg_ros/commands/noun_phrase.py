@@ -15,8 +15,8 @@ from stvg_ros.commands.wordlist import word_set
 
 # "one of the kids", "a group of people": the noun follows "of".
 GROUPS = word_set(
-    "one all both some any none each group groups couple pair crowd number lot lots bunch team row "
-    "line many most"
+    "one all both some any none each either neither group groups couple pair crowd number lot lots "
+    "bunch team row line many most"
 )
 _PART_OF_NP = word_set("DET POSS NUM ORD ADJ NOUN OWNER")
 _QUESTIONS = word_set("who what which whoever")
@@ -192,7 +192,7 @@ def _number(words: Sequence[Token], end: int, head: int) -> Literal["one", "all"
             return 2
         if word in ("all", "every", "everyone", "everybody", "each"):
             return "all"
-        if word == "one":
+        if word in ("one", "either"):
             return "one"
     if any(token.tag == "ORD" for token in words[:end]) and not lexicon.is_plural(words[head].word):
         return "one"

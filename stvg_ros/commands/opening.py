@@ -22,7 +22,7 @@ def without_address(words: Sequence[Token]) -> list[Token]:
     for _ in range(_MOST_PREFIXES):
         while rest and rest[0].text in ".,;:!?":
             rest = rest[1:]
-        if starts(rest, phrases.EXISTS):
+        if _asks_for_existence(rest):
             break
         asked = starts(rest, phrases.WISH_TO_KNOW)
         if asked:
@@ -39,6 +39,16 @@ def without_address(words: Sequence[Token]) -> list[Token]:
             break
         rest = rest[2:]
     return rest or list(words)
+
+
+def _asks_for_existence(words: Sequence[Token]) -> bool:
+    """Whether a question for existence begins: "is there ...", but not "can you find the ..."."""
+    length = starts(words, phrases.EXISTS)
+    if not length or starts(words, phrases.ADDRESS) > length:
+        return False
+    after = words[length].word if length < len(words) else ""
+    sought = words[length - 1].word in ("find", "spot") and words[0].word in ("can", "could")
+    return not sought or after in lexicon.INDEFINITE | {"any"}
 
 
 def _ordered(words: Sequence[Token]) -> bool:
@@ -75,6 +85,17 @@ def sent_first(words: Sequence[Token]) -> tuple[list[Token], str] | None:
         return None
     rest = without_connective(words[end:])
     return rest, joined(words[length:end])
+
+
+def searched_first(words: Sequence[Token]) -> tuple[list[Token], str] | None:
+    """As in "search the kitchen for the man": "find the man", and the place."""
+    length = starts(words, phrases.SEARCH)
+    if not length:
+        return None
+    end = place_at(words, length)
+    if end == length or end >= len(words) - 1 or words[end].word != "for":
+        return None
+    return [Token("find", "find"), *words[end + 1 :]], joined(words[length:end])
 
 
 def _unknown_place(words: Sequence[Token], start: int) -> int:

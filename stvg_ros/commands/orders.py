@@ -24,6 +24,7 @@ from stvg_ros.commands.verbs import BASES, FORMS
 from stvg_ros.commands.word_classes import CLOSED_WORDS
 from stvg_ros.commands.wordlist import word_set
 
+_INFORMING = word_set("inform notify remind warn advise update")
 _SIGNALS = word_set(
     "give send drop shoot tell let raise sound make say call text message shout beep signal alert"
 )
@@ -96,6 +97,8 @@ def _told(words: Sequence[Token], talk: int) -> SentenceRequest | None:
         about = here in ("something", "what", "about", "how") or (
             here in ("the", "your") and (after in phrases.TALK_NOUNS or after.startswith("team"))
         )
+        about = about or (here == "know" and words[0].word == "let")
+        about = about or (here in ("of", "on") and words[0].word in _INFORMING and at > begin + 1)
         if about and words[at - 1].word not in ("is", "are", "doing"):
             task, then = split_following(words[at:])
             told = f"{joined(words[:talk])} {joined(task)}"
@@ -196,8 +199,9 @@ def _way(words: list[Token]) -> tuple[list[Token], str]:
             continue
         if at == 0 and end == 1:
             continue
-        rest = [*words[:at], *[t for t in words[end:] if t.text != ","]]
-        return rest, joined(words[at:end])
+        begin = at - (at > 1 and words[at - 1].word in ("over", "back", "up", "down", "out"))
+        rest = [*words[:begin], *[t for t in words[end:] if t.text != ","]]
+        return rest, joined(words[begin:end])
     return words, ""
 
 

@@ -78,7 +78,10 @@ ADDRESS = phrases(
     "kind|if you would be so kind as to|it is not too much trouble|if it is not too much trouble|"
     "if it is no trouble|if you would not mind|make yourself useful and|can you help me|"
     "can you help me to|could you help me|could you help me to|i need your help|i need help|"
-    "can i ask you to|may i ask you to|what i need is|i request that you|continue to",
+    "is there any chance you could|is there any chance you can|is there any way you could|"
+    "is there a chance you could|any chance you could|any chance you can|you there|"
+    "is there any chance that you could|can i ask you to|may i ask you to|what i need is|"
+    "i request that you|continue to",
 )
 WISH_TO_KNOW = phrases(
     "i would like to know|i want to know|i need to know|i wish to know|i would love to know|"
@@ -103,6 +106,11 @@ FIND = phrases(
     "has anybody seen|has someone seen|do you know|i cannot find|i can not find|we are looking for|"
     "we are searching for|we need to find|spotting|pointing at|identifying|pointing out",
 )
+SEARCH = phrases(
+    "search|search in|search through|search around|look around|look around in|look in|look through|"
+    "look inside|look|check|check in|scan|explore|inspect|scour|go through|have a look in|"
+    "have a look around|take a look in|take a look around|go around"
+)
 FOLLOW = phrases(
     "follow|track|keep following|keep tracking|go after|keep an eye on|stay with|stay behind|"
     "walk behind|chase|tail|trail|following|tracking|start following|start tracking|pursue|"
@@ -120,7 +128,9 @@ GUIDE = phrases(
     "accompanying|bringing|show|direct|transport"
 )
 HAND_OVER = phrases("bring|give|deliver|hand|hand over|pass|take|carry|offer|serve|present|return")
-TALK = phrases("tell|say|inform|let|announce|explain|report|recite|telling|saying|mention|state")
+TALK = phrases(
+    "notify|remind|warn|advise|tell|say|inform|let|announce|explain|report|recite|telling|saying|mention|state"
+)
 ANSWER = phrases(
     "answer|respond to|reply to|answering|ask|take|address|resolve|handle|listen to|provide an "
     "answer to|give an answer to"

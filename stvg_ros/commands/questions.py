@@ -39,6 +39,7 @@ _WANTED = {
 }
 _CARRYING = ("holding", "carrying")
 _SHOWING = ("making", "doing", "showing", "makes", "shows", "does", "has", "in")
+_MADE = ("being", "made", "shown", "performed", "done", "worn", "that", "is", "used")
 _LATE = ("now", "today", "there", "here", "exactly", "currently", "please")
 # Prepositions whose noun a question leaves out: "who is the man next to in the room".
 _OPEN = ("next", "front", "away", "towards", "toward", "above", "below", "behind", "beside",
@@ -74,8 +75,10 @@ def describe(words: Sequence[Token]) -> SentenceRequest | None:
         at += at < len(words) and words[at - 1].word == "is" and words[at].word == "the"
         for width in (2, 1):
             info = phrases.INFO.get(" ".join(t.word for t in words[at : at + width]), "")
-            after = words[at + width].word if at + width < len(words) else ""
-            if info and after in ("of", "from", "for"):
+            by = _by(words, at + width) if info else 0
+            after = words[at + width + by].word if at + width + by < len(words) else ""
+            at += by
+            if info and after in ("of", "from", "for", "by"):
                 begin = at + width + 1
                 begin += words[begin : begin + 1] != [] and words[begin].word in ("of", "by")
                 body, then = split_following(words[begin:])
@@ -97,6 +100,14 @@ def describe(words: Sequence[Token]) -> SentenceRequest | None:
         body, then = split_following(words[length:])
         return owned or SentenceRequest("describe", body, then=then, asked="description")
     return None
+
+
+def _by(words: Sequence[Token], begin: int) -> int:
+    """The number of words in "(the gesture) being made" before "by"."""
+    at = begin
+    while at < len(words) and words[at].word in _MADE:
+        at += 1
+    return at - begin if at < len(words) and words[at].word == "by" else 0
 
 
 def _owned(words: Sequence[Token], begin: int) -> SentenceRequest | None:

@@ -15,7 +15,13 @@ from typing import Protocol
 from stvg_ros.commands import lexicon
 from stvg_ros.commands.tokens import Token
 from stvg_ros.commands.verbs import BASES, FORMS, MOSTLY_NOUN, STATIC_PARTICIPLES
-from stvg_ros.commands.word_classes import CLOSED_WORDS, noun_for_sure, nounish, object_follows
+from stvg_ros.commands.word_classes import (
+    CLOSED_WORDS,
+    garment_noun,
+    noun_for_sure,
+    nounish,
+    object_follows,
+)
 from stvg_ros.commands.wordlist import word_set
 
 _NOMINAL = word_set("DET POSS NUM ORD ADJ OWNER")  # a noun follows later
@@ -91,7 +97,7 @@ def _ambiguous(
     if word == "to":
         base = "BASE" in FORMS.get(after, ()) or after in ("be", "have", "do")
         return "TO" if base and last not in ("BE",) and not _towards(after) else "PREP"
-    if word == "other" and after == "than":
+    if (word, after) in (("other", "than"), ("close", "to"), ("adjacent", "to")):
         return "PREP"
     if word == "neither":
         return "NEG" if last in ("BE", "REL", "HAVE", "MODAL") else "DET"
@@ -165,12 +171,13 @@ def _verb_follows(words: Sequence[Token], index: int, bare: bool) -> bool:
     forms = FORMS.get(word, set())
     if word in lexicon.NOT_VERBS or lexicon.is_person(word) or word in lexicon.GARMENTS:
         return False
+    if garment_noun(word) and not object_follows(words, index + 1):
+        return False
     if "THIRD" in forms:
         return BASES[word] not in MOSTLY_NOUN or object_follows(words, index + 1)
     if "ING" in forms:
         following = words[index + 2].word if index + 2 < len(words) else ""
-        garment = lexicon.singular(following) in lexicon.GARMENTS or following in lexicon.GARMENTS
-        return not (garment or (noun_for_sure(following) and not bare))
+        return not (garment_noun(following) or (noun_for_sure(following) and not bare))
     return bool(forms & {"PAST"}) and word not in STATIC_PARTICIPLES
 
 
@@ -262,7 +269,7 @@ def _state(words: Sequence[Token], index: int) -> bool:
         words[start].word in (*lexicon.POSSESSIVES, "the", "one", "both", "left", "right", "a")
     ):
         start -= 1
-    return start >= 0 and words[start].word == "with"
+    return start >= 0 and words[start].word in ("with", *lexicon.HAVE, "having")
 
 
 def _third(

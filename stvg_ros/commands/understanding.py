@@ -13,6 +13,7 @@ from stvg_ros.commands.description import description
 from stvg_ros.commands.features import features
 from stvg_ros.commands.following import without_closing, without_connective
 from stvg_ros.commands.language import language_of
+from stvg_ros.commands.opening import without_address
 from stvg_ros.commands.places import taken_place
 from stvg_ros.commands.request import SentenceRequest
 from stvg_ros.commands.sentence_request import request
@@ -127,10 +128,9 @@ def _of_sentences(words: Sequence[Token]) -> SentenceRequest:
         whom = [t.word for t in other.words]
         if other.ordered and len(whom) == 1 and whom[0] in _PRONOUNS and chosen.words:
             intent = other.intent if not chosen.ordered else chosen.intent
-            then = [*chosen.then, *other.then]
-            if chosen.ordered and not (other.intent == "find" and not other.then):
-                then = [*chosen.then, joined(sentence)]
-            chosen = replace(chosen, intent=intent, ordered=chosen.ordered, then=then)
+            told_task = bool(other.then) or (chosen.ordered and other.intent != "find")
+            task = [joined(without_closing(without_address(sentence)))] if told_task else []
+            chosen = replace(chosen, intent=intent, ordered=True, then=[*chosen.then, *task])
         elif not chosen.words or (other.ordered and not chosen.ordered and _vague(chosen)):
             chosen = replace(other, place=other.place or chosen.place)
         elif first in phrases.ROBOT_VERBS or first in ("then", "afterwards", "once", "after"):
@@ -213,7 +213,10 @@ def _trimmed(words: list[Token], asked: SentenceRequest) -> list[Token]:
 def _stranded(words: Sequence[Token]) -> bool:
     """Whether the last word is the preposition of a verb: "the woman he is talking to"."""
     verb = words[-2].word if len(words) > 3 else ""
-    clause = any(t.word in lexicon.BE | lexicon.HAVE | lexicon.RELATIVES for t in words[1:-1])
+    clause = any(
+        t.word in lexicon.BE | lexicon.HAVE | lexicon.RELATIVES | lexicon.SUBJECT_PRONOUNS
+        for t in words[1:-1]
+    )
     return words[-1].word in lexicon.PREPOSITIONS and bool(FORMS.get(verb)) and clause
 
 

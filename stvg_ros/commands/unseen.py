@@ -10,11 +10,12 @@ from stvg_ros.commands import lexicon, phrases
 from stvg_ros.commands.description import Description
 from stvg_ros.commands.request import is_name
 from stvg_ros.commands.tokens import Token, joined
-from stvg_ros.commands.verbs import FORMS
+from stvg_ros.commands.verbs import FORMS, MOSTLY_NOUN
 from stvg_ros.commands.word_classes import CLOSED_WORDS
 from stvg_ros.commands.wordlist import word_set
 
 _RANKS = word_set("little big older younger elder old dear best favourite favorite baby twin ex")
+_CALLED = word_set("mum mummy mom mommy dad daddy grandma granny grandpa")
 _TITLES = word_set("mr mrs ms miss dr doctor professor prof sir lady aunt uncle")
 _PRONOUNS = word_set("him her them it me us")
 _INTERJECTIONS = word_set("""
@@ -68,6 +69,8 @@ def _orders_else(said: Sequence[str]) -> bool:
     after = said[1] if len(said) > 1 else ""
     if said[0] in phrases.ROBOT_VERBS:
         return True
+    if len(said) == 1:
+        return said[0] not in MOSTLY_NOUN
     tag = CLOSED_WORDS.get(after, "")
     return tag in ("DET", "POSS", "OBJ", "PRON") or (tag == "PREP" and len(said) > 2)
 
@@ -100,6 +103,8 @@ def unseen(words: Sequence[Token], parts: Description) -> tuple[str, str]:
     titled = first.word in lexicon.KIN | _TITLES and len(nouns) in (2, 3)
     if titled and all(is_name(token) for token in nouns[1:]):
         return joined(nouns), refusal(joined(nouns))
+    if len(nouns) == 1 and first.word in _CALLED:
+        return first.text, refusal(first.text)
     if _named(words):
         return joined(nouns), refusal(joined(nouns))
     return "", ""

@@ -72,3 +72,8 @@ def object_follows(words: Sequence[Token], index: int) -> bool:
     after = words[index + 1].word if index + 1 < len(words) else ""
     tag = CLOSED_WORDS.get(after)
     return tag in ("DET", "POSS", "OBJ", "ADV") or after in lexicon.PARTICLES | {"at", "to", "into"}
+
+
+def garment_noun(word: str) -> bool:
+    """Whether a word names garments: "dress", "dresses"."""
+    return word in lexicon.GARMENTS or lexicon.singular(word) in lexicon.GARMENTS
