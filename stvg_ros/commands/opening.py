@@ -112,6 +112,8 @@ def _unknown_place(words: Sequence[Token], start: int) -> int:
 
 def place_first(words: Sequence[Token]) -> tuple[list[Token], str] | None:
     """As in "in the kitchen, find ...": the rest, and the place."""
+    if words[:1] and words[0].word in ("starting", "beginning", "start"):
+        words = words[1:]
     if len(words) < 4 or words[0].word not in ("in", "at", "inside", "from"):
         return None
     end = place_at(words, 1)

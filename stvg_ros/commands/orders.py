@@ -20,10 +20,11 @@ from stvg_ros.commands.request import (
     person_at,
 )
 from stvg_ros.commands.tokens import Token, joined
-from stvg_ros.commands.verbs import BASES, FORMS
+from stvg_ros.commands.verbs import BASES, FORMS, MOSTLY_NOUN
 from stvg_ros.commands.word_classes import CLOSED_WORDS
 from stvg_ros.commands.wordlist import word_set
 
+_PROVIDING = word_set("provide supply")
 _INFORMING = word_set("inform notify remind warn advise update")
 _SIGNALS = word_set(
     "give send drop shoot tell let raise sound make say call text message shout beep signal alert"
@@ -37,6 +38,8 @@ def talk(words: Sequence[Token]) -> SentenceRequest | None:
         return _verb_and_person(words, starts(words, phrases.GREET))
     if words[0].word in ("ask", "asking") and person_at(words, 1):
         return _asked_of(words)
+    if words[0].word in ("help", "assist") and words[1:2] and words[1].word not in ("me", "us"):
+        return _helped(words) if person_at(words, 1) else None
     answer = starts(words, phrases.ANSWER)
     if answer and has_word(words[answer : answer + 4], "question", "quiz", "questions", "riddle"):
         at = index_of(words, ("of", "from", "asked", "posed", "by"), answer)
@@ -50,6 +53,19 @@ def talk(words: Sequence[Token]) -> SentenceRequest | None:
     if not talk or (words[talk : talk + 1] and words[talk].word in ("me", "us", "when", "where")):
         return None
     return _told(words, talk)
+
+
+def _helped(words: Sequence[Token]) -> SentenceRequest:
+    """Parses "help <person> get to the bathroom", "assist <person> with the bags"."""
+    for at in range(3, len(words)):
+        here, before = words[at].word, words[at - 1].word
+        task = "BASE" in FORMS.get(here, ()) and here not in MOSTLY_NOUN
+        nominal = before in CLOSED_WORDS and CLOSED_WORDS[before] not in ("ADV", "PREP")
+        if (task and not nominal) or (here == "to" and "BASE" in FORMS.get(before, ())):
+            begin = at - (before == "to")
+            body, then = split_following(words[begin:])
+            return found_person(words[1:begin], [f"{words[0].text} {joined(body)}", *then])
+    return _verb_and_person(words, 1)
 
 
 def _asked_of(words: Sequence[Token]) -> SentenceRequest | None:
@@ -91,6 +107,7 @@ def _told(words: Sequence[Token], talk: int) -> SentenceRequest | None:
         )
     if not person_at(words, begin):
         return None
+    last_with = max((i for i, t in enumerate(words) if t.word == "with"), default=0)
     for at in range(begin + 1, len(words)):
         here = words[at].word
         after = words[at + 1].word if at + 1 < len(words) else ""
@@ -98,6 +115,7 @@ def _told(words: Sequence[Token], talk: int) -> SentenceRequest | None:
             here in ("the", "your") and (after in phrases.TALK_NOUNS or after.startswith("team"))
         )
         about = about or (here == "know" and words[0].word == "let")
+        about = about or (here == "with" and words[0].word in _PROVIDING and at == last_with)
         about = about or (here in ("of", "on") and words[0].word in _INFORMING and at > begin + 1)
         if about and words[at - 1].word not in ("is", "are", "doing"):
             task, then = split_following(words[at:])

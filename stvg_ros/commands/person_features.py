@@ -91,6 +91,8 @@ def places(words: Sequence[Token], taken: set[int]) -> Found:
         end = _end_of_view(words, end)
         if end < len(words) and words[end].word == "of":
             continue  # "on the left of the table" is a relation
+        if end < len(words) and words[end].tag == "NOUN" and words[end].word not in _VIEWS:
+            continue  # "in the top hat"
         ordinal = _ordinal(words, start) if name in ("left", "right") else -1
         if ordinal >= 0:
             rank = str(_ORDINALS[words[ordinal].word])

@@ -78,6 +78,7 @@ ADDRESS = phrases(
     "kind|if you would be so kind as to|it is not too much trouble|if it is not too much trouble|"
     "if it is no trouble|if you would not mind|make yourself useful and|can you help me|"
     "can you help me to|could you help me|could you help me to|i need your help|i need help|"
+    "any idea|do you have any idea|have you any idea|any clue|have you got any idea|"
     "is there any chance you could|is there any chance you can|is there any way you could|"
     "is there a chance you could|any chance you could|any chance you can|you there|"
     "is there any chance that you could|can i ask you to|may i ask you to|what i need is|"
@@ -102,6 +103,7 @@ FIND = phrases(
     "find and show me|find and show",
     "looking for|searching for|finding|locating|looking at|showing me|seeking|i am looking for|"
     "i am searching for|i am after|i lost|i have lost|i am seeking|i want|i need|i would like|"
+    "have you come across|did you come across|have you run into|have you bumped into|"
     "have you seen|did you see|have you noticed|did you notice|have you spotted|has anyone seen|"
     "has anybody seen|has someone seen|do you know|i cannot find|i can not find|we are looking for|"
     "we are searching for|we need to find|spotting|pointing at|identifying|pointing out",
@@ -129,7 +131,7 @@ GUIDE = phrases(
 )
 HAND_OVER = phrases("bring|give|deliver|hand|hand over|pass|take|carry|offer|serve|present|return")
 TALK = phrases(
-    "notify|remind|warn|advise|tell|say|inform|let|announce|explain|report|recite|telling|saying|mention|state"
+    "convey|communicate|provide|supply|notify|remind|warn|advise|tell|say|inform|let|announce|explain|report|recite|telling|saying|mention|state"
 )
 ANSWER = phrases(
     "answer|respond to|reply to|answering|ask|take|address|resolve|handle|listen to|provide an "
@@ -306,12 +308,13 @@ ROBOT_VERBS = word_set("""
     shake wave call call remember take-note provide explain present assist point reply usher
     direct share state mention relay speak talk track join ensure make then proceed head pick
     place put get fetch grab turn deal recite address resolve meet send notify alert warn identify
-    determine check monitor engage approach record conduct attend
+    determine check monitor engage approach record conduct attend convey
+    communicate teach read remind
     """)
 # Verbs that do not describe visible actions.
 STRONG_VERBS = word_set(
     "tell say answer ask greet salute introduce inform let report respond describe guide escort "
-    "announce notify explain provide share assist relay state"
+    "announce notify explain provide share assist relay state convey remind"
 )
 TALK_BEGINS = word_set("what something about your that how a an which who when where some")
 TALK_NOUNS = word_set("time day date joke weather name country affiliation story week")

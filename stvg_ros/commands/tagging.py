@@ -25,6 +25,9 @@ from stvg_ros.commands.word_classes import (
 from stvg_ros.commands.wordlist import word_set
 
 _NOMINAL = word_set("DET POSS NUM ORD ADJ OWNER")  # a noun follows later
+_LIMBS = word_set(
+    "arm arms hand hands leg legs eyes head back mouth fist fingers thumb sleeves hair knees elbows"
+)
 _AGENTS = word_set("PRON NOUN REL")
 
 
@@ -262,7 +265,7 @@ def _past(word: str, last: str, words: Sequence[Token], index: int, forms: set[s
 
 def _state(words: Sequence[Token], index: int) -> bool:
     """Whether a participle describes a part of the body after "with"."""
-    if words[index - 1].word not in ("arm", "arms", "hand", "hands", "leg", "legs", "eyes", "head"):
+    if words[index - 1].word not in _LIMBS:
         return False
     start = index - 2
     while start > 0 and (

@@ -14,9 +14,9 @@ _PLAIN = word_set("""
     boil boo bounce bow braid brake break breathe bring browse bump burn burp buy call calm can
     caress carry carve catch celebrate change chant charge chase chat chatter check cheer chew
     chirp chop chuck circle clap clasp clean click climb clink close clutch coach collapse
-    collect collide comb come comfort communicate conduct continue cook cough count cover crack
-    cradle crash crawl creep crochet cross crouch cry cuddle cuff curl curtsy cut cycle dab
-    dance dangle dash dazzle deal decorate deflate deliver demonstrate depart descend detach
+    collect collide comb come comfort communicate conduct continue convey cook cough count cover
+    crack cradle crash crawl creep crochet cross crouch cry cuddle cuff curl curtsy cut cycle
+    dab dance dangle dash dazzle deal decorate deflate deliver demonstrate depart descend detach
     dial dice dig dip disembark dismount dive do dodge doze drag drain drape draw dress dribble
     drift drill drink drive drop drown drum dry duck dunk dust eat elbow embrace embroider enter
     erase escape examine exercise exhale exit explain explore faint fall fan fasten feed feel
