@@ -78,6 +78,11 @@ _OF_HAIR = {
 }
 
 
+def is_carried(word: str) -> bool:
+    """Whether a word names something carried, such as a backpack."""
+    return _PART_OF.get(word) == "carried" or _PART_OF.get(lexicon.singular(word)) == "carried"
+
+
 def garments(words: Sequence[Token], taken: set[int]) -> Found:
     """Garments with their colours and details: "in a red and black jacket", "dressed in red"."""
     found: Found = []

@@ -41,7 +41,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from stvg_ros.commands import lexicon
-from stvg_ros.commands.appearance_features import garments, hair
+from stvg_ros.commands.appearance_features import garments, hair, is_carried
 from stvg_ros.commands.command import Feature
 from stvg_ros.commands.description import Description, description
 from stvg_ros.commands.motion_features import changes, gestures, movements, poses
@@ -49,6 +49,7 @@ from stvg_ros.commands.noun_phrase import GROUPS, noun_phrase
 from stvg_ros.commands.person_features import kind, places, sizes
 from stvg_ros.commands.tagging import LexiconTagger
 from stvg_ros.commands.tokens import Token, joined, tokens
+from stvg_ros.commands.verbs import BASES, HOLDING
 from stvg_ros.commands.wordlist import word_set
 
 _RULES = (hair, garments, gestures, changes, movements, poses, places, sizes, kind)
@@ -106,7 +107,10 @@ def _silent(words: Sequence[Token], index: int) -> bool:
     after = words[index + 1].word if index + 1 < len(words) else ""
     counted = after == "of" and (token.word in GROUPS or token.tag == "ORD")
     dated = after in ("ago", "earlier") and token.word in lexicon.TEMPORAL
-    return token.tag in _SILENT or token.word in _WEARING or counted or dated
+    carries = BASES.get(token.word) in HOLDING and any(
+        is_carried(t.word) for t in words[index + 1 : index + 4]
+    )
+    return token.tag in _SILENT or token.word in _WEARING or counted or dated or carries
 
 
 def _others(words: Sequence[Token], head: int, parts: Description) -> set[int]:

@@ -152,6 +152,11 @@ _PLURALS = {
     "bodies": "body",
     "puppies": "puppy",
     "ponies": "pony",
+    "hoodies": "hoodie",
+    "beanies": "beanie",
+    "onesies": "onesie",
+    "cookies": "cookie",
+    "zombies": "zombie",
 }
 ANIMALS = word_set(
     """
@@ -190,7 +195,7 @@ GARMENTS = word_set(
     beret fedora windbreaker gilet sash stockings jumpsuit onesie nightgown chinos slacks loafers
     mittens earmuffs earbuds visor bonnet spectacles eyepatch briefcase satchel jumpers
     """
-) | {"t shirt", "t shirts"}
+) | {"t shirt", "t shirts", "flip flops"}
 ROOMS = word_set(
     """
     bedroom kitchen office bathroom hallway corridor garage lobby lounge study hall basement attic

@@ -121,11 +121,18 @@ def _told(words: Sequence[Token], talk: int) -> SentenceRequest | None:
             task, then = split_following(words[at:])
             told = f"{joined(words[:talk])} {joined(task)}"
             return found_person(words[begin:at], [told, *then])
-        if here == "that" and after in ("it", "the", "dinner", "your", "i", "you"):
+        if here == "that" and _subject(after):
             return found_person(words[begin:at], [f"{joined(words[:talk])} {joined(words[at:])}"])
         if here == "to" and "BASE" in FORMS.get(after, ()):
             return found_person(words[begin:at], [f"{joined(words[:talk])} {joined(words[at:])}"])
     return _given(words, talk)
+
+
+def _subject(word: str) -> bool:
+    """Whether a statement can begin with a word: "that dinner is ready", "that we leave"."""
+    nouns = ("dinner", "lunch", "breakfast", "food", "tea", "coffee", "everything", "there")
+    begins = lexicon.SUBJECT_PRONOUNS | lexicon.DETERMINERS | lexicon.POSSESSIVES
+    return word in begins or word in nouns
 
 
 def _verb_and_person(words: Sequence[Token], length: int) -> SentenceRequest:

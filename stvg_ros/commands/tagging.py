@@ -25,6 +25,7 @@ from stvg_ros.commands.word_classes import (
 from stvg_ros.commands.wordlist import word_set
 
 _NOMINAL = word_set("DET POSS NUM ORD ADJ OWNER")  # a noun follows later
+_LEAVING = word_set("leave exit step stop start slide ride fly")
 _LIMBS = word_set(
     "arm arms hand hands leg legs eyes head back mouth fist fingers thumb sleeves hair knees elbows"
 )
@@ -293,10 +294,16 @@ def _third(
     if last == "NOUN" and before is not None:
         if lexicon.moves(before.word) and not _noun_of_compound(before.word, done):
             return "VERB"
+        if garment_noun(before.word) and BASES[word] in _LEAVING and not _verb_in(done):
+            return "VERB"  # "the woman in the grey suit leaves"
         if mostly_noun:
             return "VERB" if object_follows(words, index) else "NOUN"
         return "VERB"
     return "VERB" if last in ("BE", "PART", "ING") and not mostly_noun else "NOUN"
+
+
+def _verb_in(done: list[Token]) -> bool:
+    return any(token.tag in ("VERB", "BASE", "BE", "ING", "PART") for token in done)
 
 
 def _noun_of_compound(word: str, done: list[Token]) -> bool:

@@ -92,7 +92,7 @@ _TORN = word_set("in with to at on of the a an and wearing for")
 _HESITATIONS = word_set("uh uhh um umm uhm er erm eh hmm hm mm ah äh ähm")
 _PARENTHETICAL = (("you", "know"), ("i", "mean"), ("sort", "of"), ("kind", "of"), ("like", ","))
 _BEFORE_LIKE = word_set("wearing wears in with has have holding carrying is")
-_JOINED = {("t", "shirt"), ("tee", "shirt"), ("t", "shirts"), ("tee", "shirts")}
+_JOINED = {("t", "shirt"), ("tee", "shirt"), ("t", "shirts"), ("tee", "shirts"), ("flip", "flops")}
 _DIGITS = {str(number): word for number, word in enumerate(NUMBER_WORDS)} | {
     "30": "thirty",
     "40": "forty",
@@ -211,7 +211,9 @@ def _joined(found: list[Token]) -> list[Token]:
     result: list[Token] = []
     for token in found:
         if result and (result[-1].word, token.word) in _JOINED:
-            result[-1] = Token(f"t {token.text}", f"t {token.word}")
+            first = "t" if result[-1].word == "tee" else result[-1].word
+            text = "t" if first == "t" else result[-1].text
+            result[-1] = Token(f"{text} {token.text}", f"{first} {token.word}")
         elif result and result[-1].word == "number" and token.word in _DIGITS.values():
             result.append(replace(token, word="43"))  # a printed number, not a count
         else:
