@@ -97,6 +97,9 @@ class _Scan:
                 self._begin(index, "action", verb=index)
             return self._past_verb(index + 1)
         if token.word == "about" and index + 1 < len(words) and words[index + 1].tag == "TO":
+            if self._verb == index - 1 and words[index - 1].tag == "BE":
+                self._kind, self._verb = "action", index + 1  # "who is about to fall"
+                return index + 3
             self._begin(index, "action", verb=index + 1)
             return index + 3
         if token.tag == "PRON" and token.word in ("he", "she", "they", "it"):
@@ -205,6 +208,8 @@ class _Scan:
         return index < len(words) and words[index].tag in _FINITE
 
     def _static_only(self, group: _Group) -> bool:
+        if group.verb and BASES.get(self._words[group.verb - 1].word) == "get":
+            return False  # "is getting dressed"
         base = BASES.get(self._words[group.verb].word, "")
         return base == "wear" or static_participle(self._words[group.verb].word)
 

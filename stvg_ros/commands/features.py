@@ -44,7 +44,8 @@ from stvg_ros.commands import lexicon
 from stvg_ros.commands.appearance_features import garments, hair, is_carried
 from stvg_ros.commands.command import Feature
 from stvg_ros.commands.description import Description, description
-from stvg_ros.commands.motion_features import changes, gestures, movements, poses
+from stvg_ros.commands.gesture_features import gestures
+from stvg_ros.commands.motion_features import changes, movements, poses
 from stvg_ros.commands.noun_phrase import GROUPS, noun_phrase
 from stvg_ros.commands.person_features import kind, places, sizes
 from stvg_ros.commands.tagging import LexiconTagger
@@ -54,7 +55,7 @@ from stvg_ros.commands.wordlist import word_set
 
 _RULES = (hair, garments, gestures, changes, movements, poses, places, sizes, kind)
 _SILENT = word_set("DET POSS CONJ MARK REL BE PREP OWNER TO ADV HAVE DO MODAL NUM NEG PRON OBJ")
-_WEARING = word_set("wearing wears wear dressed number one ones")
+_WEARING = word_set("wearing wears wear dressed sporting clad number one ones")
 _OF_OTHERS = word_set("in with wearing dressed without holding carrying having")
 
 
@@ -125,6 +126,8 @@ def _others(words: Sequence[Token], head: int, parts: Description) -> set[int]:
         start = index
         while start > head + 1 and words[start - 1].tag in ("ADJ", "NUM", "DET", "POSS", "NOUN"):
             start -= 1
+        if all(token.tag == "CONJ" for token in words[head + 1 : start]):
+            continue  # "the man or the woman in red"
         found |= set(range(start, _end_of_other(words, index + 1)))
     return found
 

@@ -99,7 +99,8 @@ def _is_order(before: Sequence[Token], rest: Sequence[Token]) -> bool:
         return False  # "the man walk to the door and open it"
     if first in lexicon.COLOURS or (first in lexicon.GARMENTS and not after):
         return False
-    noun = before and before[-1].word in lexicon.ADJECTIVES  # "red and light ..."
+    described = lexicon.ADJECTIVES - {"left", "right", "back", "up", "down"}
+    noun = before and before[-1].word in described  # "red and light ..."
     return not noun or after in ("the", "a", "an", "to", "back")
 
 

@@ -93,7 +93,14 @@ def searched_first(words: Sequence[Token]) -> tuple[list[Token], str] | None:
     if not length:
         return None
     end = place_at(words, length)
-    if end == length or end >= len(words) - 1 or words[end].word != "for":
+    if end == length or end >= len(words) - 1:
+        return None
+    asked = [t for t in words[end + 1 :] if t.text != ","]
+    if words[end].word in ("to", "and") and (
+        starts(asked, phrases.HOW_MANY) or starts(asked, phrases.EXISTS)
+    ):
+        return asked, joined(words[length:end])
+    if words[end].word != "for":
         return None
     return [Token("find", "find"), *words[end + 1 :]], joined(words[length:end])
 

@@ -31,6 +31,8 @@ _FOUND = re.compile(
 def request(words: Sequence[Token]) -> SentenceRequest:
     """The request of a sentence, by its first words."""
     words = without_address(words)
+    if [t.word for t in words[:3]] == ["tell", "me", ","]:
+        words = [*words[:2], *words[3:]]
     place = ""
     for _ in range(3):
         gone = searched_first(words) or sent_first(words) or place_first(words)

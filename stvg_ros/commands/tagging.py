@@ -192,6 +192,8 @@ def _open(
     forms = FORMS.get(word, set())
     if word in lexicon.NOT_VERBS or (lexicon.is_person(word) and last in ("DET", "POSS", "ADJ")):
         return "NOUN"
+    if not forms and word in STATIC_PARTICIPLES and last not in _NOMINAL:
+        return "PART"  # "clad in red"
     if not forms:
         return _unknown(word, last, words, index)
     if "ING" in forms:
@@ -208,6 +210,9 @@ def _unknown(word: str, last: str, words: Sequence[Token], index: int) -> str:
         return "ADV"
     if word.endswith("ing") and len(word) > 5 and last not in ("DET", "POSS", "PREP"):
         return _ing(last, words, index)
+    after = words[index + 1].word if index + 1 < len(words) else ""
+    if word.endswith("ed") and "-" in word and last in ("ING", "VERB", "NOUN"):
+        return "ADJ" if nounish(after) else "ADV"  # "sitting cross-legged"
     if word.endswith("ed") and len(word) > 4:
         return _past(word, last, words, index, {"PAST", "PART"})
     if word.endswith(("ful", "ous", "ish", "less", "able", "-haired", "-aged")) and nounish(

@@ -153,6 +153,7 @@ def _all_forms() -> tuple[dict[str, set[str]], dict[str, str]]:
 
 
 FORMS, BASES = _all_forms()
+FORMS["sporting"], BASES["sporting"] = {"ING"}, "wear"  # but "sports" is a noun
 # Verbs of appearance and possession, by their base form.
 STATIVE = word_set("wear have own contain resemble belong need know like love")
 # Static as a participle after the noun: "the man holding a cup who leaves".
