@@ -229,6 +229,9 @@ def hair(words: Sequence[Token], taken: set[int]) -> Found:
             details = tuple(w.word for w in words[start:index] if w.word in _HAIR_DETAILS)
             text = joined(words[start : index + 1])
             name = kind or "hair"
+            owned = words[start - 1].tag == "POSS" if start else False
+            if name == "hair" and owned and not colours and start == index:
+                continue  # "combing her hair"
             found.append((span, Feature("hair", name, text, colours, details=details)))
         elif token.word in _OF_HAIR and after not in (*_HAIR, "and", "curly", "long"):
             name, colours = _OF_HAIR[token.word]

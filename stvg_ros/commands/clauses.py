@@ -90,6 +90,9 @@ class _Scan:
             return self._past_verb(index)
         if token.tag == "REL" and token.word != "what":
             return self._relative(index)
+        if token.tag == "PREP" and index + 1 < len(words) and words[index + 1].word == "whom":
+            self._begin(index, "action")
+            return self._past_verb(index + 2)
         if token.tag in ("CONJ", "MARK") or token.word == "then":
             return self._coordinated(index)
         if token.word in _TIMED and self._clause_follows(index + 1):
@@ -133,12 +136,18 @@ class _Scan:
 
     # --- starts of clauses ------------------------------------------------------------------
 
-    def _relative(self, index: int) -> int:
-        noun = self._described(index, persons=self._words[index].word in ("who", "whom"))
+    def _relative(self, index: int, parallel: bool = False) -> int:
+        noun = (
+            self._phrase.head
+            if parallel
+            else self._described(index, persons=self._words[index].word in ("who", "whom"))
+        )
         group = self._group(index + 1)
         if self._words[index].word == "whose":
             self._begin(index, "attribute", own=noun == self._phrase.head)
-            return index + 2
+            owned = index + 1 < len(self._words) and lexicon.moves(self._words[index + 1].word)
+            acts = self._group(index + 2) if owned else None
+            return acts.end if acts else index + 2  # "whose mother is carrying a bag"
         if group is None:
             subject = self._clause_follows(index + 1)  # "the cup that the man lifts"
             self._begin(index, "action" if subject else self._kind)
@@ -157,7 +166,7 @@ class _Scan:
             words[after].tag in ("CONJ", "MARK") or words[after].word in ("then", "also", "who")
         ):
             if words[after].tag == "REL":
-                return self._relative(after)
+                return self._relative(after, self._own_relative(after - 1))
             after += 1
         if after < len(words) and words[after].tag == "NEG" and not self._verb_at(after + 1):
             self._begin(index, "attribute", negated=True)
@@ -171,6 +180,12 @@ class _Scan:
             return group.end  # one action of several verbs
         self._begin(index, group.kind, group.verb, group.negated, pose=group.pose)
         return group.end
+
+    def _own_relative(self, index: int) -> bool:
+        """Whether a relative clause of the target precedes: "who is left of her and who waves"."""
+        joined_by_and = self._words[index].tag == "CONJ"
+        first = self._words[self._phrase.end : self._phrase.end + 1]
+        return joined_by_and and bool(first) and first[0].tag == "REL"
 
     def _verbal(self, start: int, index: int) -> int:
         """A verb without a relative pronoun: a participle of a noun, or the main clause."""

@@ -248,4 +248,6 @@ def _end_of_relation(words: Sequence[Token], parts: list[Clause], part: Clause, 
     for later in parts:
         if later.start == end and not later.own and later.kind == part.kind:
             end = later.end
+    while end > begin + 1 and words[end - 1].tag in ("CONJ", "MARK"):
+        end -= 1
     return max(end, begin + 1)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from stvg_ros.commands import lexicon, phrases
 from stvg_ros.commands.phrases import starts
 from stvg_ros.commands.tokens import Token, joined
-from stvg_ros.commands.verbs import FORMS, MOSTLY_NOUN
+from stvg_ros.commands.verbs import BASES, FORMS, MOSTLY_NOUN
 from stvg_ros.commands.wordlist import word_set
 
 _CONNECTIVES = phrases.phrases(
@@ -134,6 +134,8 @@ def without_closing(words: Sequence[Token]) -> list[Token]:
 def _needed(words: Sequence[Token], end: int) -> bool:
     """Whether the words are not a closing: "who waits for me", "a moment from right now"."""
     last = words[end].word
+    if last in ("bye", "goodbye"):
+        return BASES.get(words[end - 1].word) in ("wave", "say")
     if last == "for":
         return words[end - 1].word in FORMS and "BASE" not in FORMS[words[end - 1].word]
     return last == "now" and words[end - 1].word in ("just", "right")

@@ -118,6 +118,9 @@ def _changed(words: Sequence[Token], index: int, base: str) -> tuple[str, list[i
         name = _CHANGES.get((base, words[at].word), "")
         if not name:
             continue
+        onto = words[at + 1].tag if at + 1 < len(words) else ""
+        if at > index + 1 and base in ("put", "take") and onto in ("DET", "POSS", "ADJ", "NOUN"):
+            return None  # "puts the bag on the table"
         if words[index].tag == "PART" and index and words[index - 1].tag == "BE":
             return None  # "who is bent over"
         # "who is sitting down" is sitting; "sitting down on" and "gets up" are changes.
@@ -176,9 +179,10 @@ def _moved(
         if after[1:2] and after[1] in _HEAD:
             return None  # only the head turns
     if name in ("move", "walk", "run"):
-        if after[:1] == ["into"] or (after[:1] == ["in"] and len(after) == 1):
+        alone = start < len(words) and _alone(words, start)
+        if after[:1] == ["into"] or (after[:1] == ["in"] and alone):
             return _span(words, index, start + 1, "enter")
-        if after[:2] == ["out", "of"] or (after[:1] == ["out"] and len(after) == 1):
+        if after[:2] == ["out", "of"] or (after[:1] == ["out"] and alone):
             return _span(words, index, start + len(after[:2]), "leave")
         if after[:1] in (["past"], ["by"]):
             return _span(words, index, start + 1, "pass")
@@ -194,6 +198,12 @@ def _moved(
     if base == "get" and side in ("up", "down"):
         return None
     return _span(words, index, end if end > start else index + 1, name, side)
+
+
+def _alone(words: Sequence[Token], index: int) -> bool:
+    """Whether a particle has no noun phrase: "came in after her", but not "ran in the park"."""
+    after = words[index + 1].tag if index + 1 < len(words) else ""
+    return after in ("", "PREP", "SUB", "CONJ", "MARK", "ADV", "REL")
 
 
 def _later_side(words: Sequence[Token], start: int) -> int:

@@ -120,6 +120,9 @@ def _extent(words: Sequence[Token], start: int) -> int:
                 break
             if seen_noun and token.tag == "ADJ" and (after is None or after.tag != "NOUN"):
                 break
+            coloured = token.tag == "ADJ" and token.word in lexicon.COLOURS
+            if seen_noun and coloured and lexicon.is_person(words[end - 1].word):
+                break  # "tall man blue jacket"
         elif token.tag in ("CONJ", "MARK", "ADV") and token.word in (
             *(("and", "or", ",") if not seen_noun else ()),
             "very",

@@ -173,6 +173,9 @@ def _verb_follows(words: Sequence[Token], index: int, bare: bool) -> bool:
         return False
     word = words[index + 1].word
     forms = FORMS.get(word, set())
+    handed = word == "hands" and last == "NOUN" and before is not None
+    if handed and object_follows(words, index) and garment_noun(before.word):
+        return "VERB"  # "the man in the white shirt hands her a glass"
     if word in lexicon.NOT_VERBS or lexicon.is_person(word) or word in lexicon.GARMENTS:
         return False
     if garment_noun(word) and not object_follows(words, index + 1):
@@ -307,6 +310,13 @@ def _third(
     return "VERB" if last in ("BE", "PART", "ING") and not mostly_noun else "NOUN"
 
 
+def _two_nouns(done: list[Token]) -> bool:
+    """Whether a conjunction joins two people, as in "a man and a woman in red walk"."""
+    joint = next((i for i, token in enumerate(done) if token.word == "and"), len(done))
+    before = any(lexicon.is_animate(token.word) for token in done[:joint])
+    return before and any(lexicon.is_animate(token.word) for token in done[joint:])
+
+
 def _verb_in(done: list[Token]) -> bool:
     return any(token.tag in ("VERB", "BASE", "BE", "ING", "PART") for token in done)
 
@@ -350,6 +360,9 @@ def _base(
     several = last == "NOUN" and lexicon.is_plural(done[-1].word)
     if several and (lexicon.moves(done[-1].word) or word not in MOSTLY_NOUN):
         return "BASE"
+    acts = forms == {"BASE"} and word not in MOSTLY_NOUN and not _verb_in(done)
+    if last == "NOUN" and acts and (plural or _two_nouns(done)):
+        return "BASE"  # "two men in front of the car argue"
     if last == "CONJ" and any(token.tag == "BASE" for token in done):
         return "BASE"
     if "PAST" in forms and last in ("REL", "PRON"):

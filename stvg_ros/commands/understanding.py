@@ -12,6 +12,7 @@ from stvg_ros.commands.command import Command, TimeSpan
 from stvg_ros.commands.description import description
 from stvg_ros.commands.features import features
 from stvg_ros.commands.following import without_closing, without_connective
+from stvg_ros.commands.fronting import reordered
 from stvg_ros.commands.language import language_of
 from stvg_ros.commands.opening import without_address
 from stvg_ros.commands.places import taken_place
@@ -241,7 +242,7 @@ def _counted(words: list[Token]) -> list[Token]:
 def _command(
     asked: SentenceRequest, body: list[Token], place: str, span: TimeSpan | None, tagger: Tagger
 ) -> Command:
-    tagged = tagger.tag(body)
+    tagged = reordered(tagger.tag(body))
     parts = description(tagged)
     name, problem = unseen(tagged, parts)
     number = parts.number
