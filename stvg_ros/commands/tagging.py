@@ -173,9 +173,6 @@ def _verb_follows(words: Sequence[Token], index: int, bare: bool) -> bool:
         return False
     word = words[index + 1].word
     forms = FORMS.get(word, set())
-    handed = word == "hands" and last == "NOUN" and before is not None
-    if handed and object_follows(words, index) and garment_noun(before.word):
-        return "VERB"  # "the man in the white shirt hands her a glass"
     if word in lexicon.NOT_VERBS or lexicon.is_person(word) or word in lexicon.GARMENTS:
         return False
     if garment_noun(word) and not object_follows(words, index + 1):
@@ -193,6 +190,9 @@ def _open(
 ) -> str:
     last = before.tag if before else ""
     forms = FORMS.get(word, set())
+    worn = word == "hands" and before is not None and garment_noun(before.word)
+    if worn and object_follows(words, index):
+        return "VERB"  # "the man in the white shirt hands her a glass"
     if word in lexicon.NOT_VERBS or (lexicon.is_person(word) and last in ("DET", "POSS", "ADJ")):
         return "NOUN"
     if not forms and word in STATIC_PARTICIPLES and last not in _NOMINAL:
