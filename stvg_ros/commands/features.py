@@ -42,6 +42,7 @@ from dataclasses import replace
 
 from stvg_ros.commands import lexicon
 from stvg_ros.commands.appearance_features import garments, hair, is_carried
+from stvg_ros.commands.clauses import clauses
 from stvg_ros.commands.command import Feature
 from stvg_ros.commands.description import Description, description
 from stvg_ros.commands.gesture_features import gestures
@@ -116,7 +117,10 @@ def _silent(words: Sequence[Token], index: int) -> bool:
 
 def _others(words: Sequence[Token], head: int, parts: Description) -> set[int]:
     """The words that describe another person or animal: "carries a child in red"."""
-    found: set[int] = set()
+    if len(words) > 2 and words[0].word in ("who", "what", "whom") and words[1].tag == "DO":
+        return set(range(1, len(words)))  # "who does the woman in red hug"
+    nested = (part for part in clauses(words, noun_phrase(words)) if not part.own)
+    found = {index for part in nested for index in range(part.start, part.end)}
     for index in range(head + 1, len(words)):
         word = words[index].word
         compound = index + 1 < len(words) and words[index + 1].tag == "NOUN"  # "cowboy hat"
@@ -128,7 +132,9 @@ def _others(words: Sequence[Token], head: int, parts: Description) -> set[int]:
             start -= 1
         if all(token.tag == "CONJ" for token in words[head + 1 : start]):
             continue  # "the man or the woman in red"
-        found |= set(range(start, _end_of_other(words, index + 1)))
+        dressed = lexicon.is_person(word)  # "the woman with a dog in a red coat"
+        end = _end_of_other(words, index + 1) if dressed else index + 1
+        found |= set(range(start, end))
     return found
 
 
