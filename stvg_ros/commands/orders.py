@@ -38,6 +38,10 @@ def talk(words: Sequence[Token]) -> SentenceRequest | None:
         return _verb_and_person(words, starts(words, phrases.GREET))
     if words[0].word in ("ask", "asking") and person_at(words, 1):
         return _asked_of(words)
+    if words[0].word == "introduce" and person_at(words, 1):
+        return _introduced(words)
+    if words[0].word == "show" and person_at(words, 1) and has_word(words[3:], "where", "how"):
+        return _asked_of(words)
     if words[0].word in ("help", "assist") and words[1:2] and words[1].word not in ("me", "us"):
         return _helped(words) if person_at(words, 1) else None
     answer = starts(words, phrases.ANSWER)
@@ -53,6 +57,15 @@ def talk(words: Sequence[Token]) -> SentenceRequest | None:
     if not talk or (words[talk : talk + 1] and words[talk].word in ("me", "us", "when", "where")):
         return None
     return _told(words, talk)
+
+
+def _introduced(words: Sequence[Token]) -> SentenceRequest | None:
+    """Parses "introduce <person> to <another one>": the first one is found."""
+    body, then = split_following(words[1:])
+    for at in range(len(body) - 2, 0, -1):
+        if body[at].word == "to" and (person_at(body, at + 1) or body[at + 1].word in ("me", "us")):
+            return found_person(body[:at], [f"{words[0].text} {joined(body[at:])}", *then])
+    return None
 
 
 def _helped(words: Sequence[Token]) -> SentenceRequest:
@@ -138,7 +151,8 @@ def _subject(word: str) -> bool:
 def _verb_and_person(words: Sequence[Token], length: int) -> SentenceRequest:
     """Parses "greet <person> and ...": the target is found first, the rest is done afterwards."""
     body, then = split_following(words[length:])
-    verb = [t for t in words[:length] if t.word not in ("to", "at")] or list(words[:length])
+    joints = ("to", "at", "with", "of")
+    verb = [t for t in words[:length] if t.word not in joints] or list(words[:length])
     return SentenceRequest("find", body, then=[joined(verb), *then])
 
 
@@ -146,10 +160,21 @@ def watch(words: Sequence[Token]) -> SentenceRequest | None:
     """Parses "tell me when somebody opens the fridge"."""
     length = starts(words, phrases.WATCH) or _told_when(words)
     if not length:
-        return None
+        return _whenever(words)
     body, then = split_following(words[length:])
     there = starts(body, phrases.THERE_IS)
     return SentenceRequest("watch", body[there:], then=then)
+
+
+def _whenever(words: Sequence[Token]) -> SentenceRequest | None:
+    """Parses "when somebody waves, go to them"; without a task it is a description."""
+    length = starts(words, _WHEN) or (words[0].word == "if")
+    if not length or not person_at(words, length) or words[length : length + 1] == []:
+        return None
+    if words[length].word in lexicon.SUBJECT_PRONOUNS:
+        return None
+    body, then = split_following(words[length:])
+    return SentenceRequest("watch", body, then=then) if then else None
 
 
 def _told_when(words: Sequence[Token]) -> int:

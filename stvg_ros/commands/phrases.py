@@ -123,7 +123,9 @@ GREET = phrases(
     "greet|salute|welcome|say hello to|say hi to|say good morning to|say goodbye to|say bye to|"
     "introduce yourself to|wave at|wave to|wave back at|shake hands with|greeting|saluting|"
     "give a greeting to|offer a greeting to|extend a greeting to|give a salute to|say hey to|"
-    "say welcome to|give your regards to|present yourself to|speak to|talk to|speak with|talk with"
+    "take a photo of|take a picture of|take a photograph of|take a video of|take a selfie with|"
+    "take photos of|take pictures of|say welcome to|give your regards to|present yourself to|"
+    "speak to|talk to|speak with|talk with"
 )
 GUIDE = phrases(
     "guide|escort|take|lead|accompany|bring|walk|usher|conduct|guiding|escorting|taking|leading|"
@@ -193,7 +195,9 @@ HOW_MANY = phrases(
     "number of|do a count of|get a count of|i want to know how many|i would like to know how many|"
     "work out how many|figure out how many|provide the number of|provide me with the number of|"
     "report back how many|identify how many|state how many|do a headcount of|"
-    "tell me the total number of|let me know the total number of|count up|count all|"
+    "give me the total number of|give me the total count of|what is the total number of|"
+    "count the total number of|find out the number of|tell me the total number of|"
+    "let me know the total number of|count up|count all|"
     "report to me how many|report back the number of|tell us how many|report on how many"
 )
 WATCH = phrases(

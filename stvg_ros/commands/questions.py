@@ -13,7 +13,7 @@ from stvg_ros.commands.phrases import starts
 from stvg_ros.commands.request import SentenceRequest, has_word, person_at
 from stvg_ros.commands.times import find_time
 from stvg_ros.commands.tokens import Token
-from stvg_ros.commands.verbs import FORMS
+from stvg_ros.commands.verbs import FORMS, third_person
 
 _SEEN = phrases.phrases(
     "are there|is there|do you see|can you see|there are|you see|you can see|"
@@ -169,7 +169,8 @@ def _what_does(words: Sequence[Token]) -> SentenceRequest | None:
     subject = rest[first + inverted : -1]
     while subject and subject[-1].word in (*lexicon.BE, *lexicon.DO, "like", "currently"):
         subject = subject[:-1]
-    if not (inverted or at) or not person_at(subject, 0):
+    pronoun = len(subject) == 1 and subject[0].word in ("he", "she", "they")
+    if not (inverted or at) or not (pronoun or person_at(subject, 0)):
         return None
     return SentenceRequest("describe", [*subject, *late], asked=asked)
 
@@ -213,7 +214,24 @@ def exists(words: Sequence[Token]) -> SentenceRequest | None:
     if after not in lexicon.INDEFINITE and not person_at(words, length):
         return None
     body, then = split_following(words[length:])
+    if after not in lexicon.INDEFINITE and words[length - 1].word in lexicon.DO | lexicon.HAVE:
+        body = _finite(body, "BASE" if words[length - 1].word in lexicon.DO else "PART")
     return SentenceRequest("exists", _asked(body), then=then)
+
+
+def _finite(words: list[Token], form: str) -> list[Token]:
+    """The words of "(did) the man sit down" with "sit" tagged as a finite verb."""
+    for at in range(2, len(words)):
+        word, before = words[at].word, words[at - 1].word
+        inside = before in lexicon.PREPOSITIONS or before in (
+            *lexicon.DETERMINERS, *lexicon.POSSESSIVES, *lexicon.COLOURS,
+        )  # fmt: skip
+        garment = word in lexicon.GARMENTS and at < len(words) - 1
+        if form in FORMS.get(word, ()) and not lexicon.is_person(word) and not garment:
+            if inside and before not in lexicon.COLOURS:
+                continue
+            return [*words[:at], replace(words[at], word=third_person(word)), *words[at + 1 :]]
+    return words
 
 
 def _asked(words: list[Token]) -> list[Token]:
@@ -230,6 +248,10 @@ def question(words: Sequence[Token]) -> SentenceRequest | None:
     first = words[0].word
     if first == "where":
         return SentenceRequest("find", where_is(list(words)))
+    asks_when = first == "when" and len(words) > 3 and words[1].word in lexicon.DO | lexicon.HAVE
+    if asks_when and person_at(words, 2):
+        form = "BASE" if words[1].word in lexicon.DO else "PART"
+        return SentenceRequest("find", _finite(_asked(list(words[2:])), form))
     if first == "which" and len(words) > 2:
         return SentenceRequest("find", _which([t for t in words if t.text != "?"]))
     if first in ("who", "what", "whoever"):

@@ -15,7 +15,7 @@ from stvg_ros.commands.opening import place_first, searched_first, sent_first, w
 from stvg_ros.commands.phrases import starts
 from stvg_ros.commands.request import SentenceRequest, person_at
 from stvg_ros.commands.tokens import Token, joined
-from stvg_ros.commands.verbs import BASES
+from stvg_ros.commands.verbs import BASES, FORMS
 
 _NEEDS = phrases.phrases(
     "needs to be|need to be|should be|has to be|have to be|must be|wants to be|want to be|"
@@ -41,6 +41,8 @@ def request(words: Sequence[Token]) -> SentenceRequest:
         words, place = without_address(gone[0]), gone[1] or place
     if not words and place:
         return SentenceRequest("other", [], place)
+    if words[0].word == "stop" and words[1:2] and "ING" in FORMS.get(words[1].word, ()):
+        return SentenceRequest("other", [])  # "stop following the man"
     found = (
         questions.count_question(words)
         or orders.talk(words)

@@ -197,9 +197,9 @@ def _parts(word: str) -> list[Token]:
         stem, end = match.groups()
         whole = {"ca": "can", "wo": "will", "sha": "shall"}.get(stem.lower(), stem.lower())
         return [Token(stem, whole), Token(end, _FULL[end.lower()], glued=True)]
-    if low in ("t-shirt", "tshirt", "tee-shirt"):
+    if low in ("t-shirt", "tshirt", "tee-shirt", "teeshirt", "t.shirt"):
         return [Token("t", "t"), Token("shirt", "shirt")]
-    if low in ("t-shirts", "tshirts", "tee-shirts"):
+    if low in ("t-shirts", "tshirts", "tee-shirts", "teeshirts", "t.shirts"):
         return [Token("t", "t"), Token("shirts", "shirts")]
     if low in _DIGITS:
         return [Token(_DIGITS[low], _DIGITS[low])]

@@ -17,7 +17,7 @@ from stvg_ros.commands.wordlist import word_set
 _RANKS = word_set("little big older younger elder old dear best favourite favorite baby twin ex")
 _CALLED = word_set("mum mummy mom mommy dad daddy grandma granny grandpa")
 _TITLES = word_set("mr mrs ms miss dr doctor professor prof sir lady aunt uncle")
-_PRONOUNS = word_set("him her them it me us")
+_PRONOUNS = word_set("him her them it me us he she they")
 _INTERJECTIONS = word_set("""
     yes no ok okay hello hi hey robot thanks thank you please bye goodbye stop sorry well good
     morning evening afternoon night very much great nice awesome cool fine right job work done

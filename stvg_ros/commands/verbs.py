@@ -154,6 +154,14 @@ def _all_forms() -> tuple[dict[str, set[str]], dict[str, str]]:
 
 FORMS, BASES = _all_forms()
 FORMS["sporting"], BASES["sporting"] = {"ING"}, "wear"  # but "sports" is a noun
+
+
+def third_person(verb: str) -> str:
+    """The third person of a verb in any form: "leaves" of "left"."""
+    base = BASES.get(verb, verb)
+    return "has" if base == "have" else _forms(base)[0]
+
+
 # Verbs of appearance and possession, by their base form.
 STATIVE = word_set("wear have own contain resemble belong need know like love")
 # Static as a participle after the noun: "the man holding a cup who leaves".
