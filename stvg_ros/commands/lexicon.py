@@ -157,6 +157,7 @@ _PLURALS = {
     "onesies": "onesie",
     "cookies": "cookie",
     "zombies": "zombie",
+    "tutus": "tutu",
 }
 ANIMALS = word_set(
     """
@@ -273,6 +274,16 @@ NOT_VERBS = word_set(
     piping lightning hands feet keys bags glasses pants
     """
 )
+# First names that speech may give without a capital.
+NAMES = word_set("""
+    adel angel axel charlie jane jules morgan paris robin simone alex sam max anna john james robert
+    michael william david richard joseph thomas mary patricia jennifer linda elizabeth barbara susan
+    jessica sarah karen lisa nancy emma olivia noah liam sophia lucas leo mia paul peter mark george
+    steven kevin brian daniel laura julia kate alice bob carol dave eve frank grace henry jack kim
+    leon marie nina oscar oliver tom tim ben chris pat skyler taylor jordan casey riley jamie
+    ana carlos maria jose juan luis pedro pepper amelia benjamin emily ethan hannah isabella jacob
+    joshua lily logan madison mason matthew samuel victoria
+    """)
 TEMPORAL = word_set("second seconds minute minutes hour hours moment moments while bit day days")
 
 

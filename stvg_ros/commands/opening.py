@@ -84,6 +84,8 @@ def sent_first(words: Sequence[Token]) -> tuple[list[Token], str] | None:
     if after in ("with", "who", "that", "wearing", "in", "at", "near", "next"):
         return None
     rest = without_connective(words[end:])
+    if len(rest) > 2 and rest[0].word == "where" and rest[1].word not in lexicon.BE | lexicon.DO:
+        rest = rest[1:]  # "to the garage, where a person is waving"
     return rest, joined(words[length:end])
 
 

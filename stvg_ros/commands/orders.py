@@ -52,7 +52,7 @@ def talk(words: Sequence[Token]) -> SentenceRequest | None:
         if at > 0:
             task = [t for t in words[:at] if t.word not in ("asked", "posed", "by")]
             return found_person(words[at + 1 :], [joined(task)])
-        return None
+        return _asking(words, answer)
     talk = starts(words, phrases.TALK)
     if not talk or (words[talk : talk + 1] and words[talk].word in ("me", "us", "when", "where")):
         return None
@@ -79,6 +79,19 @@ def _helped(words: Sequence[Token]) -> SentenceRequest:
             body, then = split_following(words[begin:])
             return found_person(words[1:begin], [f"{words[0].text} {joined(body)}", *then])
     return _verb_and_person(words, 1)
+
+
+def _asking(words: Sequence[Token], answer: int) -> SentenceRequest | None:
+    """Parses "(answer) the question that <person> asks you"."""
+    that = index_of(words, ("that", "which"), answer)
+    if that < 0 or not person_at(words, that + 1):
+        return None
+    end = index_of(words, ("asks", "has", "poses", "asking", "posing"), that + 2)
+    if end < 0:
+        return None
+    verb = end - (words[end - 1].word in lexicon.BE)
+    _, then = split_following(words[end:])
+    return found_person(words[that + 1 : verb], [joined(words[:that]), *then])
 
 
 def _asked_of(words: Sequence[Token]) -> SentenceRequest | None:
@@ -136,7 +149,7 @@ def _told(words: Sequence[Token], talk: int) -> SentenceRequest | None:
             return found_person(words[begin:at], [told, *then])
         if here == "that" and _subject(after):
             return found_person(words[begin:at], [f"{joined(words[:talk])} {joined(words[at:])}"])
-        if here == "to" and "BASE" in FORMS.get(after, ()):
+        if here == "to" and ("BASE" in FORMS.get(after, ()) or after == "be"):
             return found_person(words[begin:at], [f"{joined(words[:talk])} {joined(words[at:])}"])
     return _given(words, talk)
 
@@ -289,7 +302,7 @@ def simple_order(words: Sequence[Token]) -> SentenceRequest | None:
         body = where_is(body)
     there = starts(body, phrases.THERE_IS)
     at = next((i for i, t in enumerate(body) if t.word == "from"), 0)
-    if at and (lexicon.is_person(body[at - 1].word) or body[at - 1].word in phrases.NAMES):
+    if at and (lexicon.is_person(body[at - 1].word) or body[at - 1].word in lexicon.NAMES):
         body, start = origin(body)
         return SentenceRequest("find", body[there:], start, then)
     return SentenceRequest("find", body[there:], then=then)

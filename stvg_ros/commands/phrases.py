@@ -48,6 +48,32 @@ def starts(words: Sequence[Token], options: Phrases, at: int = 0) -> int:
 
 
 ADDRESS = phrases(
+    *(
+        f"{come} {way} and"
+        for come in ("come", "get", "walk", "go", "move", "run", "drive", "turn", "look", "step")
+        for way in (
+            "over",
+            "here",
+            "there",
+            "over here",
+            "over there",
+            "with me",
+            "back",
+            "on",
+            "along",
+            "around",
+            "closer",
+            "outside",
+            "inside",
+            "in",
+            "out",
+            "up",
+        )
+    ),
+    "make sure that you|make sure to|be sure that you|ensure that you|"
+    "you are asked to|you are required to|i would ask you to|it is your task to|"
+    "i would be happy if you could|can somebody|can someone|could somebody|could someone|"
+    "would someone|could anyone|can anyone|let me see if you can|time to|i expect you to",
     "hey|hi|hello|ok|okay|alright|all right|well|so|now|please|kindly|robot|excuse me|listen|yes|"
     "and|then|first|first of all|just|maybe|perhaps|possibly|quickly|dear robot|hey there|oh|right|"
     "good morning|good evening|good afternoon|come on|quick|there|also|next|sorry|attention|buddy|"
@@ -90,6 +116,53 @@ WISH_TO_KNOW = phrases(
     "could you tell me|can you tell me|would you tell me|i would like you to tell me"
 )
 FIND = phrases(
+    *(
+        f"{have} {seen}"
+        for have in [
+            f"{have} {who}"
+            for have in ("has", "have", "did")
+            for who in ("you", "anyone", "anybody", "someone", "somebody", "any of you")
+        ]
+        for seen in (
+            "seen",
+            "noticed",
+            "spotted",
+            "met",
+            "found",
+            "come across",
+            "see",
+            "notice",
+            "spot",
+            "meet",
+            "find",
+            "perhaps seen",
+            "happened to see",
+            "happen to see",
+        )
+    ),
+    *(
+        f"{am} {looking}"
+        for am in (
+            "i am",
+            "we are",
+            "i was",
+            "we were",
+            "i have been",
+            "we have been",
+            "i am still",
+        )
+        for looking in (
+            "looking for",
+            "searching for",
+            "after",
+            "trying to find",
+            "hunting for",
+            "trying to spot",
+            "trying to locate",
+            "looking to find",
+            "seeking",
+        )
+    ),
     "find|find me|find out|bring me|"
     "locate|look for|look at|look out for|search for|search|seek|seek out|"
     "spot|identify|detect|recognize|recognise|track down|show|show me|point at|point to|point out|"
@@ -260,11 +333,13 @@ THERE_IS = phrases(
     "you should see|you should find|you can find"
 )
 TELL_ME = phrases(
+    "get me|fetch me|obtain|learn|discover|establish|work out|tell me about|collect|"
+    "find out for me|can you get|ask for|request",
     "tell me|what is|what are|report|report back|give me|let me know|find out|say|what was|"
     "describe|describe to me|identify|determine|i want to know|i would like to know|do you know|"
     "inform me of|inform me about|provide|provide me with|provide me|check|tell us|recognize|"
     "report to me|share|share with me|can you tell|figure out|what|which|state|name|detect|"
-    "specify|relay|relay to me|note|look at"
+    "specify|relay|relay to me|note|look at",
 )
 INFO = {
     "name": "name",
@@ -322,12 +397,3 @@ STRONG_VERBS = word_set(
 )
 TALK_BEGINS = word_set("what something about your that how a an which who when where some")
 TALK_NOUNS = word_set("time day date joke weather name country affiliation story week")
-NAMES = word_set("""
-    adel angel axel charlie jane jules morgan paris robin simone alex sam max anna john james robert
-    michael william david richard joseph thomas mary patricia jennifer linda elizabeth barbara susan
-    jessica sarah karen lisa nancy emma olivia noah liam sophia lucas leo mia paul peter mark george
-    steven kevin brian daniel laura julia kate alice bob carol dave eve frank grace henry jack kim
-    leon marie nina oscar oliver tom tim ben chris pat skyler taylor jordan casey riley jamie
-    ana carlos maria jose juan luis pedro pepper amelia benjamin emily ethan hannah isabella jacob
-    joshua lily logan madison mason matthew samuel victoria
-    """)

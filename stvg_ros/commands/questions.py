@@ -117,6 +117,8 @@ def _by(words: Sequence[Token], begin: int) -> int:
 def _owned(words: Sequence[Token], begin: int) -> SentenceRequest | None:
     """Parses "the person's pose", "the person in the kitchen's name"."""
     for at in range(begin, len(words) - 1):
+        if words[at].word in ("and", "then", ","):
+            return None
         if words[at].glued and words[at].word == "is":
             info = phrases.INFO.get(words[at + 1].word, "")
             if info:
@@ -317,5 +319,7 @@ def _which(words: list[Token]) -> list[Token]:
     head = counted if partitive else [Token("the", "the"), *words[start:at]]
     after = words[at + 1].word
     verbal = after in FORMS or after in lexicon.BE | lexicon.HAVE | lexicon.DO
+    unlisted = partitive and after.endswith("s") and after not in lexicon.PREPOSITIONS
+    verbal = verbal or unlisted
     who = [Token("who", "who")] if verbal and not after.endswith("ing") else []
     return [*head, noun, *who, *words[at + 1 :]]

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from stvg_ros.commands import lexicon, phrases
+from stvg_ros.commands import lexicon
 from stvg_ros.commands.command import Intent
 from stvg_ros.commands.following import split_following
 from stvg_ros.commands.tokens import Token
@@ -66,7 +66,7 @@ def named_at(words: Sequence[Token], start: int) -> bool:
 
 def is_name(token: Token) -> bool:
     """Whether a word can be a name: a known one, or an unknown capitalised one."""
-    known = token.word in phrases.NAMES or token.text[:1].isupper()
+    known = token.word in lexicon.NAMES or token.text[:1].isupper()
     listed = token.word in FORMS or token.word in CLOSED_WORDS
     return known and not listed and not lexicon.is_animate(token.word)
 

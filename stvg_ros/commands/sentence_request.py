@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from stvg_ros.commands import lexicon, orders, phrases, questions
+from stvg_ros.commands.any_order import any_order
 from stvg_ros.commands.command import Intent
 from stvg_ros.commands.following import split_following
 from stvg_ros.commands.opening import place_first, searched_first, sent_first, without_address
@@ -54,6 +55,7 @@ def request(words: Sequence[Token]) -> SentenceRequest:
         or orders.simple_order(words)
         or questions.question(words)
         or _order_inside(words)
+        or any_order(words, request)
         or _statement(words)
     )
     return replace(found, place=place or found.place)

@@ -112,7 +112,7 @@ def unseen(words: Sequence[Token], parts: Description) -> tuple[str, str]:
 
 def _named(words: Sequence[Token]) -> bool:
     first = words[0]
-    if first.word in phrases.NAMES and (len(words) == 1 or words[1].tag not in ("NOUN",)):
+    if first.word in lexicon.NAMES and (len(words) == 1 or words[1].tag not in ("NOUN",)):
         return len(words) == 1 or words[1].text[:1].isupper()
     capital = all(t.text[:1].isupper() for t in words)
     unknown = (

@@ -69,10 +69,10 @@ _STATIVE = "wear have own contain resemble belong hold carry need know like love
 # Third-person forms that are plural nouns at least as often.
 MOSTLY_NOUN = word_set("""
     back bat bench block board book bow box brake brush button camp can charge coach comb crowd
-    cut drink exit face fish fly grip group hand head hook iron lace leave lift light lock mount
-    nail order pack pass pet phone picture plant plug present press record rest ride ring roll
-    row set shave shop shovel sip ski slice slide spray stamp start step stop surf swing switch
-    tap tear tie tip train type water wrap
+    cut drink exit face fish fly grip group hand head hook host iron lace leave lift light lock
+    mail mount nail order pack pass pet phone picture plant plug post present press record rest
+    ride ring roll row sample score set shave shop shovel sign sip ski slice slide spray stamp
+    start step stop surf swing switch tap tear tie tip train type water wrap
     """)
 _IRREGULAR = """
 become became become|begin began begun|bend bent bent|bite bit bitten|blow blew blown|
@@ -82,8 +82,8 @@ feed fed fed|feel felt felt|fight fought fought|find found found|fly flew flown|
 forget forgot forgotten|get got got|give gave given|go went gone|grow grew grown|hang hung hung|
 have had had|hear heard heard|hide hid hidden|hit hit hit|hold held held|keep kept kept|
 kneel knelt knelt|know knew known|lay laid laid|lead led led|lean leant leant|leap leapt leapt|
-leave left left|let let let|lie lay lain|light lit lit|lose lost lost|make made made|
-meet met met|overtake overtook overtaken|pay paid paid|put put put|read read read|ride rode ridden|
+leave left left|let let let|lie lay lain|light lit lit|lose lost lost|make made made|meet met met|
+overtake overtook overtaken|pay paid paid|put put put|read read read|ride rode ridden|
 rise rose risen|run ran run|say said said|see saw seen|sell sold sold|send sent sent|set set set|
 sew sewed sewn|shake shook shaken|shine shone shone|shoot shot shot|show showed shown|
 shut shut shut|sing sang sung|sit sat sat|sleep slept slept|slide slid slid|speak spoke spoken|
@@ -91,11 +91,14 @@ spin spun spun|spit spat spat|split split split|spread spread spread|stand stood
 steal stole stolen|sweep swept swept|swim swam swum|swing swung swung|take took taken|
 teach taught taught|tear tore torn|tell told told|think thought thought|throw threw thrown|
 wake woke woken|wear wore worn|weep wept wept|win won won|write wrote written|
-understand understood understood|wind wound wound|
-strike struck struck|fall fell fallen|swell swelled swollen|freeze froze frozen|
-fling flung flung|flee fled fled|stride strode stridden|weave wove woven|thrust thrust thrust|
-sting stung stung|break broke broken|seek sought sought|beat beat beaten|bleed bled bled|
-creep crept crept|wring wrung wrung|stick stuck stuck|shrink shrank shrunk|bind bound bound
+understand understood understood|wind wound wound|strike struck struck|fall fell fallen|
+swell swelled swollen|freeze froze frozen|fling flung flung|flee fled fled|stride strode stridden|
+weave wove woven|thrust thrust thrust|sting stung stung|break broke broken|ring rang rung|
+build built built|burst burst burst|choose chose chosen|cling clung clung|lend lent lent|
+sink sank sunk|sling slung slung|spring sprang sprung|spend spent spent|speed sped sped|
+spill spilt spilt|deal dealt dealt|burn burnt burnt|seek sought sought|beat beat beaten|
+bleed bled bled|creep crept crept|wring wrung wrung|stick stuck stuck|shrink shrank shrunk|
+bind bound bound
 """
 _DOUBLING = word_set("""
     beg bob can chat chop clap cut dig dip drag drop drum fan flap flip flop get grab grin grip
