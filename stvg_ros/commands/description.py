@@ -50,6 +50,9 @@ _RELATIONS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("beneath",), "below"),
     (("underneath",), "below"),
 )
+_STARTING: dict[str, list[tuple[tuple[str, ...], str]]] = {}
+for _named in _RELATIONS:
+    _STARTING.setdefault(_named[0][0], []).append(_named)
 _NOUNS = word_set("DET POSS NUM ORD ADJ NOUN OBJ PRON")
 _VIEW = word_set("camera robot image picture frame screen view scene video me us you")
 _INVERSE = {
@@ -235,7 +238,7 @@ def relation_of(words: Sequence[Token]) -> Relation | None:
 
 
 def _relation_at(words: Sequence[Token], index: int) -> tuple[int, str] | None:
-    for pattern, kind in _RELATIONS:
+    for pattern, kind in _STARTING.get(words[index].word, ()):
         here = tuple(token.word for token in words[index : index + len(pattern)])
         if here == pattern and (words[index].tag != "ADJ" or len(pattern) > 1):
             return len(pattern), kind

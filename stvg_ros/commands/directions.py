@@ -29,12 +29,13 @@ _BETWEEN = word_set("to towards toward the a at on in his her their my your from
 def base_at(words: Sequence[Token], index: int) -> str:
     """The base form of a word that is a verb, or a participle: "the waving person"."""
     token = words[index]
+    if token.tag in ("VERB", "BASE", "ING", "PART"):
+        return BASES.get(token.word, "")
+    if token.tag != "ADJ" or not token.word.endswith("ing"):
+        return ""
     after = words[index + 1] if index + 1 < len(words) else None
     thing = after is not None and after.tag == "NOUN" and not lexicon.moves(after.word)
-    prenominal = token.tag == "ADJ" and token.word.endswith("ing") and not thing
-    if token.tag in ("VERB", "BASE", "ING", "PART") or prenominal:
-        return BASES.get(token.word, "")
-    return ""
+    return "" if thing else BASES.get(token.word, "")
 
 
 def direction_at(words: Sequence[Token], start: int) -> tuple[int, str]:

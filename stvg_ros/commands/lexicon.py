@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from stvg_ros.commands.wordlist import NUMBER_WORDS, word_set
 
 DETERMINERS = word_set(
@@ -287,6 +289,7 @@ NAMES = word_set("""
 TEMPORAL = word_set("second seconds minute minutes hour hours moment moments while bit day days")
 
 
+@lru_cache(maxsize=4096)
 def singular(noun: str) -> str:
     """A noun's singular; the noun itself if it is singular."""
     if noun in _PLURALS:

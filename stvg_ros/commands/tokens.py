@@ -88,6 +88,7 @@ _REPAIRS = tuple(
         "or rather", "i mean", "i meant", "scratch that", "make that", "correction",
     )
 )  # fmt: skip
+_REPAIRING = frozenset(phrase[0] for phrase in _REPAIRS)
 _TORN = word_set("in with to at on of the a an and wearing for")
 _HESITATIONS = word_set("uh uhh um umm uhm er erm eh hmm hm mm ah äh ähm")
 _PARENTHETICAL = (("you", "know"), ("i", "mean"), ("sort", "of"), ("kind", "of"), ("like", ","))
@@ -172,6 +173,8 @@ def _repaired(found: list[Token]) -> list[Token]:
     """The words with a correction in the place of what it corrects, from the same first word on."""
     said = [token.word for token in found]
     for start in range(1, len(said) - 1):
+        if said[start] not in _REPAIRING:
+            continue
         mark = next((m for m in _REPAIRS if tuple(said[start : start + len(m)]) == m), ())
         if not mark:
             continue

@@ -18,7 +18,7 @@ from judged import Judged, read_judged, right_share, wrong_parts
 HERE = Path(__file__).parent
 ROWS = read_judged(HERE / "kinds.tsv")
 UNSEEN = read_judged(HERE / "unseen.tsv")
-LEAST_RIGHT = {"rules": 87, "parser": 88}  # of the hundred: fields and features
+LEAST_RIGHT = {"rules": 94, "parser": 94}  # of the hundred: fields and features
 
 
 @pytest.fixture(params=["rules", "parser"], scope="module")
