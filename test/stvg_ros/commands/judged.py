@@ -76,10 +76,11 @@ def wrong_parts(reader: CommandReader, row: Judged) -> list[str]:
     return wrong
 
 
-def right_share(reader: CommandReader, rows: Sequence[Judged]) -> tuple[int, list[str]]:
-    """The number of rows whose fields and features are all right, and the other sentences."""
-    wrong = [row.sentence for row in rows if wrong_parts(reader, row)]
-    return len(rows) - len(wrong), wrong
+def right_counts(reader: CommandReader, rows: Sequence[Judged]) -> tuple[int, int]:
+    """The numbers of rows with all fields right, and with all fields and features right."""
+    wrong = [wrong_parts(reader, row) for row in rows]
+    fields = sum(all(part.startswith("features: ") for part in parts) for parts in wrong)
+    return fields, sum(not parts for parts in wrong)
 
 
 def _wrong_others(command: Command, row: Judged) -> list[str]:
