@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stvg_ros.commands import lexicon
-from stvg_ros.commands.colours import SHADES, colours_of
+from stvg_ros.commands.colour_words import SHADES, colours_of
 from stvg_ros.commands.command import Feature
 from stvg_ros.commands.tokens import Token, joined
 from stvg_ros.commands.wordlist import word_set
