@@ -7,60 +7,45 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stvg_ros.commands import lexicon
+from stvg_ros.commands.colour_words import SHADES, colours_of
 from stvg_ros.commands.command import Feature
 from stvg_ros.commands.tokens import Token, joined
 from stvg_ros.commands.wordlist import word_set
 
 Found = list[tuple[list[int], Feature]]  # the indices of an item's words, and the item
 
-_BASIC_COLOURS = {
-    "grey": "gray",
-    "golden": "gold",
-    "violet": "purple",
-    "lilac": "light purple",
-    "lavender": "light purple",
-    "indigo": "dark blue",
-    "navy": "dark blue",
-    "teal": "turquoise",
-    "cyan": "turquoise",
-    "cream": "beige",
-    "tan": "beige",
-    "khaki": "beige",
-    "maroon": "dark red",
-    "burgundy": "dark red",
-    "crimson": "red",
-    "scarlet": "red",
-    "olive": "dark green",
-    "magenta": "pink",
-    "blonde": "blond",
-    "brunette": "brown",
-    "fair": "blond",
-}
-_SHADES = {"dark": "dark", "deep": "dark", "light": "light", "pale": "light", "pastel": "light"}
 _SLEEVED = word_set("sleeve sleeved sleeves")
 _SLEEVES = {"long-sleeved": "long sleeves", "short-sleeved": "short sleeves",
             "long-sleeve": "long sleeves", "short-sleeve": "short sleeves"}  # fmt: skip
-_LENGTHS = word_set("long short high thick thin big small new old plastic paper cotton silk fur")
+_LENGTHS = word_set(
+    "long short high thick thin big small new old plastic paper cotton silk fur hard tight "
+    "loose open flat wide plain"
+)
 _PARTS = {
     "upper": "shirt blouse sweater coat jacket hoodie hoody vest jumper pullover cardigan top tank "
     "raincoat waistcoat blazer polo tunic cloak poncho turtleneck tee sweatshirt jersey bib "
-    "sleeves apron",
-    "lower": "skirt trousers pants jeans shorts leggings tights sweatpants",
+    "overcoat anorak parka windbreaker gilet cape sleeves apron",
+    "lower": "skirt trousers pants jeans shorts leggings tights sweatpants chinos slacks trunks "
+    "stockings tutu",
     "whole": "dress suit uniform robe gown kimono overall overalls swimsuit bikini pyjamas pajamas "
-    "clothes clothing outfit costume tracksuit bathrobe",
-    "head": "hat cap helmet beanie hood headscarf turban veil crown headphones earphones bandana",
-    "face": "glasses sunglasses goggles mask",
-    "feet": "sock socks shoe shoes boot boots sneakers heels sandals slippers",
-    "hands": "glove gloves watch ring bracelet",
+    "clothes clothing outfit costume tracksuit bathrobe dungarees sari scrubs leotard jumpsuit "
+    "onesie nightgown",
+    "head": "hat cap helmet beanie hood headscarf turban veil crown headphones earphones bandana "
+    "hijab headdress tiara sombrero beret fedora visor bonnet earmuffs",
+    "face": "glasses sunglasses goggles mask spectacles eyepatch",
+    "feet": "sock socks shoe shoes boot boots sneakers heels sandals slippers wellies flip-flops "
+    "loafers",
+    "hands": "glove gloves watch ring bracelet mittens",
     "neck": "scarf tie necklace bow",
-    "carried": "backpack rucksack bag handbag purse suitcase",
+    "carried": "backpack rucksack bag handbag purse suitcase briefcase satchel",
 }
 _PART_OF = {"t shirt": "upper"} | {
     word: part for part, words in _PARTS.items() for word in words.split()
 }
 _PLURAL = word_set(
     "trousers pants jeans shorts glasses sunglasses clothes goggles tights leggings overalls "
-    "headphones pyjamas pajamas earphones sweatpants sleeves"
+    "headphones pyjamas pajamas earphones sweatpants sleeves dungarees wellies scrubs trunks "
+    "chinos slacks stockings spectacles"
 )
 _HAIR = {
     "hair": "hair",
@@ -70,6 +55,10 @@ _HAIR = {
     "ponytail": "ponytail",
     "ponytails": "ponytail",
     "pigtails": "braids",
+    "plaits": "braids",
+    "plait": "braids",
+    "goatee": "beard",
+    "fringe": "bangs",
     "braid": "braids",
     "braids": "braids",
     "bangs": "bangs",
@@ -77,14 +66,21 @@ _HAIR = {
     "curls": "curls",
 }
 _HAIR_DETAILS = word_set("long short curly straight wavy")
+_SHAVED = word_set("shaved shaven bald")
 _OF_HAIR = {
     "bald": ("bald", ()),
+    "balding": ("bald", ()),
     "bearded": ("beard", ()),
     "blond": ("hair", ("blond",)),
     "blonde": ("hair", ("blond",)),
     "brunette": ("hair", ("brown",)),
     "redhead": ("hair", ("red",)),
 }
+
+
+def is_carried(word: str) -> bool:
+    """Whether a word names something carried, such as a backpack."""
+    return _PART_OF.get(word) == "carried" or _PART_OF.get(lexicon.singular(word)) == "carried"
 
 
 def garments(words: Sequence[Token], taken: set[int]) -> Found:
@@ -97,7 +93,7 @@ def garments(words: Sequence[Token], taken: set[int]) -> Found:
         garment = {token.word, lexicon.singular(token.word)} & lexicon.GARMENTS
         if garment and follows != "NOUN" and token.tag in ("NOUN", "PART"):
             found.append(_garment(words, index))
-        elif token.word in (*lexicon.COLOURS, *_SHADES) and index:
+        elif token.word in (*lexicon.COLOURS, *SHADES) and index:
             bare = follows not in ("NOUN", "ADJ", "CONJ")
             # "in red", "dressed in red and black", "wearing red"
             start = _colour_run(words, index + 1)
@@ -131,7 +127,7 @@ def _garment(words: Sequence[Token], index: int) -> tuple[list[int], Feature]:
 def _described_from(words: Sequence[Token], index: int) -> int:
     """The start of the words that describe the noun at an index: "a red and black jacket"."""
     start = index
-    while start > 1 and words[start - 1].tag == "NOUN" and _compounds(words[start - 1].word):
+    while start > 1 and words[start - 1].tag == "NOUN" and _compounds(words, start - 1):
         start -= 1
     while start > 0:
         listed = start > 1 and words[start - 1].word in ("and", "or", ",")
@@ -142,9 +138,11 @@ def _described_from(words: Sequence[Token], index: int) -> int:
     return start
 
 
-def _compounds(word: str) -> bool:
-    """Whether a noun can be the first part of a garment's name: "baseball cap", "rain coat"."""
-    return not lexicon.is_animate(word) and word not in lexicon.COLOURS
+def _compounds(words: Sequence[Token], index: int) -> bool:
+    """Whether a noun can be the first part of a garment's name: "baseball cap", "cowboy hat"."""
+    named = index > 1 and words[index - 1].tag in ("DET", "POSS", "ADJ", "PREP")
+    word = words[index].word
+    return (named or not lexicon.is_animate(word)) and word not in lexicon.COLOURS
 
 
 def _describes(word: str) -> bool:
@@ -155,6 +153,7 @@ def _describes(word: str) -> bool:
         or word in _LENGTHS
         or word in _SLEEVED
         or word in _SLEEVES
+        or lexicon.is_colour_compound(word)
     )
 
 
@@ -167,7 +166,7 @@ def _details(words: Sequence[Token], start: int, end: int) -> tuple[str, ...]:
             result.append(_SLEEVES[word])
         elif word in _SLEEVED and result:
             result[-1] = f"{result[-1]} sleeves"
-        elif word in lexicon.COLOURS or word in _SHADES:
+        elif word in lexicon.COLOURS or word in SHADES or lexicon.is_colour_compound(word):
             continue
         elif word in lexicon.PATTERNS or word in _LENGTHS or words[index].tag == "NOUN":
             result.append(word)
@@ -197,22 +196,8 @@ def _predicate(words: Sequence[Token], index: int) -> int:
     return end if end > verb + 1 else 0
 
 
-def colours_of(words: Sequence[Token], start: int, end: int) -> tuple[str, ...]:
-    """Basic colours among some words, each with its shade, in sentence order."""
-    result: list[str] = []
-    for index in range(start, end):
-        word = words[index].word
-        after = words[index + 1].word if index + 1 < end else ""
-        shade = _SHADES.get(words[index - 1].word, "") if index > start else ""
-        if word in lexicon.COLOURS or word == "fair":
-            basic = _BASIC_COLOURS.get(word, word)
-            name = basic if " " in basic or not shade else f"{shade} {basic}"
-            if result and result[-1].endswith(f" {basic}") and words[index - 1].word == "navy":
-                continue  # "navy blue"
-            result.append(name)
-        elif word in _SHADES and after not in lexicon.COLOURS:
-            result.append(_SHADES[word])
-    return tuple(result)
+def _hair_word(word: str) -> bool:
+    return _describes(word) or word in _HAIR_DETAILS or word == "fair"
 
 
 def hair(words: Sequence[Token], taken: set[int]) -> Found:
@@ -222,11 +207,16 @@ def hair(words: Sequence[Token], taken: set[int]) -> Found:
         if index in taken:
             continue
         after = words[index + 1].word if index + 1 < len(words) else ""
-        if token.word in _HAIR:
+        kind = _HAIR.get(token.word) or _HAIR.get(lexicon.singular(token.word), "")
+        haired = token.word == "haired" and index > 0 and _hair_word(words[index - 1].word)
+        shaved = token.word == "head" and index > 0 and words[index - 1].word in _SHAVED
+        if shaved:
+            text = joined(words[index - 1 : index + 1])
+            found.append(([index - 1, index], Feature("hair", "bald", text)))
+        elif kind or haired:
             start = index
             while start > 0 and (
-                _describes(words[start - 1].word)
-                or words[start - 1].word in (*_HAIR_DETAILS, "fair", "and", ",")
+                _hair_word(words[start - 1].word) or words[start - 1].word in ("and", ",")
             ):
                 start -= 1
             while words[start].word in ("and", ","):
@@ -238,7 +228,10 @@ def hair(words: Sequence[Token], taken: set[int]) -> Found:
                 span += range(index + 1, predicate)
             details = tuple(w.word for w in words[start:index] if w.word in _HAIR_DETAILS)
             text = joined(words[start : index + 1])
-            name = _HAIR[token.word]
+            name = kind or "hair"
+            owned = words[start - 1].tag == "POSS" if start else False
+            if name == "hair" and owned and not colours and start == index:
+                continue  # "combing her hair"
             found.append((span, Feature("hair", name, text, colours, details=details)))
         elif token.word in _OF_HAIR and after not in (*_HAIR, "and", "curly", "long"):
             name, colours = _OF_HAIR[token.word]

@@ -85,8 +85,14 @@ class _Scan:
     def step(self, index: int) -> int:
         """Processes the word at an index, and returns the index of the next one."""
         words, token = self._words, self._words[index]
+        if index == self._phrase.end and self._contact(index):
+            self._begin(index, "action")
+            return self._past_verb(index)
         if token.tag == "REL" and token.word != "what":
             return self._relative(index)
+        if token.tag == "PREP" and index + 1 < len(words) and words[index + 1].word == "whom":
+            self._begin(index, "action")
+            return self._past_verb(index + 2)
         if token.tag in ("CONJ", "MARK") or token.word == "then":
             return self._coordinated(index)
         if token.word in _TIMED and self._clause_follows(index + 1):
@@ -94,6 +100,9 @@ class _Scan:
                 self._begin(index, "action", verb=index)
             return self._past_verb(index + 1)
         if token.word == "about" and index + 1 < len(words) and words[index + 1].tag == "TO":
+            if self._verb == index - 1 and words[index - 1].tag == "BE":
+                self._kind, self._verb = "action", index + 1  # "who is about to fall"
+                return index + 3
             self._begin(index, "action", verb=index + 1)
             return index + 3
         if token.tag == "PRON" and token.word in ("he", "she", "they", "it"):
@@ -127,12 +136,18 @@ class _Scan:
 
     # --- starts of clauses ------------------------------------------------------------------
 
-    def _relative(self, index: int) -> int:
-        noun = self._described(index, persons=self._words[index].word in ("who", "whom"))
+    def _relative(self, index: int, parallel: bool = False) -> int:
+        noun = (
+            self._phrase.head
+            if parallel
+            else self._described(index, persons=self._words[index].word in ("who", "whom"))
+        )
         group = self._group(index + 1)
         if self._words[index].word == "whose":
             self._begin(index, "attribute", own=noun == self._phrase.head)
-            return index + 2
+            owned = index + 1 < len(self._words) and lexicon.moves(self._words[index + 1].word)
+            acts = self._group(index + 2) if owned else None
+            return acts.end if acts else index + 2  # "whose mother is carrying a bag"
         if group is None:
             subject = self._clause_follows(index + 1)  # "the cup that the man lifts"
             self._begin(index, "action" if subject else self._kind)
@@ -151,7 +166,7 @@ class _Scan:
             words[after].tag in ("CONJ", "MARK") or words[after].word in ("then", "also", "who")
         ):
             if words[after].tag == "REL":
-                return self._relative(after)
+                return self._relative(after, self._own_relative(after - 1))
             after += 1
         if after < len(words) and words[after].tag == "NEG" and not self._verb_at(after + 1):
             self._begin(index, "attribute", negated=True)
@@ -165,6 +180,12 @@ class _Scan:
             return group.end  # one action of several verbs
         self._begin(index, group.kind, group.verb, group.negated, pose=group.pose)
         return group.end
+
+    def _own_relative(self, index: int) -> bool:
+        """Whether a relative clause of the target precedes: "who is left of her and who waves"."""
+        joined_by_and = self._words[index].tag == "CONJ"
+        first = self._words[self._phrase.end : self._phrase.end + 1]
+        return joined_by_and and bool(first) and first[0].tag == "REL"
 
     def _verbal(self, start: int, index: int) -> int:
         """A verb without a relative pronoun: a participle of a noun, or the main clause."""
@@ -185,7 +206,25 @@ class _Scan:
         self._begin(start, group.kind, group.verb, group.negated, pose=group.pose and not finite)
         return group.end
 
+    def _contact(self, index: int) -> bool:
+        """Whether a clause without a relative pronoun starts here: "the cup he is holding"."""
+        subject = self._words[index]
+        named = subject.tag in ("DET", "POSS") or subject.word in lexicon.SUBJECT_PRONOUNS
+        head = self._phrase.head
+        noun = head >= 0 and self._words[head].tag in ("NOUN", "PRON") and head == index - 1
+        if not (named and noun) or self._words[head].word in lexicon.SUBJECT_PRONOUNS:
+            return False
+        return self._finite_follows(index + 1)
+
+    def _finite_follows(self, index: int) -> bool:
+        words = self._words
+        while index < len(words) and words[index].tag in ("ADJ", "NOUN", "NUM", "ADV"):
+            index += 1
+        return index < len(words) and words[index].tag in _FINITE
+
     def _static_only(self, group: _Group) -> bool:
+        if group.verb and BASES.get(self._words[group.verb - 1].word) == "get":
+            return False  # "is getting dressed"
         base = BASES.get(self._words[group.verb].word, "")
         return base == "wear" or static_participle(self._words[group.verb].word)
 

@@ -50,6 +50,9 @@ _RELATIONS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("beneath",), "below"),
     (("underneath",), "below"),
 )
+_STARTING: dict[str, list[tuple[tuple[str, ...], str]]] = {}
+for _named in _RELATIONS:
+    _STARTING.setdefault(_named[0][0], []).append(_named)
 _NOUNS = word_set("DET POSS NUM ORD ADJ NOUN OBJ PRON")
 _VIEW = word_set("camera robot image picture frame screen view scene video me us you")
 _INVERSE = {
@@ -184,7 +187,7 @@ def _negated(words: Sequence[Token], parts: list[Clause], phrase: NounPhrase) ->
             ("apart", "from"),
             ("except", "for"),
         )
-        no = word == "no" and words[index - 1].word in _BEFORE_NO
+        no = word in ("no", "neither") and words[index - 1].word in _BEFORE_NO
         if but or without or pair or no:
             begin = index + (2 if pair else 1)
             return joined(words[begin : _end_of_noun(words, begin)])
@@ -194,7 +197,9 @@ def _negated(words: Sequence[Token], parts: list[Clause], phrase: NounPhrase) ->
 def _end_of_noun(words: Sequence[Token], begin: int) -> int:
     """The end of the noun phrase that starts here, with its prepositional phrases."""
     end = begin
-    while end < len(words) and words[end].tag in (*_NOUNS, "PREP", "OWNER", "ING"):
+    while end < len(words) and (
+        words[end].tag in (*_NOUNS, "PREP", "OWNER", "ING") or words[end].word == "nor"
+    ):
         if words[end].tag == "ING" and end > begin:
             break
         if words[end].tag == "PREP" and words[end].word in ("with", "without"):
@@ -215,6 +220,8 @@ def _relation(words: Sequence[Token], parts: list[Clause], phrase: NounPhrase) -
             begin = index + length
             if begin >= len(words) or words[begin].tag not in _NOUNS:
                 continue
+            if words[index].word == "by" and words[index - 1].tag == "PART":
+                continue  # "surrounded by children"
             end = _end_of_relation(words, parts, part, begin)
             if words[end - 1].word in _VIEW and end - begin <= 2:
                 continue  # "right of the image", "closest to me": a place in the image
@@ -231,7 +238,7 @@ def relation_of(words: Sequence[Token]) -> Relation | None:
 
 
 def _relation_at(words: Sequence[Token], index: int) -> tuple[int, str] | None:
-    for pattern, kind in _RELATIONS:
+    for pattern, kind in _STARTING.get(words[index].word, ()):
         here = tuple(token.word for token in words[index : index + len(pattern)])
         if here == pattern and (words[index].tag != "ADJ" or len(pattern) > 1):
             return len(pattern), kind
@@ -244,4 +251,6 @@ def _end_of_relation(words: Sequence[Token], parts: list[Clause], part: Clause, 
     for later in parts:
         if later.start == end and not later.own and later.kind == part.kind:
             end = later.end
+    while end > begin + 1 and words[end - 1].tag in ("CONJ", "MARK"):
+        end -= 1
     return max(end, begin + 1)

@@ -40,24 +40,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from stvg_ros.commands.appearance_features import garments, hair
+from stvg_ros.commands import lexicon
+from stvg_ros.commands.appearance_features import garments, hair, is_carried
+from stvg_ros.commands.clauses import clauses
 from stvg_ros.commands.command import Feature
 from stvg_ros.commands.description import Description, description
-from stvg_ros.commands.motion_features import changes, gestures, movements, poses
-from stvg_ros.commands.noun_phrase import noun_phrase
+from stvg_ros.commands.gesture_features import gestures
+from stvg_ros.commands.motion_features import changes, movements, poses
+from stvg_ros.commands.noun_phrase import GROUPS, noun_phrase
 from stvg_ros.commands.person_features import kind, places, sizes
 from stvg_ros.commands.tagging import LexiconTagger
 from stvg_ros.commands.tokens import Token, joined, tokens
+from stvg_ros.commands.verbs import BASES, HOLDING
 from stvg_ros.commands.wordlist import word_set
 
 _RULES = (hair, garments, gestures, changes, movements, poses, places, sizes, kind)
 _SILENT = word_set("DET POSS CONJ MARK REL BE PREP OWNER TO ADV HAVE DO MODAL NUM NEG PRON OBJ")
-_WEARING = word_set("wearing wears wear dressed number")
+_WEARING = word_set("wearing wears wear dressed sporting clad number one ones")
+_OF_OTHERS = word_set("in with wearing dressed without holding carrying having")
 
 
 def features(words: Sequence[Token], parts: Description) -> tuple[Feature, ...]:
     """The features of tagged words, in sentence order; the last holds the remaining words."""
+    head = noun_phrase(words).head
     taken = _related(words, parts)
+    others = _others(words, head, parts) - taken
+    taken |= others
     found: list[tuple[int, Feature]] = []
     for rule in _RULES:
         for indices, feature in rule(words, taken):
@@ -65,11 +73,10 @@ def features(words: Sequence[Token], parts: Description) -> tuple[Feature, ...]:
                 taken |= set(indices)
                 negated = _denied(feature, parts.negated)
                 found.append((indices[0], replace(feature, negated=negated)))
-    head = noun_phrase(words).head
     left = [
         token
         for i, token in enumerate(words)
-        if i not in taken and i != head and token.tag not in _SILENT and token.word not in _WEARING
+        if (i not in taken or i in others) and i != head and not _silent(words, i)
     ]
     if left:
         found.append((len(words), Feature("words", joined(left), joined(left))))
@@ -94,6 +101,58 @@ def _related(words: Sequence[Token], parts: Description) -> set[int]:
             if joined(words[start:end]) == text:
                 return set(range(start, end))
     return set()
+
+
+def _silent(words: Sequence[Token], index: int) -> bool:
+    """Whether a word says nothing that could be measured: "a couple of", "minutes ago"."""
+    token = words[index]
+    after = words[index + 1].word if index + 1 < len(words) else ""
+    counted = after == "of" and (token.word in GROUPS or token.tag == "ORD")
+    dated = after in ("ago", "earlier") and token.word in lexicon.TEMPORAL
+    carries = BASES.get(token.word) in HOLDING and any(
+        is_carried(t.word) for t in words[index + 1 : index + 4]
+    )
+    return token.tag in _SILENT or token.word in _WEARING or counted or dated or carries
+
+
+def _others(words: Sequence[Token], head: int, parts: Description) -> set[int]:
+    """The words that describe another person or animal: "carries a child in red"."""
+    if len(words) > 2 and words[0].word in ("who", "what", "whom") and words[1].tag == "DO":
+        return set(range(1, len(words)))  # "who does the woman in red hug"
+    nested = (part for part in clauses(words, noun_phrase(words)) if not part.own)
+    found = {index for part in nested for index in range(part.start, part.end)}
+    for index in range(head + 1, len(words)):
+        word = words[index].word
+        compound = index + 1 < len(words) and words[index + 1].tag == "NOUN"  # "cowboy hat"
+        person = words[index].tag == "NOUN" and lexicon.is_animate(word) and not compound
+        if not person or index in found or head < 0 or f" {word} " in f" {parts.negated} ":
+            continue
+        start = index
+        while start > head + 1 and words[start - 1].tag in ("ADJ", "NUM", "DET", "POSS", "NOUN"):
+            start -= 1
+        if all(token.tag == "CONJ" for token in words[head + 1 : start]):
+            continue  # "the man or the woman in red"
+        dressed = lexicon.is_person(word)  # "the woman with a dog in a red coat"
+        end = _end_of_other(words, index + 1) if dressed else index + 1
+        found |= set(range(start, end))
+    return found
+
+
+def _end_of_other(words: Sequence[Token], end: int) -> int:
+    """The end of the description of another person: "in a red and black coat", "who jumps"."""
+    while end < len(words) and (words[end].word in _OF_OTHERS or words[end].tag == "REL"):
+        clause = words[end].tag == "REL"
+        end += 1
+        while end < len(words):
+            tag = words[end].tag
+            after = words[end + 1].tag if end + 1 < len(words) else ""
+            listed = tag == "CONJ" and after == "ADJ" and words[end - 1].tag == "ADJ"
+            if not listed and tag in ("MARK", "SUB", "CONJ", "ADV"):
+                break
+            if not clause and (tag in ("VERB", "BASE", "PREP", "REL") or words[end].word == "to"):
+                break
+            end += 1
+    return end
 
 
 def _denied(feature: Feature, negated: str) -> bool:

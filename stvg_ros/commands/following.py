@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from stvg_ros.commands import lexicon, phrases
 from stvg_ros.commands.phrases import starts
 from stvg_ros.commands.tokens import Token, joined
-from stvg_ros.commands.verbs import FORMS
+from stvg_ros.commands.verbs import BASES, FORMS, MOSTLY_NOUN
 from stvg_ros.commands.wordlist import word_set
 
 _CONNECTIVES = phrases.phrases(
@@ -26,7 +26,13 @@ _CONNECTIVES = phrases.phrases(
     "be sure to|make sure to|and make sure to|and you should|you should|and i want you to|"
     "once you have done so|once you have done that|having found them|before you|and proceed to|"
     "and go ahead and|and would you|could you|and could you|and can you|then please|"
-    "then could you|then proceed to|proceed to"
+    "then could you|then proceed to|proceed to|where you should|where you will|where you can|"
+    "where you must|where you need to|where you have to|where you are to|where i want you to|"
+    "where i would like you to|where i need you to|where you will need to|and when you do|"
+    "and if you find them|and once you do|once you have|and once you have found them|"
+    "and once you find them|when you have located them|after locating them|once identified|"
+    "once you see them|after that please|once you have spotted them|and after that please|"
+    "and then please|then kindly|and then kindly"
 )
 _BREAKS = frozenset(
     ("and", "then", ",", ".", ";", ":", "once", "after", "when", "before", "to", "so")
@@ -70,22 +76,38 @@ def _is_order(before: Sequence[Token], rest: Sequence[Token]) -> bool:
     cannot show it ("say").
     """
     first = rest[0].word
-    if first not in phrases.ROBOT_VERBS:
-        return False
     after = rest[1].word if len(rest) > 1 else ""
-    if after in _OBJECTS or first in phrases.STRONG_VERBS:
+    known = first in phrases.ROBOT_VERBS
+    if not known and not _acts_on(first, after):
+        return False
+    if known and (after in _OBJECTS or first in phrases.STRONG_VERBS):
         return True
     plural = any(
         (lexicon.is_plural(t.word) and lexicon.moves(t.word)) or t.word in ("they", "people")
         for t in before
     )
-    modal = any(t.word in lexicon.MODALS | lexicon.DO | {"to"} for t in before[-6:])
+    infinitive = any(
+        before[i].word == "to" and "BASE" in FORMS.get(before[i + 1].word, ())
+        for i in range(max(0, len(before) - 6), len(before) - 1)
+    )
+    modal = infinitive or any(t.word in lexicon.MODALS | lexicon.DO for t in before[-6:])
+    if known and not plural and any(t.word in _OBJECTS for t in rest[2:4]):
+        return True  # "and point at them"
     if modal or (plural and any("BASE" in FORMS.get(t.word, ()) for t in before)):
         return False
+    if not known and any(FORMS.get(t.word, set()) == {"BASE"} for t in before):
+        return False  # "the man walk to the door and open it"
     if first in lexicon.COLOURS or (first in lexicon.GARMENTS and not after):
         return False
-    noun = before and before[-1].word in lexicon.ADJECTIVES  # "red and light ..."
+    described = lexicon.ADJECTIVES - {"left", "right", "back", "up", "down"}
+    noun = before and before[-1].word in described  # "red and light ..."
     return not noun or after in ("the", "a", "an", "to", "back")
+
+
+def _acts_on(verb: str, after: str) -> bool:
+    """Whether a verb in its base form takes an object: "open the door", "help him"."""
+    object_follows = after in lexicon.DETERMINERS | lexicon.POSSESSIVES | _OBJECTS
+    return object_follows and "BASE" in FORMS.get(verb, ()) and verb not in MOSTLY_NOUN
 
 
 def _without_closing(words: Sequence[Token]) -> list[Token]:
@@ -112,6 +134,8 @@ def without_closing(words: Sequence[Token]) -> list[Token]:
 def _needed(words: Sequence[Token], end: int) -> bool:
     """Whether the words are not a closing: "who waits for me", "a moment from right now"."""
     last = words[end].word
+    if last in ("bye", "goodbye"):
+        return BASES.get(words[end - 1].word) in ("wave", "say")
     if last == "for":
         return words[end - 1].word in FORMS and "BASE" not in FORMS[words[end - 1].word]
     return last == "now" and words[end - 1].word in ("just", "right")

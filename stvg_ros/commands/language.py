@@ -41,6 +41,25 @@ _WORDS = {
     "persoon personen man vrouw jongen meisje kind hemd shirt rood rode blauw blauwe groene zwart "
     "wit draagt springt loopt staat zit keuken woonkamer slaapkamer hoeveel alstublieft niet aan "
     "ik je mij mensen jas zwaait",
+    "Polish": "znajdź szukaj pokaż kto gdzie ile osób osoba osobę osoby mężczyzna mężczyznę "
+    "kobieta kobietę chłopiec chłopca dziewczyna dziewczynę dziecko w na z do i jest są który "
+    "która które czerwonej czerwony czerwoną niebieski niebieskiej kurtce koszuli sukience "
+    "macha siedzi stoi idzie proszę mi się nie kuchni",
+    "Swedish": "hitta följ visa vem var hur många personen person mannen kvinnan pojken flickan "
+    "barnet i den det en ett och är som med röd röda blå blåa gröna svarta vita jackan "
+    "skjortan klänningen vinkar sitter står går springer köket inte på till",
+    "Danish": "find følg vis hvem hvor mange personen manden kvinden drengen pigen barnet den "
+    "det en et og er som med rød røde blå grønne sorte hvide jakke skjorte kjole vinker "
+    "sidder står går løber køkkenet ikke på til",
+    "Norwegian": "finn følg vis hvem hvor mange personen mannen kvinnen gutten jenta barnet den "
+    "det en et og er som med rød røde blå grønne svarte hvite jakke skjorte kjole vinker "
+    "sitter står går løper kjøkkenet ikke på til",
+    "Turkish": "bul takip et göster kim nerede kaç kişi kişiyi adamı adam kadını kadın çocuğu "
+    "çocuk kızı bir ve olan kırmızı mavi yeşil siyah beyaz ceketli gömlekli elbiseli şapkalı "
+    "sallayan oturan duran yürüyen koşan mutfakta lütfen bana",
+    "Czech": "najdi hledej ukaž kdo kde kolik lidí osoba osobu muž muže žena ženu chlapec "
+    "chlapce dívka dívku dítě v na s do a je jsou který která které červené červený modré "
+    "modrý bundě košili šatech mává sedí stojí jde prosím mi se kuchyni",
 }
 _ENGLISH = word_set("""
     the a an of to and is are in on at with for who that which where what how many find follow
@@ -82,6 +101,8 @@ def language_of(text: str) -> str:
     english = sum(word in _ENGLISH for word in words)
     scores = {name: sum(word in known for word in words) for name, known in _LISTS.items()}
     best = max(scores, key=lambda name: scores[name])
+    if scores[best] < 2 and not english and len(words) > 2 and not text.isascii():
+        return "an unknown language"
     # At least two words of the other language, and clearly more than English ones.
     if scores[best] >= 2 and scores[best] > english:
         return best

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from stvg_ros.commands.wordlist import NUMBER_WORDS, word_set
 
 DETERMINERS = word_set(
@@ -60,13 +62,17 @@ COLOURS = word_set(
     """
     red blue green yellow black white orange gray grey brown pink purple violet beige tan navy
     turquoise gold golden silver cream khaki maroon burgundy teal cyan magenta olive lilac blond
-    blonde brunette crimson scarlet indigo lavender
+    blonde brunette crimson scarlet indigo lavender mustard charcoal peach coral ivory plum rust
+    ruby emerald aqua salmon fuchsia mint mauve bronze copper auburn ginger chestnut off-white
+    bluish reddish greenish yellowish whitish brownish greyish grayish pinkish blackish
     """
 )
-COLOUR_SHADES = word_set("dark light pale bright deep neon pastel navy sky rose")
+COLOUR_SHADES = word_set("dark light pale bright deep neon pastel navy sky rose royal bottle")
 PATTERNS = word_set(
     "striped plaid checked checkered checkered dotted spotted floral flowered patterned camouflage "
-    "denim leather woolen woollen knitted hooded sleeveless transparent colorful colourful"
+    "denim leather woolen woollen knitted hooded sleeveless transparent colorful colourful "
+    "pinstripe pinstriped tartan flowery camo puffy quilted padded baggy ripped sequined glittery "
+    "multicoloured multicolored multi-coloured multi-colored polka-dot polka-dotted high-vis"
 )
 SIZES = word_set(
     "tall short small big large little tiny huge giant thin slim fat chubby heavy skinny slender "
@@ -87,7 +93,7 @@ ADJECTIVES = (
         fast
         strong weak rich poor formal casual military electric toy baby sports traditional thick
         ready asleep awake deaf injured hurt homeless stray furry fluffy unknown foreign local
-        suspicious lost lovely standing-up present certain chubby
+        suspicious lost lovely standing-up present certain chubby haired balding dear elder
         """
     )
     | COLOURS
@@ -148,6 +154,12 @@ _PLURALS = {
     "bodies": "body",
     "puppies": "puppy",
     "ponies": "pony",
+    "hoodies": "hoodie",
+    "beanies": "beanie",
+    "onesies": "onesie",
+    "cookies": "cookie",
+    "zombies": "zombie",
+    "tutus": "tutu",
 }
 ANIMALS = word_set(
     """
@@ -181,9 +193,12 @@ GARMENTS = word_set(
     earphones earring earrings necklace bracelet watch ring backpack rucksack bag handbag purse
     suitcase swimsuit bikini pyjamas pajamas raincoat waistcoat blazer polo tunic cloak poncho
     headscarf turban veil crown clothes clothing outfit costume armband bandana turtleneck hoody
-    tee sleeves sweatshirt sweatpants tracksuit jersey bathrobe bib
+    tee sleeves sweatshirt sweatpants tracksuit jersey bathrobe bib overcoat dungarees wellies sari
+    scrubs trunks flip-flops anorak parka underwear leotard tutu cape hijab headdress tiara sombrero
+    beret fedora windbreaker gilet sash stockings jumpsuit onesie nightgown chinos slacks loafers
+    mittens earmuffs earbuds visor bonnet spectacles eyepatch briefcase satchel jumpers
     """
-) | {"t shirt", "t shirts"}
+) | {"t shirt", "t shirts", "flip flops"}
 ROOMS = word_set(
     """
     bedroom kitchen office bathroom hallway corridor garage lobby lounge study hall basement attic
@@ -261,9 +276,20 @@ NOT_VERBS = word_set(
     piping lightning hands feet keys bags glasses pants
     """
 )
+# First names that speech may give without a capital.
+NAMES = word_set("""
+    adel angel axel charlie jane jules morgan paris robin simone alex sam max anna john james robert
+    michael william david richard joseph thomas mary patricia jennifer linda elizabeth barbara susan
+    jessica sarah karen lisa nancy emma olivia noah liam sophia lucas leo mia paul peter mark george
+    steven kevin brian daniel laura julia kate alice bob carol dave eve frank grace henry jack kim
+    leon marie nina oscar oliver tom tim ben chris pat skyler taylor jordan casey riley jamie
+    ana carlos maria jose juan luis pedro pepper amelia benjamin emily ethan hannah isabella jacob
+    joshua lily logan madison mason matthew samuel victoria
+    """)
 TEMPORAL = word_set("second seconds minute minutes hour hours moment moments while bit day days")
 
 
+@lru_cache(maxsize=4096)
 def singular(noun: str) -> str:
     """A noun's singular; the noun itself if it is singular."""
     if noun in _PLURALS:
@@ -295,3 +321,11 @@ def is_animate(noun: str) -> bool:
 def moves(noun: str) -> bool:
     """Whether the noun names something that can act by itself: people, animals, vehicles."""
     return is_animate(noun) or noun in VEHICLES or singular(noun) in VEHICLES
+
+
+def is_colour_compound(word: str) -> bool:
+    """Whether a word joins colours or a shade and a colour: "light-blue", "red-and-white"."""
+    parts = word.split("-")
+    return len(parts) > 1 and all(
+        part in COLOURS or part in COLOUR_SHADES or part == "and" for part in parts
+    )

@@ -14,15 +14,21 @@ from stvg_ros.commands.verbs import BASES, FORMS, STATIC_PARTICIPLES
 from stvg_ros.commands.wordlist import word_set
 
 # "one of the kids", "a group of people": the noun follows "of".
-_GROUPS = word_set(
-    "one all both some any none each group groups couple pair crowd number lot lots bunch team row "
-    "line many most"
+GROUPS = word_set(
+    "one all both some any none each either neither group groups couple pair crowd number lot lots "
+    "bunch team row line many most"
 )
 _PART_OF_NP = word_set("DET POSS NUM ORD ADJ NOUN OWNER")
 _QUESTIONS = word_set("who what which whoever")
 # Adjectives that name a kind rather than an attribute: "an adult man".
 _ALL = word_set("them they everybody everyone everything")
 _KINDS = word_set("adult male female single other another")
+# Nouns that make another kind of a person: "police officer", "construction worker".
+_ROLES = word_set(
+    "police security fire construction delivery staff football basketball soccer tennis baseball "
+    "bus taxi truck lorry train shop store office hotel flight cabin school army sales news camera "
+    "rescue traffic postal factory bank ticket tour bar baby team crew dance music nursing"
+)
 # Prenominal participles that are attributes, or part of a compound.
 _NO_ACTION = word_set(
     "missing charming interesting amazing striking outstanding matching remaining living leading "
@@ -70,7 +76,7 @@ def _pronoun(words: Sequence[Token]) -> NounPhrase:
     end = 1
     if first.word in lexicon.INDEFINITE and len(words) > 1 and words[1].word == "else":
         end = 2
-    described = first.word in lexicon.INDEFINITE or first.word in lexicon.SUBJECT_PRONOUNS
+    described = first.tag == "OBJ" or first.word in lexicon.INDEFINITE | lexicon.SUBJECT_PRONOUNS
     number: Literal["one", "all"] = "all" if first.word in _ALL else "one"
     return NounPhrase(end, 0, first.text, not described, number, ())
 
@@ -114,6 +120,9 @@ def _extent(words: Sequence[Token], start: int) -> int:
                 break
             if seen_noun and token.tag == "ADJ" and (after is None or after.tag != "NOUN"):
                 break
+            coloured = token.tag == "ADJ" and token.word in lexicon.COLOURS
+            if seen_noun and coloured and lexicon.is_person(words[end - 1].word):
+                break  # "tall man blue jacket"
         elif token.tag in ("CONJ", "MARK", "ADV") and token.word in (
             *(("and", "or", ",") if not seen_noun else ()),
             "very",
@@ -130,7 +139,10 @@ def _extent(words: Sequence[Token], start: int) -> int:
 def _continues_with_of(words: Sequence[Token], begin: int, end: int) -> bool:
     if end >= len(words) - 1 or words[end].word != "of" or end == begin:
         return False
-    return words[end - 1].word in _GROUPS and words[end + 1].tag in (*_PART_OF_NP, "OBJ")
+    last = words[end - 1]
+    chosen = last.tag in ("ORD", "NUM") or (last.word.endswith("est") and last.tag != "VERB")
+    partitive = chosen and words[end + 1].tag in ("DET", "POSS", "NUM", "OBJ")
+    return (last.word in GROUPS and words[end + 1].tag in (*_PART_OF_NP, "OBJ")) or partitive
 
 
 def _acts(word: str, after: Token) -> bool:
@@ -162,10 +174,10 @@ def _looks(
             if token.word == "both":
                 return True
             continue
-        if index < begin and token.word in (*_GROUPS, "of"):
+        if index < begin and token.word in (*GROUPS, "of"):
             continue
         person = lexicon.is_person(words[head].word)
-        if token.word in _KINDS and person:
+        if person and (token.word in _KINDS or (token.word in _ROLES and index == head - 1)):
             continue
         return True
     return not _nameable(words[head])
@@ -183,10 +195,13 @@ def _number(words: Sequence[Token], end: int, head: int) -> Literal["one", "all"
             return 2
         if word in ("all", "every", "everyone", "everybody", "each"):
             return "all"
-        if word == "one":
+        if word in ("one", "either"):
             return "one"
     if any(token.tag == "ORD" for token in words[:end]) and not lexicon.is_plural(words[head].word):
         return "one"
+    of = next((i for i in range(1, end) if words[i].word == "of"), 0)
+    if of and (words[of - 1].tag == "ORD" or words[of - 1].word.endswith("est")):
+        return "one"  # "the first of the two men"
     for token in words[:end]:
         if token.tag == "NUM" and token.word in lexicon.NUMBERS:
             count = lexicon.NUMBERS[token.word]

@@ -10,8 +10,8 @@ from stvg_ros.commands import lexicon, phrases
 from stvg_ros.commands.following import without_connective
 from stvg_ros.commands.phrases import starts
 from stvg_ros.commands.places import place_at
+from stvg_ros.commands.request import is_name
 from stvg_ros.commands.tokens import Token, joined
-from stvg_ros.commands.verbs import FORMS
 
 _MOST_PREFIXES = 24
 
@@ -22,7 +22,11 @@ def without_address(words: Sequence[Token]) -> list[Token]:
     for _ in range(_MOST_PREFIXES):
         while rest and rest[0].text in ".,;:!?":
             rest = rest[1:]
-        if starts(rest, phrases.EXISTS):
+        if _asks_for_existence(rest):
+            break
+        asked = starts(rest, phrases.WISH_TO_KNOW)
+        if asked:
+            rest = [Token("tell", "tell"), Token("me", "me"), *rest[asked:]]
             break
         length = starts(rest, phrases.ADDRESS)
         if rest and rest[0].word in ("go", "come") and _ordered(rest[1:]):
@@ -35,6 +39,16 @@ def without_address(words: Sequence[Token]) -> list[Token]:
             break
         rest = rest[2:]
     return rest or list(words)
+
+
+def _asks_for_existence(words: Sequence[Token]) -> bool:
+    """Whether a question for existence begins: "is there ...", but not "can you find the ..."."""
+    length = starts(words, phrases.EXISTS)
+    if not length or starts(words, phrases.ADDRESS) > length:
+        return False
+    after = words[length].word if length < len(words) else ""
+    sought = words[length - 1].word in ("find", "spot") and words[0].word in ("can", "could")
+    return not sought or after in lexicon.INDEFINITE | {"any"}
 
 
 def _ordered(words: Sequence[Token]) -> bool:
@@ -56,12 +70,6 @@ def _begins_description(words: Sequence[Token], length: int) -> bool:
     return length >= len(words)
 
 
-def is_name(token: Token) -> bool:
-    """Whether a word can be a name: a known one, or an unknown capitalised one."""
-    known = token.word in phrases.NAMES or token.text[:1].isupper()
-    return known and token.word not in FORMS and not lexicon.is_animate(token.word)
-
-
 def sent_first(words: Sequence[Token]) -> tuple[list[Token], str] | None:
     """As in "go to the kitchen, then ...": the rest, and the place."""
     length = starts(words, phrases.GO)
@@ -76,7 +84,27 @@ def sent_first(words: Sequence[Token]) -> tuple[list[Token], str] | None:
     if after in ("with", "who", "that", "wearing", "in", "at", "near", "next"):
         return None
     rest = without_connective(words[end:])
+    if len(rest) > 2 and rest[0].word == "where" and rest[1].word not in lexicon.BE | lexicon.DO:
+        rest = rest[1:]  # "to the garage, where a person is waving"
     return rest, joined(words[length:end])
+
+
+def searched_first(words: Sequence[Token]) -> tuple[list[Token], str] | None:
+    """As in "search the kitchen for the man": "find the man", and the place."""
+    length = starts(words, phrases.SEARCH)
+    if not length:
+        return None
+    end = place_at(words, length)
+    if end == length or end >= len(words) - 1:
+        return None
+    asked = [t for t in words[end + 1 :] if t.text != ","]
+    if words[end].word in ("to", "and") and (
+        starts(asked, phrases.HOW_MANY) or starts(asked, phrases.EXISTS)
+    ):
+        return asked, joined(words[length:end])
+    if words[end].word != "for":
+        return None
+    return [Token("find", "find"), *words[end + 1 :]], joined(words[length:end])
 
 
 def _unknown_place(words: Sequence[Token], start: int) -> int:
@@ -93,6 +121,8 @@ def _unknown_place(words: Sequence[Token], start: int) -> int:
 
 def place_first(words: Sequence[Token]) -> tuple[list[Token], str] | None:
     """As in "in the kitchen, find ...": the rest, and the place."""
+    if words[:1] and words[0].word in ("starting", "beginning", "start"):
+        words = words[1:]
     if len(words) < 4 or words[0].word not in ("in", "at", "inside", "from"):
         return None
     end = place_at(words, 1)

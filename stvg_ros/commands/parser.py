@@ -12,10 +12,10 @@ from dataclasses import replace
 from typing import Any
 
 from stvg_ros.commands import lexicon
-from stvg_ros.commands.phrases import NAMES
-from stvg_ros.commands.tagging import CLOSED_WORDS, LexiconTagger
+from stvg_ros.commands.tagging import LexiconTagger
 from stvg_ros.commands.tokens import Token
 from stvg_ros.commands.verbs import FORMS
+from stvg_ros.commands.word_classes import CLOSED_WORDS
 from stvg_ros.commands.wordlist import word_set
 from stvg_ros.errors import ConfigError
 
@@ -103,7 +103,7 @@ def _merged(token: Token, parsed: Any, before: Token | None) -> str:
     sure = word in CLOSED_WORDS or word in lexicon.NOT_VERBS or token.tag == "MARK"
     noun = (
         lexicon.is_animate(word)
-        or word in lexicon.GARMENTS | NAMES
+        or word in lexicon.GARMENTS | lexicon.NAMES
         or (before is not None and before.tag in _NOUN_FOLLOWS)
     )
     if sure or noun or word in FORMS:

@@ -86,11 +86,13 @@ def places(words: Sequence[Token], taken: set[int]) -> Found:
         if start < 0:
             continue
         end = index + 1
-        while end < len(words) and words[end].word in (*_SIDE_NOUNS, *_PLACES):
+        while end < len(words) and words[end].word in (*_SIDE_NOUNS, *_PLACES, "hand"):
             end += 1
         end = _end_of_view(words, end)
         if end < len(words) and words[end].word == "of":
             continue  # "on the left of the table" is a relation
+        if end < len(words) and words[end].tag == "NOUN" and words[end].word not in _VIEWS:
+            continue  # "in the top hat"
         ordinal = _ordinal(words, start) if name in ("left", "right") else -1
         if ordinal >= 0:
             rank = str(_ORDINALS[words[ordinal].word])
@@ -127,9 +129,9 @@ def _before_place(words: Sequence[Token], index: int) -> int:
 def _end_of_view(words: Sequence[Token], start: int) -> int:
     """The end of "of the image", "to the camera" or "to me" from an index on."""
     here = [t.word for t in words[start : start + 3]]
-    if here[:1] in (["of"], ["to"]) and here[1:2] == ["the"] and here[2:3]:
+    if here[:1] in (["of"], ["to"], ["from"]) and here[1:2] == ["the"] and here[2:3]:
         return start + 3 if here[2] in _VIEWS | {"robot"} else start
-    if here[:1] == ["to"] and here[1:2] and here[1] in ("me", "us", "you"):
+    if here[:1] in (["to"], ["from"]) and here[1:2] and here[1] in ("me", "us", "you"):
         return start + 2
     return start
 

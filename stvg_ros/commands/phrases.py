@@ -48,6 +48,32 @@ def starts(words: Sequence[Token], options: Phrases, at: int = 0) -> int:
 
 
 ADDRESS = phrases(
+    *(
+        f"{come} {way} and"
+        for come in ("come", "get", "walk", "go", "move", "run", "drive", "turn", "look", "step")
+        for way in (
+            "over",
+            "here",
+            "there",
+            "over here",
+            "over there",
+            "with me",
+            "back",
+            "on",
+            "along",
+            "around",
+            "closer",
+            "outside",
+            "inside",
+            "in",
+            "out",
+            "up",
+        )
+    ),
+    "make sure that you|make sure to|be sure that you|ensure that you|"
+    "you are asked to|you are required to|i would ask you to|it is your task to|"
+    "i would be happy if you could|can somebody|can someone|could somebody|could someone|"
+    "would someone|could anyone|can anyone|let me see if you can|time to|i expect you to",
     "hey|hi|hello|ok|okay|alright|all right|well|so|now|please|kindly|robot|excuse me|listen|yes|"
     "and|then|first|first of all|just|maybe|perhaps|possibly|quickly|dear robot|hey there|oh|right|"
     "good morning|good evening|good afternoon|come on|quick|there|also|next|sorry|attention|buddy|"
@@ -72,9 +98,71 @@ ADDRESS = phrases(
     "use your camera and|use the camera to|look around and|take a look and|have a look and|"
     "i think|i believe|i guess|i think that|"
     "go out and|go there and|the task is to|here is what i need|could i ask you to|"
-    "can i ask you to|may i ask you to|what i need is|i request that you|continue to",
+    "be a dear and|be a darling and|be so good as to|be so kind to|be nice and|be good and|"
+    "do us a favor and|do us a favour and|i was wondering whether you could|i wonder whether you "
+    "could|i would be very grateful if you could|i would be glad if you could|if you would be so "
+    "kind|if you would be so kind as to|it is not too much trouble|if it is not too much trouble|"
+    "if it is no trouble|if you would not mind|make yourself useful and|can you help me|"
+    "can you help me to|could you help me|could you help me to|i need your help|i need help|"
+    "any idea|do you have any idea|have you any idea|any clue|have you got any idea|"
+    "is there any chance you could|is there any chance you can|is there any way you could|"
+    "is there a chance you could|any chance you could|any chance you can|you there|"
+    "is there any chance that you could|can i ask you to|may i ask you to|what i need is|"
+    "i request that you|continue to",
+)
+WISH_TO_KNOW = phrases(
+    "i would like to know|i want to know|i need to know|i wish to know|i would love to know|"
+    "i am curious|i am interested in|i wonder|i am wondering|can you say|could you say|"
+    "could you tell me|can you tell me|would you tell me|i would like you to tell me"
 )
 FIND = phrases(
+    *(
+        f"{have} {seen}"
+        for have in [
+            f"{have} {who}"
+            for have in ("has", "have", "did")
+            for who in ("you", "anyone", "anybody", "someone", "somebody", "any of you")
+        ]
+        for seen in (
+            "seen",
+            "noticed",
+            "spotted",
+            "met",
+            "found",
+            "come across",
+            "see",
+            "notice",
+            "spot",
+            "meet",
+            "find",
+            "perhaps seen",
+            "happened to see",
+            "happen to see",
+        )
+    ),
+    *(
+        f"{am} {looking}"
+        for am in (
+            "i am",
+            "we are",
+            "i was",
+            "we were",
+            "i have been",
+            "we have been",
+            "i am still",
+        )
+        for looking in (
+            "looking for",
+            "searching for",
+            "after",
+            "trying to find",
+            "hunting for",
+            "trying to spot",
+            "trying to locate",
+            "looking to find",
+            "seeking",
+        )
+    ),
     "find|find me|find out|bring me|"
     "locate|look for|look at|look out for|search for|search|seek|seek out|"
     "spot|identify|detect|recognize|recognise|track down|show|show me|point at|point to|point out|"
@@ -88,9 +176,15 @@ FIND = phrases(
     "find and show me|find and show",
     "looking for|searching for|finding|locating|looking at|showing me|seeking|i am looking for|"
     "i am searching for|i am after|i lost|i have lost|i am seeking|i want|i need|i would like|"
+    "have you come across|did you come across|have you run into|have you bumped into|"
     "have you seen|did you see|have you noticed|did you notice|have you spotted|has anyone seen|"
     "has anybody seen|has someone seen|do you know|i cannot find|i can not find|we are looking for|"
     "we are searching for|we need to find|spotting|pointing at|identifying|pointing out",
+)
+SEARCH = phrases(
+    "search|search in|search through|search around|look around|look around in|look in|look through|"
+    "look inside|look|check|check in|scan|explore|inspect|scour|go through|have a look in|"
+    "have a look around|take a look in|take a look around|go around"
 )
 FOLLOW = phrases(
     "follow|track|keep following|keep tracking|go after|keep an eye on|stay with|stay behind|"
@@ -102,14 +196,18 @@ GREET = phrases(
     "greet|salute|welcome|say hello to|say hi to|say good morning to|say goodbye to|say bye to|"
     "introduce yourself to|wave at|wave to|wave back at|shake hands with|greeting|saluting|"
     "give a greeting to|offer a greeting to|extend a greeting to|give a salute to|say hey to|"
-    "say welcome to|give your regards to|present yourself to|speak to|talk to|speak with|talk with"
+    "take a photo of|take a picture of|take a photograph of|take a video of|take a selfie with|"
+    "take photos of|take pictures of|say welcome to|give your regards to|present yourself to|"
+    "speak to|talk to|speak with|talk with"
 )
 GUIDE = phrases(
     "guide|escort|take|lead|accompany|bring|walk|usher|conduct|guiding|escorting|taking|leading|"
     "accompanying|bringing|show|direct|transport"
 )
 HAND_OVER = phrases("bring|give|deliver|hand|hand over|pass|take|carry|offer|serve|present|return")
-TALK = phrases("tell|say|inform|let|announce|explain|report|recite|telling|saying|mention|state")
+TALK = phrases(
+    "convey|communicate|provide|supply|notify|remind|warn|advise|tell|say|inform|let|announce|explain|report|recite|telling|saying|mention|state"
+)
 ANSWER = phrases(
     "answer|respond to|reply to|answering|ask|take|address|resolve|handle|listen to|provide an "
     "answer to|give an answer to"
@@ -154,7 +252,11 @@ GO = phrases(
     "enter|visit|reach|approach|go|once you are in|once you are at|when you are in|"
     "once you get to|once you reach|when you get to|when you reach|once in|once at|after entering|"
     "after reaching|upon reaching|upon entering|after you reach|after going to|when in|when at|"
-    "going to|navigating to|heading to",
+    "going to|navigating to|heading to|after you enter|when you enter|once you enter|"
+    "after you get to|as soon as you get to|as soon as you are in|as soon as you reach|"
+    "after arriving at|after arriving in|upon arriving at|upon arriving in|when you arrive at|"
+    "when you arrive in|once you arrive at|once you arrive in|after you arrive at|"
+    "after you arrive in|after you go to|once inside|as soon as you enter|after getting to",
 )
 HOW_MANY = phrases(
     "how many|count|count how many|count the number of|tell me how many|tell me the number of|"
@@ -166,7 +268,9 @@ HOW_MANY = phrases(
     "number of|do a count of|get a count of|i want to know how many|i would like to know how many|"
     "work out how many|figure out how many|provide the number of|provide me with the number of|"
     "report back how many|identify how many|state how many|do a headcount of|"
-    "tell me the total number of|let me know the total number of|count up|count all|"
+    "give me the total number of|give me the total count of|what is the total number of|"
+    "count the total number of|find out the number of|tell me the total number of|"
+    "let me know the total number of|count up|count all|"
     "report to me how many|report back the number of|tell us how many|report on how many"
 )
 WATCH = phrases(
@@ -229,11 +333,13 @@ THERE_IS = phrases(
     "you should see|you should find|you can find"
 )
 TELL_ME = phrases(
+    "get me|fetch me|obtain|learn|discover|establish|work out|tell me about|collect|"
+    "find out for me|can you get|ask for|request",
     "tell me|what is|what are|report|report back|give me|let me know|find out|say|what was|"
     "describe|describe to me|identify|determine|i want to know|i would like to know|do you know|"
     "inform me of|inform me about|provide|provide me with|provide me|check|tell us|recognize|"
     "report to me|share|share with me|can you tell|figure out|what|which|state|name|detect|"
-    "specify|relay|relay to me|note|look at"
+    "specify|relay|relay to me|note|look at",
 )
 INFO = {
     "name": "name",
@@ -281,21 +387,13 @@ ROBOT_VERBS = word_set("""
     shake wave call call remember take-note provide explain present assist point reply usher
     direct share state mention relay speak talk track join ensure make then proceed head pick
     place put get fetch grab turn deal recite address resolve meet send notify alert warn identify
-    determine check monitor engage approach record conduct attend
+    determine check monitor engage approach record conduct attend convey
+    communicate teach read remind
     """)
 # Verbs that do not describe visible actions.
 STRONG_VERBS = word_set(
     "tell say answer ask greet salute introduce inform let report respond describe guide escort "
-    "announce notify explain provide share assist relay state"
+    "announce notify explain provide share assist relay state convey remind"
 )
 TALK_BEGINS = word_set("what something about your that how a an which who when where some")
 TALK_NOUNS = word_set("time day date joke weather name country affiliation story week")
-NAMES = word_set("""
-    adel angel axel charlie jane jules morgan paris robin simone alex sam max anna john james robert
-    michael william david richard joseph thomas mary patricia jennifer linda elizabeth barbara susan
-    jessica sarah karen lisa nancy emma olivia noah liam sophia lucas leo mia paul peter mark george
-    steven kevin brian daniel laura julia kate alice bob carol dave eve frank grace henry jack kim
-    leon marie nina oscar oliver tom tim ben chris pat skyler taylor jordan casey riley jamie
-    ana carlos maria jose juan luis pedro pepper amelia benjamin emily ethan hannah isabella jacob
-    joshua lily logan madison mason matthew samuel victoria
-    """)

@@ -54,6 +54,7 @@ def taken_place(words: Sequence[Token]) -> tuple[list[Token], str]:
         before = words[index - 1].word if index else ""
         base = BASES.get(before, before)
         verbal = "ING" in FORMS.get(before, ()) or "THIRD" in FORMS.get(before, ())
+        verbal, base = (True, "sit") if before == "seated" else (verbal, base)
         if is_room(place):
             sent = base not in ("walk", "go", "come", "run") or word in ("in", "inside", "within")
         else:

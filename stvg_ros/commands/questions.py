@@ -11,8 +11,9 @@ from stvg_ros.commands import lexicon, phrases
 from stvg_ros.commands.following import split_following
 from stvg_ros.commands.phrases import starts
 from stvg_ros.commands.request import SentenceRequest, has_word, person_at
+from stvg_ros.commands.times import find_time
 from stvg_ros.commands.tokens import Token
-from stvg_ros.commands.verbs import FORMS
+from stvg_ros.commands.verbs import FORMS, third_person
 
 _SEEN = phrases.phrases(
     "are there|is there|do you see|can you see|there are|you see|you can see|"
@@ -27,12 +28,23 @@ _WANTED = {
     "up": "action",
     "making": "gesture",
     "gesturing": "gesture",
+    "showing": "gesture",
+    "performing": "gesture",
+    "called": "name",
+    "named": "name",
     "wearing": "clothes",
     "wear": "clothes",
     "dressed": "clothes",
     "look": "description",
+    "looks": "description",
+    "wears": "clothes",
+    "does": "action",
     "in": "pose",
 }
+_CARRYING = ("holding", "carrying")
+_SHOWING = ("making", "doing", "showing", "makes", "shows", "does", "has", "in")
+_MADE = ("being", "made", "shown", "performed", "done", "worn", "that", "is", "used")
+_LATE = ("now", "today", "there", "here", "exactly", "currently", "please")
 # Prepositions whose noun a question leaves out: "who is the man next to in the room".
 _OPEN = ("next", "front", "away", "towards", "toward", "above", "below", "behind", "beside",
          "beneath", "under", "near", "inside")  # fmt: skip
@@ -67,14 +79,19 @@ def describe(words: Sequence[Token]) -> SentenceRequest | None:
         at += at < len(words) and words[at - 1].word == "is" and words[at].word == "the"
         for width in (2, 1):
             info = phrases.INFO.get(" ".join(t.word for t in words[at : at + width]), "")
-            after = words[at + width].word if at + width < len(words) else ""
-            if info and after in ("of", "from", "for"):
+            by = _by(words, at + width) if info else 0
+            after = words[at + width + by].word if at + width + by < len(words) else ""
+            at += by
+            if info and after in ("of", "from", "for", "by"):
                 begin = at + width + 1
                 begin += words[begin : begin + 1] != [] and words[begin].word in ("of", "by")
                 body, then = split_following(words[begin:])
                 if body and body[-1].word == "is":
                     body = body[:-1]
                 return SentenceRequest("describe", body, then=then, asked=info)
+            clause = _info_clause(words, at + width, info) if info else None
+            if clause:
+                return clause
         owned = _owned(words, length)
         if owned:
             return owned
@@ -89,9 +106,19 @@ def describe(words: Sequence[Token]) -> SentenceRequest | None:
     return None
 
 
+def _by(words: Sequence[Token], begin: int) -> int:
+    """The number of words in "(the gesture) being made" before "by"."""
+    at = begin
+    while at < len(words) and words[at].word in _MADE:
+        at += 1
+    return at - begin if at < len(words) and words[at].word == "by" else 0
+
+
 def _owned(words: Sequence[Token], begin: int) -> SentenceRequest | None:
     """Parses "the person's pose", "the person in the kitchen's name"."""
     for at in range(begin, len(words) - 1):
+        if words[at].word in ("and", "then", ","):
+            return None
         if words[at].glued and words[at].word == "is":
             info = phrases.INFO.get(words[at + 1].word, "")
             if info:
@@ -111,6 +138,8 @@ def _colour_of(words: Sequence[Token]) -> SentenceRequest | None:
     last = rest[-1].word if rest else ""
     if len(rest) > 2 and rest[-2].word == "is" and rest[-2].glued and last in lexicon.GARMENTS:
         return SentenceRequest("describe", rest[:-2], asked="clothes")
+    if len(rest) > 1 and rest[0].word in ("his", "her", "their") and last in lexicon.GARMENTS:
+        return SentenceRequest("describe", rest, asked="clothes")
     owner = next((i for i, t in enumerate(rest[:4]) if t.word == "of"), -1)
     if owner > 0 and rest[owner - 1].word in lexicon.GARMENTS and person_at(rest, owner + 1):
         return SentenceRequest("describe", rest[owner + 1 :], asked="clothes")
@@ -124,10 +153,14 @@ def _what_does(words: Sequence[Token]) -> SentenceRequest | None:
         at = 0
     if at < 0 or (at and not starts(words, phrases.TELL_ME)):
         return None
-    rest = [t for t in words[at + 1 :] if t.text not in "?."]
+    rest, late = _without_late([t for t in words[at + 1 :] if t.text not in "?."])
     if rest and rest[-1].word == "like":
         rest.pop()
+    if [t.word for t in rest[-2:]] == ["up", "to"]:
+        rest.pop()
     asked = _WANTED.get(rest[-1].word, "") if len(rest) > 2 else ""
+    if at and len(rest) > 2 and rest[-1].word in _CARRYING:
+        asked = "action"
     if not asked:
         return None
     first = 0  # past "gesture" of "what gesture is", "kind of clothes" of "what kind of clothes"
@@ -138,9 +171,33 @@ def _what_does(words: Sequence[Token]) -> SentenceRequest | None:
     subject = rest[first + inverted : -1]
     while subject and subject[-1].word in (*lexicon.BE, *lexicon.DO, "like", "currently"):
         subject = subject[:-1]
-    if not (inverted or at) or not person_at(subject, 0):
+    pronoun = len(subject) == 1 and subject[0].word in ("he", "she", "they")
+    if not (inverted or at) or not (pronoun or person_at(subject, 0)):
         return None
-    return SentenceRequest("describe", subject, asked=asked)
+    return SentenceRequest("describe", [*subject, *late], asked=asked)
+
+
+def _without_late(words: list[Token]) -> tuple[list[Token], list[Token]]:
+    """The words without "right now" and the like at the end, and the time among those."""
+    found = find_time(words)
+    if found and found[1] == len(words):
+        return words[: found[0]], words[found[0] :]
+    while words and words[-1].word in _LATE:
+        words = words[:-1]
+    return words, []
+
+
+def _info_clause(words: Sequence[Token], begin: int, info: str) -> SentenceRequest | None:
+    """Parses "(the gesture) that <person> is making", "(the pose) <person> is in"."""
+    begin += words[begin : begin + 1] != [] and words[begin].word in ("that", "which")
+    rest, late = _without_late([t for t in words[begin:] if t.text not in "?."])
+    inverted = bool(rest) and rest[0].word in lexicon.BE | lexicon.DO
+    if not rest or inverted or rest[-1].word not in _SHOWING or not person_at(rest, 0):
+        return None
+    subject = rest[:-1]
+    while subject and subject[-1].word in (*lexicon.BE, "currently"):
+        subject = subject[:-1]
+    return SentenceRequest("describe", [*subject, *late], asked=info)
 
 
 def exists(words: Sequence[Token]) -> SentenceRequest | None:
@@ -159,7 +216,24 @@ def exists(words: Sequence[Token]) -> SentenceRequest | None:
     if after not in lexicon.INDEFINITE and not person_at(words, length):
         return None
     body, then = split_following(words[length:])
+    if after not in lexicon.INDEFINITE and words[length - 1].word in lexicon.DO | lexicon.HAVE:
+        body = _finite(body, "BASE" if words[length - 1].word in lexicon.DO else "PART")
     return SentenceRequest("exists", _asked(body), then=then)
+
+
+def _finite(words: list[Token], form: str) -> list[Token]:
+    """The words of "(did) the man sit down" with "sit" tagged as a finite verb."""
+    for at in range(2, len(words)):
+        word, before = words[at].word, words[at - 1].word
+        inside = before in lexicon.PREPOSITIONS or before in (
+            *lexicon.DETERMINERS, *lexicon.POSSESSIVES, *lexicon.COLOURS,
+        )  # fmt: skip
+        garment = word in lexicon.GARMENTS and at < len(words) - 1
+        if form in FORMS.get(word, ()) and not lexicon.is_person(word) and not garment:
+            if inside and before not in lexicon.COLOURS:
+                continue
+            return [*words[:at], replace(words[at], word=third_person(word)), *words[at + 1 :]]
+    return words
 
 
 def _asked(words: list[Token]) -> list[Token]:
@@ -176,6 +250,10 @@ def question(words: Sequence[Token]) -> SentenceRequest | None:
     first = words[0].word
     if first == "where":
         return SentenceRequest("find", where_is(list(words)))
+    asks_when = first == "when" and len(words) > 3 and words[1].word in lexicon.DO | lexicon.HAVE
+    if asks_when and person_at(words, 2):
+        form = "BASE" if words[1].word in lexicon.DO else "PART"
+        return SentenceRequest("find", _finite(_asked(list(words[2:])), form))
     if first == "which" and len(words) > 2:
         return SentenceRequest("find", _which([t for t in words if t.text != "?"]))
     if first in ("who", "what", "whoever"):
@@ -241,5 +319,7 @@ def _which(words: list[Token]) -> list[Token]:
     head = counted if partitive else [Token("the", "the"), *words[start:at]]
     after = words[at + 1].word
     verbal = after in FORMS or after in lexicon.BE | lexicon.HAVE | lexicon.DO
+    unlisted = partitive and after.endswith("s") and after not in lexicon.PREPOSITIONS
+    verbal = verbal or unlisted
     who = [Token("who", "who")] if verbal and not after.endswith("ing") else []
     return [*head, noun, *who, *words[at + 1 :]]

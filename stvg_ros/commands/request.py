@@ -11,6 +11,11 @@ from stvg_ros.commands import lexicon
 from stvg_ros.commands.command import Intent
 from stvg_ros.commands.following import split_following
 from stvg_ros.commands.tokens import Token
+from stvg_ros.commands.verbs import FORMS
+from stvg_ros.commands.word_classes import CLOSED_WORDS
+from stvg_ros.commands.wordlist import word_set
+
+_SOME = word_set("any some one all none both two either neither each many most")
 
 
 @dataclass(frozen=True)
@@ -44,12 +49,26 @@ def found_person(words: Sequence[Token], then: list[str]) -> SentenceRequest:
 
 def person_at(words: Sequence[Token], start: int) -> bool:
     """Whether the noun phrase here names a person."""
+    if start + 1 < len(words) and words[start + 1].word == "of" and words[start].word in _SOME:
+        start += 2  # "any of the kids"
     for token in words[start : start + 7]:
         if lexicon.is_animate(token.word) or token.word in lexicon.INDEFINITE | {"whoever"}:
             return True
         if token.word in lexicon.PREPOSITIONS or token.word in (",", "."):
             return False
     return False
+
+
+def named_at(words: Sequence[Token], start: int) -> bool:
+    """Whether a person's name starts here: a known one, or an unknown capitalised word."""
+    return start < len(words) and is_name(words[start])
+
+
+def is_name(token: Token) -> bool:
+    """Whether a word can be a name: a known one, or an unknown capitalised one."""
+    known = token.word in lexicon.NAMES or token.text[:1].isupper()
+    listed = token.word in FORMS or token.word in CLOSED_WORDS
+    return known and not listed and not lexicon.is_animate(token.word)
 
 
 def has_word(words: Sequence[Token], *said: str) -> bool:

@@ -15,48 +15,20 @@ from typing import Protocol
 from stvg_ros.commands import lexicon
 from stvg_ros.commands.tokens import Token
 from stvg_ros.commands.verbs import BASES, FORMS, MOSTLY_NOUN, STATIC_PARTICIPLES
+from stvg_ros.commands.word_classes import (
+    CLOSED_WORDS,
+    garment_noun,
+    noun_for_sure,
+    nounish,
+    object_follows,
+)
 from stvg_ros.commands.wordlist import word_set
 
-_CLOSED = {
-    "DET": lexicon.DETERMINERS | lexicon.PREDETERMINERS,
-    "POSS": lexicon.POSSESSIVES,
-    "NUM": frozenset(lexicon.NUMBERS),
-    "ORD": lexicon.ORDINALS,
-    "BE": lexicon.BE,
-    "HAVE": lexicon.HAVE,
-    "DO": lexicon.DO,
-    "MODAL": lexicon.MODALS,
-    "NEG": lexicon.NEGATIONS,
-    "CONJ": lexicon.CONJUNCTIONS,
-    "SUB": lexicon.SUBORDINATORS,
-    "PRON": lexicon.SUBJECT_PRONOUNS | lexicon.INDEFINITE,
-    "OBJ": lexicon.OBJECT_PRONOUNS,
-    "REL": lexicon.RELATIVES | {"what"},
-    "ADV": lexicon.ADVERBS,
-    "PREP": lexicon.PREPOSITIONS,
-    "ADJ": lexicon.ADJECTIVES,
-}
-_ORDER = [
-    "NEG",
-    "BE",
-    "HAVE",
-    "DO",
-    "MODAL",
-    "POSS",
-    "DET",
-    "NUM",
-    "PRON",
-    "OBJ",
-    "REL",
-    "CONJ",
-    "SUB",
-    "PREP",
-    "ORD",
-    "ADV",
-    "ADJ",
-]  # the first class that contains the word
-CLOSED_WORDS = {word: tag for tag in reversed(_ORDER) for word in _CLOSED[tag]}
 _NOMINAL = word_set("DET POSS NUM ORD ADJ OWNER")  # a noun follows later
+_LEAVING = word_set("leave exit step stop start slide ride fly")
+_LIMBS = word_set(
+    "arm arms hand hands leg legs eyes head back mouth fist fingers thumb sleeves hair knees elbows"
+)
 _AGENTS = word_set("PRON NOUN REL")
 
 
@@ -95,20 +67,10 @@ def _tag(words: Sequence[Token], index: int, done: list[Token]) -> str:
     special = _ambiguous(word, before, after, words, index)
     if special:
         return special
-    closed = CLOSED_WORDS.get(word)
+    closed = "ADJ" if lexicon.is_colour_compound(word) else CLOSED_WORDS.get(word)
     if closed and not (closed == "ADJ" and word in FORMS):
         return _closed(word, closed, before, after, words, index)
     return _open(word, before, words, index, done)
-
-
-def _nounish(word: str) -> bool:
-    """Whether a word can begin or continue a noun phrase after a determiner."""
-    if not word or word in ".,;:!?":
-        return False
-    tag = CLOSED_WORDS.get(word)
-    return tag in (None, "ADJ", "NUM", "ORD") and not (
-        word in FORMS and FORMS[word] <= {"PAST", "PART"} and tag is None
-    )
 
 
 def _ambiguous(
@@ -118,7 +80,7 @@ def _ambiguous(
     last = before.tag if before else ""
     if word == "is" and words[index].glued:
         owner = last == "NOUN" or (before is not None and before.word in lexicon.INDEFINITE)
-        whose = owner and _nounish(after) and "ING" not in FORMS.get(after, ())
+        whose = owner and nounish(after) and "ING" not in FORMS.get(after, ())
         return "OWNER" if whose else "BE"
     if word == "that":
         relative = last in ("NOUN", "OBJ") or (before is not None and before.word == "one")
@@ -132,23 +94,23 @@ def _ambiguous(
         )
         return "REL" if last == "NOUN" or (relative and (verbal or not after)) else "DET"
     if word == "her":
-        return "POSS" if _nounish(after) else "OBJ"
+        return "POSS" if nounish(after) else "OBJ"
     if word == "one":
-        numeral = last not in ("DET", "ADJ", "ORD") and _nounish(after)
+        numeral = last not in ("DET", "ADJ", "ORD") and nounish(after)
         return "NUM" if numeral else "NOUN"
     if word == "to":
         base = "BASE" in FORMS.get(after, ()) or after in ("be", "have", "do")
         return "TO" if base and last not in ("BE",) and not _towards(after) else "PREP"
-    if word == "other" and after == "than":
+    if (word, after) in (("other", "than"), ("close", "to"), ("adjacent", "to")):
         return "PREP"
     if word == "neither":
         return "NEG" if last in ("BE", "REL", "HAVE", "MODAL") else "DET"
     if word in ("other", "same"):
-        return "ADJ" if _nounish(after) else "NOUN"
+        return "ADJ" if nounish(after) else "NOUN"
     if word in ("last", "first", "next"):
         if word == "next" and after == "to":
             return "PREP"
-        return "ORD" if last in ("DET", "POSS", "") or _nounish(after) else "ADV"
+        return "ORD" if last in ("DET", "POSS", "") or nounish(after) else "ADV"
     if word in ("left", "right", "back", "front", "middle", "top"):
         return _side(word, last, after)
     if word == "like":
@@ -169,10 +131,10 @@ def _side(word: str, last: str, after: str) -> str:
         noun_before = last == "NOUN" and not after
         return "ADV" if noun_before else ("VERB" if last != "HAVE" else "PART")
     if last in ("DET", "POSS", "ADJ", "PREP"):
-        return "ADJ" if _nounish(after) and after not in FORMS else "NOUN"
+        return "ADJ" if nounish(after) and after not in FORMS else "NOUN"
     if word in ("back", "left", "right"):
         return "ADV"
-    return "ADJ" if _nounish(after) else "NOUN"
+    return "ADJ" if nounish(after) else "NOUN"
 
 
 def _closed(
@@ -184,20 +146,20 @@ def _closed(
         listed = after in ("and", ",") and CLOSED_WORDS.get(further) == "ADJ"
         if listed and last in ("DET", "POSS", "ADJ", "NUM"):
             return "ADJ"  # "a black and big dog"
-        if _nounish(after) and not _verb_follows(words, index, last in ("PREP", "ING")):
+        if nounish(after) and not _verb_follows(words, index, last in ("PREP", "ING")):
             return "ADJ"
         # "in red", "the old", "a blonde": the colour replaces the noun.
         return "NOUN" if last in ("PREP", "DET", "POSS", "ADJ", "CONJ", "ING") else "ADJ"
     if tag == "PREP" and word in lexicon.PARTICLES:
         verb = "THIRD" in FORMS.get(after, ()) and BASES[after] not in MOSTLY_NOUN
         opening = ("DET", "POSS", "NUM", "OBJ", "ORD", "PREP", "PRON")
-        if verb or not (_nounish(after) or CLOSED_WORDS.get(after) in opening):
+        if verb or not (nounish(after) or CLOSED_WORDS.get(after) in opening):
             return (
                 "ADV" if last in ("VERB", "BASE", "ING", "NOUN", "OBJ", "PART", "ADV") else "PREP"
             )
     if tag in ("DO", "HAVE") and last == "TO":
         return "BASE"
-    if tag == "ADV" and last in ("DET", "POSS") and _nounish(after):
+    if tag == "ADV" and last in ("DET", "POSS") and nounish(after):
         return "ADJ"
     return tag
 
@@ -213,18 +175,14 @@ def _verb_follows(words: Sequence[Token], index: int, bare: bool) -> bool:
     forms = FORMS.get(word, set())
     if word in lexicon.NOT_VERBS or lexicon.is_person(word) or word in lexicon.GARMENTS:
         return False
+    if garment_noun(word) and not object_follows(words, index + 1):
+        return False
     if "THIRD" in forms:
-        return BASES[word] not in MOSTLY_NOUN or _object_follows(words, index + 1)
+        return BASES[word] not in MOSTLY_NOUN or object_follows(words, index + 1)
     if "ING" in forms:
         following = words[index + 2].word if index + 2 < len(words) else ""
-        garment = lexicon.singular(following) in lexicon.GARMENTS or following in lexicon.GARMENTS
-        return not (garment or (_noun_for_sure(following) and not bare))
+        return not (garment_noun(following) or (noun_for_sure(following) and not bare))
     return bool(forms & {"PAST"}) and word not in STATIC_PARTICIPLES
-
-
-def _noun_for_sure(word: str) -> bool:
-    known = lexicon.is_animate(word) or word in lexicon.GARMENTS or word in lexicon.FURNITURE
-    return known or (_nounish(word) and word not in FORMS and CLOSED_WORDS.get(word) is None)
 
 
 def _open(
@@ -232,8 +190,13 @@ def _open(
 ) -> str:
     last = before.tag if before else ""
     forms = FORMS.get(word, set())
+    worn = word == "hands" and before is not None and garment_noun(before.word)
+    if worn and object_follows(words, index):
+        return "VERB"  # "the man in the white shirt hands her a glass"
     if word in lexicon.NOT_VERBS or (lexicon.is_person(word) and last in ("DET", "POSS", "ADJ")):
         return "NOUN"
+    if not forms and word in STATIC_PARTICIPLES and last not in _NOMINAL:
+        return "PART"  # "clad in red"
     if not forms:
         return _unknown(word, last, words, index)
     if "ING" in forms:
@@ -250,9 +213,12 @@ def _unknown(word: str, last: str, words: Sequence[Token], index: int) -> str:
         return "ADV"
     if word.endswith("ing") and len(word) > 5 and last not in ("DET", "POSS", "PREP"):
         return _ing(last, words, index)
+    after = words[index + 1].word if index + 1 < len(words) else ""
+    if word.endswith("ed") and "-" in word and last in ("ING", "VERB", "NOUN"):
+        return "ADJ" if nounish(after) else "ADV"  # "sitting cross-legged"
     if word.endswith("ed") and len(word) > 4:
         return _past(word, last, words, index, {"PAST", "PART"})
-    if word.endswith(("ful", "ous", "ish", "less", "able", "-haired", "-aged")) and _nounish(
+    if word.endswith(("ful", "ous", "ish", "less", "able", "-haired", "-aged")) and nounish(
         words[index + 1].word if index + 1 < len(words) else ""
     ):
         return "ADJ"
@@ -277,12 +243,12 @@ def _verb_place(words: Sequence[Token], index: int) -> bool:
 def _ing(last: str, words: Sequence[Token], index: int) -> str:
     after = words[index + 1].word if index + 1 < len(words) else ""
     if last in _NOMINAL:
-        return "ADJ" if _nounish(after) else ("ING" if last == "ADJ" else "NOUN")
+        return "ADJ" if nounish(after) else ("ING" if last == "ADJ" else "NOUN")
     if last == "PREP":
-        return "ADJ" if _noun_for_sure(after) else "NOUN"
-    if last == "" and _noun_for_sure(after):
+        return "ADJ" if noun_for_sure(after) else "NOUN"
+    if last == "" and noun_for_sure(after):
         return "ADJ"
-    if last == "CONJ" and index >= 2 and _noun_for_sure(after) and words[index - 2].word in FORMS:
+    if last == "CONJ" and index >= 2 and noun_for_sure(after) and words[index - 2].word in FORMS:
         return "ING"
     if last == "ING" and after in lexicon.GARMENTS:
         return "ADJ"  # "wearing running shoes"
@@ -291,7 +257,7 @@ def _ing(last: str, words: Sequence[Token], index: int) -> str:
 
 def _past(word: str, last: str, words: Sequence[Token], index: int, forms: set[str]) -> str:
     after = words[index + 1].word if index + 1 < len(words) else ""
-    if last in ("DET", "POSS", "NUM", "ORD") or (last in ("ADJ", "PREP") and _noun_for_sure(after)):
+    if last in ("DET", "POSS", "NUM", "ORD") or (last in ("ADJ", "PREP") and noun_for_sure(after)):
         return "ADJ"
     if last in ("BE", "HAVE") or (last == "NEG" and "PART" in forms):
         return "PART"
@@ -308,14 +274,14 @@ def _past(word: str, last: str, words: Sequence[Token], index: int, forms: set[s
 
 def _state(words: Sequence[Token], index: int) -> bool:
     """Whether a participle describes a part of the body after "with"."""
-    if words[index - 1].word not in ("arm", "arms", "hand", "hands", "leg", "legs", "eyes", "head"):
+    if words[index - 1].word not in _LIMBS:
         return False
     start = index - 2
     while start > 0 and (
         words[start].word in (*lexicon.POSSESSIVES, "the", "one", "both", "left", "right", "a")
     ):
         start -= 1
-    return start >= 0 and words[start].word == "with"
+    return start >= 0 and words[start].word in ("with", *lexicon.HAVE, "having")
 
 
 def _third(
@@ -331,26 +297,33 @@ def _third(
     if last == "CONJ":
         verbs = any(token.tag in ("VERB", "ING", "BE", "PART") for token in done)
         return (
-            "VERB" if verbs and not (mostly_noun and not _object_follows(words, index)) else "NOUN"
+            "VERB" if verbs and not (mostly_noun and not object_follows(words, index)) else "NOUN"
         )
     if last == "NOUN" and before is not None:
         if lexicon.moves(before.word) and not _noun_of_compound(before.word, done):
             return "VERB"
+        if garment_noun(before.word) and BASES[word] in _LEAVING and not _verb_in(done):
+            return "VERB"  # "the woman in the grey suit leaves"
         if mostly_noun:
-            return "VERB" if _object_follows(words, index) else "NOUN"
+            return "VERB" if object_follows(words, index) else "NOUN"
         return "VERB"
     return "VERB" if last in ("BE", "PART", "ING") and not mostly_noun else "NOUN"
+
+
+def _two_nouns(done: list[Token]) -> bool:
+    """Whether a conjunction joins two people, as in "a man and a woman in red walk"."""
+    joint = next((i for i, token in enumerate(done) if token.word == "and"), len(done))
+    before = any(lexicon.is_animate(token.word) for token in done[:joint])
+    return before and any(lexicon.is_animate(token.word) for token in done[joint:])
+
+
+def _verb_in(done: list[Token]) -> bool:
+    return any(token.tag in ("VERB", "BASE", "BE", "ING", "PART") for token in done)
 
 
 def _noun_of_compound(word: str, done: list[Token]) -> bool:
     """Whether a noun follows a preposition, as in "with a toy car ...", and is not a subject."""
     return not lexicon.is_animate(word) and any(token.tag == "PREP" for token in done[-4:])
-
-
-def _object_follows(words: Sequence[Token], index: int) -> bool:
-    after = words[index + 1].word if index + 1 < len(words) else ""
-    tag = CLOSED_WORDS.get(after)
-    return tag in ("DET", "POSS", "OBJ", "ADV") or after in lexicon.PARTICLES | {"at", "to", "into"}
 
 
 def _base(
@@ -379,13 +352,17 @@ def _base(
     plural = any(token.tag == "NOUN" and lexicon.is_plural(token.word) for token in done) or any(
         token.word in ("they", "people") for token in done
     )
-    if last == "PRON" and done[-1].word in lexicon.INDEFINITE:
-        return "BASE"  # "did somebody leave"
+    subject = next((t for t in reversed(done) if t.tag != "ADV"), None)
+    if subject is not None and subject.tag == "PRON" and subject.word in lexicon.INDEFINITE:
+        return "BASE"  # "did somebody just leave"
     if last in ("REL", "PRON") or (last == "ADV" and plural):
         return "BASE" if plural or done[-1].word in ("they", "you", "i", "we", "who") else "NOUN"
     several = last == "NOUN" and lexicon.is_plural(done[-1].word)
     if several and (lexicon.moves(done[-1].word) or word not in MOSTLY_NOUN):
         return "BASE"
+    acts = forms == {"BASE"} and word not in MOSTLY_NOUN and not _verb_in(done)
+    if last == "NOUN" and acts and (plural or _two_nouns(done)):
+        return "BASE"  # "two men in front of the car argue"
     if last == "CONJ" and any(token.tag == "BASE" for token in done):
         return "BASE"
     if "PAST" in forms and last in ("REL", "PRON"):
@@ -393,7 +370,7 @@ def _base(
     known = CLOSED_WORDS.get(word)
     if known == "ADJ":
         after = words[index + 1].word if index + 1 < len(words) else ""
-        return "ADJ" if _nounish(after) else "NOUN"
+        return "ADJ" if nounish(after) else "NOUN"
     if "PAST" in forms and last == "NOUN" and lexicon.is_animate(done[-1].word):
         return "VERB"  # "a man put his hat on"
     return "NOUN"

@@ -18,7 +18,7 @@ MOST_WORDS = 100
 _TEMPLATE = re.compile(
     r"#{2,}\s{0,4}(?:instruction|response|input|output|system|user|assistant|human)s?\s{0,2}:?|"
     r"<\|[^|<>]{0,40}\|>|<(?:/?[a-z_][a-z0-9_]{0,30}|/?s|0x[0-9a-f]{2})>|\[/?inst\]|<</?sys>>|"
-    r"<[｜|][^<>]{0,40}[｜|]>|```\w{0,10}",
+    r"<[｜|][^<>]{0,40}[｜|]>|```\w{0,10}|\{\s{0,4}[\"\']\w{1,30}[\"\']\s{0,4}:",
     re.IGNORECASE,
 )
 # Places of images in a prompt; the sentence goes on after them.
@@ -80,9 +80,20 @@ _WITHOUT_APOSTROPHE = {
     "youre": "you're",
     "theyre": "they're",
 }
+# "the man, no wait, the woman": what follows replaces what precedes.
+_REPAIRS = tuple(
+    tuple(phrase.split())
+    for phrase in (
+        "no wait i mean", "sorry i mean", "no i mean", "no sorry", "sorry no", "no wait", "wait no",
+        "or rather", "i mean", "i meant", "scratch that", "make that", "correction",
+    )
+)  # fmt: skip
+_REPAIRING = frozenset(phrase[0] for phrase in _REPAIRS)
+_TORN = word_set("in with to at on of the a an and wearing for")
 _HESITATIONS = word_set("uh uhh um umm uhm er erm eh hmm hm mm ah äh ähm")
 _PARENTHETICAL = (("you", "know"), ("i", "mean"), ("sort", "of"), ("kind", "of"), ("like", ","))
-_JOINED = {("t", "shirt"), ("tee", "shirt"), ("t", "shirts"), ("tee", "shirts")}
+_BEFORE_LIKE = word_set("wearing wears in with has have holding carrying is")
+_JOINED = {("t", "shirt"), ("tee", "shirt"), ("t", "shirts"), ("tee", "shirts"), ("flip", "flops")}
 _DIGITS = {str(number): word for number, word in enumerate(NUMBER_WORDS)} | {
     "30": "thirty",
     "40": "forty",
@@ -155,7 +166,29 @@ def tokens(text: str) -> list[Token]:
     found = [
         part for word in _WORD.findall(text)[:MOST_WORDS] for part in _parts(word.replace("’", "'"))
     ]
-    return _without_repetitions(_without_hesitations(_joined(found)))
+    return _without_repetitions(_without_hesitations(_repaired(_joined(found))))
+
+
+def _repaired(found: list[Token]) -> list[Token]:
+    """The words with a correction in the place of what it corrects, from the same first word on."""
+    said = [token.word for token in found]
+    for start in range(1, len(said) - 1):
+        if said[start] not in _REPAIRING:
+            continue
+        mark = next((m for m in _REPAIRS if tuple(said[start : start + len(m)]) == m), ())
+        if not mark:
+            continue
+        begin = start + len(mark)
+        while begin < len(said) and (said[begin] in ".,;:" or said[begin] in _HESITATIONS):
+            begin += 1
+        torn = mark == ("i", "mean") and said[start - 1] in _TORN  # "in, I mean, the red shirt"
+        if torn:
+            return found[:start] + found[begin:]
+        same = [i for i in range(start) if begin < len(said) and said[i] == said[begin]]
+        if not same:
+            return found[:start] + found[begin:] if mark == ("i", "mean") else found
+        return _repaired([*found[: same[-1]], *found[begin:]])
+    return found
 
 
 def _parts(word: str) -> list[Token]:
@@ -165,12 +198,11 @@ def _parts(word: str) -> list[Token]:
     match = _CONTRACTION.match(word)
     if match and match.group(1):
         stem, end = match.groups()
-        if stem.lower() == "ca" or stem.lower() == "wo":
-            stem = {"ca": "can", "wo": "will"}[stem.lower()]
-        return [Token(stem, stem.lower()), Token(end, _FULL[end.lower()], glued=True)]
-    if low in ("t-shirt", "tshirt", "tee-shirt"):
+        whole = {"ca": "can", "wo": "will", "sha": "shall"}.get(stem.lower(), stem.lower())
+        return [Token(stem, whole), Token(end, _FULL[end.lower()], glued=True)]
+    if low in ("t-shirt", "tshirt", "tee-shirt", "teeshirt", "t.shirt"):
         return [Token("t", "t"), Token("shirt", "shirt")]
-    if low in ("t-shirts", "tshirts", "tee-shirts"):
+    if low in ("t-shirts", "tshirts", "tee-shirts", "teeshirts", "t.shirts"):
         return [Token("t", "t"), Token("shirts", "shirts")]
     if low in _DIGITS:
         return [Token(_DIGITS[low], _DIGITS[low])]
@@ -182,7 +214,9 @@ def _joined(found: list[Token]) -> list[Token]:
     result: list[Token] = []
     for token in found:
         if result and (result[-1].word, token.word) in _JOINED:
-            result[-1] = Token(f"t {token.text}", f"t {token.word}")
+            first = "t" if result[-1].word == "tee" else result[-1].word
+            text = "t" if first == "t" else result[-1].text
+            result[-1] = Token(f"{text} {token.text}", f"{first} {token.word}")
         elif result and result[-1].word == "number" and token.word in _DIGITS.values():
             result.append(replace(token, word="43"))  # a printed number, not a count
         else:
@@ -195,6 +229,10 @@ def _without_hesitations(found: list[Token]) -> list[Token]:
     index = 0
     while index < len(found):
         pair = tuple(token.word for token in found[index : index + 2])
+        like = found[index].word == "like" and bool(result) and result[-1].word in _BEFORE_LIKE
+        if like and len(pair) == 2 and pair[1] in ("a", "an", "the", "this", "some"):
+            index += 1  # "wearing like a black hoodie"
+            continue
         spoken = pair in _PARENTHETICAL and (
             index == 0 or (result[-1:] and result[-1].word not in ("do", "a", "what", "that", "of"))
         )

@@ -9,24 +9,23 @@ from dataclasses import replace
 
 from stvg_ros.commands import lexicon, phrases
 from stvg_ros.commands.command import Command, TimeSpan
-from stvg_ros.commands.description import Description, description
+from stvg_ros.commands.description import description
 from stvg_ros.commands.features import features
 from stvg_ros.commands.following import without_closing, without_connective
+from stvg_ros.commands.fronting import reordered
 from stvg_ros.commands.language import language_of
+from stvg_ros.commands.opening import without_address
 from stvg_ros.commands.places import taken_place
 from stvg_ros.commands.request import SentenceRequest
 from stvg_ros.commands.sentence_request import request
 from stvg_ros.commands.tagging import LexiconTagger, Tagger
 from stvg_ros.commands.times import find_time, repeated
 from stvg_ros.commands.tokens import Token, cleaned, joined, tokens
+from stvg_ros.commands.unseen import describes_nobody, unseen
 from stvg_ros.commands.verbs import FORMS
 from stvg_ros.commands.wordlist import word_set
 
 _PRONOUNS = word_set("him her them it me us")
-_INTERJECTIONS = word_set(
-    "yes no ok okay hello hi hey robot thanks thank you please bye goodbye stop sorry well good "
-    "morning evening afternoon night very much"
-)
 _NOTHING = "There are no words to read; say what to find."
 _MOST_MARKS = 80  # of a text without a word
 _LOOSE: frozenset[str] = word_set("and then that to from of at with")
@@ -81,7 +80,7 @@ def understood(text: str, tagger: Tagger) -> Command:
     if asked.ordered and not place:
         body, place = taken_place(body)
     body = _trimmed(body, asked)
-    if not body or _describes_nobody(asked, body):
+    if not body or (not asked.ordered and describes_nobody(body)) or _nobody(body):
         whole = joined(without_closing(words))
         problem = "Nobody to look for is described; say what the person looks like or does."
         then = ", ".join(asked.then) or ("" if place else whole)
@@ -99,17 +98,9 @@ def understood(text: str, tagger: Tagger) -> Command:
     return replace(command, repeated=every, problems=(*problems, *command.problems))
 
 
-def _describes_nobody(asked: SentenceRequest, body: list[Token]) -> bool:
-    """Whether a sentence without an order names nothing visible: "stop", "yes"."""
-    if asked.ordered or any(lexicon.is_animate(t.word) for t in body):
-        return False
-    said = [t.word for t in body]
-    orders = said[0] in phrases.ROBOT_VERBS and "BASE" in FORMS.get(said[0], ())
-    about_robot = any(word in ("you", "your", "yourself") for word in said)
-    clock = said[0] in ("what", "how") and any(word in phrases.TALK_NOUNS for word in said)
-    event = said[:2] == ["is", "it"] or said[:3] in (["what", "is", "going"], ["what", "is", "up"])
-    others = orders or about_robot or clock or event
-    return others or all(word in _INTERJECTIONS for word in said)
+def _nobody(words: Sequence[Token]) -> bool:
+    """Whether only the speaker or the robot is meant: "where am I", "where are you"."""
+    return len(words) == 1 and words[0].word in ("i", "you", "we")
 
 
 def _of_sentences(words: Sequence[Token]) -> SentenceRequest:
@@ -138,10 +129,9 @@ def _of_sentences(words: Sequence[Token]) -> SentenceRequest:
         whom = [t.word for t in other.words]
         if other.ordered and len(whom) == 1 and whom[0] in _PRONOUNS and chosen.words:
             intent = other.intent if not chosen.ordered else chosen.intent
-            then = [*chosen.then, *other.then]
-            if chosen.ordered and not (other.intent == "find" and not other.then):
-                then = [*chosen.then, joined(sentence)]
-            chosen = replace(chosen, intent=intent, ordered=chosen.ordered, then=then)
+            told_task = bool(other.then) or (chosen.ordered and other.intent != "find")
+            task = [joined(without_closing(without_address(sentence)))] if told_task else []
+            chosen = replace(chosen, intent=intent, ordered=True, then=[*chosen.then, *task])
         elif not chosen.words or (other.ordered and not chosen.ordered and _vague(chosen)):
             chosen = replace(other, place=other.place or chosen.place)
         elif first in phrases.ROBOT_VERBS or first in ("then", "afterwards", "once", "after"):
@@ -202,7 +192,9 @@ def _trimmed(words: list[Token], asked: SentenceRequest) -> list[Token]:
     """The words without punctuation, conjunctions and remaining verbs at both ends."""
     questioned = bool(words) and words[0].word in ("who", "what")
     loose = frozenset() if questioned else _LOOSE
-    while words and (words[-1].text in ".,;:!?" or words[-1].word in loose):
+    while words and (
+        words[-1].text in ".,;:!?" or (words[-1].word in loose and not _stranded(words))
+    ):
         words = words[:-1]
     while words and (words[0].text in ".,;:!?" or words[0].word in ("and", "then", "for", "of")):
         words = words[1:]
@@ -219,10 +211,23 @@ def _trimmed(words: list[Token], asked: SentenceRequest) -> list[Token]:
     return words
 
 
+def _stranded(words: Sequence[Token]) -> bool:
+    """Whether the last word is the preposition of a verb: "the woman he is talking to"."""
+    verb = words[-2].word if len(words) > 3 else ""
+    clause = any(
+        t.word in lexicon.BE | lexicon.HAVE | lexicon.RELATIVES | lexicon.SUBJECT_PRONOUNS
+        for t in words[1:-1]
+    )
+    return words[-1].word in lexicon.PREPOSITIONS and bool(FORMS.get(verb)) and clause
+
+
 def _counted(words: list[Token]) -> list[Token]:
     """Converts "people are wearing red" to "people wearing red", since "are" asks the question."""
     if words and words[-1].word in ("are", "is", "were", "there", "currently"):
         return _counted(words[:-1])
+    for at in range(1, len(words) - 2):
+        if words[at].word in ("are", "were", "is") and words[at + 1].word == "not":
+            return [*words[:at], Token("not", "not"), *words[at + 2 :]]
     for at in range(1, len(words) - 1):
         if words[at].word in ("are", "were", "is") and words[at - 1].word not in ("who", "that"):
             after = words[at + 1].word
@@ -237,9 +242,9 @@ def _counted(words: list[Token]) -> list[Token]:
 def _command(
     asked: SentenceRequest, body: list[Token], place: str, span: TimeSpan | None, tagger: Tagger
 ) -> Command:
-    tagged = tagger.tag(body)
+    tagged = reordered(tagger.tag(body))
     parts = description(tagged)
-    name, problem = _unseen(tagged, parts)
+    name, problem = unseen(tagged, parts)
     number = parts.number
     if asked.intent == "count" or name:
         number = "one" if name else "all"
@@ -262,42 +267,4 @@ def _command(
         features=features(tagged, parts) if not name else (),
         reader=tagger.name,
         problems=(problem,) if problem and not known else (),
-    )
-
-
-def _unseen(words: Sequence[Token], parts: Description) -> tuple[str, str]:
-    """A name or a relative, which cannot be recognised in an image, and the problem's text."""
-    if parts.action or not words:
-        return "", ""
-    first = words[0]
-    nouns = [t for t in words if t.text not in ".,;:!?"]
-    if len(nouns) == 1 and first.word in _PRONOUNS:
-        return "", f'"{first.text}" does not say whom to look for; describe the person.'
-    if first.tag == "POSS" and len(nouns) == 2 and nouns[1].word in lexicon.KIN:
-        who = joined(nouns)
-        return who, _refusal(who)
-    if _is_name(words):
-        return joined(nouns), _refusal(joined(nouns))
-    return "", ""
-
-
-def _is_name(words: Sequence[Token]) -> bool:
-    first = words[0]
-    if first.word in phrases.NAMES and (len(words) == 1 or words[1].tag not in ("NOUN",)):
-        return len(words) == 1 or words[1].text[:1].isupper()
-    capital = all(t.text[:1].isupper() for t in words)
-    unknown = (
-        first.tag == "NOUN"
-        and not lexicon.is_animate(first.word)
-        and first.word not in lexicon.GARMENTS | lexicon.FURNITURE | lexicon.COLOURS
-        and first.word not in FORMS
-        and not lexicon.is_plural(first.word)
-    )
-    return capital and unknown and len(words) <= 2
-
-
-def _refusal(who: str) -> str:
-    return (
-        f'"{who}" is a name, and a name cannot be seen in a picture; describe the person, or teach '
-        "the robot the name first."
     )
