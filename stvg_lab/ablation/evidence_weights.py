@@ -10,18 +10,19 @@ of the true tube (logistic regression).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stvg_lab.rendered.picture_conditions import PictureCondition, taken
 from stvg_lab.rendered.queries import split_scene
 from stvg_lab.rendered.scene import Scene
 from stvg_lab.rendered.scene_questions import FRAME_STEP, SceneQuestion, scene_samples
 from stvg_lab.rendered.true_joints import TrueJoints
 from stvg_ros.method.evidence import ATTENTION_WEIGHT, attention_levels
 from stvg_ros.method.scoring import box_scores, slot_of_frames
-from stvg_ros.types import Evidence, Grounding
+from stvg_ros.types import Clip, Evidence, Grounding
 
 Array = NDArray[np.float64]
 
@@ -74,6 +75,23 @@ def scene_questions(
         scene = split_scene(split, number)
         asked = scene_samples(scene, np.random.default_rng((number, 1)))
         yield scene, tuple(one for one in asked if one.present)
+
+
+def in_condition(
+    asked: Sequence[SceneQuestion], condition: PictureCondition
+) -> tuple[SceneQuestion, ...]:
+    """The questions about a scene whose pictures are taken in another condition.
+
+    Args:
+        asked: at least one, all about the same clip.
+        condition: of all pictures; the noise differs from one to the next.
+    """
+    frames = [
+        replace(frame, image=taken(frame.image, condition, seed))
+        for seed, frame in enumerate(asked[0].clip.frames)
+    ]
+    clip = Clip(tuple(frames))
+    return tuple(replace(one, clip=clip) for one in asked)
 
 
 def joints_of(scene: Scene, sample: SceneQuestion) -> TrueJoints:
@@ -171,6 +189,9 @@ def with_intervals(
 
 def weight_rows(readings: Mapping[str, Sequence[SourceReading]]) -> list[str]:
     """Two Markdown tables: weights of the choice of a tube, and of the frames of a span.
+
+    Args:
+        readings: by the name of their row.
 
     Raises:
         ValueError: no sentence has a measured word, or no measured action.

@@ -7,11 +7,17 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from stvg_lab.rendered.picture_conditions import CONDITIONS
 from stvg_ros.cli.options import add_model_arguments, flat_settings, whole
 from stvg_ros.config import Config
 from stvg_ros.errors import ConfigError, ModelError
+
+if TYPE_CHECKING:
+    from stvg_lab.rendered.scene_questions import SceneQuestion
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,6 +39,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="print how much attention and what is measured on bodies are worth beside each other, "
         "with the keypoints of body.estimator and with true joints with an estimator's noise",
+    )
+    parser.add_argument(
+        "--pictures",
+        nargs="+",
+        choices=tuple(CONDITIONS),
+        default=["clean"],
+        metavar="CONDITION",
+        help=f"with --evidence: how the pictures are taken, a row each: {', '.join(CONDITIONS)} "
+        "(default clean)",
     )
     add_model_arguments(parser)
 
@@ -144,13 +159,16 @@ def _run_conditions(given: argparse.Namespace) -> int:
 
 
 def _run_evidence(given: argparse.Namespace) -> int:
-    """Prints the fitted weights of both sources, with true tubes; one row for each estimator."""
+    """Prints the fitted weights of both sources, with true tubes; a row each for estimator and
+    condition of the pictures.
+    """
     flat = {**flat_settings(given), "presence.enabled": False, "evidence.sources": "both"}
     config = Config.from_flat(flat)
     from tqdm import tqdm
 
     from stvg_lab.ablation.evidence_weights import (
         SourceReading,
+        in_condition,
         joints_of,
         scene_questions,
         source_reading,
@@ -169,22 +187,26 @@ def _run_evidence(given: argparse.Namespace) -> int:
     estimated, reader = build_sources(config), grammar_reader("rules")
     mllm, people = MemoisedMllm(load_mllm(config.model, config.attention)), TruePeople()
     splitter = build_splitter(config.split, mllm)
-    readings: dict[str, list[SourceReading]] = {"estimated keypoints": [], "true joints": []}
+    readings: dict[str, list[SourceReading]] = {}
+
+    def add(name: str, sources: tuple[BodyEvidence, ...], asked: Sequence[SceneQuestion]) -> None:
+        grounder = LocalGrounder(mllm, splitter, people, config, sources=sources)
+        for sample in asked:
+            people.people = sample.people
+            query = Query(sample.query.text)
+            answer = grounder.ground(sample.clip, query, lambda stage, share: None)
+            reading = source_reading(sample, answer)
+            readings.setdefault(name, []).extend([] if reading is None else [reading])
+
     try:
         scenes = scene_questions(given.split, given.seed, given.count)
-        for scene, asked in tqdm(scenes, "scenes", given.count, leave=False, disable=None):
-            for name, found in readings.items():
-                sources = estimated
-                if name == "true joints" and asked:
-                    meter = BodyMeter(joints_of(scene, asked[0]), config.body.megabytes)
-                    sources = (BodyEvidence(meter, reader, config.body),)
-                grounder = LocalGrounder(mllm, splitter, people, config, sources=sources)
-                for sample in asked:
-                    people.people = sample.people
-                    query = Query(sample.query.text)
-                    answer = grounder.ground(sample.clip, query, lambda stage, share: None)
-                    reading = source_reading(sample, answer)
-                    found += [] if reading is None else [reading]
+        for scene, clean in tqdm(scenes, "scenes", given.count, leave=False, disable=None):
+            for pictures in given.pictures if clean else ():
+                asked = in_condition(clean, CONDITIONS[pictures])
+                add(f"estimated keypoints, {pictures}", estimated, asked)
+                meter = BodyMeter(joints_of(scene, asked[0]), config.body.megabytes)
+                sources = (BodyEvidence(meter, reader, config.body),)
+                add(f"true joints, {pictures}", sources, asked)
     except ValueError as error:
         raise ConfigError(f"--seed: {error}") from error
     try:

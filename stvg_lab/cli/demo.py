@@ -100,7 +100,9 @@ def run(given: argparse.Namespace) -> int:
     if given.video is None:
         material = _scene(given.seed, query, start_ns)
     else:
-        material = _video(given.video, given.start, query, start_ns)
+        material, lost = _video(given.video, given.start, query, start_ns)
+        for sentence in lost:
+            step(f"note: {sentence}")
     bag = _bag(out, material)
     step(f"{material.about}: {len(material.frames)} images in {bag}")
     answer = _loop(given, values, material, bag, step)
@@ -130,14 +132,18 @@ def _scene(seed: int, query: str, start_ns: int) -> Material:
     return Material(frames, chosen.text, about, scene_truth(scene, chosen))
 
 
-def _video(path: Path, start_s: float, query: str, start_ns: int) -> Material:
+def _video(
+    path: Path, start_s: float, query: str, start_ns: int
+) -> tuple[Material, tuple[str, ...]]:
+    """The played part of a video, and what of it could not be read."""
     from stvg_ros.io.clip import file_clip
+    from stvg_ros.io.read_report import ReadReport
 
-    end_s = start_s + VIDEO_S
+    end_s, report = start_s + VIDEO_S, ReadReport()
     with reading_progress(end_s) as progress:
         clip = file_clip(
             path, start_s=start_s, end_s=end_s, long_side_px=VIDEO_LONG_SIDE_PX, max_rate_hz=15.0,
-            progress=progress,
+            report=report, progress=progress,
         )  # fmt: skip
     first_ns = clip.frames[0].stamp_ns
     # The scaled image is published as the camera's, so it is the source.
@@ -150,7 +156,7 @@ def _video(path: Path, start_s: float, query: str, start_ns: int) -> Material:
         )
         for frame in clip.frames
     )
-    return Material(frames, query, f"{path.name} from {start_s:g} s", None)
+    return Material(frames, query, f"{path.name} from {start_s:g} s", None), report.sentences
 
 
 def _bag(out: Path, material: Material) -> Path:

@@ -216,13 +216,24 @@ def read_annotations(path: Path | str) -> Annotations:
             lists all of them with their fields.
     """
     try:
-        values = json.loads(Path(path).read_text("utf-8-sig"))
+        text = Path(path).read_text("utf-8-sig")
+        values = json.loads(text, object_pairs_hook=_without_twins)
     except (OSError, ValueError, RecursionError) as error:
         raise AnnotationError(
             f"{path}: cannot be read as an annotation file ({error}); expected JSON as in "
             "docs/evaluation.md"
         ) from error
     return annotations_from_json(values, str(path))
+
+
+def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of these pairs. Raises: ValueError: a name is there twice, such as a person's."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{twice!r:.80} is there twice in one object; rename one of them")
+    return found
 
 
 def annotations_from_json(values: Any, name: str) -> Annotations:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,14 +14,17 @@ from stvg_ros.body.choices import CHOICES, TOPICS
 from stvg_ros.body.frame_choice import frames_to_measure
 from stvg_ros.body.keypoints import COUNT
 from stvg_ros.body.measures import Measure, measure_of
+from stvg_ros.body.relations import others_of, related
+from stvg_ros.body.sentence_parts import phrases, stages
+from stvg_ros.body.sequence import segments, span_frames, whole_run
 from stvg_ros.body.settings import BodyConfig
 from stvg_ros.body.track import BodyTrack
 from stvg_ros.body.tracks import BodyMeter, Measurement, track_of
 from stvg_ros.boxes import area
-from stvg_ros.commands.command import Command, Relation
+from stvg_ros.commands.command import Command
 from stvg_ros.commands.reader import CommandReader
 from stvg_ros.config import Config
-from stvg_ros.method.conditions import distance_m, relation_share
+from stvg_ros.method.conditions import distance_m
 from stvg_ros.method.interruption import check_interruption
 from stvg_ros.proposals.people.camera_motion import Stabilizer, working_copy
 from stvg_ros.types import CandidateTube, Clip, Frame, SourceFinding, SplitQuery
@@ -29,8 +32,6 @@ from stvg_ros.types import CandidateTube, Clip, Frame, SourceFinding, SplitQuery
 # Frames of a tube on which clothes are measured, which last, and poses, which change.
 _FRAMES = {"looks": 12, "pose": 24}
 _FALLBACK_HZ = 10.0
-_RELATION_NATS = 4.0
-_ANCHOR_NATS = 1.0  # evidence from which on another person is the one of a relation
 
 
 class BodyEvidence:
@@ -88,18 +89,21 @@ class BodyEvidence:
         command = split.command
         if command is None:
             return ()
-        relation = command.relation
-        other = self._reader.read(relation.other) if relation is not None else None
-        own, theirs = self._measures(command), self._measures(other)
-        if not own and not theirs:
+        own, relation = self._measures(command), command.relation
+        others = [self._measures(self._reader.read(text)) for text in others_of(relation)]
+        every = [*own.values(), *(one for theirs in others for one in theirs.values())]
+        if not every and not others:
             return ()
-        tracks = self.tracks(clip, candidates, {one.needs for one in (*own, *theirs)})
-        found = [found_on(measure, tracks, candidates) for measure in own]
-        if relation is not None and theirs:
-            anchor = [found_on(measure, tracks, candidates) for measure in theirs]
-            related = self._related(relation, anchor, candidates, clip)
-            found += [] if related is None else [related]
-        return tuple(replace(one, source=self.name) for one in found)
+        tracks = self.tracks(clip, candidates, {one.needs for one in every})
+        found = {i: found_on(measure, tracks, candidates) for i, measure in own.items()}
+        found |= ordered(found, own, stages(command.features, command.target), tracks)
+        said = phrases(command.features, command.target)
+        result = [replace(one, words=said[i]) for i, one in found.items()]
+        if relation is not None and others:
+            fits = [_fit(theirs, tracks, candidates) for theirs in others]
+            tubes = related(relation, fits, candidates, clip)
+            result.append(SourceFinding("", relation.text, tubes))
+        return tuple(replace(one, source=self.name) for one in result)
 
     def keypoints(
         self, clip: Clip, candidates: Sequence[CandidateTube], frames: NDArray[np.int64]
@@ -135,12 +139,10 @@ class BodyEvidence:
                 said.append(best)
         return ", ".join(said)
 
-    def _measures(self, command: Command | None) -> list[Measure]:
-        if command is None:
-            return []
-        sides = self._config.sides
-        found = (measure_of(feature, sides) for feature in command.features)
-        return [measure for measure in found if measure is not None]
+    def _measures(self, command: Command) -> dict[int, Measure]:
+        """The measures of a command's features, by the features' numbers."""
+        found = (measure_of(feature, self._config.sides) for feature in command.features)
+        return {i: measure for i, measure in enumerate(found) if measure is not None}
 
     def tracks(
         self, clip: Clip, candidates: Sequence[CandidateTube], needs: set[str]
@@ -202,29 +204,6 @@ class BodyEvidence:
         seconds = (clip.stamps_ns - clip.stamps_ns[0]) / 1e9
         return frames_to_measure(due, ready, seconds, None if "motion" in needs else most)
 
-    def _related(
-        self,
-        relation: Relation,
-        anchor: Sequence[SourceFinding],
-        candidates: Sequence[CandidateTube],
-        clip: Clip,
-    ) -> SourceFinding | None:
-        """Who stands where the relation says, by the tubes that the other description fits best."""
-        totals = [sum(one.tubes.get(c.track_id, 0.0) for one in anchor) for c in candidates]
-        order = sorted(range(len(candidates)), key=lambda row: -totals[row])
-        count = 2 if relation.kind == "between" and len(candidates) > 2 else 1
-        anchors = [candidates[row] for row in order[:count] if totals[row] > _ANCHOR_NATS]
-        if not anchors:
-            return None
-        tubes = {one.track_id: -_RELATION_NATS for one in anchors}
-        for candidate in candidates:
-            if candidate.track_id in tubes:
-                continue
-            share = relation_share(relation.kind, candidate, anchors, clip)
-            if share is not None:
-                tubes[candidate.track_id] = _RELATION_NATS * (2 * share - 1)
-        return SourceFinding(self.name, relation.text, tubes)
-
 
 def _ticks(stamps_ns: NDArray[np.int64], rate_hz: float) -> NDArray[np.int64]:
     """The number of each stamp's interval on a fixed grid of time; 0.1 ms late is in time."""
@@ -246,6 +225,53 @@ def found_on(
         if not measure.lasts:
             frames[candidate.track_id] = nats
     return SourceFinding("", measure.text, tubes, frames)
+
+
+def ordered(
+    found: Mapping[int, SourceFinding],
+    measures: Mapping[int, Measure],
+    order: Sequence[Sequence[int]],
+    tracks: Sequence[BodyTrack],
+) -> dict[int, SourceFinding]:
+    """The findings of what happens one after another, each measured in its own part of the time.
+
+    Args:
+        found: findings by the features' numbers.
+        measures: likewise.
+        order: numbers of features, stage by stage; others than measured ones do not count.
+        tracks: of the tubes, all over the same frames.
+    """
+    parts = [[i for i in stage if i in found and not measures[i].lasts] for stage in order]
+    parts = [stage for stage in parts if stage]
+    if len(parts) < 2 or not tracks or len(tracks[0]) < len(parts):
+        return {}
+    seconds, nothing = tracks[0].seconds, np.zeros(len(tracks[0]))
+    tubes: dict[int, dict[int, float]] = {i: {} for stage in parts for i in stage}
+    frames: dict[int, dict[int, NDArray[np.float64]]] = {i: {} for i in tubes}
+    for track in sorted({track for i in tubes for track in found[i].tubes}):
+        nats = {i: found[i].frames.get(track, nothing) for i in tubes}
+        sums = [np.asarray(sum(nats[i] for i in stage), np.float64) for stage in parts]
+        times = segments(sums, seconds)
+        run = whole_run(sums, times, seconds)
+        for number, stage in enumerate(parts):
+            first, last = times[number]
+            for i in stage:
+                if track in found[i].tubes:
+                    own = slice(first, last)
+                    tubes[i][track] = measures[i].whole(nats[i][own], seconds[own])
+                    frames[i][track] = span_frames(nats[i], times, number, run)
+    return {i: replace(found[i], tubes=tubes[i], frames=frames[i]) for i in tubes}
+
+
+def _fit(
+    measures: Mapping[int, Measure], tracks: Sequence[BodyTrack],
+    candidates: Sequence[CandidateTube],
+) -> list[float] | None:  # fmt: skip
+    """How well a description fits each tube, in nats; None if it has no measure."""
+    if not measures:
+        return None
+    found = [found_on(measure, tracks, candidates) for measure in measures.values()]
+    return [sum(one.tubes.get(c.track_id, 0.0) for one in found) for c in candidates]
 
 
 def camera_shift(clip: Clip) -> NDArray[np.float64]:

@@ -9,7 +9,6 @@ estimated points.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,16 +22,17 @@ from stvg_ros.body.logic import (
     exceeds,
     log_odds,
     smoothed,
-    spread,
     within,
 )
 from stvg_ros.body.track import BodyTrack
 
 NOISE = 0.12
-_WAVE_S = 1.2  # a wave of 1 to 2 Hz moves both ways within this time
 _HOLD_S = 0.5
-_JITTER_S = 0.3
-_WAVE_RAD = 0.17  # standard deviation of the forearm's angle; 15 degrees to each side give 0.18
+_STEADY_S = 0.3
+_WAVE_S = 1.6  # two or three strokes of a wave
+_WAVE_HZ = (0.9, 1.3, 1.7, 2.1, 2.5, 2.9)
+_WAVE_RAD, _WAVE_SOFT = 0.15, 0.05  # amplitude of the forearm's angle: 9 degrees to each side
+_WAVE_FEWEST = 6.0  # frames with the hand up
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,12 +60,18 @@ class Arm:
         whole = np.hypot(*self.elbow.T) + np.hypot(*(self.wrist - self.elbow).T)
         return exceeds(self.reach / np.maximum(whole, 1e-6), 0.8, 0.06)
 
-    @property
-    def hanging(self) -> Array:
-        """The wrist is well below the shoulder and near the body."""
-        return both(
-            exceeds(self.wrist[:, 1], 0.45, NOISE), below(np.abs(self.wrist[:, 0]), 0.55, NOISE)
-        )
+
+def held_arm(track: BodyTrack, side: int) -> Arm:
+    """The arm's mean over a short time: points jitter from frame to frame, held hands do not."""
+    now = arm(track, side)
+
+    def mean(values: Array) -> Array:
+        return smoothed(values, track.seconds, _STEADY_S)
+
+    def mean_point(values: Array) -> Array:
+        return np.stack([mean(values[:, 0]), mean(values[:, 1])], axis=1)
+
+    return Arm(mean_point(now.wrist), mean_point(now.elbow), now.seen, mean(now.head_gap))
 
 
 def arm(track: BodyTrack, side: int) -> Arm:
@@ -85,10 +91,10 @@ def arm(track: BodyTrack, side: int) -> Arm:
 
 def raises(track: BodyTrack, side: int) -> Array:
     """Holds up the own left (0) or right (1) arm, and only this one."""
-    this, other = arm(track, side), arm(track, 1 - side)
+    this, other = held_arm(track, side), held_arm(track, 1 - side)
     # The other arm counts by half: "raises the left arm" does not exclude it.
     alone = 1 - 0.5 * np.nan_to_num(other.raised * other.seen)
-    still = 1 - 0.7 * np.nan_to_num(_oscillates(track, this))
+    still = 1 - 0.7 * np.nan_to_num(_oscillates(track, arm(track, side)))
     away = 1 - 0.7 * _at_face(this)
     return log_odds(this.raised * alone * still * away, this.seen)
 
@@ -100,7 +106,7 @@ def raises_either(track: BodyTrack) -> Array:
 
 def raises_both(track: BodyTrack) -> Array:
     """Holds up both arms."""
-    left, right = arm(track, 0), arm(track, 1)
+    left, right = held_arm(track, 0), held_arm(track, 1)
     return log_odds(both(left.raised, right.raised), np.minimum(left.seen, right.seen))
 
 
@@ -118,34 +124,54 @@ def _hand_up(one: Arm) -> Array:
 
 
 def _oscillates(track: BodyTrack, one: Arm) -> Array:
-    """The wrist moves to and fro about the elbow; 0.5 where there are too few frames to tell."""
+    """The raised wrist moves to and fro about the elbow; 0.5 where there are too few frames.
+
+    A sine of the rate of a wave, with a trend, is fitted to the forearm's angle in the frames
+    around each one in which the hand is up. What the sine leaves is the points' jitter, by which
+    the amplitude is uncertain.
+    """
     about = one.wrist - one.elbow
     angle = np.unwrap(np.nan_to_num(np.arctan2(about[:, 0], -about[:, 1])))
-    # Points jitter from frame to frame, hands do not.
-    angle = smoothed(angle, track.seconds, _JITTER_S)
-    slow = smoothed(angle, track.seconds, _WAVE_S)
-    moved = spread(angle - slow, track.seconds, _WAVE_S)
-    p = both(exceeds(moved, _WAVE_RAD, 0.04), exceeds(_turns(angle, track.seconds), 1.5, 0.5))
-    return np.where(np.isfinite(p), p, 0.5)
+    weight = np.nan_to_num(_hand_up(one)) * np.isfinite(about).all(axis=1)
+    near = np.abs(track.seconds[:, None] - track.seconds[None]) <= _WAVE_S / 2 + 1e-6
+    weights = near * weight[None]  # (F, F): a window around each frame
+    count = weights.sum(axis=1)
+    best, jitter = np.zeros(len(track)), np.zeros(len(track))
+    for rate_hz in _WAVE_HZ:
+        amplitude, left = _sine(angle, track.seconds, weights, rate_hz)
+        jitter = np.where(amplitude > best, left, jitter)
+        best = np.maximum(best, amplitude)
+    unsure = jitter * np.sqrt(2 / np.maximum(count, 1))
+    # The best of several rates is larger by chance.
+    p = exceeds(best, _WAVE_RAD + 1.6 * unsure, np.hypot(_WAVE_SOFT, unsure / 2))
+    return np.where(count >= _WAVE_FEWEST, p, 0.5)
 
 
-def _turns(angle: Array, seconds: Array) -> Array:
-    """How often a motion changes its direction in `_WAVE_S` around each frame."""
-    step = np.diff(angle, prepend=angle[:1])
-    step[np.abs(step) < 0.08] = 0.0
-    way, last = np.zeros(len(step)), 0.0
-    for index, value in enumerate(np.sign(step)):
-        way[index] = float(value != 0 and last != 0 and value != last)
-        last = value if value else last
-    near = np.abs(seconds[:, None] - seconds[None]) <= _WAVE_S / 2 + 1e-6
-    return np.asarray(near @ way, np.float64)
+def _sine(values: Array, seconds: Array, weights: Array, rate_hz: float) -> tuple[Array, Array]:
+    """Amplitude of the sine of a rate around each frame, and the deviation from it, `(F,)` each.
+
+    Args:
+        values: `(F,)`.
+        seconds: `(F,)`.
+        weights: `(F, F)` of the frames around each frame.
+        rate_hz: of the sine.
+    """
+    phase = 2 * np.pi * rate_hz * seconds
+    middle = seconds.mean()
+    basis = np.stack([np.ones_like(seconds), seconds - middle, np.sin(phase), np.cos(phase)])
+    gram = np.einsum("fn,an,bn->fab", weights, basis, basis) + 1e-6 * np.eye(4)
+    right = np.einsum("fn,an,n->fa", weights, basis, values)
+    found = np.linalg.solve(gram, right[..., None])[..., 0]
+    left = weights * (values[None] - found @ basis) ** 2
+    freedom = np.maximum(weights.sum(axis=1) - 4, 1)
+    return np.hypot(found[:, 2], found[:, 3]), np.sqrt(left.sum(axis=1) / freedom)
 
 
 def points(track: BodyTrack, way: int) -> Array:
     """Stretches one arm out to the image's left (-1) or right (1)."""
     found = []
     for side in (0, 1):
-        this, other = arm(track, side), arm(track, 1 - side)
+        this, other = held_arm(track, side), held_arm(track, 1 - side)
         level = within(this.wrist[:, 1], -0.5, 0.45, NOISE)
         out = exceeds(way * this.wrist[:, 0], 0.55, NOISE)
         # Both arms out is a jump or a balance, no pointing.
@@ -168,17 +194,21 @@ def crosses_arms(track: BodyTrack) -> Array:
     axis = across / np.maximum(width, 1e-6)[:, None]
     middle = track.middle(body.SHOULDERS)
     conditions = []
+
+    def mean(values: Array) -> Array:
+        return smoothed(values / unit, track.seconds, _STEADY_S)
+
     for side, sign in ((0, 1), (1, -1)):
         wrist = track.points_px[:, body.WRISTS[side]]
         elbow = track.points_px[:, body.ELBOWS[side]]
-        along = ((wrist - middle) * axis).sum(axis=1) * sign / unit
-        inward = ((wrist - elbow) * axis).sum(axis=1) * sign / unit
-        down = (wrist[:, 1] - middle[:, 1]) / unit
+        along = mean(((wrist - middle) * axis).sum(axis=1) * sign)
+        inward = mean(((wrist - elbow) * axis).sum(axis=1) * sign)
+        down = mean(wrist[:, 1] - middle[:, 1])
         conditions += [
             below(along, 0.08, NOISE), below(inward, -0.25, NOISE), within(down, 0.1, 0.9, NOISE)
         ]  # fmt: skip
     seen = track.seen(*body.SHOULDERS, *body.WRISTS)
-    frontal = exceeds(width / unit, 0.25, 0.08)
+    frontal = exceeds(mean(width), 0.25, 0.08)
     return log_odds(both(*conditions), seen * frontal)
 
 
@@ -191,14 +221,5 @@ def _at_face(one: Arm) -> Array:
 
 def hand_to_face(track: BodyTrack) -> Array:
     """Holds a hand to the face."""
-    arms = [arm(track, side) for side in (0, 1)]
+    arms = [held_arm(track, side) for side in (0, 1)]
     return log_odds(either(*map(_at_face, arms)), np.minimum(arms[0].seen, arms[1].seen))
-
-
-def hanging_arms(track: BodyTrack) -> Array:
-    """Both arms hang: no gesture."""
-    arms = [arm(track, side) for side in (0, 1)]
-    return log_odds(both(*(one.hanging for one in arms)), np.minimum(arms[0].seen, arms[1].seen))
-
-
-GestureMeasure = Callable[[BodyTrack], Array]

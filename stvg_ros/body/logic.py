@@ -60,16 +60,6 @@ def smoothed(values: Array, seconds: Array, width_s: float) -> Array:
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
-def spread(values: Array, seconds: Array, width_s: float) -> Array:
-    """The standard deviation over the same frames as in `smoothed`; NaN below three frames."""
-    mean = smoothed(values, seconds, width_s)
-    near = np.abs(seconds[:, None] - seconds[None]) <= width_s / 2 + 1e-6
-    known = near & np.isfinite(values)[None]
-    away = np.where(known, np.nan_to_num(values)[None] - np.nan_to_num(mean)[:, None], 0.0)
-    count = known.sum(axis=1)
-    return np.where(count > 2, np.sqrt((away**2).sum(axis=1) / np.maximum(count, 1)), np.nan)
-
-
 def highest(values: Array, seconds: Array, first_s: float, last_s: float) -> Array:
     """The largest value from `first_s` to `last_s` after each frame, `(F,)`; NaN without frames."""
     apart = seconds[None] - seconds[:, None]

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -35,12 +36,14 @@ class Measure:
         lasts: whether it holds all the time (clothes), or for some time (gestures).
         needs: what a frame must be measured for: "boxes", "looks" (some frames do), "pose" (more
             of them), "motion" (all of them).
+        never: whether the rule is against something that must not happen at any time.
     """
 
     text: str
     rule: Rule
     lasts: bool = False
     needs: str = "motion"
+    never: bool = False
 
     def frames(self, track: BodyTrack, others: Others) -> Array:
         """Evidence in nats for each frame, `(F,)`; 0 where there is none."""
@@ -49,7 +52,12 @@ class Measure:
 
     def whole(self, nats: Array, seconds: Array) -> float:
         """Evidence of a whole track, from that of its frames."""
-        total = clothes.over_frames(nats) if self.lasts else evidence_at_some_time(nats, seconds)
+        if self.never:
+            total = -evidence_at_some_time(-nats, seconds)
+        elif self.lasts:
+            total = clothes.over_frames(nats)
+        else:
+            total = evidence_at_some_time(nats, seconds)
         return float(_MOST * np.tanh(total / _MOST))
 
 
@@ -94,8 +102,8 @@ def measure_of(feature: Feature, sides: str = "robocup") -> Measure | None:
     found = None if make is None else make(feature, sides)
     if found is None or not feature.negated:
         return found
-    rule = found.rule
-    return Measure(found.text, lambda track, others: -rule(track, others), True, found.needs)
+    rule, never = found.rule, feature.kind in ("gesture", "change", "movement")
+    return Measure(found.text, lambda track, others: -rule(track, others), True, found.needs, never)
 
 
 def _of(rule: Callable[[BodyTrack], Array]) -> Rule:
@@ -140,6 +148,9 @@ def _points_side(track: BodyTrack, side: str, of_person: bool) -> Array:
 
 
 def _pose(feature: Feature, sides: str) -> Measure | None:
+    if feature.name == "facing" and feature.side in ("towards", "away"):
+        side = 1 if feature.side == "towards" else -1
+        return Measure(feature.text, _of(partial(poses.seen_from, side=side)), needs="pose")
     if feature.name not in poses.POSES:
         return None
     return Measure(feature.text, _of(partial(poses.has_pose, name=feature.name)), needs="pose")
@@ -156,14 +167,20 @@ _CHANGES: dict[str, Callable[[BodyTrack], Array]] = {
     "kneel down": partial(poses.changes, before=("standing",), after=("kneeling",)),
     "bend down": partial(poses.has_pose, name="bending"),
     "pick up": poses.picks_up,
-    "turn round": poses.turns_round,
+    "turn round": poses.turns,
     "jump": poses.jumps,
 }
 
 
+_OWN_BACK = re.compile(r"\b(his|her|their|its|the) back\b")
+
+
 def _change(feature: Feature, sides: str) -> Measure | None:
-    turns = (feature.name, feature.side) == ("turn", "away")
-    rule = poses.turns_away if turns else _CHANGES.get(feature.name)
+    rule = _CHANGES.get(feature.name)
+    if feature.name == "turn":
+        # Who turns the back to the camera turns away.
+        way = "away" if _OWN_BACK.search(feature.text) else feature.side
+        rule = partial(poses.turns, way=way) if way in ("towards", "away") else None
     return None if rule is None else Measure(feature.text, _of(rule))
 
 
@@ -278,12 +295,17 @@ def _hair(feature: Feature, sides: str) -> Measure | None:
 
 
 def _place(feature: Feature, sides: str) -> Measure | None:
-    name = feature.name
-    if name in ("left", "right", "middle"):
-        return Measure(feature.text, _of(partial(image_places.in_image, name=name)), True, "boxes")
-    if name in image_places.PLACES:
-        return Measure(feature.text, partial(image_places.among, name=name), True, "boxes")
-    return None
+    name, outermost = feature.name, feature.text.split()[:1]
+    rule: Rule | None = None
+    if name == "ordinal" and feature.side in ("left", "right") and feature.details:
+        rule = partial(image_places.counted, side=feature.side, rank=int(feature.details[0]))
+    elif outermost in (["leftmost"], ["rightmost"]):
+        rule = partial(image_places.counted, side=feature.side, rank=1)
+    elif name in ("left", "right", "middle"):
+        rule = _of(partial(image_places.in_image, name=name))
+    elif name in image_places.PLACES:
+        rule = partial(image_places.among, name=name)
+    return None if rule is None else Measure(feature.text, rule, True, "boxes")
 
 
 _SIZES = {"tall": "tallest", "short": "shortest", "big": "biggest", "small": "smallest"}

@@ -26,10 +26,17 @@ from stvg_ros.body.logic import (
 )
 from stvg_ros.body.track import BodyTrack
 
+_JITTER_S = 0.2  # points jitter from frame to frame
+_BENT = 40.0  # degrees
 _LEAN = 12.0  # degrees, standard deviation of an estimated trunk
 _CHANGE_S = 1.5  # before and after a frame in which the poses of a change are looked for
 _MIDDLE_S = 0.2
+_STOOD_S = 2.5  # before or after who picks something up reaches down
+_TURN_S = 0.4
+# Of the shoulders' width, from which on the front or the back is seen: half way from the side.
+_TURNED, _TURN_NOISE = 0.4, 0.15
 _REACH_S = 1.0  # from standing to the floor
+_SEATED_S = 0.8  # longer than who reaches down passes the pose of a chair
 
 
 class _Posture:
@@ -141,9 +148,12 @@ def picks_up(track: BodyTrack) -> Array:
     height = (floor - lowest) / track.torso_px
     down = either(exceeds(posture.lean, 35, _LEAN), below(posture.legs, 0.9, NOISE))
     weight = np.minimum(posture.feet_seen, track.visibility[:, list(body.WRISTS)].max(axis=1))
-    # Who falls is on the floor as well.
-    lain = highest(_lain(posture), track.seconds, -_CHANGE_S, _CHANGE_S)
-    reached = both(down, below(height, 0.75, NOISE), 1 - lain)
+    # Who falls is on the floor as well, and who sits has the hands at the shins.
+    resting = either(_lain(posture), smoothed(_seated(posture), track.seconds, _SEATED_S))
+    rests = highest(resting, track.seconds, -_CHANGE_S, _CHANGE_S)
+    # Who stays bent or crouched was there before.
+    stood = highest(_standing(posture), track.seconds, -_STOOD_S, _STOOD_S)
+    reached = both(down, below(height, 0.75, NOISE), 1 - rests, np.nan_to_num(stood, nan=1.0))
     moving = either(exceeds(posture.lean, 15, _LEAN), below(posture.legs, 1.35, NOISE))
     near = highest(reached, track.seconds, -_REACH_S, _REACH_S)
     return log_odds(np.fmax(reached, both(near, moving)), weight)
@@ -159,30 +169,32 @@ def facing(track: BodyTrack) -> Array:
 
 def seen_from(track: BodyTrack, side: int) -> Array:
     """Shows the front (1) or the back (-1) to the camera."""
-    return log_odds(exceeds(side * facing(track), 0.0, 0.3), track.seen(*body.SHOULDERS))
+    value = smoothed(facing(track), track.seconds, _TURN_S)
+    return log_odds(exceeds(side * value, _TURNED, _TURN_NOISE), track.seen(*body.SHOULDERS))
 
 
-def turns_round(track: BodyTrack) -> Array:
-    """Faces the camera and then turns the back, or the reverse."""
-    away, back = _turns(track)
-    return log_odds(either(away, back), track.seen(*body.SHOULDERS))
+def turns(track: BodyTrack, way: str = "") -> Array:
+    """Turns away from the camera, "towards" it, or, for "", shows front and back one after another.
+
+    Who turns away was seen from the front or the side before, and who turns to the camera from
+    behind or from the side.
+    """
+    # The shoulders of who bends lie one above the other.
+    upright = _Posture(track).lean < _BENT
+    value = smoothed(np.where(upright, facing(track), np.nan), track.seconds, _TURN_S)
+    front, back = (exceeds(sign * value, _TURNED, _TURN_NOISE) for sign in (1, -1))
+    if way:
+        shown = front if way == "towards" else back
+        p = _turned(track, 1 - shown, shown)
+    else:
+        p = either(_turned(track, front, back), _turned(track, back, front))
+    return log_odds(p, track.seen(*body.SHOULDERS))
 
 
-def turns_away(track: BodyTrack) -> Array:
-    """Faces the camera and then turns the back."""
-    return log_odds(_turns(track)[0], track.seen(*body.SHOULDERS))
-
-
-def _turns(track: BodyTrack) -> tuple[Array, Array]:
-    """The probabilities of turning away from the camera, and towards it."""
-    front = smoothed(exceeds(facing(track), 0.2, 0.15), track.seconds, 0.4)
-    back = smoothed(below(facing(track), -0.2, 0.15), track.seconds, 0.4)
-
-    def change(first: Array, last: Array) -> Array:
-        before = highest(first, track.seconds, -_CHANGE_S, -_MIDDLE_S)
-        return both(before, highest(last, track.seconds, _MIDDLE_S, _CHANGE_S))
-
-    return change(front, back), change(back, front)
+def _turned(track: BodyTrack, first: Array, last: Array) -> Array:
+    """The probability of one side before a frame, and of the other after it."""
+    before = highest(first, track.seconds, -_CHANGE_S, -_MIDDLE_S)
+    return both(before, highest(last, track.seconds, _MIDDLE_S, _CHANGE_S))
 
 
 def jumps(track: BodyTrack) -> Array:
@@ -192,6 +204,7 @@ def jumps(track: BodyTrack) -> Array:
     for pair in (body.ANKLES, body.HIPS):
         # The lower of the two points: one lifted foot is a step.
         y = track.points_px[:, list(pair), 1].max(axis=1) - track.shift_px[:, 1]
+        y = smoothed(y, track.seconds, _JITTER_S)
         rise.append((_ground(y, track.seconds) - y) / unit)
     hop = both(exceeds(rise[0], 0.18, 0.08), exceeds(rise[1], 0.1, 0.08))
     weight = track.seen(*body.HIPS, *body.ANKLES)

@@ -42,7 +42,7 @@ def run(given: argparse.Namespace) -> int:
     from stvg_ros.io.clip import file_clip
     from stvg_ros.io.outputs import check_outputs
     from stvg_ros.io.read_report import ReadReport
-    from stvg_ros.io.tube_json import evidence_to_json, table, tube_to_json
+    from stvg_ros.io.tube_json import evidence_to_json, tube_to_json
 
     if given.rrd is not None:
         from stvg_ros.visualization.rerun_file import check_rerun
@@ -80,15 +80,26 @@ def run(given: argparse.Namespace) -> int:
     answer = {
         "tubes": [tube_to_json(tube) for tube in grounding.tubes],
         "evidence": evidence_to_json(grounding.evidence) if grounding.evidence else None,
+        "text": grounding.text,
+        "number": grounding.number,
     }
+    _show(given, clip, grounding, json.dumps(answer))
+    _write(given, clip, grounding, json.dumps(answer))
+    return 1 if grounding.best.status == Status.FAILED else 0
+
+
+def _show(given: argparse.Namespace, clip: Clip, grounding: Grounding, answer: str) -> None:
+    """Prints the answer: its JSON text, or words and tables."""
+    from stvg_ros.io.tube_json import table
+
     if given.json:
         if grounding.best.warning:
             print(f"note: {grounding.best.warning}", file=sys.stderr)
-        print(json.dumps(answer))
-    else:
-        print("\n\n".join(table(tube, clip.frames[0].stamp_ns) for tube in grounding.tubes))
-    _write(given, clip, grounding, json.dumps(answer))
-    return 1 if grounding.best.status == Status.FAILED else 0
+        print(answer)
+        return
+    if grounding.text:
+        print(f"answer      {grounding.text}\n")
+    print("\n\n".join(table(tube, clip.frames[0].stamp_ns) for tube in grounding.tubes))
 
 
 def _write(given: argparse.Namespace, clip: Clip, grounding: Grounding, answer: str) -> None:

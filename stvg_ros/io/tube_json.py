@@ -226,6 +226,8 @@ def table(tube: Tube, origin_ns: int = 0, rows: int = 10) -> str:
             box = tube.boxes[index]
             edges = "".join(f"{edge:8.1f}" for edge in box.box_xyxy_px)
             lines.append(f"{(box.stamp_ns - origin_ns) / 1e9:8.2f} s{edges}{box.score:8.2f}")
+    if tube.decided:
+        lines.append(f"decided     {tube.decided}")
     if tube.model:
         lines.append(f"model       {tube.model}")
     if tube.candidates:

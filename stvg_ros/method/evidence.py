@@ -39,6 +39,9 @@ ABSENT = -1.0
 # whether they wave, do not wave, since most people do not.
 _SELDOM = -1.2
 _RUN_GAP_S = 0.4
+# First words of a description that can follow "nobody".
+_JOINING = ("in", "with", "wearing", "dressed", "who", "that", "on", "to", "next", "left", "right",
+            "between", "near", "beside")  # fmt: skip
 _SPAN_MARGIN = 0.3  # nats a second against frames without evidence
 
 
@@ -248,6 +251,20 @@ class FusedEvidence:
         """The least log-odds of the measured words of a tube, since all must hold; 0 without."""
         return min((_posterior(item, track) for item in self.measured), default=0.0)
 
+    def holds(self, track: int) -> bool:
+        """Whether no measured word speaks against a tube."""
+        return self.weakest(track) >= ABSENT
+
+    def shows(self, track: int) -> bool:
+        """Whether all measured words were seen on a tube, and more likely hold than not.
+
+        Who could not be measured may be the target, but is not counted among those who are.
+        """
+        return all(
+            track in item.tubes and item.tubes[track] > 0 and _posterior(item, track) >= ABSENT
+            for item in self.measured
+        )
+
     def missing(self, tracks: Sequence[int]) -> tuple[str, ...]:
         """The words that no tube has; if each has a tube, those that the best tube lacks."""
         if not tracks or not self.measured:
@@ -262,8 +279,14 @@ class FusedEvidence:
         best = max(tracks, key=lambda track: (self.weakest(track), self.tube(track)))
         return tuple(item.words for item in self.measured if _posterior(item, best) < ABSENT)
 
+    def unshown(self, tracks: Sequence[int]) -> tuple[str, ...]:
+        """All measured words, if no tube shows all of them (see `shows`)."""
+        if not self.measured or any(self.shows(track) for track in tracks):
+            return ()
+        return tuple(item.words for item in self.measured)
+
     def decided(self, track: int) -> str:
-        """Which source decided for a tube, with the evidence of each word, in nats."""
+        """Which source decided for or against a tube, with the evidence of each word, in nats."""
         if not self.findings:
             return ""
         parts = [
@@ -303,4 +326,6 @@ def evident_run(nats: NDArray[np.float64], stamps_ns: NDArray[np.int64]) -> tupl
 def nobody(missing: Sequence[str], people: int) -> str:
     """Why no tube is the answer: "nobody in red; 3 people"."""
     seen = "1 person" if people == 1 else f"{people} people"
-    return f"nobody with: {', '.join(missing)}; {seen}"
+    words = ", ".join(missing)
+    joined = words if all(one.split()[0] in _JOINING for one in missing) else f"with: {words}"
+    return f"nobody {joined}; {seen}"

@@ -130,10 +130,17 @@ class TubeScores:
         return replace(self, fused=replace(fused, findings=findings))
 
     def ranked(self) -> list[CandidateTube]:
-        """Candidates, best first; equal scores keep the proposer's order."""
-        return sorted(self.candidates, key=self._ranking, reverse=True)
+        """Candidates, best first; equal scores keep the proposer's order.
 
-    def _ranking(self, candidate: CandidateTube) -> float:
+        Those whom no measured word speaks against come first, since all words must hold.
+        """
+        return sorted(
+            self.candidates,
+            key=lambda one: (self.fused.holds(one.track_id), self._score(one)),
+            reverse=True,
+        )
+
+    def _score(self, candidate: CandidateTube) -> float:
         """The sum of all sources in nats, or S_obj if attention alone decides."""
         if self.fused.measured:
             return self.fused.tube(candidate.track_id)
@@ -215,7 +222,7 @@ class TubeScores:
             spatial=view.on_image(self.spatial),
             temporal=view.on_image(self.temporal),
             frame_scores=self.view.scores(self.temporal, ranked[0]) if ranked else nothing,
-            track_scores={c.track_id: self._ranking(c) for c in self.candidates},
+            track_scores={c.track_id: self._score(c) for c in self.candidates},
             grounding_token=token,
             margins=margins,
             track_boxes={
@@ -264,7 +271,7 @@ class TubeSelection:
         scored = TubeScores(self.view, spatial, temporal, shown, self.config, self.factors)
         scored = scored.with_sources(self.fused, template.split)
         sure = self._confidence(scored, scored.ranked()[0] if shown else None)
-        template = replace(template, confidence=sure, decided=self._undecided(scored))
+        template = replace(template, confidence=sure, decided=_refusing(scored))
         if not self.candidates:
             reason = "no candidate tubes: their source detected nothing"
             tubes: tuple[Tube, ...] = (replace(template, error=reason),)
@@ -274,19 +281,12 @@ class TubeSelection:
                 "sampling.frames, or ask for a shorter window"
             )
             tubes = (replace(template, error=reason),)
-        elif self.config.presence.enabled and sure < 0.5:
-            missing = scored.fused.missing([one.track_id for one in shown])
-            known = "" if template.calibrated else ", which is not calibrated here"
-            reason = f"the model sees no such target (confidence {sure:.2f}{known})"
-            if missing:
-                reason = nobody(missing, len(shown))
-            tubes = (replace(template, error=reason),)
         else:
             best = self._wanted(scored, template)
             tubes = tuple(
                 scored.tube(candidate, replace(template, rank=rank, confidence=sure))
                 for rank, (candidate, sure) in enumerate(best)
-            )
+            ) or (replace(template, error=_refusal(scored, template)),)
         shown_evidence = scored.evidence(token, self.margins, self.keypoints)
         return Grounding(tubes, shown_evidence, self.candidates)
 
@@ -294,10 +294,13 @@ class TubeSelection:
         """The tubes of the answer, best first, each with its own confidence.
 
         A command for several targets ("both kids", "everyone in red") returns all that match: their
-        own evidence passes the threshold, and their score is above a share of the best one's. The
-        best one always matches.
+        own evidence passes the threshold, and their score is above a share of the best one's.
+        Empty if the target is not there: then the evidence of the best one is below the threshold,
+        or, if words are measured, nobody of several shows them.
         """
         ranked = scored.ranked()
+        if self.config.presence.enabled and template.confidence < 0.5:
+            return []
         command = template.split.command if template.split is not None else None
         number = command.number if command is not None else "one"
         best = scored.object_score(ranked[0])
@@ -312,6 +315,8 @@ class TubeSelection:
         matching = [
             (c, sure) for c, sure in rated if sure >= bar and scored.object_score(c) >= least
         ]
+        if self.config.presence.enabled and scored.fused.measured:
+            matching = [(c, sure) for c, sure in matching if scored.fused.shows(c.track_id)]
         if isinstance(number, int):
             matching = matching[: max(number, template.query.max_targets)]
         return matching
@@ -327,7 +332,19 @@ class TubeSelection:
             nats = nats + weakest if scored.fused.attention else weakest
         return confidence(nats, threshold)
 
-    def _undecided(self, scored: TubeScores) -> str:
-        """What was not measured, for answers without a tube."""
-        words = ", ".join(scored.fused.unmeasured)
-        return f"not measured: {words}" if words and scored.fused.measured else ""
+
+def _refusal(scored: TubeScores, template: Tube) -> str:
+    """Why no tube is the answer: the words that nobody has, or the confidence."""
+    tracks = [one.track_id for one in scored.candidates]
+    sure = template.confidence >= 0.5  # but of several, nobody was seen with all words
+    missing = scored.fused.unshown(tracks) if sure else scored.fused.missing(tracks)
+    if missing:
+        return nobody(missing, len(tracks))
+    known = "" if template.calibrated else ", which is not calibrated here"
+    return f"the model sees no such target (confidence {template.confidence:.2f}{known})"
+
+
+def _refusing(scored: TubeScores) -> str:
+    """What speaks for and against the tube that fits best, for answers without a tube."""
+    ranked = scored.ranked()
+    return scored.fused.decided(ranked[0].track_id) if ranked and scored.fused.measured else ""

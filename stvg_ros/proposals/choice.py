@@ -4,12 +4,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from stvg_ros.errors import ModelError
 from stvg_ros.proposals import hub_download
 from stvg_ros.proposals.settings import ProposalConfig
 
+_LOG = logging.getLogger(__name__)
 # Released real-time detectors of COCO's people (Apache-2.0), the best for its place first.
 CPU = ("ustc-community/dfine-nano-coco",)  # 3.8 M parameters, 15 MB
 GPU = ("ustc-community/dfine-small-coco", "PekingU/rtdetr_v2_r18vd", *CPU)  # 10 M, 42 MB
@@ -38,10 +41,14 @@ def _on_gpu(device: str) -> bool:
 
 
 def _small_installed() -> bool:
-    from stvg_ros.proposals.people.ssdlite import graph_path
+    from stvg_ros.proposals.people.ssdlite import checked_graph
 
-    path = graph_path()
-    return path is not None and path.is_file()
+    try:
+        checked_graph()
+    except (ModelError, OSError) as error:
+        _LOG.info("the small detector cannot be used: %s", error)
+        return False
+    return True
 
 
 @dataclass(frozen=True)
@@ -52,7 +59,7 @@ class Surroundings:
         on_gpu: whether detectors run on a GPU, for a value of `proposals.device`.
         cached: whether a hub id is in the cache of the hub.
         fetched: fetches a hub id; why it could not, or an empty text.
-        small_installed: whether the package of the small detector is installed.
+        small_installed: whether the package of the small detector is installed, and undamaged.
     """
 
     on_gpu: Callable[[str], bool] = _on_gpu

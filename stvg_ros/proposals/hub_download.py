@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from functools import cache
 
+_LOG = logging.getLogger(__name__)
 CONTACT_S = 4.0  # longest wait for the hub's first answer
 DOWNLOAD_S = 90.0  # longest wait for the files after it
 FILES = ("config.json", "preprocessor_config.json", "model.safetensors")
@@ -36,6 +38,7 @@ def fetched(hub_id: str, endpoint: str | None = None) -> str:
 
     if constants.HF_HUB_OFFLINE:
         return "HF_HUB_OFFLINE forbids to fetch it"
+    _LOG.info("fetching %s from the hub, for at most %g s", hub_id, CONTACT_S + DOWNLOAD_S)
     download = _Download(hub_id, endpoint)
     thread = threading.Thread(target=download.run, name="hub", daemon=True)
     thread.start()

@@ -31,7 +31,8 @@ MAX_NAME_CHARACTERS = 256
 MAX_TUBES = 1024
 # Settings that a client may choose for its own commands: how to ground, not with what.
 CLIENT_GROUPS = (
-    "sampling", "attention", "reattention", "assembling", "span", "presence", "evidence", "window",
+    "sampling", "attention", "reattention", "assembling", "span", "presence", "conditions",
+    "evidence", "window",
 )  # fmt: skip
 # What to ground with is chosen where the model is.
 SERVER_GROUPS = ("model", "split", "proposals", "body")

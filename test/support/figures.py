@@ -7,9 +7,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stvg_lab.rendered.character import Appearance, figure_at, figure_joints
+from stvg_lab.rendered.picture_conditions import PictureCondition, taken
 from stvg_lab.rendered.pose import Pose, pose_at
 from stvg_lab.rendered.postures import posture_at
 from stvg_lab.rendered.render import drawn
@@ -88,6 +88,7 @@ def track_of_poses(
     )
 
 
+CLEAN = PictureCondition()
 ROOM = RoomBackdrop((176, 170, 160), (150, 146, 140), (120, 104, 90), (96, 84, 74), 0.6, ())
 GREY_TROUSERS = (84, 84, 90)
 
@@ -98,23 +99,13 @@ def dressed(shirt_rgb: tuple[int, int, int], **given: object) -> Appearance:
     return Appearance(shirt_rgb=shirt_rgb, **{**worn, **given})  # type: ignore[arg-type]
 
 
-def in_light(
-    image: NDArray[np.uint8], factors: tuple[float, float, float], noise: float
-) -> NDArray[np.uint8]:
-    """A picture in other light: factors of linear red, green, blue, and noise in grey levels."""
-    linear = (image / 255.0) ** 2.2 * np.array(factors)
-    grain = np.random.default_rng(0).normal(0, noise, image.shape)
-    return np.clip(np.clip(linear, 0, 1) ** (1 / 2.2) * 255 + grain, 0, 255).astype(np.uint8)
-
-
 def look_at(
     tracks: list[BodyTrack],
     poses: list[Callable[[float, float], Pose]],
     worn: list[Appearance],
     feet_px: list[tuple[float, float]],
     frames: tuple[int, ...] = (5, 15, 25),
-    light: tuple[float, float, float] = (1.0, 1.0, 1.0),
-    noise: float = 0.0,
+    condition: PictureCondition = CLEAN,
 ) -> None:
     """Measures the colours of people in some rendered frames, in place."""
     count = len(tracks[0])
@@ -124,7 +115,7 @@ def look_at(
             second = float(tracks[0].seconds[frame])
             now = pose(frame / max(count - 1, 1), second)
             figures.append(figure_at(now, look, time_s=second, foot_px=foot, height_px=200.0))
-        image = in_light(drawn(figures, ROOM, *SIZE_PX), light, noise)
+        image = taken(drawn(figures, ROOM, *SIZE_PX), condition)
         seen = light_of(image)
         for track in tracks:
             points, box = track.points_px[frame], track.boxes_xyxy_px[frame]

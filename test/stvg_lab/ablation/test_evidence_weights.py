@@ -10,6 +10,7 @@ import pytest
 from stvg_lab.ablation.evidence_weights import (
     SourceReading,
     frame_weights,
+    in_condition,
     joints_of,
     scene_questions,
     share_right,
@@ -18,6 +19,7 @@ from stvg_lab.ablation.evidence_weights import (
     weight_rows,
     with_intervals,
 )
+from stvg_lab.rendered.picture_conditions import CONDITIONS
 from stvg_ros.types import Evidence, Grounding, Query, SourceFinding, Status, Tube
 
 
@@ -100,6 +102,16 @@ def test_a_reading_of_a_scene() -> None:
         sample.clip.stamps_ns, evidence.slots, heat, heat, evidence.frame_scores, {}, "."
     ))  # fmt: skip
     assert source_reading(sample, blind) is None
+
+
+def test_pictures_in_other_conditions_keep_the_rest() -> None:
+    _, asked = next(scene_questions("val", 2001, 1))
+    dim = in_condition(asked, CONDITIONS["dim"])
+    assert [one.query for one in dim] == [one.query for one in asked]
+    assert len({id(one.clip) for one in dim}) == 1  # results about it are shared
+    first, other = (one[0].clip.frames[3].image.mean() for one in (dim, asked))
+    assert first < 0.75 * other
+    assert dim[0].clip.stamps_ns.tolist() == asked[0].clip.stamps_ns.tolist()
 
 
 def test_true_joints_have_the_noise_of_an_estimator() -> None:

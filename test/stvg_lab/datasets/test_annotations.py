@@ -183,6 +183,14 @@ def test_file_entry_and_field_are_named(change: Any, said: str) -> None:
         annotations_from_json(changed(change), "f")
 
 
+def test_a_person_who_is_there_twice_is_refused(tmp_path: Path) -> None:
+    """JSON keeps the last one, and the other one's boxes would be lost."""
+    track = '"tracks": {"A": [], "A": []}'
+    (tmp_path / "a.json").write_text(f'{{"format": "{FORMAT}", "entries": [], {track}}}')
+    with pytest.raises(AnnotationError, match="'A' is there twice in one object; rename"):
+        read_annotations(tmp_path / "a.json")
+
+
 def test_all_wrong_fields_are_listed_and_nothing_wrong_is_written(tmp_path: Path) -> None:
     wrong = Annotations((Entry("a", "", (3, 2)),))
     with pytest.raises(AnnotationError) as raised:

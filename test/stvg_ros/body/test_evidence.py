@@ -192,6 +192,39 @@ def test_a_relation_is_to_the_one_whom_its_words_fit(
             assert (found.tubes[10 + index] > 0) == (x[index] < x[anchor])
 
 
+def test_findings_have_the_words_that_can_follow_nobody(
+    scene: Scene, joints: TrueJoints, clip: Clip, tubes: tuple[CandidateTube, ...]
+) -> None:
+    body, _ = source(joints)
+    found = findings(body, clip, tubes, "find the person in the red shirt who is waving")
+    assert [one.words for one in found] == ["in the red shirt", "who is waving"]
+
+
+def test_a_relation_to_anybody_and_one_that_cannot_be_measured(
+    scene: Scene, joints: TrueJoints, clip: Clip, tubes: tuple[CandidateTube, ...]
+) -> None:
+    body, _ = source(joints)
+    (found,) = findings(body, clip, tubes, "the person between two people")
+    x = scene.feet_px.mean(axis=1)
+    assert max(found.tubes, key=lambda track: found.tubes[track]) == 10 + int(np.argsort(x)[1])
+    (found,) = findings(body, clip, tubes, "the person behind the person in mauve")
+    assert (found.words, dict(found.tubes)) == ("behind the person in mauve", {})
+    assert findings(body, clip, tubes, "the person left of the table") == ()
+
+
+def test_what_comes_later_in_a_sentence_is_measured_later(
+    scene: Scene, joints: TrueJoints, clip: Clip, tubes: tuple[CandidateTube, ...]
+) -> None:
+    body, _ = source(joints)
+    first, last = findings(body, clip, tubes, "the person who stands, then jumps")
+    for track in first.frames:
+        begins = np.flatnonzero(last.frames[track])
+        ends = np.flatnonzero(first.frames[track])
+        assert not len(begins) or ends.max() < begins.min()
+    at_once = findings(body, clip, tubes, "the standing person who jumps")[0]
+    assert any((at_once.frames[t] != first.frames[t]).any() for t in first.frames)
+
+
 def test_unmeasured_words_are_named(scene: Scene, joints: TrueJoints) -> None:
     body, _ = source(joints)
     split = RuleSplitter(READER).split("the person in red with the umbrella")

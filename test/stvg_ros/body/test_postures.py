@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from figures import action, still, track_of_poses
 
+from stvg_lab.rendered.pose import Pose
 from stvg_ros.body import keypoints as body
 from stvg_ros.body.logic import log_odds
 from stvg_ros.body.measures import Measure, evidence_at_some_time, measure_of
@@ -140,17 +141,58 @@ def test_picking_up_begins_with_bending_and_ends_upright() -> None:
     assert nats[-1] < -1
 
 
-def test_turning_away_is_half_of_turning_round() -> None:
-    away = measure("change", "turn", "away")
-    turning = track_of_poses(still("turn round"), duration_s=6)
-    front = turning.seconds < 3
-    nats = away.frames(turning, [])
-    assert evidence(away, turning) > 1
-    # Backwards in time the person turns to the camera: half of the turn is another one.
-    assert nats[front].max() > nats[~front].max() + 1
-    assert evidence(away, track_of_poses(still("standing"))) < -1
-    assert evidence(away, track_of_poses(still("standing"), turned=True)) < -1
-    assert measure_of(Feature("change", "turn", "turns", side="towards")) is None
+def turning(first: float, last: float, **given: object) -> BodyTrack:
+    """Two seconds in one direction, a second of turning, two in another; see `Pose.turn`."""
+
+    def pose(share: float, time_s: float) -> Pose:
+        done = float(np.clip(5 * share - 2, 0, 1))
+        return Pose(turn=first + done * (last - first))
+
+    return track_of_poses(pose, duration_s=5, **given)  # type: ignore[arg-type]
+
+
+FRONT, SIDE, BACK = 0.0, 0.45, 1.0  # `Pose.turn`
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "ways"),
+    [
+        (FRONT, BACK, {"away", ""}), (BACK, FRONT, {"towards", ""}), (FRONT, FRONT, set()),
+        (BACK, BACK, set()),
+    ],
+)  # fmt: skip
+def test_turning_has_a_direction(first: float, last: float, ways: set[str]) -> None:
+    for seed in range(3):
+        track = turning(first, last, noise=0.08, seed=seed)
+        for way, name in (("away", "turn"), ("towards", "turn"), ("", "turn round")):
+            nats = evidence(measure("change", name, way), track)
+            assert (nats > 1) if way in ways else (nats < -0.5), (way, seed)
+
+
+@pytest.mark.parametrize(
+    ("words", "side", "way"),
+    [
+        ("turns his back to the camera", "towards", "away"),
+        ("turns their back to us", "towards", "away"),
+        ("turns back to the camera", "towards", "towards"),
+        ("turns to the camera", "towards", "towards"),
+        ("turns away", "away", "away"),
+    ],
+)
+def test_who_turns_the_back_to_the_camera_turns_away(words: str, side: str, way: str) -> None:
+    found = measure_of(Feature("change", "turn", words, side=side))
+    assert found is not None
+    for first, last, shown in ((FRONT, BACK, "away"), (BACK, FRONT, "towards")):
+        assert (evidence(found, turning(first, last)) > 1) == (shown == way)
+    assert measure_of(Feature("change", "turn", "turns left", side="left")) is None
+
+
+def test_who_shows_the_front_or_the_back() -> None:
+    front, back = turning(FRONT, FRONT, noise=0.08), turning(BACK, BACK, noise=0.08)
+    for side, own, other in (("towards", front, back), ("away", back, front)):
+        facing = measure("pose", "facing", side)
+        assert evidence(facing, own) > 2
+        assert evidence(facing, other) < -2
 
 
 def test_a_hidden_arm_says_nothing() -> None:
@@ -294,6 +336,107 @@ def test_what_is_negated_speaks_against() -> None:
     found = measure_of(Feature("pose", "sitting", "sitting", negated=True))
     assert found is not None
     assert evidence(found, track) < -1
+
+
+def test_what_must_never_happen() -> None:
+    """Who waves for a part of the time does wave."""
+    found = measure_of(Feature("gesture", "wave", "wave", negated=True))
+    assert found is not None
+    assert found.lasts
+    waves = still("wave")
+    part = track_of_poses(lambda s, t: waves(0.5, t) if 0.4 < s < 0.6 else Pose(), duration_s=10)
+    assert evidence(found, part) < -1
+    assert evidence(found, track_of_poses(still("standing"))) > 1
+
+
+@pytest.mark.parametrize("seconds", [2.0, 3.0, 4.0])
+def test_a_raised_arm_with_jitter_does_not_wave(seconds: float) -> None:
+    """Also when it goes up and comes down quickly."""
+    for side, seed in itertools.product((-1, 1), range(6)):
+        track = track_of_poses(
+            still("raise arm", side), duration_s=seconds, noise=0.08, seed=100 + seed
+        )
+        own = "left" if side > 0 else "right"
+        assert best_of(MEASURES["gesture"], track) == f"raise {own}"
+
+
+@pytest.mark.parametrize("seconds", [4.0, 8.0])
+def test_who_sits_down_slowly_picks_nothing_up(seconds: float) -> None:
+    for name, seed in itertools.product(("sit down", "stand up"), range(4)):
+        track = track_of_poses(still(name), duration_s=seconds, noise=0.08, seed=seed)
+        assert best_of(MEASURES["change"], track) == name
+
+
+def test_who_bends_or_falls_does_not_walk() -> None:
+    """One side of the box moves, or its height and its width change the opposite way."""
+    for name, side in itertools.product(("pick up", "fall", "sit down", "raise arm"), (-1, 1)):
+        track = track_of_poses(still(name, side), duration_s=4)
+        for way in ("", "left", "right", "towards", "away"):
+            assert evidence(measure("movement", "walk", way), track) < 0.2, (name, way)
+
+
+@pytest.mark.parametrize("name", ["bending", "crouching", "kneeling", "sitting"])
+def test_who_stays_down_picks_nothing_up(name: str) -> None:
+    for turned in (False, True):
+        track = track_of_poses(still(name), noise=0.08, turned=turned)
+        assert evidence(MEASURES["change"]["pick up"], track) < 0.2
+        assert evidence(MEASURES["change"]["jump"], track) < 0.2
+
+
+def test_who_bends_does_not_turn() -> None:
+    for side, turned in itertools.product((-1, 1), (False, True)):
+        track = track_of_poses(still("pick up", side), turned=turned, noise=0.08)
+        for way in ("away", "towards"):
+            assert evidence(measure("change", "turn", way), track) < 0.2
+
+
+@pytest.mark.parametrize("degrees", [15.0, 28.0, 40.0])
+@pytest.mark.parametrize("rate_hz", [1.0, 1.6, 2.4])
+def test_waves_of_all_rates_and_sizes(degrees: float, rate_hz: float) -> None:
+    def pose(share: float, time_s: float) -> Pose:
+        flap = degrees * float(np.sin(2 * np.pi * rate_hz * time_s))
+        return Pose(arms=(-8, -4, 140, 165 + flap))
+
+    track = track_of_poses(pose, noise=0.03)
+    assert best_of(MEASURES["gesture"], track) == "wave"
+    assert evidence(MEASURES["gesture"]["wave"], track) > 1.2
+
+
+def column(x: float) -> BodyTrack:
+    return track_of_poses(still("standing"), foot_px=(x, 400.0), duration_s=2)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "side", "details", "chosen"),
+    [
+        ("left", "leftmost", "left", (), 0), ("right", "rightmost", "right", (), 3),
+        ("ordinal", "from the left", "left", ("2",), 1),
+        ("ordinal", "from the right", "right", ("2",), 2),
+        ("ordinal", "from the right", "right", ("1",), 3),
+    ],
+)  # fmt: skip
+def test_the_number_from_a_side(
+    name: str, text: str, side: str, details: tuple[str, ...], chosen: int
+) -> None:
+    """All four are in the left half of the image."""
+    found = measure_of(Feature("place", name, text, side=side, details=details))  # type: ignore[arg-type]
+    assert found is not None
+    tracks = [column(x) for x in (60.0, 130.0, 200.0, 280.0)]
+    nats = []
+    for track in tracks:
+        others = [other for other in tracks if other is not track]
+        nats.append(found.whole(found.frames(track, others), track.seconds))
+    assert nats[chosen] > 1
+    assert all(value < -1 for row, value in enumerate(nats) if row != chosen)
+
+
+def test_who_is_absent_does_not_count() -> None:
+    found = measure_of(Feature("place", "ordinal", "from the left", side="left", details=("1",)))
+    assert found is not None
+    first, second = column(60.0), column(200.0)
+    first.present[:10] = False
+    assert (found.frames(second, [first])[:10] > 1).all()
+    assert (found.frames(second, [first])[10:] < -1).all()
 
 
 def test_log_odds_are_bounded() -> None:

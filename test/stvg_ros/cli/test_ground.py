@@ -52,6 +52,17 @@ def test_what_the_model_does_not_know_is_in_the_answer_and_on_the_command_line(t
     assert tube["model"] == "Qwen2-VL (embedded, rendered scenes only)"
 
 
+def test_a_question_is_answered_in_words(video, tmp_path, capsys):
+    arguments = ["ground", str(video), "how many people are there", "--device", "cpu", "--end", "2"]
+    arguments += ["--set", "proposals.people_detector=embedded", "--out", str(tmp_path / "out")]
+    assert main(arguments) == 0
+    answer = json.loads((tmp_path / "out/tube.json").read_text())
+    found = [tube for tube in answer["tubes"] if tube["status"] == "found"]
+    assert answer["number"] == len(found)
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first == f"answer      {answer['text']}" == f"answer      {answer['number']}"
+
+
 def test_an_error_stays_one_line(tmp_path, capsys):
     assert main(["ground", str(tmp_path / "none.mp4"), "the dog"]) == 1
     assert capsys.readouterr().err.count("\n") == 1

@@ -72,6 +72,13 @@ def test_the_table_names_the_model() -> None:
     assert "model" not in table(Tube(Query("x"), Status.FAILED, error="no images yet"))
 
 
+def test_the_table_says_what_decided() -> None:
+    decided = "body 'in red' -5.0; not measured: hat"
+    tube = Tube(Query("in a red hat"), Status.NOT_FOUND, decided=decided)
+    assert f"decided     {decided}" in table(tube).splitlines()
+    assert "decided" not in table(Tube(Query("in red"), Status.NOT_FOUND))
+
+
 def test_the_table_and_the_file_name_the_source_of_the_candidates() -> None:
     source = "people_detector ssdlite: the small detector of real people"
     absent = Tube(Query("x"), Status.NOT_FOUND, candidates=source)

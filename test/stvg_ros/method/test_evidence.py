@@ -21,6 +21,7 @@ from stvg_ros.method.evidence import (
     attention_levels,
     evident_run,
     gathered,
+    nobody,
     span_evidence,
 )
 from stvg_ros.method.interfaces import MllmSettings
@@ -56,6 +57,7 @@ def grounding(
     margin: float = 2.0,
     heats: tuple[float, float] = (2.0, 1.0),
     unmeasured: tuple[str, ...] = (),
+    split: SplitQuery = SPLIT,
 ) -> Grounding:
     clip = noise_clip(COUNT)
     width, height = clip.size_px
@@ -70,7 +72,7 @@ def grounding(
         Config(),
         fused=FusedEvidence(findings, attention, unmeasured),
     )
-    template = Tube(Query(SPLIT.text), Status.NOT_FOUND, split=SPLIT)
+    template = Tube(Query(SPLIT.text), Status.NOT_FOUND, split=split)
     return selection.grounding(heat, heat, "<end>", template)
 
 
@@ -115,8 +117,36 @@ def test_words_that_nobody_has_are_named() -> None:
     )
     tube = grounding(findings, margin=1.0).best
     assert tube.status is Status.NOT_FOUND
-    assert tube.error == "nobody with: in red; 2 people"
+    assert tube.error == "nobody in red; 2 people"
     assert tube.confidence < 0.5
+    assert tube.decided.startswith(
+        "attention 'the person in red who waves' +4.2; body 'in red' -3.0"
+    )
+
+
+def test_who_has_all_words_is_taken_before_who_has_more_of_some() -> None:
+    """Tube 3 is redder, but does not wave."""
+    findings = (
+        SourceFinding("body", "in red", {3: 6.0, 8: 1.5}),
+        SourceFinding("body", "who waves", {3: -1.5, 8: 1.5}, {3: np.zeros(6), 8: np.zeros(6)}),
+    )
+    found = grounding(findings, attention=False)
+    assert (found.best.status, found.best.track_id) == (Status.FOUND, 8)
+    assert found.evidence is not None
+    assert found.evidence.track_scores == {3: 4.5, 8: 3.0}
+
+
+@pytest.mark.parametrize(
+    ("missing", "said"),
+    [
+        (("in red",), "nobody in red; 2 people"),
+        (("in red", "who waves"), "nobody in red, who waves; 2 people"),
+        (("waving",), "nobody with: waving; 2 people"),
+    ],
+)
+def test_words_of_a_refusal(missing: tuple[str, ...], said: str) -> None:
+    assert nobody(missing, 2) == said
+    assert nobody(("in red",), 1) == "nobody in red; 1 person"
 
 
 def test_words_that_different_people_have_are_named() -> None:
@@ -218,6 +248,24 @@ def test_all_who_match_are_returned() -> None:
     template = Tube(Query(SPLIT.text), Status.NOT_FOUND, split=split)
     tubes = selection.grounding(heat, heat, "<end>", template).tubes
     assert [tube.track_id for tube in tubes] == [3]
+
+
+@pytest.mark.parametrize(
+    ("red", "tracks"),
+    [({3: 3.0, 8: 0.1}, [3, 8]), ({3: 3.0, 8: -0.1}, [3]), ({3: 3.0}, [3]), ({3: -0.5}, [])],
+)
+def test_who_could_not_be_measured_is_not_counted(red: dict[int, float], tracks: list[int]) -> None:
+    from stvg_ros.commands.reader import grammar_reader
+
+    command = grammar_reader("rules").read("how many people wear red")
+    found = grounding(
+        (SourceFinding("body", "in red", red),),
+        attention=False,
+        split=replace(SPLIT, command=command),
+    )
+    assert [tube.track_id for tube in found.tubes if tube.status is Status.FOUND] == tracks
+    if not tracks:
+        assert found.best.error == "nobody in red; 2 people"
 
 
 def test_attention_against_the_mean_of_the_others() -> None:

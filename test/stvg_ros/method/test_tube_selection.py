@@ -321,13 +321,13 @@ def test_a_refusal_says_whether_its_confidence_is_calibrated(calibrated: bool, s
 @pytest.mark.parametrize(
     ("unmeasured", "measured", "said"),
     [
-        (("bored",), True, "not measured: bored"),
-        (("bored", "tired"), True, "not measured: bored, tired"),
-        ((), True, ""),
+        (("bored",), True, "body 'in red' -5.0; not measured: bored"),
+        (("bored", "tired"), True, "body 'in red' -5.0; not measured: bored, tired"),
+        ((), True, "body 'in red' -5.0"),
         (("bored",), False, ""),
     ],
 )
-def test_a_refusal_names_the_words_that_were_not_measured(
+def test_a_refusal_says_what_was_measured_and_what_not(
     unmeasured: tuple[str, ...], measured: bool, said: str
 ) -> None:
     clip, heat = noise_clip(6), torch.ones(6, 2, 3)
@@ -335,7 +335,7 @@ def test_a_refusal_names_the_words_that_were_not_measured(
     findings = (SourceFinding("body", "in red", {3: -5.0}),) if measured else ()
     selection = TubeSelection(
         view, (candidate(6, []),), (-4.0,), MllmSettings(), Config(),
-        fused=FusedEvidence(findings, True, unmeasured),
+        fused=FusedEvidence(findings, False, unmeasured),
     )  # fmt: skip
     template = Tube(Query("Q"), Status.NOT_FOUND, split=SPLIT)
     tube = selection.grounding(heat, heat, "<end>", template).best

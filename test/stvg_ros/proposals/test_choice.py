@@ -3,10 +3,13 @@
 """What `proposals.source: auto` stands for."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from stvg_ros.proposals.choice import CPU, GPU, LOOKING, Surroundings, chosen
+from stvg_ros.proposals.choice import CPU, GPU, HERE, LOOKING, Surroundings, chosen
+from stvg_ros.proposals.people import ssdlite
 from stvg_ros.proposals.settings import ProposalConfig
 
 NANO, SMALL = CPU[0], GPU[0]
@@ -72,3 +75,18 @@ def test_who_only_looks_fetches_nothing(monkeypatch: pytest.MonkeyPatch) -> None
     )
     monkeypatch.setenv("HF_HUB_CACHE", "/nonexistent")
     assert "when the tubes are first needed" in chosen(ProposalConfig(device="cpu"), LOOKING).reason
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_damaged_package_is_not_at_hand(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, damaged: bool
+) -> None:
+    if damaged:
+        (tmp_path / "graph.pb").write_bytes(b"cut")
+        monkeypatch.setattr(ssdlite, "graph_path", lambda: tmp_path / "graph.pb")
+    elif ssdlite.graph_path() is None:
+        pytest.skip("the package of the small detector is not installed")
+    here = replace(HERE, cached=lambda hub_id: False, fetched=lambda hub_id: SILENT)
+    assert chosen(ProposalConfig(), here).config.source == (
+        "classical" if damaged else "people_detector"
+    )

@@ -12,9 +12,11 @@ import msgpack
 import numpy as np
 import pytest
 
-from stvg_ros.config import Config
+from stvg_ros.config import Config, settings
 from stvg_ros.errors import CommandError, ErrorCode, NoImagesError, StvgError
 from stvg_ros.serving.schema import (
+    CLIENT_GROUPS,
+    SERVER_GROUPS,
     VERSION,
     Event,
     Failure,
@@ -282,6 +284,19 @@ def test_only_what_differs_is_chosen():
     assert chosen_settings(Config()) == {}
     config = Config.from_flat({"span.method": "top_k", "model.path": "x", "command.queue_size": 3})
     assert chosen_settings(config) == {"span.method": "top_k"}
+
+
+def test_the_weights_of_negations_and_relations_travel():
+    config = Config.from_flat({"conditions.negation_weight": 0.5, "evidence.sources": "body"})
+    chosen = chosen_settings(config)
+    assert chosen == {"conditions.negation_weight": 0.5, "evidence.sources": "body"}
+    assert FrameBatch(VERSION, (), settings=chosen).settings == chosen
+
+
+def test_a_group_of_the_method_travels_or_is_the_servers():
+    own = {"node", "diagnostics", "image", "depth", "command", "follow", "remote", "serving"}
+    groups = {item.name.split(".")[0] for item in settings() if "." in item.name}
+    assert groups - own == {*CLIENT_GROUPS, *SERVER_GROUPS}
 
 
 def _frames(count):

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""The demo's own part: a video as the camera."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from stvg_lab.cli.demo import Material, _video
+from stvg_ros.errors import RecordingError
+from stvg_ros.io.video import write_video
+
+BEGIN_NS = 10**18
+
+
+def recorded(path: Path, count: int = 40, size: tuple[int, int] = (128, 72)) -> Path:
+    rng = np.random.default_rng(2)
+    pictures = (rng.integers(0, 255, (size[1], size[0], 3), np.uint8) for _ in range(count))
+    write_video(path, pictures, [i * 10**8 for i in range(count)])
+    return path
+
+
+def read(path: Path, start_s: float = 0.0) -> tuple[Material, tuple[str, ...]]:
+    return _video(path, start_s, "the person in red", BEGIN_NS)
+
+
+def test_a_video_is_played_from_its_start_as_a_camera(tmp_path: Path) -> None:
+    material, lost = read(recorded(tmp_path / "a.mp4"), 1.0)
+    assert lost == ()
+    stamps = [frame.stamp_ns for frame in material.frames]
+    assert stamps[0] == BEGIN_NS
+    assert stamps[-1] == BEGIN_NS + 29 * 10**8
+    assert (material.frames[0].source_width_px, material.frames[0].source_height_px) == (128, 72)
+    assert material.truth is None
+
+
+def test_what_a_damaged_video_lost_is_said(tmp_path: Path) -> None:
+    path = recorded(tmp_path / "a.mp4")
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+    data = bytearray(path.read_bytes())
+    at = packets[20].pos
+    assert at is not None
+    data[at : at + 400] = bytes(400)
+    path.write_bytes(data)
+    material, lost = read(path)
+    assert 20 <= len(material.frames) < 40
+    assert any("lost" in sentence for sentence in lost)
+
+
+def test_a_video_that_ends_before_the_start_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RecordingError, match="no frames from 9 s"):
+        read(recorded(tmp_path / "a.mp4"), 9.0)
