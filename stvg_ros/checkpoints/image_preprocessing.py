@@ -23,13 +23,15 @@ class ImagePreprocessing:
     """Resizing and normalising.
 
     Attributes:
-        size: from the file: `height` and `width`, or `shortest_edge` and `longest_edge`.
+        size: from the file: `height` and `width`, or `shortest_edge` and `longest_edge`, or
+            `min_image_tokens` and `max_image_tokens`.
         crop: `(height, width)` of the centre crop, if the file asks for one.
         mean, std: of the three channels, after rescaling.
         rescale: factor from 8-bit levels to the range of mean and std.
         resample: PIL's number of the filter.
         patch, merge, pair: p, m, P of the families with patches in the preprocessor.
-        tile: side of the square that SmolVLM2's frames are stretched to; 0 if the file has none.
+        tile: side of the square that SmolVLM2's frames are stretched to, and whose area those of
+            MiniCPM-V fill; 0 if the file has none.
         aspect_ratio: see `MllmSettings`; not in the file.
     """
 
@@ -65,6 +67,7 @@ class ImagePreprocessing:
             for key, name in (("min_pixels", "shortest_edge"), ("max_pixels", "longest_edge")):
                 if values.get(key):
                     size[name] = values[key]
+            size |= {name: values.get(name) for name in ("min_image_tokens", "max_image_tokens")}
             crop = values.get("crop_size") if values.get("do_center_crop") else None
             if isinstance(crop, int):
                 crop = {"height": crop, "width": crop}
@@ -78,10 +81,13 @@ class ImagePreprocessing:
                 std=_triple(std),
                 rescale=float(values.get("rescale_factor") or 1 / 255),
                 resample=int(values.get("resample", _BICUBIC)),
-                patch=int(values.get("patch_size", 14)),
+                patch=int(values.get("encoder_patch_size") or values.get("patch_size", 14)),
                 merge=int(values.get("merge_size") or (values.get("pooling_size") or [2])[0]),
                 pair=int(values.get("temporal_patch_size", 2)),
-                tile=int((values.get("max_image_size") or {}).get("longest_edge", 0)),
+                tile=int(
+                    values.get("scale_resolution")
+                    or (values.get("max_image_size") or {}).get("longest_edge", 0)
+                ),
             )
         except (AttributeError, TypeError, ValueError, KeyError) as error:
             raise ModelError(

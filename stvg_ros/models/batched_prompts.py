@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -43,6 +44,24 @@ class BatchedPrompts:
         """Rows `(B * Q, R, M)` of all, pass by pass, to `(B, R, M)` of each question."""
         count = len(self.places)
         return [found[at::count].index_select(1, own) for at, own in enumerate(self.places)]
+
+    def masks(self, rows: int, known: int, config: Any) -> dict[str, Tensor | None]:
+        """The mask of each kind of layer, for `rows` rows behind `known` prefix tokens.
+
+        Args:
+            rows: B * Q.
+            known: N.
+            config: of the language model. Layers with a window keep only those keys of the prefix
+                that the first token of a question sees.
+        """
+        whole = self.mask.expand(rows, -1, -1, -1)
+        found = {"full_attention": whole, "linear_attention": None, "conv": None}
+        window = getattr(config, "sliding_window", None)
+        if window is not None:
+            kept = min(known, window - 1)
+            cut = whole[..., known - kept :]
+            found["sliding_attention"] = cut & torch.ones_like(cut).triu(kept + 1 - window)
+        return found
 
     def last(self, hidden: Tensor) -> Tensor:
         """The last state `(Q, D)` of each question, from `(Q, S, D)` of one pass."""

@@ -74,7 +74,7 @@ def tower(
     for start in range(0, len(images), step):
         some = images[start : start + step]
         output = run_tower(
-            model.model.visual,
+            getattr(model.model, "visual", None) or model.model.vision_tower,
             model.model.get_video_features,
             patches(some, height, width, preprocessing, model.device),
             (len(slots_of(len(some), preprocessing.pair)), *grid),
