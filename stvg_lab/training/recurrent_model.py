@@ -38,8 +38,8 @@ from stvg_lab.training.packed_questions import (
 )
 from stvg_lab.training.vocabulary import CHAT_TEMPLATE, SPECIAL, words
 from stvg_ros.method.visual_tokens import VisualTokens
-from stvg_ros.models.preprocess import slots_of
 from stvg_ros.models.prefix_cache import OneLayer, repeated
+from stvg_ros.models.preprocess import slots_of
 from stvg_ros.models.prompt import Prompt
 from stvg_ros.models.qwen2_vl import positions
 from stvg_ros.models.qwen3_vl import layout

@@ -311,9 +311,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     torch.set_num_threads(1)  # the renderer has the other core; two threads that wait cost more
     pool = Pool(options.pool, options.seed + (1000 if options.resume else 0))
     try:
-        trainer = Trainer(
-            options.seed, options.minutes, pool, options.eager, options.architecture
-        )
+        trainer = Trainer(options.seed, options.minutes, pool, options.eager, options.architecture)
         if options.resume:
             trainer.resume(options.resume)
         held = held_out("val", options.held_out)

@@ -62,19 +62,14 @@ def encode(
     return VisualTokens(torch.cat(features), grid, slots_of(len(images), 1))
 
 
-def layout(
-    tokenizer: Any, model: Any, visual: VisualTokens, *, use_image_special_tokens: bool = True
-) -> Layout:
+def layout(tokenizer: Any, model: Any, visual: VisualTokens) -> Layout:
     """A run of visual tokens for each frame, between the tokens of an image."""
     token_id = model.config.image_token_id
     token = tokenizer.convert_ids_to_tokens(token_id)
-    frame = token * (visual.grid[1] * visual.grid[2])
-    if use_image_special_tokens:
-        start = getattr(tokenizer, "image_start_token", "<|image_start|>")
-        frame = f"{start}{frame}{getattr(tokenizer, 'image_end_token', '<|image_end|>')}"
+    start = getattr(tokenizer, "image_start_token", "<|image_start|>")
+    end = getattr(tokenizer, "image_end_token", "<|image_end|>")
+    frame = start + token * (visual.grid[1] * visual.grid[2]) + end
     return Layout(token, frame * visual.grid[0], token_id)
 
 
-FAMILY = Family(
-    encode, layout, positions, medium="image", markup=("use_image_special_tokens",)
-)
+FAMILY = Family(encode, layout, positions, medium="image")

@@ -107,7 +107,9 @@ def _library_inputs(mllm: HfMllm, images: Images) -> dict[str, Any]:
         )  # fmt: skip
         whole = WHOLE_FRAMES.get(checkpoint.model.config.model_type, {})
         found = processor(
-            **_as_video(images) if checkpoint.family.medium == "video" else {"images": list(images)},
+            **_as_video(images)
+            if checkpoint.family.medium == "video"
+            else {"images": list(images)},
             text=[text],
             return_tensors="pt",
             **whole,

@@ -136,7 +136,9 @@ def pairs_of(cache: DynamicCache, layers: int) -> Pairs:
     """The states of the first `layers` layers of a filled cache."""
     found: list[Any] = list(cache.layers)[:layers]
     return tuple(
-        tuple(each[0] for each in (layer.conv_states, layer.recurrent_states) if each[0] is not None)
+        tuple(
+            each[0] for each in (layer.conv_states, layer.recurrent_states) if each[0] is not None
+        )
         if hasattr(layer, "conv_states")
         else (layer.keys, layer.values)
         for layer in found

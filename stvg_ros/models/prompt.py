@@ -37,9 +37,7 @@ class Suffix:
 class Prompt:
     """Splits the rendered chat template at the video and at the question."""
 
-    def __init__(
-        self, tokenizer: Any, path: str, start: str = "", medium: str = "video"
-    ) -> None:
+    def __init__(self, tokenizer: Any, path: str, start: str = "", medium: str = "video") -> None:
         """Renders the template, see `chat_template.choose_template`.
 
         Args:

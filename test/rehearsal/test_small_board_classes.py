@@ -49,12 +49,6 @@ def lfm2_vl(tokenizer: Any) -> Any:
     return transformers.Lfm2VlProcessor(transformers.Lfm2VlImageProcessor(**numbers), tokenizer)
 
 
-def lfm2_vl_without_borders(tokenizer: Any) -> Any:
-    numbers = {**NUMBERS["lfm2_vl"], "tile_size": 16}
-    image = transformers.Lfm2VlImageProcessor(**numbers)
-    return transformers.Lfm2VlProcessor(image, tokenizer, use_image_special_tokens=False)
-
-
 def lfm3_vl(tokenizer: Any) -> Any:
     sizes = {**NUMBERS["lfm3_vl"], "patch_size": 4, "merge_size": 2}
     return transformers.Lfm3VlProcessor(
@@ -65,11 +59,8 @@ def lfm3_vl(tokenizer: Any) -> Any:
 
 @pytest.mark.parametrize(
     "make",
-    [
-        minicpmv4_6, minicpmv4_6_without_number, minicpmv4_7, lfm2_vl, lfm2_vl_without_borders,
-        lfm3_vl,
-    ],
-)  # fmt: skip
+    [minicpmv4_6, minicpmv4_6_without_number, minicpmv4_7, lfm2_vl, lfm3_vl],
+)
 def test_the_librarys_processor_and_forward_pass(make: Any, tmp_path: Path) -> None:
     kind = make.__name__.partition("_without")[0]
     folder = tiny_models.save(kind, FAMILIES[kind].class_name, tmp_path)

@@ -59,7 +59,7 @@ def reference(
     text = model.get_decoder()
     text.config._attn_implementation = "eager"
     if hasattr(model.config, "frame_start_token_id"):  # Molmo2: frames attend to one another
-        words = ["<im_patch>", "<frame_start>", "<frame_end>"]
+        words = ["<im_patch>", "<frame_start>", "<frame_end>", "<im_start>", "<im_end>", "<im_col>"]
         seen = torch.isin(
             ids, torch.tensor(mllm._checkpoint.tokenizer.convert_tokens_to_ids(words))
         )

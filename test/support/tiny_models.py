@@ -128,6 +128,7 @@ def build_tokenizer(kind: str) -> Any:
         more["extra_special_tokens"] = {"image_token": "<image>", "video_token": "<video>"}
     if kind in tiny_small_models.EXTRA_TOKENS:
         more["extra_special_tokens"] = tiny_small_models.EXTRA_TOKENS[kind]
+        more["pad_token"] = "[UNK]"
     tokenizer = transformers.PreTrainedTokenizerFast(
         tokenizer_object=core, unk_token="[UNK]", eos_token="<|im_end|>", **more
     )
@@ -330,6 +331,9 @@ def config_of(kind: str, tokenizer: Any) -> Any:
             image_patch_id=token("<im_patch>"),
             frame_start_token_id=token("<frame_start>"),
             frame_end_token_id=token("<frame_end>"),
+            image_start_token_id=token("<im_start>"),
+            image_end_token_id=token("<im_end>"),
+            low_res_image_start_token_id=token("<low_res_im_start>"),
         )  # fmt: skip
     if kind == "llava_onevision":
         return transformers.LlavaOnevisionConfig(
