@@ -120,7 +120,7 @@ def save_folder(
 ) -> None:
     """Writes a complete folder for `from_pretrained` with these `weights` and JSON `files`."""
     folder.mkdir(parents=True, exist_ok=True)
-    model.save_pretrained(folder, state_dict=weights)
+    model.save_pretrained(folder, state_dict=dict(weights))  # it empties what it is given
     tokenizer.save_pretrained(folder)
     for name, values in files.items():
         (folder / name).write_text(json.dumps(values, indent=2) + "\n")

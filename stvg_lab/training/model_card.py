@@ -69,7 +69,8 @@ The losses:
 - **the attention itself.** The attention rows of the question's last token and of the role tokens
   after it, averaged over the heads of {layers} (counted from 0), are trained to attend to
   the visual tokens of the named person: in all slots for appearance, in the slots of the action for
-  an action. The same holds for the last word that names a colour or an action. {words}The neutral prompt is trained
+  an action. The same holds for the last word that names a colour or an action. {words}The neutral
+  prompt is trained
   to attend to all people, above a uniform floor; a question about an absent target, to no visual
   token. Large models behave like this without such training, and the method relies on that; this
   small one was trained for it. Its grounding is therefore no evidence for the method, only a means

@@ -196,7 +196,7 @@ def _within_slots(
     cu_seq_lens_q: Tensor,
     **rest: Any,
 ) -> tuple[Tensor, None]:
-    """Attention of slots of equal length in a row `(1, H, N, d)`; see `packed_questions.attended`."""
+    """Attention of slots of equal length in a row `(1, H, N, d)`; as `attended`."""
     slots = len(cu_seq_lens_q) - 1
     heads = [each[0].unflatten(1, (slots, -1)).transpose(0, 1) for each in (query, key, value)]
     return attended(*heads).transpose(1, 2).flatten(0, 1)[None], None

@@ -45,24 +45,6 @@ class BatchedPrompts:
         count = len(self.places)
         return [found[at::count].index_select(1, own) for at, own in enumerate(self.places)]
 
-    def masks(self, rows: int, known: int, config: Any) -> dict[str, Tensor | None]:
-        """The mask of each kind of layer, for `rows` rows behind `known` prefix tokens.
-
-        Args:
-            rows: B * Q.
-            known: N.
-            config: of the language model. Layers with a window keep only those keys of the prefix
-                that the first token of a question sees.
-        """
-        whole = self.mask.expand(rows, -1, -1, -1)
-        found = {"full_attention": whole, "linear_attention": None, "conv": None}
-        window = getattr(config, "sliding_window", None)
-        if window is not None:
-            kept = min(known, window - 1)
-            cut = whole[..., known - kept :]
-            found["sliding_attention"] = cut & torch.ones_like(cut).triu(kept + 1 - window)
-        return found
-
     def last(self, hidden: Tensor) -> Tensor:
         """The last state `(Q, D)` of each question, from `(Q, S, D)` of one pass."""
         return hidden[torch.arange(len(self.ends), device=hidden.device), self.ends]
@@ -89,3 +71,25 @@ def batched(
         places=tuple(there(torch.tensor(each)) for each in places),
         ends=there(torch.tensor([len(suffix.ids) - 1 for suffix in suffixes])),
     )
+
+
+def layer_masks(mask: Tensor, known: int, config: Any) -> dict[str, Tensor | None]:
+    """The mask of each kind of layer.
+
+    Args:
+        mask: `(B * Q, 1, S, N + S)` bool, of layers that attend to the whole prompt.
+        known: N.
+        config: of the language model. Of the prefix, layers with a window keep only those keys
+            that the first token of a question sees.
+    """
+    found: dict[str, Tensor | None] = {
+        "full_attention": mask,
+        "linear_attention": None,
+        "conv": None,
+    }
+    window = getattr(config, "sliding_window", None)
+    if window is not None:
+        kept = min(known, window - 1)
+        cut = mask[..., known - kept :]
+        found["sliding_attention"] = cut & torch.ones_like(cut).triu(kept + 1 - window)
+    return found

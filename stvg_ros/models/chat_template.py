@@ -39,9 +39,10 @@ def choose_template(tokenizer: Any, files: CheckpointFiles, medium: str = "video
             return
         refused.append(f"{file} ({reason})")
     found = f"; found {', '.join(refused)}" if refused else ""
+    a_medium = "an image" if medium == "image" else f"a {medium}"
     raise ModelError(
-        f"{files.source}: no chat template that takes {'an' if medium == 'image' else 'a'} {medium} "
-        f"and a question{found}; expected one in {JINJA_FILE}, {', '.join(JSON_FILES)} or "
+        f"{files.source}: no chat template that takes {a_medium} and a "
+        f"question{found}; expected one in {JINJA_FILE}, {', '.join(JSON_FILES)} or "
         f"{TOKENIZER_FILE}; download the file of the released checkpoint"
     )
 

@@ -34,7 +34,7 @@ from stvg_ros.method.visual_tokens import VisualTokens
 from stvg_ros.models.architectures import is_recurrent
 from stvg_ros.models.attention_band import attention_band
 from stvg_ros.models.attention_capture import AttentionRecorder, recording
-from stvg_ros.models.batched_prompts import BatchedPrompts, batched
+from stvg_ros.models.batched_prompts import BatchedPrompts, batched, layer_masks
 from stvg_ros.models.device_spread import layer_devices
 from stvg_ros.models.embedded_limits import limits_of
 from stvg_ros.models.family import Layout, LoadedCheckpoint
@@ -309,8 +309,8 @@ class HfMllm:
         passes, questions = len(prefix.pairs[0][0]), len(asked.ids)
         batch = passes * questions
         mask: Any = asked.mask.expand(batch, -1, -1, -1)
-        if isinstance(asked, BatchedPrompts):
-            mask = asked.masks(batch, prefix.length, self._text.config)
+        if self._recurrent:
+            mask = layer_masks(mask, prefix.length, self._text.config)
         recorder = AttentionRecorder(asked.rows, prefix.columns, *self._band)
         with recording(recorder):
             hidden: Tensor = text(
