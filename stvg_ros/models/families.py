@@ -197,6 +197,11 @@ UNFIT = {
     "gemma4": _WINDOWS,
     "exaone4_5": _WINDOWS,
 }
+# Checkpoints of several models, of which the one that sees has no adapter: title, and what to use.
+NO_ADAPTER = {
+    "qwen3_omni_moe": ("Qwen3-Omni", "a Qwen3-VL-MoE"),
+    "qwen2_5_omni": ("Qwen2.5-Omni", "a Qwen2.5-VL"),
+}
 # Known by their authors' own code only, which is never run here.
 OWN_CODE = {"minicpmv": "MiniCPM-V up to 4.5", "minicpmo": "MiniCPM-o", "molmo": "Molmo"}
 
@@ -205,6 +210,12 @@ def unsupported(model_type: str) -> str:
     """Why a `model_type` that is not in `FAMILIES` cannot be used, and what to use instead."""
     if model_type in UNFIT:
         return f"model_type {model_type!r} is refused: {UNFIT[model_type]}"
+    if model_type in NO_ADAPTER:
+        title, instead = NO_ADAPTER[model_type]
+        return (
+            f"model_type {model_type!r} is refused: {title} is a checkpoint of several models, and "
+            f"the one that sees has no adapter here; use {instead}"
+        )
     if model_type in OWN_CODE:
         return (
             f"model_type {model_type!r}: {OWN_CODE[model_type]} has no class in transformers, only "

@@ -25,7 +25,7 @@ from stvg_ros.models.preprocess import Images, scaled, slots_of, square_size
 FRAMES_PER_SECOND = 2.0  # of frames without times, as in the library
 ROW_END = "<im_col>"
 _AGAIN = "download the checkpoint's video_preprocessor_config.json again"
-FILTERS = {0: "nearest", 2: "bilinear", 3: "bicubic"}  # by PIL's number
+FILTERS = {0: "nearest-exact", 2: "bilinear", 3: "bicubic"}  # by PIL's number
 
 
 def patches_of(preprocessing: ImagePreprocessing, images: Images, side: int) -> Tensor:
