@@ -46,7 +46,7 @@ def encode(
 ) -> VisualTokens:
     """T frames to T slots."""
     merge, patch = model.config.downsample_factor, preprocessing.patch
-    height, width = frame_size(preprocessing, *images[0].shape[:2], merge)
+    height, width = frame_size(preprocessing, images[0].shape[0], images[0].shape[1], merge)
     rows, columns = height // patch, width // patch
     features: list[Tensor] = []
     for start in range(0, len(images), CHUNK):

@@ -120,10 +120,11 @@ def _library_inputs(mllm: HfMllm, images: Images) -> dict[str, Any]:
             f"({first_line(error)}); install torchvision, or complete the folder"
         ) from error
     kept = {key: value for key, value in found.items() if isinstance(value, Tensor | list)}
-    if "pixel_attention_mask" in kept:  # of frames that are padded to one length
-        count = int(kept["pixel_attention_mask"].sum(-1).max())
-        for name in ("pixel_values", "pixel_attention_mask"):
-            kept[name] = kept[name][:, :count]
+    padding = kept.get("pixel_attention_mask")
+    if isinstance(padding, Tensor):  # of frames that are padded to one length
+        count = int(padding.sum(-1).max())
+        kept |= {"pixel_attention_mask": padding[:, :count]}
+        kept |= {"pixel_values": found["pixel_values"][:, :count]}
     return kept
 
 

@@ -54,7 +54,7 @@ def encode(
 ) -> VisualTokens:
     """T frames to T slots."""
     merge, patch = patches_to_a_token(model), preprocessing.patch
-    height, width = frame_size(preprocessing, *images[0].shape[:2], merge)
+    height, width = frame_size(preprocessing, images[0].shape[0], images[0].shape[1], merge)
     model.model.vision_tower.config._attn_implementation = NAME
     features: list[Tensor] = []
     for start in range(0, len(images), CHUNK):

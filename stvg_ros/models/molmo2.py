@@ -58,7 +58,8 @@ def pooled_patches(frames: int, side: int, pool: tuple[int, int]) -> Tensor:
     numbers = torch.arange(frames * side * side).view(frames, side, side)
     (above, below), (left, right) = ((-side % each // 2, (-side % each + 1) // 2) for each in pool)
     whole = functional.pad(numbers, (left, right, above, below), value=-1)
-    cut = whole.unflatten(2, (-1, pool[1])).unflatten(1, (-1, pool[0]))
+    rows, columns = whole.shape[1] // pool[0], whole.shape[2] // pool[1]
+    cut = whole.view(frames, rows, pool[0], columns, pool[1])
     return cut.transpose(2, 3).reshape(-1, pool[0] * pool[1])
 
 

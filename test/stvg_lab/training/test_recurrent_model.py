@@ -103,13 +103,13 @@ def test_the_training_pass_is_that_of_the_loaded_model(
     assert output.words is None and output.middle.shape == (1, SLOTS * 48, 128)
 
 
-def test_both_families_train_on_the_same_questions() -> None:
+def test_both_families_find_the_words_that_name() -> None:
     acts = np.full((2, 16), 3)
     cast = Cast(np.array([0, 1]), np.array([0, 1]), acts, np.tile([[0.2], [0.7]], 16))
     asked = Examiner(np.random.default_rng(0), cast).questions()
-    shapes = []
+    found = []
     for architecture in ARCHITECTURES.values():
         packer = Packer(architecture.build_tokenizer(), architecture.spelled)
         packed = packer([asked])
-        shapes.append((packed.ids.shape, packed.named.sum(-1).tolist(), packed.rows.tolist()))
-    assert shapes[0] == shapes[1] and shapes[0][0][1] == COUNT
+        found.append(packed.named.sum(-1).tolist())
+    assert found[0] == found[1] and len(found[0][0]) == COUNT and sum(found[0][0]) > 0
