@@ -111,14 +111,18 @@ parts: setup  ## measure each part, with pytest-benchmark: ARGS="-k encode" for 
 	HF_HUB_OFFLINE=1 $(BIN)/pytest benchmarks --benchmark-timer=time.process_time \
 	  --benchmark-sort=name --benchmark-columns=median,iqr,rounds $(ARGS)
 
-accuracy: setup  ## measure the tables of docs/accuracy.md: SCENES=100 (half an hour)
+accuracy: setup  ## measure the tables of docs/accuracy.md: SCENES=100 (some hours)
 	mkdir -p out
 	$(BIN)/stvg-ros ablate --split test --seed 1000 --count $(SCENES) --json out/accuracy.json
 	for source in people_detector classical; do \
 	  $(BIN)/stvg-ros ablate --split test --seed 1000 --count $(SCENES) --tubes $$source \
 	    --json out/accuracy_$$source.json || exit 1; done
+	for source in true people_detector; do \
+	  $(BIN)/stvg-ros ablate --split entering --seed 1000 --count $$(($(SCENES) / 2)) \
+	    --tubes $$source --json out/entering_$$source.json || exit 1; done
 	$(BIN)/python docs/tables.py --accuracy out/accuracy.json \
-	  --own out/accuracy_people_detector.json out/accuracy_classical.json
+	  --own out/accuracy_people_detector.json out/accuracy_classical.json \
+	  --entering out/entering_true.json out/entering_people_detector.json
 
 understand-llm: setup  ## read commands with Gemma 3 270M too (240 MB): SENTENCES=file.tsv
 	test -d $(VENV)-llm || $(PYTHON) -m venv $(VENV)-llm

@@ -137,6 +137,7 @@ def accuracy_summary() -> str:
 
 
 OWN_ROWS = ("random tube", "oracle tube", "+ adaptive span")
+ENTERING_ROWS = (*OWN_ROWS, "+ TAS", "+ presence span", "+ body", "body alone")
 
 
 def accuracy(ablations: Sequence[dict[str, Any]], names: tuple[str, ...] = ()) -> str:
@@ -309,6 +310,9 @@ def main() -> int:
         "--own", type=Path, nargs="+", help="the same among the package's own tubes, by source"
     )
     parser.add_argument(
+        "--entering", type=Path, nargs="+", help="ablations on the split entering, by source"
+    )
+    parser.add_argument(
         "--seeds", type=Path, nargs="+", help="ablations of checkpoints of several training seeds"
     )
     given = parser.parse_args()
@@ -320,6 +324,10 @@ def main() -> int:
         own = [json.loads(path.read_text()) for path in given.own]
         tables["own_accuracy"] = lambda: accuracy(own, OWN_ROWS)
         tables["without_action"] = lambda: without_action(own)
+    if given.entering:
+        entering = [json.loads(path.read_text()) for path in given.entering]
+        tables["entering"] = lambda: accuracy(entering, ENTERING_ROWS)
+        tables["entering_without_action"] = lambda: without_action(entering)
     if given.seeds:
         trained = [json.loads(path.read_text()) for path in given.seeds]
         tables["training_seeds"] = lambda: training_seeds(trained)

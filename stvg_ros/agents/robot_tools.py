@@ -179,7 +179,8 @@ def _outcome(tube: Tube) -> str:
 
 def _sentence(tube: Tube) -> str:
     if tube.status != Tube.FOUND:
-        return f"not seen in the last seconds: {tube.query}"
+        reason = f" ({tube.error})" if tube.error else ""
+        return f"not seen in the last seconds: {tube.query}{reason}"
     return f"found with confidence {tube.confidence:.2f}: {tube.query}"
 
 

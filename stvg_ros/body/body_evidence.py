@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stvg_ros.body.choices import CHOICES, TOPICS
+from stvg_ros.body.frame_choice import frames_to_measure
 from stvg_ros.body.keypoints import COUNT
 from stvg_ros.body.measures import Measure, measure_of
 from stvg_ros.body.settings import BodyConfig
@@ -169,33 +170,37 @@ class BodyEvidence:
             wanted: `(N, F)` which are measured where; of a frame the largest people only.
         """
         measured: list[list[tuple[int, Measurement, int]]] = [[] for _ in candidates]
-        for frame in np.flatnonzero(wanted.any(axis=0)):
-            check_interruption()
-            rows = np.flatnonzero(wanted[:, frame]).tolist()
-            boxes = np.stack([candidates[row].boxes_xyxy_px[frame] for row in rows])
-            order = np.argsort(-area(boxes), kind="stable")[: self._config.people]
-            known, places = self._meter.measured(clip.frames[frame], boxes[order])
-            for row, place in zip((rows[i] for i in order), places, strict=True):
-                measured[row].append((int(frame), known, int(place)))
+        with self._meter.for_command():
+            for frame in np.flatnonzero(wanted.any(axis=0)):
+                check_interruption()
+                rows = np.flatnonzero(wanted[:, frame]).tolist()
+                boxes = np.stack([candidates[row].boxes_xyxy_px[frame] for row in rows])
+                order = np.argsort(-area(boxes), kind="stable")[: self._config.people]
+                known, places = self._meter.measured(clip.frames[frame], boxes[order])
+                for row, place in zip((rows[i] for i in order), places, strict=True):
+                    measured[row].append((int(frame), known, int(place)))
         return measured
 
     def _frames(
         self, clip: Clip, candidates: Sequence[CandidateTube], needs: set[str]
     ) -> NDArray[np.bool_]:
         """Which candidates are measured in which frames, `(N, F)`."""
-        wanted = np.zeros((len(candidates), len(clip)), np.bool_)
+        due = np.zeros((len(candidates), len(clip)), np.bool_)
         if not needs & {"looks", "pose", "motion"}:
-            return wanted
+            return due
         most = max((_FRAMES[need] for need in needs if need in _FRAMES), default=0)
         ticks = _ticks(clip.stamps_ns, self._config.rate_hz or _FALLBACK_HZ)
         on_grid = np.diff(ticks, prepend=ticks[0] - 1) > 0
         for row, tube in enumerate(candidates):
-            due = tube.present & on_grid
-            frames = np.flatnonzero(due if due.any() else tube.present)
-            count = len(frames) if "motion" in needs else min(len(frames), most)
-            picks = (np.arange(count) + 0.5) * len(frames) / max(count, 1)
-            wanted[row, frames[picks.astype(int)]] = True
-        return wanted
+            on_time = tube.present & on_grid
+            due[row] = on_time if on_time.any() else tube.present
+        ready = np.zeros_like(due)
+        for frame in np.flatnonzero(due.any(axis=0)):
+            rows = np.flatnonzero(due[:, frame]).tolist()
+            boxes = np.stack([candidates[row].boxes_xyxy_px[frame] for row in rows])
+            ready[rows, frame] = self._meter.ready(clip.frames[frame], boxes)
+        seconds = (clip.stamps_ns - clip.stamps_ns[0]) / 1e9
+        return frames_to_measure(due, ready, seconds, None if "motion" in needs else most)
 
     def _related(
         self,

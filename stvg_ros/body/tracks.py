@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -90,13 +91,16 @@ class BodyMeter:
     measured for an earlier command has it only if it is the same box. So a command has the same
     evidence, whatever was asked before.
 
-    Thread contract: any thread may call any method; one lock serialises the estimator.
+    Thread contract: any thread may call any method. One lock serialises the estimator, another
+    protects the stored measurements, so that reading them does not wait for the estimator. Frames
+    that arrive wait while a command is measured (`for_command`).
     """
 
     def __init__(self, estimator: KeypointEstimator, megabytes: float) -> None:
         self._estimator = estimator
         self._most_bytes = round(megabytes * 1e6)
-        self._lock = threading.Lock()
+        self._estimating, self._lock = threading.Lock(), threading.Lock()
+        self._commands, self._turn = 0, threading.Condition()
         self._arrived, self._asked = MeasurementStore(), MeasurementStore()
 
     @property
@@ -111,10 +115,31 @@ class BodyMeter:
 
     def observe(self, frame: Frame, boxes_xyxy_px: Boxes) -> None:
         """Measures the people of a frame on its arrival."""
+        if not len(boxes_xyxy_px) or self._arrived.get(frame) is not None:
+            return
+        with self._turn:
+            self._turn.wait_for(lambda: not self._commands)
+        new = self._measure(frame, boxes_xyxy_px)
         with self._lock:
-            if len(boxes_xyxy_px) and self._arrived.get(frame) is None:
-                new = _measure(frame, boxes_xyxy_px, self._estimator)
-                self._arrived.add(frame, new, self._most_bytes / 2)
+            self._arrived.add(frame, new, self._most_bytes / 2)
+
+    @contextmanager
+    def for_command(self) -> Iterator[None]:
+        """While it is open, `observe` waits before the next frame."""
+        with self._turn:
+            self._commands += 1
+        try:
+            yield
+        finally:
+            with self._turn:
+                self._commands -= 1
+                self._turn.notify_all()
+
+    def ready(self, frame: Frame, boxes_xyxy_px: Boxes) -> NDArray[np.bool_]:
+        """Which people were measured on the frame's arrival, by their boxes `(N, 4)`: `(N,)`."""
+        with self._lock:
+            arrived = self._arrived.get(frame)
+        return _rows(arrived, boxes_xyxy_px) >= 0
 
     def measured(self, frame: Frame, boxes_xyxy_px: Boxes) -> tuple[Measurement, NDArray[np.int64]]:
         """The measurements of a frame with those of these boxes, computed if they are missing.
@@ -127,20 +152,25 @@ class BodyMeter:
             Measurements, and for each box the row of its own `(N,)`.
         """
         with self._lock:
-            arrived = self._arrived.get(frame)
-            rows = _rows(arrived, boxes_xyxy_px)
-            others = boxes_xyxy_px[rows < 0]
-            missing = others[_equal_rows(self._asked.get(frame), others) < 0]
-            if len(missing):
-                new = _measure(frame, missing, self._estimator)
+            arrived, asked = self._arrived.get(frame), self._asked.get(frame)
+        rows = _rows(arrived, boxes_xyxy_px)
+        others = boxes_xyxy_px[rows < 0]
+        missing = others[_equal_rows(asked, others) < 0]
+        if len(missing):
+            new = self._measure(frame, missing)
+            with self._lock:
                 self._asked.add(frame, new, self._most_bytes / 2)
-            asked = self._asked.get(frame)
-            start = 0 if arrived is None else len(arrived.boxes_xyxy_px)
-            rows[rows < 0] = start + _equal_rows(asked, others)
-            both = [one for one in (arrived, asked) if one is not None]
-            if not both:
-                return _measure(frame, boxes_xyxy_px[:0], self._estimator), rows
-            return both[0] if len(both) == 1 else both[0].joined(both[1]), rows
+                asked = self._asked.get(frame)
+        start = 0 if arrived is None else len(arrived.boxes_xyxy_px)
+        rows[rows < 0] = start + _equal_rows(asked, others)
+        both = [one for one in (arrived, asked) if one is not None]
+        if not both:
+            return self._measure(frame, boxes_xyxy_px[:0]), rows
+        return both[0] if len(both) == 1 else both[0].joined(both[1]), rows
+
+    def _measure(self, frame: Frame, boxes_xyxy_px: Boxes) -> Measurement:
+        with self._estimating:
+            return _measure(frame, boxes_xyxy_px, self._estimator)
 
     def renewed(self) -> BodyMeter:
         """The same estimator without stored measurements."""

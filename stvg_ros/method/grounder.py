@@ -219,11 +219,15 @@ class LocalGrounder(BaseGrounder):
         factors = condition_factors(
             split.command, forward.conditions, view, candidates, config.conditions
         )
-        fused = gathered(self._sources, clip, split, candidates, config, self._mllm.settings)
-        points = asked_keypoints(self._sources, clip, sampled, candidates, config)
+        with clock.stage("measure"):
+            fused = gathered(self._sources, clip, split, candidates, config, self._mllm.settings)
+            points = asked_keypoints(self._sources, clip, sampled, candidates, config)
         answer = TubeSelection(
             view, candidates, forward.margins, self._mllm.settings, config, factors, fused, points
         )
+        if not fused.attention:  # the maps are shown, but decide nothing
+            heat, token = _map(forward.whole, forward.neutral, config)
+            return self._answered(answer.grounding(heat, heat, token, template), view)
         if preliminary is not None:
             heat, token = _map(forward.whole, forward.neutral, config)
             first = replace(template, preliminary=True, timings_s={**clock.timings_s})

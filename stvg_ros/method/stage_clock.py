@@ -13,8 +13,8 @@ from stvg_ros.method.interfaces import StageCallback
 from stvg_ros.method.interruption import interruptible
 
 STAGES = (
-    "split", "propose", "encode", "forward pass", "reversed pass", "re-attend", "attend",
-    "assemble", "score",
+    "split", "propose", "encode", "forward pass", "measure", "reversed pass", "re-attend",
+    "attend", "assemble", "score",
 )  # fmt: skip
 
 

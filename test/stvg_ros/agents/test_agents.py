@@ -69,7 +69,8 @@ class Seeing(ToyGrounder):
         self.searched.set()
         if self.seen.is_set():
             return Grounding((replace(answer.best, split=RuleSplitter().split(query.text)),))
-        return Grounding((Tube(query, Status.NOT_FOUND),))
+        nobody = Tube(query, Status.NOT_FOUND, error="nobody with: in red; 3 people")
+        return Grounding((nobody,))
 
 
 @pytest.fixture
@@ -190,6 +191,7 @@ def test_what_cannot_be_asked_is_an_error_with_the_reason(people, server, name, 
 def test_nobody_there_is_an_answer_without_a_picture(seeing, server):
     result = asked(server, "find_person", description="the person in red")
     assert result.structured_content["outcome"] == "not_found"
+    assert text(result).endswith("the person in red (nobody with: in red; 3 people)")
     assert [part.type for part in result.content] == ["text"]
 
 

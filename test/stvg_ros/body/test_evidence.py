@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -14,6 +15,7 @@ from stvg_lab.rendered.render import render
 from stvg_lab.rendered.scene import Scene
 from stvg_lab.rendered.true_joints import TrueJoints
 from stvg_ros.body.body_evidence import BodyEvidence
+from stvg_ros.body.frame_choice import MOST_LATE
 from stvg_ros.body.settings import BodyConfig
 from stvg_ros.body.tracks import BodyMeter
 from stvg_ros.commands.reader import grammar_reader
@@ -111,6 +113,40 @@ def test_what_was_measured_on_arrival_is_used(
     before = estimator.boxes
     findings(body, clip, tubes, "the person who waves")
     assert estimator.boxes == before == len(clip) * 3
+
+
+def test_frames_that_arrive_wait_for_a_command(
+    scene: Scene, joints: TrueJoints, clip: Clip
+) -> None:
+    meter = BodyMeter(joints, 8.0)
+    first, second = clip.frames[:2]
+    done = threading.Event()
+
+    def arrive() -> None:
+        meter.observe(second, scene.boxes_xyxy_px[:, 1])
+        done.set()
+
+    with meter.for_command():
+        thread = threading.Thread(target=arrive)
+        thread.start()
+        meter.measured(first, scene.boxes_xyxy_px[:1, 0])
+        assert not done.wait(0.05)
+        assert joints.boxes == 1  # the command's, which does not wait for the arriving frame
+    thread.join()
+    assert joints.boxes == 1 + len(scene.people)
+    assert meter.ready(second, scene.boxes_xyxy_px[:, 1]).all()
+    assert not meter.ready(first, scene.boxes_xyxy_px[:, 0]).any()  # measured, but for a command
+
+
+def test_people_who_were_not_tracked_are_measured_in_few_frames(
+    scene: Scene, joints: TrueJoints, clip: Clip, tubes: tuple[CandidateTube, ...]
+) -> None:
+    body, estimator = source(joints)
+    for index, frame in enumerate(clip.frames):
+        body.arrived(frame, scene.boxes_xyxy_px[:2, index])
+    before = estimator.boxes
+    findings(body, clip, tubes, "the person who waves")
+    assert estimator.boxes == before + MOST_LATE
 
 
 @pytest.mark.parametrize(("rate_hz", "measured"), [(0.0, 0), (5.0, 20), (20.0, 40)])

@@ -20,7 +20,14 @@ from stvg_ros.method.query import NEUTRAL, question
 from stvg_ros.method.stage_clock import STAGES
 from stvg_ros.method.visual_tokens import VisualTokens
 from stvg_ros.setting import Value
-from stvg_ros.types import CandidateTube, Grounding, Query, Status
+from stvg_ros.types import (
+    CandidateTube,
+    Grounding,
+    Query,
+    SourceFinding,
+    SplitQuery,
+    Status,
+)
 
 LEFT, RIGHT = (0.0, 0.0, 40.0, 80.0), (80.0, 0.0, 120.0, 80.0)
 TEXT = "the red one who waves"
@@ -276,9 +283,42 @@ def test_preliminary_answer_is_the_one_without_tuning() -> None:
     assert changed(first, plain) == set()
     assert first.best.boxes == plain.best.boxes
     assert (first.best.preliminary, final.best.preliminary) == (True, False)
-    assert list(first.best.timings_s) == ["split", "propose", "encode", "forward pass"]
-    assert seen[3:6] == ["forward pass", "preliminary after 1 pass", "reversed pass"]
+    assert list(first.best.timings_s) == ["split", "propose", "encode", "forward pass", "measure"]
+    assert seen[3:7] == ["forward pass", "measure", "preliminary after 1 pass", "reversed pass"]
     assert changed(final, run()) == set()
+
+
+@pytest.mark.parametrize(("sources", "passes"), [("body", 1), ("both", 2), ("attention", 2)])
+def test_maps_that_decide_nothing_are_not_tuned(sources: str, passes: int) -> None:
+    class Walking:
+        """Sees that the right one walks."""
+
+        name = "body"
+
+        def findings(self, *_: object) -> tuple[SourceFinding, ...]:
+            return (SourceFinding("body", "walks", {0: -2.0, 1: 3.0}),)
+
+        def unmeasured(self, split: SplitQuery) -> tuple[str, ...]:
+            return ()
+
+    mllm, early = ToyMllm(), []
+    untuned: dict[str, Value] = {"reattention.spatial": False, "reattention.temporal": False}
+    config = Config.from_flat({"evidence.sources": sources, **untuned})
+    proposer = FixedProposer(LEFT, RIGHT)
+    local = LocalGrounder(
+        mllm,
+        FixedSplitter(),
+        proposer,
+        config,
+        sources=(Walking(),),  # type: ignore[arg-type]
+    )
+    found = local.ground(noise_clip(), Query(TEXT), no_checkpoint, early.append)
+    assert mllm.prefills == passes
+    assert ("reversed pass" in found.best.timings_s) is (passes == 2)
+    assert len(early) == passes - 1
+    if sources == "body":
+        assert found.best.track_id == 1
+        assert np.isfinite(found.evidence.spatial).all()  # type: ignore[union-attr]
 
 
 def test_encoding_ahead_changes_nothing_but_when() -> None:
