@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import (
@@ -94,19 +96,32 @@ def build_model(
     return Qwen2VLForConditionalGeneration(config)
 
 
+def prompt(
+    tokenizer: PreTrainedTokenizerFast, model: Any, slots: int, rng: Any
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Ids before and behind the visual tokens; the same for any number of slots."""
+    text = tokenizer.apply_chat_template(
+        [{"role": "user", "content": [{"type": "video"}]}], tokenize=False
+    )
+    before, after = str(text).split("<|video_pad|>")
+    parts = (before, after.removesuffix("<|im_end|>\n"))
+    ids = (tokenizer(part, add_special_tokens=False)["input_ids"] for part in parts)
+    head, tail = (torch.tensor(each) for each in ids)
+    return head, tail
+
+
 def save_folder(
     folder: Path,
-    model: Qwen2VLForConditionalGeneration,
+    model: Any,
     weights: dict[str, torch.Tensor],
     tokenizer: PreTrainedTokenizerFast,
-    report: dict[str, object],
+    files: Mapping[str, Mapping[str, object]],
     card: str,
 ) -> None:
-    """Writes a complete folder for `from_pretrained` with these `weights`."""
+    """Writes a complete folder for `from_pretrained` with these `weights` and JSON `files`."""
     folder.mkdir(parents=True, exist_ok=True)
-    model.save_pretrained(folder, state_dict=weights)
+    model.save_pretrained(folder, state_dict=dict(weights))  # it empties what it is given
     tokenizer.save_pretrained(folder)
-    (folder / "preprocessor_config.json").write_text(json.dumps(PREPROCESSOR, indent=2) + "\n")
-    (folder / "stvg.json").write_text(json.dumps(SETTINGS, indent=2) + "\n")
-    (folder / "training_report.json").write_text(json.dumps(report, indent=2) + "\n")
+    for name, values in files.items():
+        (folder / name).write_text(json.dumps(values, indent=2) + "\n")
     (folder / "README.md").write_text(card)

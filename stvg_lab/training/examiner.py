@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -306,7 +306,10 @@ class PackedQuestions:
 class Packer:
     """Turns questions into padded token arrays; drops random words if it has a generator."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerFast) -> None:
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerFast, spelled: Callable[[str], str] = str
+    ) -> None:
+        """Prepares a tokenizer; `spelled` maps a word inside a sentence to its token."""
         self._tokenizer = tokenizer
         self._unknown = int(tokenizer.convert_tokens_to_ids("[UNK]"))
         self._pad = int(tokenizer.convert_tokens_to_ids("<|endoftext|>"))
@@ -315,8 +318,12 @@ class Packer:
         naming = {*COLOURS, *BAGS, *SIDES, *(word for phrase in phrases for word in phrase.split())}
         naming -= {"a", "the", "his", "is", "and", "to", "into", "from", "on", "in", "does"}
         naming -= {"another", "person", "someone"}
-        self._naming = torch.tensor(tokenizer.convert_tokens_to_ids(sorted(naming)))
-        self._droppable = set(tokenizer.convert_tokens_to_ids(plain.split()))
+        self._naming = torch.tensor(
+            tokenizer.convert_tokens_to_ids([spelled(word) for word in sorted(naming)])
+        )
+        self._droppable = set(
+            tokenizer.convert_tokens_to_ids([spelled(word) for word in plain.split()])
+        )
 
     def __call__(
         self, batch: list[list[Question]], rng: np.random.Generator | None = None

@@ -6,19 +6,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import Qwen2VLForConditionalGeneration
 
 from stvg_lab.rendered.queries import SceneQuery, scene_queries, split_seed
 from stvg_lab.rendered.scene import Scene
 from stvg_lab.runs.conventions import range_iou
+from stvg_lab.training.architecture import Architecture
 from stvg_lab.training.clip_pool import FRAMES, TrainingClip, make_clip
-from stvg_lab.training.embedded_model import ATTENTION_LAYERS, LAYERS
 from stvg_lab.training.examiner import Packer, Question
-from stvg_lab.training.packed_questions import COLUMNS, PAIR, ROWS, encode, patches_of, run
+from stvg_lab.training.packed_questions import COLUMNS, PAIR, ROWS, patches_of
 from stvg_ros.method.attention import EPSILON
 from stvg_ros.method.query import NEUTRAL, question
 
@@ -34,9 +34,10 @@ def held_out(split: str, count: int) -> list[HeldOutAnswers]:
 
 @torch.no_grad()
 def held_out_figures(
-    model: Qwen2VLForConditionalGeneration,
+    architecture: Architecture,
+    model: Any,
     packer: Packer,
-    prompt_ids: tuple[torch.Tensor, torch.Tensor],
+    prompt: tuple[Any, ...],
     answer_ids: tuple[int, int],
     held: Sequence[HeldOutAnswers],
 ) -> dict[str, float]:
@@ -48,14 +49,16 @@ def held_out_figures(
         neutral = Question(NEUTRAL, "", "neutral", (), None)
         asked = [Question(question(q.text), "", q.kind, (), None) for q in queries]
         packed = packer([[neutral, *asked]])
-        visual = encode(model, patches_of(torch.from_numpy(clip.frames)[None]))
-        output = run(model, visual[None], *prompt_ids, packed.ids, tuple(range(LAYERS)))
+        visual = architecture.encode(model, patches_of(torch.from_numpy(clip.frames)[None]))
+        attending = architecture.attending_layers
+        output = architecture.run(model, visual[None], *prompt, packed.ids, attending)
         rows = packed.rows[0]  # (Q, R)
         picked = torch.arange(len(rows))[:, None]
         maps = output.attention[:, 0][:, picked, rows]  # (layers, Q, R, M)
         logits = output.logits[0, picked[:, 0], rows[:, -1]]
         yes = (logits[:, answer_ids[0]] > logits[:, answer_ids[1]])[1:].tolist()
-        bands = {"": maps[list(ATTENTION_LAYERS)].mean(0), "all layers ": maps.mean(0)}
+        band = [attending.index(layer) for layer in architecture.attention_layers]
+        bands = {"": maps[band].mean(0), "all layers ": maps.mean(0)}
         for index, query in enumerate(queries):
             right = yes[index] == (query.target is not None)
             found[f"yes_no/{query.kind}/{'present' if query.target is not None else 'absent'}"] += [
@@ -64,8 +67,8 @@ def held_out_figures(
             if query.target is None:
                 continue
             found[f"chance/{query.kind}"].append(1 / len(scene.people))
-            for name, band in bands.items():
-                heat = (band[index + 1] / (band[0] + EPSILON)).numpy()
+            for name, rows_of in bands.items():
+                heat = (rows_of[index + 1] / (rows_of[0] + EPSILON)).numpy()
                 _score(found, name, heat, scene, clip, query)
     return {key: float(np.mean(values)) for key, values in sorted(found.items())}
 

@@ -30,14 +30,14 @@ class PackedOutput:
         middle: `(B, M, D)` hidden states of the visual tokens halfway through the layers.
         attention: `(layers, B, Q, L, M)` mean over heads, for each requested layer.
         words: `(B, Q, L, L)` a question's attention to its own tokens, mean over the heads of the
-            layer before the upper half.
+            layer before the upper half; None if that layer is recurrent.
     """
 
     logits: Tensor
     visual: Tensor
     middle: Tensor
     attention: Tensor
-    words: Tensor
+    words: Tensor | None
 
 
 def patches_of(frames: Tensor) -> Tensor:

@@ -4,6 +4,8 @@
 
     python -m stvg_lab.training.train_embedded --out DIR --minutes 50 --seed 0 [--resume DIR]
 
+`--architecture qwen3_5` builds the same size in the family Qwen3.5, of mostly recurrent layers.
+
 Three stages share the time: the vision tower alone on dense labels of its tokens; the whole model
 on three slots of a clip; the whole model on all eight.
 """
@@ -24,14 +26,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from stvg_lab.training.architecture import ARCHITECTURES
 from stvg_lab.training.clip_pool import NOBODY, Pool
-from stvg_lab.training.embedded_model import ATTENTION_LAYERS, build_model, save_folder
+from stvg_lab.training.embedded_model import save_folder
 from stvg_lab.training.examiner import ACTS, IGNORED, Examiner, Packer, target_map
 from stvg_lab.training.held_out import HeldOutAnswers, held_out, held_out_figures
 from stvg_lab.training.labels import DENSE, Labels
 from stvg_lab.training.model_card import model_card
-from stvg_lab.training.packed_questions import PAIR, encode, patches_of, run
-from stvg_lab.training.vocabulary import build_tokenizer
+from stvg_lab.training.packed_questions import PAIR, patches_of
 
 SLOTS = 8
 STAGE_A, STAGE_B = 0.05, 0.20  # shares of the time at which the stages end
@@ -48,6 +50,7 @@ class Trainer:
     minutes: float
     pool: Pool
     eager: bool = False
+    family: str = "qwen2_vl"
     elapsed_s: float = 0.0
     step: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
@@ -55,25 +58,20 @@ class Trainer:
     def __post_init__(self) -> None:
         torch.manual_seed(self.seed)
         self.rng = np.random.default_rng(self.seed)
-        self.tokenizer = build_tokenizer()
-        self.packer = Packer(self.tokenizer)
-        self.model = build_model(self.tokenizer)
+        self.architecture = ARCHITECTURES[self.family]
+        self.tokenizer = self.architecture.build_tokenizer()
+        self.packer = Packer(self.tokenizer, self.architecture.spelled)
+        self.model = self.architecture.build_model(self.tokenizer)
         hidden = self.model.config.text_config.hidden_size
         self.heads = nn.ModuleList([nn.Linear(hidden, DENSE), nn.Linear(hidden, DENSE)])
-        self.encode, self.run = encode, run
+        self.encode, self.run = self.architecture.encode, self.architecture.run
         if not self.eager:
-            self.encode, self.run = torch.compile(encode), torch.compile(run)
+            self.encode, self.run = torch.compile(self.encode), torch.compile(self.run)
         decayed = [p for p in self._parameters() if p.ndim > 1]
         others = [p for p in self._parameters() if p.ndim <= 1]
         groups = [{"params": decayed, "weight_decay": 0.03}, {"params": others, "weight_decay": 0}]
         self.optimizer = torch.optim.AdamW(groups, lr=PEAK_RATE, betas=(0.9, 0.98), fused=True)
         self.average = {k: v.clone() for k, v in self.model.state_dict().items()}
-        prompt = self.tokenizer.apply_chat_template(
-            [{"role": "user", "content": [{"type": "video"}]}], tokenize=False
-        )
-        before, after = prompt.split("<|video_pad|>")
-        after = after.removesuffix("<|im_end|>\n")
-        self.prompt_ids = (self._ids(before), self._ids(after))
         self.answer_ids = (int(self._ids("yes")[0]), int(self._ids("no")[0]))
 
     def _parameters(self) -> list[nn.Parameter]:
@@ -121,7 +119,8 @@ class Trainer:
                 losses |= self._language_losses(visual, labels, truth)
                 total = DENSE_WEIGHT * (losses["dense"] + losses["middle"]) + losses["answer"]
                 total = total + ATTENTION_WEIGHT * losses["attention"]
-                total = total + MASS_WEIGHT * losses["mass"] + WORDS_WEIGHT * losses["words"]
+                total = total + MASS_WEIGHT * losses["mass"]
+                total = total + WORDS_WEIGHT * losses.get("words", 0.0)
         self._update(total)
         return {name: float(loss.detach()) for name, loss in losses.items()}
 
@@ -138,7 +137,9 @@ class Trainer:
         casts = [labels.cast(i) for i in range(len(visual))]
         batch = [Examiner(self.rng, cast).questions() for cast in casts]
         packed = self.packer(batch, self.rng)
-        output = self.run(self.model, visual, *self.prompt_ids, packed.ids, ATTENTION_LAYERS)
+        prompt = self.architecture.prompt(self.tokenizer, self.model, visual.shape[1], self.rng)
+        band = self.architecture.attention_layers
+        output = self.run(self.model, visual, *prompt, packed.ids, band)
         answer = self._answer_loss(output.logits.float(), packed.labels)
         targets = torch.stack(
             [
@@ -168,13 +169,15 @@ class Trainer:
         )[named]
         # Rows of an absent target attend to the prompt instead.
         kept = torch.cat([mass[named], 1 - mass[absent]])
-        return {
+        losses = {
             "answer": answer,
             "attention": (divergence.mean(-1) * weights).mean(),
-            "words": words_loss(output.words.float(), packed.rows, packed.named),
             "mass": -kept.clamp_min(1e-4).log().mean(),
             "middle": label_loss(self.heads[1](output.middle), truth),
         }
+        if output.words is not None:
+            losses["words"] = words_loss(output.words.float(), packed.rows, packed.named)
+        return losses
 
     def _answer_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         losses = functional.cross_entropy(
@@ -205,7 +208,10 @@ class Trainer:
         """Held-out figures of the averaged weights."""
         current = {k: v.clone() for k, v in self.model.state_dict().items()}
         self.model.load_state_dict(self.average)
-        figures = held_out_figures(self.model, self.packer, self.prompt_ids, self.answer_ids, held)
+        prompt = self.architecture.prompt(self.tokenizer, self.model, SLOTS, None)
+        figures = held_out_figures(
+            self.architecture, self.model, self.packer, prompt, self.answer_ids, held
+        )
         self.model.load_state_dict(current)
         return figures
 
@@ -217,14 +223,20 @@ class Trainer:
             "steps": self.step,
             "clips_rendered": int(self.pool.count[0]),
             "parameters": sum(p.numel() for p in self.model.parameters()),
-            "attention_layers": list(ATTENTION_LAYERS),
+            "class": type(self.model).__name__,
+            "attention_layers": list(self.architecture.attention_layers),
             "held_out_split": split,
             "held_out_scenes": scenes,
             "figures": {name: round(value, 4) for name, value in figures.items()},
             "history": self.history,
         }
+        files = {
+            "preprocessor_config.json": self.architecture.preprocessor,
+            "stvg.json": self.architecture.settings,
+            "training_report.json": report,
+        }
         card = model_card(report)
-        save_folder(folder, self.model, self.average, self.tokenizer, report, card)
+        save_folder(folder, self.model, self.average, self.tokenizer, files, card)
         state = {
             "model": self.model.state_dict(),
             "heads": self.heads.state_dict(),
@@ -294,11 +306,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--test", type=int, default=200, help="test scenes at the end")
     parser.add_argument("--pool", type=int, default=6000, help="clips kept in memory")
     parser.add_argument("--eager", action="store_true", help="do without torch.compile")
+    parser.add_argument("--architecture", choices=sorted(ARCHITECTURES), default="qwen2_vl")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)  # the renderer has the other core; two threads that wait cost more
     pool = Pool(options.pool, options.seed + (1000 if options.resume else 0))
     try:
-        trainer = Trainer(options.seed, options.minutes, pool, options.eager)
+        trainer = Trainer(options.seed, options.minutes, pool, options.eager, options.architecture)
         if options.resume:
             trainer.resume(options.resume)
         held = held_out("val", options.held_out)

@@ -14,8 +14,16 @@ from stvg_ros.errors import ModelError
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_HALF = {"image_mean": (0.5,) * 3, "image_std": (0.5,) * 3}
+_BILINEAR, _BICUBIC = 2, 3  # PIL's numbers
+CLASS_VALUES: dict[str, dict[str, Any]] = {  # by the begin of the processor's class
+    # Molmo2's for videos neither rescales nor normalises unless its file says so.
+    "Molmo2Video": {**_HALF, "resample": _BILINEAR, "do_rescale": False, "do_normalize": False},
+    "Molmo2": {**_HALF, "resample": _BILINEAR},
+    "MiniCPMV4_6": _HALF,
+    "Lfm2Vl": {**_HALF, "resample": _BILINEAR, "encoder_patch_size": 16},
+}
 FILES = ("video_preprocessor_config.json", "preprocessor_config.json", "processor_config.json")
-_BICUBIC = 3  # PIL's number
 
 
 @dataclass(frozen=True)
@@ -23,13 +31,16 @@ class ImagePreprocessing:
     """Resizing and normalising.
 
     Attributes:
-        size: from the file: `height` and `width`, or `shortest_edge` and `longest_edge`.
+        size: from the file: `height` and `width`, or `shortest_edge` and `longest_edge`, or
+            `min_image_tokens` and `max_image_tokens`.
         crop: `(height, width)` of the centre crop, if the file asks for one.
         mean, std: of the three channels, after rescaling.
         rescale: factor from 8-bit levels to the range of mean and std.
         resample: PIL's number of the filter.
         patch, merge, pair: p, m, P of the families with patches in the preprocessor.
-        tile: side of the square that SmolVLM2's frames are stretched to; 0 if the file has none.
+        pooling: rows and columns of patches that Molmo2 pools to a token.
+        tile: side of the square that SmolVLM2's frames are stretched to, and whose area those of
+            MiniCPM-V fill; 0 if the file has none.
         aspect_ratio: see `MllmSettings`; not in the file.
     """
 
@@ -42,6 +53,7 @@ class ImagePreprocessing:
     patch: int
     merge: int
     pair: int
+    pooling: tuple[int, int] = (3, 3)
     tile: int = 0
     aspect_ratio: float = 0.0
 
@@ -59,12 +71,14 @@ class ImagePreprocessing:
             ModelError: a value of the wrong type.
         """
         try:
+            values = _completed(values)
             video = values.get("video_sampling") or {}  # of a file for images and videos
             size = video.get("video_size") or values.get("size") or {}
             size = {"shortest_edge": size} if isinstance(size, int) else dict(size)
             for key, name in (("min_pixels", "shortest_edge"), ("max_pixels", "longest_edge")):
                 if values.get(key):
                     size[name] = values[key]
+            size |= {name: values.get(name) for name in ("min_image_tokens", "max_image_tokens")}
             crop = values.get("crop_size") if values.get("do_center_crop") else None
             if isinstance(crop, int):
                 crop = {"height": crop, "width": crop}
@@ -76,12 +90,20 @@ class ImagePreprocessing:
                 crop=(int(crop["height"]), int(crop["width"])) if crop else None,
                 mean=_triple(mean),
                 std=_triple(std),
-                rescale=float(values.get("rescale_factor") or 1 / 255),
+                rescale=(
+                    1.0
+                    if values.get("do_rescale") is False
+                    else float(values.get("rescale_factor") or 1 / 255)
+                ),
                 resample=int(values.get("resample", _BICUBIC)),
-                patch=int(values.get("patch_size", 14)),
-                merge=int(values.get("merge_size") or (values.get("pooling_size") or [2])[0]),
+                patch=int(values.get("encoder_patch_size") or values.get("patch_size", 14)),
+                merge=int(values.get("merge_size") or 2),
                 pair=int(values.get("temporal_patch_size", 2)),
-                tile=int((values.get("max_image_size") or {}).get("longest_edge", 0)),
+                pooling=_pair(values.get("pooling_size") or (3, 3)),
+                tile=int(
+                    values.get("scale_resolution")
+                    or (values.get("max_image_size") or {}).get("longest_edge", 0)
+                ),
             )
         except (AttributeError, TypeError, ValueError, KeyError) as error:
             raise ModelError(
@@ -103,6 +125,18 @@ def processor_values(files: CheckpointFiles) -> tuple[str, dict[str, Any]] | Non
             if name != FILES[-1] or "size" in values or "image_mean" in values:
                 return f"{files.source}/{name}", values
     return None
+
+
+def _completed(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values, with those that the library's class adds to a file that lacks them."""
+    kind = str(values.get("video_processor_type") or values.get("image_processor_type"))
+    own = next((each for name, each in CLASS_VALUES.items() if kind.startswith(name)), {})
+    return {**own, **{name: value for name, value in values.items() if value is not None}}
+
+
+def _pair(values: Any) -> tuple[int, int]:
+    rows, columns = values
+    return int(rows), int(columns)
 
 
 def _triple(values: Any) -> tuple[float, ...]:

@@ -35,14 +35,28 @@ def attention_band(attention: AttentionConfig, own: MllmSettings, text: Any) -> 
     attending = attending_layers(text.config)
     if not any(first <= at <= last for at in attending):
         raise ConfigError(
-            f"{given}: all of these layers are recurrent and have no attention; expected at "
+            f"{given}: all of these layers are recurrent, or attend to a window only; expected at "
             f"least one of the attention layers {', '.join(map(str, attending))}"
         )
     return first, last
 
 
 def attending_layers(config: Any) -> list[int]:
-    """Numbers of the layers of a language model that attend; the others are recurrent."""
-    if not is_recurrent(config):
-        return list(range(config.num_hidden_layers))
-    return [at for at, kind in enumerate(config.layer_types) if kind == "full_attention"]
+    """Numbers of the layers of a language model that attend to the whole prompt.
+
+    The others are recurrent, or attend to a window, which holds the end of a video at most.
+    """
+    return [at for at, kind in enumerate(_kinds(config)) if kind == "full_attention"]
+
+
+def mapped_layers(config: Any) -> list[int]:
+    """Numbers of the layers that have an attention map, those with a window included."""
+    kinds = ("full_attention", "sliding_attention")
+    return [at for at, kind in enumerate(_kinds(config)) if kind in kinds]
+
+
+def _kinds(config: Any) -> list[str]:
+    """The kind of each layer."""
+    if is_recurrent(config):
+        return list(config.layer_types)
+    return ["full_attention"] * int(config.num_hidden_layers)

@@ -96,8 +96,11 @@ def attend(
     scaling: float | None = None,
     **rest: Any,
 ) -> tuple[Tensor, None]:
-    """Fused attention for the output; an active recorder computes its rows."""
-    recorder = _active.get()
+    """Fused attention for the output; an active recorder computes its rows.
+
+    Layers with a window have none: most of a video is outside it.
+    """
+    recorder = _active.get() if rest.get("sliding_window") is None else None
     if recorder and recorder.first_layer <= module.layer_idx <= recorder.last_layer:
         scale = query.shape[-1] ** -0.5 if scaling is None else scaling
         recorder.add(query, key, attention_mask, scale)

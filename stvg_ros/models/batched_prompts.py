@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -70,3 +71,25 @@ def batched(
         places=tuple(there(torch.tensor(each)) for each in places),
         ends=there(torch.tensor([len(suffix.ids) - 1 for suffix in suffixes])),
     )
+
+
+def layer_masks(mask: Tensor, known: int, config: Any) -> dict[str, Tensor | None]:
+    """The mask of each kind of layer.
+
+    Args:
+        mask: `(B * Q, 1, S, N + S)` bool, of layers that attend to the whole prompt.
+        known: N.
+        config: of the language model. Of the prefix, layers with a window keep only those keys
+            that the first token of a question sees.
+    """
+    found: dict[str, Tensor | None] = {
+        "full_attention": mask,
+        "linear_attention": None,
+        "conv": None,
+    }
+    window = getattr(config, "sliding_window", None)
+    if window is not None:
+        kept = min(known, window - 1)
+        cut = mask[..., known - kept :]
+        found["sliding_attention"] = cut & torch.ones_like(cut).triu(kept + 1 - window)
+    return found

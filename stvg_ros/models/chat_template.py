@@ -20,28 +20,30 @@ QUESTION = "Is there anything?"  # in the place of the question where a template
 THOUGHT, END_OF_THOUGHT = "<think>", "</think>"
 
 
-def choose_template(tokenizer: Any, files: CheckpointFiles) -> None:
+def choose_template(tokenizer: Any, files: CheckpointFiles, medium: str = "video") -> None:
     """Sets `tokenizer.chat_template` to the first template that renders a video and a question.
 
     Args:
         tokenizer: the checkpoint's, with the template that transformers found for it.
         files: the checkpoint.
+        medium: "image" for a model that takes the frames of a video as images.
 
     Raises:
         ModelError: there is no template, or none takes a video.
     """
     refused: list[str] = []
     for file, template in _stored(tokenizer, files, refused):
-        reason = _objection(tokenizer, template)
+        reason = _objection(tokenizer, template, medium)
         if not reason:
             tokenizer.chat_template = template
             return
         refused.append(f"{file} ({reason})")
     found = f"; found {', '.join(refused)}" if refused else ""
+    a_medium = "an image" if medium == "image" else f"a {medium}"
     raise ModelError(
-        f"{files.source}: no chat template that takes a video and a question{found}; expected one "
-        f"in {JINJA_FILE}, {', '.join(JSON_FILES)} or {TOKENIZER_FILE}; download the file of the "
-        "released checkpoint"
+        f"{files.source}: no chat template that takes {a_medium} and a "
+        f"question{found}; expected one in {JINJA_FILE}, {', '.join(JSON_FILES)} or "
+        f"{TOKENIZER_FILE}; download the file of the released checkpoint"
     )
 
 
@@ -78,9 +80,6 @@ def written(text: str) -> dict[str, str]:
     return {"type": "text", "text": text}
 
 
-VIDEO = {"type": "video"}
-
-
 def _stored(
     tokenizer: Any, files: CheckpointFiles, refused: list[str]
 ) -> Iterator[tuple[str, str]]:
@@ -107,16 +106,16 @@ def _texts(value: Any) -> list[str]:
     return []
 
 
-def _objection(tokenizer: Any, template: str) -> str:
+def _objection(tokenizer: Any, template: str, medium: str) -> str:
     """Why a template cannot be used; empty if it can."""
     question = written(QUESTION)
     try:
         alone, both = (
             rendered(tokenizer, [turn("user", *content)], template)
-            for content in ([question], [VIDEO, question])
+            for content in ([question], [{"type": medium}, question])
         )
     except Exception as error:  # templates raise errors of many kinds
         return f"fails: {first_line(error)}"
     if QUESTION not in both:
         return "leaves out the question"
-    return "leaves out the video" if both == alone else ""
+    return f"leaves out the {medium}" if both == alone else ""

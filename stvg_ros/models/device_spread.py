@@ -77,7 +77,7 @@ def place(model: Any, layers: Sequence[torch.device], rest: torch.device) -> Non
     for layer, device in zip(text.layers, layers, strict=True):
         layer.to(device)
         _receive(layer, device)
-    _receive(text.norm, rest)
+    _receive(getattr(text, "norm", None) or text.embedding_norm, rest)
 
 
 def layer_devices(model: Any) -> list[torch.device]:

@@ -150,6 +150,34 @@ FAMILIES = {  # model_type of config.json
         "9 x 9 at 378 px",
         False,
     ),
+    "minicpmv4_6": FamilyEntry(
+        "stvg_ros.models.minicpmv4_6",
+        "MiniCPM-V 4.6",
+        "MiniCPMV4_6ForConditionalGeneration",
+        "64, by image shape",
+        False,
+    ),
+    "minicpmv4_7": FamilyEntry(
+        "stvg_ros.models.minicpmv4_7",
+        "MiniCPM-V 4.7",
+        "MiniCPMV4_7ForConditionalGeneration",
+        "64, by image shape",
+        False,
+    ),
+    "lfm2_vl": FamilyEntry(
+        "stvg_ros.models.lfm2_vl",
+        "LFM2-VL",
+        "Lfm2VlForConditionalGeneration",
+        "64 to 256, by image size",
+        False,
+    ),
+    "lfm3_vl": FamilyEntry(
+        "stvg_ros.models.lfm3_vl",
+        "LFM3-VL",
+        "Lfm3VlForConditionalGeneration",
+        "by image size",
+        True,
+    ),
 }
 
 # Files of the authors' own code for a supported family, and the repositories with the same weights
@@ -163,20 +191,16 @@ ORIGINALS = {
 
 
 _WINDOWS = "some of its layers attend to a window, which the mask of packed questions would replace"
-_RECURRENT = "most of its layers are recurrent, of a kind whose states have not been shared exactly"
-_NO_ADAPTER = (
-    "it has the recurrent layers of Qwen3.5, which are exact here, but its images and positions "
-    "have no adapter yet; use a Qwen3.5"
-)
 # Families of transformers that would run wrongly, or not at all.
 UNFIT = {
     "gemma3": _WINDOWS,
     "gemma4": _WINDOWS,
     "exaone4_5": _WINDOWS,
-    "lfm2_vl": _RECURRENT,
-    "lfm3_vl": _RECURRENT,
-    "minicpmv4_6": _NO_ADAPTER,
-    "minicpmv4_7": _NO_ADAPTER,
+}
+# Checkpoints of several models, of which the one that sees has no adapter: title, and what to use.
+NO_ADAPTER = {
+    "qwen3_omni_moe": ("Qwen3-Omni", "a Qwen3-VL-MoE"),
+    "qwen2_5_omni": ("Qwen2.5-Omni", "a Qwen2.5-VL"),
 }
 # Known by their authors' own code only, which is never run here.
 OWN_CODE = {"minicpmv": "MiniCPM-V up to 4.5", "minicpmo": "MiniCPM-o", "molmo": "Molmo"}
@@ -186,6 +210,12 @@ def unsupported(model_type: str) -> str:
     """Why a `model_type` that is not in `FAMILIES` cannot be used, and what to use instead."""
     if model_type in UNFIT:
         return f"model_type {model_type!r} is refused: {UNFIT[model_type]}"
+    if model_type in NO_ADAPTER:
+        title, instead = NO_ADAPTER[model_type]
+        return (
+            f"model_type {model_type!r} is refused: {title} is a checkpoint of several models, and "
+            f"the one that sees has no adapter here; use {instead}"
+        )
     if model_type in OWN_CODE:
         return (
             f"model_type {model_type!r}: {OWN_CODE[model_type]} has no class in transformers, only "

@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from torch import Tensor
@@ -64,16 +64,22 @@ class Family:
         start: maps the tokenizer to text that begins each prompt, where the template lacks it.
         mask: maps model and ids `(1, N)` of the prefix to its mask `(1, 1, N, N)`, True where a
             token attends to another; None for causal attention.
+        medium: what the frames are in a message of the chat template, "video" or "image"; the
+            placeholder of one image stands for all.
+        markup: options of the checkpoint's processor, of true or false, that `layout` takes as
+            keyword arguments.
     """
 
     encode: Encode
-    layout: Callable[[Any, Any, VisualTokens], Layout]
+    layout: Callable[..., Layout]
     positions: Callable[[Any, Tensor, VisualTokens], tuple[Tensor, int]]
     deep: bool = False
     pairs: bool = False
     template: str = ""
     start: Callable[[Any], str] | None = None
     mask: Callable[[Any, Tensor], Tensor] | None = None
+    medium: str = "video"
+    markup: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +88,7 @@ class LoadedCheckpoint:
 
     Attributes:
         unused: names of weights in its files that the model does not have.
+        markup: those of `Family.markup` that its files give.
     """
 
     name: str
@@ -92,3 +99,8 @@ class LoadedCheckpoint:
     family: Family
     settings: MllmSettings
     unused: tuple[str, ...] = ()
+    markup: Mapping[str, bool] = field(default_factory=dict)
+
+    def layout(self, visual: VisualTokens) -> Layout:
+        """The layout of a video in the prompt."""
+        return self.family.layout(self.tokenizer, self.model, visual, **self.markup)

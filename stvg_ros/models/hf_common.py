@@ -34,7 +34,7 @@ from stvg_ros.method.visual_tokens import VisualTokens
 from stvg_ros.models.architectures import is_recurrent
 from stvg_ros.models.attention_band import attention_band
 from stvg_ros.models.attention_capture import AttentionRecorder, recording
-from stvg_ros.models.batched_prompts import BatchedPrompts, batched
+from stvg_ros.models.batched_prompts import BatchedPrompts, batched, layer_masks
 from stvg_ros.models.device_spread import layer_devices
 from stvg_ros.models.embedded_limits import limits_of
 from stvg_ros.models.family import Layout, LoadedCheckpoint
@@ -91,7 +91,10 @@ class HfMllm:
         self._text = checkpoint.model.get_decoder()
         start = checkpoint.family.start
         self.prompt = Prompt(
-            checkpoint.tokenizer, checkpoint.path, start(checkpoint.tokenizer) if start else ""
+            checkpoint.tokenizer,
+            checkpoint.path,
+            start(checkpoint.tokenizer) if start else "",
+            checkpoint.family.medium,
         )
         self._recurrent = is_recurrent(self._text.config)
         self._band = attention_band(attention, checkpoint.settings, self._text)
@@ -213,7 +216,7 @@ class HfMllm:
         Passes of unevenly spaced frames forwards and backwards have other times, so other prompts.
         """
         size = self._batch_passes or self._room(len(passes[0][0].features))
-        layouts = [self._layout(visual) for visual, _ in passes]
+        layouts = [self._checkpoint.layout(visual) for visual, _ in passes]
         start = 0
         for end in range(1, len(passes) + 1):
             full = end - start == size
@@ -263,7 +266,7 @@ class HfMllm:
     def _placed(self, visual: VisualTokens) -> PrefixLayout:
         """The prefix layout, computed on the host, so that no token is read from the device."""
         family, device = self._checkpoint.family, self._model.device
-        layout = self._layout(visual)
+        layout = self._checkpoint.layout(visual)
         if (last := self._place) and last.grid == visual.grid and last.layout.equals(layout):
             return last
         ids = self.prompt.prefix_ids(layout)
@@ -279,10 +282,6 @@ class HfMllm:
         ids, at, positions = (each.to(device, non_blocking=True) for each in (ids, at, positions))
         self._place = PrefixLayout(layout, visual.grid, ids, at, positions, following, mask)
         return self._place
-
-    def _layout(self, visual: VisualTokens) -> Layout:
-        """The layout of a video in the prompt."""
-        return self._checkpoint.family.layout(self._checkpoint.tokenizer, self._model, visual)
 
     def _prefill(self, passes: Sequence[Pass], text: Any) -> HfPrefix:
         """Runs system and visual tokens of B passes through `text`."""
@@ -311,7 +310,7 @@ class HfMllm:
         batch = passes * questions
         mask: Any = asked.mask.expand(batch, -1, -1, -1)
         if self._recurrent:
-            mask = {"full_attention": mask, "linear_attention": None}
+            mask = layer_masks(mask, prefix.length, self._text.config)
         recorder = AttentionRecorder(asked.rows, prefix.columns, *self._band)
         with recording(recorder):
             hidden: Tensor = text(
@@ -347,7 +346,7 @@ class HfMllm:
             raise TypeError(f"expected a prefix of this model, got {type(prefix).__name__}")
         cache = empty_cache(self._text)
         for layer, states in enumerate(prefix.pairs):
-            put(cache, layer, states)
+            put(cache, layer, states, prefix.length)
         ids = torch.tensor([self.prompt.suffix(prefix.layout, request).ids])
         # Visual tokens may share positions, so that the text's are not the cache's length.
         scores = partial(self._next_scores, shift=prefix.next_position - prefix.length)

@@ -24,9 +24,9 @@ from stvg_ros.checkpoints.files import first_line
 from stvg_ros.checkpoints.library_agreement import LibraryComparison
 from stvg_ros.errors import ModelError
 from stvg_ros.method.visual_tokens import VisualTokens
-from stvg_ros.models.attention_band import attending_layers
+from stvg_ros.models.attention_band import attending_layers, mapped_layers
 from stvg_ros.models.attention_capture import NAME
-from stvg_ros.models.chat_template import VIDEO, rendered, turn, written
+from stvg_ros.models.chat_template import rendered, turn, written
 from stvg_ros.models.hf_common import HfMllm
 from stvg_ros.models.preprocess import Images
 
@@ -34,6 +34,12 @@ QUESTION = "Is there a person in red in this video?"
 TIMES_S = (0.0, 1.0, 2.0, 3.0)
 SIZE_PX = (240, 320)  # height, width
 LEVELS = 4  # of 255: PIL and torchvision round resized pixels differently
+# Arguments with which a processor leaves frames whole, by the model's type.
+WHOLE_FRAMES: dict[str, dict[str, Any]] = {
+    "minicpmv4_6": {"max_slice_nums": 1},
+    "minicpmv4_7": {"max_slice_nums": 1},
+    "lfm2_vl": {"do_image_splitting": False},
+}
 ROWS_TOLERANCE, ANSWER_TOLERANCE = 1e-4, 1e-3  # in float32
 
 
@@ -92,29 +98,44 @@ def _library_inputs(mllm: HfMllm, images: Images) -> dict[str, Any]:
         processor: Any = transformers.AutoProcessor.from_pretrained(
             checkpoint.path, local_files_only=True, trust_remote_code=False
         )
+        medium = {"type": checkpoint.family.medium}
+        media = [medium] * (1 if medium["type"] == "video" else len(images))
         template = checkpoint.family.template or getattr(processor, "chat_template", None)
         text = rendered(
-            checkpoint.tokenizer, [turn("user", VIDEO, written(QUESTION))],
+            checkpoint.tokenizer, [turn("user", *media, written(QUESTION))],
             template if isinstance(template, str) else None,
         )  # fmt: skip
-        count = len(images)
+        whole = WHOLE_FRAMES.get(checkpoint.model.config.model_type, {})
         found = processor(
+            **_as_video(images)
+            if checkpoint.family.medium == "video"
+            else {"images": list(images)},
             text=[text],
-            videos=[torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)],
-            video_metadata=[
-                VideoMetadata(
-                    total_num_frames=count, fps=1 / TIMES_S[1], frames_indices=list(range(count))
-                )
-            ],
-            do_sample_frames=False,
             return_tensors="pt",
+            **whole,
         )
     except Exception as error:  # transformers raises errors of many kinds
         raise ModelError(
             f"{checkpoint.path}: the library's own processor cannot be used here "
             f"({first_line(error)}); install torchvision, or complete the folder"
         ) from error
-    return {key: value for key, value in found.items() if isinstance(value, Tensor | list)}
+    kept = {key: value for key, value in found.items() if isinstance(value, Tensor | list)}
+    padding = kept.get("pixel_attention_mask")
+    if isinstance(padding, Tensor):  # of frames that are padded to one length
+        count = int(padding.sum(-1).max())
+        kept |= {"pixel_attention_mask": padding[:, :count]}
+        kept |= {"pixel_values": found["pixel_values"][:, :count]}
+    return kept
+
+
+def _as_video(images: Images) -> dict[str, Any]:
+    """Arguments of a processor for frames in sequence."""
+    count = len(images)
+    times = VideoMetadata(
+        total_num_frames=count, fps=1 / TIMES_S[1], frames_indices=list(range(count))
+    )
+    video = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
+    return {"videos": [video], "video_metadata": [times], "do_sample_frames": False}
 
 
 @contextmanager
@@ -216,8 +237,9 @@ def _forward(
     (reading,) = mllm.ask(prefix, [QUESTION])
     yield _positions(mllm, visual, positions[0], known)
     first, last = mllm.band
-    layers = zip(attending_layers(text.config), out.attentions, strict=True)
-    band = [layer[0].float().mean(0) for at, layer in layers if first <= at <= last]
+    attending = {at for at in attending_layers(text.config) if first <= at <= last}
+    layers = zip(mapped_layers(text.config), out.attentions, strict=True)
+    band = [layer[0].float().mean(0) for at, layer in layers if at in attending]
     maps = torch.stack(band)  # (L, N, N)
     asked = torch.tensor(mllm.prompt.suffix(prefix.layout, QUESTION).candidates) + known
     rows = maps.mean(0)[asked.to(maps.device)][:, prefix.columns]  # (R, M)

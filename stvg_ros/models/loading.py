@@ -25,7 +25,7 @@ from stvg_ros.models.chat_template import choose_template
 from stvg_ros.models.device_spread import layer_devices, place, spread
 from stvg_ros.models.embedded_checkpoint import FOLDER, SCOPE, SETTINGS_FILE, read_settings
 from stvg_ros.models.families import FAMILIES, unsupported
-from stvg_ros.models.family import LoadedCheckpoint
+from stvg_ros.models.family import Family, LoadedCheckpoint
 from stvg_ros.models.quantized_formats import INSTEAD, format_of, method_of
 from stvg_ros.models.settings import ModelConfig
 from stvg_ros.models.vision_tower import PatchProduct
@@ -38,6 +38,7 @@ KEPT_WHOLE = [
     "model.vision_model",
     "model.projector",
     "model.connector",
+    "model.merger",
     "model.multi_modal_projector",
 ]
 SETTING = "model.path"
@@ -64,7 +65,7 @@ def load(config: ModelConfig) -> LoadedCheckpoint:
         _check_stored(files, stored)
     _check_language_model(files)
     family = importlib.import_module(row.module).FAMILY
-    tokenizer = _tokenizer(files, family.template)
+    tokenizer = _tokenizer(files, family)
     preprocessing = _preprocessing(files)
     settings_file = files.path(SETTINGS_FILE)
     settings = read_settings(Path(settings_file) if settings_file else None)
@@ -80,6 +81,7 @@ def load(config: ModelConfig) -> LoadedCheckpoint:
         family,
         settings,
         weights.unused,
+        _markup(files, family.markup),
     )
 
 
@@ -157,8 +159,18 @@ def _preprocessing(files: CheckpointFiles) -> ImagePreprocessing:
     return ImagePreprocessing.from_json(values, source)
 
 
-def _tokenizer(files: CheckpointFiles, template: str) -> Any:
-    """The tokenizer with its chat template, or with `template` if there is one."""
+def _markup(files: CheckpointFiles, names: tuple[str, ...]) -> dict[str, bool]:
+    """Options of the checkpoint's processor; those of the images' stand in for them."""
+    if not names:
+        return {}
+    whole = files.json("processor_config.json") or {}
+    images = files.json("preprocessor_config.json") or {}
+    places: dict[str, Any] = {**images, **(whole.get("image_processor") or {}), **whole}
+    return {name: bool(places[name]) for name in names if places.get(name) is not None}
+
+
+def _tokenizer(files: CheckpointFiles, family: Family) -> Any:
+    """The tokenizer with its chat template, or with the family's if it has one."""
     if not any(files.path(name) for name in _TOKENIZERS):
         # transformers would create one silently.
         raise ModelError(
@@ -171,10 +183,10 @@ def _tokenizer(files: CheckpointFiles, template: str) -> Any:
         "the tokenizer cannot be loaded",
         "expected tokenizer.json and tokenizer_config.json; download the checkpoint's files again",
     )
-    if template:
-        tokenizer.chat_template = template
+    if family.template:
+        tokenizer.chat_template = family.template
     else:
-        choose_template(tokenizer, files)
+        choose_template(tokenizer, files, family.medium)
     return tokenizer
 
 

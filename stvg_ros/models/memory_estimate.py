@@ -28,7 +28,7 @@ def graph_bytes(config: Any, tokens: int, itemsize: int) -> int:
     rest = 3 * _mlp_width(config) * itemsize + 2 * 4 * config.hidden_size
     mixing = config.num_hidden_layers * attention
     if is_recurrent(config):
-        count = config.layer_types.count("linear_attention")
+        count = sum(config.layer_types.count(kind) for kind in ("linear_attention", "conv"))
         mixing += count * (_recurrent_bytes(config, itemsize) - attention)
     return int(tokens * (mixing + config.num_hidden_layers * rest))
 
@@ -69,8 +69,11 @@ def _mlp_width(config: Any) -> int:
 def _recurrent_bytes(config: Any, itemsize: int) -> int:
     """Bytes of a token in a recurrent layer, by the library's implementation in PyTorch.
 
-    Queries, keys, values and their products with gates in float32, and maps of 64 x 64 tokens.
+    Queries, keys, values and their products with gates in float32, and maps of 64 x 64 tokens. Of a
+    convolution: two gates and its input, and four products of them.
     """
+    if "conv" in config.layer_types:
+        return int(7 * config.hidden_size * itemsize)
     width = config.linear_num_value_heads * config.linear_value_head_dim
     maps = 4 * 64 * config.linear_num_value_heads
     return int(12 * 4 * width + 13 * itemsize * width + 4 * maps)

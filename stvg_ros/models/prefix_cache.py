@@ -20,8 +20,8 @@ from transformers import DynamicCache
 from stvg_ros.models.architectures import is_recurrent
 
 # Of an attention layer: keys and values, `(B, G, N, d)`. Of a recurrent layer: the last inputs of
-# its convolution `(B, C, K)`, and its state `(B, H, e, f)`.
-LayerStates = tuple[Tensor, Tensor]
+# its convolution `(B, C, K)`, and its state `(B, H, e, f)`, unless it is a convolution alone.
+LayerStates = tuple[Tensor, ...]
 Pairs = tuple[LayerStates, ...]
 
 
@@ -34,7 +34,6 @@ class OneLayer:
 
     def __init__(self, before: LayerStates | None) -> None:
         self._before = before
-        self._inputs: Tensor | None = None
         self.added: LayerStates | None = None
 
     def update(self, keys: Tensor, values: Tensor, *_: Any) -> LayerStates:
@@ -57,7 +56,7 @@ class OneLayer:
             whole = functional.pad(new, (conv_kernel_size, 0))
         else:
             whole = torch.cat([self._before[0], new], dim=-1)
-        self._inputs = whole[..., -conv_kernel_size:]
+        self.added = (whole[..., -conv_kernel_size:],)
         return whole
 
     def get_recurrent_state(self, *_: Any, **__: Any) -> Tensor | None:
@@ -66,8 +65,8 @@ class OneLayer:
 
     def update_recurrent_state(self, state: Tensor, *_: Any, **__: Any) -> None:
         """Keeps the state after this pass."""
-        assert self._inputs is not None
-        self.added = (self._inputs, state)
+        assert self.added is not None
+        self.added = (self.added[0], state)
 
     def is_recording_past(self, *_: Any) -> bool:
         """Whether earlier states are kept; never."""
@@ -124,8 +123,7 @@ def repeated(states: LayerStates, count: int) -> LayerStates:
     """States `(B, ...)` for `count` rows of the batch each, `(B * count, ...)`."""
     if count == 1:
         return states
-    first, second = (each.repeat_interleave(count, dim=0) for each in states)
-    return first, second
+    return tuple(each.repeat_interleave(count, dim=0) for each in states)
 
 
 def empty_cache(language_model: Any) -> DynamicCache:
@@ -138,20 +136,26 @@ def pairs_of(cache: DynamicCache, layers: int) -> Pairs:
     """The states of the first `layers` layers of a filled cache."""
     found: list[Any] = list(cache.layers)[:layers]
     return tuple(
-        (layer.conv_states[0], layer.recurrent_states[0])
+        tuple(
+            each[0] for each in (layer.conv_states, layer.recurrent_states) if each[0] is not None
+        )
         if hasattr(layer, "conv_states")
         else (layer.keys, layer.values)
         for layer in found
     )
 
 
-def put(cache: DynamicCache, layer: int, states: LayerStates) -> None:
-    """Copies the states of a layer to a cache that has none."""
-    if layer < len(cache.layers) and hasattr(cache.layers[layer], "conv_states"):
+def put(cache: DynamicCache, layer: int, states: LayerStates, known: int) -> None:
+    """Copies the states of a layer after `known` tokens to a cache that has none."""
+    own: Any = cache.layers[layer] if layer < len(cache.layers) else None
+    if hasattr(own, "conv_states"):
         cache.update_conv_state(states[0], layer, conv_kernel_size=states[0].shape[-1])
-        cache.update_recurrent_state(states[1], layer)
+        for state in states[1:]:
+            cache.update_recurrent_state(state, layer)
     else:
-        cache.update(*states, layer)
+        cache.update(states[0], states[1], layer)
+        if hasattr(own, "cumulative_length"):  # a window keeps the last keys only
+            own.cumulative_length = known
 
 
 def recompute_layers(language_model: Any, wanted: Callable[[], bool]) -> None:
@@ -173,8 +177,8 @@ def _recomputed(forward: Any, index: int, wanted: Callable[[], bool]) -> Any:
         before = past_key_values.pairs[index] if shared else None
         questions = past_key_values.questions if shared else 1
 
-        def layer(hidden: Tensor, *before: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-            earlier = repeated((before[0], before[1]), questions) if before else None
+        def layer(hidden: Tensor, *before: Tensor) -> tuple[Tensor, ...]:
+            earlier = repeated(before, questions) if before else None
             cache = OneLayer(earlier)
             out = forward(hidden, *rest, past_key_values=cache, **named)
             assert cache.added is not None
@@ -182,7 +186,7 @@ def _recomputed(forward: Any, index: int, wanted: Callable[[], bool]) -> Any:
 
         out, *added = checkpoint(layer, hidden, *(before or ()), use_reentrant=False)
         if not shared:
-            put(past_key_values, index, (added[0], added[1]))
+            put(past_key_values, index, tuple(added), hidden.shape[1])
         return out
 
     return run

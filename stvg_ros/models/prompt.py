@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from stvg_ros.errors import ModelError
-from stvg_ros.models.chat_template import QUESTION, THOUGHT, VIDEO, rendered, turn, written
+from stvg_ros.models.chat_template import QUESTION, THOUGHT, rendered, turn, written
 from stvg_ros.models.family import Layout
 
 PUNCTUATION = ".?!:;"
@@ -37,13 +37,14 @@ class Suffix:
 class Prompt:
     """Splits the rendered chat template at the video and at the question."""
 
-    def __init__(self, tokenizer: Any, path: str, start: str = "") -> None:
+    def __init__(self, tokenizer: Any, path: str, start: str = "", medium: str = "video") -> None:
         """Renders the template, see `chat_template.choose_template`.
 
         Args:
             tokenizer: the checkpoint's.
             path: the checkpoint, for error messages.
             start: begins each prompt, where the template lacks it.
+            medium: see `Family.medium`.
 
         Raises:
             ModelError: a tokenizer without offsets.
@@ -56,7 +57,7 @@ class Prompt:
         self._tokenizer = tokenizer
         self._path = path
         self._start = start
-        self._text = self._rendered(turn("user", VIDEO, written(QUESTION)))
+        self._text = self._rendered(turn("user", {"type": medium}, written(QUESTION)))
         # The passes of a command have the same questions and the same grid of tokens.
         self._suffix = lru_cache(maxsize=64)(self._suffix_after)
         self._tail = lru_cache(maxsize=8)(self._last_id)

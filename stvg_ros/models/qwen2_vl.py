@@ -69,14 +69,15 @@ def tower(
     """Features `(M, D)` and deep features of images at `height` x `width` px."""
     grid = (height // preprocessing.patch, width // preprocessing.patch)
     step = CHUNK * preprocessing.pair
+    vision = getattr(model.model, "visual", None) or model.model.vision_tower
     features: list[Tensor] = []
     deep: list[list[Tensor]] = []
     for start in range(0, len(images), step):
         some = images[start : start + step]
         output = run_tower(
-            model.model.visual,
+            vision,
             model.model.get_video_features,
-            patches(some, height, width, preprocessing, model.device),
+            patches(some, height, width, preprocessing, model.device).to(vision.dtype),
             (len(slots_of(len(some), preprocessing.pair)), *grid),
             preprocessing.merge,
         )

@@ -62,7 +62,7 @@ class CausalTokens:
         while common < most and self._seen[common] == tokens[common]:
             common += 1
         if common < len(self._seen):
-            if self._cache.is_croppable:
+            if self._cache.is_croppable and not any(self._cache.is_linear):
                 self._cache.crop(common - len(self._seen))
             else:
                 self._cache, common = self._make_cache(), 0

@@ -88,7 +88,7 @@ def attend(
 
     Args:
         module: the layer, not used.
-        query, key, value: `(1, H, N, d)`.
+        query, key, value: `(1, H, N, d)`; keys and values may have fewer heads.
         attention_mask: always None.
         scaling: of the scores; None for d ** -0.5.
         cu_seq_lens_q: ends of the sequences, starting with 0, on the host.
@@ -114,7 +114,10 @@ def _batched(row: list[Tensor], length: int, scaling: float | None) -> Tensor:
         each.reshape(len(each), -1, length, each.shape[-1]).transpose(0, 1)  # (K, H, n, d)
         for each in row
     )
-    found = functional.scaled_dot_product_attention(query, key, value, scale=scaling)
+    groups = len(row[0]) != len(row[1])
+    found = functional.scaled_dot_product_attention(
+        query, key, value, scale=scaling, enable_gqa=groups
+    )
     return found.transpose(1, 2).flatten(0, 1)
 
 

@@ -37,17 +37,28 @@ def perception_lm(tokenizer: Any) -> Any:
     )  # fmt: skip
 
 
-def molmo2(tokenizer: Any) -> Any:
+def molmo2(tokenizer: Any, **options: bool) -> Any:
     sizes = {"size": SQUARE, "patch_size": 4, "pooling_size": [3, 3]}
     video = transformers.Molmo2VideoProcessor(**sizes, do_rescale=True, do_normalize=True)
     return transformers.Molmo2Processor(
-        transformers.Molmo2ImageProcessor(**sizes), video, tokenizer
+        transformers.Molmo2ImageProcessor(**sizes), video, tokenizer, **options
     )
 
 
-@pytest.mark.parametrize("make", [smolvlm, perception_lm, molmo2])
+def molmo2_as_released(tokenizer: Any) -> Any:
+    """With the option of Molmo2-8B that its class does not have."""
+    return molmo2(tokenizer, use_frame_special_tokens=False)
+
+
+def molmo2_with_columns(tokenizer: Any) -> Any:
+    return molmo2(tokenizer, video_use_col_tokens=True)
+
+
+@pytest.mark.parametrize(
+    "make", [smolvlm, perception_lm, molmo2, molmo2_as_released, molmo2_with_columns]
+)
 def test_the_librarys_processor_and_forward_pass(make: Any, tmp_path: Path) -> None:
-    kind = make.__name__
+    kind = "molmo2" if make.__name__.startswith("molmo2") else make.__name__
     folder = tiny_models.save(kind, FAMILIES[kind].class_name, tmp_path)
     (folder / "preprocessor_config.json").unlink()
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -77,12 +78,32 @@ def test_ground_and_tubes_on_published_files(
     assert "tube" in capsys.readouterr().out
 
 
+PUBLISHED = [
+    "qwen2_5_vl", "qwen2_vl", "qwen3_vl", "v5_saved_processor", "llava_next_video_32k",
+    "qwen3_5_moe",
+]  # fmt: skip
+# All of them take a minute: STVG_ROS_ALL_FOLDERS=1 pytest test/rehearsal/test_commands.py -k node
+EVERY = [("published", name) for name in PUBLISHED] + [("class", kind) for kind in FAMILIES]
+NODE_ON = EVERY if os.environ.get("STVG_ROS_ALL_FOLDERS") else EVERY[:1]
+
+
 @pytest.mark.usefixtures("context")
-def test_the_node_and_the_doctor_on_published_files(
-    video: Path, start: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(("files", "name"), NODE_ON)
+def test_the_node_and_the_doctor(
+    files: str,
+    name: str,
+    video: Path,
+    start: Any,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     """Over DDS: images and a command in, a tube of the model out."""
-    folder = rehearsed("qwen2_5_vl", tmp_path / "qwen2_5_vl")
+    folder = tmp_path / name
+    if files == "published":
+        rehearsed(name, folder)
+    else:
+        tiny_models.save(name, FAMILIES[name].class_name, folder)
+    kind = json.loads((folder / "config.json").read_text())["model_type"]
     values = {"model.path": str(folder), "model.device": "cpu", "sampling.frames": FRAMES}
     values |= {"presence.enabled": False, "evidence.sources": "attention"}
     node = start(build_grounder, **values)
@@ -99,7 +120,7 @@ def test_the_node_and_the_doctor_on_published_files(
     camera.destroy()
     printed = capfd.readouterr().out
     assert not code, printed
-    assert f"{folder}: Qwen2.5-VL" in printed
+    assert f"{folder}: {FAMILIES[kind].title}" in printed
 
 
 @pytest.mark.parametrize("kind", FAMILIES)

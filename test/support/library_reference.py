@@ -11,6 +11,7 @@ import torch
 from transformers.masking_utils import create_causal_mask
 
 from stvg_ros.method.visual_tokens import VisualTokens
+from stvg_ros.models.attention_band import attending_layers, mapped_layers
 from stvg_ros.models.attention_capture import NAME
 from stvg_ros.models.hf_common import HfMllm
 
@@ -27,7 +28,7 @@ def reference(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     """Positions, rows, yes and no by the library's eager forward over the whole prompt."""
     model, prompt = mllm._model, mllm.prompt
-    layout = mllm._checkpoint.family.layout(mllm._checkpoint.tokenizer, model, visual)
+    layout = mllm._checkpoint.layout(visual)
     before, between, after = prompt.parts(layout.placeholder)
     whole = before + layout.text + layout.after + between + question + after
     ids = torch.tensor([mllm._checkpoint.tokenizer(whole)["input_ids"]])
@@ -43,11 +44,14 @@ def reference(
     named: dict[str, Any] = {}
     if hasattr(model.model, "get_rope_index"):
         slots, rows, columns = visual.grid
-        merge = model.config.vision_config.spatial_merge_size
+        merge = getattr(model.config.vision_config, "spatial_merge_size", 4)
+        grid = [slots, rows * merge, columns * merge]
+        sizes = {"target_sizes_videos": torch.tensor([grid[1:]] * slots)}
+        canvas = hasattr(model.config, "newline_id")  # MiniCPM-V 4.7
         named["position_ids"], _ = model.model.get_rope_index(
             ids,
             mm_token_type_ids=(ids == layout.token_id).int() * 2,
-            video_grid_thw=torch.tensor([[slots, rows * merge, columns * merge]]),
+            **(sizes if canvas else {"video_grid_thw": torch.tensor([grid])}),
         )
     if visual.deep:
         named["visual_pos_masks"] = ids == layout.token_id
@@ -55,7 +59,7 @@ def reference(
     text = model.get_decoder()
     text.config._attn_implementation = "eager"
     if hasattr(model.config, "frame_start_token_id"):  # Molmo2: frames attend to one another
-        words = ["<im_patch>", "<frame_start>", "<frame_end>"]
+        words = ["<im_patch>", "<frame_start>", "<frame_end>", "<im_start>", "<im_end>", "<im_col>"]
         seen = torch.isin(
             ids, torch.tensor(mllm._checkpoint.tokenizer.convert_tokens_to_ids(words))
         )
@@ -67,7 +71,9 @@ def reference(
         out = text(inputs_embeds=embedded, output_attentions=True, use_cache=False, **named)
     finally:
         text.config._attn_implementation = NAME
-    maps = torch.stack(out.attentions).mean((0, 2))[0]  # (N, N)
+    whole = set(attending_layers(text.config))
+    layers = zip(mapped_layers(text.config), out.attentions, strict=True)
+    maps = torch.stack([each for at, each in layers if at in whole]).mean((0, 2))[0]  # (N, N)
     asked = torch.tensor(suffix.candidates) + prefix_ids.shape[1]
     rows_ = maps[asked][:, at[: len(visual.features)]]
     log_p = model.lm_head(out.last_hidden_state[0, -1]).log_softmax(-1)

@@ -4,16 +4,21 @@
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import json
 from pathlib import Path
 from typing import Any
 
+import tiny_small_models
 import torch
 import transformers
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 
 HIDDEN, PATCH = 32, 4
+ROPE = {
+    "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [2, 1, 1]}
+}
 WORDS = [
     "You",
     "are",
@@ -101,6 +106,9 @@ VIDEO = {
     "smolvlm": "<video>",
     "molmo2": "<|video|>",
     "perception_lm": "<video>",
+    "minicpmv4_6": "<|video_pad|>\\n",
+    "minicpmv4_7": "<|video_pad|>\\n",
+    "lfm3_vl": "<|video_pad|>",
 }
 
 
@@ -118,15 +126,21 @@ def build_tokenizer(kind: str) -> Any:
         }
     if kind == "perception_lm":
         more["extra_special_tokens"] = {"image_token": "<image>", "video_token": "<video>"}
+    if kind in tiny_small_models.EXTRA_TOKENS:
+        more["extra_special_tokens"] = tiny_small_models.EXTRA_TOKENS[kind]
+        more["pad_token"] = "[UNK]"
     tokenizer = transformers.PreTrainedTokenizerFast(
         tokenizer_object=core, unk_token="[UNK]", eos_token="<|im_end|>", **more
     )
     tokenizer.add_special_tokens({"additional_special_tokens": special} if not more else {})
     if more:
         tokenizer.add_tokens(list(SPECIAL), special_tokens=True)
-    tokenizer.chat_template = (
-        VICUNA if kind == "llava_next_video" else CHAT.replace("VIDEO", VIDEO[kind])
-    )
+    if kind == "lfm2_vl":  # takes images only, as its release does
+        tokenizer.chat_template = CHAT.replace("VIDEO", "<image>").replace("'video'", "'image'")
+    elif kind == "llava_next_video":
+        tokenizer.chat_template = VICUNA
+    else:
+        tokenizer.chat_template = CHAT.replace("VIDEO", VIDEO[kind])
     return tokenizer
 
 
@@ -191,12 +205,13 @@ def config_of(kind: str, tokenizer: Any) -> Any:
         "bos_token_id": None,
         "eos_token_id": token("<|im_end|>"),
     }
+    if kind.startswith("lfm"):
+        return getattr(tiny_small_models, kind)(tokenizer, text)
+    if kind.startswith("minicpm"):
+        whole = qwen3_5_config("qwen3_5", {**text, **copy.deepcopy(ROPE), "head_dim": 8}, {}, {})
+        return tiny_small_models.minicpm(kind, tokenizer, whole.text_config.to_dict())
     if kind.startswith(("qwen", "glm", "cosmos")):
-        text["rope_parameters"] = {
-            "rope_type": "default",
-            "rope_theta": 10000.0,
-            "mrope_section": [2, 1, 1],
-        }
+        text |= copy.deepcopy(ROPE)
         ids = {
             "image_token_id": token("<|image_pad|>"),
             "video_token_id": token("<|video_pad|>"),
@@ -316,6 +331,9 @@ def config_of(kind: str, tokenizer: Any) -> Any:
             image_patch_id=token("<im_patch>"),
             frame_start_token_id=token("<frame_start>"),
             frame_end_token_id=token("<frame_end>"),
+            image_start_token_id=token("<im_start>"),
+            image_end_token_id=token("<im_end>"),
+            low_res_image_start_token_id=token("<low_res_im_start>"),
         )  # fmt: skip
     if kind == "llava_onevision":
         return transformers.LlavaOnevisionConfig(
@@ -360,7 +378,8 @@ def save(kind: str, class_name: str, folder: Path) -> Path:
     with torch.no_grad():  # the default weights are too small for attention to differ
         for name, parameter in model.get_decoder().named_parameters():
             if parameter.ndim > 1:  # a state multiplies what it is computed from
-                parameter.mul_(3 if "linear_attn" in name else 8)
+                few = "linear_attn" in name or kind.startswith("lfm")
+                parameter.mul_(3 if few else 8)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     pair = 1 if kind == "cosmos3_edge" else 2
@@ -368,6 +387,8 @@ def save(kind: str, class_name: str, folder: Path) -> Path:
     if kind.startswith(("qwen", "glm", "cosmos")):
         total = 1 if kind.startswith("qwen2") else 6
         numbers["size"] = {"shortest_edge": 256 * total, "longest_edge": 400 * total}
+    elif kind in tiny_small_models.NUMBERS:
+        numbers |= tiny_small_models.NUMBERS[kind]
     elif kind == "video_llama_3":
         numbers["size"] = {"shortest_edge": 256, "longest_edge": 2400}
     elif kind == "llava_next_video":

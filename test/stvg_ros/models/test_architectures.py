@@ -112,10 +112,7 @@ def test_others_are_refused_before_their_weights_are_read(
 @pytest.mark.parametrize("kind", UNFIT)
 def test_families_with_other_layers_are_refused_with_the_reason(kind: str, tmp_path: Path) -> None:
     assert kind not in FAMILIES
-    # Released checkpoints of LFM2 name their attention layers; by default all are.
-    given = {"text_config": {"model_type": "lfm2", "full_attn_idxs": [2]}}
-    config = transformers.AutoConfig.for_model(kind, **(given if kind == "lfm2_vl" else {}))
-    config = config.get_text_config()
+    config = transformers.AutoConfig.for_model(kind).get_text_config()
     assert {*config.layer_types} - {"full_attention"}
     (tmp_path / "config.json").write_text(json.dumps({"model_type": kind}))
     with pytest.raises(ModelError, match=f"'{kind}' is refused: .*layers"):

@@ -103,8 +103,8 @@ def test_no_operation_has_tensors_of_two_devices(folder: Path, last: int, recomp
         visual = mllm.encode(images(4))
         offset = torch.zeros(visual.features.shape, requires_grad=True)
         prefix = mllm.prefill(visual, offset)
-        at = [[each.device for each in states] for states in prefix.pairs]
-        assert at == [[CPU] * 2] * (3 - last) + [[META] * 2] * last
+        at = [{each.device for each in states} for states in prefix.pairs]
+        assert at == [{CPU}] * (3 - last) + [{META}] * last
         readings = mllm.ask(prefix, QUESTIONS)
         assert {each.device for r in readings for each in (r.rows, r.log_p_yes)} == {CPU}
         (gradient,) = torch.autograd.grad(readings[0].margin, offset)

@@ -122,7 +122,7 @@ def test_frames_of_smolvlm_are_resized_twice(longest_edge: int) -> None:
 def test_patches_of_molmo2() -> None:
     processor = transformers.Molmo2VideoProcessor(do_rescale=True, do_normalize=True)
     numbers = ImagePreprocessing.from_json(processor.to_dict(), "test")
-    assert (numbers.patch, numbers.merge) == (14, 3)
+    assert (numbers.patch, numbers.pooling) == (14, (3, 3))
     for shape in SHAPES:
         images = frames(*shape)
         expected = theirs(processor, images)
@@ -130,7 +130,7 @@ def test_patches_of_molmo2() -> None:
         torch.testing.assert_close(
             patches_of(numbers, images, 378), expected["pixel_values_videos"], atol=1e-6, rtol=0
         )
-        ours = pooled_patches(len(images), 27, 3)
+        ours = pooled_patches(len(images), 27, (3, 3))
         assert torch.equal(ours, expected["video_token_pooling"].to(ours))
 
 

@@ -12,6 +12,7 @@ import transformers
 
 from stvg_ros.models.families import (
     FAMILIES,
+    NO_ADAPTER,
     ORIGINALS,
     UNFIT,
     families_table,
@@ -45,6 +46,14 @@ def test_the_authors_own_layout_is_refused_with_the_other_repository(kind: str) 
     assert title in {row.title for row in FAMILIES.values()}
     assert title in unsupported(kind)
     assert others in unsupported(kind)
+
+
+@pytest.mark.parametrize("kind", NO_ADAPTER)
+def test_a_checkpoint_of_several_models_is_refused_by_name(kind: str) -> None:
+    assert kind not in FAMILIES and kind in transformers.CONFIG_MAPPING
+    title, instead = NO_ADAPTER[kind]
+    assert title in unsupported(kind) and unsupported(kind).endswith(f"use {instead}")
+    assert instead.removeprefix("a ") in {row.title for row in FAMILIES.values()}
 
 
 def test_an_unknown_family_is_named() -> None:
