@@ -36,7 +36,7 @@ def known_grounding(
             f"{known.name!r} was seen last {age_s:.1f} s before the newest image, which is outside "
             "the window; teach the name again (~/teach)"
         )
-        return Grounding((replace(template, status=Status.NOT_FOUND, error=reason),))
+        return _not_found(template, reason, candidates)
     box = np.array([known.box_xyxy_px], np.float32)
     rated = [
         (float(iou_matrix(box, one.boxes_xyxy_px[frame : frame + 1])[0, 0]), one)
@@ -49,7 +49,7 @@ def known_grounding(
             f"no candidate tube has the last known box of {known.name!r}, {age_s:.1f} s before the "
             "newest image; teach the name again (~/teach)"
         )
-        return Grounding((replace(template, status=Status.NOT_FOUND, error=reason),))
+        return _not_found(template, reason, candidates)
     frames = np.flatnonzero(best.present)
     boxes = tuple(
         TubeBox(
@@ -70,4 +70,9 @@ def known_grounding(
         end_ns=boxes[-1].stamp_ns,
         boxes=boxes,
     )
+    return Grounding((tube,), candidates=tuple(candidates))
+
+
+def _not_found(template: Tube, reason: str, candidates: Sequence[CandidateTube]) -> Grounding:
+    tube = replace(template, status=Status.NOT_FOUND, error=reason)
     return Grounding((tube,), candidates=tuple(candidates))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from stvg_ros.crops import with_pictures
 from stvg_ros.errors import (
     CanceledError,
     DeadlineError,
@@ -104,7 +105,7 @@ class CameraSearch:
         return merged(found, self.query.max_targets, _warning(refused))
 
     def _finished(self, camera: str, clip: Clip, grounding: Grounding) -> Grounding:
-        whole = self.finish(grounding, clip)
+        whole = with_pictures(self.finish(grounding, clip), clip)
         age_s = self.views.ages_s.get(camera, 0.0)
         return replace(whole, tubes=tuple(replace(tube, image_age_s=age_s) for tube in whole.tubes))
 
