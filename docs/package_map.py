@@ -26,6 +26,7 @@ ABOUT = {
     "commands": "what a sentence asks for",
     "checkpoints": "files, weights, device",
     "models": "a file a family",
+    "identity": "appearance of people",
     "proposals": "candidate tubes",
     "body": "keypoints, measures",
     "runtime": "threads and queue",

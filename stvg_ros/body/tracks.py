@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stvg_ros.body.clothes import looks, nothing_seen
-from stvg_ros.body.colours import light_of
+from stvg_ros.colours import light_of
 from stvg_ros.body.keypoints import COUNT, KeypointEstimator
 from stvg_ros.body.track import BodyTrack, Looks
 from stvg_ros.boxes import Boxes, iou_matrix, scaled

@@ -33,20 +33,21 @@ ROS = (
     "ament_index_python tf2_ros foxglove_msgs vision_msgs"
 )
 ROBOT = (
-    "foundations commands io method checkpoints models proposals body runtime serving build "
-    "visualization"
+    "foundations commands io method checkpoints models identity proposals body runtime serving "
+    "build visualization"
 )
 LAB = "lab.datasets lab.runs lab.rendered lab.report"
 LAYERS = {
     "foundations": layer("foundations commands", "numpy"),
     "commands": layer("foundations commands", ""),
     "settings": layer("foundations settings", ""),
+    "identity": layer("foundations settings method checkpoints identity", "numpy cv2 torch"),
     "io": layer(
         "foundations commands settings io",
         "numpy cv2 av rosbags ruamel lz4 backports compression msgspec",
     ),
     "body": layer(
-        "foundations commands settings method checkpoints proposals body",
+        "foundations commands settings method checkpoints identity proposals body",
         "numpy cv2 torch transformers",
     ),
     "method": layer("foundations settings commands method", "numpy torch"),
@@ -56,7 +57,7 @@ LAYERS = {
         "numpy torch transformers safetensors tokenizers huggingface_hub accelerate PIL",
     ),
     "proposals": layer(
-        "foundations commands settings method checkpoints proposals",
+        "foundations commands settings method checkpoints identity proposals",
         "numpy cv2 scipy torch transformers safetensors huggingface_hub",
     ),
     "runtime": layer("foundations settings method runtime", ""),
@@ -64,7 +65,8 @@ LAYERS = {
         "foundations settings method runtime serving", "numpy cv2 httpx2 msgspec starlette"
     ),
     "build": layer(
-        "foundations settings commands method models proposals body serving build", "numpy torch"
+        "foundations settings commands method models identity proposals body serving build",
+        "numpy torch",
     ),
     "visualization": layer("foundations settings method body visualization io", "numpy cv2 av"),
     "doctor": layer("foundations settings models build doctor node messages", ROS),
@@ -100,6 +102,7 @@ LAYERS = {
 # Modules with a library more than their layer.
 EXTRA = {
     "stvg_ros.body.blazepose": {"ai_edge_litert"},
+    "stvg_ros.colours": {"cv2"},
     "stvg_ros.images": {"cv2"},
     "stvg_ros.commands.parser": {"spacy"},
     "stvg_ros.depth": {"cv2"},

@@ -15,7 +15,7 @@ from stvg_lab.rendered.postures import posture_at
 from stvg_lab.rendered.render import drawn
 from stvg_lab.rendered.room import RoomBackdrop
 from stvg_ros.body.clothes import looks, nothing_seen
-from stvg_ros.body.colours import light_of
+from stvg_ros.colours import light_of
 from stvg_ros.body.track import BodyTrack
 
 SIZE_PX = (640, 480)
