@@ -20,7 +20,9 @@ _MOST_COMPARED = 24  # boxes of a tube
 _LEAST_SIDE_PX = 2
 
 
-def cropped(frame: Frame, box_xyxy_px: Sequence[float], margin: float = _MARGIN) -> NDArray[np.uint8]:
+def cropped(
+    frame: Frame, box_xyxy_px: Sequence[float], margin: float = _MARGIN
+) -> NDArray[np.uint8]:
     """The part of a frame inside a box, `(h, w, 3)`; empty if the box is outside.
 
     Args:
