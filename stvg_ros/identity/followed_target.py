@@ -121,7 +121,7 @@ class FollowedTarget:
 
     @property
     def unseen_s(self) -> float:
-        """Seconds since it was seen last, by the stamps of its camera, or of others if it stopped."""
+        """Seconds since it was seen last, by the stamps of its camera or, if it stopped, others."""
         newest_ns = self._times_ns.get(self.camera, (0, self.stamp_ns))[1]
         return max(self.searched_s, (newest_ns - self.seen_ns) / 1e9, 0.0)
 

@@ -57,6 +57,7 @@ class StreamingTubes(BaseProposer, ABC):
     """
 
     can_follow = True
+    proposes_anytime = True
 
     def __init__(self, config: ProposalConfig) -> None:
         self._config = config
