@@ -175,7 +175,7 @@ class TubeMemory:
         return Clip(frames, tuple(tube for tube in tubes if tube is not None))
 
     def _keep_frames(self, view: _CameraMemory, clip: Clip) -> None:
-        step_ns = round(0.9e9 / self._config().rate_hz)
+        step_ns = round(0.95e9 / self._config().rate_hz)
         last_ns = next(reversed(view.frames), -(2**62))
         for frame in clip.frames:
             if frame.stamp_ns - last_ns < step_ns:
