@@ -34,7 +34,7 @@ def known_grounding(
     if abs(int(stamps_ns[frame]) - known.stamp_ns) > _MOST_APART_NS:
         reason = (
             f"{known.name!r} was seen last {age_s:.1f} s before the newest image, which is outside "
-            "the window"
+            "the window; teach the name again (~/teach)"
         )
         return _not_found(template, reason, candidates)
     box = np.array([known.box_xyxy_px], np.float32)
@@ -47,7 +47,7 @@ def known_grounding(
     if best is None or overlap < MIN_IOU:
         reason = (
             f"no candidate tube has the last known box of {known.name!r}, {age_s:.1f} s before the "
-            "newest image"
+            "newest image; teach the name again (~/teach)"
         )
         return _not_found(template, reason, candidates)
     tube = found_tube(best, clip, template, overlap)

@@ -99,7 +99,7 @@ def test_frames_are_observed_as_they_come(following):
 
 
 def test_the_target_is_followed_from_the_tube_on_until_it_is_lost(following):
-    s = following()
+    s = following(**{"follow.search_s": 0.0})
     s.show(1.0, 1.1)
     tube = s.say("the person")
     assert s.targets == []
@@ -115,7 +115,8 @@ def test_the_target_is_followed_from_the_tube_on_until_it_is_lost(following):
     s.until(lambda: len(s.targets) == 2)
     assert s.targets[-1].box.interpolated
     s.show(3.0)
-    assert "not seen for 1.8 s" in last(s, msg.Target.LOST).reason
+    lost = last(s, msg.Target.LOST)
+    assert (lost.reason, lost.ended) == ("not seen for 1.8 s", True)
     count = len(s.targets)
     s.show(3.1, 3.2)
     s.until(lambda: len(s.source.observed) == 7)
