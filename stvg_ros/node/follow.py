@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +27,17 @@ from stvg_ros.method.interfaces import Proposer
 from stvg_ros.node.conversions import box_message, time_message
 from stvg_ros.node.target_pictures import TargetPictures
 from stvg_ros.runtime.camera_search import Answer, CameraViews
-from stvg_ros.types import Clip, Frame, Grounding, Query, SplitQuery, Status, Tube, TubeBox
+from stvg_ros.types import (
+    CandidateTube,
+    Clip,
+    Frame,
+    Grounding,
+    Query,
+    SplitQuery,
+    Status,
+    Tube,
+    TubeBox,
+)
 from stvg_ros.window import Window
 
 PEOPLE = SplitQuery("people", "people", "people", "none")
@@ -91,7 +101,8 @@ class Follow:
         self._found: FoundTarget | None = None  # the next one to follow
         self._restarted: set[str] = set()
         self._asked: SearchQuestion | None = None
-        self._waited_s = 0.0  # monotonic, since when the question waits
+        self._in_queue = False  # whether the question was accepted
+        self._waited_s = 0.0  # monotonic seconds, since when it waits
         self._offer: Offer = lambda query, views, answer: False
         self._wake: Callable[[], None] = lambda: None
         self._targets = node.create_publisher(msg.Target, "~/target", 10)
@@ -116,6 +127,7 @@ class Follow:
         with self._lock:
             self._source = self._tracker = None
             self._found = self._asked = None
+            self._in_queue = False
 
     def close(self) -> None:
         """Destroys the topic and the service."""
@@ -169,8 +181,8 @@ class Follow:
             if found is not None and self._enabled:
                 self._begin(tracker, found)
             reports += tracker.update(camera, frame)
+            self._publish(reports)
             searching = tracker.searching
-        self._publish(reports)
         if searching and reports:
             self._wake()
 
@@ -188,7 +200,8 @@ class Follow:
     def search(self, cameras: Iterable[str]) -> None:
         """Searches a lost target once among the tubes of the cameras."""
         if self._asked is not None:
-            self._ask()
+            if not self._in_queue:
+                self._ask()
             return
         for camera in cameras:
             with self._lock:
@@ -203,15 +216,14 @@ class Follow:
             if self._asked is not None:
                 return
 
-    def people_seen(self, camera: str, clip: Clip, candidates: Any) -> None:
+    def people_seen(self, camera: str, clip: Clip, candidates: Sequence[CandidateTube]) -> None:
         """Takes the candidate tubes of a camera, while searching or not."""
         with self._lock:
             tracker = self._tracker
             if tracker is None or tracker.target is None:
                 return
-            reports = tracker.searched(camera, clip, candidates)
+            self._publish(tracker.searched(camera, clip, candidates))
             question = tracker.question
-        self._publish(reports)
         if question is not None and question is not self._asked:
             self._asked, self._waited_s = question, time.monotonic()
             self._ask()
@@ -219,26 +231,23 @@ class Follow:
     def _ask(self) -> None:
         """Asks the query about the candidates, or decides without it after a while."""
         question, tracker = self._asked, self._tracker
-        if question is None or tracker is None or tracker.question is not question:
+        target = None if tracker is None else tracker.target
+        if question is None or tracker is None or target is None:
+            return
+        if tracker.question is not question:  # another target, or none
             self._asked = None
             return
-        target = tracker.target
-        assert target is not None and question.clip.tubes is not None
-        try:
-            query = Query(question.text, f"{target.tube.query.id} search")
 
-            def answer(grounding: Grounding) -> None:
-                best = grounding.best
-                problem = best.error if best.status is Status.FAILED else "it says nothing"
-                self._decide(question, query_odds(grounding), problem)
+        def answer(grounding: Grounding) -> None:
+            best = grounding.best
+            problem = best.error if best.status is Status.FAILED else "it says nothing"
+            self._decide(question, query_odds(grounding), problem)
 
-            self._waited_s, waited_s = time.monotonic(), self._waited_s
-            if self._offer(query, CameraViews({question.camera: question.clip}), answer):
-                return
-            self._waited_s = waited_s
-        except StvgError as error:
-            self._decide(question, None, str(error))
+        query = _search_query(target.tube, question.text, question.clip)
+        self._in_queue = True  # before the answer can arrive
+        if self._offer(query, CameraViews({question.camera: question.clip}), answer):
             return
+        self._in_queue = False
         if time.monotonic() - self._waited_s > _PATIENCE_S:
             self._decide(question, None, "commands were running")
 
@@ -247,29 +256,25 @@ class Follow:
     ) -> None:
         with self._lock:
             tracker = self._tracker
-            self._asked = None
-            if tracker is None or tracker.question is not question:
-                return
-            reports = tracker.answered(odds, problem)
-        self._publish(reports)
+            self._asked, self._in_queue = None, False
+            if tracker is not None and tracker.question is question:
+                self._publish(tracker.answered(odds, problem))
 
     def _ground(self, tracker: LongTermTracker, camera: str, clip: Clip) -> None:
         """For a source that only the grounding thread may use: tubes and odds of one answer."""
         target = tracker.target
         if target is None:
             return
-        text = target.description or target.tube.query.text
 
         def answer(grounding: Grounding) -> None:
             with self._lock:
                 reports = tracker.searched(camera, clip, grounding.candidates)
                 if tracker.question is not None:
                     reports += tracker.answered(query_odds(grounding), "it says nothing")
-            self._publish(reports)
+                self._publish(reports)
 
-        self._offer(
-            Query(text, f"{target.tube.query.id} search"), CameraViews({camera: clip}), answer
-        )
+        query = _search_query(target.tube, target.description or "a person", clip)
+        self._offer(query, CameraViews({camera: clip}), answer)
 
     def _publish(self, reports: Iterable[TargetReport]) -> None:
         for report in reports:
@@ -312,3 +317,9 @@ class Follow:
         else:
             response.message = "the node is not active, or its source of tubes cannot follow"
         return response
+
+
+def _search_query(tube: Tube, text: str, clip: Clip) -> Query:
+    """The query of a search, fixed to its clip."""
+    first, last = clip.frames[0].stamp_ns, clip.frames[-1].stamp_ns
+    return Query(text, f"{tube.query.id[:200]} search", start_ns=first, end_ns=last)
