@@ -89,7 +89,7 @@ def _described(
             pixels, weights = _cut(image, box, part)
         if len(pixels):
             vector[region] = np.sqrt(_histogram(light.applied(pixels), weights))
-    return vector.ravel() * np.float32(1 / np.sqrt(3))
+    return np.asarray(vector.ravel() / np.sqrt(3), np.float32)
 
 
 def _cut(
