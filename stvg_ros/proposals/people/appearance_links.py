@@ -101,7 +101,14 @@ def linked_by_appearance(
     links = _Links(origin, max_gap)
     nats = np.array([links.nats(person, people) for person in people])
     nats = nats.reshape(len(people), len(people))
-    while (pair := _most_likely(nats)) is not None:
+    while True:
+        pairs = _by_likelihood(nats)
+        pair = next((p for p in pairs if _rival(nats, *p) <= nats[p] - _BETTER), None)
+        if pair is None:
+            # Who is who in a meeting may stay open; then each piece goes on by its motion.
+            pair = next((p for p in pairs if links.way(*(people[at] for at in p)) > 0), None)
+        if pair is None:
+            break
         first, second = pair
         people[first].add(people.pop(second))
         nats = np.delete(np.delete(nats, second, axis=0), second, axis=1)
@@ -126,10 +133,10 @@ class _Links:
         weights = np.array([look.weight for look in looks]) / _WEIGHT
         sure = np.clip(np.minimum(weights, one.look.weight / _WEIGHT), 0, 1)
         nats = np.where(sure > 0, sure * log_odds(one.look.similarities(looks)), 0)
-        found[apart] = nats + [self._way(one, others[at]) for at in apart]
+        found[apart] = nats + [self.way(one, others[at]) for at in apart]
         return found
 
-    def _way(self, one: _Person, other: _Person) -> float:
+    def way(self, one: _Person, other: _Person) -> float:
         """Log-odds of the motion wherever a piece of one is followed by one of the other."""
         if one.last < other.first:
             return self.motion(one.pieces[-1], other.pieces[0])
@@ -205,20 +212,21 @@ def _pieces(track: Track, cuts: set[int]) -> Iterator[Track]:
     yield track
 
 
-def _most_likely(nats: NDArray[np.float64]) -> tuple[int, int] | None:
-    """The most likely pair of one person, without a rival who is nearly as likely; None without."""
-    apart = np.isneginf(nats)  # two people, who are seen at one time
-    np.fill_diagonal(apart, False)
-    for flat in np.argsort(-nats, axis=None).tolist():
-        row, column = divmod(flat, len(nats))
-        if row >= column:
-            continue
-        if nats[row, column] < _JOIN:
-            return None
-        rivals = np.concatenate([nats[apart[row], column], nats[row, apart[column]]])
-        if not len(rivals) or rivals.max() <= nats[row, column] - _BETTER:
-            return row, column
-    return None
+def _by_likelihood(nats: NDArray[np.float64]) -> list[tuple[int, int]]:
+    """The pairs that are likely one person, the most likely one first."""
+    rows, columns = np.nonzero(np.triu(nats >= _JOIN, 1))
+    order = np.argsort(-nats[rows, columns], kind="stable")
+    return list(zip(rows[order].tolist(), columns[order].tolist(), strict=True))
+
+
+def _rival(nats: NDArray[np.float64], one: int, other: int) -> float:
+    """The log-odds of the likeliest pair of one of two and somebody who is not the other."""
+    rivals = []
+    for here, there in ((one, other), (other, one)):
+        apart = np.isneginf(nats[there])  # seen at the same time
+        apart[there] = False
+        rivals.append(nats[here, apart].max(initial=-np.inf))
+    return float(max(rivals))
 
 
 def _joined(pieces: Sequence[Track], links: _Links) -> Track:
