@@ -14,14 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stvg_ros.boxes import Boxes
-from stvg_ros.colours import Light, light_of
+from stvg_ros.colours import light_of
 from stvg_ros.identity.descriptor import Vectors, probability
 
 HEAD, UPPER, LOWER = range(3)
 # Top, bottom, left, right as shares of a box.
 _PARTS = ((0.0, 0.16, 0.25, 0.75), (0.19, 0.5, 0.15, 0.85), (0.54, 0.94, 0.15, 0.85))
 _WEIGHTS = np.array([0.2, 0.45, 0.35])  # of the regions in the similarity
-_ROWS, _COLUMNS = 12, 12  # samples of a region
+_ROWS, _COLUMNS = 12, 10  # samples of a region
 _BINS = (8, 11, 11)  # of L*, a*, b*
 _LIGHTNESS = (10.0, 95.0)  # middles of the first and the last bin
 _HUE, _HUE_ENDS = 10.0, 25.0  # a* and b* as 10 asinh(a* / 10), of the outer bins
@@ -29,7 +29,7 @@ _ACROSS = 0.35  # standard deviation of the weight of a pixel, in widths from th
 _SEEN = 0.3  # visibility of a keypoint
 _SHOULDERS, _HIPS, _KNEES, _ANKLES, _FACE = (5, 6), (11, 12), (13, 14), (15, 16), (0, 1, 2, 3, 4)
 _LEAST_WIDTH = 0.3  # of a trunk seen from the side, in its length
-_MIDDLE, _SPREAD = 0.75, 0.05  # calibrated, see docs/identity.md
+_MIDDLE, _SPREAD = 0.77, 0.05  # calibrated, see docs/identity.md
 _FEW = 1e-6
 
 COUNT = int(np.prod(_BINS))  # values of a region
@@ -47,12 +47,20 @@ class GarmentColours:
         keypoints: NDArray[np.float32] | None = None,
     ) -> Vectors:
         """See `AppearanceDescriptor`; D is 3 regions of `COUNT` bins."""
-        light = light_of(image)
-        rows = []
+        count = len(boxes_xyxy_px)
+        pixels, weights, places = [], [], []
         for index, box in enumerate(boxes_xyxy_px):
-            points = None if keypoints is None else keypoints[index]
-            rows.append(_described(image, box, points, light))
-        return np.stack(rows) if rows else np.zeros((0, 3 * COUNT), np.float32)
+            quads = {} if keypoints is None else _quads(keypoints[index])
+            for region, part in enumerate(_PARTS):
+                found = _warped(image, quads[region]) if region in quads else _cut(image, box, part)
+                pixels.append(found[0])
+                weights.append(found[1])
+                places.append(np.full(len(found[0]), 3 * index + region))
+        if not sum(map(len, pixels)):
+            return np.zeros((count, 3 * COUNT), np.float32)
+        lab = light_of(image).applied(np.concatenate(pixels))
+        shares = _histograms(lab, np.concatenate(weights), np.concatenate(places), 3 * count)
+        return np.asarray(np.sqrt(shares / 3).reshape(count, 3 * COUNT), np.float32)
 
     def similarity(self, first: Vectors, second: Vectors) -> NDArray[np.float32]:
         """See `AppearanceDescriptor`; regions that one of both does not show do not count."""
@@ -71,25 +79,6 @@ def coefficients(first: Vectors, second: Vectors) -> NDArray[np.float32]:
     weights = _WEIGHTS[:, None, None] * (seen[:, :, None] & shown[:, None, :])
     total = weights.sum(axis=0)
     return np.asarray((weights * alike).sum(axis=0) / np.maximum(total, _FEW), np.float32)
-
-
-def _described(
-    image: NDArray[np.uint8],
-    box: NDArray[np.float32],
-    points: NDArray[np.float32] | None,
-    light: Light,
-) -> Vectors:
-    """The descriptor of one person, `(3 * COUNT,)`."""
-    vector = np.zeros((3, COUNT), np.float32)
-    quads = {} if points is None else _quads(points)
-    for region, part in enumerate(_PARTS):
-        if region in quads:
-            pixels, weights = _warped(image, quads[region])
-        else:
-            pixels, weights = _cut(image, box, part)
-        if len(pixels):
-            vector[region] = np.sqrt(_histogram(light.applied(pixels), weights))
-    return vector.ravel() * np.float32(1 / np.sqrt(3))
 
 
 def _cut(
@@ -154,21 +143,36 @@ def _widened(pair: NDArray[np.float64], torso: float) -> NDArray[np.float64]:
     return np.array([middle - (half, 0), middle + (half, 0)])
 
 
-def _histogram(lab: NDArray[np.float32], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Shares of the bins, `(COUNT,)` of sum 1; a colour between bins counts for all of them."""
+def _histograms(
+    lab: NDArray[np.float32],
+    weights: NDArray[np.float64],
+    places: NDArray[np.int64],
+    count: int,
+) -> NDArray[np.float64]:
+    """Shares of the bins, `(count, COUNT)`, rows of sum 1, or 0 without pixels.
+
+    A colour between bins counts for all of them.
+
+    Args:
+        lab: `(P, 3)` pixels.
+        weights: `(P,)`.
+        places: `(P,)` the row of each pixel.
+        count: number of rows.
+    """
     low, high = _LIGHTNESS
     hue = _HUE * np.arcsinh(lab[:, 1:] / _HUE)
     steps = (_BINS[0] - 1) / (high - low), (_BINS[1] - 1) / (2 * _HUE_ENDS)
-    places = np.concatenate(
-        [(lab[:, :1] - low) * steps[0], (hue + _HUE_ENDS) * steps[1]], axis=1
-    ).astype(np.float64)
-    places = np.clip(places, 0, np.array(_BINS) - 1 - _FEW)
-    first = np.floor(places).astype(np.int64)
-    share = places - first
-    counts = np.zeros(COUNT)
+    at = np.concatenate([(lab[:, :1] - low) * steps[0], (hue + _HUE_ENDS) * steps[1]], axis=1)
+    at = np.clip(at.astype(np.float64), 0, np.array(_BINS) - 1 - _FEW)
+    first = np.floor(at).astype(np.int64)
+    share = at - first
+    codes = ((places * _BINS[0] + first[:, 0]) * _BINS[1] + first[:, 1]) * _BINS[2] + first[:, 2]
+    jumps = _BINS[1] * _BINS[2], _BINS[2], 1
+    counts = np.zeros(count * COUNT)
     for corner in np.ndindex(2, 2, 2):
-        at = first + corner
-        codes = (at[:, 0] * _BINS[1] + at[:, 1]) * _BINS[2] + at[:, 2]
-        part = np.where(np.array(corner, bool), share, 1 - share).prod(axis=1)
-        counts += np.bincount(codes, weights * part, COUNT)
-    return np.asarray(counts / max(float(counts.sum()), _FEW), np.float64)
+        part = weights.copy()
+        for axis in range(3):
+            part *= share[:, axis] if corner[axis] else 1 - share[:, axis]
+        counts += np.bincount(codes + np.dot(corner, jumps), part, count * COUNT)
+    rows = counts.reshape(count, COUNT)
+    return np.asarray(rows / np.maximum(rows.sum(axis=1, keepdims=True), _FEW), np.float64)

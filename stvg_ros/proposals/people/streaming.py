@@ -14,9 +14,12 @@ from numpy.typing import NDArray
 
 from stvg_ros.boxes import Boxes, scaled
 from stvg_ros.errors import ProposalError
+from stvg_ros.identity.descriptor import AppearanceDescriptor
+from stvg_ros.identity.garment_colours import GarmentColours
 from stvg_ros.method.base import BaseProposer
 from stvg_ros.method.interruption import check_interruption
 from stvg_ros.proposals.interpolation import SMOOTHING, InterpolatedBoxes, filled, held, tubes_of
+from stvg_ros.proposals.people.appearance_links import linked_by_appearance
 from stvg_ros.proposals.people.byte_track import HIGH_SCORE, Track, linked, tracked
 from stvg_ros.proposals.people.camera_motion import (
     Image,
@@ -25,7 +28,7 @@ from stvg_ros.proposals.people.camera_motion import (
     stabilized,
     working_copy,
 )
-from stvg_ros.proposals.people.hog_detector import Detections
+from stvg_ros.proposals.people.hog_detector import Detections, described
 from stvg_ros.proposals.people.single_target_tracker import (
     MOST_SAMPLES,
     FrameObservation,
@@ -39,6 +42,8 @@ from stvg_ros.types import CandidateTube, Clip, Frame, SplitQuery
 _SEEN_EVERY = 5  # frames without a detection that a track may have at any frame rate
 _UNSEEN_S = 1.5  # time without a detection that a track may have
 _LINK_S = 3.0
+_DESCRIBED_HZ = 4.0  # images a second whose people are described
+_GARMENTS = GarmentColours()
 # Frames that were too many to be searched on arrival are searched at a command only if no frame
 # within this time was, or if they are the newest.
 _NEAR_NS = 250_000_000
@@ -59,8 +64,20 @@ class StreamingTubes(BaseProposer, ABC):
     can_follow = True
     proposes_anytime = True
 
-    def __init__(self, config: ProposalConfig) -> None:
+    def __init__(
+        self,
+        config: ProposalConfig,
+        descriptor: AppearanceDescriptor | None = _GARMENTS,
+    ) -> None:
+        """Starts without observations.
+
+        Args:
+            config: settings of the sources.
+            descriptor: describes people, for tracks whose motion is ambiguous; None tracks by
+                motion and colour alone.
+        """
         self._config = config
+        self._descriptor = descriptor
         self._lock = threading.Lock()
         self._views = Views()
         self._observed: WeakImageMap[FrameObservation] = WeakImageMap()
@@ -214,8 +231,16 @@ class StreamingTubes(BaseProposer, ABC):
         rate_hz = _rate_hz(clip)
         max_lost = max(_SEEN_EVERY, round(_UNSEEN_S * rate_hz))
         smooth = self._smoothing(rate_hz)
-        tracks = tracked(seen, max_lost, self._high_score)
-        tracks = linked(tracks, max_gap=round(_LINK_S * rate_hz))
+        max_gap = round(_LINK_S * rate_hz)
+        if self._descriptor is None:
+            tracks = linked(tracked(seen, max_lost, self._high_score), max_gap)
+        else:
+            every = max(1, round(rate_hz / _DESCRIBED_HZ))
+            for at in range(0, len(seen), every):
+                copy, moved = observed[at].copy, offsets[at]
+                seen[at] = described(seen[at], copy, moved, self._descriptor)
+            tracks = tracked(seen, max_lost, self._high_score)
+            tracks = linked_by_appearance(tracks, max_gap, self._descriptor)
 
         def same(first: int, second: int, box: NDArray[np.float64]) -> bool:
             one, other = images[first], images[second]
@@ -228,12 +253,14 @@ class StreamingTubes(BaseProposer, ABC):
             if not self._is_object(track, len(clip)):
                 continue
             boxes, present, interpolated = filled(track.boxes, clip.stamps_ns, smooth=smooth)
+            for before, after in track.absences:
+                present[before + 1 : after] = interpolated[before + 1 : after] = False
             stretched = held(boxes, present, same) if self._holds else present
             if len(track.boxes) < self._least_seen * stretched.sum():
                 continue  # a thing that was taken for a person for a moment
             interpolated |= stretched & ~present
             source = ((boxes + np.tile(offsets, 2)) * factor).astype(np.float32)
-            score = float(np.mean(track.scores)) * min(1.0, 0.5 + track.shape_hits / 8)
+            score = track.score * min(1.0, 0.5 + len(track.shapes) / 8)
             objects.append(InterpolatedBoxes(source, stretched, interpolated, score))
         return tubes_of(objects, clip.size_px)
 
