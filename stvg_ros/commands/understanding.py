@@ -75,10 +75,10 @@ def understood(text: str, tagger: Tagger) -> Command:
             "find", whole, refusal=problem, reader=tagger.name, problems=(*problems, problem)
         )
     asked = _of_sentences(words)
-    whole = without_closing(asked.words)
-    body, again = without_again(whole)
+    said = without_closing(asked.words)
+    body, again = without_again(said)
     again = again and asked.ordered and asked.intent in ("find", "follow", "describe")
-    body, span = _without_time(body if again else whole)
+    body, span = _without_time(body if again else said)
     place = asked.place
     if asked.ordered and not place:
         body, place = taken_place(body)

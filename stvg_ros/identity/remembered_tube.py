@@ -65,7 +65,7 @@ class RememberedTube:
         boxes = np.zeros((len(stamps_ns), 4), np.float32)
         interpolated = np.zeros(len(stamps_ns), np.bool_)
         for row in np.flatnonzero(present):
-            box = self.boxes[stamps_ns[row]]
+            box = self.boxes[stamps_ns[int(row)]]
             boxes[row], interpolated[row] = box.box_xyxy_px, box.interpolated
         return CandidateTube(self.number, boxes, present, interpolated)
 

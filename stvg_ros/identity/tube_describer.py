@@ -114,4 +114,4 @@ def spread(count: int, most: int) -> NDArray[np.int64]:
     """At most `most` indices into `count` items, spread evenly, the last one included."""
     if count <= most:
         return np.arange(count, dtype=np.int64)
-    return np.linspace(count - 1, 0, most).round().astype(np.int64)[::-1]
+    return np.asarray(np.linspace(count - 1, 0, most).round()[::-1], np.int64)
