@@ -31,7 +31,7 @@ class Walker:
     spells: Sequence[tuple[int, int, float]]
 
     def x_at(self, index: int) -> float | None:
-        return next((x for first, last, x in self.spells if first <= index <= last), None)
+        return next((float(x) for a, b, x in self.spells if a <= index <= b), None)
 
 
 def frame_at(index: int, walkers: Sequence[Walker], start_ns: int = 10**9) -> Frame:
