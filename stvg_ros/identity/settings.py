@@ -21,3 +21,4 @@ class IdentityConfig(Group):
         "together; auto: both where the package is installed, else garments",
         choices=("auto", "garments", "mobilenet", "both"),
     )
+    device: str = setting("auto", "mobilenet: 'auto', 'cpu', 'cuda', ...")
