@@ -234,8 +234,7 @@ def reappearance_scene(
     """
     rng = np.random.default_rng((seed, 22))
     count = 1 + int(rng.choice(_OTHERS))
-    names, odds = zip(*_SHARED, strict=True)
-    shared = str(rng.choice(names, p=odds))
+    shared = str(rng.choice([name for name, _ in _SHARED], p=[odds for _, odds in _SHARED]))
     has_screen = bool(rng.random() < 0.6)
     people = _cast(rng, count, shared, width, height, has_screen)
     stage = _Stage(width, fps, 0.5 * width if has_screen else None)

@@ -34,7 +34,8 @@ _STRIDES = (1, 2, 1, 2, 1, 1, 2, 1, 1, 1, 1, 1, 1, 2, 1, 1, 1)  # of the 17 bloc
 _INPUT_PX = 128, 64  # height and width of a person
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet
 _EPSILON = 1e-5
-_MIDDLE, _SPREAD = 0.75, 0.05  # calibrated, see docs/identity.md
+CHANNELS = 1280  # of the last map
+_MIDDLE, _SPREAD = 0.778, 0.02  # calibrated, see docs/identity.md
 
 
 def weights_path() -> Path | None:
@@ -160,8 +161,8 @@ class MobileNetDescriptor:
         boxes_xyxy_px: Boxes,
         keypoints: NDArray[np.float32] | None = None,
     ) -> Vectors:
-        """See `AppearanceDescriptor`; D is 1280. Keypoints are not used."""
-        vectors = np.zeros((len(boxes_xyxy_px), 1280), np.float32)
+        """See `AppearanceDescriptor`; D is `CHANNELS`. Keypoints are not used."""
+        vectors = np.zeros((len(boxes_xyxy_px), CHANNELS), np.float32)
         height, width = image.shape[:2]
         limit = np.array([width, height] * 2)
         boxes = np.clip(np.round(boxes_xyxy_px), 0, limit).astype(int)

@@ -21,6 +21,7 @@ class IdentityConfig(Group):
         "together; auto: both where the package is installed, else garments",
         choices=("auto", "garments", "mobilenet", "both"),
     )
+    device: str = setting("auto", "mobilenet: 'auto', 'cpu', 'cuda', ...")
 
 
 @dataclass(frozen=True)

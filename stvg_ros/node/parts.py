@@ -11,7 +11,7 @@ from rclpy.node import Node
 
 from stvg_ros.config import Config
 from stvg_ros.errors import StvgError
-from stvg_ros.identity.garment_colours import GarmentColours
+from stvg_ros.identity.descriptor_choice import build_descriptor
 from stvg_ros.identity.tube_describer import TubeDescriber
 from stvg_ros.node.answer_publisher import AnswerPublisher
 from stvg_ros.node.async_bridge import PendingCalls
@@ -127,7 +127,7 @@ def assembled_parts(
         return cameras[name].window
 
     locator = Locator(node, config.depth, transform_history_s(config))
-    describer = TubeDescriber(GarmentColours())
+    describer = TubeDescriber(build_descriptor(config.identity))
     answers, pictures = AnswerPublisher(node, cameras, current), TargetPictures(node, window)
     recollection = Recollection(current, window, describer, locator.located_box)
     follow = Follow(node, window, current, locator.located_box, describer, pictures)

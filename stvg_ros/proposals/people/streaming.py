@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -28,7 +29,7 @@ from stvg_ros.proposals.people.camera_motion import (
     stabilized,
     working_copy,
 )
-from stvg_ros.proposals.people.hog_detector import Detections, described
+from stvg_ros.proposals.people.hog_detector import NOBODY, Detections, described
 from stvg_ros.proposals.people.single_target_tracker import (
     MOST_SAMPLES,
     FrameObservation,
@@ -94,9 +95,15 @@ class StreamingTubes(BaseProposer, ABC):
         """The same source without its observations, for images of another recording."""
 
     @property
-    def _high_score(self) -> float:
+    def new_track_score(self) -> float:
         """Minimum score of a detection that starts a track."""
         return HIGH_SCORE
+
+    def by_motion(self) -> StreamingTubes:
+        """The same source with the same observations, whose tubes are linked by motion alone."""
+        other = copy.copy(self)
+        other._descriptor = None
+        return other
 
     @abstractmethod
     def _people(self, image: Image, count: int) -> tuple[Boxes, NDArray[np.float32]] | None:
@@ -157,12 +164,27 @@ class StreamingTubes(BaseProposer, ABC):
             return
         if observed.shapes is not None:
             boxes, scores = observed.shapes
-            observed.view.people = boxes[scores >= self._high_score]
+            observed.view.people = boxes[scores >= self.new_track_score]
         # People of a frame that was not searched are near where they were in the last one.
         rows, columns = observed.copy.shape[:2]
         factors = frame.source_width_px / columns, frame.source_height_px / rows
         seen = observed.view.people + np.tile(observed.offset, 2)
         self.on_people(frame, scaled(seen, *factors))
+
+    def detected(self, frame: Frame) -> tuple[Boxes, NDArray[np.float32]]:
+        """People in a frame, which is observed if it was not; nobody if it is not searched.
+
+        Returns:
+            Boxes `(N, 4)` in the camera's pixels and scores `(N,)`.
+
+        Raises:
+            ProposalError: the image was refused.
+        """
+        observed = self._observation(frame)
+        boxes, scores = observed.shapes or NOBODY
+        rows, columns = observed.copy.shape[:2]
+        factors = frame.source_width_px / columns, frame.source_height_px / rows
+        return scaled(boxes + np.tile(observed.offset, 2), *factors), scores
 
     def follower(self, frame: Frame, box_xyxy_px: NDArray[np.float32]) -> TrackFollower:
         """A follower of the person at a box `(4,)` of a frame; see `Proposer`.
@@ -233,13 +255,13 @@ class StreamingTubes(BaseProposer, ABC):
         smooth = self._smoothing(rate_hz)
         max_gap = round(_LINK_S * rate_hz)
         if self._descriptor is None:
-            tracks = linked(tracked(seen, max_lost, self._high_score), max_gap)
+            tracks = linked(tracked(seen, max_lost, self.new_track_score), max_gap)
         else:
             every = max(1, round(rate_hz / _DESCRIBED_HZ))
             for at in range(0, len(seen), every):
                 copy, moved = observed[at].copy, offsets[at]
                 seen[at] = described(seen[at], copy, moved, self._descriptor)
-            tracks = tracked(seen, max_lost, self._high_score)
+            tracks = tracked(seen, max_lost, self.new_track_score)
             tracks = linked_by_appearance(tracks, max_gap, self._descriptor)
 
         def same(first: int, second: int, box: NDArray[np.float64]) -> bool:
