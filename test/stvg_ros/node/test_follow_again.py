@@ -32,6 +32,7 @@ PEOPLE = SplitQuery("people", "people", "people", "none")
 # Small windows, so that much is beyond them; the last image stays searchable.
 SETTINGS = {
     "follow.enabled": True, "follow.search_every_s": 0.01, "window.duration_s": 3.0,
+    "identity.descriptor": "garments",
     "window.max_age_s": 0.0, "window.max_rate_hz": 0.0,
 }  # fmt: skip
 LEAVES = Walker(RED, [(0, 20, 100), (60, 400, 200)])

@@ -33,7 +33,7 @@ RED, BLUE, GREEN = (196, 36, 40), (40, 70, 190), (40, 140, 70)
 NODE = {
     "model.path": "embedded", "model.device": "cpu", "proposals.source": "classical",
     "cameras": "front,left", "follow.enabled": "true", "window.max_age_s": "0.0",
-    "sampling.prefetch": "false",
+    "sampling.prefetch": "false", "identity.descriptor": "garments",
 }  # fmt: skip
 
 
