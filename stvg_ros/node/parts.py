@@ -156,7 +156,9 @@ def assembled_parts(
         standing,
         intake,
         Commands(node, intake, standing, calls),
-        Diagnostics(node, cameras, queue, standing, config.diagnostics.period_s),
+        Diagnostics(
+            node, cameras, queue, standing, config.diagnostics.period_s, recollection.memory
+        ),
         tracking,
         recollection,
         names,
