@@ -140,7 +140,6 @@ class Follow:
         tracker = self._tracker
         return tracker is not None and tracker.searching
 
-    @property
     def _asking(self) -> bool:
         """Whether the query is asked about candidates, or waits to be."""
         return self._asked is not None
@@ -204,7 +203,7 @@ class Follow:
 
     def search(self, cameras: Iterable[str]) -> None:
         """Searches a lost target once among the tubes of the cameras."""
-        if self._asking:
+        if self._asking():
             if not self._in_queue:
                 self._ask()
             return
@@ -218,7 +217,7 @@ class Follow:
                 self._ground(tracker, camera, clip)
                 return
             self.people_seen(camera, clip, source.propose(clip, PEOPLE))
-            if self._asking:
+            if self._asking():
                 return
 
     def people_seen(self, camera: str, clip: Clip, candidates: Sequence[CandidateTube]) -> None:
