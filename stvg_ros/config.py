@@ -14,7 +14,7 @@ from typing import cast
 
 from stvg_ros.body.settings import BodyConfig
 from stvg_ros.errors import ConfigError, bounded
-from stvg_ros.identity.settings import IdentityConfig
+from stvg_ros.identity.settings import IdentityConfig, MemoryConfig
 from stvg_ros.method.settings import (
     AssemblingConfig,
     AttentionConfig,
@@ -76,6 +76,7 @@ class Config:
     body: BodyConfig = field(default_factory=BodyConfig)
     evidence: EvidenceConfig = field(default_factory=EvidenceConfig)
     identity: IdentityConfig = field(default_factory=IdentityConfig)
+    memory: MemoryConfig = field(default_factory=MemoryConfig)
     follow: FollowConfig = field(default_factory=FollowConfig)
     place: PlaceConfig = field(default_factory=PlaceConfig)
     remote: RemoteConfig = field(default_factory=RemoteConfig)

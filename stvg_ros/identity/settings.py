@@ -22,3 +22,35 @@ class IdentityConfig(Group):
         choices=("auto", "garments", "mobilenet", "both"),
     )
     device: str = setting("auto", "mobilenet: 'auto', 'cpu', 'cuda', ...")
+
+
+@dataclass(frozen=True)
+class MemoryConfig(Group):
+    """What is remembered of the time before the window, in memory only (node only)."""
+
+    group_name = "memory"
+    duration_s: float = setting(
+        300.0,
+        "how long tubes, appearances and pictures of people stay after they left the window; 0 "
+        "remembers nothing",
+        unit="s",
+        minimum=0.0,
+        maximum=86400.0,
+        dynamic=True,
+    )
+    max_bytes: int = setting(
+        64 * 1024 * 1024,
+        "memory for all of it; the oldest is dropped first",
+        unit="bytes",
+        minimum=1024,
+        maximum=2**40,
+        dynamic=True,
+    )
+    rate_hz: float = setting(
+        2.0,
+        "remembered images per second, as JPEG",
+        unit="Hz",
+        minimum=0.01,
+        maximum=30.0,
+        dynamic=True,
+    )

@@ -64,6 +64,7 @@ class ExternalProposer(BaseProposer):
     """
 
     can_follow = True
+    proposes_anytime = True
 
     def __init__(self, config: ProposalConfig) -> None:
         self._config = config

@@ -60,7 +60,7 @@ LAYERS = {
         "foundations commands settings method checkpoints identity proposals",
         "numpy cv2 scipy torch transformers safetensors huggingface_hub",
     ),
-    "runtime": layer("foundations settings method runtime", ""),
+    "runtime": layer("foundations settings commands method identity runtime", ""),
     "serving": layer(
         "foundations settings method runtime serving", "numpy cv2 httpx2 msgspec starlette"
     ),

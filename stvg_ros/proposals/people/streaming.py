@@ -63,6 +63,7 @@ class StreamingTubes(BaseProposer, ABC):
     """
 
     can_follow = True
+    proposes_anytime = True
 
     def __init__(
         self,
