@@ -45,6 +45,7 @@ ABOUT = {
     "lab.ablation": "the method, part by part",
     "lab.annotator": "marking recordings",
     "lab.benchmark": "time and memory",
+    "lab.identity": "people kept apart",
     "lab.live": "around a running node",
     "lab.training": "the embedded models",
 }

@@ -6,9 +6,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stvg_ros.cli.options import whole
 from stvg_ros.errors import ConfigError
+
+if TYPE_CHECKING:
+    from stvg_ros.identity.descriptor import AppearanceDescriptor
 
 _LOSSES, _STREAM_S = 20, 600.0
 
@@ -22,7 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"streams of ten minutes with {_LOSSES} losses, of the scenes' seeds (default 1)",
     )  # fmt: skip
     parser.add_argument(
-        "--descriptor", default="auto", help="value of identity.descriptor (default auto)"
+        "--descriptor",
+        default="auto",
+        help="value of identity.descriptor (default auto), or tokens: those of the embedded model",
     )
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
 
@@ -36,8 +42,6 @@ def run(given: argparse.Namespace) -> int:
     from stvg_lab.identity.track_rows import MISSING, library_installed
     from stvg_lab.rendered.queries import IDENTITY, split_seed
     from stvg_lab.rendered.reappearances import identity_scene
-    from stvg_ros.identity.descriptor_choice import build_descriptor
-    from stvg_ros.identity.settings import IdentityConfig
     from stvg_ros.io.outputs import check_outputs, write_json_output
     from stvg_ros.proposals.people.transformer_detector import PeopleProposer
     from stvg_ros.proposals.settings import ProposalConfig
@@ -48,7 +52,7 @@ def run(given: argparse.Namespace) -> int:
         split_seed(IDENTITY, given.seed + max(given.count, given.streams) - 1)
     except ValueError as error:
         raise ConfigError(f"--seed: {error}") from error
-    descriptor = build_descriptor(IdentityConfig(descriptor=given.descriptor))
+    descriptor = _descriptor(given.descriptor)
     source = PeopleProposer.load(
         ProposalConfig(source="people_detector", people_detector="embedded")
     )
@@ -67,3 +71,16 @@ def run(given: argparse.Namespace) -> int:
         values = {**about, "descriptor": descriptor.name, **table}
         write_json_output("identity", given.json, values)
     return 0
+
+
+def _descriptor(name: str) -> AppearanceDescriptor:
+    from stvg_ros.config import Config
+    from stvg_ros.identity.descriptor_choice import build_descriptor
+
+    if name != "tokens":
+        return build_descriptor(Config.from_flat({"identity.descriptor": name}).identity)
+    from stvg_lab.identity.token_descriptor import TokenDescriptor
+    from stvg_ros.models import load_mllm
+
+    config = Config()
+    return TokenDescriptor(load_mllm(config.model, config.attention))

@@ -87,6 +87,9 @@ LAYERS = {
     "lab.ablation": layer(f"settings {ROBOT} {LAB} lab.ablation", "numpy torch tqdm"),
     "lab.annotator": layer(f"settings {ROBOT} {LAB} lab.annotator", "numpy cv2 av rosbags"),
     "lab.benchmark": layer(f"settings {ROBOT} {LAB} lab.benchmark", "numpy torch transformers cv2"),
+    "lab.identity": layer(
+        f"settings {ROBOT} {LAB} lab.identity", "numpy scipy supervision trackers"
+    ),
     "lab.live": layer(
         f"settings {ROBOT} {LAB} lab.live node messages", f"numpy cv2 rosbags torch {ROS}"
     ),
@@ -95,7 +98,8 @@ LAYERS = {
         "numpy cv2 scipy torch transformers safetensors tokenizers tqdm PIL",
     ),
     "lab.cli": layer(
-        f"settings {ROBOT} {LAB} cli lab.cli lab.ablation lab.annotator lab.benchmark lab.live",
+        f"settings {ROBOT} {LAB} cli lab.cli lab.ablation lab.annotator lab.benchmark "
+        "lab.identity lab.live",
         "numpy cv2 torch tqdm rosbags av",
     ),
 }

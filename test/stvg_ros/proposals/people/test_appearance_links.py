@@ -33,7 +33,7 @@ class Badges:
         boxes_xyxy_px: Boxes,
         keypoints: NDArray[np.float32] | None = None,
     ) -> NDArray[np.float32]:
-        raise NotImplementedError
+        raise AssertionError("nothing is described here")
 
     def similarity(
         self, first: NDArray[np.float32], second: NDArray[np.float32]
