@@ -53,11 +53,8 @@ def run(given: argparse.Namespace) -> int:
         check_rerun()
         check_outputs("ground", [given.rrd])
     if given.out is not None:
-        drawn = {
-            "contact_sheet.png": given.sheet,
-            "annotated.mp4": given.movie,
-            "target.jpg": given.picture,
-        }
+        drawn = {"contact_sheet.png": given.sheet, "annotated.mp4": given.movie,
+                 "target.jpg": given.picture}  # fmt: skip
         names = ["tube.json", *(name for name, wanted in drawn.items() if wanted)]
         check_outputs("ground", [given.out / name for name in names])
     window, report = config.window, ReadReport()

@@ -45,7 +45,7 @@ class Identification:
         score: similarity of the best candidate's appearance, 0 to 1; NaN without a candidate.
         evidence: the numbers that decided.
         reason: why nobody is identified, or what is missing; empty if somebody is.
-        ambiguous: track ids of candidates that cannot be told apart.
+        ambiguous: track ids of candidates that cannot be distinguished.
     """
 
     track_id: int | None
@@ -77,7 +77,7 @@ def identified(gallery: TargetGallery, candidates: Sequence[Candidate]) -> Ident
     if near:
         alikes = ", ".join(f"{alike[i]:.2f}" for i in (best, *near))
         ids = tuple(shown[i].track_id for i in (best, *near))
-        reason = f"{1 + len(near)} people cannot be told apart (appearance {alikes})"
+        reason = f"{1 + len(near)} people cannot be distinguished (appearance {alikes})"
         return Identification(None, score, said, reason, ids)
     return Identification(shown[best].track_id, score, said)
 

@@ -71,7 +71,7 @@ class TubeDescriber:
 
         Args:
             clip: the frames of the tubes.
-            candidates: everybody in the frames; who hides somebody is told by the others' boxes.
+            candidates: everybody in the frames; their boxes show who hides whom.
             since_ns: only frames after this stamp are described, one for all or one for each tube.
             most: maximum number of frames of a tube.
         """

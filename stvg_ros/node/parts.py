@@ -144,9 +144,8 @@ def assembled_parts(
     intake.set_memory(recollection.search_of)
     follow.set_search(connection.offer, tracking.wake)
     standing = StandingQueries(node, intake, current)
-    names = Names(
-        node, intake, current, follow.followed, window, describer, recollection.appearance_of
-    )
+    known = recollection.appearance_of
+    names = Names(node, intake, current, follow.followed, window, describer, known)
     connection.connect(names, recollection, intake)
     return Parts(
         cameras,

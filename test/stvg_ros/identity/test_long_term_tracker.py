@@ -114,7 +114,7 @@ def test_two_alike_are_not_told_apart_by_appearance():
     twins = (Walker(RED, [(0, 20, 100), (60, 200, 200)]), Walker(RED, [(60, 200, 40)]))
     s = Stream({"": twins}).run(10).follow(100).run(120)
     assert s.states() == [FOLLOWING, LOST, SEARCHING]
-    assert "2 people cannot be told apart" in s.reports[-1].reason
+    assert "2 people cannot be distinguished" in s.reports[-1].reason
 
 
 def described(attribute="the person with the hat"):

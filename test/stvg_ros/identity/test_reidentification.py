@@ -17,9 +17,6 @@ class Angles:
 
     name = "angles"
 
-    def __call__(self, image, boxes, keypoints=None):
-        raise NotImplementedError
-
     def similarity(self, first, second):
         between = first @ second.T
         norms = np.linalg.norm(first, axis=1)[:, None] * np.linalg.norm(second, axis=1)[None]
