@@ -23,8 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--count", type=whole(1), default=20, help="scenes (default 20)")
     parser.add_argument(
         "--streams", type=whole(0), default=1,
-        help=f"streams of ten minutes at {_STREAM_HZ:g} Hz with {_LOSSES} losses, of the scenes' seeds "
-        "(default 1)",
+        help=f"streams of ten minutes at {_STREAM_HZ:g} Hz with {_LOSSES} losses (default 1)",
     )  # fmt: skip
     parser.add_argument(
         "--descriptor",
