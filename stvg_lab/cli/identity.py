@@ -14,7 +14,7 @@ from stvg_ros.errors import ConfigError
 if TYPE_CHECKING:
     from stvg_ros.identity.descriptor import AppearanceDescriptor
 
-_LOSSES, _STREAM_S = 20, 600.0
+_LOSSES, _STREAM_S, _STREAM_HZ = 20, 600.0, 5.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--count", type=whole(1), default=20, help="scenes (default 20)")
     parser.add_argument(
         "--streams", type=whole(0), default=1,
-        help=f"streams of ten minutes with {_LOSSES} losses, of the scenes' seeds (default 1)",
+        help=f"streams of ten minutes at {_STREAM_HZ:g} Hz with {_LOSSES} losses (default 1)",
     )  # fmt: skip
     parser.add_argument(
         "--descriptor",
@@ -60,7 +60,9 @@ def run(given: argparse.Namespace) -> int:
     for index in tqdm(range(given.count), desc="scenes", leave=False, disable=None):
         measured.add(identity_scene(given.seed + index))
     for index in tqdm(range(given.streams), desc="streams", leave=False, disable=None):
-        made = identity_scene(given.seed + index, duration_s=_STREAM_S, losses=_LOSSES, target=0)
+        made = identity_scene(
+            given.seed + index, duration_s=_STREAM_S, losses=_LOSSES, target=0, fps=_STREAM_HZ
+        )
         measured.add_stream(following(made, 0, source, descriptor))
     table = measured.table()
     print(shown(table))
