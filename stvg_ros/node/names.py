@@ -116,10 +116,14 @@ class Names:
 
     def _placed(self, query: Query, named: _Named) -> Query:
         """The query with the known target, in its camera while its last box is in the window."""
-        window = self._window(named.camera)
-        here = window.fill[0] and named.known.stamp_ns >= window.snapshot().frames[0].stamp_ns
+        here = self._in_window(named)
         camera = query.camera or (named.camera if here else "")
         return replace(query, known=named.known, camera=camera)
+
+    def _in_window(self, named: _Named) -> bool:
+        """Whether the last known box is in the window of its camera."""
+        window = self._window(named.camera)
+        return window.fill[0] > 0 and named.known.stamp_ns >= window.snapshot().frames[0].stamp_ns
 
     def finish(self, grounding: Grounding, clip: Clip) -> Grounding:
         """The answer about a named target, by appearance where its box does not decide."""
@@ -228,6 +232,8 @@ class Names:
         for key, named in waiting:
             name = Query(named.known.name, f"name {key}", known=named.known)
             try:
+                if not self._in_window(named):
+                    continue  # recognised when a command asks
                 query = self._placed(name, named)
                 views = self._intake.views(query.camera)
                 newest_ns = max(clip.frames[-1].stamp_ns for clip in views.clips.values())
