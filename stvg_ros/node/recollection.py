@@ -17,7 +17,7 @@ from stvg_ros.runtime.memory_search import MemorySearch
 from stvg_ros.types import CandidateTube, Clip, Frame, Grounding, Tube, TubeBox
 from stvg_ros.window import Window
 
-_PARTS = 2  # of a window: consecutive tubes overlap by one of them
+_OVERLAP_S = 2.0  # of consecutive windows, at most a third of them
 
 
 class Recollection:
@@ -73,7 +73,8 @@ class Recollection:
         clip = window.snapshot()
         newest_ns, added_ns = clip.frames[-1].stamp_ns, self._added_ns.get(camera, -(2**62))
         moved_ns = newest_ns - added_ns
-        due = not 0 <= moved_ns < self._config().window.duration_s / _PARTS * 1e9
+        length_s = self._config().window.duration_s
+        due = not 0 <= moved_ns < (length_s - min(_OVERLAP_S, length_s / 3)) * 1e9
         return clip if due else None
 
     def add(self, camera: str, clip: Clip, candidates: tuple[CandidateTube, ...]) -> None:

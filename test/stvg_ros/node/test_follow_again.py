@@ -231,7 +231,7 @@ def test_who_left_the_window_is_answered_from_memory_with_a_picture(start):
     for _ in range(4):
         robot.show(15)
         robot.until(
-            lambda: (memory.span_ns("") or (0, 0))[1] > 10**9 + (robot.index - 10) * STEP_NS
+            lambda: (memory.span_ns("") or (0, 0))[1] > 10**9 + (robot.index - 25) * STEP_NS
         )
     tube = robot.ask("the person in red five seconds ago")
     assert (tube.status, tube.from_memory) == (msg.Tube.FOUND, True)
@@ -249,7 +249,7 @@ def test_find_again_follows_who_comes_back_later(start):
     for _ in range(3):
         robot.show(18)
         robot.until(
-            lambda: (memory.span_ns("") or (0, 0))[1] > 10**9 + (robot.index - 12) * STEP_NS
+            lambda: (memory.span_ns("") or (0, 0))[1] > 10**9 + (robot.index - 25) * STEP_NS
         )
     tube = robot.ask("find the person in red again")
     assert (tube.status, tube.from_memory) == (msg.Tube.FOUND, True)
