@@ -221,8 +221,8 @@ def test_the_followed_one_is_taught_and_recognised_when_back_in_view(start):
     tube = robot.ask("find Morgan")
     assert (tube.status, tube.boxes[-1].x_min) == (msg.Tube.FOUND, 200.0)
     robot.show(2)
-    followed = robot.wait(T.FOLLOWING)
-    assert (followed.name, followed.query) == ("Morgan", "find Morgan")
+    robot.until(lambda: robot.targets[-1].name == "Morgan")
+    assert robot.wait(T.FOLLOWING).query == "find Morgan"
 
 
 def test_who_left_the_window_is_answered_from_memory_with_a_picture(start):
