@@ -44,7 +44,8 @@ LIBRARY_TESTS := $(addprefix test/stvg_ros/models/,test_library_processors.py te
   test/stvg_ros/commands test/rehearsal/test_verification.py test/rehearsal/test_detectors.py \
   test/rehearsal/test_classes.py test/rehearsal/test_small_board_classes.py \
   test/stvg_ros/models/test_small_board_processors.py test/stvg_ros/models/test_molmo2_options.py \
-  test/stvg_ros/agents test/stvg_ros/visualization/test_rerun_file.py
+  test/stvg_ros/agents test/stvg_ros/visualization/test_rerun_file.py \
+  test/stvg_lab/identity
 INTERFACES := $(wildcard msg/*.msg srv/*.srv action/*.action)
 # Folders as well: their time changes when a file is removed.
 MODULES := $(shell find stvg_ros stvg_lab launch config rviz foxglove -not -path '*__pycache__*' 2>/dev/null)
@@ -163,24 +164,25 @@ $(STAMPS)/torch: requirements/torch.txt $(STAMPS)/venv
 	@touch $@
 
 $(STAMPS)/libraries: requirements/library.txt requirements/serving.txt \
-    requirements/development.txt requirements/people.txt requirements/body.txt $(STAMPS)/torch
+    requirements/development.txt requirements/people.txt requirements/body.txt \
+    requirements/appearance.txt $(STAMPS)/torch
 	@echo "[4/5] Python libraries (about a minute)"
 	@$(PIP) install --quiet --requirement $< --requirement requirements/serving.txt \
 	  --requirement requirements/torch.txt --requirement requirements/development.txt
 	@$(PIP) install --quiet --no-deps --require-hashes --requirement requirements/people.txt \
-	  --requirement requirements/body.txt
+	  --requirement requirements/body.txt --requirement requirements/appearance.txt
 	@touch $@
 
 # On top of the environment, not in it. A virtual environment of one takes no packages from it.
 $(VENV)-libraries/stamp: requirements/libraries.txt requirements/parser.txt requirements/agents.txt \
-    requirements/rerun.txt $(STAMPS)/libraries
+    requirements/rerun.txt requirements/trackers.txt $(STAMPS)/libraries
 	@echo "[libraries] Virtual environment $(VENV)-libraries (seconds)"
 	@$(PYTHON) -m venv --clear "$(VENV)-libraries"
 	@$(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))" \
 	  > "$$($(VENV)-libraries/bin/python -c \
 	    "import sysconfig; print(sysconfig.get_path('purelib'))")/stvg_ros_environment.pth"
 	@$(VENV)-libraries/bin/python -m pip --disable-pip-version-check install --quiet --no-deps \
-	  --ignore-installed --requirement $<
+	  --ignore-installed --requirement $< --requirement requirements/trackers.txt
 	@$(VENV)-libraries/bin/python -m pip --disable-pip-version-check install --quiet \
 	  --constraint requirements/library.txt --requirement requirements/parser.txt \
 	  --requirement requirements/agents.txt --requirement requirements/rerun.txt

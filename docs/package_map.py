@@ -26,6 +26,7 @@ ABOUT = {
     "commands": "what a sentence asks for",
     "checkpoints": "files, weights, device",
     "models": "a file a family",
+    "identity": "appearance of people",
     "proposals": "candidate tubes",
     "body": "keypoints, measures",
     "runtime": "threads and queue",
@@ -44,6 +45,7 @@ ABOUT = {
     "lab.ablation": "the method, part by part",
     "lab.annotator": "marking recordings",
     "lab.benchmark": "time and memory",
+    "lab.identity": "people kept apart",
     "lab.live": "around a running node",
     "lab.training": "the embedded models",
 }

@@ -44,8 +44,9 @@ def build_grounder(config: Config) -> Grounder:
             f"backend: remote needs {error.name}; pip install -r requirements/library.txt"
         ) from error
 
-    # Tubes of the robot's own detections are built here and sent with the command.
-    own = build_proposer(config.proposals) if config.proposals.source == "external" else None
+    # Tubes that are computed on the robot are sent with the command.
+    here = config.proposals.source == "external" or config.remote.tubes == "robot"
+    own = build_proposer(config.proposals) if here else None
     local = None
     if config.remote.fallback == "local":
         local = build_local(config, lambda proposer: own or proposer)

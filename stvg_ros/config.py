@@ -14,6 +14,7 @@ from typing import cast
 
 from stvg_ros.body.settings import BodyConfig
 from stvg_ros.errors import ConfigError, bounded
+from stvg_ros.identity.settings import IdentityConfig, MemoryConfig
 from stvg_ros.method.settings import (
     AssemblingConfig,
     AttentionConfig,
@@ -74,6 +75,8 @@ class Config:
     proposals: ProposalConfig = field(default_factory=ProposalConfig)
     body: BodyConfig = field(default_factory=BodyConfig)
     evidence: EvidenceConfig = field(default_factory=EvidenceConfig)
+    identity: IdentityConfig = field(default_factory=IdentityConfig)
+    memory: MemoryConfig = field(default_factory=MemoryConfig)
     follow: FollowConfig = field(default_factory=FollowConfig)
     place: PlaceConfig = field(default_factory=PlaceConfig)
     remote: RemoteConfig = field(default_factory=RemoteConfig)

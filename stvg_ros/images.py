@@ -44,3 +44,9 @@ def jpeg_bytes(image: NDArray[np.uint8], long_side_px: int, quality: int = 88) -
     small = reduced(image, long_side_px)
     _, data = cv2.imencode(".jpg", small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
     return bytes(data.tobytes())
+
+
+def jpeg_image(data: bytes) -> NDArray[np.uint8]:
+    """The RGB image `(h, w, 3)` of a file of `jpeg_bytes`."""
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    return np.ascontiguousarray(np.asarray(image, np.uint8)[..., ::-1])

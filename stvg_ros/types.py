@@ -6,7 +6,6 @@ boxes are xyxy pixels of the original camera image, images are RGB uint8.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -14,95 +13,16 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from stvg_ros.boxes import Boxes, checked_boxes
 from stvg_ros.commands.command import Command
-from stvg_ros.depth import Depth
 from stvg_ros.errors import CommandError, ErrorCode
+from stvg_ros.frames import MAX_NAME_CHARACTERS as MAX_NAME_CHARACTERS
+from stvg_ros.frames import CandidateTube as CandidateTube
+from stvg_ros.frames import Clip as Clip
+from stvg_ros.frames import Frame as Frame
+from stvg_ros.frames import short_name as short_name
 from stvg_ros.known_target import KnownTarget
 
 MAX_QUERY_CHARACTERS = 2000
-MAX_NAME_CHARACTERS = 256  # of ids, cameras and frame_ids, which are logged and kept
-
-
-def short_name(name: str) -> str:
-    """The name, at most `MAX_NAME_CHARACTERS` long: a longer one is cut and a digest appended.
-
-    Different names stay different.
-    """
-    if len(name) <= MAX_NAME_CHARACTERS:
-        return name
-    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-    return f"{name[: MAX_NAME_CHARACTERS - 20]}...-{digest}"
-
-
-@dataclass(frozen=True, eq=False)
-class Frame:
-    """One camera image in the window.
-
-    Attributes:
-        stamp_ns: the image header's stamp.
-        image: `(h, w, 3)` RGB uint8, possibly smaller than what the camera sent.
-        source_width_px: width of the camera's own image; boxes are in its pixels.
-        source_height_px: height of the camera's own image.
-        frame_id: the header's coordinate frame; a very long one is shortened.
-        depth: the aligned depth image of the same stamp, if any.
-        stream: the camera or client session that sent it, if there are several; frame_ids may be
-            equal.
-    """
-
-    stamp_ns: int
-    image: NDArray[np.uint8]
-    source_width_px: int
-    source_height_px: int
-    frame_id: str = ""
-    depth: Depth | None = None
-    stream: str = ""
-
-    def __post_init__(self) -> None:
-        shape, dtype = self.image.shape, self.image.dtype
-        if len(shape) != 3 or shape[2] != 3 or 0 in shape or dtype != np.uint8:
-            raise ValueError(f"Frame.image: expected (h, w, 3) uint8 RGB, got {shape} {dtype}")
-        object.__setattr__(self, "frame_id", short_name(self.frame_id))
-        if self.source_width_px < 1 or self.source_height_px < 1:
-            raise ValueError(
-                f"Frame: expected a positive source size, got "
-                f"{self.source_width_px} x {self.source_height_px}"
-            )
-
-    @property
-    def nbytes(self) -> int:
-        """Memory of the pixels."""
-        return self.image.nbytes + (self.depth.metres.nbytes if self.depth else 0)
-
-
-@dataclass(frozen=True, eq=False)
-class Clip:
-    """Frames in strict order of their stamps, all of one source size. An immutable snapshot."""
-
-    frames: tuple[Frame, ...]
-
-    def __post_init__(self) -> None:
-        if not self.frames:
-            raise ValueError("Clip: expected at least one frame, got none")
-        stamps = self.stamps_ns
-        if np.any(np.diff(stamps) <= 0):
-            at = int(np.argmax(np.diff(stamps) <= 0)) + 1
-            raise ValueError(f"Clip: stamps must increase; frame {at} is at {stamps[at]} ns")
-        if len({(f.source_width_px, f.source_height_px) for f in self.frames}) > 1:
-            raise ValueError("Clip: expected one source size, got several")
-
-    def __len__(self) -> int:
-        return len(self.frames)
-
-    @property
-    def stamps_ns(self) -> NDArray[np.int64]:
-        """Header stamps, `(F,)`."""
-        return np.array([frame.stamp_ns for frame in self.frames], np.int64)
-
-    @property
-    def size_px(self) -> tuple[int, int]:
-        """Width and height of the camera's image."""
-        return self.frames[0].source_width_px, self.frames[0].source_height_px
 
 
 @dataclass(frozen=True)
@@ -119,6 +39,7 @@ class Query:
         preliminary: whether the answer before tuning is requested too, before the final one.
         camera: name of one of several cameras, or "" for all; only the node reads it.
         known: the target that the text names, if the name was taught.
+        picture: whether the tubes of the answer carry a picture of who was found.
     """
 
     text: str
@@ -130,6 +51,7 @@ class Query:
     preliminary: bool = False
     camera: str = ""
     known: KnownTarget | None = None
+    picture: bool = False
 
     def __post_init__(self) -> None:
         text = " ".join(self.text.split())
@@ -188,49 +110,6 @@ class SplitQuery:
         return self.fallbacks == ("action",)
 
 
-@dataclass(frozen=True, eq=False)
-class CandidateTube:
-    """One tracked object over all F frames of a clip.
-
-    Attributes:
-        track_id: unique within one answer of a proposer.
-        boxes_xyxy_px: `(F, 4)` float32; rows where `present` is false are undefined.
-        present: `(F,)` bool, whether the object is in the frame.
-        interpolated: `(F,)` bool, whether the box was interpolated between detections.
-        score: the source's confidence in the track, 0 to 1.
-        masks: `(F, m, n)` bool, each covering the whole image, if the source provides them; a
-            frame's mask is empty if it has only a box.
-    """
-
-    track_id: int
-    boxes_xyxy_px: Boxes
-    present: NDArray[np.bool_]
-    interpolated: NDArray[np.bool_]
-    score: float = 1.0
-    masks: NDArray[np.bool_] | None = None
-
-    def __post_init__(self) -> None:
-        count = len(self.present)
-        object.__setattr__(self, "boxes_xyxy_px", checked_boxes(self.boxes_xyxy_px, count))
-        for name in ("present", "interpolated"):
-            array = getattr(self, name)
-            if array.shape != (count,) or array.dtype != np.bool_:
-                raise ValueError(
-                    f"CandidateTube.{name}: expected ({count},) bool, "
-                    f"got {array.shape} {array.dtype}"
-                )
-        masks = self.masks
-        if masks is not None and (
-            masks.ndim != 3 or len(masks) != count or masks.dtype != np.bool_
-        ):
-            raise ValueError(
-                f"CandidateTube.masks: expected ({count}, m, n) bool, "
-                f"got {masks.shape} {masks.dtype}"
-            )
-        if not self.present.any():
-            raise ValueError(f"CandidateTube {self.track_id}: expected a frame with the object")
-
-
 class Status(IntEnum):
     """Outcome of a command; the values are those of `stvg_ros/msg/Tube.status`."""
 
@@ -255,6 +134,19 @@ class TubeBox:
     interpolated: bool = False
     position_m: tuple[float, float, float] | None = None
     target_position_m: tuple[float, float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A crop of one frame.
+
+    Attributes:
+        stamp_ns: stamp of the frame.
+        jpeg: the file.
+    """
+
+    stamp_ns: int
+    jpeg: bytes
 
 
 @dataclass(frozen=True)
@@ -284,6 +176,8 @@ class Tube:
         image_age_s: time from the receipt of the camera's newest image to that of the command.
         target_frame: the coordinate frame of the boxes' `target_position_m`.
         candidates: the source of the candidate tubes, and why it was chosen.
+        from_memory: whether the frames had left the window; `warning` gives the span.
+        picture: the best crop of the target, if the query asks for it.
     """
 
     query: Query
@@ -314,6 +208,8 @@ class Tube:
     warning: str = ""
     decided: str = ""
     image_age_s: float = 0.0
+    from_memory: bool = False
+    picture: Picture | None = None
 
 
 @dataclass(frozen=True, eq=False)

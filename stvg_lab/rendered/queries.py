@@ -49,7 +49,8 @@ __all__ = [
 ]
 
 ENTERING = "entering"  # the split whose people enter, leave and are cut off by the edge
-SPLITS = ("train", "val", "test", ENTERING)
+IDENTITY = "identity"  # the split of people who leave and come back, see `reappearances`
+SPLITS = ("train", "val", "test", ENTERING, IDENTITY)
 SPLIT_SEEDS = 10_000_000  # seeds in each split
 
 

@@ -86,7 +86,7 @@ def _drawn(
         people.append(
             Person(
                 shirt=shirts[index],
-                look=_look(rng, shirts[index]),
+                look=draw_look(rng, shirts[index]),
                 height_px=tall,
                 x_px=float(x_px[index]),
                 ground_y_px=height * float(0.74 + 0.2 * np.clip(depths[index], 0, 1)),
@@ -99,7 +99,9 @@ def _drawn(
     return tuple(people[i] for i in rng.permutation(count))
 
 
-def _look(rng: np.random.Generator, shirt: str) -> Appearance:
+def draw_look(rng: np.random.Generator, shirt: str) -> Appearance:
+    """Draws clothes with a shirt of this colour, skin, hair, hat and bag."""
+
     def one_of(colours: tuple[Rgb, ...], spread: float) -> Rgb:
         return varied(rng, colours[rng.integers(len(colours))], spread)
 

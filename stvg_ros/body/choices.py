@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-from stvg_ros.body.colours import NAMES
 from stvg_ros.body.poses import POSES
+from stvg_ros.colours import NAMES
 from stvg_ros.commands.command import Feature
 
 

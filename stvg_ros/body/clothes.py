@@ -12,11 +12,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from stvg_ros.body import colours
+from stvg_ros import colours
 from stvg_ros.body import keypoints as body
-from stvg_ros.body.colours import NAMES, Light
 from stvg_ros.body.logic import Array, below, both, exceeds, log_odds, within
 from stvg_ros.body.track import BodyTrack, Looks
+from stvg_ros.colours import NAMES, Light
 
 REGIONS = ("upper", "lower", "hair", "face", "forearms", "shins")
 UPPER, LOWER, HAIR, FACE, FOREARMS, SHINS = range(len(REGIONS))

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stvg_ros.body.clothes import looks, nothing_seen
-from stvg_ros.body.colours import light_of
 from stvg_ros.body.keypoints import COUNT, KeypointEstimator
 from stvg_ros.body.track import BodyTrack, Looks
 from stvg_ros.boxes import Boxes, iou_matrix, scaled
+from stvg_ros.colours import light_of
 from stvg_ros.types import CandidateTube, Clip, Frame
 
 _SAME_IOU = 0.6  # a stored measurement is that of a box with at least this overlap

@@ -28,6 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--sheet", action="store_true", help="write OUT/contact_sheet.png")
     parser.add_argument("--video", action="store_true", dest="movie", help="write annotated.mp4")
+    parser.add_argument(
+        "--picture", action="store_true", help="write OUT/target.jpg, and add it to the JSON"
+    )
     parser.add_argument("--rrd", type=Path, help="write a recording for the viewer Rerun")
     add_model_arguments(parser)
 
@@ -35,8 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(given: argparse.Namespace) -> int:
     """Grounds the query; 0 for an answer (found or not), 1 for a failure."""
     config = config_of(given)
-    query = Query(given.query, max_targets=given.targets)
-    if (given.sheet or given.movie) and given.out is None:
+    query = Query(given.query, max_targets=given.targets, picture=given.picture)
+    if (given.sheet or given.movie or given.picture) and given.out is None:
         given.out = Path("out")
     from stvg_ros.build import build_grounder, embedded_limits
     from stvg_ros.io.clip import file_clip
@@ -50,7 +53,8 @@ def run(given: argparse.Namespace) -> int:
         check_rerun()
         check_outputs("ground", [given.rrd])
     if given.out is not None:
-        drawn = {"contact_sheet.png": given.sheet, "annotated.mp4": given.movie}
+        drawn = {"contact_sheet.png": given.sheet, "annotated.mp4": given.movie,
+                 "target.jpg": given.picture}  # fmt: skip
         names = ["tube.json", *(name for name, wanted in drawn.items() if wanted)]
         check_outputs("ground", [given.out / name for name in names])
     window, report = config.window, ReadReport()
@@ -103,7 +107,7 @@ def _show(given: argparse.Namespace, clip: Clip, grounding: Grounding, answer: s
 
 
 def _write(given: argparse.Namespace, clip: Clip, grounding: Grounding, answer: str) -> None:
-    """Writes what `--out`, `--sheet` and `--video` ask for; `answer` is the JSON text."""
+    """Writes what `--out`, `--sheet`, `--picture` and `--video` ask for; `answer` is JSON."""
     from stvg_ros.io.outputs import output, write_output
 
     if given.out is not None:
@@ -113,6 +117,8 @@ def _write(given: argparse.Namespace, clip: Clip, grounding: Grounding, answer: 
 
         with output("ground", given.out / "contact_sheet.png") as path:
             write_png(path, contact_sheet(clip, grounding.best, grounding.evidence))
+    if grounding.best.picture is not None:
+        write_output("ground", given.out / "target.jpg", grounding.best.picture.jpeg)
     if given.movie:
         from stvg_ros.visualization.movie import write_movie
 

@@ -86,7 +86,7 @@ def _show(command: Command, as_json: bool) -> None:
     features = fields.pop("features")
     problems = fields.pop("problems")
     for name, value in fields.items():
-        if value not in ("", None):
+        if value not in ("", None, False):
             print(f"{name:<10} {value}")
     for feature in features if isinstance(features, list) else []:
         details = [

@@ -99,6 +99,7 @@ class Command:
         negated: What the target must not be or do ("not" in JSON).
         time: A span relative to now.
         repeated: "Whenever", "every time": each event is reported, not only the next one.
+        again: "Again", "once more": who is meant was seen before, possibly before the window.
         asked: Topic of a question: "name", "pose", "gesture", "clothes", "action",
             "description".
         noun: The target's kind with its determiner, such as "the man".
@@ -126,6 +127,7 @@ class Command:
     features: tuple[Feature, ...] = ()
     clause: str = ""
     repeated: bool = False
+    again: bool = False
     refusal: str = ""
     reader: str = ""
     problems: tuple[str, ...] = field(default=())
@@ -188,6 +190,7 @@ class Command:
             "relation": self.relation.text if self.relation else "",
             "not": self.negated,
             "time": self.time.text if self.time else "",
+            "again": self.again,
             "reader": self.reader,
             "problems": list(self.problems),
             "asked": self.asked,

@@ -34,6 +34,7 @@ _FIXED = {
     ("at", "the", "moment"): (2.0, 0.0),
     ("currently",): (2.0, 0.0),
 }
+_AGAIN = (("once", "again"), ("again",), ("once", "more"), ("one", "more", "time"))
 _EVERY = (("every", "time"), ("each", "time"), ("immer", "wenn"), ("jedes", "mal"))
 _STARTING: dict[str, list[tuple[tuple[str, ...], tuple[float, float]]]] = {}
 for _fixed in _FIXED.items():
@@ -57,6 +58,18 @@ def repeated(words: Sequence[Token]) -> bool:
     """Whether each event is asked for: "whenever", "every time", "each time"."""
     said = [token.word for token in words]
     return "whenever" in said or any(pair in _EVERY for pair in pairwise(said))
+
+
+def without_again(words: Sequence[Token]) -> tuple[list[Token], bool]:
+    """The words without "again" or "once more" at their end, and whether they were there."""
+    rest = list(words)
+    while rest and rest[-1].text in ".,;:!?":
+        rest.pop()
+    for said in _AGAIN:
+        length = len(said)
+        if len(rest) > length and tuple(token.word for token in rest[-length:]) == said:
+            return rest[:-length], True
+    return list(words), False
 
 
 def _amount(words: Sequence[Token], start: int) -> tuple[int, float] | None:

@@ -19,7 +19,7 @@ from stvg_ros.commands.places import taken_place
 from stvg_ros.commands.request import SentenceRequest
 from stvg_ros.commands.sentence_request import request
 from stvg_ros.commands.tagging import LexiconTagger, Tagger
-from stvg_ros.commands.times import find_time, repeated
+from stvg_ros.commands.times import find_time, repeated, without_again
 from stvg_ros.commands.tokens import Token, cleaned, joined, tokens
 from stvg_ros.commands.unseen import describes_nobody, unseen
 from stvg_ros.commands.verbs import FORMS
@@ -74,8 +74,10 @@ def understood(text: str, tagger: Tagger) -> Command:
             "find", whole, refusal=problem, reader=tagger.name, problems=(*problems, problem)
         )
     asked = _of_sentences(words)
-    body = without_closing(asked.words)
-    body, span = _without_time(body)
+    said = without_closing(asked.words)
+    body, again = without_again(said)
+    again = again and asked.ordered and asked.intent in ("find", "follow", "describe")
+    body, span = _without_time(body if again else said)
     place = asked.place
     if asked.ordered and not place:
         body, place = taken_place(body)
@@ -95,7 +97,7 @@ def understood(text: str, tagger: Tagger) -> Command:
         )
     command = _command(asked, body, place, span, tagger)
     every = command.intent == "watch" and repeated(words)
-    return replace(command, repeated=every, problems=(*problems, *command.problems))
+    return replace(command, repeated=every, again=again, problems=(*problems, *command.problems))
 
 
 def _nobody(words: Sequence[Token]) -> bool:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import base64
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,7 +14,17 @@ import numpy as np
 
 from stvg_ros.commands.command import Command
 from stvg_ros.errors import ErrorCode
-from stvg_ros.types import CandidateTube, Clip, Evidence, Query, SplitQuery, Status, Tube, TubeBox
+from stvg_ros.types import (
+    CandidateTube,
+    Clip,
+    Evidence,
+    Picture,
+    Query,
+    SplitQuery,
+    Status,
+    Tube,
+    TubeBox,
+)
 
 
 def tubes_to_json(clip: Clip, tubes: Sequence[CandidateTube], source: str) -> dict[str, Any]:
@@ -70,6 +81,8 @@ def tube_to_json(tube: Tube) -> dict[str, Any]:
         "model": tube.model,
         "candidates": tube.candidates,
         "timings_s": dict(tube.timings_s),
+        "from_memory": tube.from_memory,
+        "picture": None if tube.picture is None else picture_to_json(tube.picture),
         "boxes": [
             {
                 "stamp_ns": box.stamp_ns,
@@ -133,7 +146,25 @@ def tube_from_json(values: Mapping[str, Any]) -> Tube:
         camera=values["camera"],
         image_age_s=values["image_age_s"],
         timings_s=values["timings_s"],
+        from_memory=values.get("from_memory", False),  # not in answers of earlier versions
+        picture=None if not values.get("picture") else picture_from_json(values["picture"]),
     )
+
+
+def picture_to_json(picture: Picture) -> dict[str, Any]:
+    """A picture as plain values."""
+    data = base64.b64encode(picture.jpeg).decode("ascii")
+    return {"stamp_ns": picture.stamp_ns, "jpeg_base64": data}
+
+
+def picture_from_json(values: Mapping[str, Any]) -> Picture:
+    """The picture that `picture_to_json` described.
+
+    Raises:
+        KeyError: a field is missing.
+        ValueError: the text is not base64.
+    """
+    return Picture(values["stamp_ns"], base64.b64decode(values["jpeg_base64"], validate=True))
 
 
 def evidence_to_json(evidence: Evidence) -> dict[str, Any]:

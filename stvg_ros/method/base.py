@@ -56,6 +56,7 @@ class BaseProposer:
     """A `Proposer` without `name` and `propose`: receives frames with a command only."""
 
     can_follow: bool = False
+    proposes_anytime: bool = False
 
     def observe(self, frame: Frame) -> None:
         """Needs no frame before a command."""

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from stvg_ros.config import Config
+from stvg_ros.crops import with_pictures
 from stvg_ros.errors import ModelError, OutOfMemoryError
 from stvg_ros.method.answering import QUESTIONS, answer_of
 from stvg_ros.method.assembling import assembled
@@ -202,10 +203,11 @@ class LocalGrounder(BaseGrounder):
             clip = cut(clip, *asked_window(query, split.command, clip))
             parts = {"spatial": split.attribute, "temporal": split.action}
         with clock.stage("propose"):
-            candidates = self._proposer.propose(clip, split)
+            known = clip.tubes
+            candidates = self._proposer.propose(clip, split) if known is None else known
         if query.known is not None:
             template = self._template(clip, query, split, clock, ModelLimits())
-            return known_grounding(query.known, clip, candidates, template)
+            return with_pictures(known_grounding(query.known, clip, candidates, template), clip)
         with clock.stage("encode"):
             sampled, total = sampled_frames(clip, config, self._mllm)
             visual = self._encoder.encode([clip.frames[i] for i in sampled], total)
@@ -270,7 +272,7 @@ class LocalGrounder(BaseGrounder):
 
     def _answered(self, grounding: Grounding, view: TubeView) -> Grounding:
         """The grounding with the answer in words, if the command asks a question."""
-        split = grounding.best.split
+        grounding, split = with_pictures(grounding, view.clip), grounding.best.split
         if split is None or split.command is None or split.command.intent not in QUESTIONS:
             return grounding
         sources = () if self._config.evidence.sources == "attention" else self._sources

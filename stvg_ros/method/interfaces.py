@@ -241,6 +241,11 @@ class Proposer(Protocol):
         """Whether it has a `follower`."""
         ...
 
+    @property
+    def proposes_anytime(self) -> bool:
+        """Whether any thread may call `propose`, which costs little: frames are searched once."""
+        ...
+
     def observe(self, frame: Frame) -> None:
         """Processes a frame on arrival, so that a later `propose` has less to do."""
         ...

@@ -36,7 +36,7 @@ def known_grounding(
             f"{known.name!r} was seen last {age_s:.1f} s before the newest image, which is outside "
             "the window; teach the name again (~/teach)"
         )
-        return Grounding((replace(template, status=Status.NOT_FOUND, error=reason),))
+        return _not_found(template, reason, candidates)
     box = np.array([known.box_xyxy_px], np.float32)
     rated = [
         (float(iou_matrix(box, one.boxes_xyxy_px[frame : frame + 1])[0, 0]), one)
@@ -49,25 +49,43 @@ def known_grounding(
             f"no candidate tube has the last known box of {known.name!r}, {age_s:.1f} s before the "
             "newest image; teach the name again (~/teach)"
         )
-        return Grounding((replace(template, status=Status.NOT_FOUND, error=reason),))
-    frames = np.flatnonzero(best.present)
+        return _not_found(template, reason, candidates)
+    tube = found_tube(best, clip, template, overlap)
+    return Grounding((tube,), candidates=tuple(candidates))
+
+
+def found_tube(candidate: CandidateTube, clip: Clip, template: Tube, confidence: float) -> Tube:
+    """A candidate as the tube of an answer, over all frames in which it is.
+
+    Args:
+        candidate: the tube.
+        clip: its frames.
+        template: the other fields of the answer.
+        confidence: 0 to 1.
+    """
+    stamps_ns = clip.stamps_ns
     boxes = tuple(
         TubeBox(
             stamp_ns=int(stamps_ns[i]),
-            box_xyxy_px=tuple(map(float, best.boxes_xyxy_px[i])),  # type: ignore[arg-type]
+            box_xyxy_px=tuple(map(float, candidate.boxes_xyxy_px[i])),  # type: ignore[arg-type]
             score=1.0,
-            interpolated=bool(best.interpolated[i]),
+            interpolated=bool(candidate.interpolated[i]),
         )
-        for i in frames
+        for i in np.flatnonzero(candidate.present)
     )
-    tube = replace(
+    return replace(
         template,
         status=Status.FOUND,
-        track_id=best.track_id,
-        confidence=overlap,
-        score=overlap,
+        error="",
+        track_id=candidate.track_id,
+        confidence=confidence,
+        score=confidence,
         start_ns=boxes[0].stamp_ns,
         end_ns=boxes[-1].stamp_ns,
         boxes=boxes,
     )
+
+
+def _not_found(template: Tube, reason: str, candidates: Sequence[CandidateTube]) -> Grounding:
+    tube = replace(template, status=Status.NOT_FOUND, error=reason)
     return Grounding((tube,), candidates=tuple(candidates))

@@ -48,14 +48,14 @@ def cut(clip: Clip, start_ns: int | None, end_ns: int | None) -> Clip:
     """
     low = clip.frames[0].stamp_ns if start_ns is None else start_ns
     high = clip.frames[-1].stamp_ns if end_ns is None else end_ns
-    frames = tuple(frame for frame in clip.frames if low <= frame.stamp_ns <= high)
-    if not frames:
+    inside = (clip.stamps_ns >= low) & (clip.stamps_ns <= high)
+    if not inside.any():
         raise WindowError(
             f"the window {low / 1e9:.3f} s to {high / 1e9:.3f} s holds no image; buffered are "
             f"{clip.frames[0].stamp_ns / 1e9:.3f} s to {clip.frames[-1].stamp_ns / 1e9:.3f} s; "
             "ask for a window inside, or raise window.duration_s"
         )
-    return Clip(frames)
+    return clip.part(inside)
 
 
 def sampled_frames(clip: Clip, config: Config, mllm: Mllm) -> tuple[NDArray[np.int64], int]:

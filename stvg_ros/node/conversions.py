@@ -4,17 +4,19 @@
 
 from __future__ import annotations
 
+from array import array
 from typing import Any
 
 import numpy as np
 from builtin_interfaces.msg import Duration, Time
 from geometry_msgs.msg import Point
+from sensor_msgs.msg import CompressedImage
 from std_msgs.msg import Header
 
 from stvg_ros import msg
 from stvg_ros.body.keypoints import COUNT
 from stvg_ros.io.image_messages import stamp_ns as stamp_ns
-from stvg_ros.types import Evidence, Grounding, Query, Status, Tube, TubeBox
+from stvg_ros.types import Evidence, Grounding, Picture, Query, Status, Tube, TubeBox
 
 
 def time_message(nanoseconds: int) -> Time:
@@ -44,6 +46,7 @@ def query_of(message: Any, query_id: str) -> Query:
         max_targets=getattr(message, "max_targets", 0) or 1,  # services without it get one tube
         preliminary=getattr(message, "preliminary", False),  # only stvg_ros/Query has it
         camera=message.camera,
+        picture=message.picture,
     )
 
 
@@ -80,7 +83,10 @@ def tube_message(tube: Tube) -> msg.Tube:
         target_frame=tube.target_frame,
         model=tube.model,
         candidates=tube.candidates,
+        from_memory=tube.from_memory,
     )
+    if tube.picture is not None:
+        result.picture = picture_message(tube.picture, tube.frame_id)
     command = split.command if split else None
     if command is not None:
         result.intent = command.intent
@@ -131,6 +137,12 @@ def box_message(box: TubeBox) -> msg.TubeBox:
         has_target_position=box.target_position_m is not None,
         target_position=point_message(box.target_position_m),
     )
+
+
+def picture_message(picture: Picture, frame_id: str) -> CompressedImage:
+    """A picture as `sensor_msgs/CompressedImage`."""
+    header = Header(stamp=time_message(picture.stamp_ns), frame_id=frame_id)
+    return CompressedImage(header=header, format="jpeg", data=array("B", picture.jpeg))
 
 
 def point_message(position_m: tuple[float, float, float] | None) -> Point:

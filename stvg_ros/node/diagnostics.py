@@ -12,6 +12,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType
 
 from stvg_ros.errors import InactiveError, StvgError
+from stvg_ros.identity.tube_memory import TubeMemory
 from stvg_ros.node.cameras import Camera, Cameras
 from stvg_ros.node.gpu_memory import gpu_memory_bytes
 from stvg_ros.node.guarded_executor import Faults
@@ -90,9 +91,14 @@ class CameraHealth:
         return status(name, DiagnosticStatus.OK, "images come", values)
 
 
-def worker_status(name: str, worker: Callable[[], GroundingQueue], standing: int) -> Any:
+def worker_status(
+    name: str,
+    worker: Callable[[], GroundingQueue],
+    standing: int,
+    remembered: Mapping[str, object] | None = None,
+) -> Any:
     """The queue's status: length, answer counts, seconds of the last grounding, memory."""
-    values: dict[str, object] = {"standing queries": standing}
+    values: dict[str, object] = {"standing queries": standing, **(remembered or {})}
     memory = gpu_memory_bytes()
     if memory is not None:
         values["GPU memory of this process [MB]"] = memory[0] / 1e6
@@ -120,6 +126,16 @@ def worker_status(name: str, worker: Callable[[], GroundingQueue], standing: int
     return status(name, DiagnosticStatus.OK, "grounding" if running.busy else "ready", values)
 
 
+def memory_values(memory: TubeMemory) -> dict[str, object]:
+    """What is remembered of the time before the windows."""
+    tubes, images, nbytes = memory.fill
+    return {
+        "remembered tubes": tubes,
+        "remembered images": images,
+        "remembered [MB]": nbytes / 1e6,
+    }
+
+
 def fault_status(name: str, faults: Faults) -> Any:
     """Unexpected errors of callbacks, which are bugs of this package."""
     values = {"unexpected errors": faults.count}
@@ -138,7 +154,9 @@ class Diagnostics:
         worker: Callable[[], GroundingQueue],
         standing: StandingQueries,
         period_s: float,
+        memory: TubeMemory,
     ) -> None:
+        self._memory = memory
         self._node = node
         self._worker = worker
         self._standing = standing
@@ -161,7 +179,10 @@ class Diagnostics:
             for camera, health in self._cameras.items()
         ]
         message.status.append(fault_status(f"{name}: callbacks", self._node.faults))
-        message.status.append(worker_status(f"{name}: worker", self._worker, len(self._standing)))
+        remembered = memory_values(self._memory)
+        message.status.append(
+            worker_status(f"{name}: worker", self._worker, len(self._standing), remembered)
+        )
         for item in message.status:
             item.hardware_id = name
         self._publisher.publish(message)

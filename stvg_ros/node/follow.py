@@ -1,45 +1,72 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Follow mode: publishes the target's box for each new image until the target is lost."""
+"""Follow mode: publishes the target for each new image, and looks for a lost one."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from rclpy.node import Node
 from std_msgs.msg import Header
 from std_srvs.srv import SetBool
 
 from stvg_ros import msg
 from stvg_ros.config import Config
+from stvg_ros.crops import picture_of
 from stvg_ros.errors import StvgError
-from stvg_ros.method.interfaces import Follower, Proposer, TargetObservation
+from stvg_ros.identity.descriptor import TubeDescriptor
+from stvg_ros.identity.followed_target import TargetReport, TargetState
+from stvg_ros.identity.long_term_tracker import LongTermTracker, SearchQuestion
+from stvg_ros.identity.query_evidence import query_odds
+from stvg_ros.identity.tube_describer import TubeDescriber
+from stvg_ros.method.interfaces import Proposer
 from stvg_ros.node.conversions import box_message, time_message
-from stvg_ros.types import Frame, Grounding, Status, Tube, TubeBox
+from stvg_ros.node.target_pictures import TargetPictures
+from stvg_ros.runtime.camera_search import Answer, CameraViews
+from stvg_ros.types import (
+    CandidateTube,
+    Clip,
+    Frame,
+    Grounding,
+    Query,
+    SplitQuery,
+    Status,
+    Tube,
+    TubeBox,
+)
 from stvg_ros.window import Window
 
+PEOPLE = SplitQuery("people", "people", "people", "none")
+_PATIENCE_S = 5.0  # how long the query waits for running commands
+# Submits a query on some clips while no command waits; False if one does.
+Offer = Callable[[Query, CameraViews, Answer], bool]
 
-@dataclass(eq=False)
-class _Target:
-    """The followed target."""
+
+@dataclass(frozen=True)
+class FoundTarget:
+    """An answer whose target is to be followed.
+
+    Attributes:
+        tube: the best tube.
+        appearance: what is known of the target; None describes the tube.
+        name: its taught name, or "".
+    """
 
     tube: Tube
-    follower: Follower
-    frame: Frame
-    seen_ns: int
-    sighting: TargetObservation
-    ended: bool = False
+    appearance: TubeDescriptor | None = None
+    name: str = ""
 
 
 class Follow:
     """Publishes `~/target`; the service `~/follow` switches it on and off.
 
-    Thread contract: `answered` may be called from any thread, `frame_stored` from one thread; the
-    services and `start`, `stop` and `close` run in the executor's.
+    Thread contract: `answered` and `followed` may be called from any thread, `frame_stored` from
+    one thread, `search` from another; the service and `start`, `stop` and `close` run in the
+    executor's. A lock guards the tracker.
     """
 
     def __init__(
@@ -48,6 +75,8 @@ class Follow:
         window: Callable[[str], Window],
         config: Callable[[], Config],
         place: Callable[[TubeBox, Frame], TubeBox],
+        describer: TubeDescriber,
+        pictures: TargetPictures,
     ) -> None:
         """Creates the topic and the service.
 
@@ -56,53 +85,83 @@ class Follow:
             window: the window of a camera.
             config: returns the current configuration.
             place: adds the position to a frame's box.
+            describer: describes people.
+            pictures: receives a picture of a target that was found again.
         """
         self._place = place
         self._node = node
         self._window = window
         self._config = config
-        self._lock = threading.Lock()
+        self._describer = describer
+        self._pictures = pictures
+        self._lock = threading.RLock()
         self._enabled = config().follow.enabled
         self._source: Proposer | None = None
-        self._found: Tube | None = None  # the next one to follow
-        self._target: _Target | None = None  # of the thread that stores frames
+        self._tracker: LongTermTracker | None = None
+        self._found: FoundTarget | None = None  # the next one to follow
         self._restarted: set[str] = set()
+        self._asked: SearchQuestion | None = None
+        self._in_queue = False  # whether the question was accepted
+        self._waited_s = 0.0  # monotonic seconds, since when it waits
+        self._offer: Offer = lambda query, views, answer: False
+        self._wake: Callable[[], None] = lambda: None
         self._targets = node.create_publisher(msg.Target, "~/target", 10)
         self._service = node.create_service(SetBool, "~/follow", self._on_switch)
+
+    def set_search(self, offer: Offer, wake: Callable[[], None]) -> None:
+        """Uses `offer` to ask the query, and `wake` when a search begins."""
+        self._offer, self._wake = offer, wake
 
     def start(self, source: Proposer | None) -> None:
         """Uses this source of tubes; warns if it cannot follow and following is enabled."""
         self._source = source if source is not None and source.can_follow else None
-        if self._enabled and self._source is None:
+        if self._source is not None:
+            self._tracker = LongTermTracker(
+                self._source, self._describer, self._window, lambda: self._config().follow
+            )
+        elif self._enabled:
             self._node.get_logger().warning("follow.enabled: this source of tubes cannot follow")
 
     def stop(self) -> None:
         """Stops following."""
-        self._source = None
         with self._lock:
-            self._found = self._target = None
+            self._source = self._tracker = None
+            self._found = self._asked = None
+            self._in_queue = False
 
     def close(self) -> None:
         """Destroys the topic and the service."""
         self._node.destroy_service(self._service)
         self._node.destroy_publisher(self._targets)
 
-    def answered(self, grounding: Grounding) -> None:
-        """Follows the best tube of an answer, if there is one."""
-        best = grounding.best
-        if best.preliminary:
+    @property
+    def searching(self) -> bool:
+        """Whether a lost target is searched."""
+        tracker = self._tracker
+        return tracker is not None and tracker.searching
+
+    def _asking(self) -> bool:
+        """Whether the query is asked about candidates, or waits to be."""
+        return self._asked is not None
+
+    def answered(self, target: FoundTarget) -> None:
+        """Follows the tube of an answer from the next image on, if there is one."""
+        tube = target.tube
+        if tube.preliminary:
             return
         with self._lock:
-            if self._enabled and best.status is Status.FOUND and best.boxes:
-                self._found = best
+            if self._enabled and tube.status is Status.FOUND and tube.boxes:
+                self._found = target
 
-    def followed(self) -> tuple[str, TubeBox] | None:
-        """The camera and the last box of the followed target; any thread may call it."""
-        target = self._target
-        if target is None:
-            return None
-        box = TubeBox(target.frame.stamp_ns, target.sighting.box_xyxy_px, 0.0)
-        return target.tube.camera, box
+    def followed(self) -> tuple[str, TubeBox, TubeDescriptor] | None:
+        """The camera of the followed target, its last box, and its appearance."""
+        with self._lock:
+            target = None if self._tracker is None else self._tracker.target
+            if target is None or target.frame is None or self.searching:
+                return None
+            box = TubeBox(target.stamp_ns, target.box_xyxy_px, 0.0)
+            appearance = self._describer.joined([target.gallery.target])
+            return target.camera, box, appearance
 
     def window_restarted(self, camera: str) -> None:
         """Ends following on a camera whose stamps jumped back."""
@@ -112,91 +171,144 @@ class Follow:
     def frame_stored(self, camera: str, frame: Frame) -> None:
         """Locates the target in a new frame, or in one whose detections have arrived."""
         with self._lock:
-            found, self._found = self._found, None
-            enabled, source = self._enabled, self._source
+            tracker = self._tracker
             jumped, self._restarted = self._restarted, set()
-        target = self._target
-        if target is not None and target.tube.camera in jumped:
-            self._end(target, msg.Target.LOST, "the image stamps jumped back")
-        elif target is not None and not enabled:
-            self._end(target, msg.Target.STOPPED, "following was switched off")
-        if found is not None and source is not None and enabled:
-            self._begin(found, source, frame.stamp_ns)
-        target = self._target
-        if (
-            target is not None
-            and target.tube.camera == camera
-            and frame.stamp_ns > target.frame.stamp_ns
-            and self._updated(target, frame)
-        ):
-            self._publish(target, msg.Target.FOLLOWING, "")
+            found, self._found = self._found, None
+            if tracker is None:
+                return
+            target = tracker.target
+            reports: list[TargetReport] = []
+            if target is not None and target.camera in jumped:
+                reports = tracker.stop(TargetState.LOST, "the image stamps jumped back")
+            elif target is not None and not self._enabled:
+                reports = tracker.stop(TargetState.STOPPED, "following was switched off")
+            if found is not None and self._enabled:
+                self._begin(tracker, found)
+            reports += tracker.update(camera, frame)
+            self._publish(reports)
+            searching = tracker.searching
+        if searching and reports:
+            self._wake()
 
-    def _begin(self, tube: Tube, source: Proposer, until_ns: int) -> None:
-        """Follows from the tube's last box through the frames received since."""
-        self._target = None
-        window, last = self._window(tube.camera), tube.boxes[-1]
-        frame = window.frame(last.stamp_ns)
-        if frame is None:
-            self._node.get_logger().warning(
-                f"{tube.query.id}: not followed: the tube's last image has left the window; raise "
-                "window.duration_s"
-            )
-            return
+    def _begin(self, tracker: LongTermTracker, found: FoundTarget) -> None:
+        tube = found.tube
         try:
-            follower = source.follower(frame, np.array(last.box_xyxy_px, np.float32))
+            if not tube.from_memory:
+                tracker.begin(tube, found.appearance, found.name)
+            elif found.appearance is not None:
+                tracker.await_return(tube, found.appearance, found.name)
+                self._wake()
         except StvgError as error:
-            self._node.get_logger().error(f"{tube.query.id}: cannot be followed: {error}")
+            self._node.get_logger().warning(f"{tube.query.id}: cannot be followed: {error}")
+
+    def search(self, cameras: Iterable[str]) -> None:
+        """Searches a lost target once among the tubes of the cameras."""
+        if self._asking():
+            if not self._in_queue:
+                self._ask()
             return
-        sighting = TargetObservation(last.box_xyxy_px, seen=True)
-        target = _Target(tube, follower, frame, frame.stamp_ns, sighting)
-        self._target = target
-        frames = window.snapshot().frames
-        since = [f for f in frames if frame.stamp_ns < f.stamp_ns < until_ns]
-        for later in since[:: max(1, -(-len(since) // follower.most_replayed))]:
-            self._updated(target, later)
-            if target.ended:
+        for camera in cameras:
+            with self._lock:
+                tracker, source = self._tracker, self._source
+                clip = None if tracker is None else tracker.search_clip(camera)
+            if tracker is None or source is None or clip is None or len(clip) < 2:
+                continue
+            if not source.proposes_anytime:
+                self._ground(tracker, camera, clip)
+                return
+            self.people_seen(camera, clip, source.propose(clip, PEOPLE))
+            if self._asking():
                 return
 
-    def _updated(self, target: _Target, frame: Frame) -> bool:
-        """Whether the target was located in the frame; ends following when it is lost."""
-        try:
-            sighting = target.follower.update(frame)
-        except Exception as error:
-            self._end(target, msg.Target.LOST, f"following failed: {error}")
-            return False
-        if sighting is not None:
-            target.frame, target.sighting = frame, sighting
-            if sighting.seen:
-                target.seen_ns = frame.stamp_ns
-        unseen_s = (frame.stamp_ns - target.seen_ns) / 1e9
-        if unseen_s > self._config().follow.lost_s:
-            self._end(target, msg.Target.LOST, f"not seen for {unseen_s:.1f} s")
-            return False
-        return sighting is not None
+    def people_seen(self, camera: str, clip: Clip, candidates: Sequence[CandidateTube]) -> None:
+        """Takes the candidate tubes of a camera, while searching or not."""
+        with self._lock:
+            tracker = self._tracker
+            if tracker is None or tracker.target is None:
+                return
+            self._publish(tracker.searched(camera, clip, candidates))
+            question = tracker.question
+        if question is not None and question is not self._asked:
+            self._asked, self._waited_s = question, time.monotonic()
+            self._ask()
 
-    def _end(self, target: _Target, status: int, reason: str) -> None:
-        self._target, target.ended = None, True
-        self._node.get_logger().info(f"{target.tube.query.id}: no longer followed: {reason}")
-        self._publish(target, status, reason)
+    def _ask(self) -> None:
+        """Asks the query about the candidates, or decides without it after a while."""
+        question, tracker = self._asked, self._tracker
+        target = None if tracker is None else tracker.target
+        if question is None or tracker is None or target is None:
+            return
+        if tracker.question is not question:  # another target, or none
+            self._asked = None
+            return
 
-    def _publish(self, target: _Target, status: int, reason: str) -> None:
-        frame, tube = target.frame, target.tube
-        stamp = time_message(frame.stamp_ns)
-        sighting = target.sighting
-        box = TubeBox(frame.stamp_ns, sighting.box_xyxy_px, 0.0, interpolated=not sighting.seen)
-        if sighting.seen:  # a predicted box has no measured depth
-            box = self._place(box, frame)
-        self._targets.publish(
-            msg.Target(
-                header=Header(stamp=stamp, frame_id=frame.frame_id),
-                query_id=tube.query.id,
-                query=tube.query.text,
-                camera=tube.camera,
-                status=status,
-                reason=reason,
-                box=box_message(box),
+        def answer(grounding: Grounding) -> None:
+            best = grounding.best
+            problem = best.error if best.status is Status.FAILED else "it says nothing"
+            self._decide(question, query_odds(grounding), problem)
+
+        query = _search_query(target.tube, question.text, question.clip)
+        self._in_queue = True  # before the answer can arrive
+        if self._offer(query, CameraViews({question.camera: question.clip}), answer):
+            return
+        self._in_queue = False
+        if time.monotonic() - self._waited_s > _PATIENCE_S:
+            self._decide(question, None, "commands were running")
+
+    def _decide(
+        self, question: SearchQuestion, odds: dict[int, float] | None, problem: str
+    ) -> None:
+        with self._lock:
+            tracker = self._tracker
+            self._asked, self._in_queue = None, False
+            if tracker is not None and tracker.question is question:
+                self._publish(tracker.answered(odds, problem))
+
+    def _ground(self, tracker: LongTermTracker, camera: str, clip: Clip) -> None:
+        """For a source that only the grounding thread may use: tubes and odds of one answer."""
+        target = tracker.target
+        if target is None:
+            return
+
+        def answer(grounding: Grounding) -> None:
+            with self._lock:
+                reports = tracker.searched(camera, clip, grounding.candidates)
+                if tracker.question is not None:
+                    reports += tracker.answered(query_odds(grounding), "it says nothing")
+                self._publish(reports)
+
+        query = _search_query(target.tube, target.description or "a person", clip)
+        self._offer(query, CameraViews({camera: clip}), answer)
+
+    def _publish(self, reports: Iterable[TargetReport]) -> None:
+        for report in reports:
+            state, tube, frame = report.state, report.tube, report.frame
+            if state not in (TargetState.FOLLOWING, TargetState.SEARCHING):
+                said = f"{state.name.lower().replace('_', ' ')} {report.reason or report.evidence}"
+                self._node.get_logger().info(f"{tube.query.id}: {said}")
+            stamp_ns = tube.boxes[-1].stamp_ns if frame is None else frame.stamp_ns
+            box = TubeBox(stamp_ns, report.box_xyxy_px, 0.0, interpolated=not report.seen)
+            if report.seen and frame is not None:  # a predicted box has no measured depth
+                box = self._place(box, frame)
+            frame_id = tube.frame_id if frame is None else frame.frame_id
+            self._targets.publish(
+                msg.Target(
+                    header=Header(stamp=time_message(stamp_ns), frame_id=frame_id),
+                    query_id=tube.query.id,
+                    query=tube.query.text,
+                    name=report.name,
+                    camera=report.camera,
+                    status=int(state),
+                    ended=report.ended,
+                    reason=report.reason,
+                    score=float(report.score),
+                    evidence=report.evidence,
+                    unseen=float(report.unseen_s),
+                    box=box_message(box),
+                )
             )
-        )
+            if state is TargetState.FOUND_AGAIN and frame is not None:
+                self._pictures.publish(picture_of(frame, report.box_xyxy_px), frame_id)
 
     def _on_switch(self, request: Any, response: Any) -> Any:
         response.success = self._source is not None or not request.data
@@ -209,3 +321,9 @@ class Follow:
         else:
             response.message = "the node is not active, or its source of tubes cannot follow"
         return response
+
+
+def _search_query(tube: Tube, text: str, clip: Clip) -> Query:
+    """The query of a search, fixed to its clip."""
+    first, last = clip.frames[0].stamp_ns, clip.frames[-1].stamp_ns
+    return Query(text, f"{tube.query.id[:200]} search", start_ns=first, end_ns=last)

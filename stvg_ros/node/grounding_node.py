@@ -8,7 +8,6 @@ import concurrent.futures
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from lifecycle_msgs.msg import Transition
@@ -22,20 +21,15 @@ from stvg_ros.config import Config
 from stvg_ros.errors import InactiveError, StvgError
 from stvg_ros.method.interfaces import Grounder
 from stvg_ros.method.memory import release_memory
-from stvg_ros.node.answer_publisher import AnswerPublisher
 from stvg_ros.node.async_bridge import PendingCalls
 from stvg_ros.node.cameras import Cameras
-from stvg_ros.node.commands import Commands
-from stvg_ros.node.diagnostics import Diagnostics
 from stvg_ros.node.ground_action import GroundAction
 from stvg_ros.node.intake import Intake
 from stvg_ros.node.managed_node import ManagedNode
-from stvg_ros.node.names import Names
 from stvg_ros.node.parameters import Parameters
-from stvg_ros.node.positions import Locator, transform_history_s
+from stvg_ros.node.parts import Parts, assembled_parts
 from stvg_ros.node.qos import LATCHED
 from stvg_ros.node.standing_queries import StandingQueries
-from stvg_ros.node.tracking import Tracking
 from stvg_ros.runtime.grounding_job import QueueLimits
 from stvg_ros.runtime.grounding_queue import GroundingQueue
 from stvg_ros.serving.schema import settings_without_effect
@@ -44,32 +38,6 @@ from stvg_ros.window import Window
 PROGRESS_S = 5.0  # period of the status messages during a long load
 LINGER_S = 0.2  # for clients that have yet to request the result of their goal
 PATIENCE_S = 30.0  # how long an unprepared step waits for the running stage
-
-
-@dataclass(frozen=True)
-class Parts:
-    """The parts of the node between configure and cleanup."""
-
-    cameras: Cameras
-    locator: Locator
-    answers: AnswerPublisher
-    standing: StandingQueries
-    intake: Intake
-    commands: Commands
-    diagnostics: Diagnostics
-    tracking: Tracking
-    names: Names
-
-    def close(self) -> None:
-        """Destroys all interfaces."""
-        self.diagnostics.close()
-        self.cameras.stop()
-        self.tracking.close()
-        self.names.close()
-        self.commands.close()
-        self.standing.close()
-        self.answers.close()
-        self.locator.close()
 
 
 class GroundingNode(ManagedNode):
@@ -251,31 +219,7 @@ class GroundingNode(ManagedNode):
 
     def _offered(self, config: Config) -> Parts:
         """The interfaces of a configured node."""
-        cameras = Cameras(self, self._current)
-        locator = Locator(self, config.depth, transform_history_s(config))
-        answers = AnswerPublisher(self, cameras, self._current)
-        tracking = Tracking(self, cameras, self._current, locator)
-        intake = Intake(
-            cameras,
-            self._active_queue,
-            self._current,
-            locator.finish,
-            (answers.publish, tracking.answered),
-            answers.publish_preliminary,
-        )
-        standing = StandingQueries(self, intake, self._current)
-        names = Names(self, intake, self._current, tracking.followed)
-        return Parts(
-            cameras,
-            locator,
-            answers,
-            standing,
-            intake,
-            Commands(self, intake, standing, self._calls),
-            Diagnostics(self, cameras, self._active_queue, standing, config.diagnostics.period_s),
-            tracking,
-            names,
-        )
+        return assembled_parts(self, config, self._current, self._active_queue, self._calls)
 
     def _load(self) -> GroundingQueue:
         """Starts to load the model."""

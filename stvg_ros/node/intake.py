@@ -13,9 +13,12 @@ from stvg_ros.node.cameras import Cameras
 from stvg_ros.runtime.camera_search import Answer, CameraSearch, CameraViews, failed
 from stvg_ros.runtime.grounding_job import GroundingJob
 from stvg_ros.runtime.grounding_queue import GroundingQueue
+from stvg_ros.runtime.memory_search import MemorySearch
 from stvg_ros.types import Clip, Grounding, Query
 
 Feedback = Callable[[str, float, float], None]
+# The search of a command, in the memory as well if it means a time before the window.
+Recall = Callable[[CameraSearch], CameraSearch | MemorySearch]
 
 
 def _nobody(grounding: Grounding) -> None:
@@ -61,6 +64,7 @@ class Intake:
         self._publish = publish
         self._listeners: list[Answer] = []
         self._named: Callable[[Query], Query] = lambda query: query
+        self._recalled: Recall = lambda search: search
         self._preliminary = preliminary
         self._numbers = itertools.count(1)
         self.last: Query | None = None  # the last answered query
@@ -72,6 +76,10 @@ class Intake:
     def set_names(self, named: Callable[[Query], Query]) -> None:
         """Uses this function to find the known target of a command."""
         self._named = named
+
+    def set_memory(self, recalled: Recall) -> None:
+        """Uses this function to search the memory for commands about the past."""
+        self._recalled = recalled
 
     def add_listener(self, listener: Answer) -> None:
         """Passes the answer of each command to this listener too, but not those of `offer`.
@@ -107,7 +115,8 @@ class Intake:
         query = self._named(query)
         try:
             queue = self._queue()
-            job = self._search(query, self._cameras.views(query.camera)).job(
+            search = self._search(query, self._cameras.views(query.camera))
+            job = self._recalled(search).job(
                 lambda grounding: self._answered(grounding, answer), feedback=feedback
             )
             queue.submit(job)

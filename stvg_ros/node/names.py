@@ -18,10 +18,14 @@ from stvg_ros.commands.naming import introduced_name, name_key
 from stvg_ros.commands.reader import CachedReader, grammar_reader
 from stvg_ros.config import Config
 from stvg_ros.errors import CommandError, StvgError
+from stvg_ros.identity.descriptor import TubeDescriptor
+from stvg_ros.identity.recognition import agrees, clip_of_candidates, recognised
+from stvg_ros.identity.tube_describer import TubeDescriber
 from stvg_ros.known_target import KnownTarget
 from stvg_ros.node.intake import Intake
 from stvg_ros.srv import Teach
-from stvg_ros.types import Grounding, Query, Status, TubeBox
+from stvg_ros.types import Clip, Grounding, Query, Status, Tube, TubeBox
+from stvg_ros.window import Window
 
 MAX_NAMES = 20
 _MOST_ANSWERS = 20
@@ -29,23 +33,26 @@ _PERIOD_S = 0.25  # between looks for a binding that has to be moved
 _UPDATES = 4  # of a known box during the length of the window
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Named:
     """A taught name and its target."""
 
     known: KnownTarget
     camera: str
+    appearance: TubeDescriptor
     tried_ns: int = 0  # stamp of the newest image when it was searched last
 
 
 class Names:
     """Binds names to targets, and finds the target of a command that uses a name.
 
-    A binding is the target's last known box. It is moved along the candidate tube that contains it
-    while no command waits, so it holds as long as the target has a tube that reaches into the
-    window; there is no recognition of a person who left and came back.
+    A binding is the target's last known box and its appearance. The box is moved along the
+    candidate tube that contains it while no command waits. Where no tube contains it, or the tube
+    looks like somebody else, the person is recognised by appearance in all cameras. Appearances
+    are kept in memory only, without pictures.
 
-    Thread contract: any thread may call `resolve`, the executor's thread all other methods.
+    Thread contract: any thread may call `resolve`, `finish` and `appearance_of`, the executor's
+    thread all other methods.
     """
 
     def __init__(
@@ -53,7 +60,10 @@ class Names:
         node: Node,
         intake: Intake,
         config: Callable[[], Config],
-        followed: Callable[[], tuple[str, TubeBox] | None],
+        followed: Callable[[], tuple[str, TubeBox, TubeDescriptor] | None],
+        window: Callable[[str], Window],
+        describer: TubeDescriber,
+        remembered: Callable[[Tube], TubeDescriptor | None],
     ) -> None:
         """Creates the service.
 
@@ -61,8 +71,14 @@ class Names:
             node: has the service.
             intake: submits the searches for known targets; its commands may use names.
             config: returns the current configuration.
-            followed: returns the camera and the box of the followed target.
+            followed: returns the camera, the box and the appearance of the followed target.
+            window: the window of a camera.
+            describer: describes people.
+            remembered: returns the appearance of a tube from memory.
         """
+        self._remembered = remembered
+        self._window = window
+        self._describer = describer
         self._node = node
         self._intake = intake
         self._config = config
@@ -96,7 +112,43 @@ class Names:
             named = next((self._named[key] for key in said if key in self._named), None)
         if named is None:
             return query
-        return replace(query, known=named.known, camera=named.camera)
+        return self._placed(query, named)
+
+    def _placed(self, query: Query, named: _Named) -> Query:
+        """The query with the known target, in its camera while its last box is in the window."""
+        here = self._in_window(named)
+        camera = query.camera or (named.camera if here else "")
+        return replace(query, known=named.known, camera=camera)
+
+    def _in_window(self, named: _Named) -> bool:
+        """Whether the last known box is in the window of its camera."""
+        window = self._window(named.camera)
+        return window.fill[0] > 0 and named.known.stamp_ns >= window.snapshot().frames[0].stamp_ns
+
+    def finish(self, grounding: Grounding, clip: Clip) -> Grounding:
+        """The answer about a named target, by appearance where its box does not decide."""
+        known = grounding.best.query.known
+        named = None if known is None else self._of(known.name)
+        part = clip_of_candidates(grounding, clip)
+        if named is None or part is None or named.appearance.vector is None:
+            return grounding
+        found = grounding.best.status is Status.FOUND
+        if found and agrees(grounding, part, named.appearance, self._describer):
+            return grounding
+        return recognised(
+            grounding, part, named.appearance, self._describer, repr(named.known.name)
+        )
+
+    def appearance_of(self, query: Query) -> tuple[str, TubeDescriptor | None]:
+        """The name in a resolved query and its appearance; "" and None without a name."""
+        named = None if query.known is None else self._of(query.known.name)
+        if named is None:
+            return "", None
+        return named.known.name, self._describer.joined([named.appearance])
+
+    def _of(self, name: str) -> _Named | None:
+        with self._lock:
+            return self._named.get(name_key(name))
 
     def _answered(self, grounding: Grounding) -> None:
         """Keeps the last answers, whose tubes can be named."""
@@ -114,25 +166,28 @@ class Names:
                 raise CommandError(
                     f"name: expected a name such as 'Morgan', got {request.name[:40]!r}"
                 )
-            camera, box = self._target(request)
+            camera, box, appearance = self._target(request)
         except StvgError as error:
             response.success, response.message = False, str(error)
             return response
         known = KnownTarget(name, box.box_xyxy_px, box.stamp_ns)
         with self._lock:
             self._named.pop(name_key(name), None)
-            self._named[name_key(name)] = _Named(known, camera)
+            self._named[name_key(name)] = _Named(known, camera, appearance)
             if len(self._named) > MAX_NAMES:
                 self._named.popitem(last=False)
         response.success = True
+        later = "is recognised by appearance when it is back in view"
+        if appearance.vector is None:
+            later = "is known while it stays in the window: its images are no longer there"
         response.message = (
-            f"{name!r} is the target at {', '.join(f'{x:.0f}' for x in known.box_xyxy_px)} px, "
-            "while it stays in the window"
+            f"{name!r} is the target at {', '.join(f'{x:.0f}' for x in known.box_xyxy_px)} px, and "
+            + later
         )
         return response
 
-    def _target(self, request: Any) -> tuple[str, TubeBox]:
-        """The camera and the box that a request names.
+    def _target(self, request: Any) -> tuple[str, TubeBox, TubeDescriptor]:
+        """The camera, the box and the appearance of the target that a request names.
 
         Raises:
             CommandError: there is no such answer or tube.
@@ -155,7 +210,19 @@ class Names:
                 f"rank: expected 0 to {len(tubes) - 1}, the tubes of {wanted!r}, got {request.rank}"
             )
         tube = tubes[request.rank]
-        return tube.camera, tube.boxes[-1]
+        return tube.camera, tube.boxes[-1], self._appearance_in(tube)
+
+    def _appearance_in(self, tube: Tube) -> TubeDescriptor:
+        """The appearance in the images of a tube that are still there."""
+        remembered = self._remembered(tube)
+        if remembered is not None:
+            return self._describer.joined([remembered])
+        window = self._window(tube.camera)
+        frames = window.snapshot().frames if window.fill[0] else ()
+        by_stamp = {frame.stamp_ns: frame for frame in frames}
+        boxes = [box for box in tube.boxes if box.stamp_ns in by_stamp]
+        shown = [by_stamp[box.stamp_ns] for box in boxes]
+        return self._describer.of_boxes(shown, [box.box_xyxy_px for box in boxes])
 
     def _update(self) -> None:
         """Moves the binding that waits longest to the newest box of its tube, if nobody asks."""
@@ -163,9 +230,12 @@ class Names:
             waiting = sorted(self._named.items(), key=lambda item: item[1].known.stamp_ns)
         apart_ns = int(self._config().window.duration_s / _UPDATES * 1e9)
         for key, named in waiting:
-            query = Query(named.known.name, f"name {key}", known=named.known, camera=named.camera)
+            name = Query(named.known.name, f"name {key}", known=named.known)
             try:
-                views = self._intake.views(named.camera)
+                if not self._in_window(named):
+                    continue  # recognised when a command asks
+                query = self._placed(name, named)
+                views = self._intake.views(query.camera)
                 newest_ns = max(clip.frames[-1].stamp_ns for clip in views.clips.values())
                 if newest_ns - max(named.known.stamp_ns, named.tried_ns) >= apart_ns:
                     tried = replace(named, tried_ns=newest_ns)
@@ -185,4 +255,4 @@ class Names:
         known = replace(named.known, box_xyxy_px=last.box_xyxy_px, stamp_ns=last.stamp_ns)
         with self._lock:
             if self._named.get(key) is named and last.stamp_ns > named.known.stamp_ns:
-                self._named[key] = _Named(known, named.camera)
+                self._named[key] = replace(named, known=known, camera=tube.camera)

@@ -114,3 +114,19 @@ class FollowConfig(Group):
         maximum=3600.0,
         dynamic=True,
     )
+    search_s: float = setting(
+        60.0,
+        "how long a lost target is searched among the tubes of all cameras; 0 does not search",
+        unit="s",
+        minimum=0.0,
+        maximum=86400.0,
+        dynamic=True,
+    )
+    search_every_s: float = setting(
+        0.5,
+        "pause between two searches",
+        unit="s",
+        minimum=0.0,
+        maximum=60.0,
+        dynamic=True,
+    )

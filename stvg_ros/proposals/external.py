@@ -64,6 +64,7 @@ class ExternalProposer(BaseProposer):
     """
 
     can_follow = True
+    proposes_anytime = True
 
     def __init__(self, config: ProposalConfig) -> None:
         self._config = config
@@ -190,8 +191,7 @@ def _by_place(
     tracks: Sequence[Track] = tracked(steps, max(2, round(_LOST_S * rate_hz)))
     tracks = linked(tracks, max(2, round(_LINK_S * rate_hz)))
     return [
-        ({frames[step]: box for step, box in track.boxes.items()}, float(np.mean(track.scores)))
-        for track in tracks
+        ({frames[step]: box for step, box in track.boxes.items()}, track.score) for track in tracks
     ]
 
 

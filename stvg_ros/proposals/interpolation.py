@@ -78,7 +78,7 @@ def held(
 
     Args:
         boxes: `(F, 4)`, with the nearest box repeated outside `present`.
-        present: `(F,)`, one run.
+        present: `(F,)`.
         same: whether two frames have the same content inside a box.
     """
     first, last = np.flatnonzero(present)[[0, -1]].tolist()
@@ -88,7 +88,8 @@ def held(
     while high < len(present) - 1 and same(last, high + 1, boxes[last]):
         high += 1
     frames = np.arange(len(present))
-    return np.asarray(present | ((frames >= low) & (frames <= high)), np.bool_)
+    outer = ((frames >= low) & (frames < first)) | ((frames > last) & (frames <= high))
+    return np.asarray(present | outer, np.bool_)
 
 
 def tubes_of(

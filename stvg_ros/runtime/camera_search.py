@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from stvg_ros.crops import with_pictures
 from stvg_ros.errors import (
     CanceledError,
     DeadlineError,
@@ -67,14 +68,7 @@ class CameraSearch:
             answer: receives the answer, which contains the error if the search failed.
             options: passed to `GroundingJob`.
         """
-
-        def answered(outcome: Outcome) -> None:
-            if isinstance(outcome, StvgError):
-                outcome = failed(self.query, outcome, self.views)
-            answer(outcome)
-
-        deadline_s = self.query.deadline_s
-        return GroundingJob(self.query.id, self.ground, answered, deadline_s=deadline_s, **options)
+        return search_job(self.query, self.views, self.ground, answer, **options)
 
     def ground(self, grounder: Grounder, checkpoint: StageCallback) -> Grounding:
         """The merged answer of all cameras; a failed camera does not discard others' tubes.
@@ -104,7 +98,7 @@ class CameraSearch:
         return merged(found, self.query.max_targets, _warning(refused))
 
     def _finished(self, camera: str, clip: Clip, grounding: Grounding) -> Grounding:
-        whole = self.finish(grounding, clip)
+        whole = with_pictures(self.finish(grounding, clip), clip)
         age_s = self.views.ages_s.get(camera, 0.0)
         return replace(whole, tubes=tuple(replace(tube, image_age_s=age_s) for tube in whole.tubes))
 
@@ -121,6 +115,23 @@ class CameraSearch:
                 publish(whole)
 
         return (early,)
+
+
+def search_job(
+    query: Query,
+    views: CameraViews,
+    ground: Callable[[Grounder, StageCallback], Grounding],
+    answer: Answer,
+    **options: Any,
+) -> GroundingJob:
+    """The job of a search; see `CameraSearch.job`."""
+
+    def answered(outcome: Outcome) -> None:
+        if isinstance(outcome, StvgError):
+            outcome = failed(query, outcome, views)
+        answer(outcome)
+
+    return GroundingJob(query.id, ground, answered, deadline_s=query.deadline_s, **options)
 
 
 def _warning(refused: Mapping[str, StvgError]) -> str:

@@ -199,8 +199,8 @@ class RemoteGrounder(BaseGrounder):
         return tuple(sent)
 
     def _tubes(self, command: _Command) -> tuple[CandidateTube, ...] | None:
-        if self.proposer is None:
-            return None
+        if command.clip.tubes is not None or self.proposer is None:
+            return command.clip.tubes
         text = command.query.text  # the server splits the query; detections do not depend on it
         return self.proposer.propose(command.clip, SplitQuery(text, text, text, "none"))
 

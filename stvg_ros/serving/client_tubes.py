@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from stvg_ros.method.base import BaseProposer
@@ -47,14 +45,4 @@ class ClientTubesOverride(BaseProposer):
         if self._tubes is None or self._clip is None:
             return self._inner.propose(clip, query)
         rows = np.isin(self._clip.stamps_ns, clip.stamps_ns)
-        return tuple(
-            replace(
-                tube,
-                boxes_xyxy_px=tube.boxes_xyxy_px[rows],
-                present=tube.present[rows],
-                interpolated=tube.interpolated[rows],
-                masks=None if tube.masks is None else tube.masks[rows],
-            )
-            for tube in self._tubes
-            if tube.present[rows].any()
-        )
+        return tuple(tube.part(rows) for tube in self._tubes if tube.present[rows].any())

@@ -182,5 +182,6 @@ def _limits(serving: ServingConfig) -> QueueLimits:
 
 
 def _lean(grounding: Grounding) -> Grounding:
-    """The grounding without candidates, whose masks are larger than all other data."""
-    return replace(grounding, candidates=())
+    """The grounding without the candidates' masks, which are larger than all other data."""
+    candidates = tuple(replace(candidate, masks=None) for candidate in grounding.candidates)
+    return replace(grounding, candidates=candidates)

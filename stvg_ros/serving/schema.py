@@ -209,7 +209,8 @@ def settings_without_effect(config: Config) -> list[str]:
     """
     if config.place.backend != "remote" or config.remote.fallback == "local":
         return []
-    here = {"external": ("proposals",)}.get(config.proposals.source, ())
+    robot = config.proposals.source == "external" or config.remote.tubes == "robot"
+    here = ("proposals",) if robot else ()
     flat = config.flat()
 
     def decided_there(item: Setting) -> bool:

@@ -45,6 +45,13 @@ class RemoteConfig(Group):
         5.0, "how long the circuit breaker stays open: commands fail at once", unit="s",
         minimum=0.0, maximum=3600.0,
     )  # fmt: skip
+    tubes: str = setting(
+        "server",
+        "where candidate tubes are computed: on the server, or on this robot by proposals.source, "
+        "which following and memory need; the tubes are sent with the command. Detections of "
+        "another node (external) are always linked here",
+        choices=("server", "robot"),
+    )
     fallback: str = setting(
         "fail",
         "if the server is unreachable: fail, or ground locally with model.path",

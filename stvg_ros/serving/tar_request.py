@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import math
 import tarfile
@@ -17,10 +18,10 @@ from stvg_ros.serving.image_codec import decoded_size
 from stvg_ros.serving.schema import MAX_FRAMES, VERSION, Event, Request, SentFrame
 from stvg_ros.serving.wire_format import SchemaError
 from stvg_ros.setting import nearest
-from stvg_ros.types import Grounding, Query
+from stvg_ros.types import Grounding, Picture, Query
 
 MEDIA_TYPE = "application/x-tar"
-_PARAMETERS = ("query", "rate_hz", "targets")
+_PARAMETERS = ("query", "rate_hz", "targets", "picture")
 _MAX_MEMBERS = 4 * MAX_FRAMES  # directories and hidden files included
 _MAX_HEADER_BYTES = 65_536  # of one member
 
@@ -62,7 +63,8 @@ def request_of_tar(body: bytes, parameters: Mapping[str, str]) -> Request:
 
     Args:
         body: the tar, not compressed.
-        parameters: `query`; `rate_hz` of the images, 5 by default; `targets`, 1 by default.
+        parameters: `query`; `rate_hz` of the images, 5 by default; `targets`, 1 by default;
+            `picture`, 1 for a picture of each target.
 
     Raises:
         StvgError: not a tar of images, or an invalid parameter.
@@ -89,7 +91,10 @@ def request_of_tar(body: bytes, parameters: Mapping[str, str]) -> Request:
             raise ImageError(f"{member.name[:100]!r}: {error}") from error
         stamp_ns = round(index * 1e9 / rate_hz)
         frames.append(SentFrame(index, stamp_ns, width, height, image=picture))
-    query = Query(parameters.get("query", ""), max_targets=targets)
+    wanted = parameters.get("picture", "0")
+    if wanted not in ("0", "1"):
+        raise SchemaError(f"picture: expected 0 or 1, got {wanted[:100]!r}")
+    query = Query(parameters.get("query", ""), max_targets=targets, picture=wanted == "1")
     return Request(VERSION, query, tuple(frames), {})
 
 
@@ -171,6 +176,12 @@ def _tubes(grounding: Grounding) -> list[dict[str, Any]]:
             ],
             "model": tube.model,
             "candidates": tube.candidates,
+            **({} if tube.picture is None else {"picture": _picture(tube.picture)}),
         }
         for tube in grounding.tubes
     ]
+
+
+def _picture(picture: Picture) -> dict[str, Any]:
+    data = base64.b64encode(picture.jpeg).decode("ascii")
+    return {"time_s": picture.stamp_ns / 1e9, "jpeg_base64": data}

@@ -33,20 +33,21 @@ ROS = (
     "ament_index_python tf2_ros foxglove_msgs vision_msgs"
 )
 ROBOT = (
-    "foundations commands io method checkpoints models proposals body runtime serving build "
-    "visualization"
+    "foundations commands io method checkpoints models identity proposals body runtime serving "
+    "build visualization"
 )
 LAB = "lab.datasets lab.runs lab.rendered lab.report"
 LAYERS = {
     "foundations": layer("foundations commands", "numpy"),
     "commands": layer("foundations commands", ""),
     "settings": layer("foundations settings", ""),
+    "identity": layer("foundations settings method checkpoints identity", "numpy cv2 torch"),
     "io": layer(
         "foundations commands settings io",
         "numpy cv2 av rosbags ruamel lz4 backports compression msgspec",
     ),
     "body": layer(
-        "foundations commands settings method checkpoints proposals body",
+        "foundations commands settings method checkpoints identity proposals body",
         "numpy cv2 torch transformers",
     ),
     "method": layer("foundations settings commands method", "numpy torch"),
@@ -56,15 +57,16 @@ LAYERS = {
         "numpy torch transformers safetensors tokenizers huggingface_hub accelerate PIL",
     ),
     "proposals": layer(
-        "foundations commands settings method checkpoints proposals",
+        "foundations commands settings method checkpoints identity proposals",
         "numpy cv2 scipy torch transformers safetensors huggingface_hub",
     ),
-    "runtime": layer("foundations settings method runtime", ""),
+    "runtime": layer("foundations settings commands method identity runtime", ""),
     "serving": layer(
         "foundations settings method runtime serving", "numpy cv2 httpx2 msgspec starlette"
     ),
     "build": layer(
-        "foundations settings commands method models proposals body serving build", "numpy torch"
+        "foundations settings commands method models identity proposals body serving build",
+        "numpy torch",
     ),
     "visualization": layer("foundations settings method body visualization io", "numpy cv2 av"),
     "doctor": layer("foundations settings models build doctor node messages", ROS),
@@ -85,6 +87,9 @@ LAYERS = {
     "lab.ablation": layer(f"settings {ROBOT} {LAB} lab.ablation", "numpy torch tqdm"),
     "lab.annotator": layer(f"settings {ROBOT} {LAB} lab.annotator", "numpy cv2 av rosbags"),
     "lab.benchmark": layer(f"settings {ROBOT} {LAB} lab.benchmark", "numpy torch transformers cv2"),
+    "lab.identity": layer(
+        f"settings {ROBOT} {LAB} lab.identity", "numpy scipy supervision trackers"
+    ),
     "lab.live": layer(
         f"settings {ROBOT} {LAB} lab.live node messages", f"numpy cv2 rosbags torch {ROS}"
     ),
@@ -93,13 +98,15 @@ LAYERS = {
         "numpy cv2 scipy torch transformers safetensors tokenizers tqdm PIL",
     ),
     "lab.cli": layer(
-        f"settings {ROBOT} {LAB} cli lab.cli lab.ablation lab.annotator lab.benchmark lab.live",
+        f"settings {ROBOT} {LAB} cli lab.cli lab.ablation lab.annotator lab.benchmark "
+        "lab.identity lab.live",
         "numpy cv2 torch tqdm rosbags av",
     ),
 }
 # Modules with a library more than their layer.
 EXTRA = {
     "stvg_ros.body.blazepose": {"ai_edge_litert"},
+    "stvg_ros.colours": {"cv2"},
     "stvg_ros.images": {"cv2"},
     "stvg_ros.commands.parser": {"spacy"},
     "stvg_ros.depth": {"cv2"},

@@ -15,8 +15,8 @@ from stvg_lab.rendered.postures import posture_at
 from stvg_lab.rendered.render import drawn
 from stvg_lab.rendered.room import RoomBackdrop
 from stvg_ros.body.clothes import looks, nothing_seen
-from stvg_ros.body.colours import light_of
 from stvg_ros.body.track import BodyTrack
+from stvg_ros.colours import light_of
 
 SIZE_PX = (640, 480)
 HZ = 10.0

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,8 @@ _COLOUR_WEIGHT = 0.8
 _PLACE_WEIGHT = 0.3
 _MAX_COST = 1.0
 _NEVER = 1e6
+Value = TypeVar("Value")
+Look = tuple[NDArray[np.float32], float]  # descriptor and quality
 _LEAST_SIZE = 0.35  # area of a smaller box over a larger one of the same person, a frame later
 
 
@@ -29,8 +32,10 @@ class Track:
 
     Attributes:
         boxes: detected boxes `(4,)` by frame.
-        scores: scores of the detections.
-        shape_hits: number of detections recognised as a person.
+        scores: scores of the detections by frame.
+        shapes: frames in which it was recognised as a person.
+        looks: descriptor `(D,)` and quality of the detections by frame, if they are described.
+        absences: last frame before and first frame after each time out of sight.
         colour: running mean of the colour histograms.
         place: number of the object's current place in the background, or -1.
         begin_place: the same for its first frame.
@@ -39,8 +44,10 @@ class Track:
     state: BoxState
     colour: NDArray[np.float32]
     boxes: dict[int, NDArray[np.float32]] = field(default_factory=dict)
-    scores: list[float] = field(default_factory=list)
-    shape_hits: int = 0
+    scores: dict[int, float] = field(default_factory=dict)
+    shapes: set[int] = field(default_factory=set)
+    looks: dict[int, Look] = field(default_factory=dict)
+    absences: list[tuple[int, int]] = field(default_factory=list)
     place: int = -1
     begin_place: int = -1
     _place_box: NDArray[np.float32] | None = None
@@ -54,6 +61,11 @@ class Track:
     def last(self) -> int:
         """The last frame with a detection."""
         return max(self.boxes)
+
+    @property
+    def score(self) -> float:
+        """Mean score of the detections."""
+        return float(np.mean(list(self.scores.values())))
 
     @property
     def travel(self) -> float:
@@ -70,10 +82,30 @@ class Track:
 
     def forget(self, before: int) -> None:
         """Drops the detections before a frame, except the last one."""
-        last = self.last
-        for frame in [frame for frame in self.boxes if frame < min(before, last)]:
-            del self.boxes[frame]
-        del self.scores[: -len(self.boxes)]
+        first = min(before, self.last)
+        tail = self.split(first)
+        self.boxes, self.scores, self.looks = tail.boxes, tail.scores, tail.looks
+        self.place, self._place_box = tail.place, tail._place_box
+        self.shapes = tail.shapes
+
+    def take(self, other: Track) -> None:
+        """Adds the detections of another track, which go on after this one."""
+        self.boxes |= other.boxes
+        self.scores |= other.scores
+        self.shapes |= other.shapes
+        self.looks |= other.looks
+        self.state, self.place = other.state, other.place
+
+    def split(self, frame: int) -> Track:
+        """Removes the detections from a frame on; returns them as a track."""
+        tail = Track(self.state, self.colour, place=self.place)
+        tail._place_box = self._place_box
+        tail.boxes, tail.scores = _taken(self.boxes, frame), _taken(self.scores, frame)
+        tail.looks = _taken(self.looks, frame)
+        tail.shapes = {at for at in self.shapes if at >= frame}
+        self.shapes -= tail.shapes
+        self.place, self._place_box = -1, None
+        return tail
 
     def add(self, frame: int, seen: Detections, index: int) -> None:
         """Adds one detection of a frame."""
@@ -88,8 +120,11 @@ class Track:
         self.state = corrected(self.state, box)
         self.colour = np.asarray(0.9 * self.colour + 0.1 * seen.colours[index], np.float32)
         self.boxes[frame] = box
-        self.scores.append(float(seen.scores[index]))
-        self.shape_hits += int(seen.is_person[index])
+        self.scores[frame] = float(seen.scores[index])
+        if seen.is_person[index]:
+            self.shapes.add(frame)
+        if seen.looks is not None:
+            self.looks[frame] = seen.looks[index], float(seen.qualities[index])
 
 
 class Tracker:
@@ -158,11 +193,13 @@ def linked(tracks: Sequence[Track], max_gap: int) -> list[Track]:
             return result
         i, j = min(costs, key=lambda pair: (costs[pair], pair))
         first, second = result[i], result[j]
-        first.boxes.update(second.boxes)
-        first.scores.extend(second.scores)
-        first.shape_hits += second.shape_hits
-        first.state, first.place = second.state, second.place
+        first.take(second)
         del result[j]
+
+
+def _taken(values: dict[int, Value], frame: int) -> dict[int, Value]:
+    """Removes the values from a frame on, and returns them."""
+    return {at: values.pop(at) for at in [at for at in values if at >= frame]}
 
 
 def _matched(

@@ -95,7 +95,7 @@ class ClassicalProposer(StreamingTubes):
         if track.last - track.first + 1 < min(self._config.min_frames, frame_count):
             return False
         wanted = 1 if frame_count <= _SHAPE_EVERY else 2
-        return track.shape_hits >= wanted or track.travel >= _MIN_TRAVEL
+        return len(track.shapes) >= wanted or track.travel >= _MIN_TRAVEL
 
     @property
     def _least_seen(self) -> float:

@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from stvg_ros.boxes import Boxes, area, iou_matrix, shared_with
+from stvg_ros.identity.descriptor import AppearanceDescriptor, qualities
 from stvg_ros.proposals.people.camera_motion import Image, resized
 from stvg_ros.proposals.people.hog_pyramid import detect_multi_scale
 
@@ -35,6 +36,8 @@ class Detections:
         colours: `(N, B)` colour histograms, each of sum 1.
         places: `(N,)` number of the person's place in the background, or -1; None if the source
             has no places.
+        looks: `(N, D)` descriptors of the people; None if they are not described.
+        qualities: `(N,)` of the descriptors, 0 to 1; empty without them.
     """
 
     boxes_xyxy_px: Boxes
@@ -42,10 +45,28 @@ class Detections:
     is_person: NDArray[np.bool_]
     colours: NDArray[np.float32]
     places: NDArray[np.int64] | None = None
+    looks: NDArray[np.float32] | None = None
+    qualities: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
 
     def place(self, index: int) -> int:
         """Number of a detection's place, or -1."""
         return -1 if self.places is None else int(self.places[index])
+
+
+def described(
+    seen: Detections, image: Image, offset: NDArray[np.float32], descriptor: AppearanceDescriptor
+) -> Detections:
+    """The same detections with the appearance of their people.
+
+    Args:
+        seen: with boxes in scene pixels.
+        image: the working copy.
+        offset: `(2,)` from scene pixels to those of the copy.
+        descriptor: describes people.
+    """
+    boxes = (seen.boxes_xyxy_px + np.tile(offset, 2)).astype(np.float32)
+    height, width = image.shape[:2]
+    return replace(seen, looks=descriptor(image, boxes), qualities=qualities(boxes, width, height))
 
 
 class ShapeDetector:

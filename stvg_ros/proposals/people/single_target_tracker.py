@@ -84,7 +84,7 @@ class TrackFollower(ABC):
         factor = np.array([width / frame.source_width_px, height / frame.source_height_px] * 2)
         pixels = (box_xyxy_px * factor).astype(np.float32)
         box = pixels - np.tile(observed.offset, 2)
-        track = Track(started(box), colour_of(observed.copy, pixels), {step: box}, [1.0])
+        track = Track(started(box), colour_of(observed.copy, pixels), {step: box}, {step: 1.0})
         # A detection at the box is the target itself, not a second object.
         others = self._tracker.tracks
         self._tracker.tracks = [

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -14,9 +15,12 @@ from numpy.typing import NDArray
 
 from stvg_ros.boxes import Boxes, scaled
 from stvg_ros.errors import ProposalError
+from stvg_ros.identity.descriptor import AppearanceDescriptor
+from stvg_ros.identity.garment_colours import GarmentColours
 from stvg_ros.method.base import BaseProposer
 from stvg_ros.method.interruption import check_interruption
 from stvg_ros.proposals.interpolation import SMOOTHING, InterpolatedBoxes, filled, held, tubes_of
+from stvg_ros.proposals.people.appearance_links import linked_by_appearance
 from stvg_ros.proposals.people.byte_track import HIGH_SCORE, Track, linked, tracked
 from stvg_ros.proposals.people.camera_motion import (
     Image,
@@ -25,7 +29,7 @@ from stvg_ros.proposals.people.camera_motion import (
     stabilized,
     working_copy,
 )
-from stvg_ros.proposals.people.hog_detector import Detections
+from stvg_ros.proposals.people.hog_detector import NOBODY, Detections, described
 from stvg_ros.proposals.people.single_target_tracker import (
     MOST_SAMPLES,
     FrameObservation,
@@ -39,6 +43,8 @@ from stvg_ros.types import CandidateTube, Clip, Frame, SplitQuery
 _SEEN_EVERY = 5  # frames without a detection that a track may have at any frame rate
 _UNSEEN_S = 1.5  # time without a detection that a track may have
 _LINK_S = 3.0
+_DESCRIBED_HZ = 4.0  # images a second whose people are described
+_GARMENTS = GarmentColours()
 # Frames that were too many to be searched on arrival are searched at a command only if no frame
 # within this time was, or if they are the newest.
 _NEAR_NS = 250_000_000
@@ -57,9 +63,22 @@ class StreamingTubes(BaseProposer, ABC):
     """
 
     can_follow = True
+    proposes_anytime = True
 
-    def __init__(self, config: ProposalConfig) -> None:
+    def __init__(
+        self,
+        config: ProposalConfig,
+        descriptor: AppearanceDescriptor | None = _GARMENTS,
+    ) -> None:
+        """Starts without observations.
+
+        Args:
+            config: settings of the sources.
+            descriptor: describes people, for tracks whose motion is ambiguous; None tracks by
+                motion and colour alone.
+        """
         self._config = config
+        self._descriptor = descriptor
         self._lock = threading.Lock()
         self._views = Views()
         self._observed: WeakImageMap[FrameObservation] = WeakImageMap()
@@ -76,9 +95,15 @@ class StreamingTubes(BaseProposer, ABC):
         """The same source without its observations, for images of another recording."""
 
     @property
-    def _high_score(self) -> float:
+    def new_track_score(self) -> float:
         """Minimum score of a detection that starts a track."""
         return HIGH_SCORE
+
+    def by_motion(self) -> StreamingTubes:
+        """The same source with the same observations, whose tubes are linked by motion alone."""
+        other = copy.copy(self)
+        other._descriptor = None
+        return other
 
     @abstractmethod
     def _people(self, image: Image, count: int) -> tuple[Boxes, NDArray[np.float32]] | None:
@@ -139,12 +164,27 @@ class StreamingTubes(BaseProposer, ABC):
             return
         if observed.shapes is not None:
             boxes, scores = observed.shapes
-            observed.view.people = boxes[scores >= self._high_score]
+            observed.view.people = boxes[scores >= self.new_track_score]
         # People of a frame that was not searched are near where they were in the last one.
         rows, columns = observed.copy.shape[:2]
         factors = frame.source_width_px / columns, frame.source_height_px / rows
         seen = observed.view.people + np.tile(observed.offset, 2)
         self.on_people(frame, scaled(seen, *factors))
+
+    def detected(self, frame: Frame) -> tuple[Boxes, NDArray[np.float32]]:
+        """People in a frame, which is observed if it was not; nobody if it is not searched.
+
+        Returns:
+            Boxes `(N, 4)` in the camera's pixels and scores `(N,)`.
+
+        Raises:
+            ProposalError: the image was refused.
+        """
+        observed = self._observation(frame)
+        boxes, scores = observed.shapes or NOBODY
+        rows, columns = observed.copy.shape[:2]
+        factors = frame.source_width_px / columns, frame.source_height_px / rows
+        return scaled(boxes + np.tile(observed.offset, 2), *factors), scores
 
     def follower(self, frame: Frame, box_xyxy_px: NDArray[np.float32]) -> TrackFollower:
         """A follower of the person at a box `(4,)` of a frame; see `Proposer`.
@@ -213,8 +253,16 @@ class StreamingTubes(BaseProposer, ABC):
         rate_hz = _rate_hz(clip)
         max_lost = max(_SEEN_EVERY, round(_UNSEEN_S * rate_hz))
         smooth = self._smoothing(rate_hz)
-        tracks = tracked(seen, max_lost, self._high_score)
-        tracks = linked(tracks, max_gap=round(_LINK_S * rate_hz))
+        max_gap = round(_LINK_S * rate_hz)
+        if self._descriptor is None:
+            tracks = linked(tracked(seen, max_lost, self.new_track_score), max_gap)
+        else:
+            every = max(1, round(rate_hz / _DESCRIBED_HZ))
+            for at in range(0, len(seen), every):
+                copy, moved = observed[at].copy, offsets[at]
+                seen[at] = described(seen[at], copy, moved, self._descriptor)
+            tracks = tracked(seen, max_lost, self.new_track_score)
+            tracks = linked_by_appearance(tracks, max_gap, self._descriptor)
 
         def same(first: int, second: int, box: NDArray[np.float64]) -> bool:
             one, other = images[first], images[second]
@@ -227,12 +275,14 @@ class StreamingTubes(BaseProposer, ABC):
             if not self._is_object(track, len(clip)):
                 continue
             boxes, present, interpolated = filled(track.boxes, clip.stamps_ns, smooth=smooth)
+            for before, after in track.absences:
+                present[before + 1 : after] = interpolated[before + 1 : after] = False
             stretched = held(boxes, present, same) if self._holds else present
             if len(track.boxes) < self._least_seen * stretched.sum():
                 continue  # a thing that was taken for a person for a moment
             interpolated |= stretched & ~present
             source = ((boxes + np.tile(offsets, 2)) * factor).astype(np.float32)
-            score = float(np.mean(track.scores)) * min(1.0, 0.5 + track.shape_hits / 8)
+            score = track.score * min(1.0, 0.5 + len(track.shapes) / 8)
             objects.append(InterpolatedBoxes(source, stretched, interpolated, score))
         return tubes_of(objects, clip.size_px)
 

@@ -171,7 +171,8 @@ class PeopleProposer(StreamingTubes):
         return round(self._detect.smoothing_s * rate_hz)
 
     @property
-    def _high_score(self) -> float:
+    def new_track_score(self) -> float:
+        """Minimum score of a detection that starts a track."""
         asked = self._config.new_track_threshold
         return self._detect.new_track_score if asked is None else asked
 
@@ -204,4 +205,4 @@ class PeopleProposer(StreamingTubes):
     def _follower(
         self, past: Sequence[FrameObservation], frame: Frame, box_xyxy_px: NDArray[np.float32]
     ) -> PeopleFollower:
-        return PeopleFollower(self._observation, frame, box_xyxy_px, self._high_score)
+        return PeopleFollower(self._observation, frame, box_xyxy_px, self.new_track_score)

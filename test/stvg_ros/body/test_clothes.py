@@ -16,9 +16,9 @@ from stvg_lab.rendered.render import drawn
 from stvg_lab.rendered.room import varied
 from stvg_lab.rendered.scene_generator import SHIRTS
 from stvg_ros.body.clothes import LOWER, SHINS, UPPER, looks, share_of
-from stvg_ros.body.colours import NAMES, Light, light_of, shares
 from stvg_ros.body.measures import measure_of
 from stvg_ros.body.track import BodyTrack
+from stvg_ros.colours import NAMES, Light, light_of, shares
 from stvg_ros.commands.command import Command, Feature
 from stvg_ros.commands.reader import grammar_reader
 

@@ -14,7 +14,7 @@ from stvg_ros.io.tube_json import (
     tube_from_json,
     tube_to_json,
 )
-from stvg_ros.types import Evidence, Query, SplitQuery, Status, Tube, TubeBox
+from stvg_ros.types import Evidence, Picture, Query, SplitQuery, Status, Tube, TubeBox
 
 
 def test_tube_there_and_back() -> None:
@@ -36,6 +36,16 @@ def test_tube_there_and_back() -> None:
     text = table(back, 1_000_000_000)
     assert "0.50 s to 0.60 s, 1 boxes" in text
     assert "0.75 s in all: split 0.25 (812 tokens), forward pass 0.50" in text
+
+
+def test_a_picture_and_its_origin_there_and_back() -> None:
+    picture = Picture(5, b"\xff\xd8 jpeg \x00")
+    tube = Tube(Query("x"), Status.FOUND, from_memory=True, picture=picture)
+    values = json.loads(json.dumps(tube_to_json(tube)))
+    back = tube_from_json(values)
+    assert (back.from_memory, back.picture) == (True, picture)
+    del values["from_memory"], values["picture"]  # an answer of an earlier version
+    assert (tube_from_json(values).from_memory, tube_from_json(values).picture) == (False, None)
 
 
 def test_failed_tube_shows_its_reason() -> None:

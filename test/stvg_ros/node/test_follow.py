@@ -99,7 +99,7 @@ def test_frames_are_observed_as_they_come(following):
 
 
 def test_the_target_is_followed_from_the_tube_on_until_it_is_lost(following):
-    s = following()
+    s = following(**{"follow.search_s": 0.0})
     s.show(1.0, 1.1)
     tube = s.say("the person")
     assert s.targets == []
@@ -115,7 +115,8 @@ def test_the_target_is_followed_from_the_tube_on_until_it_is_lost(following):
     s.until(lambda: len(s.targets) == 2)
     assert s.targets[-1].box.interpolated
     s.show(3.0)
-    assert "not seen for 1.8 s" in last(s, msg.Target.LOST).reason
+    lost = last(s, msg.Target.LOST)
+    assert (lost.reason, lost.ended) == ("not seen for 1.8 s", True)
     count = len(s.targets)
     s.show(3.1, 3.2)
     s.until(lambda: len(s.source.observed) == 7)
@@ -308,8 +309,15 @@ def test_a_type_that_is_not_installed_is_an_error(monkeypatch):
         detection_type("vision_msgs")
 
 
+class Resting(ToySource):
+    """Sees the target where it was found."""
+
+    def update(self, frame):
+        return TargetObservation(tuple(self.began[1]), not self.gone)
+
+
 def test_the_followed_target_has_its_position_where_depth_comes(following):
-    s = following(**{"depth.enabled": True})
+    s = following(Resting(), **{"depth.enabled": True})
     depths = s.client.create_publisher(Image, "/grounding/depth", 10)
     infos = s.client.create_publisher(CameraInfo, "/grounding/camera_info", 10)
     s.until(lambda: depths.get_subscription_count() and infos.get_subscription_count())
@@ -336,7 +344,18 @@ def test_the_followed_target_has_its_position_where_depth_comes(following):
         s.until(lambda n=number: len(s.targets) == n)
         box = s.targets[-1].box
         assert (box.has_position, box.position.z) == (True, 2.0 + number)
-        assert box.position.x == pytest.approx((1.5 - 31.5) / 50 * (2.0 + number))
+        assert box.position.x == pytest.approx((23.5 - 31.5) / 50 * (2.0 + number))
     s.show(2.1, 2.2, 3.3)  # its depth does not come: followed all the same, the newest first
     s.until(lambda: s.targets[-1].header.stamp == time_message(3_300_000_000))
     assert {target.box.has_position for target in s.targets[10:]} == {False}
+
+
+def test_a_box_that_shows_something_else_is_a_loss(following):
+    s = following()  # its source reports another place than that of the tube
+    s.show(1.0)
+    s.say("the person")
+    s.show(*(1.0 + number / 10 for number in range(1, 15)))
+    s.until(lambda: any(target.status == msg.Target.LOST for target in s.targets))
+    lost = next(target for target in s.targets if target.status == msg.Target.LOST)
+    assert "another person is at its place" in lost.reason
+    assert not lost.ended

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 pytest.importorskip("rclpy", reason="rclpy is missing: run `make test` or source a ROS 2")
@@ -12,6 +14,7 @@ from ros_tools import call, context, start
 
 from stvg_ros import msg
 from stvg_ros.config import Config
+from stvg_ros.known_target import KnownTarget
 from stvg_ros.method.grounder import LocalGrounder
 from stvg_ros.method.query import RuleSplitter
 from stvg_ros.srv import GroundQuery, Teach
@@ -100,3 +103,18 @@ def test_a_binding_moves_with_its_target(session):
             lambda ns=seen_ns: names._named["morgan"].known.stamp_ns >= ns - 3_000_000_000
         )
     assert ground(session, "find Morgan").tube.status == msg.Tube.FOUND
+
+
+def test_a_name_out_of_the_window_is_not_searched_until_a_command_asks(session, monkeypatch):
+    ground(session, "the person in red")
+    teach(session, "Morgan")
+    session.show(13.0, 16.0, 19.0)  # the first images have left the window of 8 s
+    parts, offered = session.node._parts, []
+    left = KnownTarget("Morgan", BOXES[0], 10**10)
+    parts.names._named["morgan"] = replace(parts.names._named["morgan"], known=left, tried_ns=0)
+    monkeypatch.setattr(parts.intake, "offer", lambda query, *more: offered.append(query.text))
+    parts.names._update()
+    assert offered == []
+    tube = ground(session, "find Morgan").tube  # by appearance: the images repeat
+    assert (tube.status, box(tube)) == (msg.Tube.FOUND, BOXES[0])
+    assert tube.decided.startswith("appearance")

@@ -56,6 +56,12 @@ def test_ends_are_held_while_the_box_looks_the_same() -> None:
     assert asked == [(3, 2), (3, 1), (3, 4), (3, 5), (3, 6)]
 
 
+def test_what_is_held_keeps_its_gap() -> None:
+    present = np.array([False, True, False, False, True, False])
+    boxes = np.tile(np.array([0, 0, 4, 4], np.float64), (6, 1))
+    assert np.flatnonzero(held(boxes, present, lambda *_: True)).tolist() == [0, 1, 4, 5]
+
+
 def test_no_object_gives_no_tube() -> None:
     assert tubes_of([], (100, 50)) == ()
 

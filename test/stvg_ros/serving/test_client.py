@@ -39,7 +39,7 @@ from stvg_ros.serving.schema import VERSION, Event
 from stvg_ros.serving.server_address import Address
 from stvg_ros.serving.settings import RemoteConfig
 from stvg_ros.serving.wire_format import encoded_item
-from stvg_ros.types import Clip, Frame, Grounding, Query, Status, Tube, short_name
+from stvg_ros.types import CandidateTube, Clip, Frame, Grounding, Query, Status, Tube, short_name
 
 __all__ = ["connect", "serve", "toy"]  # fixtures
 pytestmark = pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
@@ -138,6 +138,38 @@ def test_detections_of_the_robot_become_the_tubes(serve, toy):
     answer = client.ground(clip, DOG, no_checkpoint)
     client.close()
     assert answer.best.boxes[0].box_xyxy_px == pytest.approx((5.0, 6.0, 47.0, 48.0))
+
+
+def test_tubes_are_computed_on_the_robot_if_it_is_set():
+    settings = {"backend": "remote", "proposals.source": "classical"}
+    client = build_grounder(Config.from_flat({**settings, "remote.tubes": "robot"}))
+    assert (client.proposer.name, client.proposer.can_follow) == ("classical", True)
+    client.close()
+    client = build_grounder(Config.from_flat(settings))
+    assert client.proposer is None
+    client.close()
+
+
+def test_a_clip_with_tubes_is_asked_about_these(serve, connect, toy):
+    clip = clip_of(5)
+    nothing = np.zeros(5, np.bool_)
+    boxes = np.tile(np.array([5, 6, 47, 48], np.float32), (5, 1))
+    known = CandidateTube(3, boxes, ~nothing, nothing)
+    answer = connect(serve().address).ground(replace(clip, tubes=(known,)), DOG, no_checkpoint)
+    assert answer.best.boxes[0].box_xyxy_px == pytest.approx((5.0, 6.0, 47.0, 48.0))
+
+
+def test_candidates_come_back_without_their_masks(serve, connect, toy, monkeypatch):
+    nothing = np.zeros(3, np.bool_)
+    boxes = np.tile(np.array([5, 6, 47, 48], np.float32), (3, 1))
+    masked = CandidateTube(3, boxes, ~nothing, nothing, masks=np.ones((3, 4, 4), np.bool_))
+    ground = toy.ground
+    monkeypatch.setattr(
+        toy, "ground", lambda *a, **k: replace(ground(*a, **k), candidates=(masked,))
+    )
+    (back,) = connect(serve().address).ground(clip_of(3), DOG, no_checkpoint).candidates
+    assert (back.track_id, back.masks) == (3, None)
+    assert np.array_equal(back.boxes_xyxy_px, boxes)
 
 
 def test_cancel_reaches_the_server(serve, connect, toy):

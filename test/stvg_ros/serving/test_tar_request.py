@@ -19,7 +19,7 @@ from stvg_ros.errors import ErrorCode, StvgError
 from stvg_ros.serving.image_codec import encoded
 from stvg_ros.serving.schema import VERSION, Event, Failure
 from stvg_ros.serving.tar_request import answer_json, error_json, is_tar_request, request_of_tar
-from stvg_ros.types import Grounding, Query, Status, Tube, TubeBox
+from stvg_ros.types import Grounding, Picture, Query, Status, Tube, TubeBox
 
 PICTURE = encoded(np.zeros((48, 64, 3), np.uint8), 90)
 QUERY = {"query": "the dog"}
@@ -291,3 +291,14 @@ def test_an_answer_is_json_of_seconds_and_pixels():
     failed = answer_json(Event(VERSION, failure=Failure(ErrorCode.MODEL, "broken")))
     assert failed == {"error": {"code": "MODEL", "message": "broken"}}
     assert error_json(StvgError("broken")) == {"error": {"code": "INTERNAL", "message": "broken"}}
+
+
+def test_a_picture_is_asked_for_and_sent_in_base64():
+    request = request_of_tar(tar(member("a.jpg")), {**QUERY, "picture": "1"})
+    assert request.query.picture
+    assert not request_of_tar(tar(member("a.jpg")), QUERY).query.picture
+    with pytest.raises(StvgError, match="picture: expected 0 or 1, got 'yes'"):
+        request_of_tar(tar(member("a.jpg")), {**QUERY, "picture": "yes"})
+    shown = Tube(Query("the dog"), Status.FOUND, picture=Picture(1_500_000_000, b"abc"))
+    (tube,) = answer_json(Event(VERSION, answer=Grounding((shown,))))["tubes"]
+    assert tube["picture"] == {"time_s": 1.5, "jpeg_base64": "YWJj"}

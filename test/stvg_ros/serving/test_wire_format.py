@@ -406,6 +406,7 @@ def test_a_stream_in_pieces_of_any_size_is_the_same():
         ({"backend": "remote", "body.rate_hz": 5.0}, ["body.rate_hz"]),
         ({"backend": "remote", "proposals.source": "classical"}, ["proposals.source"]),
         ({"backend": "remote", "proposals.source": "external"}, []),
+        ({"backend": "remote", "remote.tubes": "robot", "proposals.source": "classical"}, []),
     ],
 )
 def test_settings_that_only_the_server_decides_are_named(flat, ignored):

@@ -32,7 +32,7 @@ def test_nothing_seen_gives_no_track() -> None:
 def test_one_object_is_one_track() -> None:
     (track,) = tracked([seen((3.0 * i, 0.9, RED)) for i in range(10)], 5)
     assert sorted(track.boxes) == list(range(10))
-    assert track.shape_hits == 10
+    assert len(track.shapes) == 10
 
 
 def test_the_high_score_is_served_first() -> None:

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Appearance without a model: the colours of head, upper and lower garment.
+
+Each region is a histogram over CIELAB in the light of the scene (`stvg_ros.colours`). Its square
+root is kept, so that a dot product is the Bhattacharyya coefficient (Kailath 1967). The axes of hue
+are compressed: trousers and hair are nearly grey, and differ by little.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from stvg_ros.boxes import Boxes
+from stvg_ros.colours import light_of
+from stvg_ros.identity.descriptor import Vectors, probability
+
+HEAD, UPPER, LOWER = range(3)
+# Top, bottom, left, right as shares of a box.
+_PARTS = ((0.0, 0.16, 0.25, 0.75), (0.19, 0.5, 0.15, 0.85), (0.54, 0.94, 0.15, 0.85))
+_WEIGHTS = np.array([0.2, 0.45, 0.35])  # of the regions in the similarity
+_ROWS, _COLUMNS = 12, 10  # samples of a region
+_BINS = (8, 11, 11)  # of L*, a*, b*
+_LIGHTNESS = (10.0, 95.0)  # middles of the first and the last bin
+_HUE, _HUE_ENDS = 10.0, 25.0  # a* and b* as 10 asinh(a* / 10), of the outer bins
+_ACROSS = 0.35  # standard deviation of the weight of a pixel, in widths from the middle
+_SEEN = 0.3  # visibility of a keypoint
+_SHOULDERS, _HIPS, _KNEES, _ANKLES, _FACE = (5, 6), (11, 12), (13, 14), (15, 16), (0, 1, 2, 3, 4)
+_LEAST_WIDTH = 0.3  # of a trunk seen from the side, in its length
+_MIDDLE, _SPREAD = 0.77, 0.05  # calibrated, see docs/identity.md
+_FEW = 1e-6
+
+COUNT = int(np.prod(_BINS))  # values of a region
+
+
+class GarmentColours:
+    """Describes people by the colours of head, upper and lower garment; `AppearanceDescriptor`."""
+
+    name = "garments"
+
+    def __call__(
+        self,
+        image: NDArray[np.uint8],
+        boxes_xyxy_px: Boxes,
+        keypoints: NDArray[np.float32] | None = None,
+    ) -> Vectors:
+        """See `AppearanceDescriptor`; D is 3 regions of `COUNT` bins."""
+        count = len(boxes_xyxy_px)
+        pixels, weights, places = [], [], []
+        for index, box in enumerate(boxes_xyxy_px):
+            quads = {} if keypoints is None else _quads(keypoints[index])
+            for region, part in enumerate(_PARTS):
+                found = _warped(image, quads[region]) if region in quads else _cut(image, box, part)
+                pixels.append(found[0])
+                weights.append(found[1])
+                places.append(np.full(len(found[0]), 3 * index + region))
+        if not sum(map(len, pixels)):
+            return np.zeros((count, 3 * COUNT), np.float32)
+        lab = light_of(image).applied(np.concatenate(pixels))
+        shares = _histograms(lab, np.concatenate(weights), np.concatenate(places), 3 * count)
+        return np.asarray(np.sqrt(shares / 3).reshape(count, 3 * COUNT), np.float32)
+
+    def similarity(self, first: Vectors, second: Vectors) -> NDArray[np.float32]:
+        """See `AppearanceDescriptor`; regions that one of both does not show do not count."""
+        return probability(coefficients(first, second), _MIDDLE, _SPREAD)
+
+
+def coefficients(first: Vectors, second: Vectors) -> NDArray[np.float32]:
+    """The weighted mean of the regions' Bhattacharyya coefficients, `(N, K)`."""
+    parts = []
+    for vectors in (first, second):
+        regions = vectors.reshape(len(vectors), 3, COUNT).transpose(1, 0, 2)
+        norms = np.linalg.norm(regions, axis=2, keepdims=True)
+        parts.append((regions / np.maximum(norms, _FEW), norms[..., 0] > _FEW))
+    (one, seen), (other, shown) = parts
+    alike = one @ other.transpose(0, 2, 1)  # (3, N, K)
+    weights = _WEIGHTS[:, None, None] * (seen[:, :, None] & shown[:, None, :])
+    total = weights.sum(axis=0)
+    return np.asarray((weights * alike).sum(axis=0) / np.maximum(total, _FEW), np.float32)
+
+
+def _cut(
+    image: NDArray[np.uint8], box: NDArray[np.float32], part: tuple[float, float, float, float]
+) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """Pixels `(P, 3)` of a part of a box inside the image, and their weights `(P,)`."""
+    height, width = image.shape[:2]
+    x, y, w, h = float(box[0]), float(box[1]), float(box[2] - box[0]), float(box[3] - box[1])
+    top, bottom, left, right = part
+    x1, x2 = (round(min(max(x + share * w, 0), width)) for share in (left, right))
+    y1, y2 = (round(min(max(y + share * h, 0), height)) for share in (top, bottom))
+    if x2 <= x1 or y2 <= y1:
+        return np.zeros((0, 3), np.uint8), np.zeros(0)
+    size = min(_COLUMNS, x2 - x1), min(_ROWS, y2 - y1)
+    small = cv2.resize(image[y1:y2, x1:x2], size, interpolation=cv2.INTER_AREA)
+    centres = (x1 + (np.arange(size[0]) + 0.5) * (x2 - x1) / size[0] - x) / max(w, _FEW) - 0.5
+    weights = np.exp(-((centres / _ACROSS) ** 2) / 2)
+    return np.asarray(small.reshape(-1, 3), np.uint8), np.tile(weights, size[1])
+
+
+def _warped(
+    image: NDArray[np.uint8], quad: NDArray[np.float64]
+) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """Pixels inside the image on a grid between four corners `(2, 2, 2)`, and their weights."""
+    v, u = np.meshgrid(np.linspace(0.08, 0.92, _ROWS), np.linspace(0.12, 0.88, _COLUMNS))
+    v, u = v.reshape(-1, 1), u.reshape(-1, 1)
+    upper, lower = (edge[0] + u * (edge[1] - edge[0]) for edge in quad)
+    x, y = np.floor(upper + v * (lower - upper)).astype(np.int64).T
+    inside = (x >= 0) & (x < image.shape[1]) & (y >= 0) & (y < image.shape[0])
+    return np.asarray(image[y[inside], x[inside]], np.uint8), np.ones(int(inside.sum()))
+
+
+def _quads(points: NDArray[np.float32]) -> dict[int, NDArray[np.float64]]:
+    """Corners (top, bottom) x (left, right) x (x, y) of the regions whose keypoints are seen."""
+    places, seen = points[:, :2].astype(np.float64), points[:, 2] >= _SEEN  # NaN is not seen
+
+    def pair(which: tuple[int, int]) -> NDArray[np.float64] | None:
+        return places[list(which)] if seen[list(which)].all() else None
+
+    found = {}
+    shoulders, hips, knees, ankles = map(pair, (_SHOULDERS, _HIPS, _KNEES, _ANKLES))
+    if shoulders is not None and hips is not None:
+        torso = float(np.hypot(*(shoulders.mean(axis=0) - hips.mean(axis=0))))
+        top, bottom = _widened(shoulders, torso), _widened(hips, torso)
+        found[UPPER] = np.stack([top, bottom])
+        legs = ankles if ankles is not None else knees
+        if legs is not None:
+            found[LOWER] = np.stack([bottom, _widened(legs, torso)])
+        if seen[list(_FACE)].sum() >= 2:
+            face = places[list(_FACE)][seen[list(_FACE)]].mean(axis=0)
+            half = 0.22 * torso
+            corners = [[(-half, -1.5 * half), (half, -1.5 * half)], [(-half, half), (half, half)]]
+            found[HEAD] = face + np.array(corners)
+    return found
+
+
+def _widened(pair: NDArray[np.float64], torso: float) -> NDArray[np.float64]:
+    """Two points, the one further left in the image first, at least a trunk's side apart."""
+    left, right = pair[np.argsort(pair[:, 0])]
+    half = max(float(right[0] - left[0]), _LEAST_WIDTH * torso) / 2
+    middle = (left + right) / 2
+    return np.array([middle - (half, 0), middle + (half, 0)])
+
+
+def _histograms(
+    lab: NDArray[np.float32],
+    weights: NDArray[np.float64],
+    places: NDArray[np.int64],
+    count: int,
+) -> NDArray[np.float64]:
+    """Shares of the bins, `(count, COUNT)`, rows of sum 1, or 0 without pixels.
+
+    A colour between bins counts for all of them.
+
+    Args:
+        lab: `(P, 3)` pixels.
+        weights: `(P,)`.
+        places: `(P,)` the row of each pixel.
+        count: number of rows.
+    """
+    low, high = _LIGHTNESS
+    hue = _HUE * np.arcsinh(lab[:, 1:] / _HUE)
+    steps = (_BINS[0] - 1) / (high - low), (_BINS[1] - 1) / (2 * _HUE_ENDS)
+    at = np.concatenate([(lab[:, :1] - low) * steps[0], (hue + _HUE_ENDS) * steps[1]], axis=1)
+    at = np.clip(at.astype(np.float64), 0, np.array(_BINS) - 1 - _FEW)
+    first = np.floor(at).astype(np.int64)
+    share = at - first
+    codes = ((places * _BINS[0] + first[:, 0]) * _BINS[1] + first[:, 1]) * _BINS[2] + first[:, 2]
+    jumps = _BINS[1] * _BINS[2], _BINS[2], 1
+    counts = np.zeros(count * COUNT)
+    for corner in np.ndindex(2, 2, 2):
+        part = weights.copy()
+        for axis in range(3):
+            part *= share[:, axis] if corner[axis] else 1 - share[:, axis]
+        counts += np.bincount(codes + np.dot(corner, jumps), part, count * COUNT)
+    rows = counts.reshape(count, COUNT)
+    return np.asarray(rows / np.maximum(rows.sum(axis=1, keepdims=True), _FEW), np.float64)

@@ -1,0 +1,275 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Following again in the node: states, hand-over, teaching and memory, with a scripted source."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="rclpy is missing: run `make test` or source a ROS 2")
+from ros_tools import call, context, start
+from scripted_people import BLUE, RED, STEP_NS, ScriptedSource, Walker, box_at, frame_at
+from sensor_msgs.msg import CompressedImage, Image
+
+from stvg_ros import msg
+from stvg_ros.commands.reader import grammar_reader
+from stvg_ros.images import jpeg_image
+from stvg_ros.method.base import BaseGrounder
+from stvg_ros.method.known_tube import found_tube, known_grounding
+from stvg_ros.method.sampling import asked_window, cut
+from stvg_ros.node.image_conversions import image_message
+from stvg_ros.node.qos import LATCHED
+from stvg_ros.srv import GroundQuery, Teach
+from stvg_ros.types import Grounding, SplitQuery, Status, Tube
+
+__all__ = ["context", "start"]  # fixtures
+pytestmark = pytest.mark.usefixtures("context")
+PEOPLE = SplitQuery("people", "people", "people", "none")
+# Small windows, so that much is beyond them; the last image stays searchable.
+SETTINGS = {
+    "follow.enabled": True, "follow.search_every_s": 0.01, "window.duration_s": 3.0,
+    "identity.descriptor": "garments",
+    "window.max_age_s": 0.0, "window.max_rate_hz": 0.0,
+}  # fmt: skip
+LEAVES = Walker(RED, [(0, 20, 100), (60, 400, 200)])
+STAYS = Walker(BLUE, [(0, 400, 30)])
+
+
+class Reddest(BaseGrounder):
+    """Finds the candidate with the reddest box; waits while `go` is not set."""
+
+    def __init__(self, cameras):
+        streams = {f"{name} memory": walkers for name, walkers in cameras.items()}
+        self.proposer = ScriptedSource({**cameras, **streams})
+        self.go = threading.Event()
+        self.go.set()
+        self.asked = []
+
+    def ground(self, clip, query, checkpoint, preliminary=None):
+        self.asked.append(query.text)
+        while not self.go.wait(0.02):
+            checkpoint("wait", 0.0)
+        command = grammar_reader("rules").read(query.text)
+        split = SplitQuery(
+            command.target, command.attribute or command.target, "", "rules", ("action",), command
+        )
+        clip = cut(clip, *asked_window(query, command, clip))
+        tubes = self.proposer.propose(clip, PEOPLE) if clip.tubes is None else clip.tubes
+        newest = clip.frames[-1]
+        answer = Tube(
+            query, Status.NOT_FOUND, split, stamp_ns=newest.stamp_ns, frame_id=newest.frame_id
+        )
+        if query.known is not None:
+            return known_grounding(query.known, clip, tubes, answer)
+        red = [tube for tube in tubes if self._red(clip, tube)]
+        if not red:
+            return Grounding((answer,), candidates=tubes)
+        return Grounding((found_tube(red[0], clip, answer, 0.9),), candidates=tubes)
+
+    @staticmethod
+    def _red(clip, tube):
+        row = int(np.flatnonzero(tube.present)[-1])
+        x1, y1, x2, y2 = (int(v) for v in tube.boxes_xyxy_px[row])
+        pixel = clip.frames[row].image[(y1 + y2) // 2 - 8, (x1 + x2) // 2]
+        return int(pixel[0]) > int(pixel[2]) + 60
+
+
+class Robot:
+    """A node with cameras that play the script, frame by frame."""
+
+    def __init__(self, start, cameras, **settings):
+        self.cameras = cameras
+        self.grounder = Reddest(cameras)
+        named = {"cameras": ",".join(cameras)} if "" not in cameras else {}
+        self.s = start(
+            lambda config: self.grounder, connect=False, **{**SETTINGS, **named, **settings}
+        )
+        self.until = self.s.until
+        client = self.s.client
+        self.images = {
+            name: client.create_publisher(Image, f"/grounding/{name}/image".replace("//", "/"), 10)
+            for name in cameras
+        }
+        self.targets, self.pictures = [], []
+        client.create_subscription(msg.Target, "/grounding/target", self.targets.append, 1000)
+        client.create_subscription(
+            CompressedImage, "/grounding/target_image", self.pictures.append, LATCHED
+        )
+        node = self.s.node
+        self.until(lambda: all(p.get_subscription_count() for p in self.images.values()))
+        self.until(lambda: node.count_subscribers("/grounding/target"))
+        self.until(client.commands.get_subscription_count)
+        self.index = 0
+
+    def show(self, count):
+        for _ in range(count):
+            for name, publisher in self.images.items():
+                window = self.s.node.cameras[name].window
+                stored = window.counts["stored"]
+                frame = replace(frame_at(self.index, self.cameras[name]), stream=name)
+                publisher.publish(image_message(frame.image, frame.stamp_ns, "camera"))
+                waiting = self.s.node._parts.tracking._observing
+                self.until(
+                    lambda w=window, n=stored, q=waiting: w.counts["stored"] > n and not q.fill[0]
+                )
+            self.index += 1
+        return self
+
+    def ask(self, text, **fields):
+        request = GroundQuery.Request(text=text, **fields)
+        return call(self.s, GroundQuery, "ground_query", request).tube
+
+    def states(self):
+        """The states without repetitions."""
+        said = [target.status for target in self.targets]
+        return [state for i, state in enumerate(said) if not i or said[i - 1] != state]
+
+    def wait(self, status):
+        self.until(lambda: self.targets and self.targets[-1].status == status)
+        return self.targets[-1]
+
+
+T = msg.Target
+
+
+def test_a_lost_target_is_found_again_and_followed(start):
+    robot = Robot(start, {"": (LEAVES, STAYS)}).show(10)
+    assert robot.ask("follow the person in red").status == msg.Tube.FOUND
+    robot.show(5).wait(T.FOLLOWING)
+    robot.show(25).wait(T.SEARCHING)
+    lost = next(t for t in robot.targets if t.status == T.LOST)
+    assert (lost.ended, lost.reason) == (False, "not seen for 1.6 s")
+    assert lost.box.interpolated
+    robot.show(26)
+    robot.until(lambda: T.FOUND_AGAIN in robot.states())
+    found = next(t for t in robot.targets if t.status == T.FOUND_AGAIN)
+    assert (found.box.x_min, found.query) == (200.0, "follow the person in red")
+    assert found.score > 0.5
+    assert found.unseen > 3.9
+    assert found.evidence.startswith("appearance 0.")
+    # The query was asked about the candidates, on the model of the node.
+    assert "the person in red" in robot.grounder.asked
+    robot.show(3).wait(T.FOLLOWING)
+    assert robot.states() == [T.FOLLOWING, T.LOST, T.SEARCHING, T.FOUND_AGAIN, T.FOLLOWING]
+    robot.until(lambda: robot.pictures)
+    middle = jpeg_image(bytes(robot.pictures[-1].data))
+    assert middle[len(middle) * 2 // 5, middle.shape[1] // 2, 0] > 150
+
+
+def test_a_search_waits_for_commands_and_says_what_was_not_asked(start, monkeypatch):
+    monkeypatch.setattr("stvg_ros.node.follow._PATIENCE_S", 0.0)
+    robot = Robot(start, {"": (LEAVES, STAYS)}).show(10)
+    robot.ask("follow the person in red")
+    robot.show(30).wait(T.SEARCHING)
+    robot.grounder.go.clear()
+    robot.s.client.commands.publish(msg_string("find the person in blue"))
+    robot.until(lambda: "find the person in blue" in robot.grounder.asked)
+    robot.show(25)
+    robot.until(lambda: T.FOUND_AGAIN in robot.states())
+    found = next(t for t in robot.targets if t.status == T.FOUND_AGAIN)
+    assert "query not asked: commands were running" in found.evidence
+    robot.grounder.go.set()
+
+
+def msg_string(text):
+    from std_msgs.msg import String
+
+    return String(data=text)
+
+
+def test_nobody_else_is_followed_and_the_search_ends(start):
+    robot = Robot(start, {"": (Walker(RED, [(0, 20, 100)]), STAYS)}, **{"follow.search_s": 2.0})
+    robot.show(10).ask("follow the person in red")
+    robot.show(60)
+    last = robot.wait(T.LOST)
+    assert last.ended
+    assert "not found again within follow.search_s (2 s)" in last.reason
+    assert robot.states() == [T.FOLLOWING, T.LOST, T.SEARCHING, T.LOST]
+
+
+def test_a_lost_target_is_handed_over_to_the_other_camera(start):
+    cameras = {
+        "front": (Walker(RED, [(0, 20, 250)]), STAYS),
+        "left": (Walker(BLUE, [(0, 400, 150)]), Walker(RED, [(45, 400, 20)])),
+    }
+    robot = Robot(start, cameras).show(10)
+    assert robot.ask("follow the person in red").camera == "front"
+    robot.show(50)
+    robot.until(lambda: T.FOUND_AGAIN in robot.states())
+    robot.show(2)
+    last = robot.wait(T.FOLLOWING)
+    assert (last.camera, last.box.x_min) == ("left", 20.0)
+    assert {t.camera for t in robot.targets if t.status == T.FOLLOWING} == {"front", "left"}
+
+
+def test_the_followed_one_is_taught_and_recognised_when_back_in_view(start):
+    robot = Robot(start, {"": (LEAVES, STAYS)}).show(10)
+    robot.ask("follow the person in red")
+    robot.show(5).wait(T.FOLLOWING)
+    taught = call(robot.s, Teach, "teach", Teach.Request(name="this is Morgan"))
+    assert taught.success
+    assert "recognised by appearance" in taught.message
+    robot.show(40)  # Morgan left, and has left the window
+    absent = robot.ask("find Morgan")
+    assert absent.status == msg.Tube.NOT_FOUND
+    assert "'Morgan' is not recognised" in absent.error
+    robot.show(20)
+    tube = robot.ask("find Morgan")
+    assert (tube.status, tube.boxes[-1].x_min) == (msg.Tube.FOUND, 200.0)
+    robot.show(2)
+    robot.until(lambda: robot.targets[-1].name == "Morgan")
+    assert robot.wait(T.FOLLOWING).query == "find Morgan"
+
+
+def test_who_left_the_window_is_answered_from_memory_with_a_picture(start):
+    robot = Robot(start, {"": (LEAVES, STAYS)}, **{"follow.enabled": False})
+    memory = robot.s.node._parts.recollection.memory
+    for _ in range(4):
+        robot.show(15)
+        robot.until(
+            lambda: (memory.span_ns("") or (0, 0))[1] > 10**9 + (robot.index - 25) * STEP_NS
+        )
+    tube = robot.ask("the person in red five seconds ago")
+    assert (tube.status, tube.from_memory) == (msg.Tube.FOUND, True)
+    assert "from memory" in tube.warning
+    assert tube.picture.format == "jpeg"
+    picture = jpeg_image(bytes(tube.picture.data))
+    assert picture[len(picture) * 2 // 5, picture.shape[1] // 2, 0] > 150
+    tubes, frames, nbytes = memory.fill
+    assert tubes >= 2 and frames > 5 and nbytes > 1000
+
+
+def test_find_again_follows_who_comes_back_later(start):
+    robot = Robot(start, {"": (LEAVES, STAYS)})
+    memory = robot.s.node._parts.recollection.memory
+    for _ in range(3):
+        robot.show(18)
+        robot.until(
+            lambda: (memory.span_ns("") or (0, 0))[1] > 10**9 + (robot.index - 25) * STEP_NS
+        )
+    tube = robot.ask("find the person in red again")
+    assert (tube.status, tube.from_memory) == (msg.Tube.FOUND, True)
+    assert "not in view now" in tube.warning
+    robot.show(20)
+    robot.until(lambda: T.FOUND_AGAIN in robot.states())
+    assert robot.targets[-1].box.x_min == 200.0
+
+
+def test_pictures_are_sent_on_request_only(start):
+    robot = Robot(start, {"": (LEAVES, STAYS)}).show(10)
+    assert len(robot.ask("the person in red").picture.data) == 0
+    picture = robot.ask("the person in red", picture=True).picture
+    assert picture.header.frame_id == "camera"
+    assert box_at(100)[2] - box_at(100)[0] <= jpeg_image(bytes(picture.data)).shape[1] <= 40
+
+
+def test_a_memory_of_zero_seconds_remembers_nothing(start):
+    robot = Robot(start, {"": (LEAVES, STAYS)}, **{"memory.duration_s": 0.0})
+    robot.show(60)
+    tube = robot.ask("the person in red ten seconds ago")
+    assert tube.error_code == msg.Tube.ERROR_WINDOW_OUT_OF_RANGE
+    assert robot.s.node._parts.recollection.memory.fill == (0, 0, 0)
