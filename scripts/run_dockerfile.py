@@ -5,7 +5,7 @@
     python scripts/run_dockerfile.py docker/Dockerfile --root FOLDER     # as root
     python scripts/run_dockerfile.py docker/Dockerfile --list
 
-`FROM debian:12-slim` becomes a new Debian root in FOLDER, made by debootstrap. RUN is executed in it
+`FROM debian:12-slim` becomes a new Debian root in FOLDER, by debootstrap. RUN is executed in it
 by chroot, with the user, folder, arguments and variables of the steps before it. COPY takes the
 files that git tracks. Layers, caches, networks, the entry point and CMD are left out. A second run
 with the same FOLDER goes on after the last step that succeeded. `--bind FOLDER` shows a folder of
@@ -27,7 +27,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 SUITES = {"11": "bullseye", "12": "bookworm", "13": "trixie"}
-MOUNTS = (("proc", "proc", ("-t", "proc")), ("/dev", "dev", ("--rbind",)))
+MOUNTS: list[tuple[str, str, tuple[str, ...]]] = [
+    ("proc", "proc", ("-t", "proc")), ("/dev", "dev", ("--rbind",)),
+]  # fmt: skip
 # What a step sees of the machine: how packages are fetched.
 PASSED = ("http_proxy", "https_proxy", "no_proxy", "PIP_CERT", "PIP_FIND_LINKS", "PIP_INDEX_URL")
 
@@ -200,8 +202,10 @@ class _Mounts:
     """/proc and /dev in a root, as long as the context lasts."""
 
     def __init__(self, folder: Path, bound: Sequence[Path]) -> None:
-        own = [(str(path), str(path).lstrip("/"), ("--bind",)) for path in bound]
-        self._mounts = [(source, folder / name, words) for source, name, words in (*MOUNTS, *own)]
+        own: list[tuple[str, str, tuple[str, ...]]] = [
+            (str(path), str(path).lstrip("/"), ("--bind",)) for path in bound
+        ]
+        self._mounts = [(source, folder / name, words) for source, name, words in [*MOUNTS, *own]]
 
     def __enter__(self) -> None:
         for source, place, options in self._mounts:
@@ -209,8 +213,8 @@ class _Mounts:
             _checked("mount", *options, source, str(place))
 
     def __exit__(self, *_: object) -> None:
-        for _, place, _ in reversed(self._mounts):
-            _checked("umount", "--recursive", "--lazy", str(place))
+        for mount in reversed(self._mounts):
+            _checked("umount", "--recursive", "--lazy", str(mount[1]))
 
 
 def _checked(*words: str, variables: dict[str, str] | None = None) -> None:
