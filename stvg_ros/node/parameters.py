@@ -49,12 +49,13 @@ class Parameters:
         for name, item in self._known.items():
             # Config validates the values, since its errors name the remedy; rclpy's do not.
             node.declare_parameter(name, item.default, ParameterDescriptor(dynamic_typing=True))
-        node.add_pre_set_parameters_callback(self._as_meant)
+        if hasattr(node, "add_pre_set_parameters_callback"):  # Humble's rclpy has none
+            node.add_pre_set_parameters_callback(self._as_meant)
         node.add_on_set_parameters_callback(self._set)
         # A whole number gets the type of its parameter.
         declared = [node.get_parameter(name) for name in self._known]
         numbers = (Parameter.Type.INTEGER, Parameter.Type.DOUBLE)
-        node.set_parameters([p for p in declared if p.type_ in numbers])
+        node.set_parameters(self._as_meant(p for p in declared if p.type_ in numbers))
         self._answer_in_own_words()
         for name in node._parameter_overrides:  # rclpy offers no other way to read them
             if not node.has_parameter(name):
@@ -111,7 +112,7 @@ class Parameters:
             for item in messages:
                 self._check_message(item)
             changes = [Parameter.from_parameter_msg(item) for item in messages]
-            return self._node.set_parameters_atomically(changes)
+            return self._node.set_parameters_atomically(self._as_meant(changes))
         except Exception as error:
             return SetParametersResult(successful=False, reason=said(error))
 

@@ -2,7 +2,7 @@
 
 """The files of docker/: what they copy, call and mount is in the repository.
 
-Nothing is built: that needs a container engine.
+Nothing is built: that needs a container engine, or root for scripts/run_dockerfile.py.
 """
 
 from __future__ import annotations
@@ -41,8 +41,9 @@ def test_the_environment_needs_nothing_that_is_copied_after_it() -> None:
     first = next(n for n, (_, text) in enumerate(lines) if "make environment" in text)
     copied = " ".join(text for kind, text in lines[:first] if kind == "COPY")
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    rules = re.findall(r"^\$\(STAMPS\)/(?:ros|torch|libraries):(.*?)\n\t", makefile, re.M | re.S)
-    assert len(rules) == 3
+    steps = r"^\$\(STAMPS\)/(?:ros|torch|libraries|serving):(.*?)\n\t"
+    rules = re.findall(steps, makefile, re.M | re.S)
+    assert len(rules) == 4
     for word in " ".join(rules).replace("\\", " ").split():
         if not word.startswith("$(STAMPS)"):
             assert word.split("/")[0] in copied
@@ -50,8 +51,12 @@ def test_the_environment_needs_nothing_that_is_copied_after_it() -> None:
 
 def test_targets_and_options_exist() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    for target in re.findall(r"RUN make ([a-z]+)", (ROOT / "docker" / "Dockerfile").read_text()):
-        assert re.search(rf"^{target}:", makefile, re.M), target
+    made = [text.split() for kind, text in instructions("Dockerfile") if text.startswith("make ")]
+    assert made
+    for word in (word for words in made for word in words[1:] if "=" not in word):
+        assert re.search(rf"^{word}:", makefile, re.M), word
+    for name in (word.partition("=")[0] for words in made for word in words if "=" in word):
+        assert re.search(rf"^{name} :=", makefile, re.M), name
     script = (ROOT / "scripts" / "install_on_robot.sh").read_text(encoding="utf-8")
     text = " ".join(text for _, text in instructions("robot.Dockerfile"))
     for option in re.findall(r"--(?:torch|torch-args|robot-only)\b", text):

@@ -7,8 +7,10 @@ from __future__ import annotations
 import pytest
 
 pytest.importorskip("rclpy", reason="rclpy is missing: run `make test` or source a ROS 2")
+from rcl_interfaces.srv import SetParameters
+from rclpy.node import Node
 from rclpy.parameter import Parameter
-from ros_tools import ToyGrounder, change, context, start
+from ros_tools import ToyGrounder, call, change, context, start
 
 from stvg_ros.config import Config, settings
 from stvg_ros.errors import ConfigError
@@ -44,6 +46,18 @@ def test_a_whole_number_stands_for_every_double(start):
         if item.dynamic:
             (result,) = s.node.set_parameters([Parameter(item.name, value=whole(item))])
             assert result.successful, result.reason
+
+
+def test_a_whole_number_stands_for_a_double_without_humbles_missing_callback(start, monkeypatch):
+    monkeypatch.delattr(Node, "add_pre_set_parameters_callback")
+    s = start(ready="unconfigured", autostart=False, **{"window.duration_s": 7})
+    assert s.node.get_parameter("window.duration_s").type_ is Parameter.Type.DOUBLE
+    assert change(s, "configure")
+    wish = Parameter("window.duration_s", value=8).to_parameter_msg()
+    request = SetParameters.Request(parameters=[wish])
+    (result,) = call(s, SetParameters, "set_parameters", request).results
+    assert result.successful, result.reason
+    assert s.node._settings.config.window.duration_s == 8.0
 
 
 def test_a_whole_double_stands_for_every_integer(start):
