@@ -36,6 +36,7 @@ from stvg_ros.node.positions import Locator, transform_history_s
 from stvg_ros.node.qos import LATCHED
 from stvg_ros.node.standing_queries import StandingQueries
 from stvg_ros.node.tracking import Tracking
+from stvg_ros.node.viewer_stream import ViewerStream
 from stvg_ros.runtime.grounding_job import QueueLimits
 from stvg_ros.runtime.grounding_queue import GroundingQueue
 from stvg_ros.serving.schema import settings_without_effect
@@ -59,9 +60,12 @@ class Parts:
     diagnostics: Diagnostics
     tracking: Tracking
     names: Names
+    viewer: ViewerStream | None
 
     def close(self) -> None:
         """Destroys all interfaces."""
+        if self.viewer is not None:
+            self.viewer.close()
         self.diagnostics.close()
         self.cameras.stop()
         self.tracking.close()
@@ -255,12 +259,13 @@ class GroundingNode(ManagedNode):
         locator = Locator(self, config.depth, transform_history_s(config))
         answers = AnswerPublisher(self, cameras, self._current)
         tracking = Tracking(self, cameras, self._current, locator)
+        viewer = ViewerStream.of(self, cameras, config.rerun)
         intake = Intake(
             cameras,
             self._active_queue,
             self._current,
             locator.finish,
-            (answers.publish, tracking.answered),
+            (answers.publish, tracking.answered, *([viewer.answered] if viewer else [])),
             answers.publish_preliminary,
         )
         standing = StandingQueries(self, intake, self._current)
@@ -275,6 +280,7 @@ class GroundingNode(ManagedNode):
             Diagnostics(self, cameras, self._active_queue, standing, config.diagnostics.period_s),
             tracking,
             names,
+            viewer,
         )
 
     def _load(self) -> GroundingQueue:
