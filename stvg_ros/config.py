@@ -33,6 +33,7 @@ from stvg_ros.node.settings import (
     FollowConfig,
     ImageConfig,
     NodeConfig,
+    RerunConfig,
 )
 from stvg_ros.proposals.settings import ProposalConfig
 from stvg_ros.runtime.settings import CommandConfig
@@ -59,6 +60,7 @@ class Config:
 
     node: NodeConfig = field(default_factory=NodeConfig)
     diagnostics: DiagnosticsConfig = field(default_factory=DiagnosticsConfig)
+    rerun: RerunConfig = field(default_factory=RerunConfig)
     image: ImageConfig = field(default_factory=ImageConfig)
     depth: DepthConfig = field(default_factory=DepthConfig)
     window: WindowConfig = field(default_factory=WindowConfig)

@@ -9,7 +9,7 @@ import importlib.util
 import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -74,6 +74,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--rrd", type=Path,
         help="write the samples of this call as a recording for the viewer Rerun",
     )  # fmt: skip
+    parser.add_argument(
+        "--rerun", metavar="HOST:PORT", help="send the same to a running viewer, as they are done"
+    )
     add_model_arguments(parser)
 
 
@@ -122,7 +125,7 @@ def run(given: argparse.Namespace) -> int:
         if given.workers is not None:
             _work_together(folder, left, len(ours), config, job, given)
         else:
-            with _shown(given.rrd) as show:
+            with _shown(given.rrd, given.rerun) as show:
                 _work(folder, left, len(ours), config, replace(job, show=show))
     values = folder.finish(planned)
     print(summary_table(values))
@@ -133,17 +136,31 @@ def run(given: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _shown(path: Path | None) -> Iterator[Callable[[Sample, Clip, Grounding], None] | None]:
-    """What receives each sample's frames and answer for `--rrd`; None without it."""
-    if path is None:
+def _shown(
+    path: Path | None, viewer: str | None
+) -> Iterator[Callable[[Sample, Clip, Grounding], None] | None]:
+    """What receives each sample's frames and answer for `--rrd` and `--rerun`; None without."""
+    if path is None and viewer is None:
         yield None
         return
     from stvg_ros.io.outputs import output
-    from stvg_ros.visualization.rerun_file import RerunFile, check_rerun
+    from stvg_ros.visualization.rerun_recording import RerunRecording, check_rerun, check_viewer
 
-    check_rerun()
-    with output("evaluate", path) as part, RerunFile(part, "stvg_ros evaluate") as file:
-        yield lambda sample, clip, grounding: file.add(clip, grounding, sample.id, every=False)
+    name, recordings = "stvg_ros evaluate", []
+    with ExitStack() as stack:
+        if viewer is not None:
+            check_viewer(viewer, "--rerun")
+            recordings.append(stack.enter_context(RerunRecording(name, viewer=viewer)))
+        if path is not None:
+            check_rerun("--rrd")
+            part = stack.enter_context(output("evaluate", path))
+            recordings.append(stack.enter_context(RerunRecording(name, file=part)))
+
+        def show(sample: Sample, clip: Clip, grounding: Grounding) -> None:
+            for recording in recordings:
+                recording.add(clip, grounding, sample.id, every=False)
+
+        yield show
 
 
 def chosen_samples(given: argparse.Namespace) -> tuple[list[Sample], dict[str, Any], str]:
@@ -223,10 +240,10 @@ def _check_workers(given: argparse.Namespace) -> None:
         if given.ray:
             raise ConfigError("--ray: expected --workers N with it, the number of models")
         return
-    if given.rrd is not None or given.shard is not None:
+    if given.rrd is not None or given.rerun is not None or given.shard is not None:
         raise ConfigError(
-            "--workers: expected neither --rrd, whose file one process writes, nor --shard, as "
-            "the workers share the samples"
+            "--workers: expected neither --rrd nor --rerun, which one process writes, nor --shard, "
+            "as the workers share the samples"
         )
     if importlib.util.find_spec("ray") is None:
         raise ConfigError(

@@ -17,20 +17,30 @@ _SHOWN = 5  # names of unused weights
 
 def verified_part(path: str, device: str) -> Iterator[Finding] | None:
     """Findings about a detector or tracker; None for a folder of anything else."""
-    from stvg_ros.proposals.open_vocabulary import concept_tracker, mask_tracker, text_detector
-    from stvg_ros.proposals.people import transformer_detector
-
     try:
         kind = CheckpointFiles.of(path, SETTING).config(SETTING).get("model_type")
     except StvgError:
         return None
+    check = _check_of(str(kind))
+    return None if check is None else _guarded(check(path, device))
+
+
+def is_part(model_type: str) -> bool:
+    """Whether it is a detector or tracker that is used here."""
+    return _check_of(model_type) is not None
+
+
+def _check_of(model_type: str) -> Callable[[str, str], Iterator[Finding]] | None:
+    from stvg_ros.proposals.open_vocabulary import concept_tracker, mask_tracker, text_detector
+    from stvg_ros.proposals.people import transformer_detector
+
     parts: tuple[tuple[dict[str, str], Callable[[str, str], Iterator[Finding]]], ...] = (
         (transformer_detector.CLASSES, _people),
         (text_detector.CLASSES, _text),
         (mask_tracker.CLASSES, _tracker),
         (concept_tracker.CLASSES, _concept),
     )
-    return next((_guarded(check(path, device)) for kinds, check in parts if kind in kinds), None)
+    return next((check for kinds, check in parts if model_type in kinds), None)
 
 
 def _guarded(findings: Iterator[Finding]) -> Iterator[Finding]:

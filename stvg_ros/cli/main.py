@@ -24,8 +24,8 @@ COMMANDS = ("ground", "understand", "tubes", "serve", "models", "doctor", "mcp")
 GROUP = "stvg_ros.commands"
 # Commands of `stvg_lab`, for the error message where that package is not installed.
 LAB_COMMANDS = (
-    "demo", "evaluate", "convert", "compare", "annotate", "report", "synthesize", "ablate",
-    "calibrate", "bench", "latency",
+    "tutorial", "demo", "evaluate", "convert", "compare", "annotate", "report", "synthesize",
+    "ablate", "calibrate", "bench", "latency",
 )  # fmt: skip
 
 

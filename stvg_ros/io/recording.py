@@ -168,8 +168,9 @@ def source_images(source: Source, report: ReadReport | None = None) -> Iterator[
 
 
 def read_frames(
-    path: Path | str, topic: str | None = None, *, start_s: float = 0.0, end_s: float | None = None
-) -> Iterator[Frame]:
+    path: Path | str, topic: str | None = None, *, start_s: float = 0.0, end_s: float | None = None,
+    long_side_px: int | None = None,
+) -> Iterator[Frame]:  # fmt: skip
     """The frames of a recording with increasing stamps, one at a time; skips damaged ones.
 
     Args:
@@ -177,6 +178,7 @@ def read_frames(
         topic: image topic of the bag.
         start_s: frames before this time are skipped, counted from the first.
         end_s: frames at or after this time are not read; None reads to the end.
+        long_side_px: frames are scaled down to this; None keeps their size.
 
     Raises:
         RecordingError: nothing in it can be read.
@@ -194,7 +196,7 @@ def read_frames(
             if time_s < start_s:
                 continue
             try:
-                frame = image.frame()
+                frame = image.frame(long_side_px)
             except ImageError:
                 continue
             yield frame

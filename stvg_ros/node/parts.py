@@ -26,6 +26,7 @@ from stvg_ros.node.recollection import Recollection
 from stvg_ros.node.standing_queries import StandingQueries
 from stvg_ros.node.target_pictures import TargetPictures
 from stvg_ros.node.tracking import Tracking
+from stvg_ros.node.viewer_stream import ViewerStream
 from stvg_ros.runtime.camera_search import Answer, CameraViews
 from stvg_ros.runtime.grounding_queue import GroundingQueue
 from stvg_ros.types import Clip, Grounding, Query
@@ -47,9 +48,12 @@ class Parts:
     tracking: Tracking
     recollection: Recollection
     names: Names
+    viewer: ViewerStream | None
 
     def close(self) -> None:
         """Destroys all interfaces."""
+        if self.viewer is not None:
+            self.viewer.close()
         self.diagnostics.close()
         self.cameras.stop()
         self.tracking.close()
@@ -133,12 +137,14 @@ def assembled_parts(
     follow = Follow(node, window, current, locator.located_box, describer, pictures)
     tracking = Tracking(node, cameras, current, locator, follow, recollection)
     connection = _Connection(locator, follow, tracking)
+    viewer = ViewerStream.of(node, cameras, config.rerun)
+    watching = () if viewer is None else (viewer.answered,)
     intake = Intake(
         cameras,
         queue,
         current,
         connection.finish,
-        (answers.publish, pictures.answered, connection.answered),
+        (answers.publish, pictures.answered, connection.answered, *watching),
         answers.publish_preliminary,
     )
     intake.set_memory(recollection.search_of)
@@ -161,4 +167,5 @@ def assembled_parts(
         tracking,
         recollection,
         names,
+        viewer,
     )

@@ -99,6 +99,18 @@ class DepthConfig(Group):
 
 
 @dataclass(frozen=True)
+class RerunConfig(Group):
+    """Live stream to the viewer Rerun (node only)."""
+
+    group_name = "rerun"
+    address: str = setting(
+        "",
+        "HOST:PORT of a viewer that receives the images, candidate tubes, scores and answers "
+        "(needs rerun-sdk); '' is none",
+    )
+
+
+@dataclass(frozen=True)
 class FollowConfig(Group):
     """Following the target after a tube is found (node only)."""
 

@@ -108,6 +108,8 @@ def can_run(given) -> bool:
         return False
     if getattr(given, "rrd", None) and importlib.util.find_spec("rerun") is None:
         return False  # an extra, tested by `make libraries`
+    if getattr(given, "rerun", None):
+        return False  # needs a viewer
     return given.command in ("tubes", "ground") and given.video.exists()
 
 

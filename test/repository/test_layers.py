@@ -112,7 +112,7 @@ EXTRA = {
     "stvg_ros.depth": {"cv2"},
     "stvg_ros.node.parameter_files": {"yaml"},
     "stvg_lab.runs.worker_pool": {"ray"},
-    "stvg_ros.visualization.rerun_file": {"rerun"},
+    "stvg_ros.visualization.rerun_recording": {"rerun"},
     "stvg_ros.serving.replica_metrics": {"prometheus_client"},
     "stvg_ros.serving.server": {"ray"},
     "stvg_ros.serving.proxy": {"uvicorn"},

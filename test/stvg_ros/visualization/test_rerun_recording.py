@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""`--rrd`: what the commands wrote is read back with Rerun's own reader."""
+"""What the commands wrote or sent is read back with Rerun's own reader."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -17,6 +16,7 @@ from tiny_datasets import write_scene
 import stvg_ros.build
 from stvg_ros.cli.main import main
 from stvg_ros.config import Config
+from stvg_ros.errors import ConfigError
 from stvg_ros.method.grounder import LocalGrounder
 from stvg_ros.method.query import RuleSplitter
 from stvg_ros.types import (
@@ -29,27 +29,10 @@ from stvg_ros.types import (
     Tube,
     TubeBox,
 )
-from stvg_ros.visualization.rerun_file import RerunFile
+from stvg_ros.visualization.rerun_recording import RerunRecording, viewer_address
 
-rerun = pytest.importorskip("rerun", reason="rerun-sdk is missing: run `make libraries`")
-
-
-def rows(path: Path, entity: str, column: str) -> list[tuple[int, object]]:
-    """Time in ns (-1 for static values) and content of one column of an entity, in order."""
-    found = []
-    for chunk in rerun.chunk.RrdReader(path).stream().to_chunks():
-        batch = chunk.to_record_batch()
-        if chunk.entity_path != entity or column not in batch.schema.names:
-            continue
-        times = [-1] * chunk.num_rows
-        if not chunk.is_static:
-            times = batch.column("time").cast("int64").to_pylist()
-        found += zip(times, batch.column(column).to_pylist(), strict=True)
-    return sorted(found, key=lambda row: row[0])
-
-
-def entities(path: Path) -> set[str]:
-    return {chunk.entity_path for chunk in rerun.chunk.RrdReader(path).stream().to_chunks()}
+pytest.importorskip("rerun", reason="rerun-sdk is missing: run `make libraries`")
+from rerun_viewer import Receiver, entities, free_port, rows
 
 
 @pytest.fixture
@@ -79,7 +62,7 @@ def grounded() -> tuple[Clip, Grounding]:
 
 def test_a_grounding_is_read_back(grounded, tmp_path):
     path = tmp_path / "a.rrd"
-    with RerunFile(path, "test") as file:
+    with RerunRecording("test", file=path) as file:
         file.add(*grounded)
     assert entities(path) >= {
         "/camera", "/camera/candidates", "/camera/answer", "/S_frame", "/answer",
@@ -102,7 +85,7 @@ def test_a_grounding_is_read_back(grounded, tmp_path):
 
 def test_only_the_sampled_frames_of_several_groundings(grounded, tmp_path):
     path = tmp_path / "a.rrd"
-    with RerunFile(path, "test") as file:
+    with RerunRecording("test", file=path) as file:
         file.add(*grounded, "run/1", every=False)
         file.add(*grounded, "run/2", every=False)
     assert len(rows(path, r"/run\/1/camera", "EncodedImage:blob")) == 2
@@ -146,3 +129,55 @@ def test_evaluate_writes_each_sample(tmp_path, toy):
     assert len(names) == 2
     for name in names:
         assert rows(path, f"{name}/answer", "TextDocument:text")
+
+
+def test_ground_and_evaluate_send_the_same_to_a_viewer(tmp_path, capsys, toy):
+    write_scene(tmp_path / "a.mp4", 7)
+    square_bag(tmp_path / "run")
+    annotations = annotate(tmp_path / "run.json", "run", entry("a", 1, 13))
+    file = tmp_path / "a.rrd"
+    with Receiver(tmp_path) as viewer:
+        arguments = ["ground", tmp_path / "a.mp4", "the person who waves", "--end", "2"]
+        arguments += ["--rrd", file, "--rerun", viewer.address, "--device", "cpu"]
+        assert main(list(map(str, arguments))) == 0
+        viewer.until("/answer", "TextDocument:text")
+        for entity, column in (
+            ("/camera", "EncodedImage:blob"), ("/S_frame", "Scalars:scalars"),
+            ("/camera/answer", "Boxes2D:centers"), ("/camera/candidates", "Boxes2D:labels"),
+        ):  # fmt: skip
+            assert rows(file, entity, column)
+            viewer.until(entity, column, len(rows(file, entity, column)))
+            assert rows(viewer.file, entity, column) == rows(file, entity, column)
+        arguments = ["evaluate", "--annotations", annotations, "--out", tmp_path / "out"]
+        arguments += ["--rerun", viewer.address, "--device", "cpu"]
+        assert main(list(map(str, arguments))) == 0
+        viewer.until(r"/run\/a/answer", "TextDocument:text")
+
+
+def test_a_viewer_that_does_not_listen_is_named_before_the_work(tmp_path, capsys):
+    write_scene(tmp_path / "a.mp4", 7)
+    for address, said in (
+        (f"127.0.0.1:{free_port()}", "no viewer listens at 127.0.0.1:"),
+        ("nonsense at all", "expected the address of a viewer"),
+    ):
+        arguments = ["ground", str(tmp_path / "a.mp4"), "the person", "--rerun", address]
+        assert main(arguments) == 2
+        assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("laptop", ("laptop", 9876)),
+        ("10.0.0.5:9000", ("10.0.0.5", 9000)),
+        ("rerun+http://laptop:9877/proxy", ("laptop", 9877)),
+        ("[::1]:9876", ("[::1]", 9876)),
+        ("", None), ("a:0", None), ("a:99999", None), ("http://a:1", None), ("a b", None),
+    ],
+)  # fmt: skip
+def test_addresses(text, address):
+    if address is None:
+        with pytest.raises(ConfigError, match="expected the address of a viewer"):
+            viewer_address(text, "--rerun")
+    else:
+        assert viewer_address(text, "--rerun") == address

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""The tutorial: its commands run, and their answers are right on its scene."""
+
+from __future__ import annotations
+
+import io
+import re
+import sys
+
+import pytest
+
+from stvg_lab.cli import tutorial
+from stvg_lab.rendered.queries import split_scene
+from stvg_ros.cli.main import main
+
+SEED = 7
+
+
+@pytest.fixture(scope="module")
+def said(tmp_path_factory):
+    """The output of the whole tutorial without a terminal, by step, and its folder."""
+    out = tmp_path_factory.mktemp("tutorial") / "out"
+    with pytest.MonkeyPatch.context() as patch:
+        text = io.StringIO()
+        patch.setattr(sys, "stdout", text)
+        patch.setattr(sys, "stdin", io.StringIO())  # no terminal: nothing waits
+        assert main(["tutorial", "--seed", str(SEED), "--out", str(out)]) == 0
+    return text.getvalue().split("\n--- ")[1:], out
+
+
+def test_every_step_is_a_command_with_its_output(said):
+    steps, out = said
+    commands = [re.search(r"^\$ stvg-ros (\w+)", step, re.M)[1] for step in steps]
+    assert commands == ["synthesize", "understand", "tubes", *["ground"] * 4]
+    assert "1 scenes, " in steps[0]
+    assert "intent" in steps[1]
+    assert "tubes on" in steps[2]
+    for picture in (out / "tubes.png", out / "found" / "contact_sheet.png"):
+        assert picture.read_bytes().startswith(b"\x89PNG")
+        assert f"picture: {picture}" in "".join(steps)
+
+
+def test_the_answers_are_those_of_the_scene(said):
+    steps, _ = said
+    found, absent, count, follow = steps[3:]
+    assert "outcome     found" in found
+    start_s, end_s = map(float, re.search(r"span +([\d.]+) s to ([\d.]+) s", found).groups())
+    true_s = tuple(map(float, re.search(r"truth: ([\d.]+) s to ([\d.]+) s", found).groups()))
+    overlap = min(end_s, true_s[1]) - max(start_s, true_s[0])
+    assert overlap > 0.5 * (true_s[1] - true_s[0])
+    assert "outcome     not found" in absent
+    colour = re.search(r"wearing a (\w+) shirt", count)[1]
+    number = sum(person.shirt == colour for person in split_scene("test", SEED).people)
+    assert number > 0
+    assert f"answer      {number}\n" in count
+    assert f"the truth: {number}" in count
+    images, last_s, seen = re.search(
+        r"followed +(\d+) images to ([\d.]+) s, seen in (\d+)", follow
+    ).groups()
+    assert float(last_s) > 7.0
+    assert int(seen) > 0.8 * int(images)
+
+
+def test_with_a_terminal_it_waits_and_can_be_left(tmp_path, monkeypatch, capsys):
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    ran = []
+    monkeypatch.setattr("stvg_ros.cli.main.main", lambda words: ran.append(words[0]) or 0)
+    monkeypatch.setattr(sys, "stdin", Terminal("q\n"))
+    given = tutorial_arguments(tmp_path)
+    assert tutorial.run(given) == 0
+    assert ran == []
+    monkeypatch.setattr(sys, "stdin", Terminal(""))  # closed
+    assert tutorial.run(given) == 0
+    assert ran == []
+
+
+def tutorial_arguments(folder, *more):
+    import argparse
+
+    parser = argparse.ArgumentParser()
+    tutorial.add_arguments(parser)
+    return parser.parse_args(["--out", str(folder), *more])
+
+
+def test_a_command_that_fails_ends_it(tmp_path, monkeypatch):
+    from stvg_ros.errors import ConfigError
+
+    monkeypatch.setattr("stvg_ros.cli.main.main", lambda words: 1)
+    with pytest.raises(ConfigError, match="step 1 ended with 1"):
+        tutorial.run(tutorial_arguments(tmp_path, "--yes"))
