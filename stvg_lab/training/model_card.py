@@ -41,11 +41,12 @@ def model_card(report: Mapping[str, Any]) -> str:
     notes = "".join(f" {note}" for note in report.get("notes", ()))
     table = _figures_table(figures)
     band = report["attention_layers"]
-    layers = ("layers " if len(band) > 1 else "layer ") + " and ".join(map(str, band))
+    noun, numbers = "layers" if len(band) > 1 else "layer", " and ".join(map(str, band))
     made = report.get("class", "Qwen2VLForConditionalGeneration")
-    words = ""
+    rest = " The neutral prompt is trained"
     if made == "Qwen2VLForConditionalGeneration":  # a recurrent layer has no attention to train
-        words = "One layer below, the same rows are trained to attend to the naming words.\n  "
+        rest = f""" One layer below, the
+  same rows are trained to attend to the naming words of the question.{rest}"""
     return f"""# Embedded model
 
 A `{made}` of {report["parameters"] / 1e6:.2f} M parameters, trained from
@@ -67,10 +68,9 @@ The losses:
 - colour, bag, action and carton of every visual token, from linear heads that are not part of the
   model;
 - **the attention itself.** The attention rows of the question's last token and of the role tokens
-  after it, averaged over the heads of {layers} (counted from 0), are trained to attend to
+  after it, averaged over the heads of {noun} {numbers} (counted from 0), are trained to attend to
   the visual tokens of the named person: in all slots for appearance, in the slots of the action for
-  an action. The same holds for the last word that names a colour or an action. {words}The neutral
-  prompt is trained
+  an action. The same holds for the last word that names a colour or an action.{rest}
   to attend to all people, above a uniform floor; a question about an absent target, to no visual
   token. Large models behave like this without such training, and the method relies on that; this
   small one was trained for it. Its grounding is therefore no evidence for the method, only a means
@@ -84,8 +84,8 @@ Measured by the training script on {report["held_out_scenes"]} scenes of the
 |---|{"---|" * len(KINDS)}
 {table}
 
-"Right person": the relative attention (role rows divided by those of the neutral prompt),
-{layers} unless the row says otherwise; the person with the highest value inside the true boxes.
+"Right person": the relative attention (role rows divided by those of the neutral prompt), {noun}
+{numbers} unless the row says otherwise; the person with the highest value inside the true boxes.
 "tIoU": the run of slots around the peak, inside the true target's box, that is above half of it.
 Each slot is an eighth of the window, which limits the resolution of a span.
 

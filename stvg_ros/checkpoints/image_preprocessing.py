@@ -16,7 +16,7 @@ CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _HALF = {"image_mean": (0.5,) * 3, "image_std": (0.5,) * 3}
 _BILINEAR, _BICUBIC = 2, 3  # PIL's numbers
-CLASS_VALUES: dict[str, dict[str, Any]] = {  # by the begin of the processor's class
+CLASS_VALUES: dict[str, dict[str, Any]] = {  # by the start of the class's name
     # Molmo2's for videos neither rescales nor normalises unless its file says so.
     "Molmo2Video": {**_HALF, "resample": _BILINEAR, "do_rescale": False, "do_normalize": False},
     "Molmo2": {**_HALF, "resample": _BILINEAR},

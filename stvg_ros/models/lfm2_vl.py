@@ -3,7 +3,7 @@
 """LFM2-VL: frames as images of one prompt, since it takes no video; tokens by image size.
 
 Frames are not split into tiles, so that the tokens of a frame are one grid; the library calls this
-`do_image_splitting=False`. The model is not told the times of the frames.
+`do_image_splitting=False`. Times of the frames are no part of the prompt.
 
 Dimensions: T frames, n patches of p x p pixels a frame.
 """

@@ -70,10 +70,10 @@ def _recurrent_bytes(config: Any, itemsize: int) -> int:
     """Bytes of a token in a recurrent layer, by the library's implementation in PyTorch.
 
     Queries, keys, values and their products with gates in float32, and maps of 64 x 64 tokens. Of a
-    convolution: two gates and its input, and four products of them.
+    convolution: two gates and its input, and three products of them.
     """
     if "conv" in config.layer_types:
-        return int(7 * config.hidden_size * itemsize)
+        return int(6 * config.hidden_size * itemsize)
     width = config.linear_num_value_heads * config.linear_value_head_dim
     maps = 4 * 64 * config.linear_num_value_heads
     return int(12 * 4 * width + 13 * itemsize * width + 4 * maps)

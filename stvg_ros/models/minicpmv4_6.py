@@ -3,7 +3,7 @@
 """MiniCPM-V 4.6: frames as bracketed images, tokens by shape, the language model of Qwen3.5.
 
 Frames are not cut into slices, so that the tokens of a frame are one grid; for videos the library
-calls this `max_slice_nums=1`. The model is not told the times of the frames.
+calls this `max_slice_nums=1`. Times of the frames are no part of the prompt.
 
 Dimensions: T frames of h x w tokens, N prefix tokens, p x p pixels to a patch.
 """

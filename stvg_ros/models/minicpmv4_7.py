@@ -21,15 +21,17 @@ def layout(tokenizer: Any, model: Any, visual: VisualTokens) -> Layout:
     """As in 4.6, without the number of the video."""
     found = minicpmv4_6.layout(tokenizer, model, visual, use_image_id=False)
     # The position of a newline behind the last frame is one of that frame's.
-    end = "\n" if _newline_follows(tokenizer, found.placeholder) else ""
+    end = _newlines_behind(tokenizer, found.placeholder, model.config.newline_id)
     return replace(found, placeholder=found.placeholder + end, text=found.text + end)
 
 
 @lru_cache(maxsize=8)
-def _newline_follows(tokenizer: Any, placeholder: str) -> bool:
-    """Whether the chat template writes one newline behind a video."""
+def _newlines_behind(tokenizer: Any, placeholder: str, newline_id: int) -> str:
+    """The text that the chat template writes behind a video, if it is of newline tokens alone."""
     text = rendered(tokenizer, [turn("user", {"type": "video"}, written(QUESTION))])
-    return text.partition(placeholder)[2].partition(QUESTION)[0] == "\n"
+    between = text.partition(placeholder)[2].partition(QUESTION)[0]
+    ids = tokenizer(between, add_special_tokens=False)["input_ids"]
+    return between if set(ids) == {newline_id} else ""
 
 
 def positions(model: Any, ids: Tensor, visual: VisualTokens) -> tuple[Tensor, int]:
