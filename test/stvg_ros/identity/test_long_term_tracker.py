@@ -157,7 +157,7 @@ def test_an_action_may_be_over_and_is_not_asked():
 
 
 def test_who_was_in_view_with_the_target_is_not_the_target():
-    # The other one, dressed alike, stands beside it from the start and stays.
+    # The other one, dressed alike, is next to it from the start and stays.
     twins = (Walker(RED, [(0, 20, 100)]), Walker(RED, [(0, 200, 200)]))
     s = Stream({"": twins}).run(10).follow(100)
     s.notice()

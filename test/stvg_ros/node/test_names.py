@@ -106,15 +106,15 @@ def test_a_binding_moves_with_its_target(session):
 
 
 def test_a_name_out_of_the_window_is_not_searched_until_a_command_asks(session, monkeypatch):
-    ground(session, "the person in red")
+    found = ground(session, "the person in red").tube
     teach(session, "Morgan")
     session.show(13.0, 16.0, 19.0)  # the first images have left the window of 8 s
     parts, offered = session.node._parts, []
-    left = KnownTarget("Morgan", BOXES[0], 10**10)
+    left = KnownTarget("Morgan", box(found), 10**10)
     parts.names._named["morgan"] = replace(parts.names._named["morgan"], known=left, tried_ns=0)
     monkeypatch.setattr(parts.intake, "offer", lambda query, *more: offered.append(query.text))
     parts.names._update()
     assert offered == []
     tube = ground(session, "find Morgan").tube  # by appearance: the images repeat
-    assert (tube.status, box(tube)) == (msg.Tube.FOUND, BOXES[0])
+    assert (tube.status, box(tube)) == (msg.Tube.FOUND, box(found))
     assert tube.decided.startswith("appearance")
