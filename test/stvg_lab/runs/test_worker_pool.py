@@ -1,18 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""`evaluate --workers`: two workers, here or on a cluster, also when one of them is killed."""
+"""`evaluate --workers`: two workers on this machine, also when one of them is killed."""
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import signal
-import socket
-import subprocess
-import sys
-import tempfile
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -103,53 +95,6 @@ def test_two_workers_give_what_one_process_gives_also_if_one_is_killed(tmp_path,
     assert evaluate(together, files, "--workers", 2) == 0
     assert "4 of 6 samples are done, resuming" in capsys.readouterr().out
     assert results(together) == results(alone)
-
-
-@pytest.fixture
-def cluster(_workers_find_the_grounder) -> Iterator[tuple[str, Path]]:
-    """Address and folder of a cluster that `ray start --head` has made."""
-    folder = Path(tempfile.mkdtemp(prefix="ray_"))  # short: it is part of names of sockets
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    words = [
-        f"--port={port}", "--node-ip-address=127.0.0.1", "--num-cpus=2",
-        "--include-dashboard=false", f"--temp-dir={folder}", "--block",
-    ]  # fmt: skip
-    head = subprocess.Popen(
-        [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", *words],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
-        env={**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "RAY_enable_metrics_collection": "0"},
-    )  # fmt: skip
-    assert head.stdout is not None
-    said = []
-    for line in head.stdout:
-        said.append(line)
-        if "--block" in line:  # it has started and waits
-            break
-    try:
-        assert head.poll() is None, "".join(said)
-        yield f"127.0.0.1:{port}", folder
-    finally:
-        head.send_signal(signal.SIGTERM)
-        head.communicate(timeout=60)
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_workers_of_a_cluster_give_the_same_also_if_one_is_killed(tmp_path, toy, cluster, capsys):
-    address, folder = cluster
-    files = material(tmp_path, "die")
-    assert evaluate(tmp_path / "cluster", files, "--workers", 2, "--ray", address) == 0
-    assert (toy / "grave").exists()
-    assert "6 of 6 samples done" in capsys.readouterr().out
-    # The work was done by processes of that cluster, which is still up for the next run.
-    logs = list((folder / "session_latest" / "logs").glob("worker-*.out"))
-    for process in {path.name.partition(".")[0] for path in toy.glob("*.*")}:
-        assert [path for path in logs if path.stem.endswith(f"-{process}")], process
-    assert evaluate(tmp_path / "alone", files) == 0
-    assert results(tmp_path / "cluster") == results(tmp_path / "alone")
 
 
 @pytest.mark.slow
