@@ -21,6 +21,7 @@ NAMES = (
     "$HOME", "50%d", "[x]*?", "{0}", "q'uo\"te", "a\\b", "a;b", "#?a=b&c", " blanks ", "new\nline",
     "\u202eback", "x" * 200, "人" * 66, os.fsdecode(b"not \xff utf-8"),
 )  # fmt: skip
+NAMED = pytest.mark.parametrize("name", NAMES, ids=ascii)  # pytest-xdist sends names as UTF-8
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def toy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@NAMED
 @pytest.mark.usefixtures("toy")
 def test_a_video_is_grounded_and_its_outputs_are_written(name: str) -> None:
     frames = [square_frame(number) for number in range(6)]
@@ -41,7 +42,7 @@ def test_a_video_is_grounded_and_its_outputs_are_written(name: str) -> None:
     assert len(found["boxes"]) == 3
 
 
-@pytest.mark.parametrize("name", NAMES)
+@NAMED
 @pytest.mark.usefixtures("toy")
 def test_a_bag_is_evaluated_and_reported(name: str) -> None:
     square_bag(Path("bag"), 12).rename(name)
