@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,13 +22,17 @@ NAMES = (
     "$HOME", "50%d", "[x]*?", "{0}", "q'uo\"te", "a\\b", "a;b", "#?a=b&c", " blanks ", "new\nline",
     "\u202eback", "x" * 200, "人" * 66, os.fsdecode(b"not \xff utf-8"),
 )  # fmt: skip
-NAMED = pytest.mark.parametrize("name", NAMES, ids=ascii)  # pytest-xdist sends names as UTF-8
+NAMED = pytest.mark.parametrize("name", NAMES, ids=ascii)
 
 
 @pytest.fixture
-def toy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def toy(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> Iterator[None]:
     monkeypatch.setattr(stvg_ros.build, "build_grounder", lambda config: SquareGrounder(0.5))
     monkeypatch.chdir(tmp_path)
+    yield
+    capsys.readouterr()  # pytest-xdist cannot send output that is not UTF-8
 
 
 @NAMED
