@@ -4,9 +4,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
-from collections.abc import Iterator
+import sys
 from pathlib import Path
 
 import pytest
@@ -26,13 +27,11 @@ NAMED = pytest.mark.parametrize("name", NAMES, ids=ascii)
 
 
 @pytest.fixture
-def toy(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> Iterator[None]:
+def toy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(stvg_ros.build, "build_grounder", lambda config: SquareGrounder(0.5))
     monkeypatch.chdir(tmp_path)
-    yield
-    capsys.readouterr()  # pytest-xdist cannot send output that is not UTF-8
+    for stream in ("stdout", "stderr"):  # pytest-xdist cannot send output that is not UTF-8
+        monkeypatch.setattr(sys, stream, io.StringIO())
 
 
 @NAMED
