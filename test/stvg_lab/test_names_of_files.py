@@ -4,10 +4,9 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,11 +26,13 @@ NAMED = pytest.mark.parametrize("name", NAMES, ids=ascii)
 
 
 @pytest.fixture
-def toy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def toy(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> Iterator[None]:
     monkeypatch.setattr(stvg_ros.build, "build_grounder", lambda config: SquareGrounder(0.5))
     monkeypatch.chdir(tmp_path)
-    for stream in ("stdout", "stderr"):  # pytest-xdist cannot send output that is not UTF-8
-        monkeypatch.setattr(sys, stream, io.StringIO())
+    yield
+    capfdbinary.readouterr()  # pytest-xdist cannot send output that is not UTF-8
 
 
 @NAMED
