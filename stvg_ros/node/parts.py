@@ -139,13 +139,9 @@ def assembled_parts(
     connection = _Connection(locator, follow, tracking)
     viewer = ViewerStream.of(node, cameras, config.rerun)
     watching = () if viewer is None else (viewer.answered,)
+    listeners = (answers.publish, pictures.answered, connection.answered, *watching)
     intake = Intake(
-        cameras,
-        queue,
-        current,
-        connection.finish,
-        (answers.publish, pictures.answered, connection.answered, *watching),
-        answers.publish_preliminary,
+        cameras, queue, current, connection.finish, listeners, answers.publish_preliminary
     )
     intake.set_memory(recollection.search_of)
     follow.set_search(connection.offer, tracking.wake)

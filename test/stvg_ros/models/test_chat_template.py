@@ -13,7 +13,9 @@ import pytest
 
 from stvg_ros.checkpoints.files import CheckpointFiles
 from stvg_ros.errors import ModelError
-from stvg_ros.models.chat_template import VIDEO, choose_template, rendered, turn, written
+from stvg_ros.models.chat_template import choose_template, rendered, turn, written
+
+VIDEO = {"type": "video"}
 
 QUESTION = "{% if part.type == 'text' %}{{ part.text }}{% endif %}"
 SHOWN = "{% if part.type == 'video' %}<video>{% endif %}"

@@ -258,7 +258,7 @@ def test_held_attention_is_rows_by_keys(mllm: HfMllm) -> None:
     ("damage", "said"),
     [
         ("weight", "weights are missing or of another shape.*download"),
-        ("family", "weights (cannot be loaded|are missing).*download"),
+        ("family", "(weights (cannot be loaded|are missing)|no chat template).*download"),
         ("template", "no chat template"),
         ("answers", "no single token for 'yes'"),
         ("config", r"no config\.json"),

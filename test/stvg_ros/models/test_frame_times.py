@@ -260,4 +260,5 @@ def test_stamps_reach_the_model_and_passes_of_other_times_share_no_batch(
     for one, other in zip(together, alone, strict=True):
         torch.testing.assert_close(one.rows, other.rows, atol=1e-6, rtol=0)
     evenly = replace(visual, times_s=())
-    assert mllm._layout(evenly).equals(mllm._layout(visual)) == (kind == "internvl")
+    layout = mllm.checkpoint.layout
+    assert layout(evenly).equals(layout(visual)) == (kind == "internvl")

@@ -10,9 +10,11 @@ import pytest
 import tiny_models
 
 from stvg_ros.errors import ModelError
-from stvg_ros.models.chat_template import VIDEO, rendered, turn, written
+from stvg_ros.models.chat_template import rendered, turn, written
 from stvg_ros.models.family import Layout
 from stvg_ros.models.prompt import Prompt
+
+VIDEO = {"type": "video"}
 
 PLACEHOLDER = "<|vision_start|><|video_pad|><|vision_end|>"
 TOKENS = "<|vision_start|><|video_pad|><|video_pad|><|vision_end|>"

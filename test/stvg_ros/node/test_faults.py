@@ -398,14 +398,14 @@ def test_diagnostics_reads_counts_while_the_worker_changes_them(start):
 
 PARTS = [
     "Cameras", "AnswerPublisher", "Intake", "Tracking", "StandingQueries", "Locator", "Commands",
-    "Diagnostics", "Names", "Parts",
+    "Diagnostics", "Names", "Follow", "TargetPictures", "Recollection", "Parts",
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("part", PARTS)
 def test_a_configure_that_fails_half_way_leaves_nothing_and_can_be_mended(start, monkeypatch, part):
     from stvg_ros.errors import ConfigError
-    from stvg_ros.node import grounding_node
+    from stvg_ros.node import parts
 
     s = start(ready="unconfigured", autostart=False)
     node = s.node
@@ -415,7 +415,7 @@ def test_a_configure_that_fails_half_way_leaves_nothing_and_can_be_mended(start,
         return [len(list(kind)) for kind in kinds]
 
     before = ends()
-    monkeypatch.setattr(grounding_node, part, raising(ConfigError(f"{part}: not here")))
+    monkeypatch.setattr(parts, part, raising(ConfigError(f"{part}: not here")))
     for _ in range(3):
         assert not change(s, "configure")
         assert state(s) == "unconfigured"

@@ -294,7 +294,10 @@ def test_the_weights_of_negations_and_relations_travel():
 
 
 def test_a_group_of_the_method_travels_or_is_the_servers():
-    own = {"node", "diagnostics", "image", "depth", "command", "follow", "remote", "serving"}
+    own = {
+        "node", "diagnostics", "image", "depth", "command", "follow", "remote", "serving",
+        "identity", "memory", "rerun",
+    }  # fmt: skip
     groups = {item.name.split(".")[0] for item in settings() if "." in item.name}
     assert groups - own == {*CLIENT_GROUPS, *SERVER_GROUPS}
 
