@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+import recordings
 from recordings import SquareGrounder, annotate, entry, square_bag, square_frame
 
 import stvg_ros.build
@@ -20,19 +22,23 @@ from stvg_ros.io.video import write_video
 NAMES = (
     "two words", "ünï人", "10:30", "http:a", "pipe:0", "concat:a|b", "-dash", ".hidden", "~",
     "$HOME", "50%d", "[x]*?", "{0}", "q'uo\"te", "a\\b", "a;b", "#?a=b&c", " blanks ", "new\nline",
-    "\u202eback", "x" * 200, "人" * 66, os.fsdecode(b"not \xff utf-8"),
+    "\u202eback", "x" * 200, "人" * 66,
 )  # fmt: skip
+# `main` with the toy grounder, in a process of its own.
+PROGRAM = """
+import sys, stvg_ros.build
+from recordings import SquareGrounder
+from stvg_ros.cli.main import main
+stvg_ros.build.build_grounder = lambda config: SquareGrounder(0.5)
+sys.exit(main(sys.argv[1:]))
+"""
 NAMED = pytest.mark.parametrize("name", NAMES, ids=ascii)
 
 
 @pytest.fixture
-def toy(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
-) -> Iterator[None]:
+def toy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(stvg_ros.build, "build_grounder", lambda config: SquareGrounder(0.5))
     monkeypatch.chdir(tmp_path)
-    yield
-    capfdbinary.readouterr()  # pytest-xdist cannot send output that is not UTF-8
 
 
 @NAMED
@@ -60,4 +66,23 @@ def test_a_bag_is_evaluated_and_reported(name: str) -> None:
     assert (summary["done"], summary["failures"]) == (1, [])
     for _ in range(2):
         assert main(["report", f"--out=reports/{name}.html", "--", f"out/{name}"]) == 0
+    assert Path("reports", f"{name}.html").stat().st_size > 1000
+
+
+@pytest.mark.usefixtures("toy")
+def test_a_name_that_is_not_utf8(tmp_path: Path) -> None:
+    name = os.fsdecode(b"not \xff utf-8")
+    square_bag(Path("bag"), 12).rename(name)
+    annotate(Path(f"{name}.json"), name, entry("a", 1, 9))
+    environment = {**os.environ, "PYTHONPATH": str(Path(recordings.__file__).parent)}
+    for arguments in (
+        ["ground", f"--out=ground/{name}", "--", name, "the red square"],
+        ["evaluate", f"--annotations=./{name}.json", f"--out=out/{name}"],
+        ["report", f"--out=reports/{name}.html", "--", f"out/{name}"],
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", PROGRAM, *arguments], env=environment, capture_output=True
+        )
+        assert done.returncode == 0, ascii(done.stderr)
+    assert Path("ground", name, "tube.json").stat().st_size > 100
     assert Path("reports", f"{name}.html").stat().st_size > 1000
