@@ -13,7 +13,7 @@ import pytest
 from paths import ROOT
 
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
-DEMO = {"build.txt", "torch.txt", "library.txt", "people.txt", "body.txt"}
+DEMO = {"build.txt", "torch.txt", "library.txt", "people.txt", "appearance.txt", "body.txt"}
 TESTS = DEMO | {"serving.txt", "development.txt"}
 
 
