@@ -45,7 +45,7 @@ def test_the_server_has_a_target_of_its_own(tmp_path):
 
 
 def test_optional_libraries_and_mutants_stand_on_the_tools(tmp_path):
-    more = {"libraries.txt", "parser.txt", "agents.txt", "rerun.txt"}
+    more = {"libraries.txt", "parser.txt", "agents.txt", "rerun.txt", "trackers.txt"}
     assert installed(planned("libraries", tmp_path)) == TESTS | more
     assert installed(planned("mutants", tmp_path)) == TESTS | {"mutation.txt"}
 
