@@ -31,6 +31,7 @@ ACCURACY = DOCS / "accuracy.md"
 PAGES = (
     ACCURACY,
     DOCS / "commands.md",
+    DOCS / "identity.md",
     DOCS / "models.md",
     DOCS / "parameters.md",
     DOCS / "real_video.md",

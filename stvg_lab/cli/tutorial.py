@@ -135,8 +135,10 @@ def _lessons(out: Path, scene: Path, name: str, seed: int) -> Iterator[Lesson]:
     )
     yield Lesson(
         "Counting",
-        "A question is answered with a number and the tubes. On a robot: the service ~/ask.",
-        (*ground, question, "--targets", "8", *SETTINGS), f"the truth: {number}",
+        "A question is answered with a number and the tubes. The colours of clothes are measured\n"
+        "beside the attention of the model. On a robot: the service ~/ask.",
+        (*ground, question, "--targets", "8", *SETTINGS, "--set", "evidence.sources=both"),
+        f"the truth: {number}",
     )  # fmt: skip
     yield Lesson(
         "Following",

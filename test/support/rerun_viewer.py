@@ -75,9 +75,9 @@ class Receiver:
             self._process.send_signal(signal.SIGINT)
         try:
             self._process.wait(TIMEOUT_S)
-        except subprocess.TimeoutExpired:
+        except subprocess.TimeoutExpired:  # what `until` waited for is in the file
             self._process.kill()
-            raise
+            self._process.wait()
 
     def until(self, entity: str, column: str, count: int = 1) -> None:
         """Waits until so many rows have arrived."""
