@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -136,6 +137,13 @@ class MobileNet(nn.Module):
         return maps
 
 
+@lru_cache(maxsize=1)
+def _network(path: Path, device: torch.device) -> MobileNet:
+    """The network, read once for all descriptors of a process: it has no state of its own."""
+    weights = torch.load(path, map_location="cpu", weights_only=True)
+    return MobileNet(weights).to(device).eval()
+
+
 class MobileNetDescriptor:
     """Describes people by the means of MobileNetV2's last map; `AppearanceDescriptor`."""
 
@@ -147,8 +155,7 @@ class MobileNetDescriptor:
         Raises:
             ModelError: the package is missing, or other than the pinned one.
         """
-        weights = torch.load(checked_weights(), map_location="cpu", weights_only=True)
-        self._network = MobileNet(weights).to(device).eval()
+        self._network = _network(checked_weights(), device)
         self._device = device
         self._mean, self._deviation = (
             torch.tensor(values, device=device)[:, None, None] for values in (_MEAN, _DEVIATION)

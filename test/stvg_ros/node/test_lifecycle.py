@@ -165,8 +165,7 @@ def test_twenty_lives_leave_nothing_behind(start):
         models.append(weakref.ref(model))
         return model
 
-    # The weights of MobileNet, read in each life, would blur the bound in a large process.
-    s = start(build, **{"identity.descriptor": "garments"})
+    s = start(build)
     s.show(1.0)
     s.say("the person")
     before, topics = 0, 0
