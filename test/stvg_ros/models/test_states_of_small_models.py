@@ -13,6 +13,7 @@ import tiny_models
 import torch
 import transformers
 from library_reference import QUESTIONS, images, reference
+from saved_tensors import saved_bytes
 from transformers import DynamicCache
 
 from stvg_ros.errors import ConfigError, ModelError
@@ -172,26 +173,8 @@ def test_a_graph_is_foreseen_by_its_shape(dtype: torch.dtype) -> None:
     config._attn_implementation = "sdpa"
     with torch.device("meta"):
         model = transformers.Lfm2Model(config).to(dtype).requires_grad_(False)
-    weights = {each.untyped_storage()._cdata for each in model.parameters()}
-
-    def kept(tokens: int) -> int:
-        found: dict[int, torch.Tensor] = {}
-
-        def keep(tensor: torch.Tensor) -> torch.Tensor:
-            found[tensor.untyped_storage()._cdata] = tensor
-            return tensor
-
-        hidden = torch.empty(1, tokens, 2048, dtype=dtype, device="meta", requires_grad=True)
-        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-            model(
-                inputs_embeds=hidden,
-                position_ids=torch.zeros(1, tokens, dtype=torch.long, device="meta"),
-                attention_mask={"full_attention": None, "conv": None},
-            )
-        sizes = {key: each.untyped_storage().nbytes() for key, each in found.items()}
-        return sum(size for key, size in sizes.items() if key not in weights)
-
-    more = kept(2048) - kept(1024)
+    masks = {"full_attention": None, "conv": None}
+    more = saved_bytes(model, 2048, masks) - saved_bytes(model, 1024, masks)
     assert more == pytest.approx(graph_bytes(config, 1024, dtype.itemsize), rel=0.15)
 
 
