@@ -3,6 +3,7 @@
 """Measures how soon the node follows a person of a video: from a command to the first `~/target`.
 
 python -m stvg_lab.live.follow_latency --video FILE [--query "the person in red"]
+  [--ros-args -p NAME:=VALUE ...]   # parameters of the node
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
 
+from stvg_lab.live.ros_program import without_ros_arguments
 from stvg_ros.errors import ModelError, StvgError
 from stvg_ros.io.video_recording import VideoRecording
 from stvg_ros.msg import Query, Target, Tube
@@ -34,6 +36,7 @@ from stvg_ros.node.grounding_node import GroundingNode
 from stvg_ros.node.image_conversions import image_message
 
 WINDOW_S = 8.0  # of images before the first command
+_EARLY_S = 1e-3  # rounding of a video's times
 
 
 def played(video: Path, start_s: float, end_s: float, rate_hz: float) -> list[NDArray[np.uint8]]:
@@ -49,7 +52,7 @@ def played(video: Path, start_s: float, end_s: float, rate_hz: float) -> list[ND
             seconds = image.stamp_ns / 1e9
             if seconds >= end_s:
                 break
-            if seconds >= due_s:
+            if seconds >= due_s - _EARLY_S:
                 images.append(image.frame().image)
                 due_s += 1 / rate_hz
     finally:
@@ -116,13 +119,17 @@ class FollowTimer:
             self._sent = None
 
 
-def measure(given: argparse.Namespace) -> str:
+def measure(given: argparse.Namespace, words: Sequence[str]) -> str:
     """Runs node and camera and returns the figures as text.
+
+    Args:
+        given: the program's own arguments.
+        words: the command line, with ROS arguments.
 
     Raises:
         ModelError: the node does not start, or finds nobody.
     """
-    rclpy.init()
+    rclpy.init(args=list(words))
     node = GroundingNode(parameter_overrides=[Parameter("follow.enabled", value=True)])
     executor = SingleThreadedExecutor()
     executor.add_node(node)
@@ -189,13 +196,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--commands", type=int, default=5, help="how often the command is sent")
     parser.add_argument("--pause-s", type=float, default=4.0, help="from one to the next")
     parser.add_argument("--camera", action="store_true", help=argparse.SUPPRESS)
-    given = parser.parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    given = parser.parse_args(without_ros_arguments(words))
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     try:
         if given.camera:
             camera(played(given.video, given.start, given.end, given.rate), given.rate)
             return 0
-        sys.stdout.write(measure(given) + "\n")
+        sys.stdout.write(measure(given, words) + "\n")
         status = 0
     except StvgError as error:
         sys.stderr.write(f"follow_latency: {error}\n")
