@@ -16,7 +16,14 @@ from stvg_ros.checkpoints.image_preprocessing import ImagePreprocessing
 from stvg_ros.method.visual_tokens import VisualTokens
 from stvg_ros.models.family import Family, Layout
 from stvg_ros.models.frame_times import begin_times
-from stvg_ros.models.preprocess import Images, fitted_size, letterboxed, patches, slots_of
+from stvg_ros.models.preprocess import (
+    Images,
+    common_size,
+    fitted_size,
+    letterboxed,
+    patches,
+    slots_of,
+)
 from stvg_ros.models.vision_tower import run_tower
 
 # Upper bound in tokens of one frame of a video, as in transformers; the files of older
@@ -48,7 +55,7 @@ def encode(
     model: Any, preprocessing: ImagePreprocessing, images: Images, total: int
 ) -> VisualTokens:
     """T frames to `ceil(T / 2)` slots; padded if the model was trained on one shape only."""
-    height, width = frame_size(preprocessing, images[0].shape[0], images[0].shape[1], total)
+    height, width = frame_size(preprocessing, *common_size(images), total)
     factor, ratio = preprocessing.patch * preprocessing.merge, preprocessing.aspect_ratio
     picture = None
     if ratio:
@@ -112,9 +119,7 @@ def positions(model: Any, ids: Tensor, visual: VisualTokens) -> tuple[Tensor, in
     at, following = positions_of(model, ids, visual, model.config.video_token_id)
     if times := slot_times(model, visual):
         seen = ids[0] == model.config.video_token_id
-        after = torch.tensor(times, device=ids.device).repeat_interleave(
-            visual.grid[1] * visual.grid[2]
-        )
+        after = torch.tensor(times, device=ids.device).repeat_interleave(visual.slot_size)
         at[0, 0, seen] = at[1, 0, seen].min() + after
     return at, following
 
