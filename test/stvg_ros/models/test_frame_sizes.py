@@ -4,16 +4,24 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
 from stvg_ros.checkpoints.image_preprocessing import ImagePreprocessing
 from stvg_ros.models import (
     cosmos3_edge,
     glm4v,
+    internvl,
     lfm2_vl,
+    llava_next_video,
+    llava_onevision,
     minicpmv4_6,
+    molmo2,
+    perception_lm,
     qwen2_vl,
     qwen3_vl,
     smolvlm,
@@ -126,6 +134,7 @@ def test_tokens_of_a_frame_of_lfm2(
         ((1920, 1080), {}, 4, (11, 6)),
         (FULL_HD, {}, 2, (12, 21)),
         ((10, 1000), {}, 4, (1, 79)),  # no side below a token
+        ((100, 114), {}, 4, (7, 9)),  # a pixel more or less of the square gives others
         ((448, 448), {"scale_resolution": 224}, 4, (4, 4)),
     ],
 )
@@ -143,6 +152,8 @@ def test_tokens_of_a_frame_of_minicpm(
         (FULL_HD, 1536, (864, 1536)),
         ((1920, 1080), 1536, (1536, 864)),
         ((480, 480), 512, (512, 512)),
+        ((480, 480), 511, (512, 511)),
+        ((360, 480), 512, (384, 512)),
         ((479, 640), 512, (384, 512)),  # 383.2, made even upwards
         ((640, 479), 512, (512, 384)),
         ((2, 1000), 100, (1, 100)),  # at least one pixel
@@ -156,3 +167,43 @@ def test_frames_of_smolvlm_keep_their_shape_first(
 ) -> None:
     values = {} if longest is None else {"size": {"longest_edge": longest}}
     assert smolvlm.frame_size(ImagePreprocessing.from_json(values, "test"), *image) == size
+
+
+class ReceivedError(Exception):
+    """What a vision tower is given, in place of a pass."""
+
+
+def tower_of(config: dict[str, Any]) -> Any:
+    def features(pixels: torch.Tensor, *rest: Any) -> None:
+        raise ReceivedError(tuple(pixels.shape))
+
+    inner = SimpleNamespace(get_image_features=features, get_video_features=features)
+    return SimpleNamespace(
+        model=inner, config=SimpleNamespace(vision_config=SimpleNamespace(**config)),
+        device=torch.device("cpu"), dtype=torch.float32,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("family", "config", "more", "shape"),
+    [
+        (internvl, {"image_size": [28, 28], "patch_size": [14, 14]}, {"downsample_ratio": 0.5},
+         (1, 3, 28, 28)),
+        (llava_onevision, {"image_size": 28, "patch_size": 14}, {}, (1, 1, 3, 28, 28)),
+        (llava_next_video, {"image_size": 28, "patch_size": 14}, {"spatial_pool_stride": 2},
+         (1, 1, 3, 28, 28)),
+        (perception_lm, {}, {}, (1, 1, 3, 448, 448)),
+        (molmo2, {"image_size": [28, 28]}, {"image_patch_id": 0}, (1, 4, 14 * 14 * 3)),
+        (smolvlm, {"image_size": 28, "patch_size": 14}, {"scale_factor": 2}, (1, 1, 3, 28, 28)),
+    ],
+)  # fmt: skip
+def test_a_tower_of_one_size_where_the_file_has_none(
+    family: Any, config: dict[str, Any], more: dict[str, Any], shape: tuple[int, ...]
+) -> None:
+    model = tower_of(config)
+    vars(model.config).update(more)
+    model.get_input_embeddings = lambda: SimpleNamespace(weight=torch.zeros(1, 8))
+    given = ImagePreprocessing.from_json({"patch_size": 14, "resample": 2}, "test")
+    with pytest.raises(ReceivedError) as caught:
+        family.encode(model, given, [np.zeros((30, 40, 3), np.uint8)], 1)
+    assert caught.value.args == (shape,)
