@@ -69,7 +69,7 @@ LAYERS = {
         "numpy torch",
     ),
     "visualization": layer("foundations settings method body visualization io", "numpy cv2 av"),
-    "doctor": layer("foundations settings models build doctor node messages", ROS),
+    "doctor": layer("foundations settings checkpoints models build doctor node messages", ROS),
     "node": layer(
         f"settings {ROBOT} node messages",
         f"numpy cv2 rosbags torch {ROS}",

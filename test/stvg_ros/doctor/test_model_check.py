@@ -72,6 +72,9 @@ def folder(tmp_path):
 def test_what_is_wrong_with_a_model_is_told_without_loading_it(folder, monkeypatch, tmp_path):
     assert "no such folder" in model(path="/nowhere/at/all")[-1].text
     assert "no config.json" in model(path=str(tmp_path))[-1].text
+    file = tmp_path / "notes.txt"
+    file.touch()
+    assert f"'{file}': a file; expected the folder" in model(path=str(file))[-1].text
     assert "safetensors" in model(path=folder(size=0))[-1].text
     assert "'bert'" in model(path=folder("bert"))[-1].text
     assert model(path=folder())[-1].level == "ok"
