@@ -43,6 +43,7 @@ def model_card(report: Mapping[str, Any]) -> str:
     band = report["attention_layers"]
     noun, numbers = "layers" if len(band) > 1 else "layer", " and ".join(map(str, band))
     made = report.get("class", "Qwen2VLForConditionalGeneration")
+    steps = f"{report['steps']} steps of {report.get('clips', 8)} clips"
     rest = " The neutral prompt is trained"
     if made == "Qwen2VLForConditionalGeneration":  # a recurrent layer has no attention to train
         rest = f""" One layer below, the
@@ -55,7 +56,7 @@ tests and the demonstration run the whole path, including weights, gradients and
 in seconds.
 
 ## Training
-Seed {report["seed"]}, {report["minutes"]} minutes, {report["steps"]} steps of 8 clips on one CPU
+Seed {report["seed"]}, {report["minutes"]} minutes, {steps} on one CPU
 core (a second one renders). 2 to {PEOPLE} people with {len(COLOURS)} shirt colours, bags, and
 {len(ACTS)} actions (standing included). {FRAMES} frames of {WIDTH} x {HEIGHT} pixels give
 {FRAMES // PAIR} slots of {ROWS} x {COLUMNS} visual tokens.{notes}

@@ -5,6 +5,7 @@
     python -m stvg_lab.training.train_embedded --out DIR --minutes 50 --seed 0 [--resume DIR]
 
 `--architecture qwen3_5` builds the same size in the family Qwen3.5, of mostly recurrent layers.
+With `--steps` and `--pool-file` runs of different families are trained equally long on equal clips.
 
 Three stages share the time: the vision tower alone on dense labels of its tokens; the whole model
 on three slots of a clip; the whole model on all eight.
@@ -27,7 +28,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from stvg_lab.training.architecture import ARCHITECTURES
-from stvg_lab.training.clip_pool import NOBODY, Pool
+from stvg_lab.training.clip_pool import NOBODY, KeptPool, Pool
 from stvg_lab.training.embedded_model import save_folder
 from stvg_lab.training.examiner import ACTS, IGNORED, Examiner, Packer, target_map
 from stvg_lab.training.held_out import HeldOutAnswers, held_out, held_out_figures
@@ -48,9 +49,11 @@ class Trainer:
 
     seed: int
     minutes: float
-    pool: Pool
+    pool: Pool | KeptPool
     eager: bool = False
     family: str = "qwen2_vl"
+    steps: int = 0
+    clips: int = 8
     elapsed_s: float = 0.0
     step: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
@@ -82,17 +85,16 @@ class Trainer:
 
     @property
     def share(self) -> float:
-        """Elapsed share of the training time, 0 to 1."""
+        """Elapsed share of the training, 0 to 1: of its steps, or of its time if those are 0."""
+        if self.steps:
+            return min(1.0, self.step / self.steps)
         return min(1.0, self.elapsed_s / (60 * self.minutes))
 
     def train_step(self) -> dict[str, float]:
         """One batch of the current stage; returns its losses."""
-        if self.share < STAGE_A:
-            clips, slots = 16, 4
-        elif self.share < STAGE_B:
-            clips, slots = 16, 3
-        else:
-            clips, slots = 8, SLOTS
+        clips, slots = self.clips, SLOTS
+        if self.share < STAGE_B:
+            clips, slots = 2 * clips, 4 if self.share < STAGE_A else 3
         picked = torch.from_numpy(self.pool.draw(self.rng, clips))
         chosen = np.stack([self._slots(int(i), slots) for i in picked])
         frames = torch.from_numpy((chosen[..., None] * PAIR + np.arange(PAIR)).reshape(clips, -1))
@@ -221,6 +223,7 @@ class Trainer:
             "seed": self.seed,
             "minutes": round(self.elapsed_s / 60, 1),
             "steps": self.step,
+            "clips": self.clips,
             "clips_rendered": int(self.pool.count[0]),
             "parameters": sum(p.numel() for p in self.model.parameters()),
             "class": type(self.model).__name__,
@@ -299,23 +302,36 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True, help="folder for the checkpoint")
     parser.add_argument("--minutes", type=float, default=50, help="time to train")
+    parser.add_argument("--steps", type=int, default=0, help="steps to train, in place of a time")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--resume", type=Path, help="continue from this checkpoint")
     parser.add_argument("--every-minutes", type=float, default=4, help="time between checkpoints")
     parser.add_argument("--held-out", type=int, default=40, help="validation scenes")
     parser.add_argument("--test", type=int, default=200, help="test scenes at the end")
+    parser.add_argument("--clips", type=int, default=8, help="clips of a step of the last stage")
     parser.add_argument("--pool", type=int, default=6000, help="clips kept in memory")
+    parser.add_argument(
+        "--pool-file", type=Path,
+        help="train on the clips of this file only; without it, --pool clips are rendered to it",
+    )  # fmt: skip
     parser.add_argument("--eager", action="store_true", help="do without torch.compile")
     parser.add_argument("--architecture", choices=sorted(ARCHITECTURES), default="qwen2_vl")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)  # the renderer has the other core; two threads that wait cost more
-    pool = Pool(options.pool, options.seed + (1000 if options.resume else 0))
+    pool: Pool | KeptPool
+    if options.pool_file:
+        pool = KeptPool(options.pool_file, options.pool, options.seed)
+    else:
+        pool = Pool(options.pool, options.seed + (1000 if options.resume else 0))
     try:
-        trainer = Trainer(options.seed, options.minutes, pool, options.eager, options.architecture)
+        trainer = Trainer(
+            options.seed, options.minutes, pool, options.eager, options.architecture,
+            options.steps, options.clips,
+        )  # fmt: skip
         if options.resume:
             trainer.resume(options.resume)
         held = held_out("val", options.held_out)
-        while int(pool.count[0]) < min(1000, options.pool):
+        while int(pool.count[0]) < min(1000, options.pool) and not options.pool_file:
             time.sleep(0.2)
         train(trainer, options, held)
         figures = trainer.evaluated(held_out("test", options.test))
