@@ -35,6 +35,10 @@ def _figures_table(figures: Mapping[str, float]) -> str:
     )
 
 
+def _steps(report: Mapping[str, Any]) -> str:
+    return f"{report['steps']} steps of {report.get('clips', 8)} clips"
+
+
 def model_card(report: Mapping[str, Any]) -> str:
     """`README.md` of the checkpoint's folder."""
     figures: Mapping[str, float] = report["figures"]
@@ -43,7 +47,6 @@ def model_card(report: Mapping[str, Any]) -> str:
     band = report["attention_layers"]
     noun, numbers = "layers" if len(band) > 1 else "layer", " and ".join(map(str, band))
     made = report.get("class", "Qwen2VLForConditionalGeneration")
-    steps = f"{report['steps']} steps of {report.get('clips', 8)} clips"
     rest = " The neutral prompt is trained"
     if made == "Qwen2VLForConditionalGeneration":  # a recurrent layer has no attention to train
         rest = f""" One layer below, the
@@ -56,7 +59,7 @@ tests and the demonstration run the whole path, including weights, gradients and
 in seconds.
 
 ## Training
-Seed {report["seed"]}, {report["minutes"]} minutes, {steps} on one CPU
+Seed {report["seed"]}, {report["minutes"]} minutes, {_steps(report)} on one CPU
 core (a second one renders). 2 to {PEOPLE} people with {len(COLOURS)} shirt colours, bags, and
 {len(ACTS)} actions (standing included). {FRAMES} frames of {WIDTH} x {HEIGHT} pixels give
 {FRAMES // PAIR} slots of {ROWS} x {COLUMNS} visual tokens.{notes}
