@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import json
 import subprocess
 import sys
 import tempfile
@@ -104,11 +103,13 @@ def _checkpoint_findings(
     folder: Path, config: Config, devices: Sequence[torch.device]
 ) -> Iterator[Finding]:
     """Checks the files of a checkpoint and the memory that they need."""
+    from stvg_ros.checkpoints.files import INDEX, CheckpointFiles, missing_shards
     from stvg_ros.models.families import FAMILIES, unsupported
-    from stvg_ros.models.quantized_formats import method_of
+    from stvg_ros.models.loading import check_language_model
+    from stvg_ros.models.quantized_formats import PRODUCER_FILE, method_of
 
-    model = config.model
-    values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    model, files = config.model, CheckpointFiles(str(folder), True)
+    values = files.config("model.path")
     kind = values.get("model_type")
     if kind not in FAMILIES:
         yield Finding(
@@ -131,11 +132,20 @@ def _checkpoint_findings(
     if model.path == "embedded":
         text += "; trained on rendered scenes only"
     yield Finding("ok", "model", text)
-    method = method_of(values)
+    if lost := missing_shards(files):
+        text = f"{len(lost)} of the files that {INDEX} names are missing, such as {lost[0]}"
+        yield Finding("bad", "weights", text, "download them again")
+        return
+    method = method_of(values, files.json(PRODUCER_FILE))
     if method is not None:
         yield (found := _quantized(method))
         if found.level == "bad":
             return
+    try:
+        check_language_model(files)
+    except ModelError as error:
+        yield Finding("bad", "model", str(error))
+        return
     if len(devices) > 1 and (method or model.quantization != "none"):
         yield Finding(
             "bad", "quantized", "quantized weights are loaded to one device",
