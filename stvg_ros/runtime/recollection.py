@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Memory beyond the window in the node: what is remembered, and which commands use it."""
+"""Memory beyond the window: what of it is remembered, and which commands use it."""
 
 from __future__ import annotations
 
