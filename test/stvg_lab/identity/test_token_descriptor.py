@@ -113,4 +113,4 @@ def test_a_person_resembles_themself(embedded: VisualLayers) -> None:
     describe = TokenDescriptor(embedded)
     own, other = describe(red, box), describe(blue, box)
     again = describe(moved, box + np.array([[100, 0, 100, 0]], np.float32))
-    assert describe.similarity(own, again)[0, 0] > describe.similarity(own, other)[0, 0] + 0.1
+    assert describe.similarity(own, again)[0, 0] > describe.similarity(own, other)[0, 0] + 0.05
