@@ -146,7 +146,7 @@ def assembled_parts(
     intake.set_memory(recollection.search_of)
     follow.set_search(connection.offer, tracking.wake)
     standing = StandingQueries(node, intake, current)
-    known = recollection.appearance_of
+    known = recollection.appearance_like
     names = Names(node, intake, current, follow.followed, window, describer, known)
     connection.connect(names, recollection, intake)
     return Parts(

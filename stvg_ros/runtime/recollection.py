@@ -93,6 +93,13 @@ class Recollection:
         known = self.memory.tube(tube.track_id) if tube.from_memory else None
         return None if known is None else known.appearance
 
+    def appearance_like(self, tube: Tube) -> TubeDescriptor | None:
+        """The remembered appearance of whoever is in a tube of any answer; None if unknown."""
+        if tube.from_memory:
+            return self.appearance_of(tube)
+        known = self.memory.like(tube.camera, tube.boxes)
+        return None if known is None else known.appearance
+
     def forget(self, camera: str) -> None:
         """Drops what a camera saw before its stamps jumped back."""
         self._added_ns.pop(camera, None)

@@ -15,6 +15,7 @@ pytest.importorskip("rclpy", reason="rclpy is missing: run `make test` or source
 from ros_tools import call, context, start
 from scripted_people import BLUE, RED, STEP_NS, ScriptedSource, Walker, box_at, frame_at
 from sensor_msgs.msg import CompressedImage, Image
+from std_srvs.srv import SetBool
 
 from stvg_ros import msg
 from stvg_ros.commands.reader import grammar_reader
@@ -298,6 +299,23 @@ def test_find_again_follows_who_comes_back_later(robot_of):
     assert robot.targets[-1].box.x_min == 200.0
 
 
+def test_the_same_person_is_whoever_was_found_last(robot_of):
+    robot = robot_of({"": (LEAVES, STAYS)}, **{"follow.enabled": False}).show(10)
+    robot.ask("find the person in blue")  # the reddest is found, whatever is said
+    memory = robot.s.node._parts.recollection.memory
+    for _ in range(3):
+        robot.show(14)
+        robot.until(
+            lambda: (memory.span_ns("") or (0, 0))[1] > 10**9 + (robot.index - 25) * STEP_NS
+        )
+    absent = robot.ask("find the same person again in the kitchen")
+    assert absent.status == msg.Tube.NOT_FOUND
+    assert "'the same person' is not recognised" in absent.error
+    robot.show(20)
+    tube = robot.ask("where is the same person now?")
+    assert (tube.status, tube.boxes[-1].x_min) == (msg.Tube.FOUND, 200.0)
+
+
 def test_pictures_are_sent_on_request_only(robot_of):
     robot = robot_of({"": (LEAVES, STAYS)}).show(10)
     assert len(robot.ask("the person in red").picture.data) == 0
@@ -312,3 +330,14 @@ def test_a_memory_of_zero_seconds_remembers_nothing(robot_of):
     tube = robot.ask("the person in red ten seconds ago")
     assert tube.error_code == msg.Tube.ERROR_WINDOW_OUT_OF_RANGE
     assert robot.s.node._parts.recollection.memory.fill == (0, 0, 0)
+
+
+def test_a_robot_whose_tubes_are_on_the_server_says_how_to_follow(start):
+    pytest.importorskip(
+        "ray", reason="Ray Serve is missing: pip install -r requirements/serving.txt"
+    )
+    remote = {"backend": "remote", "follow.enabled": True}
+    s = start(partial(remote_grounder, None), connect=False, **remote)
+    answer = call(s, SetBool, "follow", SetBool.Request(data=True))
+    assert not answer.success
+    assert "set remote.tubes to 'robot'" in answer.message
