@@ -241,7 +241,7 @@ def shown(table: dict[str, Any]) -> str:
             ("resident_mb", "memory of the process"),
         ):
             minutes = " ".join(f"{size:.0f}" for size in cost[key])
-            lines.append(f"{said + ', MB each minute':<40}{minutes}")
+            lines.append(f"{said + ', MB each minute':<40} {minutes}")
     lines.append("[95 % bootstrap interval over scenes, or over losses; see docs/identity.md]")
     return "\n".join(lines)
 

@@ -8,7 +8,7 @@ import json
 
 import pytest
 
-from stvg_lab.identity import track_rows
+from stvg_lab.identity import measurement, track_rows
 from stvg_lab.rendered import reappearances
 from stvg_ros.cli.main import main
 
@@ -37,7 +37,8 @@ def identity(*words):
 
 
 def test_the_figures_of_a_scene_and_a_stream_in_two_runs(small, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(track_rows, "library_installed", lambda: False)
+    for module in (measurement, track_rows):
+        monkeypatch.setattr(module, "library_installed", lambda: False)
     path = tmp_path / "identity.json"
     assert identity("--seed", "1", "--count", "1", "--streams", "0", "--json", str(path)) == 0
     first = json.loads(path.read_text())
