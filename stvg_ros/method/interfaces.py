@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     from stvg_ros.proposals.settings import ProposalConfig
 
 
+# Numbers of a layer and of a head in it.
+Heads = tuple[tuple[int, int], ...]
+# What heads are selected for: to find the target's tube, and its time.
+HEAD_USES = ("grounding", "temporal")
+
+
 @dataclass(frozen=True, eq=False)
 class AttentionRows:
     """Attention of one question to a prefilled video.
@@ -30,14 +36,22 @@ class AttentionRows:
         rows: `(R, S, h, w)` float32, detached: attention of the R candidate tokens to the
             picture's visual tokens, averaged over heads and the layer band (method, section 1).
         tokens: labels of the R candidates, in prompt order.
+        heads: rows of the same shape, averaged over selected heads, by their use (`HEAD_USES`);
+            empty for a model without a table of heads.
     """
 
     rows: torch.Tensor
     tokens: tuple[str, ...]
+    heads: Mapping[str, torch.Tensor] = field(default_factory=dict, kw_only=True)
 
     def on_host(self) -> AttentionRows:
         """The rows in host memory; synchronises with the device."""
-        return AttentionRows(self.rows.cpu(), self.tokens)
+        heads = {use: rows.cpu() for use, rows in self.heads.items()}
+        return AttentionRows(self.rows.cpu(), self.tokens, heads=heads)
+
+    def of_heads(self, use: str) -> AttentionRows:
+        """The rows of the heads that were selected for a use; the mean if none were."""
+        return AttentionRows(self.heads.get(use, self.rows), self.tokens)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +73,7 @@ class Reading(AttentionRows):
 
     def without_answer(self) -> AttentionRows:
         """The rows without the answer's graph, which would keep the pass in memory."""
-        return AttentionRows(self.rows, self.tokens)
+        return AttentionRows(self.rows, self.tokens, heads=self.heads)
 
 
 @dataclass(frozen=True)
@@ -101,6 +115,9 @@ class MllmSettings:
         aspect_ratio: width / height of the pictures that it was trained on (Qwen2-VL only):
             others are padded to it. 0 takes pictures of any shape.
         rendered_only: whether the model knows rendered scenes only.
+        grounding_heads: heads that attend to the target's tube, found by calibration; see
+            `AttentionConfig.heads`.
+        temporal_heads: heads that attend to the target's time.
     """
 
     first_layer: int = 0
@@ -113,6 +130,8 @@ class MllmSettings:
     presence_track_weight: float = 0.0
     rendered_only: bool = False
     aspect_ratio: float = 0.0
+    grounding_heads: Heads = ()
+    temporal_heads: Heads = ()
 
     @property
     def calibrated(self) -> bool:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from stvg_ros.setting import Group, setting
 
+ALWAYS = 1000.0  # nats above which no margin is
+
 
 @dataclass(frozen=True)
 class SamplingConfig(Group):
@@ -89,6 +91,14 @@ class AttentionConfig(Group):
         maximum=100,
         dynamic=True,
     )
+    heads: str = setting(
+        "mean",
+        "mean: the average over all heads of the band (the paper's); selected: over the few heads "
+        "that `stvg-ros calibrate --heads` found for this model, some for the tube and some for "
+        "the time",
+        choices=("mean", "selected"),
+        dynamic=True,
+    )
     rank_relative: bool = setting(
         True, "rank candidates by relative instead of raw attention", dynamic=True
     )
@@ -139,6 +149,16 @@ class ReattentionConfig(Group):
         sentinel=0.0,
         minimum=0.0,
         maximum=1e6,
+        dynamic=True,
+    )
+
+    gate: float = setting(
+        ALWAYS,
+        "a branch is tuned only if log p(yes) - log p(no) of its sub-query is below this; 1000 "
+        "tunes always (the paper)",
+        unit="nat",
+        minimum=-ALWAYS,
+        maximum=ALWAYS,
         dynamic=True,
     )
 

@@ -35,6 +35,7 @@ class ToyMllm:
         poison: a question that holds this text has NaN gradients.
         lift: added to every margin, to make targets present.
         absent: a question with this word has a margin 20 lower.
+        selected: the readings also have rows of selected heads, the mean ones backwards.
     """
 
     name = "toy"
@@ -46,9 +47,10 @@ class ToyMllm:
         poison: str = "",
         lift: float = 5.0,
         absent: str = "",
+        selected: bool = False,
     ) -> None:
         self.settings = settings or MllmSettings(split="rules", frame_count=5)
-        self.poison, self.lift, self.absent = poison, lift, absent
+        self.poison, self.lift, self.absent, self.selected = poison, lift, absent, selected
         self.prefills = self.encoded = 0
         self.questions: list[str] = []
         self.reply = ""
@@ -101,8 +103,9 @@ class ToyMllm:
         yes = log_p[0]
         if self.poison and self.poison in text:
             yes = yes + (prefix.states.sum() * 0).sqrt()
-        shape = (3, *prefix.visual.grid)
-        return Reading(rows.detach().reshape(shape), ("<end>", "<role>", "."), yes, log_p[1])
+        heat = rows.detach().reshape(3, *prefix.visual.grid)
+        heads = {"grounding": heat.flip(2), "temporal": heat.flip(1)} if self.selected else {}
+        return Reading(heat, ("<end>", "<role>", "."), yes, log_p[1], heads=heads)
 
     def saving_memory(self) -> AbstractContextManager[None]:
         return nullcontext()
