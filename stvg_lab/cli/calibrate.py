@@ -5,16 +5,13 @@
 from __future__ import annotations
 
 import argparse
-import json
-import os
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from stvg_lab.rendered.picture_conditions import CONDITIONS
 from stvg_ros.cli.options import add_model_arguments, flat_settings, whole
 from stvg_ros.config import Config
-from stvg_ros.errors import ConfigError, ModelError
+from stvg_ros.errors import ConfigError
 
 if TYPE_CHECKING:
     from stvg_lab.rendered.scene_questions import SceneQuestion
@@ -41,6 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "with the keypoints of body.estimator and with true joints with an estimator's noise",
     )
     parser.add_argument(
+        "--sources",
+        action="store_true",
+        help="find how much what the model states is worth beside its attention: painted ids, "
+        "stated intervals, second looks",
+    )
+    parser.add_argument(
         "--heads",
         action="store_true",
         help="find the heads that attend to the true tube and to the true span, for "
@@ -64,14 +67,17 @@ def run(given: argparse.Namespace) -> int:
         return _run_conditions(given)
     if given.evidence:
         return _run_evidence(given)
-    if given.heads:
-        return _run_heads(given)
+    if given.heads or given.sources:
+        from stvg_lab.cli.calibrate_sources import run_heads, run_sources
+
+        return run_heads(given) if given.heads else run_sources(given)
     config = Config.from_flat({**flat_settings(given), "presence.enabled": False})
     from tqdm import tqdm
 
     from stvg_lab.ablation.calibration import Scores, calibrate
     from stvg_lab.ablation.experiment import TruePeople
     from stvg_lab.ablation.memoised_mllm import MemoisedMllm
+    from stvg_lab.ablation.stored_settings import store
     from stvg_lab.rendered.queries import split_seed
     from stvg_lab.rendered.scene_questions import samples
     from stvg_ros.build import build_splitter
@@ -117,48 +123,6 @@ def run(given: argparse.Namespace) -> int:
             f"set presence.threshold {result.threshold:.3f} and presence.track_weight "
             f"{result.track_weight:g} instead",
         )
-        print(f"stored in {file}")
-    return 0
-
-
-def _run_heads(given: argparse.Namespace) -> int:
-    """Prints the heads that attend most to true tubes and spans; --write makes them the table."""
-    config = Config.from_flat(flat_settings(given))
-    from tqdm import tqdm
-
-    from stvg_lab.ablation.head_selection import (
-        HeadReader,
-        head_count,
-        head_rows_shown,
-        head_scores,
-        selected,
-    )
-    from stvg_lab.rendered.scene_questions import samples
-    from stvg_ros.build import build_splitter
-    from stvg_ros.method.interfaces import HEAD_USES
-    from stvg_ros.models import load_mllm
-    from stvg_ros.models.hf_common import HfMllm
-    from stvg_ros.models.loading import checkpoint_folder
-
-    mllm = load_mllm(config.model, config.attention)
-    assert isinstance(mllm, HfMllm)
-    reader, readings = HeadReader(mllm, build_splitter(config.split, mllm), config), []
-    try:
-        scenes = samples(given.split, given.seed, given.count)
-        for data in tqdm(scenes, "scenes", given.count, leave=False, disable=None):
-            readings += [reader.read(sample) for sample in data if sample.present]
-    except ValueError as error:
-        raise ConfigError(f"--seed: {error}") from error
-    try:
-        tables = {use: head_scores(readings, use) for use in HEAD_USES}
-    except ValueError as error:
-        raise ConfigError(f"--count: {error}; ask for more scenes") from error
-    count = head_count(len(readings[0].heads))
-    print("\n".join([*head_rows_shown(tables, count), f"{len(readings)} sentences"]))
-    if given.write:
-        found = {f"{use}_heads": selected(scores, count) for use, scores in tables.items()}
-        file = checkpoint_folder(config.model.path) / "stvg.json"
-        store(file, found, f"write {json.dumps(found)} into it")
         print(f"stored in {file}")
     return 0
 
@@ -272,26 +236,3 @@ def _run_evidence(given: argparse.Namespace) -> int:
     except ValueError as error:
         raise ConfigError(f"--count: {error}; ask for more scenes") from error
     return 0
-
-
-def store(file: Path, new_values: Mapping[str, Any], instead: str) -> None:
-    """Changes settings of a stvg.json, or creates the file.
-
-    Args:
-        file: the file.
-        new_values: the settings.
-        instead: what to do where the file cannot be changed.
-
-    Raises:
-        ModelError: the file cannot be read or written.
-    """
-    try:
-        values = json.loads(file.read_text()) if file.is_file() else {}
-        values |= dict(new_values)
-        new = file.with_name(f".{file.name}.{os.getpid()}")
-        new.write_text(json.dumps(values, indent=2) + "\n")
-        new.replace(file.resolve())
-    except (OSError, ValueError, TypeError) as error:
-        raise ModelError(
-            f"{file}: cannot be changed ({error}); expected a writable JSON object; {instead}"
-        ) from error

@@ -20,14 +20,28 @@ from stvg_ros.method.encoding import Encoder
 from stvg_ros.method.evidence import EvidenceSource, asked_keypoints, gathered
 from stvg_ros.method.interfaces import Mllm, ModelLimits, Proposer, Splitter, StageCallback
 from stvg_ros.method.known_tube import known_grounding
+from stvg_ros.method.marked_video import marked_video
 from stvg_ros.method.memory import is_out_of_memory, release_memory
+from stvg_ros.method.painted_ids import PaintedIds
+from stvg_ros.method.pass_counter import PassCounter
 from stvg_ros.method.query import refuse_unseen
 from stvg_ros.method.reattention import Direction, descent
 from stvg_ros.method.sampling import asked_window, cut, sampled_frames
+from stvg_ros.method.second_look import SecondLook
 from stvg_ros.method.stage_clock import Clock
+from stvg_ros.method.stated_interval import StatedInterval
 from stvg_ros.method.tube_selection import TubeSelection, TubeView
 from stvg_ros.method.video_passes import Probe, VideoPasses
-from stvg_ros.types import Clip, Grounding, Query, SplitQuery, Status, Tube
+from stvg_ros.types import (
+    CandidateTube,
+    Clip,
+    Grounding,
+    Query,
+    SourceFinding,
+    SplitQuery,
+    Status,
+    Tube,
+)
 
 
 class LocalGrounder(BaseGrounder):
@@ -58,14 +72,14 @@ class LocalGrounder(BaseGrounder):
             sources: evidence besides the model's attention.
             candidates: `proposer` in words, and why it was chosen; its name if empty.
         """
-        self._mllm = mllm
+        self._mllm = PassCounter(mllm)
         self._splitter = splitter
         self.proposer = self._proposer = proposer
         self.candidates = candidates or proposer.name
         self._config = config
         self._direction = direction
         self._sources = sources
-        self._encoder = Encoder(mllm)
+        self._encoder = Encoder(self._mllm)
 
     @property
     def model_name(self) -> str:
@@ -75,7 +89,7 @@ class LocalGrounder(BaseGrounder):
     def for_recording(self) -> LocalGrounder:
         """The same models without stored frames, for images of another recording."""
         proposer = self._proposer.renewed()
-        parts = self._mllm, self._splitter, proposer, self._config, self._direction
+        parts = self._mllm.mllm, self._splitter, proposer, self._config, self._direction
         sources = tuple(source.renewed() for source in self._sources)
         return LocalGrounder(*parts, sources, self.candidates)
 
@@ -158,6 +172,7 @@ class LocalGrounder(BaseGrounder):
         preliminary: Callable[[Grounding], None] | None,
     ) -> Grounding:
         config, clock = self._config, Clock(checkpoint)
+        self._mllm.start()
         passes = VideoPasses(self._mllm, config, self._direction)
         with clock.stage("split"):
             split = self._splitter.split(query.text)
@@ -185,18 +200,44 @@ class LocalGrounder(BaseGrounder):
         )
         with clock.stage("measure"):
             fused = gathered(self._sources, clip, split, candidates, config, self._mllm.settings)
+            fused = fused.plus(self._stated(view, split, candidates, visual.times_s))
             points = asked_keypoints(self._sources, clip, sampled, candidates, config)
+        look = SecondLook(self._mllm, view) if config.evidence.second_look else None
+        own = self._mllm.settings
         answer = TubeSelection(
-            view, candidates, forward.margins, self._mllm.settings, config, factors, fused, points
+            view, candidates, forward.margins, own, config, factors, fused, points, look
         )
         if not fused.attention:  # the maps are shown, but decide nothing
             maps, token = _untuned(passes, forward)
             return self._answered(answer.grounding(*maps, token, template), view)
         if preliminary is not None:
             maps, token = _untuned(passes, forward)
-            first = replace(template, preliminary=True, timings_s={**clock.timings_s})
+            times, cost = {**clock.timings_s}, {**self._mllm.counts}
+            first = replace(template, preliminary=True, timings_s=times, cost=cost)
             preliminary(answer.grounding(*maps, token, first))
         return self._re_attended(passes, forward, answer, template, clock)
+
+    def _stated(
+        self,
+        view: TubeView,
+        split: SplitQuery,
+        candidates: tuple[CandidateTube, ...],
+        times_s: tuple[float, ...],
+    ) -> list[SourceFinding]:
+        """What the model states about a marked video, if one of these sources is on."""
+        wanted, every = self._config.evidence, self._config.evidence.sources == "stated"
+        numbers = (every or wanted.painted_ids) and len(candidates) > 1
+        ordinals = (every or wanted.stated_interval) and not split.lasts
+        if not (candidates and (numbers or ordinals)):
+            return []
+        video = marked_video(
+            self._mllm, view, candidates, times_s, numbers=numbers, ordinals=ordinals
+        )
+        asked: list[PaintedIds | StatedInterval] = (
+            [PaintedIds(self._mllm, video)] if numbers else []
+        )
+        asked += [StatedInterval(self._mllm, video)] if ordinals else []
+        return [one for source in asked for one in source.findings(view.clip, split, candidates)]
 
     def _re_attended(
         self,
@@ -236,10 +277,13 @@ class LocalGrounder(BaseGrounder):
     def _answered(self, grounding: Grounding, view: TubeView) -> Grounding:
         """The grounding with the answer in words, if the command asks a question."""
         grounding, split = with_pictures(grounding, view.clip), grounding.best.split
+        self._mllm.settle()
         if split is None or split.command is None or split.command.intent not in QUESTIONS:
             return grounding
-        sources = () if self._config.evidence.sources == "attention" else self._sources
+        asked = self._config.evidence.sources
+        sources = () if asked in ("attention", "stated") else self._sources
         text, number = answer_of(split.command, grounding, view, self._mllm, sources)
+        self._mllm.settle()
         return replace(grounding, text=text, number=number)
 
     def _template(
@@ -258,6 +302,7 @@ class LocalGrounder(BaseGrounder):
             model=self._mllm.name,
             candidates=self.candidates,
             timings_s=clock.timings_s,
+            cost=self._mllm.counts,
             warning="; ".join(filter(None, (unmeasured(split.command), *limits.sentences))),
             calibrated=limits.trained_pictures and self._mllm.settings.calibrated,
         )

@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from stvg_ros.external_detections import ExternalDetections
 from stvg_ros.method.visual_tokens import Crop, VisualTokens
 from stvg_ros.types import CandidateTube, Clip, Frame, Grounding, Query, SplitQuery
 
@@ -118,6 +117,11 @@ class MllmSettings:
         grounding_heads: heads that attend to the target's tube, found by calibration; see
             `AttentionConfig.heads`.
         temporal_heads: heads that attend to the target's time.
+        painted_ids_weight: weight of the log-odds of painted ids, found by calibration.
+        stated_interval_weight: of the log-odds of a stated interval.
+        second_look_weight: of the margin of a second look, between two tubes.
+        presence_look_weight: of the margin of a second look, for presence.
+        presence_look_threshold: margin of a second look that says nothing about presence, in nats.
     """
 
     first_layer: int = 0
@@ -132,6 +136,11 @@ class MllmSettings:
     aspect_ratio: float = 0.0
     grounding_heads: Heads = ()
     temporal_heads: Heads = ()
+    painted_ids_weight: float = 1.0
+    stated_interval_weight: float = 1.0
+    second_look_weight: float = 1.0
+    presence_look_weight: float = 1.0
+    presence_look_threshold: float = 0.0
 
     @property
     def calibrated(self) -> bool:
@@ -191,6 +200,16 @@ class Mllm(Protocol):
 
     def ask(self, prefix: Prefix, questions: Sequence[str]) -> tuple[Reading, ...]:
         """Evaluates each question on the shared prefix; questions do not attend to one another."""
+        ...
+
+    def option_log_p(
+        self, prefix: Prefix, question: str, options: Sequence[str]
+    ) -> torch.Tensor | None:
+        """Log-probabilities `(K,)` float32 that the answer is each of K options.
+
+        They are read after the question, and no text is generated; no gradient. None if the
+        model does not know the words of an option.
+        """
         ...
 
     def attention_rows(self, passes: Sequence[Pass], question: str) -> tuple[AttentionRows, ...]:
@@ -291,18 +310,6 @@ class Proposer(Protocol):
 
     def reconfigure(self, config: ProposalConfig) -> None:
         """Uses other dynamic settings from now on."""
-        ...
-
-
-class DetectionSink(Protocol):
-    """A source that receives the detections of another node. Any thread may call it."""
-
-    def received(self, stamp_ns: int) -> None:
-        """Counts a message, whether its stamp matches an image or not."""
-        ...
-
-    def put(self, frame: Frame, detected: ExternalDetections) -> None:
-        """Stores the detections of a frame."""
         ...
 
 

@@ -74,7 +74,8 @@ class VideoPasses:
     ) -> Probe:
         """One pass over T_v for Q, its parts, the neutral prompt, and all first gradients."""
         config = self.config
-        wanted = [name for name in parts if getattr(config.reattention, name)]
+        attention = config.evidence.sources != "stated"  # else nothing is tuned
+        wanted = [name for name in parts if attention and getattr(config.reattention, name)]
         with torch.set_grad_enabled(bool(wanted)):
             offset = _zeros_like(visual)
             prefix = self.mllm.prefill(visual, offset)

@@ -119,8 +119,8 @@ _active: ContextVar[AttentionRecorder | None] = ContextVar("stvg_rows", default=
 
 
 @contextmanager
-def recording(recorder: AttentionRecorder) -> Iterator[AttentionRecorder]:
-    """Inside the context, layers of the band add their rows to `recorder`."""
+def recording(recorder: AttentionRecorder | None) -> Iterator[AttentionRecorder | None]:
+    """Inside the context, layers of its sets add their rows to `recorder`; None records none."""
     token = _active.set(recorder)
     try:
         yield recorder

@@ -36,6 +36,7 @@ from stvg_ros.models.embedded_limits import limits_of
 from stvg_ros.models.family import LoadedCheckpoint
 from stvg_ros.models.head_table import head_sets, lower_layers
 from stvg_ros.models.memory_estimate import free_bytes, graph_bytes, pass_bytes
+from stvg_ros.models.option_tokens import option_tree
 from stvg_ros.models.packed_prompts import PackedPrompts, packed
 from stvg_ros.models.prefix import HfPrefix, PrefixInputs, PrefixLayout, moved_features
 from stvg_ros.models.prefix_cache import (
@@ -194,6 +195,18 @@ class HfMllm:
             for i, one in enumerate(rows)
         )
 
+    @torch.no_grad()
+    def option_log_p(self, prefix: Prefix, question: str, options: Sequence[str]) -> Tensor | None:
+        """Log-probabilities `(K,)` float32 that the answer is each of the options."""
+        prefix = self._own(prefix)
+        tree = option_tree(self._checkpoint.tokenizer, self.prompt.answer_start, options)
+        if tree is None:
+            return None
+        suffix = self.prompt.suffix(prefix.layout, question)
+        asked = self._arranged(prefix, [suffix.said(tokens) for tokens in tree.beginnings])
+        hidden = asked.last(self._passed(prefix, asked, self._text))
+        return tree.log_p(self._model.lm_head(hidden).float().log_softmax(-1))
+
     def _own(self, prefix: Prefix) -> HfPrefix:
         """Raises: TypeError: the prefix of another model."""
         if not isinstance(prefix, HfPrefix):
@@ -321,9 +334,13 @@ class HfMllm:
         self, prefix: HfPrefix, questions: Sequence[str]
     ) -> tuple[list[Suffix], PackedPrompts | BatchedPrompts]:
         suffixes = [self.prompt.suffix(prefix.layout, question) for question in questions]
+        return suffixes, self._arranged(prefix, suffixes)
+
+    def _arranged(
+        self, prefix: HfPrefix, suffixes: Sequence[Suffix]
+    ) -> PackedPrompts | BatchedPrompts:
         arranged = batched if self._recurrent else packed
-        device = self._model.device
-        return suffixes, arranged(suffixes, prefix.length, prefix.next_position, device)
+        return arranged(suffixes, prefix.length, prefix.next_position, self._model.device)
 
     def _run(
         self, prefix: HfPrefix, asked: PackedPrompts | BatchedPrompts, text: Any
@@ -339,7 +356,7 @@ class HfMllm:
         prefix: HfPrefix,
         asked: PackedPrompts | BatchedPrompts,
         text: Any,
-        recorder: AttentionRecorder,
+        recorder: AttentionRecorder | None = None,
     ) -> Tensor:
         """The last states of all questions behind a prefix; `recorder` gets their rows."""
         passes, questions = len(prefix.pairs[0][0]), len(asked.ids)

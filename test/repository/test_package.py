@@ -190,7 +190,7 @@ def test_presets_are_valid(path: Path) -> None:
 
 def test_there_is_a_preset_for_each_kind_of_machine() -> None:
     names = {path.stem for path in (ROOT / "config").glob("*.yaml")}
-    assert names == {"laptop_cpu", "jetson_4bit_3b", "gpu_24gb", "remote_gpu"}
+    assert names == {"laptop_cpu", "jetson_4bit_3b", "gpu_24gb", "remote_gpu", "fast"}
 
 
 def tracked_files() -> list[Path]:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
@@ -36,6 +36,7 @@ class ToyMllm:
         lift: added to every margin, to make targets present.
         absent: a question with this word has a margin 20 lower.
         selected: the readings also have rows of selected heads, the mean ones backwards.
+        states: log-probabilities of the options of a question; None knows no options.
     """
 
     name = "toy"
@@ -48,9 +49,11 @@ class ToyMllm:
         lift: float = 5.0,
         absent: str = "",
         selected: bool = False,
+        states: Callable[[str, Sequence[str]], Sequence[float]] | None = None,
     ) -> None:
         self.settings = settings or MllmSettings(split="rules", frame_count=5)
         self.poison, self.lift, self.absent, self.selected = poison, lift, absent, selected
+        self.states = states
         self.prefills = self.encoded = 0
         self.questions: list[str] = []
         self.reply = ""
@@ -84,6 +87,12 @@ class ToyMllm:
     def ask(self, prefix: ToyPrefix, questions: Sequence[str]) -> tuple[Reading, ...]:
         self.questions += questions
         return tuple(self._reading(prefix, text) for text in questions)
+
+    def option_log_p(
+        self, prefix: ToyPrefix, question: str, options: Sequence[str]
+    ) -> torch.Tensor | None:
+        self.questions.append(question)
+        return None if self.states is None else torch.tensor(self.states(question, options))
 
     def attention_rows(self, passes: Sequence[Pass], question: str) -> tuple[AttentionRows, ...]:
         with torch.no_grad():

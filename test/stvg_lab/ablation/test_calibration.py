@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from stvg_lab.ablation.calibration import Scores, calibrate
-from stvg_lab.cli.calibrate import store
+from stvg_lab.ablation.stored_settings import store
 from stvg_ros.cli.main import main
 from stvg_ros.errors import ModelError
 from stvg_ros.method.presence import confidence, evidence

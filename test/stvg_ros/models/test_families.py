@@ -100,6 +100,52 @@ def test_rows_of_each_head_and_of_selected_heads(mllm: HfMllm, folder: Any, tmp_
         torch.testing.assert_close(rows.rows.flatten(1), mean, atol=1e-5, rtol=0)
 
 
+OPTIONS = ("red", "man", "man in", "man in red", "this")
+
+
+def test_given_answers_have_the_librarys_probabilities(mllm: HfMllm) -> None:
+    """Read on the shared prefix, against eager passes over the whole prompt and the answer."""
+    visual = mllm.encode(images(5))
+    question, prompt, coded = QUESTIONS[0], mllm.prompt, mllm._checkpoint.tokenizer
+
+    def after(said: tuple[int, ...]) -> torch.Tensor:
+        return library_pass(mllm, visual, question, said=said).log_p
+
+    start = len(coded(prompt.answer_start, add_special_tokens=False)["input_ids"])
+    forms = []
+    for option in OPTIONS:
+        variants = (
+            coded(prompt.answer_start + text, add_special_tokens=False)["input_ids"][start:]
+            for text in (option, " " + option)
+        )
+        forms.append({tuple(ids) for ids in variants})
+    every = {form for spelled in forms for form in spelled}
+    expected = []
+    for spelled in forms:
+        total = torch.zeros(())
+        for form in spelled:
+            p = torch.ones(())
+            for at, token in enumerate(form):
+                p = p * after(form[:at])[token].exp()
+            longer = {o[len(form)] for o in every if len(o) > len(form) and o[: len(form)] == form}
+            if longer:
+                p = p * (1 - sum(after(form)[token].exp() for token in longer))
+            total = total + p
+        expected.append(total.log())
+    found = mllm.option_log_p(mllm.prefill(visual), question, OPTIONS)
+    assert found is not None
+    torch.testing.assert_close(found, torch.stack(expected), atol=1e-4, rtol=1e-5)
+    assert float(found.exp().sum()) <= 1
+
+
+def test_answers_that_the_model_does_not_know_have_no_probability(mllm: HfMllm) -> None:
+    prefix = mllm.prefill(mllm.encode(images(2)))
+    coded = mllm._checkpoint.tokenizer
+    unknown = coded("1", add_special_tokens=False)["input_ids"] == [coded.unk_token_id]
+    found = mllm.option_log_p(prefix, QUESTIONS[0], ("1", "2"))
+    assert (found is None) is unknown
+
+
 def len_of(prefix: Any) -> int:
     return int(prefix.length)
 
