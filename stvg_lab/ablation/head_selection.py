@@ -123,13 +123,13 @@ def head_scores(readings: Sequence[HeadReading], use: str, seed: int = 0) -> lis
         seed: of the bootstrap over sentences.
 
     Raises:
-        ValueError: no sentence tells anything.
+        ValueError: no sentence has what is read.
     """
     name = {"grounding": "on_tube", "temporal": "in_span"}[use]
     values = np.array([getattr(one, name) for one in readings]).reshape(len(readings), -1)
     values = values[np.isfinite(values).all(axis=1)]
     if not len(values):
-        raise ValueError(f"no sentence tells which heads are {use}")
+        raise ValueError(f"no sentence shows which heads are {use}")
     rng = np.random.default_rng(seed)
     picks = rng.integers(len(values), size=(_RESAMPLES, len(values)))
     low, high = np.quantile(values[picks].mean(axis=1), (0.025, 0.975), axis=0)

@@ -25,6 +25,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--write", action="store_true", help="store the result in the model folder's stvg.json"
     )
+    _add_kinds(parser)
+    add_model_arguments(parser)
+
+
+def _add_kinds(parser: argparse.ArgumentParser) -> None:
+    """Declares what is calibrated other than presence."""
     parser.add_argument(
         "--conditions",
         action="store_true",
@@ -58,7 +64,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"with --evidence: how the pictures are taken, a row each: {', '.join(CONDITIONS)} "
         "(default clean)",
     )
-    add_model_arguments(parser)
 
 
 def run(given: argparse.Namespace) -> int:

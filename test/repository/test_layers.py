@@ -111,6 +111,7 @@ EXTRA = {
     "stvg_ros.commands.parser": {"spacy"},
     "stvg_ros.depth": {"cv2"},
     "stvg_ros.node.parameter_files": {"yaml"},
+    "stvg_ros.number_marks": {"cv2"},
     "stvg_lab.runs.worker_pool": {"ray"},
     "stvg_ros.visualization.rerun_recording": {"rerun"},
     "stvg_ros.serving.replica_metrics": {"prometheus_client"},

@@ -50,7 +50,7 @@ def test_heads_that_look_elsewhere_are_not_selected() -> None:
 
 
 def test_sentences_without_a_span_tell_nothing_of_time() -> None:
-    with pytest.raises(ValueError, match="no sentence tells which heads are temporal"):
+    with pytest.raises(ValueError, match="no sentence shows which heads are temporal"):
         head_scores([reading((1.0, 2.0, 3.0))], "temporal")
 
 
