@@ -119,15 +119,9 @@ def run(given: argparse.Namespace) -> int:
         from stvg_ros.models.loading import checkpoint_folder
 
         file = checkpoint_folder(config.model.path) / "stvg.json"
-        store(
-            file,
-            {
-                "presence_threshold": round(result.threshold, 4),
-                "presence_track_weight": result.track_weight,
-            },
-            f"set presence.threshold {result.threshold:.3f} and presence.track_weight "
-            f"{result.track_weight:g} instead",
-        )
+        threshold, weight = round(result.threshold, 4), result.track_weight
+        values = {"presence_threshold": threshold, "presence_track_weight": weight}
+        store(file, values, f"write {json.dumps(values)} into it")
         print(f"stored in {file}")
     return 0
 
