@@ -43,6 +43,12 @@ from stvg_ros.types import (
     Tube,
 )
 
+# A warning of answers to which the sources that ask for numbers added nothing.
+MUTE = (
+    "the model states no numbers, so that painted ids and stated intervals do not count; use a "
+    "checkpoint whose tokenizer has the digits"
+)
+
 
 class LocalGrounder(BaseGrounder):
     """Grounds queries with a model in this process.
@@ -200,8 +206,11 @@ class LocalGrounder(BaseGrounder):
         )
         with clock.stage("measure"):
             fused = gathered(self._sources, clip, split, candidates, config, self._mllm.settings)
-            fused = fused.plus(self._stated(view, split, candidates, visual.times_s))
+            said = self._stated(view, split, candidates, visual.times_s)
+            fused = fused.plus(said or ())
             points = asked_keypoints(self._sources, clip, sampled, candidates, config)
+        if said == []:
+            template = replace(template, warning="; ".join(filter(None, (template.warning, MUTE))))
         look = SecondLook(self._mllm, view) if config.evidence.second_look else None
         own = self._mllm.settings
         answer = TubeSelection(
@@ -223,13 +232,13 @@ class LocalGrounder(BaseGrounder):
         split: SplitQuery,
         candidates: tuple[CandidateTube, ...],
         times_s: tuple[float, ...],
-    ) -> list[SourceFinding]:
-        """What the model states about a marked video, if one of these sources is on."""
+    ) -> list[SourceFinding] | None:
+        """What the model states about a marked video; None if it is not asked."""
         wanted, every = self._config.evidence, self._config.evidence.sources == "stated"
         numbers = (every or wanted.painted_ids) and len(candidates) > 1
         ordinals = (every or wanted.stated_interval) and not split.lasts
         if not (candidates and (numbers or ordinals)):
-            return []
+            return None
         video = marked_video(
             self._mllm, view, candidates, times_s, numbers=numbers, ordinals=ordinals
         )

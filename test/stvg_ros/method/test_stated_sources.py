@@ -235,6 +235,9 @@ def test_a_model_that_states_nothing_has_no_preference() -> None:
         )
         found = grounder.ground(CLIP, Query(TEXT), no_checkpoint).best
         assert (found.track_id, found.start_ns) == (0, CLIP.frames[0].stamp_ns)
+        assert "the model states no numbers" in found.warning
+    for spoken in (run(ToyMllm(states=states()), evidence__sources="stated"), run(ToyMllm())):
+        assert spoken.best.warning == ""
 
 
 class Looking(ToyMllm):
