@@ -36,8 +36,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments."""
     parser.add_argument("--data", choices=("synthetic",), default="synthetic")
     parser.add_argument(
-        "--split", choices=("train", "val", "test", "entering"), default="test",
-        help="entering: people also enter, leave, and are cut off by the edge",
+        "--split", default="test",
+        choices=("train", "val", "test", "entering", "train-hard", "val-hard", "test-hard"),
+        help="entering: people also enter, leave, and are cut off by the edge; test-hard: gestures, "
+        "poses, garments, relations and things in bad light, crowds and before a moving camera",
     )  # fmt: skip
     parser.add_argument("--seed", type=whole(0), default=0, help="number of the first scene")
     parser.add_argument("--count", type=whole(1), default=20, help="scenes (default 20)")
@@ -182,6 +184,12 @@ def shown(table: dict[str, Any]) -> str:
     keys = ("spatial_accuracy", "m_tIoU", "m_vIoU", "yes_accuracy", "no_accuracy")
     for row in table["by_kind"]:
         cells = "".join(f"{_percent(row[key]):>13}" for key in keys)
+        lines.append(f"{row['name']:<{wide}}{cells}{row['samples']:>13}")
+    if table["by_condition"]:
+        lines += ["", f"{'adaptive span, by condition':<{wide}}"
+                  f"{'person':>13}{'m_tIoU':>13}{'m_vIoU':>13}{'questions':>13}"]  # fmt: skip
+    for row in table["by_condition"]:
+        cells = "".join(f"{_percent(row[key]):>13}" for key in keys[:3])
         lines.append(f"{row['name']:<{wide}}{cells}{row['samples']:>13}")
     lines += ["", f"{'gain, sentence by sentence':<{wide}}{'m_vIoU':>24}{'person':>24}  over"]
     for row in table["gains"]:
