@@ -111,7 +111,7 @@ def _run_conditions(given: argparse.Namespace) -> int:
     """Prints the share of right targets by weight, without re-attention; one row for each kind."""
     if given.split.endswith("-hard"):
         raise ConfigError(
-            f"--split: --conditions has no sentences for {given.split!r}; ask for train, val or test"
+            f"--split: --conditions has no sentences for {given.split}; ask for train, val or test"
         )
     flat = {
         **flat_settings(given), "presence.enabled": False, "assembling.enabled": False,

@@ -46,6 +46,11 @@ class Drawable(Protocol):
         """OpenCV's border mode for what lies outside of the room's picture."""
         ...
 
+    @property
+    def stamps_ns(self) -> NDArray[np.int64]:
+        """Stamps of the frames, `(F,)`, the first at 0."""
+        ...
+
     def room_view(self, frame: int) -> NDArray[np.float64]:
         """Map `(2, 3)` of the room's picture to a frame's image, pixels."""
         ...

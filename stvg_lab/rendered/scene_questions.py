@@ -96,7 +96,7 @@ def asked_scene(split: str, number: int) -> tuple[Scene | HardScene, tuple[Scene
 def hard_samples(scene: HardScene, queries: Sequence[HardQuery]) -> tuple[SceneQuestion, ...]:
     """Questions about a hard scene; the candidates are the people, or the things, of the scene."""
     kept = _kept(scene.frame_count)
-    clip = _clip(scene, scene.stamps_ns, kept)
+    clip = _clip(scene, kept)
     boxes, visible = scene.boxes_xyxy_px[:, kept], scene.visible[:, kept]
     people = len(scene.people)
     tubes = {
@@ -107,9 +107,10 @@ def hard_samples(scene: HardScene, queries: Sequence[HardQuery]) -> tuple[SceneQ
     for query in queries:
         truth = FrameTube.nothing(len(clip))
         if query.target is not None:
-            inside = (np.array(kept) >= query.start_frame) & (np.array(kept) < query.end_frame)
-            shown = visible[query.target]
-            truth = FrameTube(boxes[query.target], shown, inside & shown)
+            full = scene_truth(scene, query)
+            truth = FrameTube(
+                full.boxes_xyxy_px[kept], full.present[kept], (full.span & full.present)[kept]
+            )
         if truth.span.any() or query.target is None:
             asked = tubes[query.of_things]
             found.append(SceneQuestion(clip, query, truth, asked, scene.conditions))
@@ -120,9 +121,10 @@ def _kept(frames: int) -> list[int]:
     return list(range(0, frames, FRAME_STEP))
 
 
-def _clip(scene: Drawable, stamps_ns: NDArray[np.int64], kept: Sequence[int]) -> Clip:
+def _clip(scene: Drawable, kept: Sequence[int]) -> Clip:
     """Frames at half the size: the embedded model uses less; boxes are pixels of the camera."""
     size = scene.width // 2, scene.height // 2
+    stamps_ns = scene.stamps_ns
     frames = (
         Frame(int(stamps_ns[k]), render(scene, k, *size), scene.width, scene.height) for k in kept
     )
@@ -142,7 +144,7 @@ def _tubes(boxes: Boxes, visible: NDArray[np.bool_], first: int) -> tuple[Candid
 def scene_samples(scene: Scene, rng: np.random.Generator) -> tuple[SceneQuestion, ...]:
     """The questions about one scene; `rng` selects one of each kind, and the wordings."""
     kept = _kept(scene.frame_count)
-    clip = _clip(scene, scene.stamps_ns, kept)
+    clip = _clip(scene, kept)
     people = _tubes(scene.boxes_xyxy_px[:, kept], scene.visible[:, kept], 0)
     queries = scene_queries(scene, seed=int(rng.integers(2**31)))
     found = []

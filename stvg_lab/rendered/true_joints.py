@@ -51,11 +51,10 @@ class TrueJoints:
         """See `KeypointEstimator`."""
         scene, frame = self._scene, self._frames[id(image)]
         factor = image.shape[1] / scene.width
+        people = scene.boxes_xyxy_px[: len(scene.people), frame] * factor
         points, visibility = [], []
         for box in boxes_xyxy_px:
-            apart = np.abs(scene.boxes_xyxy_px[: len(scene.people), frame] * factor - box).sum(
-                axis=1
-            )
+            apart = np.abs(people - box).sum(axis=1)
             person = int(apart.argmin())
             found, seen = scene.joints_px(person, frame)
             tall = scene.people[person].height_px

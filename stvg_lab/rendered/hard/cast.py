@@ -30,6 +30,8 @@ _HELD = (("", 0.68), ("cup", 0.18), ("ball", 0.07), ("box", 0.07))
 _AWAY = 0.12
 _SAME_COLOUR, _SAME_GARMENT = 0.35, 0.25  # as somebody else, for each person
 _MIRROR = 0.6  # probability that somebody does what another does, to the other side
+_HANDLED = 0.6  # probability that somebody picks up or puts down a box
+_BOX, _ENDS = ("pick up", "put down"), ("fall", "sit down")
 _OUTSIDE = 0.5  # body heights from the edge to the feet of a person of whom nothing is seen
 _EDGE = 0.07  # least distance to the sides, image widths
 _COMES, _GOES = 0.5, 0.45  # probabilities in scenes where people enter and leave
@@ -64,6 +66,7 @@ def draw_cast(
     actors = _placed(rng, count, vanishing, names, size_px)
     plans = [draw_plan(rng, actor) for actor in actors]
     _mirror(rng, actors, plans)
+    _handle_box(rng, actors, plans)
     timed: list[Actor] = []
     for index, (actor, plan) in enumerate(zip(actors, plans, strict=True)):
         clock = _Clock(rng, frames, fps, width)
@@ -136,6 +139,26 @@ def _mirror(rng: np.random.Generator, actors: list[Actor], plans: list[tuple[str
         plans[other] = (*plans[other][:1], MIRRORED[name])
         if plans[other][0] in (MIRRORED[name], name):
             plans[other] = plans[other][1:]
+
+
+def _handle_box(
+    rng: np.random.Generator, actors: list[Actor], plans: list[tuple[str, ...]]
+) -> None:
+    """Lets somebody who stands pick up or put down a box; changes `actors` and `plans`."""
+    able = [
+        i for i, actor in enumerate(actors)
+        if actor.first_pose == STANDING and not actor.away and not actor.holds
+        and not set(plans[i]) & {*_ENDS, *MIRRORED}
+    ]  # fmt: skip
+    chance = rng.random()
+    if not able or chance >= _HANDLED or any({*plan} & {*_BOX} for plan in plans):
+        return
+    index = able[int(rng.integers(len(able)))]
+    if chance < _HANDLED / 2:
+        plans[index] = (*plans[index][:1], "pick up")
+    else:
+        actors[index] = replace(actors[index], holds="box")
+        plans[index] = ("put down",)
 
 
 class _Clock:
