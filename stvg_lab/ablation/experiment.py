@@ -88,6 +88,7 @@ CONTROLS = (
 )
 FLOORS = ("random tube", "whole window", "oracle tube")
 MODELS = ("own", *(row.model for row in CONTROLS))
+_COLLECTED = ("_rng", "_present", "_lines", "_floors", "_said")
 _PEOPLE = 4  # the subset of scenes with a chance level of a quarter
 
 
@@ -208,6 +209,16 @@ class Ablation:
     def rows(self) -> tuple[AblationRow, ...]:
         """The rows of the method."""
         return self._rows
+
+    @property
+    def answers(self) -> dict[str, Any]:
+        """All that `add` has collected; setting it continues from there."""
+        return {name: getattr(self, name) for name in _COLLECTED}
+
+    @answers.setter
+    def answers(self, values: dict[str, Any]) -> None:
+        for name in _COLLECTED:
+            setattr(self, name, values[name])
 
     def add(self, samples: Iterable[SceneQuestion], progress: Callable[[str], None]) -> None:
         """Grounds samples with every row; calls `progress` with each row's name before."""

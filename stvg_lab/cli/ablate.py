@@ -14,6 +14,7 @@ from stvg_ros.errors import ConfigError
 
 if TYPE_CHECKING:
     from stvg_lab.ablation.experiment import Ablation, AblationRow
+    from stvg_lab.ablation.saved_answers import SavedAnswers
     from stvg_lab.rendered.scene_questions import SceneQuestion
     from stvg_ros.method.interfaces import Mllm, Proposer
     from stvg_ros.method.reattention import Direction
@@ -49,6 +50,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="candidates: the people's true boxes, or those of a source (proposals.source)",
     )  # fmt: skip
     parser.add_argument("--json", type=Path, help="also write the table to this file")
+    parser.add_argument(
+        "--answers", type=Path,
+        help="keep the answers in this file after each scene; the same command continues from "
+        "there, also with a larger --count",
+    )  # fmt: skip
     add_model_arguments(parser)
 
 
@@ -75,12 +81,16 @@ def run(given: argparse.Namespace) -> int:
     except ValueError as error:
         raise ConfigError(f"--seed: {error}") from error
     ablation = _prepared(given, config)
-    scenes = samples(given.split, given.seed, given.count)
+    saved = _saved(given, asked, ablation)
+    done = 0 if saved is None else saved.restored(ablation)
+    if done > given.count:
+        raise ConfigError(f"--count: expected {done} or more, the scenes of --answers")
+    scenes = samples(given.split, given.seed + done, given.count - done)
     with tqdm(
-        total=given.count, desc="scenes", leave=False, disable=None,
+        total=given.count - done, desc="scenes", leave=False, disable=None,
         bar_format="{desc} {percentage:3.0f}% |{bar}| {elapsed} left {remaining}{postfix}",
     ) as bar:  # fmt: skip
-        for data in scenes:
+        for number, data in enumerate(scenes, done + 1):
             share = 1 / max(1, len(data) * (len(ablation.rows) + len(CONTROLS)))
 
             def progress(name: str, share: float = share) -> None:
@@ -88,6 +98,8 @@ def run(given: argparse.Namespace) -> int:
                 bar.update(share)
 
             ablation.add(data, progress)
+            if saved is not None:
+                saved.store(ablation, number)
     try:
         table = ablation.table()
     except ValueError as error:
@@ -98,6 +110,19 @@ def run(given: argparse.Namespace) -> int:
         values = {**about, "settings": asked, **table}
         write_json_output("ablate", given.json, values)
     return 0
+
+
+def _saved(
+    given: argparse.Namespace, asked: dict[str, Any], ablation: Ablation
+) -> SavedAnswers | None:
+    """The file of the answers, if there is to be one."""
+    from stvg_lab.ablation.saved_answers import SavedAnswers
+
+    if given.answers is None:
+        return None
+    about = {name: getattr(given, name) for name in ("split", "seed", "tubes")}
+    rows = [row.name for row in ablation.rows]
+    return SavedAnswers(given.answers, {**about, "settings": asked, "rows": rows})
 
 
 def _prepared(given: argparse.Namespace, config: Config) -> Ablation:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
@@ -92,7 +93,7 @@ def test_boxes_fit_what_is_drawn(seed: int) -> None:
                 assert (np.array(drawn[2:]) <= box[2:] + 3).all()
 
 
-@pytest.mark.parametrize("seed", (0, 1, 4))
+@pytest.mark.parametrize("seed", [0, 1, 4])
 def test_boxes_of_things_fit_what_is_drawn(seed: int) -> None:
     scene = replace(scene_of(seed), condition=PictureCondition(), foreground=(), figure_light=1.0)
     assert scene.things
@@ -190,7 +191,7 @@ def test_a_box_changes_between_floor_and_hands_once(name: str, before: bool) -> 
         change = next(f for f in range(1, scene.frame_count) if held[f] != held[f - 1])
         assert held[0] == before
         assert doing.start_frame < change < doing.end_frame
-        assert sum(a != b for a, b in zip(held, held[1:], strict=False)) == 1
+        assert sum(a != b for a, b in itertools.pairwise(held)) == 1
         actor = scene.people[index]
         assert [bool(actor.holding(f)) for f in range(scene.frame_count)] == held
         box = still(scene)._whole_boxes[len(scene.people) + scene.things.index(thing)]
