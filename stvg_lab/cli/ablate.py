@@ -38,9 +38,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", choices=("synthetic",), default="synthetic")
     parser.add_argument(
         "--split", default="test",
-        choices=("train", "val", "test", "entering", "train-hard", "val-hard", "test-hard"),
+        choices=("train", "val", "test", "entering", "train-hard", "val-hard", "test-hard",
+                 "robocup"),
         help="entering: people also enter, leave, and are cut off by the edge; test-hard: "
-        "gestures, poses, garments, relations, things; bad light, crowds, a moving camera",
+        "gestures, poses, garments, relations, things; bad light, crowds, a moving camera; "
+        "robocup: its 50 descriptions of a person, one after the other, among four people",
     )  # fmt: skip
     parser.add_argument("--seed", type=whole(0), default=0, help="number of the first scene")
     parser.add_argument("--count", type=whole(1), default=20, help="scenes (default 20)")

@@ -52,7 +52,8 @@ ENTERING = "entering"  # the split whose people enter, leave and are cut off by 
 IDENTITY = "identity"  # the split of people who leave and come back, see `reappearances`
 # The splits of `hard`: what robots meet and competitions ask for.
 TRAIN_HARD, VAL_HARD, TEST_HARD = HARD_SPLITS = ("train-hard", "val-hard", "test-hard")
-SPLITS = ("train", "val", "test", ENTERING, IDENTITY, *HARD_SPLITS)
+ROBOCUP = "robocup"  # RoboCup's descriptions of a person, see `hard.described`
+SPLITS = ("train", "val", "test", ENTERING, IDENTITY, *HARD_SPLITS, ROBOCUP)
 SPLIT_SEEDS = 10_000_000  # seeds in each split
 
 
@@ -119,9 +120,9 @@ def split_scene(split: str, index: int, duration_s: float = 8.0) -> Scene:
     """Scene number `index` of a split.
 
     Raises:
-        ValueError: as for `split_seed`, a split of `HARD_SPLITS`, or the scene is too short.
+        ValueError: as for `split_seed`, a split of hard scenes, or the scene is too short.
     """
-    if split in HARD_SPLITS:
+    if split in (*HARD_SPLITS, ROBOCUP):
         raise ValueError(f"split: {split!r} has scenes of its own, see `hard.scene.HardScene`")
     seed = split_seed(split, index)
     return Scene.from_seed(seed, duration_s=duration_s, entering=split == ENTERING)

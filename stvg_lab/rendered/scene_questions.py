@@ -11,10 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stvg_lab.rendered.clips import scene_truth
+from stvg_lab.rendered.hard.described import described_scene
 from stvg_lab.rendered.hard.queries import HARD_KINDS, HardQuery, hard_queries
 from stvg_lab.rendered.hard.scene import HardScene
 from stvg_lab.rendered.queries import (
     HARD_SPLITS,
+    ROBOCUP,
     SceneQuery,
     scene_queries,
     split_scene,
@@ -86,6 +88,9 @@ def asked_scene(split: str, number: int) -> tuple[Scene | HardScene, tuple[Scene
     Raises:
         ValueError: an unknown split, or a number outside it.
     """
+    if split == ROBOCUP:
+        described, queries = described_scene(split_seed(split, number), number)
+        return described, hard_samples(described, queries)
     if split in HARD_SPLITS:
         hard = HardScene.from_seed(split_seed(split, number))
         return hard, hard_samples(hard, hard_queries(hard, split, number))

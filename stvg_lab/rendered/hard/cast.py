@@ -58,10 +58,12 @@ def draw_cast(
     frames: int,
     fps: float,
     size_px: tuple[int, int],
+    people: int | None = None,
 ) -> Cast:
     """Draws the people and things of a scene in these conditions."""
     width, height = size_px
     count = int(rng.integers(6, 11)) if CROWD in names else int(rng.integers(3, 7))
+    count = count if people is None else people
     vanishing = float(rng.uniform(0.34, 0.4)) * height
     actors = _placed(rng, count, vanishing, names, size_px)
     plans = [draw_plan(rng, actor) for actor in actors]

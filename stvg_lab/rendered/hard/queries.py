@@ -85,14 +85,14 @@ def hard_queries(scene: HardScene, split: str, seed: int) -> tuple[HardQuery, ..
 
 
 def count_questions(scene: HardScene, split: str, seed: int) -> tuple[CountQuestion, ...]:
-    """One question for each of `COUNTED` whose number is certain, and one for a garment.
+    """A question for each of `COUNTED` whose number is certain; at most one number is 0.
 
     Raises:
         ValueError: as for `hard_queries`.
     """
     rng = np.random.default_rng((seed, scene.seed, 1))
     speaker, truth, found = Speaker(_wordings(split), rng), Truth(scene), list[CountQuestion]()
-    for what in COUNTED:
+    for what in rng.permutation(COUNTED).tolist():
         claim = Claim(doing=what)
         if what == "worn":
             colour, garment = str(rng.choice(tuple(COLOURS))), str(rng.choice(GARMENTS))
@@ -101,7 +101,7 @@ def count_questions(scene: HardScene, split: str, seed: int) -> tuple[CountQuest
                 colour, garment = worn.colour, worn.garment
             claim = Claim(colour, garment)
         number = truth.count(claim)
-        if number is not None:
+        if number is not None and (number or all(one.number for one in found)):
             found.append(CountQuestion(speaker.count(claim), claim, number))
     return tuple(found)
 

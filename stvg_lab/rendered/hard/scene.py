@@ -77,6 +77,7 @@ class HardScene:
         width: int = 640,
         height: int = 480,
         conditions: tuple[str, ...] | None = None,
+        people: int | None = None,
     ) -> HardScene:
         """Draws a scene; equal arguments give equal scenes.
 
@@ -87,6 +88,7 @@ class HardScene:
             width: image width, pixels.
             height: image height, pixels.
             conditions: instead of those of the seed.
+            people: their number, or None for one that the conditions give.
 
         Raises:
             ValueError: an argument outside its range.
@@ -106,7 +108,7 @@ class HardScene:
         views = camera_views(rng, frames, size_px, MOVING in names)
         condition, light = picture_condition(rng, names), figure_light(rng, names)
         for _ in range(_TRIES):
-            cast = draw_cast(rng, names, frames, fps, size_px)
+            cast = draw_cast(rng, names, frames, fps, size_px, people)
             edge = (cast.vanishing_px + 0.1 * height) / height
             scene = cls(
                 seed=seed, width=width, height=height, fps=fps, frame_count=frames,
