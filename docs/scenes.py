@@ -25,9 +25,9 @@ from stvg_lab.rendered.garments import GARMENTS
 from stvg_lab.rendered.hard.actor import GESTURES as HARD_GESTURES
 from stvg_lab.rendered.hard.actor import POSES as HARD_POSES
 from stvg_lab.rendered.hard.actor import Actor, Doing
-from stvg_lab.rendered.hard.conditions import CONDITIONS
-from stvg_lab.rendered.hard.queries import hard_queries
-from stvg_lab.rendered.hard.scene import HardScene
+from stvg_lab.rendered.hard.hard_queries import hard_queries
+from stvg_lab.rendered.hard.hard_scene import HardScene
+from stvg_lab.rendered.hard.scene_conditions import CONDITIONS
 from stvg_lab.rendered.hard.things import Thing
 from stvg_lab.rendered.picture_conditions import PictureCondition
 from stvg_lab.rendered.postures import CHANGES, GESTURES, POSES, posture_at

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from stvg_lab.rendered.hard.conditions import ABOUT, drawn_conditions
+from stvg_lab.rendered.hard.scene_conditions import ABOUT, drawn_conditions
 from stvg_ros.commands.reader import grammar_reader
 from stvg_ros.config import settings
 from stvg_ros.models.embedded_checkpoint import FOLDER as MODEL

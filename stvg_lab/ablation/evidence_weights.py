@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from stvg_lab.rendered.hard.scene import HardScene
+from stvg_lab.rendered.hard.hard_scene import HardScene
 from stvg_lab.rendered.picture_conditions import PictureCondition, taken
 from stvg_lab.rendered.scene import Scene
 from stvg_lab.rendered.scene_questions import FRAME_STEP, SceneQuestion, asked_scene

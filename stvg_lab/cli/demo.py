@@ -114,8 +114,8 @@ def run(given: argparse.Namespace) -> int:
 
 def _scene(split: str, seed: int, query: str, start_ns: int) -> Material:
     from stvg_lab.rendered.clips import scene_frames, scene_truth
-    from stvg_lab.rendered.hard.queries import hard_queries
-    from stvg_lab.rendered.hard.scene import HardScene
+    from stvg_lab.rendered.hard.hard_queries import hard_queries
+    from stvg_lab.rendered.hard.hard_scene import HardScene
     from stvg_lab.rendered.queries import SceneQuery, scene_queries, split_seed
     from stvg_lab.rendered.scene import STAND, Scene
 

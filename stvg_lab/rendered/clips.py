@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from stvg_lab.rendered.hard.scene import HardScene
+from stvg_lab.rendered.hard.hard_scene import HardScene
 from stvg_lab.rendered.queries import SceneQuery
 from stvg_lab.rendered.render import Drawable, render
 from stvg_lab.rendered.scene import Scene

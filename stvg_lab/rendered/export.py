@@ -19,8 +19,8 @@ from stvg_lab.datasets.annotations import (
 )
 from stvg_lab.datasets.field_checks import checked_box
 from stvg_lab.rendered.clips import scene_frames
-from stvg_lab.rendered.hard.queries import hard_queries
-from stvg_lab.rendered.hard.scene import HardScene
+from stvg_lab.rendered.hard.hard_queries import hard_queries
+from stvg_lab.rendered.hard.hard_scene import HardScene
 from stvg_lab.rendered.queries import (
     HARD_SPLITS,
     SceneQuery,

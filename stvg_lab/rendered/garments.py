@@ -92,8 +92,8 @@ def over_torso(garment: str, body: TorsoFrame, rgb: Rgb, skin_rgb: Rgb) -> list[
         belt = body.patch(((0.005, -0.088), (0.005, 0.088), (-0.022, 0.09), (-0.022, -0.09)), _BELT)
         return [belt] if body.away else [belt, *_buttoned(body, dark)]
     if body.away:
-        belt = ((0.1, -0.1), (0.1, 0.1), (0.07, 0.105), (0.07, -0.105))
-        return [body.patch(belt, dark)] if garment == "coat" else []
+        waist = ((0.1, -0.1), (0.1, 0.1), (0.07, 0.105), (0.07, -0.105))
+        return [body.patch(waist, dark)] if garment == "coat" else []
     if garment == "t-shirt":
         return [body.limb([body.at(0.345, -0.012), body.at(0.345, 0.012)], 0.03, skin_rgb)]
     if garment == "blouse":

@@ -123,7 +123,7 @@ def split_scene(split: str, index: int, duration_s: float = 8.0) -> Scene:
         ValueError: as for `split_seed`, a split of hard scenes, or the scene is too short.
     """
     if split in (*HARD_SPLITS, ROBOCUP):
-        raise ValueError(f"split: {split!r} has scenes of its own, see `hard.scene.HardScene`")
+        raise ValueError(f"split: {split!r} has scenes of its own, see `hard.hard_scene`")
     seed = split_seed(split, index)
     return Scene.from_seed(seed, duration_s=duration_s, entering=split == ENTERING)
 

@@ -130,7 +130,7 @@ class Scene:
     @property
     def border(self) -> int:
         """See `render.Drawable`."""
-        return cv2.BORDER_REPLICATE
+        return int(cv2.BORDER_REPLICATE)
 
     def room_view(self, frame: int) -> NDArray[np.float64]:
         """See `render.Drawable`."""

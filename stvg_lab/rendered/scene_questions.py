@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from stvg_lab.rendered.clips import scene_truth
 from stvg_lab.rendered.hard.described import described_scene
-from stvg_lab.rendered.hard.queries import HARD_KINDS, HardQuery, hard_queries
-from stvg_lab.rendered.hard.scene import HardScene
+from stvg_lab.rendered.hard.hard_queries import HARD_KINDS, HardQuery, hard_queries
+from stvg_lab.rendered.hard.hard_scene import HardScene
 from stvg_lab.rendered.queries import (
     HARD_SPLITS,
     ROBOCUP,

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from stvg_lab.rendered.hard.scene import HardScene
+from stvg_lab.rendered.hard.hard_scene import HardScene
 from stvg_lab.rendered.scene import Scene
 from stvg_ros.body.keypoints import Keypoints
 from stvg_ros.boxes import Boxes

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from stvg_lab.rendered.hard.actor import STANDING, WALKS, Actor
 from stvg_lab.rendered.hard.claims import Claim
-from stvg_lab.rendered.hard.scene import HardScene
+from stvg_lab.rendered.hard.hard_scene import HardScene
 
 
 def frames_of(scene: HardScene, actor: Actor, claim: Claim) -> list[int]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from stvg_lab.rendered.character import Appearance, figure_at, figure_joints
 from stvg_lab.rendered.pose import Arms, Pose, pose_at
 from stvg_lab.rendered.postures import posture_at
-from stvg_lab.rendered.shapes import Prop
+from stvg_lab.rendered.shapes import Point, Prop
 
 STANDING, SITTING, LYING, KNEELING = "standing", "sitting", "lying", "kneeling"
 POSES = (STANDING, SITTING, LYING, KNEELING)
@@ -146,12 +146,17 @@ class Actor:
 
     def figure(self, frame: int, fps: float) -> tuple[Prop, ...]:
         """The shapes of chair and body in a frame, back to front, without things in the hands."""
-        body = figure_at(self._pose(frame, fps), self.look, **self._place(frame, fps))
+        time_s, foot = self._moment(frame, fps)
+        body = figure_at(
+            self._pose(frame, fps), self.look, time_s=time_s, foot_px=foot, height_px=self.height_px
+        )
         return (*self._chair(), *body)
 
     def joints(self, frame: int, fps: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """True keypoints `(17, 2)` and their visibility `(17,)`, own left first."""
-        return figure_joints(self._pose(frame, fps), **self._place(frame, fps))
+        time_s, foot = self._moment(frame, fps)
+        pose = self._pose(frame, fps)
+        return figure_joints(pose, time_s=time_s, foot_px=foot, height_px=self.height_px)
 
     def grip_px(self, frame: int, fps: float) -> NDArray[np.float64]:
         """The point between both hands, or that of the hand that holds, `(2,)`."""
@@ -160,12 +165,9 @@ class Actor:
             return np.asarray(wrists.mean(axis=0))
         return np.asarray(wrists[0 if self.hand == self.own_left else 1])
 
-    def _place(self, frame: int, fps: float) -> dict[str, object]:
-        return {
-            "time_s": frame / fps + self.phase,
-            "foot_px": (self.x_at(frame), self.ground_y_px),
-            "height_px": self.height_px,
-        }
+    def _moment(self, frame: int, fps: float) -> tuple[float, Point]:
+        """Phase of motion, seconds, and the point between the feet."""
+        return frame / fps + self.phase, (self.x_at(frame), self.ground_y_px)
 
     def _chair(self) -> tuple[Prop, ...]:
         if SITTING not in [name for name, _ in self.poses]:

@@ -18,8 +18,8 @@ from stvg_lab.rendered.hard.actor import (
     Actor,
     Doing,
 )
-from stvg_lab.rendered.hard.conditions import CROWD, ENTERING, FAR, TWINS
 from stvg_lab.rendered.hard.plans import MIRRORED, TWIN_DOINGS, draw_plan
+from stvg_lab.rendered.hard.scene_conditions import CROWD, ENTERING, FAR, TWINS
 from stvg_lab.rendered.hard.things import Thing, reached_place
 from stvg_lab.rendered.room import varied
 from stvg_lab.rendered.scene_generator import COLOURS, draw_look
@@ -40,7 +40,7 @@ _LASTING_S = (1.6, 3.2)  # of anything else
 
 
 @dataclass(frozen=True)
-class Cast:
+class HardCast:
     """The people and things.
 
     Attributes:
@@ -59,7 +59,7 @@ def draw_cast(
     fps: float,
     size_px: tuple[int, int],
     people: int | None = None,
-) -> Cast:
+) -> HardCast:
     """Draws the people and things of a scene in these conditions."""
     width, height = size_px
     count = int(rng.integers(6, 11)) if CROWD in names else int(rng.integers(3, 7))
@@ -78,7 +78,7 @@ def draw_cast(
         timed = _with_entrances(rng, timed, frames, fps, width)
     if TWINS in names:
         timed[:2] = _twins(rng, timed[0], timed[1], frames, fps)
-    return Cast(tuple(timed), _things(rng, timed, vanishing, size_px), vanishing)
+    return HardCast(tuple(timed), _things(rng, timed, vanishing, size_px), vanishing)
 
 
 def _placed(

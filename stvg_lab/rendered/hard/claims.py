@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stvg_lab.rendered.hard.actor import CHANGES, LIFTS, POSES, STANDING, WALKS, Actor
-from stvg_lab.rendered.hard.relations import ANCHORS, holds_at_all, holds_clearly
-from stvg_lab.rendered.hard.scene import HardScene
+from stvg_lab.rendered.hard.hard_scene import HardScene
+from stvg_lab.rendered.hard.image_relations import ANCHORS, holds_at_all, holds_clearly
 
 Mask = NDArray[np.bool_]  # (F,)
 Span = tuple[int, int]
@@ -41,7 +41,7 @@ class Claim:
         thing_colour: colour of the thing that is held, picked up or put down.
         doing: a pose, a doing, or `ENTER`, `LEAVE`, `CARRY`.
         rank: "first" or "last" of several of whom the rest is true, one after the other.
-        relation: one of `relations.ANCHORS`, to `anchors`.
+        relation: one of `image_relations.ANCHORS`, to `anchors`.
     """
 
     colour: str = ""
@@ -141,7 +141,7 @@ class Truth:
     @cached_property
     def _sampled(self) -> NDArray[np.int64]:
         count = self.scene.frame_count
-        return np.linspace(0, count - 1, 14).round().astype(np.int64)
+        return np.asarray(np.linspace(0, count - 1, 14).round(), np.int64)
 
     @cached_property
     def _seen(self) -> NDArray[np.float32]:
@@ -210,7 +210,7 @@ class Truth:
         key = (person, name, loosely)
         if key not in self._masks:
             self._masks[key] = _doing_mask(self.scene, person, name, loosely)
-        return self._masks[key].copy()
+        return self._masks[key]
 
     def _thing_mask(self, claim: ThingClaim, number: int) -> Mask:
         scene = self.scene

@@ -17,9 +17,9 @@ import numpy as np
 from stvg_lab.rendered.character import Appearance
 from stvg_lab.rendered.hard.actor import LYING, SITTING, STANDING, Actor, Doing
 from stvg_lab.rendered.hard.claims import Claim, Truth
-from stvg_lab.rendered.hard.conditions import CONDITIONS, CROWD, ENTERING, TWINS
-from stvg_lab.rendered.hard.queries import GARMENT, GESTURE, POSE, HardQuery
-from stvg_lab.rendered.hard.scene import HardScene
+from stvg_lab.rendered.hard.hard_queries import GARMENT, GESTURE, POSE, HardQuery
+from stvg_lab.rendered.hard.hard_scene import HardScene
+from stvg_lab.rendered.hard.scene_conditions import CONDITIONS, CROWD, ENTERING, TWINS
 from stvg_lab.rendered.hard.things import Thing
 from stvg_lab.rendered.scene_generator import draw_look
 
@@ -41,7 +41,7 @@ _TRIES = 60
 
 
 @dataclass(frozen=True)
-class Description:
+class PersonDescription:
     """A description: the words after "find the", the kind of sentence, and what it says."""
 
     words: str
@@ -49,14 +49,16 @@ class Description:
     claim: Claim
 
 
-def descriptions() -> tuple[Description, ...]:
+def descriptions() -> tuple[PersonDescription, ...]:
     """The 50 descriptions in order: gestures, poses, colours and garments."""
-    made = [Description(words, GESTURE, Claim(doing=name)) for words, name in _GESTURES.items()]
-    made += [Description(words, POSE, Claim(doing=name)) for words, name in _POSES.items()]
+    made = [
+        PersonDescription(words, GESTURE, Claim(doing=name)) for words, name in _GESTURES.items()
+    ]
+    made += [PersonDescription(words, POSE, Claim(doing=name)) for words, name in _POSES.items()]
     for colour, (word, garment) in product(_COLOURS, _WORN.items()):
         article = "an" if colour == "orange" else "a"
         words = f"person wearing {article} {colour} {word}"
-        made.append(Description(words, GARMENT, Claim(colour, garment)))
+        made.append(PersonDescription(words, GARMENT, Claim(colour, garment)))
     return tuple(made)
 
 
@@ -121,7 +123,7 @@ def _not_standing(rng: np.random.Generator, actor: Actor) -> Actor:
     return replace(actor, first_pose=pose, doings=(), holds="", takes="", away=False, look=look)
 
 
-def _query(one: Description, target: int | None, span: tuple[int, int]) -> HardQuery:
+def _query(one: PersonDescription, target: int | None, span: tuple[int, int]) -> HardQuery:
     text, claim = f"find the {one.words}", one.claim
     attribute, action = (text, "") if one.kind == GARMENT else ("", text)
     return HardQuery(

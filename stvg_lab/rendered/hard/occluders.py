@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from stvg_lab.rendered.hard.cast import Cast
+from stvg_lab.rendered.hard.cast import HardCast
 from stvg_lab.rendered.room import draw_foreground, varied
 from stvg_lab.rendered.shapes import Prop, Rgb
 
@@ -14,7 +14,7 @@ _USUAL = 0.15  # probability of one object in front elsewhere
 
 
 def draw_occluders(
-    rng: np.random.Generator, size_px: tuple[int, int], cast: Cast, hiding: bool
+    rng: np.random.Generator, size_px: tuple[int, int], cast: HardCast, hiding: bool
 ) -> tuple[Prop, ...]:
     """Shapes in front of everybody; if `hiding`, a counter up to the hips and two pillars."""
     width, height = size_px

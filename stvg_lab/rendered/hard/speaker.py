@@ -75,7 +75,8 @@ class Speaker:
 
     def _verb(self, claim: Claim) -> tuple[str, str]:
         name = claim.doing or "holds"
-        verb, ing = self._pick(self._words.verbs[name])
+        pairs = self._words.verbs[name]
+        verb, ing = pairs[int(self._rng.integers(len(pairs)))]
         article = self._pick((_ARTICLE, "the"))
         kind = claim.holds or "box"
         thing = " ".join(part for part in (article, claim.thing_colour, kind) if part)

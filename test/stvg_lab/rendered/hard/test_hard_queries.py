@@ -18,13 +18,13 @@ from hard_facts import frames_of
 
 from stvg_lab.rendered.hard.actor import Actor, Doing
 from stvg_lab.rendered.hard.claims import Claim, ThingClaim, Truth
-from stvg_lab.rendered.hard.queries import (
+from stvg_lab.rendered.hard.hard_queries import (
     HARD_KINDS,
     HardQuery,
     count_questions,
     hard_queries,
 )
-from stvg_lab.rendered.hard.scene import HardScene
+from stvg_lab.rendered.hard.hard_scene import HardScene
 from stvg_lab.rendered.hard.speaker import Speaker
 from stvg_lab.rendered.hard.templates import TEST, TRAINING
 from stvg_lab.rendered.hard.things import Thing
@@ -304,7 +304,8 @@ def test_true_joints_of_a_hard_scene_are_those_of_the_nearest_person() -> None:
 
 def test_sentences_do_not_depend_on_the_process() -> None:
     code = (
-        "from stvg_lab.rendered.hard.queries import *; from stvg_lab.rendered.hard.scene import *;"
+        "from stvg_lab.rendered.hard.hard_queries import hard_queries;"
+        "from stvg_lab.rendered.hard.hard_scene import HardScene;"
         "print([q.text for n in (1, 4) for q in hard_queries(HardScene.from_seed(n), "
         "'val-hard', n)])"
     )

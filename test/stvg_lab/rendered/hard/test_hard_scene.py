@@ -14,8 +14,8 @@ import pytest
 
 from stvg_lab.rendered.garments import GARMENTS
 from stvg_lab.rendered.hard.actor import LYING, SITTING, STANDING, Actor, Doing
-from stvg_lab.rendered.hard.conditions import CONDITIONS
-from stvg_lab.rendered.hard.scene import HardScene
+from stvg_lab.rendered.hard.hard_scene import HardScene
+from stvg_lab.rendered.hard.scene_conditions import CONDITIONS
 from stvg_lab.rendered.picture_conditions import PictureCondition
 from stvg_lab.rendered.render import render
 from stvg_lab.rendered.scene_generator import COLOURS

@@ -20,7 +20,8 @@ from stvg_lab.rendered.character import figure_box
 from stvg_lab.rendered.hard.actor import Actor
 from stvg_lab.rendered.hard.camera import Views, camera_views, projected, seen_prop
 from stvg_lab.rendered.hard.cast import draw_cast
-from stvg_lab.rendered.hard.conditions import (
+from stvg_lab.rendered.hard.occluders import draw_occluders
+from stvg_lab.rendered.hard.scene_conditions import (
     HIDDEN,
     MOVING,
     drawn_conditions,
@@ -28,7 +29,6 @@ from stvg_lab.rendered.hard.conditions import (
     fitting_room,
     picture_condition,
 )
-from stvg_lab.rendered.hard.occluders import draw_occluders
 from stvg_lab.rendered.hard.things import Thing
 from stvg_lab.rendered.picture_conditions import PictureCondition, taken
 from stvg_lab.rendered.room import RoomBackdrop, draw_background
@@ -47,7 +47,7 @@ class HardScene:
     """A rendered video of a hard split before it is rendered.
 
     Attributes:
-        conditions: one or two of `conditions.CONDITIONS`.
+        conditions: one or two of `scene_conditions.CONDITIONS`.
         views: `(F, 2, 3)`, see `camera`.
         condition: how the pictures are taken.
         figure_light: factor of the colours of people and things.
@@ -124,11 +124,11 @@ class HardScene:
     @property
     def border(self) -> int:
         """See `render.Drawable`."""
-        return cv2.BORDER_REFLECT_101
+        return int(cv2.BORDER_REFLECT_101)
 
     def room_view(self, frame: int) -> NDArray[np.float64]:
         """See `render.Drawable`."""
-        return self.views[frame]
+        return np.asarray(self.views[frame])
 
     def layers(self, frame: int) -> tuple[Layer, ...]:
         """See `render.Drawable`."""

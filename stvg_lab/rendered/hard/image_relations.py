@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from stvg_lab.rendered.hard.scene import HardScene
+from stvg_lab.rendered.hard.hard_scene import HardScene
 
 ANCHORS = {"left of": 1, "right of": 1, "between": 2, "in front of": 1, "behind": 1}
 _MARGIN = 0.03  # between the middles of two people who are clearly beside each other, image widths

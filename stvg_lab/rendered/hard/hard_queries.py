@@ -13,9 +13,9 @@ import numpy as np
 from stvg_lab.rendered.garments import GARMENTS
 from stvg_lab.rendered.hard.actor import GESTURES, POSES, WALKS, Actor
 from stvg_lab.rendered.hard.claims import CARRY, ENTER, LEAVE, Claim, ThingClaim, Truth
+from stvg_lab.rendered.hard.hard_scene import HardScene
+from stvg_lab.rendered.hard.image_relations import ANCHORS
 from stvg_lab.rendered.hard.plans import MIRRORED
-from stvg_lab.rendered.hard.relations import ANCHORS
-from stvg_lab.rendered.hard.scene import HardScene
 from stvg_lab.rendered.hard.speaker import Speaker
 from stvg_lab.rendered.hard.templates import TEST, TRAINING, Wordings
 from stvg_lab.rendered.queries import HARD_SPLITS, TEST_HARD, SceneQuery
@@ -262,13 +262,9 @@ def _swapped(
             yield Claim(str(rng.choice([*COLOURS])), str(rng.choice(GARMENTS)))
         else:
             other = looks[int(rng.integers(len(looks)))]
-            yield replace(other, **_done(option))
+            yield replace(option, colour=other.colour, garment=other.garment, bag="")
             if option.doing in MIRRORED:
                 yield replace(option, doing=MIRRORED[option.doing])
     for name in _OTHERS.get(kind, ()):
         yield replace(looks[int(rng.integers(len(looks)))], doing=name)
         yield Claim(doing=name)
-
-
-def _done(claim: Claim) -> dict[str, str]:
-    return {"holds": claim.holds, "thing_colour": claim.thing_colour, "doing": claim.doing}
