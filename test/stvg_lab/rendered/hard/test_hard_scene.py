@@ -176,7 +176,10 @@ def test_held_things_are_at_the_hands() -> None:
                 points, _ = scene.joints_px(thing.holder, frame)
                 middle = box[frame].reshape(2, 2).mean(0)
                 apart = np.hypot(*(points[list(WRISTS)] - middle).T).min()
-                assert apart < 0.13 * scene.people[thing.holder].height_px
+                actor = scene.people[thing.holder]
+                assert apart < 0.13 * actor.height_px
+                if thing.kind != "box" and actor.doing_at(frame) is None:
+                    assert np.sign(middle[0] - actor.x_at(frame)) == actor.hand
                 kinds.add(thing.kind)
     assert kinds == {"box", "cup", "ball"}
 
@@ -242,6 +245,23 @@ def test_clothes_have_all_colours_and_garments() -> None:
     people = [actor for seed in range(30) for actor in scene_of(seed).people]
     assert {actor.colour for actor in people} == set(COLOURS)
     assert {actor.garment for actor in people} == set(GARMENTS)
+
+
+def test_a_coat_covers_the_thighs_and_a_t_shirt_leaves_the_forearms_bare() -> None:
+    scene = still(scene_of(0))
+    model = replace(scene.people[0], first_pose=STANDING, doings=(), holds="", away=False)
+    for garment in GARMENTS:
+        look = replace(
+            model.look, garment=garment, bag=None, shirt_rgb=(200, 40, 40), skin_rgb=(90, 200, 90)
+        )
+        actor = replace(model, look=look, x_px=320.0, height_px=200.0, ground_y_px=440.0)
+        alone = replace(scene, people=(actor,), things=())
+        image = render(alone, 0).astype(int)
+        points, _ = alone.joints_px(0, 0)
+        thigh = image[int(points[11, 1] + 24), int(points[[11, 12], 0].mean() + 10)]
+        assert (thigh[0] > 150 and thigh[1] < 80) == (garment == "coat"), garment
+        forearm = image[tuple(points[[7, 9]].mean(0)[::-1].astype(int))]
+        assert (forearm[1] > 150) == (garment == "t-shirt"), garment
 
 
 @pytest.mark.parametrize("garment", GARMENTS)
