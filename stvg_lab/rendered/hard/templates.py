@@ -157,9 +157,9 @@ TEST = Wordings(
     garments=(
         "{noun} who wears {a} {colour} {garment}",
         "{noun} in {a} {colour} {garment}",
-        "{noun} with {a} {colour} {garment} on",
+        "{noun} who has {a} {colour} {garment} on",
     ),
-    plain_garments=("{noun} in {a} {garment}", "{noun} with {a} {garment} on"),
+    plain_garments=("{noun} in {a} {garment}", "{noun} who has {a} {garment} on"),
     bags=("{noun} carrying a {bag}", "{noun} that has a {bag} on"),
     verbs={
         "raise left arm": _both("raises|raising their left arm", "holds|holding the left arm up",
