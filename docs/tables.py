@@ -23,8 +23,17 @@ import numpy as np
 from stvg_lab.rendered.hard.scene_conditions import ABOUT, drawn_conditions
 from stvg_ros.commands.reader import grammar_reader
 from stvg_ros.config import settings
+from stvg_ros.models.counted_memory import (
+    ON_CPU,
+    ON_GPU,
+    PROCESS_BYTES,
+    USUAL,
+    CountedMemory,
+    counts,
+)
 from stvg_ros.models.embedded_checkpoint import FOLDER as MODEL
 from stvg_ros.models.families import families_table
+from stvg_ros.models.presets import PRESETS
 from stvg_ros.models.quantized_formats import formats_table
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -38,6 +47,7 @@ PAGES = (
     DOCS / "identity.md",
     DOCS / "models.md",
     DOCS / "parameters.md",
+    DOCS / "presets.md",
     DOCS / "real_video.md",
     DOCS / "ros_interface.md",
     DOCS / "tubes.md",
@@ -93,6 +103,44 @@ def formats() -> str:
         for title, method, read, note in formats_table()
     ]
     return markdown(["format", "`quant_method`", "with re-attention", "how, or why not"], rows)
+
+
+def presets() -> str:
+    """The parameter files for models on a GPU, with their counted memory in GB."""
+    rows = [
+        (
+            f"`{each.name}.yaml`", each.machine, each.memory_gb, each.model,
+            f"{each.frames} of {each.long_side_px} px", f"{each.count.weights / 1e9:.1f}",
+            f"{each.count.peak / 1e9:.1f}", f"{each.needed / 1e9:.1f}",
+        )
+        for each in reversed(PRESETS)
+    ]  # fmt: skip
+    header = ["`params_file`", "machine", "GB", "model", "frames", "weights", "peak", "needs free"]
+    return markdown(header, rows)
+
+
+def released_memory() -> str:
+    """Counted memory in GB by checkpoint and precision, and which boards have as much."""
+    boards = [each for each in reversed(PRESETS) if each.shared]
+    beside = PROCESS_BYTES + 1.5e9  # Linux
+
+    def fits(count: CountedMemory) -> str:
+        names = [
+            str(board.memory_gb)
+            for board in boards
+            if count.needed_on_gpu + beside + board.window_bytes <= board.memory_gb * 1e9
+        ]
+        return ", ".join(names)
+
+    rows = []
+    for each in counts():
+        kind = (each.weights_in, each.recomputed)
+        if (each.frames, each.long_side_px) == USUAL and kind in (*ON_GPU, *ON_CPU):
+            how = each.weights_in + (", recomputed" if each.recomputed else "")
+            sizes = [f"{size / 1e9:.1f}" for size in (each.weights, each.peak, each.needed_on_gpu)]
+            rows.append((each.checkpoint.partition("/")[2], how, *sizes, fits(each)))
+    header = ["checkpoint", "weights in", "weights", "peak", "of a GPU", "boards of ... GB"]
+    return markdown(header, rows)
 
 
 def launch() -> str:
@@ -319,6 +367,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "families": families,
     "formats": formats,
     "launch": launch,
+    "presets": presets,
+    "released_memory": released_memory,
     "accuracy_summary": accuracy_summary,
     "understood": understood,
     "hard_conditions": hard_conditions,

@@ -26,7 +26,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-SUITES = {"11": "bullseye", "12": "bookworm", "13": "trixie"}
+SUITES = {"11": "bullseye", "12": "bookworm", "13": "trixie", "testing": "testing"}
 MOUNTS: list[tuple[str, str, tuple[str, ...]]] = [
     ("proc", "proc", ("-t", "proc")), ("/dev", "dev", ("--rbind",)),
 ]  # fmt: skip
@@ -135,7 +135,7 @@ class Root:
             sys.exit(f"{step.kind}: expected FROM, RUN, COPY, USER, WORKDIR, ARG, ENV or CMD")
 
     def _bootstrap(self, image: str) -> None:
-        match = re.fullmatch(r"debian:(\d+)(?:-slim)?", image)
+        match = re.fullmatch(r"debian:(\w+)(?:-slim)?", image)
         if match is None or match[1] not in SUITES:
             sys.exit(
                 f"FROM {image}: expected debian:{'|'.join(SUITES)}, which debootstrap can make"

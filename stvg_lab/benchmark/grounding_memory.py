@@ -92,13 +92,13 @@ def allocated_peak(work: Callable[[], object]) -> int:
     return peak
 
 
-def in_four_bits(mllm: HfMllm) -> HfMllm:
-    """The model with placeholders for the weights of the language model in 4 bits."""
+def quantized(mllm: HfMllm, bits: int) -> HfMllm:
+    """The model with placeholders for the weights of the language model in 4 or 8 bits."""
     for layer in mllm.checkpoint.model.get_decoder().layers:
         for block in (layer.self_attn, layer.mlp):
             for name, child in list(block.named_children()):
                 if isinstance(child, nn.Linear):
-                    setattr(block, name, _FourBits(child))
+                    setattr(block, name, _FourBits(child) if bits == 4 else _EightBits(child))
     return mllm
 
 
@@ -152,3 +152,37 @@ class _WholeForAMoment(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Any:
         return grads[0] @ grads[0].new_empty(ctx.shape), None
+
+
+class _EightBits(nn.Module):
+    """The memory of bitsandbytes' LLM.int8: weights and states of a product in 8 bits."""
+
+    def __init__(self, whole: nn.Linear) -> None:
+        super().__init__()
+        self.bias, kept = whole.bias, whole.weight
+        self.register_buffer("packed", kept.new_empty(kept.shape, dtype=torch.int8))
+        self.register_buffer("scales", kept.new_empty(len(kept), dtype=torch.float32))
+
+    def forward(self, states: Tensor) -> Tensor:
+        """`(..., inputs)` to `(..., outputs)`."""
+        product: Tensor = _InEightBits.apply(states, self.packed)  # type: ignore[no-untyped-call]
+        return product if self.bias is None else product + self.bias
+
+
+class _InEightBits(torch.autograd.Function):
+    """The product of quantized states; keeps a copy of them, and unpacks the weight backward."""
+
+    @staticmethod
+    def forward(ctx: Any, states: Tensor, packed: Tensor) -> Tensor:
+        half = states.to(torch.float16)
+        ctx.shape, ctx.dtype = packed.shape, states.dtype
+        ctx.kept = half if ctx.needs_input_grad[0] else None
+        held = half.to(torch.int8)
+        product = half.new_empty((*states.shape[:-1], len(packed)))
+        del held
+        return product.to(states.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Any:
+        half = grads[0].to(torch.float16)
+        return (half @ half.new_empty(ctx.shape)).to(ctx.dtype), None

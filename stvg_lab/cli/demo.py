@@ -21,6 +21,7 @@ from stvg_lab.runs.scores import FrameTube
 from stvg_ros.cli.options import (
     add_model_arguments,
     at_least,
+    check_ros,
     flat_settings,
     reading_progress,
     whole,
@@ -85,6 +86,7 @@ def run(given: argparse.Namespace) -> int:
     query = " ".join(given.query.split())
     if given.video is not None and not query:
         raise ConfigError("--query: say what to find in the video, such as 'the person who waves'")
+    check_ros()
     out = given.out.resolve()
     check_outputs("demo", [out / name for name in (*CHANGING, BAG, *PICTURES)])
     claim_outputs("demo", [out / name for name in CHANGING])

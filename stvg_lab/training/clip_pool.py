@@ -12,12 +12,14 @@ import os
 import threading
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from stvg_lab.rendered.character import figure_box
 from stvg_lab.rendered.queries import split_seed
@@ -166,6 +168,29 @@ class Pool:
         """Ends the background process."""
         self._process.terminate()
         self._process.join()
+
+
+class KeptPool:
+    """The clips of a file: the same for every run, whatever its speed. No process renders more."""
+
+    def __init__(self, file: Path, size: int, seed: int) -> None:
+        """Reads `file`; if there is none, renders `size` clips and writes it first."""
+        if not file.exists():
+            pool = Pool(size, seed)
+            while int(pool.count[0]) < size:
+                time.sleep(0.2)
+            pool.close()  # maybe while it replaces the first clip
+            file.parent.mkdir(parents=True, exist_ok=True)
+            save_file({name: array[1:] for name, array in pool.arrays.items()}, file)
+        self.arrays = load_file(file)
+        self.count = torch.tensor([len(self.arrays["frames"])])
+
+    def draw(self, rng: np.random.Generator, clips: int) -> NDArray[np.int64]:
+        """Indices of clips."""
+        return rng.integers(int(self.count[0]), size=clips)
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 def _fill(arrays: dict[str, torch.Tensor], count: torch.Tensor, size: int, seed: int) -> None:

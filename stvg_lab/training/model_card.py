@@ -35,6 +35,10 @@ def _figures_table(figures: Mapping[str, float]) -> str:
     )
 
 
+def _steps(report: Mapping[str, Any]) -> str:
+    return f"{report['steps']} steps of {report.get('clips', 8)} clips"
+
+
 def model_card(report: Mapping[str, Any]) -> str:
     """`README.md` of the checkpoint's folder."""
     figures: Mapping[str, float] = report["figures"]
@@ -55,7 +59,7 @@ tests and the demonstration run the whole path, including weights, gradients and
 in seconds.
 
 ## Training
-Seed {report["seed"]}, {report["minutes"]} minutes, {report["steps"]} steps of 8 clips on one CPU
+Seed {report["seed"]}, {report["minutes"]} minutes, {_steps(report)} on one CPU
 core (a second one renders). 2 to {PEOPLE} people with {len(COLOURS)} shirt colours, bags, and
 {len(ACTS)} actions (standing included). {FRAMES} frames of {WIDTH} x {HEIGHT} pixels give
 {FRAMES // PAIR} slots of {ROWS} x {COLUMNS} visual tokens.{notes}

@@ -5,6 +5,8 @@
     python -m stvg_lab.training.train_embedded --out DIR --minutes 50 --seed 0 [--resume DIR]
 
 `--architecture qwen3_5` builds the same size in the family Qwen3.5, of mostly recurrent layers.
+With `--steps` and `--pool-file` runs of different families are trained equally long on equal clips,
+and with `--known-tower` on equal visual tokens.
 
 Three stages share the time: the vision tower alone on dense labels of its tokens; the whole model
 on three slots of a clip; the whole model on all eight.
@@ -27,10 +29,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from stvg_lab.training.architecture import ARCHITECTURES
-from stvg_lab.training.clip_pool import NOBODY, Pool
+from stvg_lab.training.clip_pool import NOBODY, KeptPool, Pool
 from stvg_lab.training.embedded_model import save_folder
 from stvg_lab.training.examiner import ACTS, IGNORED, Examiner, Packer, target_map
 from stvg_lab.training.held_out import HeldOutAnswers, held_out, held_out_figures
+from stvg_lab.training.known_tower import copy_tower
 from stvg_lab.training.labels import DENSE, Labels
 from stvg_lab.training.model_card import model_card
 from stvg_lab.training.packed_questions import PAIR, patches_of
@@ -39,6 +42,7 @@ SLOTS = 8
 STAGE_A, STAGE_B = 0.05, 0.20  # shares of the time at which the stages end
 PEAK_RATE, WARM_UP_STEPS, EMA = 1.5e-3, 150, 0.997
 ATTENTION_WEIGHT, DENSE_WEIGHT, MASS_WEIGHT, WORDS_WEIGHT = 0.8, 0.3, 0.15, 0.2
+KNOWN = "The vision tower is that of the model in the package, and was not trained here."
 YES_NO_WEIGHT = 5.0  # weight of the deciding token against the other tokens of an answer
 
 
@@ -48,9 +52,12 @@ class Trainer:
 
     seed: int
     minutes: float
-    pool: Pool
+    pool: Pool | KeptPool
     eager: bool = False
     family: str = "qwen2_vl"
+    steps: int = 0
+    clips: int = 8
+    known_tower: bool = False
     elapsed_s: float = 0.0
     step: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
@@ -62,13 +69,16 @@ class Trainer:
         self.tokenizer = self.architecture.build_tokenizer()
         self.packer = Packer(self.tokenizer, self.architecture.spelled)
         self.model = self.architecture.build_model(self.tokenizer)
+        if self.known_tower:
+            copy_tower(self.model)
         hidden = self.model.config.text_config.hidden_size
         self.heads = nn.ModuleList([nn.Linear(hidden, DENSE), nn.Linear(hidden, DENSE)])
         self.encode, self.run = self.architecture.encode, self.architecture.run
         if not self.eager:
             self.encode, self.run = torch.compile(self.encode), torch.compile(self.run)
-        decayed = [p for p in self._parameters() if p.ndim > 1]
-        others = [p for p in self._parameters() if p.ndim <= 1]
+        trained = [p for p in self._parameters() if p.requires_grad]
+        decayed = [p for p in trained if p.ndim > 1]
+        others = [p for p in trained if p.ndim <= 1]
         groups = [{"params": decayed, "weight_decay": 0.03}, {"params": others, "weight_decay": 0}]
         self.optimizer = torch.optim.AdamW(groups, lr=PEAK_RATE, betas=(0.9, 0.98), fused=True)
         self.average = {k: v.clone() for k, v in self.model.state_dict().items()}
@@ -82,17 +92,17 @@ class Trainer:
 
     @property
     def share(self) -> float:
-        """Elapsed share of the training time, 0 to 1."""
+        """Elapsed share of the training, 0 to 1: of its steps, or of its time if those are 0."""
+        if self.steps:
+            return min(1.0, self.step / self.steps)
         return min(1.0, self.elapsed_s / (60 * self.minutes))
 
     def train_step(self) -> dict[str, float]:
         """One batch of the current stage; returns its losses."""
-        if self.share < STAGE_A:
-            clips, slots = 16, 4
-        elif self.share < STAGE_B:
-            clips, slots = 16, 3
-        else:
-            clips, slots = 8, SLOTS
+        clips, slots = self.clips, SLOTS
+        tower_only = self.share < STAGE_A and not self.known_tower
+        if self.share < STAGE_B:
+            clips, slots = 2 * clips, 4 if tower_only else 3
         picked = torch.from_numpy(self.pool.draw(self.rng, clips))
         chosen = np.stack([self._slots(int(i), slots) for i in picked])
         frames = torch.from_numpy((chosen[..., None] * PAIR + np.arange(PAIR)).reshape(clips, -1))
@@ -115,7 +125,7 @@ class Trainer:
             visual = self.encode(self.model, patches_of(pixels)).unflatten(0, (clips, slots))
             losses = {"dense": label_loss(self.heads[0](visual.flatten(1, 2)), truth)}
             total = losses["dense"]
-            if self.share >= STAGE_A:
+            if not tower_only:
                 losses |= self._language_losses(visual, labels, truth)
                 total = DENSE_WEIGHT * (losses["dense"] + losses["middle"]) + losses["answer"]
                 total = total + ATTENTION_WEIGHT * losses["attention"]
@@ -221,6 +231,8 @@ class Trainer:
             "seed": self.seed,
             "minutes": round(self.elapsed_s / 60, 1),
             "steps": self.step,
+            "clips": self.clips,
+            "notes": [KNOWN] if self.known_tower else [],
             "clips_rendered": int(self.pool.count[0]),
             "parameters": sum(p.numel() for p in self.model.parameters()),
             "class": type(self.model).__name__,
@@ -299,23 +311,40 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True, help="folder for the checkpoint")
     parser.add_argument("--minutes", type=float, default=50, help="time to train")
+    parser.add_argument("--steps", type=int, default=0, help="steps to train, in place of a time")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--resume", type=Path, help="continue from this checkpoint")
     parser.add_argument("--every-minutes", type=float, default=4, help="time between checkpoints")
     parser.add_argument("--held-out", type=int, default=40, help="validation scenes")
     parser.add_argument("--test", type=int, default=200, help="test scenes at the end")
+    parser.add_argument("--clips", type=int, default=8, help="clips of a step of the last stage")
+    parser.add_argument(
+        "--known-tower", action="store_true",
+        help="take the vision tower of the model in the package, and train the language model only",
+    )  # fmt: skip
     parser.add_argument("--pool", type=int, default=6000, help="clips kept in memory")
+    parser.add_argument(
+        "--pool-file", type=Path,
+        help="train on the clips of this file only; without it, --pool clips are rendered to it",
+    )  # fmt: skip
     parser.add_argument("--eager", action="store_true", help="do without torch.compile")
     parser.add_argument("--architecture", choices=sorted(ARCHITECTURES), default="qwen2_vl")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)  # the renderer has the other core; two threads that wait cost more
-    pool = Pool(options.pool, options.seed + (1000 if options.resume else 0))
+    pool: Pool | KeptPool
+    if options.pool_file:
+        pool = KeptPool(options.pool_file, options.pool, options.seed)
+    else:
+        pool = Pool(options.pool, options.seed + (1000 if options.resume else 0))
     try:
-        trainer = Trainer(options.seed, options.minutes, pool, options.eager, options.architecture)
+        trainer = Trainer(
+            options.seed, options.minutes, pool, options.eager, options.architecture,
+            options.steps, options.clips, options.known_tower,
+        )  # fmt: skip
         if options.resume:
             trainer.resume(options.resume)
         held = held_out("val", options.held_out)
-        while int(pool.count[0]) < min(1000, options.pool):
+        while int(pool.count[0]) < min(1000, options.pool) and not options.pool_file:
             time.sleep(0.2)
         train(trainer, options, held)
         figures = trainer.evaluated(held_out("test", options.test))

@@ -39,9 +39,9 @@ class Motion:
         across: of the box's middle to the image's right, body heights a second.
         down: of its lower edge.
         growth: of its height, as a share a second.
-        approach: median of the growth, that of the width, and the speed of the feet down the
-            image. A camera is above the ground, so whoever comes nearer comes lower in its image;
-            all are noisy, and who bends down or raises the arms changes one or two of them.
+        approach: mean of the growth and of the speed of the feet down the image, at most twice
+            the smaller. A camera is above the ground, so whoever comes nearer comes lower in its
+            image; the feet of who raises the arms or bends down stay where they are.
         nearing: by depth, metres a second.
     """
 
@@ -88,34 +88,32 @@ def motion(track: BodyTrack) -> Motion:
     usual = np.nanmedian(tall) if track.present.any() else np.nan
     unit = np.where(np.isfinite(tall), np.maximum(tall, 0.7 * usual), usual)
     seconds = track.seconds
-    sides = (boxes[:, 0::2].T - track.shift_px[:, 0])[:, None]
-    across = _together(
-        *(slope(np.where(inside, x, np.nan)[0], seconds, _WINDOW_S) / unit for x in sides)
-    )
+    sides = boxes[:, 0::2].T - track.shift_px[:, 0]
+    left, right = (slope(np.where(inside, x, np.nan), seconds, _WINDOW_S) / unit for x in sides)
+    across = _together(left, right, 1.5)
     # Where it is cut off all the time, the visible part is all there is.
     rough = slope(np.where(track.present, place[:, 0], np.nan), seconds, _WINDOW_S) / unit
     down = slope(np.where(whole, place[:, 1], np.nan), seconds, _WINDOW_S) / unit
     feet = slope(np.where(whole, place[:, 1], np.nan), seconds, _WIDER_S) / unit
-    grows, widens = growth(track, _WIDER_S), _widening(track, inside)
-    cues = np.sort(np.where(np.isfinite([widens, feet]), [widens, feet], grows), axis=0)
+    grows = growth(track, _WIDER_S)
     return Motion(
         np.where(np.isfinite(across), across, rough),
         np.nan_to_num(down),
         grows,
-        np.clip(grows, *cues),
+        _together(grows, feet, 2.0),
         -slope(track.distance_m, seconds, _WINDOW_S),
     )
 
 
-def _together(left: Array, right: Array) -> Array:
-    """The speed of a box by those of its left and right edge.
+def _together(one: Array, other: Array, factor: float) -> Array:
+    """The mean of two speeds, at most `factor` times the smaller; 0 where they differ in sign.
 
-    Who walks takes both along; who bends down, points or falls moves one of them.
+    Who walks to the side takes both edges of the box along; who bends down, points or falls moves
+    one of them.
     """
-    both_ways = np.sign(left) == np.sign(right)
-    least = np.minimum(np.abs(left), np.abs(right))
-    mean = (left + right) / 2
-    return np.where(both_ways, np.sign(mean) * np.minimum(np.abs(mean), 1.5 * least), 0 * mean)
+    least = factor * np.minimum(np.abs(one), np.abs(other))
+    mean = np.clip((one + other) / 2, -least, least)
+    return np.where(np.sign(one) == np.sign(other), mean, 0 * mean)
 
 
 def growth(track: BodyTrack, width_s: float) -> Array:
@@ -124,13 +122,6 @@ def growth(track: BodyTrack, width_s: float) -> Array:
     whole = track.present & (boxes[:, 1] > 1) & (boxes[:, 3] < height - 1)
     logs = np.log(np.where(whole & (tall > 0), tall, np.nan))
     return slope(logs, track.seconds, width_s)
-
-
-def _widening(track: BodyTrack, inside: NDArray[np.bool_]) -> Array:
-    """Growth of the box's width, as a share a second, `(F,)`."""
-    wide = track.boxes_xyxy_px[:, 2] - track.boxes_xyxy_px[:, 0]
-    logs = np.log(np.where(inside & (wide > 0), wide, np.nan))
-    return slope(logs, track.seconds, _WIDER_S)
 
 
 def slope(values: Array, seconds: Array, width_s: float) -> Array:

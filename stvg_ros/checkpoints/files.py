@@ -15,6 +15,7 @@ from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 from stvg_ros.errors import ModelError
 
 CONFIG = "config.json"
+INDEX = "model.safetensors.index.json"  # which file holds which weight
 _ADAPTER = "adapter_config.json"
 
 
@@ -46,6 +47,11 @@ class CheckpointFiles:
         folder = Path(path).expanduser()
         if path and folder.is_dir():
             return cls(str(folder), True)
+        if path and folder.is_file():
+            raise ModelError(
+                f"{setting} {path!r}: a file; expected the folder with config.json and weights, or "
+                f"a hub id such as 'owner/name'; {_folder_of(folder)}"
+            )
         parts = path.split("/")
         if len(parts) != 2 or not all(parts) or path.startswith((".", "~")):
             raise ModelError(
@@ -129,6 +135,20 @@ class CheckpointFiles:
             f"{setting} {self.source!r}: this repository of the hub has no config.json; expected a "
             f"checkpoint of the library transformers; check {setting}"
         )
+
+
+def _folder_of(file: Path) -> str:
+    """The remedy where a file was given in place of its folder."""
+    if (file.parent / CONFIG).is_file():
+        return f"give {str(file.parent)!r}"
+    return f"there is no {CONFIG} beside it: download the whole checkpoint and give its folder"
+
+
+def missing_shards(files: CheckpointFiles) -> list[str]:
+    """Names of the weights' files that the index of a folder names and that are not there."""
+    index = files.json(INDEX) or {}
+    names = set(map(str, (index.get("weight_map") or {}).values()))
+    return sorted(name for name in names if files.path(name) is None)
 
 
 def _obstacle() -> str:

@@ -17,6 +17,9 @@ from transformers.utils import logging
 from stvg_ros.checkpoints.files import CheckpointFiles, first_line
 from stvg_ros.errors import ModelError
 
+# Ends of names beside quantized weights that have the name and shape of whole ones.
+SCALES = ("weight_scale", "weight_scale_inv", "scale_weight", "weight.scale", ".SCB")
+
 
 @dataclass(frozen=True, eq=False)
 class LoadedWeights:
@@ -72,6 +75,9 @@ def loaded_weights(
             f"files that fit {class_name}; download them again"
         ) from error
     _check_complete(model, report, where, class_name)
+    known = options.get("quantization_config") or getattr(model.config, "quantization_config", None)
+    if known is None:
+        _check_unscaled(report, where)
     _check_finite(model, where)
     return LoadedWeights(model, tuple(sorted(map(str, report["unexpected_keys"]))))
 
@@ -90,6 +96,18 @@ def _check_complete(model: Any, report: Mapping[str, Any], where: str, class_nam
         raise ModelError(
             f"{where}: {len(lacking)} weights are missing or of another shape, such as "
             f"{min(lacking)}; expected all of {class_name}; download the weights again"
+        )
+
+
+def _check_unscaled(report: Mapping[str, Any], where: str) -> None:
+    """Raises: ModelError: quantized weights whose scales would not be used."""
+    scales = [str(name) for name in report["unexpected_keys"] if str(name).endswith(SCALES)]
+    if scales:
+        raise ModelError(
+            f"{where}: scales of quantized weights, such as {min(scales)}, but "
+            "config.json names no format (quantization_config); expected weights in full "
+            "precision; give the config.json of the release, or the checkpoint that it was made "
+            "from"
         )
 
 

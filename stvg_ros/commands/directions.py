@@ -21,7 +21,7 @@ _DIRECTIONS = {
     "away": "away", "closer": "towards", "nearer": "towards",
 }  # fmt: skip
 WAYS = frozenset((*_DIRECTIONS, "in", "out", "past", "by"))
-_US = word_set("camera me us robot you viewer")
+US = word_set("camera me us robot you viewer")
 _BETWEEN = word_set("to towards toward the a at on in his her their my your from of side image "
                     "picture frame hand camera me us robot viewer")  # fmt: skip
 
@@ -45,7 +45,7 @@ def direction_at(words: Sequence[Token], start: int) -> tuple[int, str]:
         word = words[at].word
         if word in _DIRECTIONS and not (word in ("up", "down") and at > start):
             side, end = _DIRECTIONS[word], at + 1
-        elif word in _US and words[at - 1].word in (
+        elif word in US and words[at - 1].word in (
             "the", "to", "towards", "toward", "at", "from",
         ):  # fmt: skip
             side, end = ("away" if side == "away" else "towards"), at + 1

@@ -19,7 +19,8 @@ hair       hair, bald, beard, moustache, ponytail, braids, bun, curls, bangs.
 gesture    wave (left, right, both: the arm), raise arm (left, right, both), point (left, right, up,
            down, forward), cross arms, hand to face, hands on hips, stretch arms, raise leg, clap,
            nod, shake head, thumbs up, beckon, salute, bow, shrug, gesture
-pose       standing, sitting, lying, crouching, kneeling, bending, leaning
+pose       standing, sitting, lying, crouching, kneeling, bending, leaning; facing (towards, away:
+           the side of the body that the camera sees; left, right)
 change     sit down, stand up, lie down, fall, pick up, turn round, jump, bend down, kneel down,
            crouch down, turn (left, right), take off, put on (a garment)
 movement   walk, run, move, enter, leave, pass, cross, stand still, stop, dance, climb, crawl, ride,
@@ -46,7 +47,7 @@ from stvg_ros.commands.clauses import clauses
 from stvg_ros.commands.command import Feature
 from stvg_ros.commands.description import Description, description
 from stvg_ros.commands.gesture_features import gestures
-from stvg_ros.commands.motion_features import changes, movements, poses
+from stvg_ros.commands.motion_features import changes, facings, movements, poses
 from stvg_ros.commands.noun_phrase import GROUPS, noun_phrase
 from stvg_ros.commands.person_features import kind, places, sizes
 from stvg_ros.commands.tagging import LexiconTagger
@@ -54,7 +55,7 @@ from stvg_ros.commands.tokens import Token, joined, tokens
 from stvg_ros.commands.verbs import BASES, HOLDING
 from stvg_ros.commands.wordlist import word_set
 
-_RULES = (hair, garments, gestures, changes, movements, poses, places, sizes, kind)
+_RULES = (hair, garments, gestures, facings, changes, movements, poses, places, sizes, kind)
 _SILENT = word_set("DET POSS CONJ MARK REL BE PREP OWNER TO ADV HAVE DO MODAL NUM NEG PRON OBJ")
 _WEARING = word_set("wearing wears wear dressed sporting clad number one ones")
 _OF_OTHERS = word_set("in with wearing dressed without holding carrying having")

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Poses, changes of pose and movements, as measurable features."""
+"""Poses, the side that is seen, changes of pose and movements, as measurable features."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from stvg_ros.commands import lexicon
 from stvg_ros.commands.appearance_features import Found
 from stvg_ros.commands.command import Feature, FeatureKind
-from stvg_ros.commands.directions import WAYS, base_at, direction_at
+from stvg_ros.commands.directions import US, WAYS, base_at, direction_at
 from stvg_ros.commands.tokens import Token, joined
 from stvg_ros.commands.verbs import FORMS
 from stvg_ros.commands.wordlist import word_set
@@ -66,6 +66,8 @@ _MOVEMENTS = {
 _TOWARDS = word_set("come approach")
 _HEAD = word_set("head face gaze eyes neck")
 _STILL = word_set("still motionless unmoving")
+_SEEN = word_set("seen viewed shown visible filmed")
+_FACED = {"forward": "towards", "backward": "away"}
 
 
 def poses(words: Sequence[Token], taken: set[int]) -> Found:
@@ -92,6 +94,78 @@ def _past_floor(words: Sequence[Token], end: int) -> int:
     here = [t.word for t in words[end : end + 3]]
     floor = here[:1] and here[0] in ("on", "to", "from") and here[1:2] == ["the"]
     return end + 3 if floor and here[2:3] and here[2] in ("floor", "ground") else end
+
+
+def facings(words: Sequence[Token], taken: set[int]) -> Found:
+    """The side of the body that is seen: "facing the camera", "with his back to us"."""
+    found: Found = []
+    for index, token in enumerate(words):
+        if index in taken:
+            continue
+        base = base_at(words, index)
+        if token.word == "back":
+            start, end, side = _back_shown(words, index)
+        elif token.word in _SEEN:
+            start, end, side = _seen_from(words, index)
+        elif base in ("face", "look") or token.word == "turned":
+            start, end, side = index, *_faced(words, index, base)
+        else:
+            continue
+        if side:
+            span = list(range(start, end))
+            found.append((span, Feature("pose", "facing", joined(words[start:end]), side=side)))
+    return found
+
+
+def _faced(words: Sequence[Token], index: int, base: str) -> tuple[int, str]:
+    """The end and the side of "facing us", "looking at the camera", "is turned away from us"."""
+    after = [t.word for t in words[index + 1 : index + 3]]
+    if base == "face" and after[:1] and after[0] in US:
+        return index + 2, "towards"
+    if base == "face" and after in (["this", "way"], ["the", "front"], ["your", "way"]):
+        return index + 3, "towards"
+    end, side = direction_at(words, index + 1)
+    of_camera = end > index and words[end - 1].word in US
+    if base == "face":
+        return end, _FACED.get(side, side)
+    if base == "look":
+        return end, side if of_camera else ""
+    state = index > 0 and (words[index - 1].tag == "BE" or of_camera)
+    after_who = index > 0 and words[index - 1].tag == "REL"
+    return end, side if state and not after_who and side in ("towards", "away") else ""
+
+
+def _back_shown(words: Sequence[Token], index: int) -> tuple[int, int, str]:
+    """The span of "with his back to the camera", "her back turned", and its side."""
+    start = index - 1
+    if start < 0 or words[start].tag not in ("POSS", "OWNER", "DET", "OBJ", "REL"):
+        return index, index, ""
+    if start and base_at(words, start - 1) == "turn":
+        return index, index, ""  # a change: "turns his back to us"
+    end = index + 1
+    while end < len(words) and (words[end].tag == "BE" or words[end].word == "turned"):
+        end += 1
+    turned = words[end - 1].word == "turned"
+    stop, side = direction_at(words, end)
+    if side == "towards" and words[stop - 1].word in US:
+        end = stop
+    elif not turned or (end < len(words) and words[end].word in ("to", "on", "towards", "toward")):
+        return index, index, ""  # "his back to the wall"
+    start -= start > 0 and words[start - 1].word == "with"
+    return start, end, "away"
+
+
+def _seen_from(words: Sequence[Token], index: int) -> tuple[int, int, str]:
+    """The span of "seen from behind", "shown from the front", and its side."""
+    after = [t.word for t in words[index + 1 : index + 4]]
+    following = words[index + 3].tag if index + 3 < len(words) else ""
+    if after[:2] == ["from", "behind"] and following not in ("DET", "NOUN", "ADJ", "POSS"):
+        return index, index + 3, "away"
+    sides = {"front": "towards", "back": "away", "rear": "away"}
+    if after[:2] == ["from", "the"] and after[2:] and after[2] in sides:
+        of = index + 4 < len(words) and words[index + 4].word == "of"
+        return index, index + 4, "" if of else sides[after[2]]
+    return index, index, ""
 
 
 def changes(words: Sequence[Token], taken: set[int]) -> Found:

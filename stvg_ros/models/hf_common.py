@@ -387,8 +387,6 @@ def _moved(visual: VisualTokens, offset: Tensor | None, layout: Layout) -> Tenso
 
 def _cut_above(text: Any, last_layer: int) -> Any:
     """The language model without the layers above `last_layer`; the weights are shared."""
-    if last_layer + 1 == len(text.layers):
-        return text
     lower = copy.copy(text)
     lower._modules = {**text._modules, "layers": text.layers[: last_layer + 1]}
     return lower

@@ -26,7 +26,7 @@ from stvg_ros.models.device_spread import layer_devices, place, spread
 from stvg_ros.models.embedded_checkpoint import FOLDER, SCOPE, SETTINGS_FILE, read_settings
 from stvg_ros.models.families import FAMILIES, unsupported
 from stvg_ros.models.family import Family, LoadedCheckpoint
-from stvg_ros.models.quantized_formats import INSTEAD, format_of, method_of
+from stvg_ros.models.quantized_formats import INSTEAD, PRODUCER_FILE, format_of, method_of
 from stvg_ros.models.settings import ModelConfig
 from stvg_ros.models.vision_tower import PatchProduct
 
@@ -60,10 +60,10 @@ def load(config: ModelConfig) -> LoadedCheckpoint:
             f"{files.source}: {unsupported(kind)}; expected one of {', '.join(sorted(FAMILIES))}"
         )
     row = FAMILIES[kind]
-    stored = method_of(values)
+    stored = method_of(values, files.json(PRODUCER_FILE))
     if stored is not None:
         _check_stored(files, stored)
-    _check_language_model(files)
+    check_language_model(files)
     family = importlib.import_module(row.module).FAMILY
     tokenizer = _tokenizer(files, family)
     preprocessing = _preprocessing(files)
@@ -85,8 +85,12 @@ def load(config: ModelConfig) -> LoadedCheckpoint:
     )
 
 
-def _check_language_model(files: CheckpointFiles) -> None:
-    """Raises: ModelError: a configuration that cannot be read, or see `check_architecture`."""
+def check_language_model(files: CheckpointFiles) -> None:
+    """Refuses a language model that would run wrongly, before anything is loaded.
+
+    Raises:
+        ModelError: a configuration that cannot be read, or see `check_architecture`.
+    """
     config = _from_files(
         transformers.AutoConfig,
         files,

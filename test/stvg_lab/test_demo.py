@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import av
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from stvg_lab.cli.demo import Material, _video
+from stvg_ros.cli.main import main
 from stvg_ros.errors import RecordingError
 from stvg_ros.io.video import write_video
 
@@ -55,3 +57,12 @@ def test_what_a_damaged_video_lost_is_said(tmp_path: Path) -> None:
 def test_a_video_that_ends_before_the_start_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match="no frames from 9 s"):
         read(recorded(tmp_path / "a.mp4"), 9.0)
+
+
+def test_without_ros_it_says_so_before_it_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "rclpy", None)
+    assert main(["demo", "--out", str(tmp_path / "out")]) == 2
+    assert "rclpy is not installed here; source the workspace" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

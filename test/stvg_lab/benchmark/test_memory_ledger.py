@@ -8,11 +8,12 @@ import pytest
 import torch
 from torch import nn
 
-from stvg_lab.benchmark.grounding_memory import MemoryUse, allocated_peak, in_four_bits, memory_use
+from stvg_lab.benchmark.grounding_memory import MemoryUse, allocated_peak, memory_use, quantized
 from stvg_lab.benchmark.memory_ledger import MemoryLedger, followed, storage_bytes
 from stvg_lab.benchmark.random_models import TOWERS, Tower, random_mllm
 from stvg_lab.benchmark.side_by_side import CountingMllm, grounded, noise
 from stvg_lab.cli import bench
+from stvg_ros.models.hf_common import HfMllm
 
 META, CPU = torch.device("meta"), torch.device("cpu")
 FRAMES, GRID = 6, (4, 5)
@@ -122,10 +123,24 @@ def test_four_bits_are_packed_bytes_and_scales() -> None:
     layers = mllm.checkpoint.model.get_decoder().layers
     before = memory_use(mllm, FRAMES, GRID)
     count = sum(child.weight.numel() for child in layers.modules() if isinstance(child, nn.Linear))
-    after = memory_use(in_four_bits(mllm), FRAMES, GRID)
+    after = memory_use(quantized(mllm, 4), FRAMES, GRID)
     assert before.weights - after.weights == count * 2 - count // 2 - count // 64 * 4
     # The backward pass keeps no weight that was unpacked.
     assert after.graph == pytest.approx(before.graph, rel=0.02)
+
+
+def test_eight_bits_are_bytes_a_scale_for_each_output_and_the_states() -> None:
+    def model() -> HfMllm:
+        return random_mllm("tiny", META, torch.bfloat16)
+
+    before = memory_use(model(), FRAMES, GRID)
+    after = memory_use(quantized(model(), 8), FRAMES, GRID)
+    layers = model().checkpoint.model.get_decoder().layers
+    linear = [child.weight for child in layers.modules() if isinstance(child, nn.Linear)]
+    bits, outputs = sum(w.numel() for w in linear), sum(len(w) for w in linear)
+    assert before.weights - after.weights == bits * 2 - bits - outputs * 4
+    # The states of each product are kept in 16 bits for the backward pass.
+    assert before.graph < after.graph < 2 * before.graph
 
 
 def test_released_towers_have_their_size() -> None:

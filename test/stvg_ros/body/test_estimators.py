@@ -13,14 +13,17 @@ import numpy as np
 import pytest
 import torch
 import transformers
+from figures import ROOM, dressed, still
 from numpy.typing import NDArray
 from paths import shared
 
+from stvg_lab.rendered.character import figure_at
+from stvg_lab.rendered.render import drawn
 from stvg_ros.body import keypoint_weights
 from stvg_ros.body.blazepose import INPUT_PX, BlazePose, person_crop, runtime_installed
 from stvg_ros.body.estimator_choice import build_estimator
 from stvg_ros.body.keypoint_weights import MEMBER, SHA256, WHEEL, cached_weights, fetched_weights
-from stvg_ros.body.keypoints import COUNT, LEFT_EYE, NOSE, Keypoints
+from stvg_ros.body.keypoints import COUNT, LEFT_EYE, NOSE, SHOULDERS, Keypoints
 from stvg_ros.body.settings import BodyConfig
 from stvg_ros.body.vitpose import VitPose
 from stvg_ros.cli.main import main
@@ -72,6 +75,26 @@ def test_points_are_in_the_image(blazepose: BlazePose) -> None:
     assert found.points_px[0, LEFT_EYE] == pytest.approx(landmarks[2, :2] + [100, 50], abs=0.5)
     logit = landmarks[0, 3:].min()
     assert found.visibility[0, NOSE] == pytest.approx(person / (1 + np.exp(-logit)), abs=5e-3)
+
+
+@needs_network
+@pytest.mark.parametrize("quarters", [1, 3], ids=["head at the left", "head at the right"])
+def test_who_lies_is_seen_as_who_stands(blazepose: BlazePose, quarters: int) -> None:
+    """A picture turned by 90 degrees has its points where the turned points are."""
+    size = (400, 400)
+    place = {"time_s": 0.0, "foot_px": (200.0, 350.0), "height_px": 260.0}
+    figure = figure_at(still("standing")(0.5, 0.0), dressed((40, 75, 205)), **place)
+    image = drawn([figure], ROOM, *size)
+    upright = np.array([[150, 80, 250, 360]], np.float32)
+    standing = blazepose(image, upright).points_px[0]
+    turned = np.ascontiguousarray(np.rot90(image, quarters))
+    if quarters == 1:
+        lying, box = np.stack([standing[:, 1], 400 - standing[:, 0]], 1), [[80, 150, 360, 250]]
+    else:
+        lying, box = np.stack([400 - standing[:, 1], standing[:, 0]], 1), [[40, 150, 320, 250]]
+    found = blazepose(turned, np.array(box, np.float32))
+    assert np.abs(found.points_px[0] - lying).max() < 3
+    assert found.visibility[0, list(SHOULDERS)].min() > 0.5
 
 
 @needs_network

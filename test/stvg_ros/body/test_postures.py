@@ -282,6 +282,16 @@ def test_who_comes_nearer_grows_and_comes_lower(way: str, rate: float, eye: floa
     assert evidence(measure("movement", "walk", other), track) < -2
 
 
+def test_who_comes_nearer_and_turns_to_the_side_is_narrower() -> None:
+    """A low camera, whose image shows the feet hardly lower, and arms that no longer swing wide."""
+    track = track_of_poses(still("standing"))
+    height = 60 * np.exp(0.12 * track.seconds)
+    track.boxes_xyxy_px[:, 3] = 100 + 0.3 * height
+    track.boxes_xyxy_px[:, 1] = track.boxes_xyxy_px[:, 3] - height
+    track.boxes_xyxy_px[:, 2] = track.boxes_xyxy_px[:, 0] + 40 * np.exp(-0.15 * track.seconds)
+    assert evidence(measure("movement", "walk", "towards"), track) > 1
+
+
 def test_who_raises_the_arms_does_not_come_nearer() -> None:
     """The box grows by a fifth within a second, and the feet stay."""
     track = track_of_poses(still("standing"), duration_s=6)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -90,6 +91,23 @@ def test_a_folder_that_holds_no_model(saved: Path, tmp_path: Path, setting: str,
 def test_neither_a_folder_nor_a_hub_id(setting: str, path: str) -> None:
     with pytest.raises(ModelError, match=rf"{setting} '{path}': no such folder"):
         READERS[setting](path)
+
+
+@pytest.mark.parametrize("setting", READERS)
+def test_a_file_in_place_of_its_folder(
+    saved: Path, tmp_path: Path, setting: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = tmp_path / "models" / "weights.safetensors"
+    alone.parent.mkdir()
+    alone.write_bytes(b"")
+    monkeypatch.chdir(tmp_path)  # relative to it, the path looks like a hub id
+    for path, remedy in (
+        (str(saved / "config.json"), f"give '{saved}'"),
+        ("models/weights.safetensors", "no config.json beside it: download the whole checkpoint"),
+    ):
+        words = f"{setting} '{path}': a file; expected the folder.*{re.escape(remedy)}"
+        with pytest.raises(ModelError, match=words):
+            READERS[setting](path)
 
 
 @pytest.mark.parametrize("setting", READERS)

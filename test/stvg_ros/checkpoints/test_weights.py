@@ -187,3 +187,20 @@ def test_loading_writes_nothing_into_a_log(
         ask(str(whole[kind]))
     captured = capfd.readouterr()
     assert (captured.out, captured.err) == ("", "")
+
+
+@pytest.mark.parametrize("end", ["_scale_inv", "_scale"])
+@pytest.mark.parametrize("kind", ["qwen2_vl", "rt_detr", "sam2_video"])
+def test_quantized_weights_that_no_format_is_named_for_are_refused(
+    whole: dict[str, Path], tmp_path: Path, kind: str, end: str
+) -> None:
+    """They have the names and shapes of whole ones, and would be read without their scales."""
+
+    def quantized(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        name = next(n for n, w in weights.items() if w.ndim == 2 and n.endswith("weight"))
+        scale = {f"{name}{end}": torch.full((1, 1), 0.01)}
+        return {**weights, name: weights[name].to(torch.float8_e4m3fn), **scale}
+
+    folder = changed(whole[kind], tmp_path / "faulty", quantized)
+    with pytest.raises(ModelError, match=r"scales of quantized weights, such as .*names no f"):
+        KINDS[kind][1](folder)

@@ -64,6 +64,29 @@ def test_an_empty_thought_is_no_candidate() -> None:
     assert len(suffix.ids) > suffix.candidates[-1] + 1
 
 
+@pytest.mark.parametrize("word", ["/nothink", " /no_think", "\n\nnow answer.\n"])
+@pytest.mark.parametrize(
+    ("end", "closed"),
+    [("", ""), ("", "<think></think>"), ("\n<think>", "\n<think>\n\n</think>\n"), ("\n", "\n")],
+)
+def test_a_word_that_switches_thoughts_off_is_no_candidate(
+    word: str, end: str, closed: str
+) -> None:
+    """As in the template of GLM-4.5V and GLM-4.6V."""
+    off = "{% if enable_thinking is defined and not enable_thinking %}"
+    template = tiny_models.CHAT.replace(
+        "<|im_end|>\n{% endfor", f"{off}{word}{{% endif %}}<|im_end|>\n{{% endfor"
+    ).replace("assistant\n", f"assistant{off}{closed}{{% else %}}{end}{{% endif %}}")
+    suffix = Prompt(tokenizer(template), "folder").suffix(LAYOUT, "a man?")
+    role = END if closed.startswith("\n") else END[:-1]
+    assert suffix.labels == ("?", *role)
+    made = tokenizer(template)
+    whole = rendered(made, [turn("user", VIDEO, written("a man?"))])
+    assert word in whole
+    wanted = made(whole.replace(PLACEHOLDER, TOKENS))["input_ids"]
+    assert wanted[-len(suffix.ids) :] == list(suffix.ids)
+
+
 def test_the_answer_follows_the_end_of_the_prompt() -> None:
     prompt = Prompt(tokenizer(), "folder")
     before, between, after = prompt.parts(PLACEHOLDER)
