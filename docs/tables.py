@@ -18,7 +18,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from stvg_lab.ablation.ablation_rows import BODY_ROWS, HEAD_ROWS, METHODS, SOURCES
+from stvg_lab.rendered.hard.scene_conditions import ABOUT, drawn_conditions
 from stvg_ros.commands.reader import grammar_reader
 from stvg_ros.config import settings
 from stvg_ros.models.counted_memory import (
@@ -41,6 +44,7 @@ ACCURACY = DOCS / "accuracy.md"
 PAGES = (
     ACCURACY,
     DOCS / "commands.md",
+    DOCS / "hard_scenes.md",
     DOCS / "identity.md",
     DOCS / "models.md",
     DOCS / "parameters.md",
@@ -350,6 +354,35 @@ def understood() -> str:
     return markdown(header, rows)
 
 
+SCENES = 1200  # of which the shares of the conditions are counted
+
+
+def hard_conditions() -> str:
+    """What each condition of hard scenes is, and in how many it is."""
+    drawn = [
+        name
+        for seed in range(SCENES)
+        for name in drawn_conditions(np.random.default_rng((seed, 21)), seed)
+    ]
+    rows = [
+        [name, about, f"{100 * drawn.count(name) / SCENES:.0f} %"] for name, about in ABOUT.items()
+    ]
+    return markdown(["condition", "what it is", "share of scenes"], rows)
+
+
+def hard_by_condition(found: dict[str, Any]) -> str:
+    """Persons and tubes of an ablation by condition."""
+    rows = [
+        [
+            row["name"],
+            *(f"{100 * row[name]:.1f}" for name in ("spatial_accuracy", "m_tIoU", "m_vIoU")),
+            row["samples"],
+        ]
+        for row in found["by_condition"]
+    ]
+    return markdown(["", "right person", "m_tIoU", "m_vIoU", "sentences"], rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "parameters": parameters,
     "families": families,
@@ -359,6 +392,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "released_memory": released_memory,
     "accuracy_summary": accuracy_summary,
     "understood": understood,
+    "hard_conditions": hard_conditions,
 }
 
 
@@ -390,11 +424,23 @@ def main() -> int:
     parser.add_argument(
         "--methods", type=Path, help="an ablation with --seconds: whole methods and sources"
     )
+    parser.add_argument("--hard", type=Path, help="an ablation on the split test-hard")
+    parser.add_argument("--robocup", type=Path, help="an ablation on the split robocup")
     given = parser.parse_args()
     tables = dict(TABLES)
     if given.accuracy:
         found = json.loads(given.accuracy.read_text())
         tables |= {"accuracy": lambda: accuracy([found]), "kinds": lambda: kinds(found)}
+    if given.hard:
+        hard = json.loads(given.hard.read_text())
+        tables |= {
+            "hard": lambda: accuracy([hard]),
+            "hard_kinds": lambda: kinds(hard),
+            "hard_by_condition": lambda: hard_by_condition(hard),
+        }
+    if given.robocup:
+        robocup = json.loads(given.robocup.read_text())
+        tables["robocup"] = lambda: kinds(robocup)
     if given.own:
         own = [json.loads(path.read_text()) for path in given.own]
         tables["own_accuracy"] = lambda: accuracy(own, OWN_ROWS)

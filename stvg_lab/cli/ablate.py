@@ -15,7 +15,9 @@ from stvg_ros.config import Config
 from stvg_ros.errors import ConfigError
 
 if TYPE_CHECKING:
+    from stvg_lab.ablation.experiment import Ablation
     from stvg_lab.ablation.row_grounders import RowGrounders
+    from stvg_lab.ablation.saved_answers import SavedAnswers
     from stvg_lab.rendered.scene_questions import SceneQuestion
 
 METRICS = {
@@ -35,8 +37,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments."""
     parser.add_argument("--data", choices=("synthetic",), default="synthetic")
     parser.add_argument(
-        "--split", choices=("train", "val", "test", "entering"), default="test",
-        help="entering: people also enter, leave, and are cut off by the edge",
+        "--split", default="test",
+        choices=("train", "val", "test", "entering", "train-hard", "val-hard", "test-hard",
+                 "robocup"),
+        help="entering: people also enter, leave, and are cut off by the edge; test-hard: "
+        "gestures, poses, garments, relations, things; bad light, crowds, a moving camera; "
+        "robocup: its 50 descriptions of a person, one after the other, among four people",
     )  # fmt: skip
     parser.add_argument("--seed", type=whole(0), default=0, help="number of the first scene")
     parser.add_argument("--count", type=whole(1), default=20, help="scenes (default 20)")
@@ -50,6 +56,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="also ground N sentences with each row by itself, and show the median time",
     )  # fmt: skip
     parser.add_argument("--json", type=Path, help="also write the table to this file")
+    parser.add_argument(
+        "--answers", type=Path,
+        help="keep the answers in this file after each scene; the same command continues from "
+        "there, also with a larger --count",
+    )  # fmt: skip
     add_model_arguments(parser)
 
 
@@ -85,12 +96,16 @@ def run(given: argparse.Namespace) -> int:
         rows=grounders.rows,
         seed=given.seed,
     )
-    scenes = samples(given.split, given.seed, given.count)
+    saved = _saved(given, asked, ablation)
+    done = 0 if saved is None else saved.restored(ablation)
+    if done > given.count:
+        raise ConfigError(f"--count: expected {done} or more, the scenes of --answers")
+    scenes = samples(given.split, given.seed + done, given.count - done)
     with tqdm(
-        total=given.count, desc="scenes", leave=False, disable=None,
+        total=given.count - done, desc="scenes", leave=False, disable=None,
         bar_format="{desc} {percentage:3.0f}% |{bar}| {elapsed} left {remaining}{postfix}",
     ) as bar:  # fmt: skip
-        for data in scenes:
+        for number, data in enumerate(scenes, done + 1):
             share = 1 / max(1, len(data) * (len(ablation.rows) + len(CONTROLS)))
 
             def progress(name: str, share: float = share) -> None:
@@ -98,6 +113,8 @@ def run(given: argparse.Namespace) -> int:
                 bar.update(share)
 
             ablation.add(data, progress)
+            if saved is not None:
+                saved.store(ablation, number)
     try:
         table = ablation.table()
     except ValueError as error:
@@ -112,6 +129,19 @@ def run(given: argparse.Namespace) -> int:
         values = {**about, "settings": asked, **table}
         write_json_output("ablate", given.json, values)
     return 0
+
+
+def _saved(
+    given: argparse.Namespace, asked: dict[str, Any], ablation: Ablation
+) -> SavedAnswers | None:
+    """The file of the answers, if there is to be one."""
+    from stvg_lab.ablation.saved_answers import SavedAnswers
+
+    if given.answers is None:
+        return None
+    about = {name: getattr(given, name) for name in ("split", "seed", "tubes")}
+    rows = [row.name for row in ablation.rows]
+    return SavedAnswers(given.answers, {**about, "settings": asked, "rows": rows})
 
 
 def _seconds(
@@ -164,6 +194,12 @@ def shown(table: dict[str, Any]) -> str:
     keys = ("spatial_accuracy", "m_tIoU", "m_vIoU", "yes_accuracy", "no_accuracy")
     for row in table["by_kind"]:
         cells = "".join(f"{_percent(row[key]):>13}" for key in keys)
+        lines.append(f"{row['name']:<{wide}}{cells}{row['samples']:>13}")
+    if table["by_condition"]:
+        lines += ["", f"{'adaptive span, by condition':<{wide}}"
+                  f"{'person':>13}{'m_tIoU':>13}{'m_vIoU':>13}{'questions':>13}"]  # fmt: skip
+    for row in table["by_condition"]:
+        cells = "".join(f"{_percent(row[key]):>13}" for key in keys[:3])
         lines.append(f"{row['name']:<{wide}}{cells}{row['samples']:>13}")
     lines += ["", f"{'gain, sentence by sentence':<{wide}}{'m_vIoU':>24}{'person':>24}  over"]
     for row in table["gains"]:
