@@ -43,6 +43,7 @@ ACCURACY = DOCS / "accuracy.md"
 # The README comes last: its summary is made from the page of accuracy.
 PAGES = (
     ACCURACY,
+    DOCS / "body.md",
     DOCS / "commands.md",
     DOCS / "hard_scenes.md",
     DOCS / "identity.md",
