@@ -106,7 +106,7 @@ def _checkpoint_findings(
 ) -> Iterator[Finding]:
     """Checks the files of a checkpoint and the memory that they need."""
     from stvg_ros.checkpoints.files import INDEX, CheckpointFiles, missing_shards
-    from stvg_ros.models.families import FAMILIES, unsupported
+    from stvg_ros.models.families import FAMILIES, missing_packages, unsupported
     from stvg_ros.models.loading import check_language_model
     from stvg_ros.models.quantized_formats import PRODUCER_FILE, method_of
 
@@ -119,8 +119,7 @@ def _checkpoint_findings(
             f"use one of {', '.join(sorted(FAMILIES))}",
         )  # fmt: skip
         return
-    lacking = [name for name in FAMILIES[kind].packages if importlib.util.find_spec(name) is None]
-    if lacking:
+    if lacking := missing_packages(values):
         yield Finding(
             "bad", "model", f"{folder}: {FAMILIES[kind].title} needs {' and '.join(lacking)}",
             "install what is missing",

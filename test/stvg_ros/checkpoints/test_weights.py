@@ -189,6 +189,16 @@ def test_loading_writes_nothing_into_a_log(
     assert (captured.out, captured.err) == ("", "")
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_checkpoint_without_the_numbers_of_its_images_is_refused(
+    whole: dict[str, Path], tmp_path: Path, kind: str
+) -> None:
+    folder = Path(shutil.copytree(whole[kind], tmp_path / "faulty"))
+    (folder / "preprocessor_config.json").unlink()
+    with pytest.raises(ModelError, match=r"faulty.*no preprocessor_config\.json; expected"):
+        KINDS[kind][1](str(folder))
+
+
 @pytest.mark.parametrize("end", ["_scale_inv", "_scale"])
 @pytest.mark.parametrize("kind", ["qwen2_vl", "rt_detr", "sam2_video"])
 def test_quantized_weights_that_no_format_is_named_for_are_refused(
