@@ -15,8 +15,6 @@ from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 from stvg_ros.errors import ModelError
 
 CONFIG = "config.json"
-WEIGHTS = "model.safetensors"
-INDEX = "model.safetensors.index.json"  # which file holds which weight
 _ADAPTER = "adapter_config.json"
 
 
@@ -131,18 +129,6 @@ class CheckpointFiles:
             f"{setting} {self.source!r}: this repository of the hub has no config.json; expected a "
             f"checkpoint of the library transformers; check {setting}"
         )
-
-
-def missing_shards(files: CheckpointFiles) -> list[str]:
-    """Names of the weights' files that the index of a folder names and that are not there.
-
-    An index beside one whole file is not read, by transformers neither.
-    """
-    if files.path(WEIGHTS) is not None:
-        return []
-    index = files.json(INDEX) or {}
-    names = set(map(str, (index.get("weight_map") or {}).values()))
-    return sorted(name for name in names if files.path(name) is None)
 
 
 def _obstacle() -> str:

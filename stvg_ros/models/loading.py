@@ -91,6 +91,13 @@ def check_language_model(files: CheckpointFiles) -> None:
     Raises:
         ModelError: a configuration that cannot be read, or see `check_architecture`.
     """
+    values = files.config(SETTING)
+    precision = values.get("dtype", values.get("torch_dtype"))
+    if isinstance(precision, str) and not isinstance(getattr(torch, precision, None), torch.dtype):
+        raise ModelError(
+            f"{files.source}: config.json names the precision {precision!r}; expected a name of "
+            "torch such as 'bfloat16'; correct its entry dtype"
+        )
     config = _from_files(
         transformers.AutoConfig,
         files,

@@ -58,12 +58,17 @@ def test_the_source_of_tubes_is_told_with_the_reason(monkeypatch):
     assert tubes(backend="remote", remote__address="127.0.0.1:1") == []
 
 
+def weights(size):
+    """A safetensors file of `size` bytes without weights."""
+    return (2).to_bytes(8, "little") + b"{}" + bytes(size - 10)
+
+
 @pytest.fixture
 def folder(tmp_path):
     def make(kind="qwen2_vl", size=1000, **values):
         (tmp_path / "config.json").write_text(json.dumps({"model_type": kind, **values}))
         if size:
-            (tmp_path / "model.safetensors").write_bytes(bytes(size))
+            (tmp_path / "model.safetensors").write_bytes(weights(size))
         return str(tmp_path)
 
     return make
@@ -99,16 +104,16 @@ def test_files_of_the_weights_that_are_lost_are_counted(folder, tmp_path):
     names = {"a": "part-1.safetensors", "b": "part-2.safetensors", "c": "part-2.safetensors"}
     index = tmp_path / "model.safetensors.index.json"
     index.write_text(json.dumps({"weight_map": names}))
-    (tmp_path / "part-1.safetensors").write_bytes(bytes(1000))
+    (tmp_path / "part-1.safetensors").write_bytes(weights(1000))
     found = model(path=path)[-1]
     assert (found.level, found.about) == ("bad", "weights")
-    assert found.text.startswith("1 of the files that model.safetensors.index.json names are miss")
+    assert found.text.startswith("1 of the 2 safetensors files that model.safetensors.index.json")
     assert "part-2.safetensors" in found.text
     whole = tmp_path / "model.safetensors"
-    whole.write_bytes(b"")  # transformers reads it, and not the index
+    whole.write_bytes(weights(10))  # transformers reads it, and not the index
     assert model(path=path)[-1].about == "memory"
     whole.unlink()
-    (tmp_path / "part-2.safetensors").write_bytes(b"")
+    (tmp_path / "part-2.safetensors").write_bytes(weights(10))
     assert model(path=path)[-1].about == "memory"
 
 
