@@ -14,6 +14,7 @@ from stvg_ros.errors import ModelError
 
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"  # which file holds which weight
+_OF_WEIGHTS = (".safetensors", ".gguf", ".bin", ".pt", ".pth", ".onnx")
 _LFS = b"version https://git-lfs"
 _LENGTH = 8  # bytes in front of a header, its length
 
@@ -34,10 +35,13 @@ def _paths(files: CheckpointFiles) -> list[Path]:
         return [Path(whole)]
     index = files.json(INDEX)
     if index is None:
-        there = sorted(path.name for path in Path(files.source).glob("*.safetensors"))
+        there = sorted(
+            path.name for path in Path(files.source).iterdir() if path.suffix in _OF_WEIGHTS
+        )
         raise ModelError(
             f"neither {WEIGHTS} nor {INDEX}; expected safetensors files under the names of the "
-            f"release, found {', '.join(there[:3]) or 'none'}; download them again"
+            f"release, found {', '.join(there[:3]) or 'none'}; download them (other formats are "
+            "not read)"
         )
     named = index.get("weight_map")
     if not isinstance(named, dict) or not named:

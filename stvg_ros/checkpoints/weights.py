@@ -62,6 +62,7 @@ def loaded_weights(
                 use_safetensors=True,
                 local_files_only=files.local,
                 output_loading_info=True,
+                ignore_mismatched_sizes=True,  # they are in the report, which is checked
                 **options,
             )
     except ImportError as error:

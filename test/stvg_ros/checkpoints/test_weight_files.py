@@ -57,7 +57,8 @@ def test_no_weights_at_all(tmp_path: Path) -> None:
     ):
         counted(tmp_path)
     (tmp_path / "weights.safetensors").write_bytes(b"")
-    with pytest.raises(ModelError, match=r"found weights\.safetensors; download"):
+    (tmp_path / "model-q4.gguf").write_bytes(b"GGUF")
+    with pytest.raises(ModelError, match=r"found model-q4\.gguf, weights\.safetensors; download"):
         counted(tmp_path)
 
 

@@ -129,7 +129,7 @@ FAULTS = {
     "a middle weight is missing": (without(0.5), "missing or of another shape, such as"),
     "the last weight is missing": (without(1), "missing or of another shape, such as"),
     "a third is missing": (without_layers(1), "missing or of another shape, such as"),
-    "one of another shape": (longer, "another shape|cannot be loaded"),
+    "one of another shape": (longer, "1 weights are missing or of another shape, such as"),
     "one NaN": (filled_with(np.nan, one=True), "holds NaN or infinity"),
     "a layer of NaN": (filled_with(np.nan, one=False), "holds NaN or infinity"),
     "one infinity": (filled_with(np.inf, one=True), "holds NaN or infinity"),

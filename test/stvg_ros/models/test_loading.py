@@ -164,6 +164,35 @@ def test_no_preprocessor(folder: Path) -> None:
         load(folder)
 
 
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"patch_size": 8}, "do not fit the vision tower"),
+        ({"merge_size": 1}, "do not fit the vision tower"),
+        ({"temporal_patch_size": 1}, "do not fit the vision tower"),
+        ({"patch_size": 14, "merge_size": 2, "size": None}, "do not fit the vision tower"),
+        ({"resample": 99}, "do not fit the vision tower.*Resampling"),
+        ({"image_std": [0, 0, 0]}, "the vision tower gives NaN or infinity"),
+        ({"rescale_factor": 1e300}, "the vision tower gives NaN or infinity"),
+    ],
+)
+def test_numbers_of_images_that_do_not_fit_are_refused_while_loading(
+    folder: Path, values: dict[str, object], words: str
+) -> None:
+    file = folder / "preprocessor_config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **values}))
+    with pytest.raises(ModelError, match=words):
+        load(folder)
+
+
+@pytest.mark.parametrize("name", ["bf16", "torch.bfloat16", "auto", "fp8", "Tensor"])
+def test_a_precision_that_torch_does_not_have(folder: Path, name: str) -> None:
+    values = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**values, "dtype": name}))
+    with pytest.raises(ModelError, match=f"names the precision '{name}'; expected a name of torch"):
+        load(folder)
+
+
 def test_settings_of_the_checkpoint(folder: Path) -> None:
     (folder / "stvg.json").write_text('{"first_layer": 1, "learning_rate": 2, "step": "rms"}')
     settings = load(folder).settings
