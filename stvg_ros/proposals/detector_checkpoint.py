@@ -79,9 +79,9 @@ def load(path: str, setting: str, classes: dict[str, str], device: str) -> Detec
             f"got {kind!r}"
         )
     _check_config(files, setting)
-    preprocessing = preprocessing_of(files, IMAGENET_MEAN, IMAGENET_STD)
     weights = loaded_weights(files, classes[kind], setting, torch.float32)
     model = weights.model.eval().requires_grad_(False).to(where)
+    preprocessing = preprocessing_of(files, IMAGENET_MEAN, IMAGENET_STD)
     return DetectorCheckpoint(files, model, preprocessing, where, weights.unused)
 
 
