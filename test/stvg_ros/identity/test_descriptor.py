@@ -56,7 +56,7 @@ def test_the_wall_behind_a_person_hardly_counts(wall: tuple[int, int, int]) -> N
 
 def test_a_brighter_picture_of_a_person_is_the_person() -> None:
     brighter = np.asarray(picture(RED, GREY) * 1.12, np.uint8)
-    darker = np.asarray(picture(RED, GREY, (120, 118, 112)) * 0.85, np.uint8)
+    darker = np.asarray(picture(RED, GREY, (120, 118, 112)) * 0.9, np.uint8)
     assert alike(picture(RED, GREY), brighter) > 0.8
     assert alike(darker, picture(RED, GREY)) > SAME_PERSON
 
