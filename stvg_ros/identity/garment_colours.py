@@ -168,7 +168,7 @@ def _unlike_beside(
     colours = np.concatenate(beside, axis=1).astype(np.float64)
     away = samples.astype(np.float64)[:, :, None] - colours[:, None]  # (h, w, K, 3)
     nearest = np.linalg.norm(away, axis=3).min(axis=2)
-    return np.maximum(_LEAST, 1 - np.exp(-((nearest / _UNLIKE) ** 2)))
+    return np.asarray(np.maximum(_LEAST, 1 - np.exp(-((nearest / _UNLIKE) ** 2))), np.float64)
 
 
 def _warped(
