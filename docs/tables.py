@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from stvg_lab.ablation.ablation_rows import BODY_ROWS, HEAD_ROWS, METHODS, SOURCES
+from stvg_lab.ablation.ablation_rows import HEAD_ROWS, METHODS, SOURCES
 from stvg_ros.commands.reader import grammar_reader
 from stvg_ros.config import settings
 from stvg_ros.models.embedded_checkpoint import FOLDER as MODEL
@@ -178,10 +178,18 @@ def costs(row: dict[str, Any]) -> list[str]:
     return [*cells, "" if seconds is None else f"{seconds:.2f}"]
 
 
+WHOLE = {row.name for row in (*METHODS, *SOURCES, *HEAD_ROWS)}
+
+
+def parts(found: dict[str, Any]) -> str:
+    """The floors, the method's parts one by one, and the controls."""
+    names = tuple(row["name"] for row in found["rows"] if row["name"] not in WHOLE)
+    return accuracy([found], names)
+
+
 def methods(found: dict[str, Any]) -> str:
     """Whole methods, and a row for each source of evidence; with what an answer costs."""
-    names = {row.name for row in (*METHODS, *SOURCES, *HEAD_ROWS, *BODY_ROWS)}
-    return accuracy([found], (*FLOOR_ROWS, "+ presence span", *names))
+    return accuracy([found], (*FLOOR_ROWS, "+ presence span", "+ body", *WHOLE))
 
 
 NO_ACTION_ROWS = ("+ TAS", "+ adaptive span", "+ presence span")
@@ -344,7 +352,7 @@ def main() -> int:
     tables = dict(TABLES)
     if given.accuracy:
         found = json.loads(given.accuracy.read_text())
-        tables |= {"accuracy": lambda: accuracy([found]), "kinds": lambda: kinds(found)}
+        tables |= {"accuracy": lambda: parts(found), "kinds": lambda: kinds(found)}
     if given.own:
         own = [json.loads(path.read_text()) for path in given.own]
         tables["own_accuracy"] = lambda: accuracy(own, OWN_ROWS)
