@@ -183,8 +183,8 @@ WHOLE = {row.name for row in (*METHODS, *SOURCES, *HEAD_ROWS)}
 
 def parts(found: dict[str, Any]) -> str:
     """The floors, the method's parts one by one, and the controls."""
-    names = tuple(row["name"] for row in found["rows"] if row["name"] not in WHOLE)
-    return accuracy([found], names)
+    rows = [row for row in found["rows"] if row["name"] not in WHOLE]
+    return accuracy([{**found, "rows": rows}])
 
 
 def methods(found: dict[str, Any]) -> str:
