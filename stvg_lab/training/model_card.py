@@ -42,26 +42,33 @@ def _steps(report: Mapping[str, Any]) -> str:
     return f"{report['steps']} steps of {report.get('clips', 8)} clips"
 
 
+def _scenes_of(report: Mapping[str, Any]) -> tuple[str, str, str]:
+    """What was trained on, what the absent targets and dense labels are, and what is known."""
+    if report.get("scenes") == "hard":
+        return (
+            """The split train-hard: 3 to 10 people, their garments, gestures,
+poses and things, in bad light, hidden, far away and before a moving camera.""",
+            """which are nearly there; and a caption that lists the colours;
+- colours, garments, poses, doings and things of every visual token,""",
+            f"{len(NAMED)} colours, {len(DOINGS)} doings and {len(POSES)} poses",
+        )
+    return (
+        f"""2 to {PEOPLE} people with {len(COLOURS)} shirt colours, bags, and
+{len(ACTS)} actions (standing included).""",
+        """most of which combine colours and actions of different people in the scene; to "what" and
+  "colour" questions; and a caption that lists the colours;
+- colour, bag, action and carton of every visual token,""",
+        f"{len(COLOURS)} colours, {len(ACTS)} actions",
+    )
+
+
 def model_card(report: Mapping[str, Any]) -> str:
     """`README.md` of the checkpoint's folder."""
     figures: Mapping[str, float] = report["figures"]
     notes = "".join(f" {note}" for note in report.get("notes", ()))
-    hard = report.get("scenes") == "hard"
-    kinds = HARD_KINDS if hard else KINDS
+    kinds = HARD_KINDS if report.get("scenes") == "hard" else KINDS
     table = _figures_table(figures, kinds)
-    world = f"""2 to {PEOPLE} people with {len(COLOURS)} shirt colours, bags, and
-{len(ACTS)} actions (standing included)."""
-    limits = f"{len(COLOURS)} colours, {len(ACTS)} actions"
-    asked = """most of which combine colours and actions of different people in the scene; to """
-    asked += """"what" and
-  "colour" questions; and a caption that lists the colours;
-- colour, bag, action and carton of every visual token,"""
-    if hard:
-        limits = f"{len(NAMED)} colours, {len(DOINGS)} doings and {len(POSES)} poses"
-        world = """The split train-hard: 3 to 10 people, their garments, gestures,
-poses and things, in bad light, hidden, far away and before a moving camera."""
-        asked = """which are nearly there; and a caption that lists the colours;
-- colours, garments, poses, doings and things of every visual token,"""
+    world, asked, limits = _scenes_of(report)
     band = report["attention_layers"]
     noun, numbers = "layers" if len(band) > 1 else "layer", " and ".join(map(str, band))
     made = report.get("class", "Qwen2VLForConditionalGeneration")

@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -22,11 +23,10 @@ from stvg_lab.rendered.hard.hard_queries import HARD_KINDS, HardQuery, hard_quer
 from stvg_lab.rendered.hard.hard_scene import HardScene
 from stvg_lab.rendered.hard.templates import TEST, TRAINING
 from stvg_lab.rendered.queries import TRAIN_HARD, split_seed
-from stvg_lab.training import recurrent_model
 from stvg_lab.training.architecture import ARCHITECTURES
 from stvg_lab.training.clip_kinds import CLIP_KINDS, busy_slots
 from stvg_lab.training.clip_pool import FRAMES, sampled
-from stvg_lab.training.examiner import COUNT, LENGTH, Packer
+from stvg_lab.training.examiner import COUNT, LENGTH, Packer, Question
 from stvg_lab.training.hard_clips import (
     HARD_ARRAYS,
     NOBODY,
@@ -40,6 +40,7 @@ from stvg_lab.training.hard_clips import (
 from stvg_lab.training.held_out import held_out
 from stvg_lab.training.model_card import model_card
 from stvg_lab.training.vocabulary import build_tokenizer, words
+from stvg_ros.method.query import question
 
 HARD = CLIP_KINDS["hard"]
 
@@ -101,9 +102,12 @@ def test_traits_and_sentences_are_those_of_the_scene(number: int) -> None:
 
 def test_a_mirror_swaps_sides_arms_and_words() -> None:
     labels, _ = batch_of(1, 6)
-    other = labels.mirrored()
     left, right = TRAITS.index("raise left arm"), TRAITS.index("raise right arm")
-    assert torch.equal(other.traits[..., left], labels.traits[..., right])
+    traits = labels.traits.clone()
+    traits[0, 0, :5, left], traits[0, 0, :5, right] = True, False
+    other = replace(labels, traits=traits).mirrored()
+    assert other.traits[0, 0, :5, right].all() and not other.traits[0, 0, :5, left].any()
+    other = labels.mirrored()
     assert torch.equal(other.cover[..., 0], labels.cover[..., 7])
     assert torch.equal(other.mirrored().traits, labels.traits)
     said = labels.questions(np.random.default_rng(3)), other.questions(np.random.default_rng(3))
@@ -192,7 +196,17 @@ def test_questions_fit_their_places() -> None:
     packed = packer(labels.questions(np.random.default_rng(2)))
     assert packed.ids.shape[-1] == LENGTH
     assert packed.named[:, 1:].any(-1).all()
-    assert recurrent_model.build_tokenizer(True)
+
+
+def test_a_sentence_that_is_too_long_is_not_asked() -> None:
+    scene, queries, _ = made(1)
+    kept = " ".join(["red"] * 22)
+    long = [replace(queries[0], text=text) for text in (f"{kept} red", kept, "red " * 50)]
+    clip = make_hard_clip(scene, long)
+    assert bytes(clip.texts[0]).rstrip(b"\0").decode() == kept
+    assert (clip.owners[1:] == UNUSED).all()
+    asked = Question(question(kept), "yes", "hard", (), None)
+    assert Packer(build_tokenizer(True))([[asked]]).ids.shape[-1] == LENGTH
 
 
 def test_held_out_scenes_have_sentences_of_every_kind() -> None:
