@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from stvg_lab.ablation.ablation_rows import BODY_ROWS, HEAD_ROWS, METHODS, SOURCES
 from stvg_lab.rendered.hard.scene_conditions import ABOUT, drawn_conditions
 from stvg_ros.commands.reader import grammar_reader
 from stvg_ros.config import settings
@@ -42,6 +43,7 @@ ACCURACY = DOCS / "accuracy.md"
 # The README comes last: its summary is made from the page of accuracy.
 PAGES = (
     ACCURACY,
+    DOCS / "body.md",
     DOCS / "commands.md",
     DOCS / "hard_scenes.md",
     DOCS / "identity.md",
@@ -189,6 +191,7 @@ def accuracy_summary() -> str:
     return markdown(SUMMARY_COLUMNS, ([name, *found[name]] for name in SUMMARY_ROWS))
 
 
+FLOOR_ROWS = ("random tube", "oracle tube")
 OWN_ROWS = ("random tube", "oracle tube", "+ adaptive span")
 ENTERING_ROWS = (*OWN_ROWS, "+ TAS", "+ presence span", "+ body", "body alone")
 
@@ -204,15 +207,34 @@ def accuracy(ablations: Sequence[dict[str, Any]], names: tuple[str, ...] = ()) -
         "spatial_accuracy": "right person",
         "spatial_accuracy_of_four": "of four",
     }
+    every = [(found, row) for found in ablations for row in found["rows"]]
+    every = [(found, row) for found, row in every if not names or row["name"] in names]
+    counted = any(row.get("cost") for _, row in every)  # files of earlier versions count nothing
     rows = []
-    for found in ablations:
-        for row in found["rows"]:
-            if names and row["name"] not in names:
-                continue
-            name = row["name"] if len(ablations) == 1 else f"{found['tubes']}: {row['name']}"
-            absent = "" if row["group"] == "floor" else f"{row['absence_auroc']:.3f}"
-            rows.append([name, *(percent(row, metric) for metric in metrics), absent])
-    return markdown(["", *metrics.values(), "absence AUROC"], rows)
+    for found, row in every:
+        name = row["name"] if len(ablations) == 1 else f"{found['tubes']}: {row['name']}"
+        absent = "" if row["group"] == "floor" else f"{row['absence_auroc']:.3f}"
+        cells = [name, *(percent(row, metric) for metric in metrics), absent]
+        rows.append([*cells, *(costs(row) if counted else ())])
+    header = ["", *metrics.values(), "absence AUROC"]
+    return markdown([*header, *(COSTS if counted else ())], rows)
+
+
+COSTS = ("passes", "gradients", "images", "generated tokens", "seconds")
+
+
+def costs(row: dict[str, Any]) -> list[str]:
+    """What the model computes for a sentence; "" where that was not counted or measured."""
+    known, seconds = row.get("cost") or {}, row.get("seconds")
+    counts = [known.get(name) for name in ("passes", "gradients", "images", "tokens")]
+    cells = ["" if one is None else f"{one:.1f}".removesuffix(".0") for one in counts]
+    return [*cells, "" if seconds is None else f"{seconds:.2f}"]
+
+
+def methods(found: dict[str, Any]) -> str:
+    """Whole methods, and a row for each source of evidence; with what an answer costs."""
+    names = {row.name for row in (*METHODS, *SOURCES, *HEAD_ROWS, *BODY_ROWS)}
+    return accuracy([found], (*FLOOR_ROWS, "+ presence span", *names))
 
 
 NO_ACTION_ROWS = ("+ TAS", "+ adaptive span", "+ presence span")
@@ -400,6 +422,9 @@ def main() -> int:
     parser.add_argument(
         "--seeds", type=Path, nargs="+", help="ablations of checkpoints of several training seeds"
     )
+    parser.add_argument(
+        "--methods", type=Path, help="an ablation with --seconds: whole methods and sources"
+    )
     parser.add_argument("--hard", type=Path, help="an ablation on the split test-hard")
     parser.add_argument("--robocup", type=Path, help="an ablation on the split robocup")
     given = parser.parse_args()
@@ -425,6 +450,9 @@ def main() -> int:
         entering = [json.loads(path.read_text()) for path in given.entering]
         tables["entering"] = lambda: accuracy(entering, ENTERING_ROWS)
         tables["entering_without_action"] = lambda: without_action(entering)
+    if given.methods:
+        whole = json.loads(given.methods.read_text())
+        tables["methods"] = lambda: methods(whole)
     if given.seeds:
         trained = [json.loads(path.read_text()) for path in given.seeds]
         tables["training_seeds"] = lambda: training_seeds(trained)

@@ -14,7 +14,7 @@ from stvg_ros.commands.endpoint import token
 from stvg_ros.commands.reader import grammar_reader
 from stvg_ros.config import Config
 from stvg_ros.errors import ConfigError
-from stvg_ros.method.evidence import used_sources
+from stvg_ros.method.evidence import MEASURING, used_sources
 from stvg_ros.method.grounder import LocalGrounder
 from stvg_ros.method.interfaces import Grounder, Mllm, Proposer, Splitter
 from stvg_ros.method.query import EndpointSplitter, MllmSplitter, RuleSplitter, WholeSplitter
@@ -75,7 +75,7 @@ def build_local(
     measure_on_arrival(
         own,
         sources,
-        lambda frame: used_sources(config.evidence.sources, mllm.settings, frame) != "attention",
+        lambda frame: used_sources(config.evidence.sources, mllm.settings, frame) in MEASURING,
     )
     return LocalGrounder(
         mllm, splitter, around(own), config, sources=sources, candidates=choice.reason
@@ -113,7 +113,7 @@ def build_sources(config: Config) -> tuple[BodyEvidence, ...]:
         ModelError, ConfigError: the estimator of keypoints cannot be loaded, or is off although
             `evidence.sources` names it.
     """
-    if config.evidence.sources == "attention":
+    if config.evidence.sources in ("attention", "stated"):
         return ()
     from stvg_ros.body.body_evidence import BodyEvidence
     from stvg_ros.body.estimator_choice import build_estimator

@@ -169,6 +169,7 @@ class Tube:
         dropped_steps: re-attention steps dropped for a non-finite gradient.
         preliminary: the answer before tuning; the final one follows.
         timings_s: seconds per stage, in the order of execution.
+        cost: what the model computed, see `method.pass_counter`; empty if it is not known.
         camera: name of the camera, if there are several.
         warning: limits of the answer, such as a camera that could not be searched.
         decided: which source of evidence decided for the tube, word by word; "" if attention alone
@@ -203,6 +204,7 @@ class Tube:
     error_code: ErrorCode = ErrorCode.NONE
     error: str = ""
     timings_s: Mapping[str, float] = field(default_factory=dict)
+    cost: Mapping[str, int] = field(default_factory=dict)
     camera: str = ""
     target_frame: str = ""
     warning: str = ""
@@ -210,6 +212,11 @@ class Tube:
     image_age_s: float = 0.0
     from_memory: bool = False
     picture: Picture | None = None
+
+
+# Sources that ask the model about the query as a whole.
+ATTENTION, PAINTED_IDS = "attention", "painted ids"
+STATED_INTERVAL, SECOND_LOOK = "stated interval", "second look"
 
 
 @dataclass(frozen=True, eq=False)
@@ -230,6 +237,14 @@ class SourceFinding:
     tubes: Mapping[int, float]
     frames: Mapping[int, NDArray[np.float64]] = field(default_factory=dict)
 
+    @property
+    def measured(self) -> bool:
+        """Whether its words were measured on each tube.
+
+        The others compare tubes with one another, which does not tell whether the target is there.
+        """
+        return self.source not in (ATTENTION, PAINTED_IDS, STATED_INTERVAL, SECOND_LOOK)
+
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
@@ -247,6 +262,7 @@ class Evidence:
         grounding_token: label of the prompt token whose row is A_S.
         margins: log p(yes) - log p(no) of Q, Q_s and Q_t before tuning, in nats.
         findings: of all sources of evidence; empty if attention alone decided.
+        looks: log p(yes) - log p(no) of a second look by track id, in nats; empty without one.
         keypoints: `(T, 17, 3)` by track id: x and y in the camera's pixels and the visibility of
             COCO's keypoints at the sampled frames, NaN where they were not estimated; empty
             unless `evidence.keypoints` asks for them.
@@ -262,6 +278,7 @@ class Evidence:
     margins: tuple[float, ...] = ()
     track_boxes: Mapping[int, NDArray[np.float32]] = field(default_factory=dict)
     findings: tuple[SourceFinding, ...] = ()
+    looks: Mapping[int, float] = field(default_factory=dict)
     keypoints: Mapping[int, NDArray[np.float32]] = field(default_factory=dict)
 
 

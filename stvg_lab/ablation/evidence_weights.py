@@ -108,11 +108,11 @@ def source_reading(sample: SceneQuestion, grounding: Grounding) -> SourceReading
     seen = grounding.evidence
     assert seen is not None
     assert sample.query.target is not None
-    found = [item for item in seen.findings if item.source != "attention"]
+    found = [item for item in seen.findings if item.measured]
     tracks = [one.track_id for one in sample.people]
     if not found or len(tracks) < 2 or sample.query.target not in tracks:
         return None
-    peaks = [_scores(sample, seen, row, seen.spatial) for row in range(len(tracks))]
+    peaks = [tube_scores(sample, seen, row, seen.spatial) for row in range(len(tracks))]
     logs = np.array([np.log(max(float(np.nanmax(peak, initial=1e-6)), 1e-6)) for peak in peaks])
     attention = logs - (logs.sum() - logs) / (len(logs) - 1)
     body = np.array([sum(item.tubes.get(track, 0.0) for item in found) for track in tracks])
@@ -121,7 +121,7 @@ def source_reading(sample: SceneQuestion, grounding: Grounding) -> SourceReading
     sampled = np.searchsorted(sample.clip.stamps_ns, seen.stamps_ns)
     frames = np.zeros((0, 2))
     if timed and sample.timed:
-        levels = attention_levels(_scores(sample, seen, target, seen.temporal))
+        levels = attention_levels(tube_scores(sample, seen, target, seen.temporal))
         frames = np.stack([levels, np.sum(timed, axis=0)[sampled]], axis=1)
     return SourceReading(
         np.stack([attention, body], axis=1),
@@ -131,10 +131,10 @@ def source_reading(sample: SceneQuestion, grounding: Grounding) -> SourceReading
     )
 
 
-def _scores(
+def tube_scores(
     sample: SceneQuestion, seen: Evidence, row: int, heat: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """`(T,)` largest values of a map inside a tube at the sampled frames."""
+    """`(T,)` largest values of a map inside the tube of person `row` at the sampled frames."""
     sampled = np.searchsorted(sample.clip.stamps_ns, seen.stamps_ns)
     tube = sample.people[row]
     return box_scores(

@@ -10,84 +10,22 @@ accuracy of the person is over questions of every kind.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from stvg_lab.ablation.ablation_rows import CONTROLS, ROWS, AblationRow
 from stvg_lab.rendered.scene_questions import ALL_KINDS, SceneQuestion
 from stvg_lab.runs.conventions import scored
 from stvg_lab.runs.scores import FrameTube, Interval, auroc, bootstrap, on_clip, summarised
 from stvg_ros.boxes import paired_iou
 from stvg_ros.method.base import BaseProposer
-from stvg_ros.setting import Value
+from stvg_ros.method.pass_counter import COUNTED
 from stvg_ros.types import CandidateTube, Clip, Grounding, SplitQuery, Status, Tube
 
-_BASE: dict[str, Value] = {
-    "evidence.sources": "attention",
-    "attention.selection": "mean",
-    "reattention.spatial": False,
-    "reattention.temporal": False,
-    "assembling.enabled": False,
-    "span.method": "top_k",
-    "presence.enabled": False,
-}
-_SELECTION: dict[str, Value] = {**_BASE, "attention.selection": "activation"}
-_BOTH: dict[str, Value] = {
-    **_SELECTION, "reattention.spatial": True, "reattention.temporal": True,
-}  # fmt: skip
-_TAS: dict[str, Value] = {**_BOTH, "assembling.enabled": True}
-_ADAPTIVE: dict[str, Value] = {
-    **_TAS, "span.method": "adaptive", "span.without_action": "window",
-}  # fmt: skip
-_PRESENT: dict[str, Value] = {**_ADAPTIVE, "span.without_action": "presence"}
-
-
-@dataclass(frozen=True)
-class AblationRow:
-    """A row of the table: settings and model.
-
-    Attributes:
-        over: name of the row from which it differs in one setting; "" for none.
-        model: "own", "random direction" or "negated gradient" (re-attention moves that way
-            instead), or "untrained" (random weights of the same shape).
-    """
-
-    name: str
-    values: dict[str, Value]
-    over: str
-    model: str = "own"
-
-
-# The rows of the paper's ablation, then the additions of this package.
-ROWS = (
-    AblationRow("mean of the tokens", _BASE, ""),
-    AblationRow("+ token selection", _SELECTION, "mean of the tokens"),
-    AblationRow(
-        "+ spatial prompt", {**_SELECTION, "reattention.spatial": True}, "+ token selection"
-    ),
-    AblationRow(
-        "+ temporal prompt", {**_SELECTION, "reattention.temporal": True}, "+ token selection"
-    ),
-    AblationRow("+ both prompts", _BOTH, "+ token selection"),
-    AblationRow("+ TAS", _TAS, "+ both prompts"),
-    AblationRow("+ adaptive span", _ADAPTIVE, "+ TAS"),
-    AblationRow("+ presence span", _PRESENT, "+ adaptive span"),
-    AblationRow("+ absence", {**_PRESENT, "presence.enabled": True}, "+ presence span"),
-)
-# What is measured on bodies, where there are keypoints.
-BODY_ROWS = (
-    AblationRow("+ body", {**_ADAPTIVE, "evidence.sources": "both"}, "+ adaptive span"),
-    AblationRow("body alone", {**_ADAPTIVE, "evidence.sources": "body"}, "+ body"),
-)
-CONTROLS = (
-    AblationRow("both prompts, random direction", _BOTH, "+ both prompts", "random direction"),
-    AblationRow("both prompts, negated gradient", _BOTH, "+ both prompts", "negated gradient"),
-    AblationRow("adaptive span, untrained model", _ADAPTIVE, "+ adaptive span", "untrained"),
-)
 FLOORS = ("random tube", "whole window", "oracle tube")
-MODELS = ("own", *(row.model for row in CONTROLS))
 _COLLECTED = ("_rng", "_present", "_lines", "_floors", "_said")
 _PEOPLE = 4  # the subset of scenes with a chance level of a quarter
 
@@ -164,12 +102,14 @@ class RowAnswers:
         tubes: answers to the present targets, in order.
         sure: confidence for each present target.
         unsure: confidence for each absent target.
+        costs: what the model computed for each, see `Tube.cost`.
         found: number of absent targets that were "found".
     """
 
     tubes: list[FrameTube] = field(default_factory=list)
     sure: list[float] = field(default_factory=list)
     unsure: list[float] = field(default_factory=list)
+    costs: list[Mapping[str, int]] = field(default_factory=list)
     found: int = 0
 
 
@@ -234,6 +174,7 @@ class Ablation:
             for row in (*self._rows, *CONTROLS):
                 progress(row.name)
                 best, line = self._ground(row, sample).best, self._lines[row.name]
+                line.costs.append(best.cost)
                 if sample.present:
                     line.tubes.append(whole_track(best, sample, self._candidates(sample)))
                     line.sure.append(best.confidence)
@@ -287,6 +228,11 @@ class Ablation:
         return {
             **{metric: interval.mean for metric, interval in means.items()},
             "absence_auroc": separation if np.isfinite(separation) else None,
+            "cost": {
+                name: float(np.mean([cost[name] for cost in line.costs if name in cost]))
+                for name in COUNTED
+                if any(name in cost for cost in line.costs)
+            },
             "absent_found": line.found / len(line.unsure) if line.unsure else None,
             "intervals": {metric: [item.low, item.high] for metric, item in means.items()},
             "samples": {

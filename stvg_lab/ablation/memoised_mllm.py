@@ -31,6 +31,8 @@ from stvg_ros.method.interfaces import (
 from stvg_ros.method.visual_tokens import VisualTokens
 from stvg_ros.types import CandidateTube, Clip, SplitQuery
 
+_MOST = 24  # a scene's clip, its reverse, marked, and cut to each person are fewer
+
 
 class MemoisedProposer(BaseProposer):
     """A proposer that is called once for a clip, for any query. One thread uses it."""
@@ -65,12 +67,14 @@ class _SharedPass:
         prefix: keys and values.
         leaf: the V to which the pass has a graph, or None without one.
         readings: readings by question.
+        options: log-probabilities of options by question and options.
         slopes: gradients of a question's two log-probabilities, by their weights.
     """
 
     prefix: Prefix
     leaf: Tensor | None
     readings: dict[str, Reading] = field(default_factory=dict)
+    options: dict[tuple[str, tuple[str, ...]], Tensor | None] = field(default_factory=dict)
     slopes: dict[tuple[str, float, float], Tensor] = field(default_factory=dict)
 
     def slope(self, text: str, yes: Tensor, no: Tensor) -> Tensor:
@@ -86,16 +90,17 @@ class _SharedPass:
 
 
 class MemoisedMllm:
-    """An `Mllm` that never repeats a pass over the same clip.
+    """An `Mllm` that never repeats a pass over the same images.
 
-    The cache is cleared with the next clip. The graph of a pass stays in memory until then.
-    One thread uses it at a time.
+    It remembers the last `_MOST` passes and videos: those of a clip, marked, and cut to tubes. The
+    graph of a pass stays in memory as long. One thread uses it at a time.
     """
 
-    def __init__(self, mllm: Mllm) -> None:
+    def __init__(self, mllm: Mllm, settings: MllmSettings | None = None) -> None:
+        """`settings` replace the model's own."""
         self._mllm = mllm
-        self._images: tuple[NDArray[np.uint8], ...] = ()
-        self._visual: VisualTokens | None = None
+        self._settings = mllm.settings if settings is None else settings
+        self._videos: dict[tuple[Any, ...], VisualTokens] = {}
         self._passes: dict[tuple[Any, ...], _SharedPass] = {}
         self._looks: dict[tuple[Any, ...], AttentionRows] = {}
         self._texts: dict[tuple[str, str, int], str] = {}
@@ -107,13 +112,18 @@ class MemoisedMllm:
 
     @property
     def settings(self) -> MllmSettings:
-        """Settings of the model."""
-        return self._mllm.settings
+        """Settings of the model, or those that replace them."""
+        return self._settings
 
     @property
     def frames_per_slot(self) -> int:
         """The model's own."""
         return self._mllm.frames_per_slot
+
+    @property
+    def generated(self) -> int:
+        """Tokens that the model generated so far."""
+        return int(getattr(self._mllm, "generated", 0))
 
     def limits(self, texts: Sequence[str], image: NDArray[np.uint8]) -> ModelLimits:
         """The model's own."""
@@ -121,15 +131,11 @@ class MemoisedMllm:
 
     def encode(self, images: Sequence[NDArray[np.uint8]], total: int = 0) -> VisualTokens:
         """The visual tokens; returns the same object for the same images."""
-        same = len(images) == len(self._images) and all(
-            image is known for image, known in zip(images, self._images, strict=True)
-        )
-        if self._visual is None or not same:
-            self._passes.clear()
-            self._looks.clear()
-            self._visual = self._mllm.encode(images, total)
-            self._images = tuple(images)
-        return self._visual
+        key = (total, *(hash(image.tobytes()) for image in images))
+        if key not in self._videos:
+            _drop_oldest(self._videos)
+            self._videos[key] = self._mllm.encode(images, total)
+        return self._videos[key]
 
     def prefill(self, visual: VisualTokens, offset: Tensor | None = None) -> Prefix:
         """Returns a handle of a pass, which runs at the first question."""
@@ -148,14 +154,28 @@ class MemoisedMllm:
         done.readings.update(zip(missing, readings, strict=True))
         return tuple(_followed(done, text, offset if tracked else None) for text in questions)
 
+    def option_log_p(self, prefix: Prefix, question: str, options: Sequence[str]) -> Tensor | None:
+        """The log-probabilities, from the cache if the pass has them."""
+        if not isinstance(prefix, _SharedPrefix):
+            raise TypeError(f"expected a prefix of this model, got {type(prefix).__name__}")
+        key = (question, tuple(options))
+        done = self._pass(prefix, False, ())
+        if key not in done.options:
+            done.options[key] = self._mllm.option_log_p(done.prefix, question, options)
+        return done.options[key]
+
     def attention_rows(self, passes: Sequence[Pass], question: str) -> tuple[AttentionRows, ...]:
         """The rows, from the cache if the pass has them for this question."""
         keys = [(*_key(visual, offset), question) for visual, offset in passes]
-        missing = [index for index, key in enumerate(keys) if key not in self._looks]
+        known = {key: self._looks[key] for key in keys if key in self._looks}
+        missing = [index for index, key in enumerate(keys) if key not in known]
         if missing:
             seen = self._mllm.attention_rows([passes[index] for index in missing], question)
-            self._looks.update(zip([keys[index] for index in missing], seen, strict=True))
-        return tuple(self._looks[key] for key in keys)
+            known.update(zip([keys[index] for index in missing], seen, strict=True))
+            for index in missing:
+                _drop_oldest(self._looks)
+                self._looks[keys[index]] = known[keys[index]]
+        return tuple(known[key] for key in keys)
 
     def saving_memory(self) -> AbstractContextManager[None]:
         """The model's own."""
@@ -177,6 +197,7 @@ class MemoisedMllm:
             return known
         key = with_graph if tracked else plain
         if key not in self._passes:
+            _drop_oldest(self._passes)
             value = None if offset is None else offset.detach().clone().requires_grad_(tracked)
             with torch.set_grad_enabled(tracked):
                 before = self._mllm.prefill(visual, value)
@@ -184,11 +205,19 @@ class MemoisedMllm:
         return self._passes[key]
 
 
+def _drop_oldest(kept: dict[tuple[Any, ...], Any]) -> None:
+    """Makes room for one more."""
+    while len(kept) >= _MOST:
+        del kept[next(iter(kept))]
+
+
 def _key(visual: VisualTokens, offset: Tensor | None) -> tuple[Any, ...]:
-    """The cache key of a pass over one clip: the order of its slots, and V."""
+    """The cache key of a pass: the video, the order of its slots, and V."""
     value = None if offset is None else offset.detach()
     moved = value is not None and bool(value.any())
-    return visual.slots, value.cpu().numpy().tobytes() if moved and value is not None else b""
+    features = visual.features.float().cpu().numpy()
+    added = value.cpu().numpy().tobytes() if moved and value is not None else b""
+    return hash(features.tobytes()), visual.slots, added
 
 
 def _followed(done: _SharedPass, text: str, offset: Tensor | None) -> Reading:

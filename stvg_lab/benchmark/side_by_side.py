@@ -158,6 +158,7 @@ class CountingMllm(BaseProposer):
         self.settings = mllm.settings
         self.frames_per_slot = mllm.frames_per_slot
         self.complete = mllm.complete
+        self.option_log_p = mllm.option_log_p
         self.limits = mllm.limits
         self.saving_memory = mllm.saving_memory
 

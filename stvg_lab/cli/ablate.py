@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +15,10 @@ from stvg_ros.config import Config
 from stvg_ros.errors import ConfigError
 
 if TYPE_CHECKING:
-    from stvg_lab.ablation.experiment import Ablation, AblationRow
+    from stvg_lab.ablation.experiment import Ablation
+    from stvg_lab.ablation.row_grounders import RowGrounders
     from stvg_lab.ablation.saved_answers import SavedAnswers
     from stvg_lab.rendered.scene_questions import SceneQuestion
-    from stvg_ros.method.interfaces import Mllm, Proposer
-    from stvg_ros.method.reattention import Direction
-    from stvg_ros.types import CandidateTube, Grounding
 
 METRICS = {
     "m_tIoU": "m_tIoU",
@@ -51,6 +51,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="true",
         help="candidates: the people's true boxes, or those of a source (proposals.source)",
     )  # fmt: skip
+    parser.add_argument(
+        "--seconds", type=whole(0), default=0, metavar="N",
+        help="also ground N sentences with each row by itself, and show the median time",
+    )  # fmt: skip
     parser.add_argument("--json", type=Path, help="also write the table to this file")
     parser.add_argument(
         "--answers", type=Path,
@@ -74,7 +78,9 @@ def run(given: argparse.Namespace) -> int:
     if given.json is not None:
         check_outputs("ablate", [given.json])
 
-    from stvg_lab.ablation.experiment import CONTROLS
+    from stvg_lab.ablation.ablation_rows import CONTROLS
+    from stvg_lab.ablation.experiment import Ablation
+    from stvg_lab.ablation.row_grounders import RowGrounders
     from stvg_lab.rendered.queries import split_seed
     from stvg_lab.rendered.scene_questions import samples
 
@@ -82,7 +88,14 @@ def run(given: argparse.Namespace) -> int:
         split_seed(given.split, given.seed + given.count - 1)
     except ValueError as error:
         raise ConfigError(f"--seed: {error}") from error
-    ablation = _prepared(given, config)
+    grounders = RowGrounders(config, given.tubes, given.seed)
+    ablation = Ablation(
+        grounders.ground,
+        grounders.candidates,
+        grounders.says_yes,
+        rows=grounders.rows,
+        seed=given.seed,
+    )
     saved = _saved(given, asked, ablation)
     done = 0 if saved is None else saved.restored(ablation)
     if done > given.count:
@@ -106,6 +119,10 @@ def run(given: argparse.Namespace) -> int:
         table = ablation.table()
     except ValueError as error:
         raise ConfigError(f"--count: {error}; ask for more scenes") from error
+    if given.seconds:
+        times = _seconds(grounders, samples(given.split, given.seed, given.count), given.seconds)
+        for row in table["rows"]:
+            row["seconds"] = times.get(row["name"])
     print(shown(table))
     if given.json is not None:
         about = {name: getattr(given, name) for name in ("data", "split", "seed", "count", "tubes")}
@@ -127,65 +144,26 @@ def _saved(
     return SavedAnswers(given.answers, {**about, "settings": asked, "rows": rows})
 
 
-def _prepared(given: argparse.Namespace, config: Config) -> Ablation:
-    """The models of all rows over the same candidates, with shared computations."""
-    from stvg_lab.ablation.control_directions import negated, random_direction
-    from stvg_lab.ablation.experiment import BODY_ROWS, ROWS, Ablation, TruePeople
-    from stvg_lab.ablation.memoised_mllm import MemoisedMllm, MemoisedProposer
-    from stvg_ros.build import build_proposer, build_sources, build_splitter
-    from stvg_ros.method.grounder import LocalGrounder
-    from stvg_ros.method.query import question
-    from stvg_ros.method.reattention import descent
-    from stvg_ros.method.sampling import uniform_indices
-    from stvg_ros.models import load_mllm, load_untrained
-    from stvg_ros.types import Query
+def _seconds(
+    grounders: RowGrounders, data: Iterable[tuple[SceneQuestion, ...]], count: int
+) -> dict[str, float]:
+    """Median seconds of a sentence by row, each with passes of its own."""
+    from statistics import median
 
-    own = MemoisedMllm(load_mllm(config.model, config.attention))
-    fresh = MemoisedMllm(load_untrained(config.model, config.attention, given.seed))
-    models: dict[str, tuple[Mllm, Direction]] = {
-        "own": (own, descent),
-        "random direction": (own, random_direction(given.seed)),
-        "negated gradient": (own, negated),
-        "untrained": (fresh, descent),
+    chosen = list(islice((one for scene in data for one in scene if one.present), count))
+    return {
+        row.name: median(grounders.seconds(row, sample) for sample in chosen)
+        for row in grounders.rows
     }
-    splitter = build_splitter(config.split, own)
-    people = TruePeople()
-    proposer: Proposer = people
-    if given.tubes != "true":
-        proposer = MemoisedProposer(build_proposer(config.proposals))
-    sources = build_sources(config)
-    grounders = {
-        name: LocalGrounder(model, splitter, proposer, config, direction, sources)
-        for name, (model, direction) in models.items()
-    }
-
-    def ground(row: AblationRow, sample: SceneQuestion) -> Grounding:
-        people.people = sample.people
-        grounders[row.model].reconfigure(Config.from_flat({**config.flat(), **row.values}))
-        query = Query(sample.query.text)
-        return grounders[row.model].ground(sample.clip, query, lambda stage, share: None)
-
-    def candidates(sample: SceneQuestion) -> tuple[CandidateTube, ...]:
-        people.people = sample.people
-        return proposer.propose(sample.clip, splitter.split(sample.query.text))
-
-    def says_yes(sample: SceneQuestion) -> bool:
-        frames = config.sampling.frames or own.settings.frame_count
-        chosen = uniform_indices(len(sample.clip), frames)
-        visual = own.encode([sample.clip.frames[index].image for index in chosen])
-        split = splitter.split(sample.query.text)
-        (reading,) = own.ask(own.prefill(visual), [question(split.text)])
-        return float(reading.margin) > 0
-
-    rows = (*ROWS, *BODY_ROWS) if sources else ROWS
-    return Ablation(ground, candidates, says_yes, rows=rows, seed=given.seed)
 
 
 def shown(table: dict[str, Any]) -> str:
     """The table: percent with half the width of the 95 % interval; then the questions by kind."""
     wide = max(len(row["name"]) for row in table["rows"]) + 2
     names = "".join(f"{name:>13}" for name in METRICS.values())
-    lines = [f"{'':<{wide}}{names}{'absence':>9}"]
+    counted = ("passes", "gradients", "images", "tokens")
+    counts = "".join(f"{name:>10}" for name in (*counted, "seconds"))
+    lines = [f"{'':<{wide}}{names}{'absence':>9}{counts}"]
     for before, row in zip([None, *table["rows"]], table["rows"], strict=False):
         if before is not None and before["group"] != row["group"]:
             lines.append("")
@@ -197,10 +175,15 @@ def shown(table: dict[str, Any]) -> str:
             cells += f"{text + half:>13}"
         separation = row["absence_auroc"]
         last = f"{'-' if separation is None else format(separation, '.3f'):>9}"
-        lines.append(f"{row['name']:<{wide}}{cells}{last}")
+        cost = [row["cost"].get(name) for name in counted]
+        costs = "".join(f"{'-' if one is None else format(one, '.1f'):>10}" for one in cost)
+        time_s = row.get("seconds")
+        costs += f"{'-' if time_s is None else format(time_s, '.2f'):>10}"
+        lines.append(f"{row['name']:<{wide}}{cells}{last}{costs}")
     count = table["rows"][0]["samples"]
     lines += [
-        "percent ± half the 95 % bootstrap interval; absence: AUROC",
+        "percent ± half the 95 % bootstrap interval; absence: AUROC; of a sentence: passes over "
+        "a video, gradients, encoded images and generated tokens",
         f"tubes: {count['timed']} questions with a span of their own; "
         f"person: {count['present']} of all kinds, {count['of_four']} of them with four people; "
         f"no act: {count['no_action']} questions that name no action",

@@ -1,20 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""`stvg-ros calibrate`: presence, weights of conditions and of evidence, on rendered scenes."""
+"""`stvg-ros calibrate`: presence, weights and heads, on rendered scenes."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stvg_lab.rendered.picture_conditions import CONDITIONS
 from stvg_ros.cli.options import add_model_arguments, flat_settings, whole
 from stvg_ros.config import Config
-from stvg_ros.errors import ConfigError, ModelError
+from stvg_ros.errors import ConfigError
 
 if TYPE_CHECKING:
     from stvg_lab.rendered.scene_questions import SceneQuestion
@@ -30,6 +28,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--write", action="store_true", help="store the result in the model folder's stvg.json"
     )
+    _add_kinds(parser)
+    add_model_arguments(parser)
+
+
+def _add_kinds(parser: argparse.ArgumentParser) -> None:
+    """Declares what is calibrated other than presence."""
     parser.add_argument(
         "--conditions",
         action="store_true",
@@ -43,6 +47,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "with the keypoints of body.estimator and with true joints with an estimator's noise",
     )
     parser.add_argument(
+        "--sources",
+        action="store_true",
+        help="find how much what the model states is worth beside its attention: painted ids, "
+        "stated intervals, second looks",
+    )
+    parser.add_argument(
+        "--heads",
+        action="store_true",
+        help="find the heads that attend to the true tube and to the true span, for "
+        "attention.heads: selected",
+    )
+    parser.add_argument(
         "--pictures",
         nargs="+",
         choices=tuple(CONDITIONS),
@@ -51,7 +67,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"with --evidence: how the pictures are taken, a row each: {', '.join(CONDITIONS)} "
         "(default clean)",
     )
-    add_model_arguments(parser)
 
 
 def run(given: argparse.Namespace) -> int:
@@ -60,12 +75,17 @@ def run(given: argparse.Namespace) -> int:
         return _run_conditions(given)
     if given.evidence:
         return _run_evidence(given)
+    if given.heads or given.sources:
+        from stvg_lab.cli.calibrate_sources import run_heads, run_sources
+
+        return run_heads(given) if given.heads else run_sources(given)
     config = Config.from_flat({**flat_settings(given), "presence.enabled": False})
     from tqdm import tqdm
 
     from stvg_lab.ablation.calibration import Scores, calibrate
     from stvg_lab.ablation.experiment import TruePeople
     from stvg_lab.ablation.memoised_mllm import MemoisedMllm
+    from stvg_lab.ablation.stored_settings import store
     from stvg_lab.rendered.queries import split_seed
     from stvg_lab.rendered.scene_questions import samples
     from stvg_ros.build import build_splitter
@@ -102,7 +122,9 @@ def run(given: argparse.Namespace) -> int:
         from stvg_ros.models.loading import checkpoint_folder
 
         file = checkpoint_folder(config.model.path) / "stvg.json"
-        store(file, result.threshold, result.track_weight)
+        threshold, weight = round(result.threshold, 4), result.track_weight
+        values = {"presence_threshold": threshold, "presence_track_weight": weight}
+        store(file, values, f"write {json.dumps(values)} into it")
         print(f"stored in {file}")
     return 0
 
@@ -220,24 +242,3 @@ def _run_evidence(given: argparse.Namespace) -> int:
     except ValueError as error:
         raise ConfigError(f"--count: {error}; ask for more scenes") from error
     return 0
-
-
-def store(file: Path, threshold: float, track_weight: float) -> None:
-    """Changes the two settings of a stvg.json, or creates the file.
-
-    Raises:
-        ModelError: the file cannot be read or written.
-    """
-    try:
-        values = json.loads(file.read_text()) if file.is_file() else {}
-        values |= {
-            "presence_threshold": round(threshold, 4), "presence_track_weight": track_weight,
-        }  # fmt: skip
-        new = file.with_name(f".{file.name}.{os.getpid()}")
-        new.write_text(json.dumps(values, indent=2) + "\n")
-        new.replace(file.resolve())
-    except (OSError, ValueError, TypeError) as error:
-        raise ModelError(
-            f"{file}: cannot be changed ({error}); expected a writable JSON object; set "
-            f"presence.threshold {threshold:.3f} and presence.track_weight {track_weight:g} instead"
-        ) from error

@@ -74,6 +74,7 @@ def _group(name: str, results: Sequence[Result], seed: int) -> dict[str, Any]:
         "losses": losses(present),
         "absent": _absent(present, absent) if absent else None,
         "latency_s": _latency(results),
+        "cost": _cost(results),
         "images": _images(results),
     }
 
@@ -139,6 +140,13 @@ def _latency(results: Sequence[Result]) -> dict[str, dict[str, float]]:
     }
 
 
+def _cost(results: Sequence[Result]) -> dict[str, float]:
+    """What the model computed for a sample, on average over the answered ones, by name."""
+    costs = [result.tubes[0].cost for result in results if result.tubes and result.tubes[0].cost]
+    names = dict.fromkeys(name for cost in costs for name in cost)
+    return {name: float(np.mean([cost.get(name, 0) for cost in costs])) for name in names}
+
+
 def summary_table(values: dict[str, Any]) -> str:
     """A summary as text: percent with 95 % intervals, references below each answer."""
     lines = [
@@ -172,6 +180,9 @@ def summary_table(values: dict[str, Any]) -> str:
                     f"{name}: median {times['median']:.2f} s, 90 % {times['p90']:.2f} s, "
                     f"max {times['max']:.2f} s"
                 )
+        if group["cost"]:
+            counts = ", ".join(f"{mean:.1f} {name}" for name, mean in group["cost"].items())
+            lines.append(f"model, a sample: {counts}")
         lines.append(f"images: {_listed(group['images']) or 'none'}")
     lines += ["", f"{values['done']} of {values['planned']} samples done"]
     odd = list(values["odd_images"].items())

@@ -22,7 +22,7 @@ def query_odds(grounding: Grounding) -> dict[int, float] | None:
     if best.status is Status.FAILED or evidence is None or not evidence.track_scores:
         return None
     scores = evidence.track_scores
-    if any(finding.source != "attention" for finding in evidence.findings):
+    if any(finding.measured for finding in evidence.findings):
         return {track: _bounded(nats) for track, nats in scores.items()}
     sure = min(max(best.confidence, 1e-6), 1 - 1e-6)
     top = max(scores.values())

@@ -81,6 +81,7 @@ def tube_to_json(tube: Tube) -> dict[str, Any]:
         "model": tube.model,
         "candidates": tube.candidates,
         "timings_s": dict(tube.timings_s),
+        "cost": dict(tube.cost),
         "from_memory": tube.from_memory,
         "picture": None if tube.picture is None else picture_to_json(tube.picture),
         "boxes": [
@@ -146,6 +147,7 @@ def tube_from_json(values: Mapping[str, Any]) -> Tube:
         camera=values["camera"],
         image_age_s=values["image_age_s"],
         timings_s=values["timings_s"],
+        cost=values.get("cost", {}),  # not in answers of earlier versions
         from_memory=values.get("from_memory", False),  # not in answers of earlier versions
         picture=None if not values.get("picture") else picture_from_json(values["picture"]),
     )
@@ -187,6 +189,7 @@ def evidence_to_json(evidence: Evidence) -> dict[str, Any]:
         },
         "grounding_token": evidence.grounding_token,
         "margins": list(evidence.margins),
+        "looks": {str(track): margin for track, margin in evidence.looks.items()},
     }
 
 
@@ -219,6 +222,7 @@ def evidence_from_json(values: Mapping[str, Any]) -> Evidence:
         },
         grounding_token=values["grounding_token"],
         margins=tuple(values["margins"]),
+        looks={int(track): margin for track, margin in values.get("looks", {}).items()},
     )
 
 
@@ -272,4 +276,7 @@ def table(tube: Tube, origin_ns: int = 0, rows: int = 10) -> str:
             for name, seconds in tube.timings_s.items()
         )
         lines.append(f"times       {total_s:.2f} s in all: {stages}")
+    if tube.cost:
+        counts = ", ".join(f"{count} {name}" for name, count in tube.cost.items() if count)
+        lines.append(f"cost        {counts or 'nothing'}")
     return "\n".join(lines)

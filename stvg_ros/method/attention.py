@@ -6,10 +6,16 @@ from __future__ import annotations
 
 import torch
 
+from stvg_ros.errors import ConfigError
 from stvg_ros.method.interfaces import AttentionRows
 from stvg_ros.method.settings import AttentionConfig
 
 EPSILON = 1e-4  # of the paper; prevents division by zero
+NO_HEADS = (
+    "attention.heads 'selected': expected a table of heads in the model's stvg.json, which has "
+    "none; run `stvg-ros calibrate --heads --write` with this model, or set attention.heads to "
+    "'mean'"
+)
 
 
 def relative(rows: torch.Tensor, neutral: torch.Tensor) -> torch.Tensor:
@@ -24,6 +30,19 @@ def relative(rows: torch.Tensor, neutral: torch.Tensor) -> torch.Tensor:
             f"and {tuple(neutral.shape)} for the neutral prompt"
         )
     return rows / (neutral + EPSILON)
+
+
+def head_rows(rows: AttentionRows, config: AttentionConfig, use: str) -> AttentionRows:
+    """The rows of the heads that `attention.heads` selects for a use, one of `HEAD_USES`.
+
+    Raises:
+        ConfigError: selected heads are wanted, and the model has no table of them.
+    """
+    if config.heads == "mean":
+        return rows
+    if not rows.heads:
+        raise ConfigError(NO_HEADS)
+    return rows.of_heads(use)
 
 
 def grounding_map(

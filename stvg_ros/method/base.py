@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Default methods that do nothing, for grounders and sources of tubes."""
+"""Default methods that do nothing, for grounders and sources of tubes and of evidence."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stvg_ros.errors import ProposalError
-from stvg_ros.types import Clip, Frame
+from stvg_ros.types import CandidateTube, Clip, Frame, SplitQuery
 
 if TYPE_CHECKING:
     from stvg_ros.config import Config
@@ -50,6 +51,31 @@ class BaseGrounder:
 
     def close(self) -> None:
         """Nothing to close: no threads or connections."""
+
+
+class BaseSource:
+    """An `EvidenceSource` without `name` and `findings`: measures no words, and stores nothing."""
+
+    def unmeasured(self, split: SplitQuery) -> tuple[str, ...]:
+        """No words: it takes the query as a whole."""
+        return ()
+
+    def keypoints(
+        self, clip: Clip, candidates: Sequence[CandidateTube], frames: NDArray[np.int64]
+    ) -> Mapping[int, NDArray[np.float32]]:
+        """Knows no keypoints."""
+        return {}
+
+    def described(self, clip: Clip, candidate: CandidateTube, asked: str) -> str:
+        """Has no words for a tube."""
+        return ""
+
+    def renewed(self: Own) -> Own:
+        """Itself: it stores no frames."""
+        return self
+
+    def reconfigure(self, config: Config) -> None:
+        """Has no settings."""
 
 
 class BaseProposer:

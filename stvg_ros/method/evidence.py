@@ -11,16 +11,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stvg_ros.method.base import BaseSource
 from stvg_ros.method.interfaces import MllmSettings
 from stvg_ros.method.rendered_pictures import looks_rendered
 from stvg_ros.method.span import FLAT
-from stvg_ros.types import CandidateTube, Clip, Frame, SourceFinding, SplitQuery
+from stvg_ros.types import ATTENTION, CandidateTube, Clip, Frame, SourceFinding, SplitQuery
 
 if TYPE_CHECKING:
     from stvg_ros.config import Config
@@ -43,6 +44,9 @@ _RUN_GAP_S = 0.4
 _JOINING = ("in", "with", "wearing", "dressed", "who", "that", "on", "to", "next", "left", "right",
             "between", "near", "beside")  # fmt: skip
 _SPAN_MARGIN = 0.3  # nats a second against frames without evidence
+
+
+MEASURING = ("body", "both")  # values of evidence.sources with which words are measured
 
 
 class EvidenceSource(Protocol):
@@ -104,7 +108,7 @@ class EvidenceSource(Protocol):
 
 
 def used_sources(wanted: str, own: MllmSettings, frame: Frame) -> str:
-    """The sources for pictures such as `frame`'s: "attention", "body" or "both".
+    """The sources for pictures such as `frame`'s: "attention", "body", "both" or "stated".
 
     Args:
         wanted: `evidence.sources`.
@@ -133,6 +137,8 @@ def gathered(
     could be measured, attention decides.
     """
     wanted = used_sources(config.evidence.sources, own, clip.frames[-1])
+    if wanted == "stated":
+        return FusedEvidence(attention=False)
     if wanted == "attention" or not sources or not candidates:
         return FusedEvidence()
     found: list[SourceFinding] = []
@@ -192,7 +198,7 @@ def asked_keypoints(
 
 
 @dataclass(frozen=True, eq=False)
-class AttentionEvidence:
+class AttentionEvidence(BaseSource):
     """The attention of the model as a source: the largest relative attention inside each tube.
 
     Attributes:
@@ -200,7 +206,7 @@ class AttentionEvidence:
     """
 
     score: Callable[[CandidateTube], float]
-    name: str = "attention"
+    name: str = ATTENTION
 
     def findings(
         self, clip: Clip, split: SplitQuery, candidates: Sequence[CandidateTube]
@@ -235,16 +241,29 @@ class FusedEvidence:
 
     @property
     def measured(self) -> tuple[SourceFinding, ...]:
-        """The findings of other sources than attention."""
-        return tuple(item for item in self.findings if item.source != "attention")
+        """The findings of the sources that measure words."""
+        return tuple(item for item in self.findings if item.measured)
+
+    def plus(self, findings: Sequence[SourceFinding]) -> FusedEvidence:
+        """The same with more findings."""
+        return replace(self, findings=(*self.findings, *findings))
 
     def tube(self, track: int) -> float:
         """Log-odds of a tube: the sum of the sources."""
         return sum(item.tubes.get(track, 0.0) for item in self.findings)
 
-    def frames(self, track: int) -> NDArray[np.float64] | None:
-        """`(F,)` log-odds of a tube's frames; None if no source says when."""
-        parts = [item.frames[track] for item in self.measured if track in item.frames]
+    def frames(self, track: int, measured: bool = True) -> NDArray[np.float64] | None:
+        """`(F,)` log-odds of a tube's frames; None if no source says when.
+
+        Args:
+            track: of the tube.
+            measured: by the words that were measured, or by what the model states.
+        """
+        parts = [
+            item.frames[track]
+            for item in self.findings
+            if item.measured == measured and track in item.frames
+        ]
         return np.asarray(np.sum(parts, axis=0), np.float64) if parts else None
 
     def weakest(self, track: int) -> float:
@@ -287,11 +306,12 @@ class FusedEvidence:
 
     def decided(self, track: int) -> str:
         """Which source decided for or against a tube, with the evidence of each word, in nats."""
-        if not self.findings:
+        if not any(item.tubes for item in self.findings):
             return ""
         parts = [
             f"{item.source} '{item.words}' {item.tubes.get(track, 0.0):+.1f}"
             for item in sorted(self.findings, key=lambda item: -abs(item.tubes.get(track, 0.0)))
+            if item.tubes
         ]
         if self.unmeasured:
             parts.append(f"not measured: {', '.join(self.unmeasured)}")

@@ -4,69 +4,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 
-import numpy as np
 import torch
 
 from stvg_ros.config import Config
 from stvg_ros.crops import with_pictures
-from stvg_ros.errors import ModelError, OutOfMemoryError
+from stvg_ros.errors import OutOfMemoryError
 from stvg_ros.method.answering import QUESTIONS, answer_of
 from stvg_ros.method.assembling import assembled
-from stvg_ros.method.attention import grounding_map
 from stvg_ros.method.base import BaseGrounder
-from stvg_ros.method.conditions import Condition, condition_factors, conditions, unmeasured
+from stvg_ros.method.conditions import condition_factors, conditions, unmeasured
 from stvg_ros.method.encoding import Encoder
 from stvg_ros.method.evidence import EvidenceSource, asked_keypoints, gathered
-from stvg_ros.method.interfaces import (
-    AttentionRows,
-    Mllm,
-    ModelLimits,
-    Proposer,
-    Splitter,
-    StageCallback,
-)
-from stvg_ros.method.interruption import check_interruption
+from stvg_ros.method.interfaces import Mllm, ModelLimits, Proposer, Splitter, StageCallback
 from stvg_ros.method.known_tube import known_grounding
+from stvg_ros.method.marked_video import marked_video
 from stvg_ros.method.memory import is_out_of_memory, release_memory
-from stvg_ros.method.query import NEUTRAL, question, refuse_unseen
-from stvg_ros.method.reattention import (
-    Direction,
-    descent,
-    gradient,
-    reattention_loss,
-    spatial_step,
-    temporal_step,
-    tuned,
-)
+from stvg_ros.method.painted_ids import PaintedIds
+from stvg_ros.method.pass_counter import PassCounter
+from stvg_ros.method.query import refuse_unseen
+from stvg_ros.method.reattention import Direction, descent
 from stvg_ros.method.sampling import asked_window, cut, sampled_frames
+from stvg_ros.method.second_look import SecondLook
 from stvg_ros.method.stage_clock import Clock
+from stvg_ros.method.stated_interval import StatedInterval
 from stvg_ros.method.tube_selection import TubeSelection, TubeView
-from stvg_ros.method.visual_tokens import VisualTokens
-from stvg_ros.types import Clip, Grounding, Query, SplitQuery, Status, Tube
+from stvg_ros.method.video_passes import Probe, VideoPasses
+from stvg_ros.types import (
+    CandidateTube,
+    Clip,
+    Grounding,
+    Query,
+    SourceFinding,
+    SplitQuery,
+    Status,
+    Tube,
+)
 
-
-@dataclass(frozen=True, eq=False)
-class Probe:
-    """Results of the untuned pass over one order of the frames.
-
-    Attributes:
-        visual: T_v in that order.
-        whole: rows of Q.
-        neutral: rows of the neutral prompt, A_cap.
-        margins: log p(yes) - log p(no) of Q and of the sub-queries that were asked.
-        gradients: dL/dV at V = 0 for each sub-query that tunes a branch.
-        conditions: maps of negated parts and of the other target.
-    """
-
-    visual: VisualTokens
-    whole: AttentionRows
-    neutral: AttentionRows
-    margins: tuple[float, ...]
-    gradients: Mapping[str, torch.Tensor]
-    conditions: tuple[Condition, ...] = ()
+# A warning of answers to which the sources that ask for numbers added nothing.
+MUTE = (
+    "the model states no numbers, so that painted ids and stated intervals do not count; use a "
+    "checkpoint whose tokenizer has the digits"
+)
 
 
 class LocalGrounder(BaseGrounder):
@@ -97,14 +78,14 @@ class LocalGrounder(BaseGrounder):
             sources: evidence besides the model's attention.
             candidates: `proposer` in words, and why it was chosen; its name if empty.
         """
-        self._mllm = mllm
+        self._mllm = PassCounter(mllm)
         self._splitter = splitter
         self.proposer = self._proposer = proposer
         self.candidates = candidates or proposer.name
         self._config = config
         self._direction = direction
         self._sources = sources
-        self._encoder = Encoder(mllm)
+        self._encoder = Encoder(self._mllm)
 
     @property
     def model_name(self) -> str:
@@ -114,7 +95,7 @@ class LocalGrounder(BaseGrounder):
     def for_recording(self) -> LocalGrounder:
         """The same models without stored frames, for images of another recording."""
         proposer = self._proposer.renewed()
-        parts = self._mllm, self._splitter, proposer, self._config, self._direction
+        parts = self._mllm.mllm, self._splitter, proposer, self._config, self._direction
         sources = tuple(source.renewed() for source in self._sources)
         return LocalGrounder(*parts, sources, self.candidates)
 
@@ -197,6 +178,8 @@ class LocalGrounder(BaseGrounder):
         preliminary: Callable[[Grounding], None] | None,
     ) -> Grounding:
         config, clock = self._config, Clock(checkpoint)
+        self._mllm.start()
+        passes = VideoPasses(self._mllm, config, self._direction)
         with clock.stage("split"):
             split = self._splitter.split(query.text)
             refuse_unseen(split.command if query.known is None else None)
@@ -213,7 +196,7 @@ class LocalGrounder(BaseGrounder):
             visual = self._encoder.encode([clip.frames[i] for i in sampled], total)
         with clock.stage("forward pass"):
             asked = conditions(split.command)
-            forward = self._probe(visual, split, parts, config, asked)
+            forward = passes.probe(visual, split, parts, asked)
         texts = [split.text, *parts.values(), *asked]
         limits = self._mllm.limits(texts, clip.frames[-1].image).of_crop(visual.crop)
         template = self._template(clip, query, split, clock, limits)
@@ -223,29 +206,58 @@ class LocalGrounder(BaseGrounder):
         )
         with clock.stage("measure"):
             fused = gathered(self._sources, clip, split, candidates, config, self._mllm.settings)
+            said = self._stated(view, split, candidates, visual.times_s)
+            fused = fused.plus(said or ())
             points = asked_keypoints(self._sources, clip, sampled, candidates, config)
+        if said == []:
+            template = replace(template, warning="; ".join(filter(None, (template.warning, MUTE))))
+        look = SecondLook(self._mllm, view) if config.evidence.second_look else None
+        own = self._mllm.settings
         answer = TubeSelection(
-            view, candidates, forward.margins, self._mllm.settings, config, factors, fused, points
+            view, candidates, forward.margins, own, config, factors, fused, points, look
         )
         if not fused.attention:  # the maps are shown, but decide nothing
-            heat, token = _map(forward.whole, forward.neutral, config)
-            return self._answered(answer.grounding(heat, heat, token, template), view)
+            maps, token = _untuned(passes, forward)
+            return self._answered(answer.grounding(*maps, token, template), view)
         if preliminary is not None:
-            heat, token = _map(forward.whole, forward.neutral, config)
-            first = replace(template, preliminary=True, timings_s={**clock.timings_s})
-            preliminary(answer.grounding(heat, heat, token, first))
-        return self._re_attended(visual, forward, answer, template, clock)
+            maps, token = _untuned(passes, forward)
+            times, cost = {**clock.timings_s}, {**self._mllm.counts}
+            first = replace(template, preliminary=True, timings_s=times, cost=cost)
+            preliminary(answer.grounding(*maps, token, first))
+        return self._re_attended(passes, forward, answer, template, clock)
+
+    def _stated(
+        self,
+        view: TubeView,
+        split: SplitQuery,
+        candidates: tuple[CandidateTube, ...],
+        times_s: tuple[float, ...],
+    ) -> list[SourceFinding] | None:
+        """What the model states about a marked video; None if it is not asked."""
+        wanted, every = self._config.evidence, self._config.evidence.sources == "stated"
+        numbers = (every or wanted.painted_ids) and len(candidates) > 1
+        ordinals = (every or wanted.stated_interval) and not split.lasts
+        if not (candidates and (numbers or ordinals)):
+            return None
+        video = marked_video(
+            self._mllm, view, candidates, times_s, numbers=numbers, ordinals=ordinals
+        )
+        asked: list[PaintedIds | StatedInterval] = (
+            [PaintedIds(self._mllm, video)] if numbers else []
+        )
+        asked += [StatedInterval(self._mllm, video)] if ordinals else []
+        return [one for source in asked for one in source.findings(view.clip, split, candidates)]
 
     def _re_attended(
         self,
-        visual: VisualTokens,
+        passes: VideoPasses,
         forward: Probe,
         answer: TubeSelection,
         template: Tube,
         clock: Clock,
     ) -> Grounding:
         """The answer by LRA and TAS, after the forward pass."""
-        config, split = self._config, template.split
+        config, split = passes.config, template.split
         assert split is not None
         backward = None
         if config.assembling.enabled:
@@ -253,14 +265,15 @@ class LocalGrounder(BaseGrounder):
                 # V_s starts from zero here too, so that one pass gives its first gradient, the
                 # reversed A_cap and the untuned rows.
                 only = {"spatial": split.attribute}
-                backward = self._probe(visual.reversed(), split, only, config)
+                backward = passes.probe(forward.visual.reversed(), split, only)
         with clock.stage("re-attend"):
-            v_s, dropped_s = self._tuned(forward, "spatial", split.attribute, config)
-            v_t, dropped_t = self._tuned(forward, "temporal", split.action, config)
-            v_b, dropped_b = self._tuned(backward, "spatial", split.attribute, config)
+            v_s, dropped_s = passes.tuned(forward, "spatial", split.attribute)
+            v_t, dropped_t = passes.tuned(forward, "temporal", split.action)
+            v_b, dropped_b = passes.tuned(backward, "spatial", split.attribute)
         with clock.stage("attend"):
-            passes = [(forward, v_s), (forward, v_t), *([(backward, v_b)] if backward else [])]
-            (a_s, token), (a_t, _), *reverse = self._maps(passes, split, config)
+            asked = [(forward, v_s, "grounding"), (forward, v_t, "temporal")]
+            asked += [(backward, v_b, "grounding")] if backward else []
+            (a_s, token), (a_t, _), *reverse = passes.maps(asked, split)
         consistency = float("nan")
         for a_b, _ in reverse:
             with clock.stage("assemble"):
@@ -273,10 +286,13 @@ class LocalGrounder(BaseGrounder):
     def _answered(self, grounding: Grounding, view: TubeView) -> Grounding:
         """The grounding with the answer in words, if the command asks a question."""
         grounding, split = with_pictures(grounding, view.clip), grounding.best.split
+        self._mllm.settle()
         if split is None or split.command is None or split.command.intent not in QUESTIONS:
             return grounding
-        sources = () if self._config.evidence.sources == "attention" else self._sources
+        asked = self._config.evidence.sources
+        sources = () if asked in ("attention", "stated") else self._sources
         text, number = answer_of(split.command, grounding, view, self._mllm, sources)
+        self._mllm.settle()
         return replace(grounding, text=text, number=number)
 
     def _template(
@@ -295,106 +311,14 @@ class LocalGrounder(BaseGrounder):
             model=self._mllm.name,
             candidates=self.candidates,
             timings_s=clock.timings_s,
+            cost=self._mllm.counts,
             warning="; ".join(filter(None, (unmeasured(split.command), *limits.sentences))),
             calibrated=limits.trained_pictures and self._mllm.settings.calibrated,
         )
 
-    def _probe(
-        self,
-        visual: VisualTokens,
-        split: SplitQuery,
-        parts: Mapping[str, str],
-        config: Config,
-        conditions: Sequence[str] = (),
-    ) -> Probe:
-        """One pass over T_v for Q, its parts, the neutral prompt, and all first gradients."""
-        branches = [name for name in parts if getattr(config.reattention, name)]
-        with torch.set_grad_enabled(bool(branches)):
-            offset = _zeros_like(visual)
-            prefix = self._mllm.prefill(visual, offset)
-            asked = [question(text) for text in (split.text, *parts.values())]
-            extra = [question(text) for text in conditions]
-            whole, *readings, neutral = self._mllm.ask(prefix, [*asked, *extra, NEUTRAL])
-            readings, denied = readings[: len(parts)], readings[len(parts) :]
-            gradients = {}
-            for name, reading in zip(parts, readings, strict=True):
-                if name in branches:
-                    loss = reattention_loss(reading, neutral, config.reattention.loss)
-                    more = name != branches[-1]
-                    gradients[name] = gradient(loss, offset, keep_graph=more)
-        margins = torch.stack([reading.margin.detach() for reading in (whole, *readings)]).tolist()
-        if not np.isfinite(margins).all():
-            raise _not_finite(f"log p(yes) - log p(no) = {margins}")
-        return Probe(
-            visual,
-            whole.without_answer(),
-            neutral.without_answer(),
-            tuple(margins),
-            gradients,
-            tuple(
-                Condition(
-                    _map(reading.without_answer(), neutral.without_answer(), config)[0],
-                    float(reading.margin.detach()),
-                )
-                for reading in denied
-            ),
-        )
 
-    def _tuned(
-        self, probe: Probe | None, branch: str, text: str, config: Config
-    ) -> tuple[torch.Tensor | None, torch.Tensor | int]:
-        """V of one branch and its dropped steps, or None if the branch is off."""
-        if probe is None or branch not in probe.gradients:
-            return None, 0
-        visual = probe.visual
-
-        def loss(offset: torch.Tensor) -> torch.Tensor:
-            check_interruption()
-            with torch.enable_grad():
-                prefix = self._mllm.prefill(visual, offset)
-                reading, neutral = self._mllm.ask(prefix, [question(text), NEUTRAL])
-                return reattention_loss(reading, neutral, config.reattention.loss)
-
-        step_of = spatial_step if branch == "spatial" else temporal_step
-        step = step_of(config.reattention, self._mllm.settings)
-        return tuned(probe.gradients[branch], visual.features, step, loss, self._direction)
-
-    def _maps(
-        self,
-        passes: Sequence[tuple[Probe, torch.Tensor | None]],
-        split: SplitQuery,
-        config: Config,
-    ) -> list[tuple[torch.Tensor, str]]:
-        """For each pass the rows of Q over T_v + V, relative to A_cap over T_v."""
-        tuned_passes = [(probe.visual, offset) for probe, offset in passes if offset is not None]
-        seen = iter(
-            self._mllm.attention_rows(tuned_passes, question(split.text)) if tuned_passes else ()
-        )
-        found = [(probe.whole if v is None else next(seen), probe.neutral) for probe, v in passes]
-        return [_map(rows, neutral, config) for rows, neutral in found]
-
-
-def _map(rows: AttentionRows, neutral: AttentionRows, config: Config) -> tuple[torch.Tensor, str]:
-    """The grounding map on the host. Raises: ModelError."""
-    rows, neutral = rows.on_host(), neutral.on_host()
-    if not (rows.rows.isfinite().all() and neutral.rows.isfinite().all()):
-        raise _not_finite("attention")
-    return grounding_map(rows, neutral, config.attention)
-
-
-def _not_finite(what: str) -> ModelError:
-    return ModelError(
-        f"the model's numbers are not finite ({what}): its weights hold NaN or infinity, or its "
-        "precision overflows; check the checkpoint in model.path, or set model.dtype to "
-        "'bfloat16' or 'float32'"
-    )
-
-
-def _zeros_like(visual: VisualTokens) -> torch.Tensor:
-    """V before tuning: float32 in any model precision; a leaf if gradients are enabled."""
-    return torch.zeros(
-        visual.features.shape,
-        dtype=torch.float32,
-        device=visual.features.device,
-        requires_grad=torch.is_grad_enabled(),
-    )
+def _untuned(passes: VideoPasses, forward: Probe) -> tuple[tuple[torch.Tensor, torch.Tensor], str]:
+    """A_S and A_T before tuning, and the grounding token."""
+    a_s, token = passes.map_of(forward.whole, forward.neutral)
+    a_t, _ = passes.map_of(forward.whole, forward.neutral, "temporal")
+    return (a_s, a_t), token

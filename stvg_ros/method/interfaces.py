@@ -4,22 +4,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from stvg_ros.external_detections import ExternalDetections
 from stvg_ros.method.visual_tokens import Crop, VisualTokens
 from stvg_ros.types import CandidateTube, Clip, Frame, Grounding, Query, SplitQuery
 
 if TYPE_CHECKING:
     from stvg_ros.config import Config
     from stvg_ros.proposals.settings import ProposalConfig
+
+
+# Numbers of a layer and of a head in it.
+Heads = tuple[tuple[int, int], ...]
+# What heads are selected for: to find the target's tube, and its time.
+HEAD_USES = ("grounding", "temporal")
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,14 +35,22 @@ class AttentionRows:
         rows: `(R, S, h, w)` float32, detached: attention of the R candidate tokens to the
             picture's visual tokens, averaged over heads and the layer band (method, section 1).
         tokens: labels of the R candidates, in prompt order.
+        heads: rows of the same shape, averaged over selected heads, by their use (`HEAD_USES`);
+            empty for a model without a table of heads.
     """
 
     rows: torch.Tensor
     tokens: tuple[str, ...]
+    heads: Mapping[str, torch.Tensor] = field(default_factory=dict, kw_only=True)
 
     def on_host(self) -> AttentionRows:
         """The rows in host memory; synchronises with the device."""
-        return AttentionRows(self.rows.cpu(), self.tokens)
+        heads = {use: rows.cpu() for use, rows in self.heads.items()}
+        return AttentionRows(self.rows.cpu(), self.tokens, heads=heads)
+
+    def of_heads(self, use: str) -> AttentionRows:
+        """The rows of the heads that were selected for a use; the mean if none were."""
+        return AttentionRows(self.heads.get(use, self.rows), self.tokens)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +72,7 @@ class Reading(AttentionRows):
 
     def without_answer(self) -> AttentionRows:
         """The rows without the answer's graph, which would keep the pass in memory."""
-        return AttentionRows(self.rows, self.tokens)
+        return AttentionRows(self.rows, self.tokens, heads=self.heads)
 
 
 @dataclass(frozen=True)
@@ -101,6 +114,14 @@ class MllmSettings:
         aspect_ratio: width / height of the pictures that it was trained on (Qwen2-VL only):
             others are padded to it. 0 takes pictures of any shape.
         rendered_only: whether the model knows rendered scenes only.
+        grounding_heads: heads that attend to the target's tube, found by calibration; see
+            `AttentionConfig.heads`.
+        temporal_heads: heads that attend to the target's time.
+        painted_ids_weight: weight of the log-odds of painted ids, found by calibration.
+        stated_interval_weight: of the log-odds of a stated interval.
+        second_look_weight: of the margin of a second look, between two tubes.
+        presence_look_weight: of the margin of a second look, for presence.
+        presence_look_threshold: margin of a second look that says nothing about presence, in nats.
     """
 
     first_layer: int = 0
@@ -113,6 +134,13 @@ class MllmSettings:
     presence_track_weight: float = 0.0
     rendered_only: bool = False
     aspect_ratio: float = 0.0
+    grounding_heads: Heads = ()
+    temporal_heads: Heads = ()
+    painted_ids_weight: float = 1.0
+    stated_interval_weight: float = 1.0
+    second_look_weight: float = 1.0
+    presence_look_weight: float = 1.0
+    presence_look_threshold: float = 0.0
 
     @property
     def calibrated(self) -> bool:
@@ -172,6 +200,16 @@ class Mllm(Protocol):
 
     def ask(self, prefix: Prefix, questions: Sequence[str]) -> tuple[Reading, ...]:
         """Evaluates each question on the shared prefix; questions do not attend to one another."""
+        ...
+
+    def option_log_p(
+        self, prefix: Prefix, question: str, options: Sequence[str]
+    ) -> torch.Tensor | None:
+        """Log-probabilities `(K,)` float32 that the answer is each of K options.
+
+        They are read after the question, and no text is generated; no gradient. None if the
+        model does not know the words of an option.
+        """
         ...
 
     def attention_rows(self, passes: Sequence[Pass], question: str) -> tuple[AttentionRows, ...]:
@@ -272,18 +310,6 @@ class Proposer(Protocol):
 
     def reconfigure(self, config: ProposalConfig) -> None:
         """Uses other dynamic settings from now on."""
-        ...
-
-
-class DetectionSink(Protocol):
-    """A source that receives the detections of another node. Any thread may call it."""
-
-    def received(self, stamp_ns: int) -> None:
-        """Counts a message, whether its stamp matches an image or not."""
-        ...
-
-    def put(self, frame: Frame, detected: ExternalDetections) -> None:
-        """Stores the detections of a frame."""
         ...
 
 

@@ -30,13 +30,18 @@ def without_address(text: str) -> str:
 
 def question(text: str) -> str:
     """The prompt of the paper for a (sub-)query: "Is there {text} in this video?"."""
+    return f"Is there {described(text)} in this video?"
+
+
+def described(text: str) -> str:
+    """A (sub-)query as a part of a question: "Who waves?" gives "someone who waves"."""
     body = text.strip().rstrip(" .!?")
     first, _, rest = body.partition(" ")
     if first.lower() in _ARTICLES:
         body = first.lower() + body[len(first) :]
     elif first.lower() in _ASKING and rest:
         body = f"{_ASKING[first.lower()]} {rest}"
-    return f"Is there {body} in this video?"
+    return body
 
 
 class CommandSplitter:

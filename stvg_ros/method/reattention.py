@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from stvg_ros.method.interfaces import MllmSettings, Reading
-from stvg_ros.method.settings import ReattentionConfig
+from stvg_ros.method.settings import ALWAYS, ReattentionConfig
 
 # Maps dL/dV to the direction that V moves against; ablations replace it.
 Direction = Callable[[torch.Tensor], torch.Tensor]
@@ -53,6 +53,13 @@ def temporal_step(config: ReattentionConfig, own: MllmSettings) -> Step:
         rate=step.rate if rate is None else rate,
         epochs=step.epochs if epochs is None else epochs,
     )
+
+
+def can_gain(reading: Reading, config: ReattentionConfig) -> bool:
+    """Whether a branch is tuned: its sub-query's answer is not a sure "yes" already."""
+    if config.gate >= ALWAYS:  # without waiting for the device
+        return True
+    return float(reading.margin.detach()) < config.gate
 
 
 def descent(grad: torch.Tensor) -> torch.Tensor:

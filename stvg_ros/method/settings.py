@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from stvg_ros.setting import Group, setting
 
+ALWAYS = 1000.0  # nats above which no margin is
+
 
 @dataclass(frozen=True)
 class SamplingConfig(Group):
@@ -89,6 +91,14 @@ class AttentionConfig(Group):
         maximum=100,
         dynamic=True,
     )
+    heads: str = setting(
+        "mean",
+        "mean: the average over all heads of the band (the paper's); selected: over the few heads "
+        "that `stvg-ros calibrate --heads` found for this model, some for the tube and some for "
+        "the time",
+        choices=("mean", "selected"),
+        dynamic=True,
+    )
     rank_relative: bool = setting(
         True, "rank candidates by relative instead of raw attention", dynamic=True
     )
@@ -139,6 +149,16 @@ class ReattentionConfig(Group):
         sentinel=0.0,
         minimum=0.0,
         maximum=1e6,
+        dynamic=True,
+    )
+
+    gate: float = setting(
+        ALWAYS,
+        "a branch is tuned only if log p(yes) - log p(no) of its sub-query is below this; 1000 "
+        "tunes always (the paper)",
+        unit="nat",
+        minimum=-ALWAYS,
+        maximum=ALWAYS,
         dynamic=True,
     )
 
@@ -232,8 +252,28 @@ class EvidenceConfig(Group):
         "auto",
         "what decides between tubes: the model's attention, what is measured on bodies, or both; "
         "auto: both where there are keypoints; for a model of rendered scenes attention on them, "
-        "and body on other pictures. Attention decides where nothing of the command is measured",
-        choices=("auto", "attention", "body", "both"),
+        "and body on other pictures. Attention decides where nothing of the command is measured. "
+        "stated: neither, but what the model states (painted_ids and stated_interval, which need "
+        "not be set); without re-attention",
+        choices=("auto", "attention", "body", "both", "stated"),
+        dynamic=True,
+    )
+    painted_ids: bool = setting(
+        False,
+        "also ask the model which of the numbers has the target that are drawn on the candidates; "
+        "one more pass over the images, which stated_interval shares",
+        dynamic=True,
+    )
+    stated_interval: bool = setting(
+        False,
+        "also ask the model for the numbers of the first and the last image, drawn in their "
+        "corner, in which the action is seen; one more pass, which painted_ids shares",
+        dynamic=True,
+    )
+    second_look: bool = setting(
+        False,
+        "also ask the model about the images cut to each of the best two tubes; two more passes. "
+        "The answer counts between the two, and for whether the target is there",
         dynamic=True,
     )
     keypoints: bool = setting(

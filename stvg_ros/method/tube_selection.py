@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -32,6 +33,7 @@ from stvg_ros.types import (
     Clip,
     Evidence,
     Grounding,
+    SourceFinding,
     SplitQuery,
     Status,
     Tube,
@@ -92,6 +94,21 @@ class TubeView:
         return float(np.nanmax(scores)) if np.isfinite(scores).any() else float("-inf")
 
 
+LOOKED = 2  # tubes at which a second look is taken
+
+
+class Look(Protocol):
+    """A source that is asked about the best tubes, see `second_look.SecondLook`."""
+
+    def margins(self, split: SplitQuery, candidates: Sequence[CandidateTube]) -> dict[int, float]:
+        """log p(yes) - log p(no) by track id."""
+        ...
+
+    def compared(self, split: SplitQuery, margins: dict[int, float]) -> tuple[SourceFinding, ...]:
+        """What the margins say about the tubes."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class TubeScores:
     """Maps and candidate tubes of one clip, and the scores computed from them.
@@ -104,6 +121,7 @@ class TubeScores:
         config: settings of the span.
         factors: factors of S_obj by track id, see `conditions`.
         fused: findings of the sources besides attention.
+        looked: margins of a second look by track id, see `second_look`.
     """
 
     view: TubeView
@@ -113,36 +131,55 @@ class TubeScores:
     config: Config
     factors: Mapping[int, float] = field(default_factory=dict)
     fused: FusedEvidence = field(default_factory=FusedEvidence)
+    looked: Mapping[int, float] = field(default_factory=dict)
 
     def object_score(self, candidate: CandidateTube) -> float:
         """S_obj; -inf for a candidate in no sampled frame."""
         peak = self.view.peak(self.spatial, candidate)
         return peak * self.factors.get(candidate.track_id, 1.0)
 
-    def with_sources(self, fused: FusedEvidence, split: SplitQuery | None) -> TubeScores:
-        """The same with the findings of all sources, attention's too if it is one of them."""
-        if not fused.measured:
+    def with_sources(
+        self, fused: FusedEvidence, split: SplitQuery | None, look: Look | None = None
+    ) -> TubeScores:
+        """The same with the findings of all sources, attention's too if it is one of them.
+
+        Args:
+            fused: the findings of the sources that do not depend on the ranking.
+            split: the command.
+            look: asks about the two tubes that those sources rank first.
+        """
+        if split is None or not (fused.findings or look):
             return replace(self, fused=fused)
-        findings = fused.findings
-        if fused.attention and split is not None:
+        if fused.attention:
             own = AttentionEvidence(self.object_score)
-            findings = (*findings, *own.findings(self.view.clip, split, self.candidates))
-        return replace(self, fused=replace(fused, findings=findings))
+            fused = fused.plus(own.findings(self.view.clip, split, self.candidates))
+        scored = replace(self, fused=fused)
+        if look is None:
+            return scored
+        margins = look.margins(split, scored.ranked()[:LOOKED])
+        return replace(scored, fused=fused.plus(look.compared(split, margins)), looked=margins)
 
     def ranked(self) -> list[CandidateTube]:
         """Candidates, best first; equal scores keep the proposer's order.
 
-        Those whom no measured word speaks against come first, since all words must hold.
+        Those whom no measured word speaks against come first, since all words must hold. Attention
+        decides between equal sums, which are clipped.
         """
+        peaks = {
+            one.track_id: self.object_score(one) if self.fused.attention else 0.0
+            for one in self.candidates
+        }
         return sorted(
             self.candidates,
-            key=lambda one: (self.fused.holds(one.track_id), self._score(one)),
+            key=lambda one: (
+                self.fused.holds(one.track_id), self._score(one), peaks[one.track_id],
+            ),
             reverse=True,
-        )
+        )  # fmt: skip
 
     def _score(self, candidate: CandidateTube) -> float:
         """The sum of all sources in nats, or S_obj if attention alone decides."""
-        if self.fused.measured:
+        if self.fused.findings or not self.fused.attention:
             return self.fused.tube(candidate.track_id)
         return self.object_score(candidate)
 
@@ -187,17 +224,20 @@ class TubeScores:
 
         With an adaptive method, a description without an action holds as long as its target is
         there: the candidate's own time, or the whole window. So does an action that no source of
-        evidence measures. Measured actions give the run of frames with the most evidence, together
-        with the attention if it is one of the sources.
+        evidence measures. Measured actions and stated intervals give the run of frames with the
+        most evidence, together with the attention if it is one of the sources.
         """
         clip_ns, span = self.view.clip.stamps_ns, self.config.span
         lasts = answer.split is not None and answer.split.lasts
         if span.method in ADAPTIVE:
             frames = self.fused.frames(candidate.track_id)
-            if frames is not None and not lasts:
+            stated = self.fused.frames(candidate.track_id, measured=False)
+            if not (frames is None and stated is None) and not lasts:
+                frames = np.zeros(len(clip_ns)) if frames is None else frames
                 if self.fused.attention:
                     levels = attention_levels(self.view.scores(self.temporal, candidate))
                     frames = span_evidence(frames, levels, self.view.sampled)
+                frames = frames if stated is None else frames + stated
                 first, last = evident_run(frames, clip_ns)
                 return int(clip_ns[first]), int(clip_ns[last])
             if lasts or not self.fused.attention:
@@ -232,6 +272,7 @@ class TubeScores:
                 for one in self.candidates
             },
             findings=self.fused.findings,
+            looks=self.looked,
             keypoints=keypoints,
         )
 
@@ -249,6 +290,7 @@ class TubeSelection:
         factors: factors of S_obj by track id.
         fused: findings of the sources besides attention.
         keypoints: of the candidates at the sampled frames, if they are asked for.
+        look: a second look at the best two tubes, if `evidence.second_look` asks for it.
     """
 
     view: TubeView
@@ -259,6 +301,7 @@ class TubeSelection:
     factors: Mapping[int, float] = field(default_factory=dict)
     fused: FusedEvidence = field(default_factory=FusedEvidence)
     keypoints: Mapping[int, NDArray[np.float32]] = field(default_factory=dict)
+    look: Look | None = None
 
     def grounding(
         self, spatial: torch.Tensor, temporal: torch.Tensor, token: str, template: Tube
@@ -269,7 +312,8 @@ class TubeSelection:
             one for one in self.candidates if self.fused.measured or self.view.seen(one).any()
         )
         scored = TubeScores(self.view, spatial, temporal, shown, self.config, self.factors)
-        scored = scored.with_sources(self.fused, template.split)
+        look = None if template.preliminary else self.look
+        scored = scored.with_sources(self.fused, template.split, look)
         sure = self._confidence(scored, scored.ranked()[0] if shown else None)
         template = replace(template, confidence=sure, decided=_refusing(scored))
         if not self.candidates:
@@ -325,8 +369,12 @@ class TubeSelection:
         """0 to 1, that a candidate is the target; without one, from the answers of the model."""
         weight, threshold = self.config.presence.track_weight, self.config.presence.threshold
         weight = self.own.presence_track_weight if weight is None else weight
-        score = float("-inf") if candidate is None else scored.object_score(candidate)
+        seen = candidate is not None and (scored.fused.attention or scored.fused.measured)
+        score = scored.object_score(candidate) if candidate and seen else float("-inf")
         nats = evidence(self.margins, score, weight) - self.own.presence_threshold
+        if candidate is not None and candidate.track_id in scored.looked:
+            margin = scored.looked[candidate.track_id] - self.own.presence_look_threshold
+            nats = nats + self.own.presence_look_weight * margin
         if candidate is not None and scored.fused.measured:
             weakest = scored.fused.weakest(candidate.track_id) - ABSENT
             nats = nats + weakest if scored.fused.attention else weakest

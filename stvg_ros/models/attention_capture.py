@@ -7,7 +7,7 @@ Dimensions: B passes, R rows, M visual columns, N keys, H heads, G key heads, d 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -23,6 +23,22 @@ from transformers.masking_utils import sdpa_mask
 NAME = "stvg_rows"
 
 
+@dataclass(frozen=True)
+class HeadSet:
+    """The heads whose rows are averaged.
+
+    Attributes:
+        layers: numbers of heads by the number of their layer; None for all heads of a layer.
+    """
+
+    layers: Mapping[int, tuple[int, ...] | None]
+
+    @classmethod
+    def band(cls, first: int, last: int) -> HeadSet:
+        """All heads of the layers from `first` to `last`, both included."""
+        return cls(dict.fromkeys(range(first, last + 1)))
+
+
 @dataclass
 class AttentionRecorder:
     """Collects the requested rows during a forward pass.
@@ -30,28 +46,38 @@ class AttentionRecorder:
     Attributes:
         rows: `(R,)` positions among the queries.
         columns: `(M,)` positions among the keys.
-        first_layer, last_layer: the band, both included.
-        total: `(B, R, M)` float32, sum over the band's layers of the mean over heads.
-        layers: number of layers in the sum.
+        sets: the K sets of heads.
+        kept: rows of each head by layer, `(B, H, R, M)`; None, without which no layer's rows
+            outlive it, unless they are asked for.
+        layers: number of layers of the first set that ran.
         largest: elements of the largest attention map in memory, for all passes and heads.
     """
 
     rows: Tensor
     columns: Tensor
-    first_layer: int
-    last_layer: int
-    total: Tensor | None = None
+    sets: tuple[HeadSet, ...]
+    kept: dict[int, Tensor] | None = None
     layers: int = 0
     largest: int = 0
 
-    def mean(self) -> Tensor:
-        """Mean over the layers of the band, `(B, R, M)`."""
-        if self.total is None:
+    def __post_init__(self) -> None:
+        self._sums: dict[int, tuple[Tensor, int]] = {}
+
+    def mean(self, at: int = 0) -> Tensor:
+        """Mean over the heads of a set, `(B, R, M)`."""
+        if at not in self._sums:
             raise RuntimeError("no layer of the band ran while the recorder was active")
-        return self.total / self.layers
+        total, weight = self._sums[at]
+        return total / weight
+
+    def wants(self, layer: int) -> bool:
+        """Whether a layer is in one of the sets, or each is kept."""
+        return self.kept is not None or any(layer in one.layers for one in self.sets)
 
     @torch.no_grad()
-    def add(self, query: Tensor, key: Tensor, mask: Tensor | None, scaling: float) -> None:
+    def add(
+        self, layer: int, query: Tensor, key: Tensor, mask: Tensor | None, scaling: float
+    ) -> None:
         """Adds one layer: `query` `(B, H, S, d)`, `key` `(B, G, N, d)`, `mask` `(B, 1, S, N)`."""
         passes, heads, _, size = query.shape
         groups, count = key.shape[1], len(self.rows)
@@ -69,17 +95,32 @@ class AttentionRecorder:
             visible = mask[:, :, rows] == 0
         weights = scores.masked_fill_(~visible, float("-inf")).softmax(-1)
         self.largest = max(self.largest, weights.numel())
-        layer = weights.mean(1)[..., self.columns.to(query.device)].to(self.rows.device)
-        self.total = layer if self.total is None else self.total + layer
-        self.layers += 1
+        self._collect(layer, weights)
+
+    def _collect(self, layer: int, weights: Tensor) -> None:
+        """Adds the weights `(B, H, R, N)` of a layer to the sums of the sets."""
+        columns, device = self.columns.to(weights.device), self.rows.device
+        if self.kept is not None:
+            self.kept[layer] = weights[..., columns].to(device)
+        for at, one in enumerate(self.sets):
+            if layer not in one.layers:
+                continue
+            heads = one.layers[layer]
+            if heads is None:
+                part, weight = weights.mean(1)[..., columns].to(device), 1
+            else:
+                part, weight = weights[:, list(heads)].sum(1)[..., columns].to(device), len(heads)
+            total, before = self._sums.get(at, (None, 0))
+            self._sums[at] = (part if total is None else total + part, before + weight)
+            self.layers += at == 0
 
 
 _active: ContextVar[AttentionRecorder | None] = ContextVar("stvg_rows", default=None)
 
 
 @contextmanager
-def recording(recorder: AttentionRecorder) -> Iterator[AttentionRecorder]:
-    """Inside the context, layers of the band add their rows to `recorder`."""
+def recording(recorder: AttentionRecorder | None) -> Iterator[AttentionRecorder | None]:
+    """Inside the context, layers of its sets add their rows to `recorder`; None records none."""
     token = _active.set(recorder)
     try:
         yield recorder
@@ -101,9 +142,9 @@ def attend(
     Layers with a window have none: most of a video is outside it.
     """
     recorder = _active.get() if rest.get("sliding_window") is None else None
-    if recorder and recorder.first_layer <= module.layer_idx <= recorder.last_layer:
+    if recorder and recorder.wants(module.layer_idx):
         scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-        recorder.add(query, key, attention_mask, scale)
+        recorder.add(module.layer_idx, query, key, attention_mask, scale)
     groups = query.shape[1] // key.shape[1]
     if attention_mask is None or groups == 1:
         output, _ = sdpa_attention_forward(

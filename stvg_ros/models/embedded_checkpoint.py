@@ -9,7 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from stvg_ros.errors import ModelError
-from stvg_ros.method.interfaces import MllmSettings
+from stvg_ros.method.interfaces import Heads, MllmSettings
 
 FOLDER = Path(__file__).parent / "embedded"
 SETTINGS_FILE = "stvg.json"
@@ -32,6 +32,9 @@ def read_settings(file: Path | None) -> MllmSettings:
     try:
         values = json.loads(file.read_text())
         for key, value in values.items():
+            if known[key] is tuple:
+                values[key] = _pairs(key, value)
+                continue
             kinds = (int, float) if known[key] is float else (known[key],)
             if not isinstance(value, kinds) or isinstance(value, bool) != (kinds == (bool,)):
                 raise TypeError(f"{key} = {value!r}, expected {known[key].__name__}")
@@ -41,3 +44,13 @@ def read_settings(file: Path | None) -> MllmSettings:
             "correct or remove the file"
         ) from error
     return MllmSettings(**values)
+
+
+def _pairs(key: str, value: object) -> Heads:
+    """Raises: TypeError: not a list of pairs of whole numbers."""
+    pairs: list[tuple[int, int]] = []
+    for pair in value if isinstance(value, list) else [value]:
+        if not isinstance(pair, list) or [type(number) for number in pair] != [int, int]:
+            raise TypeError(f"{key} = {value!r}, expected [[layer, head], ...]")
+        pairs.append((pair[0], pair[1]))
+    return tuple(pairs)

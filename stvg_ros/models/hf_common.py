@@ -7,17 +7,14 @@ Dimensions: B passes, N prefix tokens, M visual tokens, D hidden size, R rows.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from transformers import DynamicCache
 
 from stvg_ros.errors import ModelError
 from stvg_ros.method.interfaces import (
@@ -32,24 +29,26 @@ from stvg_ros.method.interruption import interrupt_between_layers
 from stvg_ros.method.settings import AttentionConfig
 from stvg_ros.method.visual_tokens import VisualTokens
 from stvg_ros.models.architectures import is_recurrent
-from stvg_ros.models.attention_band import attention_band
 from stvg_ros.models.attention_capture import AttentionRecorder, recording
 from stvg_ros.models.batched_prompts import BatchedPrompts, batched, layer_masks
 from stvg_ros.models.device_spread import layer_devices
 from stvg_ros.models.embedded_limits import limits_of
-from stvg_ros.models.family import Layout, LoadedCheckpoint
+from stvg_ros.models.family import LoadedCheckpoint
+from stvg_ros.models.head_table import head_sets, lower_layers
 from stvg_ros.models.memory_estimate import free_bytes, graph_bytes, pass_bytes
+from stvg_ros.models.option_tokens import option_tree
 from stvg_ros.models.packed_prompts import PackedPrompts, packed
-from stvg_ros.models.prefix import HfPrefix, PrefixInputs, PrefixLayout
+from stvg_ros.models.prefix import HfPrefix, PrefixInputs, PrefixLayout, moved_features
 from stvg_ros.models.prefix_cache import (
     SharedPrefix,
     empty_cache,
     pairs_of,
-    put,
     recompute_layers,
 )
 from stvg_ros.models.prompt import Prompt, Suffix
-from stvg_ros.models.token_model import CausalTokens, greedy
+from stvg_ros.models.question_rows import question_rows
+from stvg_ros.models.text_generation import TextGenerator
+from stvg_ros.models.token_model import CausalTokens
 from stvg_ros.models.yes_no_tokens import yes_no_ids
 
 
@@ -97,7 +96,7 @@ class HfMllm:
             checkpoint.family.medium,
         )
         self._recurrent = is_recurrent(self._text.config)
-        self._band = attention_band(attention, checkpoint.settings, self._text)
+        self._sets = head_sets(attention, checkpoint.settings, self._text)
         self._yes, self._no = (
             torch.tensor(ids, device=self._model.device)
             for ids in (
@@ -108,7 +107,8 @@ class HfMllm:
         self._batch_passes = batch_passes
         self._always_recompute = self._recomputing = gradient_checkpointing
         recompute_layers(self._text, lambda: self._recomputing)
-        self._lower = _cut_above(self._text, self._band[1])
+        self._lower = lower_layers(self._text, self._sets)
+        self.writer = TextGenerator(checkpoint, self.prompt)
         interrupt_between_layers(checkpoint.model)
 
     @property
@@ -129,7 +129,8 @@ class HfMllm:
     @property
     def band(self) -> tuple[int, int]:
         """First and last layer of the attention band, both included."""
-        return self._band
+        layers = self._sets["mean"].layers
+        return min(layers), max(layers)
 
     @property
     def answer_ids(self) -> tuple[Tensor, Tensor]:
@@ -182,17 +183,35 @@ class HfMllm:
 
     def ask(self, prefix: Prefix, questions: Sequence[str]) -> tuple[Reading, ...]:
         """Evaluates each question on the shared prefix; none of them sees another."""
-        if not isinstance(prefix, HfPrefix):
-            raise TypeError(f"expected a prefix of this model, got {type(prefix).__name__}")
+        prefix = self._own(prefix)
         if not questions:
             return ()
         suffixes, asked = self._asked(prefix, questions)
-        rows, hidden = self._run(prefix, asked, self._text)
+        recorder, hidden = self._run(prefix, asked, self._text)
         yes, no = self.answer(asked.last(hidden))
+        (rows,) = question_rows(prefix, suffixes, asked, recorder, tuple(self._sets))
         return tuple(
-            Reading(prefix.visual.on_picture(rows[i][0]), suffix.labels, yes[i], no[i])
-            for i, suffix in enumerate(suffixes)
+            Reading(one.rows, one.tokens, yes[i], no[i], heads=one.heads)
+            for i, one in enumerate(rows)
         )
+
+    @torch.no_grad()
+    def option_log_p(self, prefix: Prefix, question: str, options: Sequence[str]) -> Tensor | None:
+        """Log-probabilities `(K,)` float32 that the answer is each of the options."""
+        prefix = self._own(prefix)
+        tree = option_tree(self._checkpoint.tokenizer, self.prompt.answer_start, options)
+        if tree is None:
+            return None
+        suffix = self.prompt.suffix(prefix.layout, question)
+        asked = self._arranged(prefix, [suffix.said(tokens) for tokens in tree.beginnings])
+        hidden = asked.last(self._passed(prefix, asked, self._text))
+        return tree.log_p(self._model.lm_head(hidden).float().log_softmax(-1))
+
+    def _own(self, prefix: Prefix) -> HfPrefix:
+        """Raises: TypeError: the prefix of another model."""
+        if not isinstance(prefix, HfPrefix):
+            raise TypeError(f"expected a prefix of this model, got {type(prefix).__name__}")
+        return prefix
 
     def answer(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
         """log p(yes) and log p(no), `(Q,)` float32, from the last states `(Q, D)` of Q prompts."""
@@ -205,10 +224,25 @@ class HfMllm:
         found: list[AttentionRows] = []
         for some in self._batches(passes):
             prefix = self._prefill(some, self._lower)
-            (suffix,), asked = self._asked(prefix, [question])
-            (rows,), _ = self._run(prefix, asked, self._lower)
-            found += [AttentionRows(prefix.visual.on_picture(each), suffix.labels) for each in rows]
+            suffixes, asked = self._asked(prefix, [question])
+            recorder, _ = self._run(prefix, asked, self._lower)
+            uses = tuple(self._sets)
+            found += [rows for (rows,) in question_rows(prefix, suffixes, asked, recorder, uses)]
         return tuple(found)
+
+    @torch.no_grad()
+    def rows_by_head(self, prefix: Prefix, question: str) -> dict[int, Tensor]:
+        """Rows `(H, R, S, h, w)` of each head, by the number of the layer that attends."""
+        prefix = self._own(prefix)
+        _, asked = self._asked(prefix, [question])
+        recorder = AttentionRecorder(asked.rows, prefix.columns, (), kept={})
+        self._passed(prefix, asked, self._text, recorder)
+        assert recorder.kept is not None
+        place = prefix.visual.on_picture
+        return {
+            layer: torch.stack([place(head) for head in rows[0]])
+            for layer, rows in recorder.kept.items()
+        }
 
     def _batches(self, passes: Sequence[Pass]) -> Iterator[Sequence[Pass]]:
         """Batches of as many passes as the setting or the free memory allows.
@@ -246,7 +280,9 @@ class HfMllm:
         if len({each.grid for each, _ in passes}) != 1:
             raise ValueError(f"expected passes of one grid, got {[v.grid for v, _ in passes]}")
         place = self._placed(visual)
-        features = torch.stack([_moved(*each, place.layout) for each in passes])  # (B, M, D)
+        features = torch.stack(
+            [moved_features(*each, place.layout) for each in passes]
+        )  # (B, M, D)
         embedded = self._text.get_input_embeddings()(place.ids).expand(len(passes), -1, -1)
         positions = place.positions
         named: dict[str, Any] = {
@@ -298,20 +334,36 @@ class HfMllm:
         self, prefix: HfPrefix, questions: Sequence[str]
     ) -> tuple[list[Suffix], PackedPrompts | BatchedPrompts]:
         suffixes = [self.prompt.suffix(prefix.layout, question) for question in questions]
+        return suffixes, self._arranged(prefix, suffixes)
+
+    def _arranged(
+        self, prefix: HfPrefix, suffixes: Sequence[Suffix]
+    ) -> PackedPrompts | BatchedPrompts:
         arranged = batched if self._recurrent else packed
-        device = self._model.device
-        return suffixes, arranged(suffixes, prefix.length, prefix.next_position, device)
+        return arranged(suffixes, prefix.length, prefix.next_position, self._model.device)
 
     def _run(
         self, prefix: HfPrefix, asked: PackedPrompts | BatchedPrompts, text: Any
-    ) -> tuple[list[Tensor], Tensor]:
-        """The rows `(B, R, M)` of each question, and the last states of all."""
+    ) -> tuple[AttentionRecorder, Tensor]:
+        """The rows of all questions for each set of heads, and the last states."""
+        recorder = AttentionRecorder(asked.rows, prefix.columns, tuple(self._sets.values()))
+        hidden = self._passed(prefix, asked, text, recorder)
+        self.largest_map = recorder.largest
+        return recorder, hidden
+
+    def _passed(
+        self,
+        prefix: HfPrefix,
+        asked: PackedPrompts | BatchedPrompts,
+        text: Any,
+        recorder: AttentionRecorder | None = None,
+    ) -> Tensor:
+        """The last states of all questions behind a prefix; `recorder` gets their rows."""
         passes, questions = len(prefix.pairs[0][0]), len(asked.ids)
         batch = passes * questions
         mask: Any = asked.mask.expand(batch, -1, -1, -1)
         if self._recurrent:
             mask = layer_masks(mask, prefix.length, self._text.config)
-        recorder = AttentionRecorder(asked.rows, prefix.columns, *self._band)
         with recording(recorder):
             hidden: Tensor = text(
                 inputs_embeds=text.get_input_embeddings()(asked.ids).repeat(passes, 1, 1),
@@ -320,73 +372,22 @@ class HfMllm:
                 past_key_values=SharedPrefix(prefix.pairs, prefix.length, questions),
                 use_cache=True,
             ).last_hidden_state
-        self.largest_map = recorder.largest
-        return asked.split(recorder.mean()), hidden
+        return hidden
 
-    @cached_property
+    @property
     def token_model(self) -> CausalTokens:
         """The language model alone, token by token, for a reader of commands."""
-        return CausalTokens(
-            self._next_scores,
-            self._checkpoint.tokenizer,
-            self._model.device,
-            partial(empty_cache, self._text),
-        )
+        return self.writer.token_model
+
+    @property
+    def generated(self) -> int:
+        """Tokens that were generated so far."""
+        return self.writer.generated
 
     def complete(self, system: str, prompt: str, max_new_tokens: int) -> str:
         """Greedy text-only completion, for reading a command."""
-        ids = self.prompt.chat(system, prompt).to(self._model.device)
-        cache = empty_cache(self._text)
-        return self._decoded(greedy(self._next_scores, ids, self._stops, max_new_tokens, cache))
+        return self.writer.complete(system, prompt, max_new_tokens)
 
-    @torch.no_grad()
     def write(self, prefix: Prefix, request: str, max_new_tokens: int) -> str:
         """Greedy text about the images of a prefix; see `answering.TextWriter`."""
-        if not isinstance(prefix, HfPrefix):
-            raise TypeError(f"expected a prefix of this model, got {type(prefix).__name__}")
-        cache = empty_cache(self._text)
-        for layer, states in enumerate(prefix.pairs):
-            put(cache, layer, states, prefix.length)
-        ids = torch.tensor([self.prompt.suffix(prefix.layout, request).ids])
-        # Visual tokens may share positions, so that the text's are not the cache's length.
-        scores = partial(self._next_scores, shift=prefix.next_position - prefix.length)
-        ids = ids.to(self._model.device)
-        return self._decoded(greedy(scores, ids, self._stops, max_new_tokens, cache))
-
-    @property
-    def _stops(self) -> set[int]:
-        """The tokens that end a text."""
-        own = getattr(self._model.generation_config, "eos_token_id", None)
-        return {*(own if isinstance(own, list) else [own]), self._checkpoint.tokenizer.eos_token_id}
-
-    def _decoded(self, written: list[int]) -> str:
-        return str(self._checkpoint.tokenizer.decode(written, skip_special_tokens=True)).strip()
-
-    def _next_scores(self, ids: Tensor, cache: DynamicCache, shift: int = 0) -> Tensor:
-        """Scores `(vocabulary,)` of the token after the cache and ids `(1, n)`."""
-        start = cache.get_seq_length() + shift
-        hidden = self._text(
-            inputs_embeds=self._text.get_input_embeddings()(ids),
-            position_ids=torch.arange(start, start + ids.shape[1], device=ids.device)[None],
-            past_key_values=cache,
-            use_cache=True,
-        ).last_hidden_state
-        scores: Tensor = self._model.lm_head(hidden[0, -1])
-        return scores
-
-
-def _moved(visual: VisualTokens, offset: Tensor | None, layout: Layout) -> Tensor:
-    """T_v + V, added in float32, and the tokens after the grid's."""
-    features = visual.features
-    if offset is not None:
-        features = (features.float() + offset.to(features.device).float()).to(features.dtype)
-    if layout.tail is not None:
-        features = torch.cat([features, layout.tail.to(features)])
-    return features
-
-
-def _cut_above(text: Any, last_layer: int) -> Any:
-    """The language model without the layers above `last_layer`; the weights are shared."""
-    lower = copy.copy(text)
-    lower._modules = {**text._modules, "layers": text.layers[: last_layer + 1]}
-    return lower
+        return self.writer.about(self._own(prefix), request, max_new_tokens)

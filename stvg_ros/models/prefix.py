@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from stvg_ros.method.visual_tokens import VisualTokens
@@ -80,3 +81,13 @@ class HfPrefix:
     length: int
     columns: Tensor
     next_position: int
+
+
+def moved_features(visual: VisualTokens, offset: Tensor | None, layout: Layout) -> Tensor:
+    """T_v + V, added in float32, and the tokens after the grid's."""
+    features = visual.features
+    if offset is not None:
+        features = (features.float() + offset.to(features.device).float()).to(features.dtype)
+    if layout.tail is not None:
+        features = torch.cat([features, layout.tail.to(features)])
+    return features

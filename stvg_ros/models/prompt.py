@@ -40,6 +40,10 @@ class Suffix:
     candidates: tuple[int, ...]
     labels: tuple[str, ...]
 
+    def said(self, tokens: tuple[int, ...]) -> Suffix:
+        """The same followed by the first tokens of an answer, for what comes next."""
+        return Suffix((*self.ids, *tokens), (), ())
+
 
 class Prompt:
     """Splits the rendered chat template at the video and at the question."""

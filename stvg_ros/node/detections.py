@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from rclpy.node import Node
@@ -14,7 +14,6 @@ from std_msgs.msg import Header
 from stvg_ros import msg
 from stvg_ros.errors import ConfigError, said
 from stvg_ros.external_detections import ExternalDetections
-from stvg_ros.method.interfaces import DetectionSink
 from stvg_ros.node.conversions import stamp_ns
 from stvg_ros.node.depth_feed import StoredImage
 from stvg_ros.node.qos import CAMERA
@@ -27,6 +26,18 @@ try:
     from message_filters import ApproximateTimeSynchronizer, SimpleFilter
 except ImportError:
     from stvg_ros.node.time_synchronizer import ApproximateTimeSynchronizer, SimpleFilter
+
+
+class DetectionSink(Protocol):
+    """A source that receives the detections of another node. Any thread may call it."""
+
+    def received(self, stamp_ns: int) -> None:
+        """Counts a message, whether its stamp matches an image or not."""
+        ...
+
+    def put(self, frame: Frame, detected: ExternalDetections) -> None:
+        """Stores the detections of a frame."""
+        ...
 
 
 def detection_type(name: str) -> Any:

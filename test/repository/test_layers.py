@@ -112,6 +112,7 @@ EXTRA = {
     "stvg_ros.depth": {"cv2"},
     "stvg_ros.node.parameter_files": {"yaml"},
     "stvg_lab.identity.visual_layers": {"torch"},
+    "stvg_ros.number_marks": {"cv2"},
     "stvg_lab.runs.worker_pool": {"ray"},
     "stvg_ros.visualization.rerun_recording": {"rerun"},
     "stvg_ros.serving.replica_metrics": {"prometheus_client"},

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
@@ -35,6 +35,8 @@ class ToyMllm:
         poison: a question that holds this text has NaN gradients.
         lift: added to every margin, to make targets present.
         absent: a question with this word has a margin 20 lower.
+        selected: the readings also have rows of selected heads, the mean ones backwards.
+        states: log-probabilities of the options of a question; None knows no options.
     """
 
     name = "toy"
@@ -46,9 +48,12 @@ class ToyMllm:
         poison: str = "",
         lift: float = 5.0,
         absent: str = "",
+        selected: bool = False,
+        states: Callable[[str, Sequence[str]], Sequence[float]] | None = None,
     ) -> None:
         self.settings = settings or MllmSettings(split="rules", frame_count=5)
-        self.poison, self.lift, self.absent = poison, lift, absent
+        self.poison, self.lift, self.absent, self.selected = poison, lift, absent, selected
+        self.states = states
         self.prefills = self.encoded = 0
         self.questions: list[str] = []
         self.reply = ""
@@ -83,6 +88,12 @@ class ToyMllm:
         self.questions += questions
         return tuple(self._reading(prefix, text) for text in questions)
 
+    def option_log_p(
+        self, prefix: ToyPrefix, question: str, options: Sequence[str]
+    ) -> torch.Tensor | None:
+        self.questions.append(question)
+        return None if self.states is None else torch.tensor(self.states(question, options))
+
     def attention_rows(self, passes: Sequence[Pass], question: str) -> tuple[AttentionRows, ...]:
         with torch.no_grad():
             return tuple(
@@ -101,8 +112,9 @@ class ToyMllm:
         yes = log_p[0]
         if self.poison and self.poison in text:
             yes = yes + (prefix.states.sum() * 0).sqrt()
-        shape = (3, *prefix.visual.grid)
-        return Reading(rows.detach().reshape(shape), ("<end>", "<role>", "."), yes, log_p[1])
+        heat = rows.detach().reshape(3, *prefix.visual.grid)
+        heads = {"grounding": heat.flip(2), "temporal": heat.flip(1)} if self.selected else {}
+        return Reading(heat, ("<end>", "<role>", "."), yes, log_p[1], heads=heads)
 
     def saving_memory(self) -> AbstractContextManager[None]:
         return nullcontext()

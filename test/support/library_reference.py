@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,10 +24,39 @@ def images(count: int, height: int = 16, width: int = 24) -> list[Any]:
     return [random.integers(0, 256, (height, width, 3)).astype(np.uint8) for _ in range(count)]
 
 
+@dataclass(frozen=True, eq=False)
+class LibraryPass:
+    """What the library's eager forward over the whole prompt gives.
+
+    Attributes:
+        positions: of all tokens.
+        heads: `(H, R, M)` rows of each layer that attends to the whole prompt, by its number.
+        log_p: `(vocabulary,)` of the token after the prompt.
+    """
+
+    positions: torch.Tensor
+    heads: dict[int, torch.Tensor]
+    log_p: torch.Tensor
+
+
 def reference(
     mllm: HfMllm, visual: VisualTokens, question: str, offset: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Positions, rows, yes and no by the library's eager forward over the whole prompt."""
+    """Positions, mean rows, yes and no by the library's eager forward over the whole prompt."""
+    found = library_pass(mllm, visual, question, offset)
+    rows = torch.stack(list(found.heads.values())).mean((0, 1))
+    yes, no = (found.log_p[ids].logsumexp(0) for ids in (mllm._yes, mllm._no))
+    return found.positions, rows, yes, no
+
+
+def library_pass(
+    mllm: HfMllm,
+    visual: VisualTokens,
+    question: str,
+    offset: torch.Tensor | None = None,
+    said: tuple[int, ...] = (),
+) -> LibraryPass:
+    """The library's eager forward over the whole prompt and `said`, the answer's first tokens."""
     model, prompt = mllm._model, mllm.prompt
     layout = mllm._checkpoint.layout(visual)
     before, between, after = prompt.parts(layout.placeholder)
@@ -35,9 +65,10 @@ def reference(
     suffix = prompt.suffix(layout, question)
     prefix_ids = prompt.prefix_ids(layout)
     assert ids[0].tolist() == prefix_ids[0].tolist() + list(suffix.ids)
+    ids = torch.cat([ids, torch.tensor([said], dtype=ids.dtype)], dim=1)
 
     at = (ids[0] == layout.token_id).nonzero()[:, 0]
-    features = visual.features + offset
+    features = visual.features if offset is None else visual.features + offset
     if layout.tail is not None:
         features = torch.cat([features, layout.tail])
     embedded = model.get_input_embeddings()(ids).index_copy(1, at, features[None])
@@ -71,11 +102,15 @@ def reference(
         out = text(inputs_embeds=embedded, output_attentions=True, use_cache=False, **named)
     finally:
         text.config._attn_implementation = NAME
-    whole = set(attending_layers(text.config))
-    layers = zip(mapped_layers(text.config), out.attentions, strict=True)
-    maps = torch.stack([each for at, each in layers if at in whole]).mean((0, 2))[0]  # (N, N)
+    attending = set(attending_layers(text.config))
     asked = torch.tensor(suffix.candidates) + prefix_ids.shape[1]
-    rows_ = maps[asked][:, at[: len(visual.features)]]
-    log_p = model.lm_head(out.last_hidden_state[0, -1]).log_softmax(-1)
-    positions = named.get("position_ids", torch.arange(ids.shape[1])[None])
-    return positions, rows_, log_p[mllm._yes].logsumexp(0), log_p[mllm._no].logsumexp(0)
+    columns = at[: len(visual.features)]
+    return LibraryPass(
+        named.get("position_ids", torch.arange(ids.shape[1])[None]),
+        {
+            layer: maps[0][:, asked][..., columns]
+            for layer, maps in zip(mapped_layers(text.config), out.attentions, strict=True)
+            if layer in attending
+        },
+        model.lm_head(out.last_hidden_state[0, -1]).log_softmax(-1),
+    )

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from stvg_lab.ablation.calibration import Scores, calibrate
-from stvg_lab.cli.calibrate import store
+from stvg_lab.ablation.stored_settings import store
 from stvg_ros.cli.main import main
 from stvg_ros.errors import ModelError
 from stvg_ros.method.presence import confidence, evidence
@@ -56,13 +56,13 @@ def test_both_kinds_are_needed() -> None:
 def test_store_changes_two_settings_only(tmp_path: Path) -> None:
     file = tmp_path / "stvg.json"
     file.write_text(json.dumps({"step": "rms", "presence_threshold": 9.0}))
-    store(file, 1.23456, 0.5)
+    store(file, {"presence_threshold": 1.2346, "presence_track_weight": 0.5}, "set it by hand")
     settings = read_settings(file)
     assert (settings.step, settings.presence_threshold) == ("rms", 1.2346)
     assert settings.presence_track_weight == 0.5
     file.write_text("[1]")
-    with pytest.raises(ModelError, match=r"stvg\.json.*presence\.threshold 1\.235"):
-        store(file, 1.23456, 0.5)
+    with pytest.raises(ModelError, match=r"stvg\.json.*expected a writable .*; set it by hand"):
+        store(file, {"presence_threshold": 1.0}, "set it by hand")
 
 
 def test_command_prints_the_settings(capsys: pytest.CaptureFixture[str]) -> None:

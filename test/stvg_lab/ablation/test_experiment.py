@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
+from paths import ROOT
 
+from stvg_lab.ablation.ablation_rows import CONTROLS, FAST, rows_of
 from stvg_lab.ablation.experiment import (
-    BODY_ROWS,
-    CONTROLS,
     FLOORS,
-    ROWS,
     Ablation,
     TruePeople,
     floor,
@@ -24,6 +24,8 @@ from stvg_lab.rendered.scene_questions import ASKED, SceneQuestion, samples
 from stvg_lab.runs.conventions import scored
 from stvg_lab.runs.scores import FrameTube
 from stvg_ros.cli.main import main
+from stvg_ros.config import Config
+from stvg_ros.method.interfaces import MllmSettings
 from stvg_ros.types import Grounding, Query, SplitQuery, Status, Tube, TubeBox
 
 
@@ -88,6 +90,7 @@ def perfect(sample: SceneQuestion) -> Grounding:
     return Grounding((Tube(query, Status.FOUND, boxes=row, confidence=0.9, **times),))
 
 
+ALL = rows_of(MllmSettings(grounding_heads=((0, 0),)), body=True)
 BLIND = Grounding((Tube(Query("x"), Status.NOT_FOUND),))
 
 
@@ -97,15 +100,15 @@ def test_a_perfect_grounder_scores_one_and_a_blind_one_zero(data: list[SceneQues
         lambda row, sample: perfect(sample) if row.model == "own" else BLIND,
         lambda sample: sample.people,
         lambda sample: True,
-        rows=(*ROWS, *BODY_ROWS),
+        rows=ALL,
     )
     ablation.add(data, calls.append)
     table = ablation.table()
-    names = [*FLOORS, *(row.name for row in (*ROWS, *BODY_ROWS, *CONTROLS))]
+    names = [*FLOORS, *(row.name for row in (*ALL, *CONTROLS))]
     assert [row["name"] for row in table["rows"]] == names
-    assert len(calls) == len((*ROWS, *BODY_ROWS, *CONTROLS)) * len(data)
+    assert len(calls) == len((*ALL, *CONTROLS)) * len(data)
     lines = {row["name"]: row for row in table["rows"]}
-    assert {row.over for row in (*ROWS, *BODY_ROWS, *CONTROLS)} <= {"", *names}
+    assert {row.over for row in (*ALL, *CONTROLS)} <= {"", *names}
     last = lines["+ absence"]
     for metric in (
         "m_tIoU", "m_vIoU", "vIoU@0.3", "vIoU@0.5", "gt_vIoU", "spatial_accuracy",
@@ -185,6 +188,24 @@ def test_equal_seeds_give_equal_tables(tmp_path: Path) -> None:
     assert {"name", "m_tIoU", "m_vIoU", "vIoU@0.3", "vIoU@0.5", "gt_vIoU"} <= set(first["rows"][0])
     methods = {row["name"]: row for row in first["rows"] if row["group"] != "floor"}
     assert len({json.dumps({**row, "name": ""}) for row in methods.values()}) > 5
+
+
+def test_the_rows_that_a_table_is_read_by() -> None:
+    names = [row.name for row in ALL]
+    assert len(set(names)) == len(names)
+    sources = ("stated interval", "painted ids", "second look", "selected heads", "gate", "body")
+    assert {"paper", "says it", "default", "fast", *(f"+ {one}" for one in sources)} <= set(names)
+    few = {row.name for row in rows_of(MllmSettings(), body=False)}
+    assert set(names) - few == {"+ selected heads", "+ body", "body alone"}
+    flat = Config().flat()
+    for row in ALL:
+        assert set(row.values) <= set(flat)
+        Config.from_flat({**flat, **row.values})
+
+
+def test_fast_is_the_preset() -> None:
+    preset = yaml.safe_load((ROOT / "config/fast.yaml").read_text())["/**"]["ros__parameters"]
+    assert preset == FAST
 
 
 def test_a_seed_outside_the_split_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,19 +2,26 @@
 
 """Shared passes give what passes of one's own give, with less work."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 import torch
 from fakes import FixedProposer, FixedSplitter, ToyMllm, no_checkpoint, noise_clip
 
+from stvg_lab.ablation.ablation_rows import CONTROLS, METHODS, ROWS, SOURCES
 from stvg_lab.ablation.control_directions import negated, random_direction
-from stvg_lab.ablation.experiment import CONTROLS, ROWS
 from stvg_lab.ablation.memoised_mllm import MemoisedMllm, MemoisedProposer
 from stvg_ros.config import Config
 from stvg_ros.method.grounder import LocalGrounder
 from stvg_ros.method.reattention import descent
 from stvg_ros.setting import Value
 from stvg_ros.types import Grounding, Query, SplitQuery
+
+
+def states_first(asked: str, options: Sequence[str]) -> list[float]:
+    return [-1.0 - 0.3 * number for number in range(len(options))]
+
 
 BOXES = ((0.0, 0.0, 40.0, 80.0), (80.0, 0.0, 120.0, 80.0))
 
@@ -35,10 +42,10 @@ CLIP = noise_clip()
 
 
 def test_every_row_is_the_same_as_with_passes_of_its_own() -> None:
-    shared, maps = MemoisedMllm(ToyMllm()), []
-    for row in (*ROWS, *CONTROLS):
+    shared, maps = MemoisedMllm(ToyMllm(states=states_first)), []
+    for row in (*ROWS, *SOURCES, *METHODS, *CONTROLS):
         for values in (row.values, {**row.values, "reattention.epochs": 2}):
-            one = grounded(ToyMllm(), values, row.model)
+            one = grounded(ToyMllm(states=states_first), values, row.model)
             other = grounded(shared, values, row.model)
             assert one.evidence is not None
             assert other.evidence is not None
@@ -81,6 +88,35 @@ def test_another_clip_is_another_video() -> None:
     assert not torch.equal(before.rows, after.rows)
     with pytest.raises(TypeError, match="expected a prefix of this model"):
         shared.ask(toy.prefill(first), ["what"])
+
+
+def test_several_videos_are_remembered() -> None:
+    """A clip and its marked images alternate, in either order of their slots."""
+    toy = ToyMllm(states=lambda asked, options: [-1.0] * len(options))
+    shared, clips = MemoisedMllm(toy), [noise_clip(5, seed) for seed in (1, 2)]
+    found = []
+    for _ in range(2):
+        for clip in clips:
+            visual = shared.encode([frame.image.copy() for frame in clip.frames])
+            for turned in (visual, visual.reversed()):
+                prefix = shared.prefill(turned)
+                found.append(shared.ask(prefix, ["what"])[0].rows)
+                assert shared.option_log_p(prefix, "which", ["1", "2"]) is not None
+    assert (toy.encoded, toy.prefills, len(toy.questions)) == (10, 4, 8)
+    for first, again in zip(found[:4], found[4:], strict=True):
+        assert torch.equal(first, again)
+    assert not torch.equal(found[0], found[2])
+
+
+def test_old_videos_are_dropped() -> None:
+    toy = ToyMllm()
+    shared = MemoisedMllm(toy)
+    for seed in [*range(40), 39, 0]:
+        visual = shared.encode([frame.image for frame in noise_clip(2, seed).frames])
+        shared.ask(shared.prefill(visual), ["what"])
+        shared.attention_rows([(visual, torch.ones_like(visual.features))], "what")
+    assert toy.encoded == 2 * 41
+    assert max(map(len, (shared._videos, shared._passes, shared._looks))) == 24
 
 
 def test_completions_are_remembered() -> None:

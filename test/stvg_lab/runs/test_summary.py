@@ -89,3 +89,17 @@ def test_odd_images_are_named_and_counted() -> None:
     values = summary([result("a", 0.4), odd], convention="frames", planned=2)
     assert values["odd_images"] == {"b": {"late": 2, "refused": 1}}
     assert "1 with odd images:\n  b: 2 late, 1 refused" in summary_table(values)
+
+
+def test_what_the_model_computed_is_a_mean_over_the_answers() -> None:
+    costs = ({"passes": 5, "tokens": 0}, {"passes": 2, "tokens": 3}, {})
+    results = [
+        replace(one := result(name, 0.5), tubes=(replace(one.tubes[0], cost=cost),))
+        for name, cost in zip("abc", costs, strict=True)
+    ]
+    values = summary([*results, FAILED], convention="frames", planned=4)
+    assert values["groups"][0]["cost"] == {"passes": 3.5, "tokens": 1.5}
+    assert "model, a sample: 3.5 passes, 1.5 tokens" in summary_table(values)
+    without = summary([results[2]], convention="frames", planned=1)
+    assert without["groups"][0]["cost"] == {}
+    assert "model, a sample" not in summary_table(without)

@@ -23,7 +23,7 @@ def test_tube_there_and_back() -> None:
         SplitQuery("find it", "it", "it moves", "mllm", tokens=812),
         boxes=(TubeBox(1_500_000_000, (1.0, 2.0, 3.0, 4.5), 0.5, True),),
         start_ns=1_500_000_000, end_ns=1_600_000_000, confidence=0.75,
-        timings_s={"split": 0.25, "forward pass": 0.5},
+        timings_s={"split": 0.25, "forward pass": 0.5}, cost={"passes": 5, "tokens": 0},
     )  # fmt: skip
     back = tube_from_json(json.loads(json.dumps(tube_to_json(tube), allow_nan=False)))
     assert math.isnan(back.consistency)
@@ -33,7 +33,9 @@ def test_tube_there_and_back() -> None:
         tube.end_ns,
         {"split": 0.25, "forward pass": 0.5},
     )
+    assert back.cost == {"passes": 5, "tokens": 0}
     text = table(back, 1_000_000_000)
+    assert "cost        5 passes" in text
     assert "0.50 s to 0.60 s, 1 boxes" in text
     assert "0.75 s in all: split 0.25 (812 tokens), forward pass 0.50" in text
 
@@ -62,9 +64,10 @@ def test_evidence_there_and_back() -> None:
     points[1] = np.nan
     evidence = Evidence(
         np.array([1, 2]), ((0,), (1,)), maps, maps + 1, scores, {3: 0.25}, "assistant",
-        keypoints={3: points},
+        keypoints={3: points}, looks={3: -0.5, 7: 2.0},
     )  # fmt: skip
     back = evidence_from_json(json.loads(json.dumps(evidence_to_json(evidence), allow_nan=False)))
+    assert back.looks == {3: -0.5, 7: 2.0}
     assert np.array_equal(back.spatial, maps)
     assert np.array_equal(back.temporal, maps + 1)
     assert np.array_equal(back.frame_scores, scores, equal_nan=True)

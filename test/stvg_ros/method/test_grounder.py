@@ -11,7 +11,7 @@ import torch
 from fakes import FixedProposer, FixedSplitter, ToyMllm, no_checkpoint, noise_clip
 
 from stvg_ros.config import Config
-from stvg_ros.errors import CanceledError, WindowError
+from stvg_ros.errors import CanceledError, ConfigError, WindowError
 from stvg_ros.io.tube_json import evidence_to_json, tube_to_json
 from stvg_ros.method.encoding import Encoder
 from stvg_ros.method.grounder import LocalGrounder
@@ -101,7 +101,7 @@ def test_maps_equal_an_unshared_version_with_explicit_reversal(rate: float, epoc
         ({"reattention__temporal_epochs": 3}, 7, 5),
     ],
 )
-def test_passes_are_counted(
+def test_passes_are_run(
     flat: dict[str, Value], prefills: int, gradients: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[int] = []
@@ -115,6 +115,68 @@ def test_passes_are_counted(
     mllm = ToyMllm()
     run(mllm, **flat)
     assert (mllm.prefills, len(calls)) == (prefills, gradients)
+
+
+@pytest.mark.parametrize(("lift", "prefills", "gradients"), [(5.0, 2, 0), (1.0, 5, 3)])
+def test_sure_branches_are_not_tuned(
+    lift: float, prefills: int, gradients: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Margins are about 1.4 and -2.6; the gate is at 0."""
+    calls: list[int] = []
+    true_grad = torch.autograd.grad
+
+    def counted(*args: object, **options: object) -> object:
+        calls.append(1)
+        return true_grad(*args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(torch.autograd, "grad", counted)
+    mllm = ToyMllm(lift=lift)
+    found = run(mllm, reattention__gate=0.0)
+    assert (mllm.prefills, len(calls)) == (prefills, gradients)
+    assert found.evidence is not None
+    branches = {"reattention__spatial": gradients > 0, "reattention__temporal": gradients > 0}
+    assert changed(found, run(ToyMllm(lift=lift), **branches)) == set()
+
+
+def test_a_gate_decides_for_each_branch() -> None:
+    """The action alone is unsure."""
+    mllm = ToyMllm(absent="waves")
+    found = run(mllm, reattention__gate=0.0)
+    assert mllm.prefills == 3  # forwards, backwards, and T_v + V_t
+    only = run(ToyMllm(absent="waves"), reattention__spatial=False)
+    assert changed(found, only) == set()
+
+
+def test_selected_heads_give_the_maps() -> None:
+    flat: dict[str, Value] = {
+        "attention__selection": "fixed", "attention__relative": False,
+        "assembling__enabled": False, "reattention__spatial": False, "reattention__temporal": False,
+    }  # fmt: skip
+    mean = run(ToyMllm(selected=True), **flat).evidence
+    heads = run(ToyMllm(selected=True), attention__heads="selected", **flat).evidence
+    assert mean is not None
+    assert heads is not None
+    np.testing.assert_array_equal(mean.spatial, mean.temporal)
+    np.testing.assert_array_equal(heads.spatial, mean.spatial[:, ::-1])
+    np.testing.assert_array_equal(heads.temporal, mean.temporal[::-1])
+
+
+@pytest.mark.parametrize("tuned", [True, False])
+def test_selected_heads_of_tuned_passes(tuned: bool) -> None:
+    flat: dict[str, Value] = {"assembling__enabled": False, "reattention__spatial": tuned}
+    mean = run(ToyMllm(selected=True), attention__selection="mean", **flat).evidence
+    heads = run(
+        ToyMllm(selected=True), attention__selection="mean", attention__heads="selected", **flat
+    ).evidence
+    assert mean is not None
+    assert heads is not None
+    np.testing.assert_array_equal(heads.spatial, mean.spatial[:, ::-1])
+    np.testing.assert_array_equal(heads.temporal, mean.temporal[::-1])
+
+
+def test_selected_heads_that_the_model_lacks_are_refused() -> None:
+    with pytest.raises(ConfigError, match="attention.heads 'selected': expected a table .*--heads"):
+        run(attention__heads="selected")
 
 
 def changed(one: Grounding, other: Grounding) -> set[str]:

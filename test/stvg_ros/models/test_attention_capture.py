@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from stvg_ros.models.attention_capture import AttentionRecorder, attend, recording
+from stvg_ros.models.attention_capture import AttentionRecorder, HeadSet, attend, recording
 
 PASSES, HEADS, SIZE = 2, 4, 8
 ROWS, COLUMNS = torch.tensor([1, 4]), torch.tensor([0, 2, 3])
@@ -63,7 +63,7 @@ def test_rows_and_output_are_those_of_eager_attention(
     query, key, value = tensors(groups)
     mask = packed()
     given = mask if kind == "bool" else additive(mask)
-    recorder = AttentionRecorder(ROWS, COLUMNS, 0, 0)
+    recorder = AttentionRecorder(ROWS, COLUMNS, (HeadSet.band(0, 0),))
     with recording(recorder):
         output, nothing = attend(layer(0, groups), query, key, value, given, scaling)
     weights, expected = eager(query, key, value, mask, scaling or SIZE**-0.5)
@@ -79,15 +79,15 @@ def test_rows_and_output_are_those_of_eager_attention(
 @pytest.mark.parametrize("keys", [5, 7])
 def test_without_a_mask_a_row_sees_the_keys_up_to_its_own(groups: int, keys: int) -> None:
     query, key, value = tensors(groups, keys=keys)
-    recorder = AttentionRecorder(ROWS, COLUMNS, 0, 0)
-    recorder.add(query, key, None, 0.5)
+    recorder = AttentionRecorder(ROWS, COLUMNS, (HeadSet.band(0, 0),))
+    recorder.add(0, query, key, None, 0.5)
     weights, _ = eager(query, key, value, causal(keys=keys), 0.5)
     torch.testing.assert_close(recorder.mean(), weights[:, :, ROWS].mean(1)[..., COLUMNS])
 
 
 def test_the_rows_are_the_mean_over_the_layers_of_the_band() -> None:
     expected = []
-    recorder = AttentionRecorder(ROWS, COLUMNS, 1, 2)
+    recorder = AttentionRecorder(ROWS, COLUMNS, (HeadSet.band(1, 2),))
     with recording(recorder):
         for index in range(4):
             query, key, value = tensors(2)
@@ -100,10 +100,10 @@ def test_the_rows_are_the_mean_over_the_layers_of_the_band() -> None:
 
 
 def test_the_largest_map_is_kept() -> None:
-    recorder = AttentionRecorder(ROWS, COLUMNS, 0, 0)
+    recorder = AttentionRecorder(ROWS, COLUMNS, (HeadSet.band(0, 0),))
     for keys in (5, 9, 7):
         query, key, _ = tensors(2, keys=keys)
-        recorder.add(query, key, None, 1.0)
+        recorder.add(0, query, key, None, 1.0)
     assert recorder.largest == PASSES * HEADS * len(ROWS) * 9
 
 
@@ -119,7 +119,7 @@ def test_the_output_has_a_gradient_and_no_recorder_is_needed() -> None:
 
 def test_a_recorder_is_active_inside_its_context_only() -> None:
     query, key, value = tensors(2)
-    outer, inner = (AttentionRecorder(ROWS, COLUMNS, 0, 0) for _ in range(2))
+    outer, inner = (AttentionRecorder(ROWS, COLUMNS, (HeadSet.band(0, 0),)) for _ in range(2))
     with recording(outer):
         with pytest.raises(KeyError), recording(inner):
             raise KeyError
@@ -128,3 +128,36 @@ def test_a_recorder_is_active_inside_its_context_only() -> None:
     assert (outer.layers, inner.layers) == (1, 0)
     with pytest.raises(RuntimeError, match="no layer of the band ran"):
         inner.mean()
+
+
+def test_rows_of_sets_and_of_each_head() -> None:
+    """Heads 0 and 3 of layer 1 and head 2 of layer 0, in one mean; every head by itself."""
+    sets = (HeadSet.band(0, 1), HeadSet({1: (0, 3), 0: (2,)}))
+    recorder, maps = AttentionRecorder(ROWS, COLUMNS, sets, kept={}), []
+    with recording(recorder):
+        for index in range(2):
+            query, key, value = tensors(2)
+            query = query * (1 + index)
+            attend(layer(index, 2), query, key, value, packed())
+            weights, _ = eager(query, key, value, packed(), SIZE**-0.5)
+            maps.append(weights[:, :, ROWS][..., COLUMNS])
+    wanted = (maps[1][:, 0] + maps[1][:, 3] + maps[0][:, 2]) / 3
+    torch.testing.assert_close(recorder.mean(1), wanted, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(recorder.mean(), (maps[0].mean(1) + maps[1].mean(1)) / 2)
+    assert recorder.kept is not None
+    assert list(recorder.kept) == [0, 1]
+    for index, kept in recorder.kept.items():
+        torch.testing.assert_close(kept, maps[index], rtol=1e-5, atol=1e-6)
+
+
+def test_selected_heads_need_no_larger_map() -> None:
+    query, key, value = tensors(2)
+    plain, selected = (
+        AttentionRecorder(ROWS, COLUMNS, sets)
+        for sets in ((HeadSet.band(0, 0),), (HeadSet.band(0, 0), HeadSet({0: (1,)})))
+    )
+    for recorder in (plain, selected):
+        with recording(recorder):
+            attend(layer(0, 2), query, key, value, packed())
+    assert plain.largest == selected.largest
+    assert (plain.kept, selected.kept) == (None, None)

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import tiny_models
 import torch
-from library_reference import QUESTIONS, images, reference
+from library_reference import QUESTIONS, images, library_pass, reference
 from safetensors.torch import load_file, save_file
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -25,7 +25,7 @@ from stvg_ros.method.settings import AttentionConfig
 from stvg_ros.method.visual_tokens import joined_slots
 from stvg_ros.models import load_mllm
 from stvg_ros.models.architectures import is_recurrent
-from stvg_ros.models.attention_capture import AttentionRecorder, recording
+from stvg_ros.models.attention_capture import AttentionRecorder, HeadSet, recording
 from stvg_ros.models.families import FAMILIES, families_table
 from stvg_ros.models.hf_common import HfMllm
 from stvg_ros.models.packed_prompts import packed
@@ -71,6 +71,79 @@ def test_sharing_and_packing_change_nothing(mllm: HfMllm, count: int) -> None:
         )
         assert theirs.abs().max() > 0
         torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=0)
+
+
+def test_rows_of_each_head_and_of_selected_heads(mllm: HfMllm, folder: Any, tmp_path: Any) -> None:
+    """Against the library's eager attention over the whole unshared prompt, head by head."""
+    visual = mllm.encode(images(5))
+    truth = library_pass(mllm, visual, QUESTIONS[0]).heads
+    each = mllm.rows_by_head(mllm.prefill(visual), QUESTIONS[0])
+    assert list(each) == list(truth)
+    for layer, rows in each.items():
+        torch.testing.assert_close(rows.flatten(2), truth[layer], atol=1e-5, rtol=0)
+    first, last = min(each), max(each)
+    table = {"grounding_heads": [[first, 0], [last, 3], [last, 1]], "temporal_heads": [[first, 2]]}
+    copied = shutil.copytree(folder, tmp_path / "selected")
+    (copied / "stvg.json").write_text(json.dumps(table))
+    selected = load_mllm(
+        ModelConfig(path=str(copied), device="cpu"), AttentionConfig(heads="selected")
+    )
+    (reading,) = selected.ask(selected.prefill(visual), QUESTIONS[:1])
+    (seen,) = selected.attention_rows([(visual, None)], QUESTIONS[0])
+    for rows in (reading, seen):
+        wanted = (truth[first][0] + truth[last][3] + truth[last][1]) / 3
+        found = rows.of_heads("grounding").rows.flatten(1)
+        torch.testing.assert_close(found, wanted, atol=1e-5, rtol=0)
+        found = rows.of_heads("temporal").rows.flatten(1)
+        torch.testing.assert_close(found, truth[first][2], atol=1e-5, rtol=0)
+        mean = torch.stack(list(truth.values())).mean((0, 1))
+        torch.testing.assert_close(rows.rows.flatten(1), mean, atol=1e-5, rtol=0)
+
+
+OPTIONS = ("red", "man", "man in", "man in red", "this")
+
+
+def test_given_answers_have_the_librarys_probabilities(mllm: HfMllm) -> None:
+    """Read on the shared prefix, against eager passes over the whole prompt and the answer."""
+    visual = mllm.encode(images(5))
+    question, prompt, coded = QUESTIONS[0], mllm.prompt, mllm._checkpoint.tokenizer
+
+    def after(said: tuple[int, ...]) -> torch.Tensor:
+        return library_pass(mllm, visual, question, said=said).log_p
+
+    start = len(coded(prompt.answer_start, add_special_tokens=False)["input_ids"])
+    forms = []
+    for option in OPTIONS:
+        variants = (
+            coded(prompt.answer_start + text, add_special_tokens=False)["input_ids"][start:]
+            for text in (option, " " + option)
+        )
+        forms.append({tuple(ids) for ids in variants})
+    every = {form for spelled in forms for form in spelled}
+    expected = []
+    for spelled in forms:
+        total = torch.zeros(())
+        for form in spelled:
+            p = torch.ones(())
+            for at, token in enumerate(form):
+                p = p * after(form[:at])[token].exp()
+            longer = {o[len(form)] for o in every if len(o) > len(form) and o[: len(form)] == form}
+            if longer:
+                p = p * (1 - sum(after(form)[token].exp() for token in longer))
+            total = total + p
+        expected.append(total.log())
+    found = mllm.option_log_p(mllm.prefill(visual), question, OPTIONS)
+    assert found is not None
+    torch.testing.assert_close(found, torch.stack(expected), atol=1e-4, rtol=1e-5)
+    assert float(found.exp().sum()) <= 1
+
+
+def test_answers_that_the_model_does_not_know_have_no_probability(mllm: HfMllm) -> None:
+    prefix = mllm.prefill(mllm.encode(images(2)))
+    coded = mllm._checkpoint.tokenizer
+    unknown = coded("1", add_special_tokens=False)["input_ids"] == [coded.unk_token_id]
+    found = mllm.option_log_p(prefix, QUESTIONS[0], ("1", "2"))
+    assert (found is None) is unknown
 
 
 def len_of(prefix: Any) -> int:
@@ -246,7 +319,7 @@ def test_half_precision_keeps_loss_rows_and_gradient_in_float32(
 def test_held_attention_is_rows_by_keys(mllm: HfMllm) -> None:
     prefix = mllm.prefill(mllm.encode(images(5)))
     keys = mllm._text.config.num_attention_heads * len_of(prefix)
-    recorder = AttentionRecorder(torch.tensor([0, 1]), prefix.columns, 0, 2)
+    recorder = AttentionRecorder(torch.tensor([0, 1]), prefix.columns, (HeadSet.band(0, 2),))
     ids = mllm.prompt.prefix_ids(prefix.layout)
     with recording(recorder):
         mllm._text(inputs_embeds=mllm._text.get_input_embeddings()(ids), use_cache=False)
@@ -304,11 +377,11 @@ def test_text_about_images_is_that_of_a_whole_pass(mllm: HfMllm) -> None:
         asked = packed([longer], prefix.length, prefix.next_position, torch.device("cpu"))
         _, hidden = mllm._run(prefix, asked, mllm._text)
         wanted.append(int(mllm._model.lm_head(hidden[0, -1]).argmax()))
-    tokens = [t for t in wanted if t not in mllm._stops]
+    tokens = [t for t in wanted if t not in mllm.writer.stops]
     if tokens == wanted:
-        assert mllm.write(prefix, "What does the person wear?", 4) == mllm._decoded(wanted)
+        assert mllm.write(prefix, "What does the person wear?", 4) == mllm.writer.decoded(wanted)
     first = mllm.write(prefix, "What does the person wear?", 1)
-    assert first == mllm._decoded([t for t in wanted[:1] if t not in mllm._stops])
+    assert first == mllm.writer.decoded([t for t in wanted[:1] if t not in mllm.writer.stops])
     with pytest.raises(TypeError, match="prefix of this model"):
         mllm.write(None, "x", 1)  # type: ignore[arg-type]
 

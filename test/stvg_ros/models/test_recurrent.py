@@ -89,7 +89,7 @@ def test_questions_of_one_row_would_read_one_another(mllm: HfMllm) -> None:
     readings = mllm.ask(prefix, QUESTIONS)
     suffixes = [mllm.prompt.suffix(prefix.layout, question) for question in QUESTIONS]
     asked = packed(suffixes, prefix.length, prefix.next_position, torch.device("cpu"))
-    rows, _ = mllm._run(prefix, asked, mllm._text)
+    rows = asked.split(mllm._run(prefix, asked, mllm._text)[0].mean())
     on_picture = [prefix.visual.on_picture(each[0]) for each in rows]
     torch.testing.assert_close(on_picture[0], readings[0].rows, atol=1e-5, rtol=0)
     assert (on_picture[1] - readings[1].rows).abs().max() > 1e-4
@@ -100,7 +100,7 @@ def test_questions_on_a_batch_of_passes(mllm: HfMllm) -> None:
     noise = 0.1 * torch.randn(visual.features.shape, generator=torch.manual_seed(1))
     prefix = mllm._prefill([(visual, None), (visual, noise)], mllm._text)
     _, asked = mllm._asked(prefix, QUESTIONS)
-    rows, _ = mllm._run(prefix, asked, mllm._text)
+    rows = asked.split(mllm._run(prefix, asked, mllm._text)[0].mean())
     for at, offset in enumerate((None, noise)):
         alone = mllm.ask(mllm.prefill(visual, offset), QUESTIONS)
         for together, reading in zip(rows, alone, strict=True):
@@ -137,7 +137,7 @@ def test_tokens_after_others_than_before(mllm: HfMllm) -> None:
         return made[-1]
 
     def reader(make: Callable[[], DynamicCache]) -> CausalTokens:
-        return CausalTokens(mllm._next_scores, Tokenizer(), torch.device("cpu"), make)
+        return CausalTokens(mllm.writer.next_scores, Tokenizer(), torch.device("cpu"), make)
 
     tokens = reader(cache)
     allowed = list(range(40, 120))

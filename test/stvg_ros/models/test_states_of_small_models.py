@@ -136,7 +136,9 @@ def test_text_after_a_prefix_is_that_of_a_whole_pass(mllm: HfMllm) -> None:
     for layer, states in enumerate(prefix.pairs):
         put(copied, layer, states, prefix.length)
     for ids in ([suffix.ids], [[12]], [[13]]):
-        theirs, ours = (mllm._next_scores(torch.tensor(ids), each) for each in (cache, copied))
+        theirs, ours = (
+            mllm.writer.next_scores(torch.tensor(ids), each) for each in (cache, copied)
+        )
         torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=0)
 
 
@@ -153,7 +155,7 @@ def test_tokens_after_others_than_before(mllm: HfMllm) -> None:
         return made[-1]
 
     def reader(make: Any) -> CausalTokens:
-        return CausalTokens(mllm._next_scores, Tokenizer(), torch.device("cpu"), make)
+        return CausalTokens(mllm.writer.next_scores, Tokenizer(), torch.device("cpu"), make)
 
     tokens, allowed = reader(cache), list(range(10, 40))
     for before, caches in (([5, 6, 7], 1), ([5, 6, 7, 8], 1), ([5, 6, 9], 2)):

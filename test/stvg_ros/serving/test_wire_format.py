@@ -34,7 +34,17 @@ from stvg_ros.serving.wire_format import (
     encoded_item,
     encoded_record,
 )
-from stvg_ros.types import CandidateTube, Evidence, Grounding, Query, Status, Tube, TubeBox
+from stvg_ros.types import (
+    STATED_INTERVAL,
+    CandidateTube,
+    Evidence,
+    Grounding,
+    Query,
+    SourceFinding,
+    Status,
+    Tube,
+    TubeBox,
+)
 
 FRAME = SentFrame(7, 10**18, 640, 480, "camera", b"\xff\xd8")
 
@@ -64,11 +74,14 @@ def test_an_answer_comes_back_bit_for_bit():
     tube = Tube(
         Query("the dog"), Status.FOUND, None, (TubeBox(1, (third, 0.1, 2e-308, 4.0), third),),
         score=third, error_code=ErrorCode.NONE, timings_s={"forward pass": third},
+        cost={"passes": 5, "tokens": 0},
     )  # fmt: skip
     maps = np.arange(6, dtype=np.float32).reshape(1, 2, 3) / 7
     evidence = Evidence(
         np.array([1, 2]), ((0, 1),), maps, maps, np.array([np.nan, third], np.float32),
         {3: third}, ".", (third,), keypoints={3: np.full((2, 17, 3), third, np.float32)},
+        findings=(SourceFinding(STATED_INTERVAL, "waves", {}, {3: np.array([third, -1.0])}),),
+        looks={3: third},
     )  # fmt: skip
     back = decoded_record(
         Event, encoded_record(Event(VERSION, answer=Grounding((tube,), evidence)))
@@ -76,12 +89,27 @@ def test_an_answer_comes_back_bit_for_bit():
     assert back.best.boxes == tube.boxes
     assert (back.best.score, back.best.timings_s) == (third, {"forward pass": third})
     assert np.isnan(back.best.consistency)
+    assert back.best.cost == {"passes": 5, "tokens": 0}
+    (stated,) = back.evidence.findings
+    assert (stated.tubes, stated.measured, back.evidence.looks) == ({}, False, {3: third})
+    np.testing.assert_array_equal(stated.frames[3], [third, -1.0])
     assert back.best.status is Status.FOUND
     assert back.evidence.track_scores == {3: third}
     assert back.evidence.spatial.tobytes() == maps.tobytes()
     assert back.evidence.stamps_ns.dtype == np.int64
     np.testing.assert_array_equal(back.evidence.frame_scores, evidence.frame_scores)
     np.testing.assert_array_equal(back.evidence.keypoints[3], evidence.keypoints[3])
+
+
+def test_sources_that_ask_the_model_are_chosen_by_the_client():
+    chosen = {
+        "attention.heads": "selected", "reattention.gate": 0.0, "evidence.sources": "stated",
+        "evidence.painted_ids": True, "evidence.stated_interval": True,
+        "evidence.second_look": True,
+    }  # fmt: skip
+    config = Config.from_flat({"backend": "remote", "remote.address": "http://a:1", **chosen})
+    assert chosen_settings(config) == chosen
+    assert settings_without_effect(config) == []
 
 
 def test_candidate_tubes_come_back():

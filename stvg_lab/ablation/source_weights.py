@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Weights of what the model states beside its attention, from rendered scenes with true tubes.
+
+Each source is fitted by itself, beside the attention, whose own weight is fixed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stvg_lab.ablation.calibration import WEIGHTS, Scores, calibrate
+from stvg_lab.ablation.evidence_weights import Weight, tube_scores
+from stvg_lab.rendered.scene_questions import SceneQuestion
+from stvg_ros.method.evidence import LEVEL_INSIDE, LEVEL_WEIGHT, attention_levels
+from stvg_ros.types import ATTENTION, PAINTED_IDS, SECOND_LOOK, STATED_INTERVAL, Grounding
+
+Array = NDArray[np.float64]
+SETTING_OF = {
+    PAINTED_IDS: "painted_ids_weight",
+    SECOND_LOOK: "second_look_weight",
+    STATED_INTERVAL: "stated_interval_weight",
+}
+_RIDGE, _ROUNDS, _RESAMPLES = 1e-2, 50, 200
+_MOST = 20.0  # a source that is never wrong has no largest weight
+
+
+@dataclass(frozen=True, eq=False)
+class SentenceEvidence:
+    """One sentence, as rows of choices: tubes of which one is right, or frames in or out.
+
+    Attributes:
+        attention: `(N,)` log-odds by the attention, as it is weighted.
+        own: `(N,)` log-odds by the source, with weight 1.
+        right: `(N,)` which rows are right.
+    """
+
+    attention: Array
+    own: Array
+    right: NDArray[np.bool_]
+
+
+def sentence_evidence(
+    sample: SceneQuestion, grounding: Grounding, source: str
+) -> SentenceEvidence | None:
+    """What a source said about a sentence whose target is there; None if it said nothing."""
+    seen = grounding.evidence
+    assert seen is not None
+    said = {one.source: one for one in seen.findings}
+    tracks = [one.track_id for one in sample.people]
+    if source not in said or sample.query.target not in tracks:
+        return None
+    row = tracks.index(sample.query.target)
+    if source != STATED_INTERVAL:
+        attention, own = (
+            np.array([said[name].tubes.get(track, 0.0) for track in tracks])
+            for name in (ATTENTION, source)
+        )
+        return SentenceEvidence(attention, own, np.arange(len(tracks)) == row)
+    sampled = np.searchsorted(sample.clip.stamps_ns, seen.stamps_ns)
+    levels = attention_levels(tube_scores(sample, seen, row, seen.temporal))
+    return SentenceEvidence(
+        LEVEL_WEIGHT * (levels - LEVEL_INSIDE),
+        said[source].frames[tracks[row]][sampled],
+        sample.truth.span[sampled],
+    )
+
+
+def choice_weight(sentences: Sequence[SentenceEvidence]) -> float:
+    """The weight with which the right tubes are likeliest (conditional logit), at least 0."""
+
+    def curve(weight: float) -> tuple[float, float]:
+        slope, bend = -_RIDGE * weight, -_RIDGE
+        for one in sentences:
+            odds = one.attention + weight * one.own
+            p = np.exp(odds - odds.max())
+            p /= p.sum()
+            mean = float(p @ one.own)
+            slope += float(one.own[one.right].sum()) - mean
+            bend -= float(p @ one.own**2) - mean**2
+        return slope, bend
+
+    return _maximum(curve)
+
+
+def frame_weight(sentences: Sequence[SentenceEvidence]) -> float:
+    """The weight with which frames are likeliest in or out of the span, at least 0."""
+    attention, own = (
+        np.concatenate([getattr(one, name) for one in sentences]) for name in ("attention", "own")
+    )
+    right = np.concatenate([one.right for one in sentences])
+
+    def curve(weight: float) -> tuple[float, float]:
+        p = 1 / (1 + np.exp(-np.clip(attention + weight * own, -40, 40)))
+        slope = float(own @ (right - p)) - _RIDGE * weight
+        return slope, -float((p * (1 - p)) @ own**2) - _RIDGE
+
+    return _maximum(curve)
+
+
+def _maximum(curve: Callable[[float], tuple[float, float]]) -> float:
+    """Where the slope of a concave curve is 0, within 0 to `_MOST`; by bisection."""
+    low, high = 0.0, _MOST
+    if curve(low)[0] <= 0:
+        return low
+    if curve(high)[0] >= 0:
+        return high
+    for _ in range(_ROUNDS):
+        middle = (low + high) / 2
+        if curve(middle)[0] > 0:
+            low = middle
+        else:
+            high = middle
+    return (low + high) / 2
+
+
+def fitted_weight(source: str, sentences: Sequence[SentenceEvidence], seed: int = 0) -> Weight:
+    """The weight of a source with its 95 % bootstrap interval over sentences."""
+    fit = frame_weight if source == STATED_INTERVAL else choice_weight
+    rng, drawn = np.random.default_rng(seed), []
+    for _ in range(_RESAMPLES):
+        picks = rng.integers(len(sentences), size=len(sentences))
+        drawn.append(fit([sentences[i] for i in picks]))
+    low, high = np.quantile(np.array(drawn), (0.025, 0.975))
+    return Weight(fit(sentences), float(low), float(high))
+
+
+def right_share(sentences: Sequence[SentenceEvidence], weight: float, attention: float) -> float:
+    """Share of sentences whose best row is right, with weights of source and attention."""
+    hits = [
+        bool(one.right[int(np.argmax(attention * one.attention + weight * one.own))])
+        for one in sentences
+    ]
+    return float(np.mean(hits))
+
+
+@dataclass(frozen=True)
+class PresenceLook:
+    """How much a second look counts for the presence of a target.
+
+    Attributes:
+        weight: `presence_look_weight`.
+        threshold: `presence_look_threshold`, in nats.
+        auroc: with the look.
+        before: without it.
+    """
+
+    weight: float
+    threshold: float
+    auroc: float
+    before: float
+
+
+def presence_look(present: Sequence[Scores], absent: Sequence[Scores]) -> PresenceLook:
+    """The weight of the look's margin with the best separation; 0 if none is better.
+
+    Args:
+        present: for each present target, nats of the presence without a look, where 0 is the
+            threshold, and the margin of the look at the best tube.
+        absent: the same of absent targets.
+
+    Raises:
+        ValueError: one of the two kinds of targets is missing.
+    """
+
+    def added(scores: Sequence[Scores], weight: float) -> list[Scores]:
+        return [(nats + weight * margin, 1.0) for nats, margin in scores]
+
+    found = {weight: calibrate(added(present, weight), added(absent, weight)) for weight in WEIGHTS}
+    best = max(WEIGHTS, key=lambda weight: (round(found[weight].auroc, 6), -weight))
+    threshold = found[best].threshold / best if best else 0.0
+    return PresenceLook(best, threshold, found[best].auroc, found[0.0].auroc)
+
+
+def presence_scores(grounding: Grounding) -> Scores | None:
+    """Nats of the presence and the margin of the look at the best tube; None without a look.
+
+    The grounding's model has `presence_look_weight` 0.
+    """
+    seen = grounding.evidence
+    assert seen is not None
+    if not seen.looks:
+        return None
+    sure = min(max(grounding.best.confidence, 1e-12), 1 - 1e-12)
+    ranked = max(seen.looks, key=lambda track: seen.track_scores[track])
+    return math.log(sure / (1 - sure)), seen.looks[ranked]
