@@ -79,7 +79,6 @@ def run(given: argparse.Namespace) -> int:
         check_outputs("ablate", [given.json])
 
     from stvg_lab.ablation.ablation_rows import CONTROLS
-    from stvg_lab.ablation.experiment import Ablation
     from stvg_lab.ablation.row_grounders import RowGrounders
     from stvg_lab.rendered.queries import split_seed
     from stvg_lab.rendered.scene_questions import samples
@@ -89,13 +88,7 @@ def run(given: argparse.Namespace) -> int:
     except ValueError as error:
         raise ConfigError(f"--seed: {error}") from error
     grounders = RowGrounders(config, given.tubes, given.seed)
-    ablation = Ablation(
-        grounders.ground,
-        grounders.candidates,
-        grounders.says_yes,
-        rows=grounders.rows,
-        seed=given.seed,
-    )
+    ablation = _ablation(grounders, given.seed)
     saved = _saved(given, asked, ablation)
     done = 0 if saved is None else saved.restored(ablation)
     if done > given.count:
@@ -129,6 +122,14 @@ def run(given: argparse.Namespace) -> int:
         values = {**about, "settings": asked, **table}
         write_json_output("ablate", given.json, values)
     return 0
+
+
+def _ablation(grounders: RowGrounders, seed: int) -> Ablation:
+    from stvg_lab.ablation.experiment import Ablation
+
+    return Ablation(
+        grounders.ground, grounders.candidates, grounders.says_yes, rows=grounders.rows, seed=seed
+    )
 
 
 def _saved(
