@@ -379,6 +379,17 @@ def hard_conditions() -> str:
     return markdown(["condition", "what it is", "share of scenes"], rows)
 
 
+def hard_counts(counts: dict[str, Any]) -> str:
+    """How many numbers of people are exact."""
+    rows = []
+    for line in (*counts["by_number"], counts["all"]):
+        low, high = line["interval"]
+        half = "" if low is None else f" ± {50 * (high - low):.1f}"
+        exact, wrong = f"{100 * line['exact']:.1f}{half}", f"{line['mean_error']:.2f}"
+        rows.append([line["name"], exact, wrong, line["samples"]])
+    return markdown(["people", "exact", "mean error", "questions"], rows)
+
+
 def hard_by_condition(found: dict[str, Any]) -> str:
     """Persons and tubes of an ablation by condition."""
     rows = [
@@ -434,6 +445,7 @@ def main() -> int:
         "--methods", type=Path, help="an ablation with --seconds: whole methods and sources"
     )
     parser.add_argument("--hard", type=Path, help="an ablation on the split test-hard")
+    parser.add_argument("--counts", type=Path, help="an ablation --counts on a hard split")
     parser.add_argument("--robocup", type=Path, help="an ablation on the split robocup")
     given = parser.parse_args()
     tables = dict(TABLES)
@@ -447,6 +459,9 @@ def main() -> int:
             "hard_kinds": lambda: kinds(hard),
             "hard_by_condition": lambda: hard_by_condition(hard),
         }
+    if given.counts:
+        counts = json.loads(given.counts.read_text())["counts"]
+        tables["hard_counts"] = lambda: hard_counts(counts)
     if given.robocup:
         robocup = json.loads(given.robocup.read_text())
         tables["robocup"] = lambda: kinds(robocup)

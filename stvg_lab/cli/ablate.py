@@ -55,6 +55,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--seconds", type=whole(0), default=0, metavar="N",
         help="also ground N sentences with each row by itself, and show the median time",
     )  # fmt: skip
+    parser.add_argument(
+        "--counts", action="store_true",
+        help="ask the default settings how many people are or do something, about a hard split, "
+        "in place of the rows",
+    )  # fmt: skip
     parser.add_argument("--json", type=Path, help="also write the table to this file")
     parser.add_argument(
         "--answers", type=Path,
@@ -79,7 +84,6 @@ def run(given: argparse.Namespace) -> int:
         check_outputs("ablate", [given.json])
 
     from stvg_lab.ablation.ablation_rows import CONTROLS
-    from stvg_lab.ablation.experiment import Ablation
     from stvg_lab.ablation.row_grounders import RowGrounders
     from stvg_lab.rendered.queries import split_seed
     from stvg_lab.rendered.scene_questions import samples
@@ -89,13 +93,9 @@ def run(given: argparse.Namespace) -> int:
     except ValueError as error:
         raise ConfigError(f"--seed: {error}") from error
     grounders = RowGrounders(config, given.tubes, given.seed)
-    ablation = Ablation(
-        grounders.ground,
-        grounders.candidates,
-        grounders.says_yes,
-        rows=grounders.rows,
-        seed=given.seed,
-    )
+    if given.counts:
+        return _count(given, asked, grounders)
+    ablation = _ablation(grounders, given.seed)
     saved = _saved(given, asked, ablation)
     done = 0 if saved is None else saved.restored(ablation)
     if done > given.count:
@@ -129,6 +129,45 @@ def run(given: argparse.Namespace) -> int:
         values = {**about, "settings": asked, **table}
         write_json_output("ablate", given.json, values)
     return 0
+
+
+def _count(given: argparse.Namespace, asked: dict[str, Any], grounders: RowGrounders) -> int:
+    """Prints how many numbers are exact."""
+    from tqdm import tqdm
+
+    from stvg_lab.ablation.ablation_rows import AblationRow
+    from stvg_lab.ablation.counting import Counting
+    from stvg_lab.rendered.scene_questions import count_samples
+    from stvg_ros.io.outputs import write_json_output
+
+    row = AblationRow("default", {}, "")
+    counting = Counting(lambda sample: grounders.ground(row, sample))
+    scenes = count_samples(given.split, given.seed, given.count)
+    try:
+        for data in tqdm(scenes, "scenes", given.count, leave=False, disable=None):
+            counting.add(data)
+        table = counting.table()
+    except ValueError as error:
+        raise ConfigError(f"--counts: {error}; ask for more scenes of a hard split") from error
+    for line in (table["all"], *table["by_what"], *table["by_number"]):
+        low, high = line["interval"]
+        interval = "" if low is None else f" ({100 * low:.1f} to {100 * high:.1f})"
+        print(
+            f"{line['name']:<18} exact {100 * line['exact']:5.1f}{interval}, "
+            f"mean error {line['mean_error']:.2f}, questions {line['samples']}"
+        )
+    if given.json is not None:
+        about = {name: getattr(given, name) for name in ("data", "split", "seed", "count", "tubes")}
+        write_json_output("ablate", given.json, {**about, "settings": asked, "counts": table})
+    return 0
+
+
+def _ablation(grounders: RowGrounders, seed: int) -> Ablation:
+    from stvg_lab.ablation.experiment import Ablation
+
+    return Ablation(
+        grounders.ground, grounders.candidates, grounders.says_yes, rows=grounders.rows, seed=seed
+    )
 
 
 def _saved(

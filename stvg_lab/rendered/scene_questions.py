@@ -12,7 +12,12 @@ from numpy.typing import NDArray
 
 from stvg_lab.rendered.clips import scene_truth
 from stvg_lab.rendered.hard.described import described_scene
-from stvg_lab.rendered.hard.hard_queries import HARD_KINDS, HardQuery, hard_queries
+from stvg_lab.rendered.hard.hard_queries import (
+    HARD_KINDS,
+    HardQuery,
+    count_questions,
+    hard_queries,
+)
 from stvg_lab.rendered.hard.hard_scene import HardScene
 from stvg_lab.rendered.queries import (
     HARD_SPLITS,
@@ -68,6 +73,14 @@ class SceneQuestion:
         return self.query.timed
 
 
+@dataclass(frozen=True, eq=False)
+class CountSample:
+    """A question for a number, and the true number."""
+
+    question: SceneQuestion
+    number: int
+
+
 def samples(split: str, seed: int, count: int) -> Iterator[tuple[SceneQuestion, ...]]:
     """For `count` scenes from number `seed` on, a present and an absent target of each kind.
 
@@ -96,6 +109,30 @@ def asked_scene(split: str, number: int) -> tuple[Scene | HardScene, tuple[Scene
         return hard, hard_samples(hard, hard_queries(hard, split, number))
     scene = split_scene(split, number)
     return scene, scene_samples(scene, np.random.default_rng((number, 1)))
+
+
+def count_samples(split: str, seed: int, count: int) -> Iterator[tuple[CountSample, ...]]:
+    """For `count` hard scenes from number `seed` on, how many people are or do something.
+
+    Raises:
+        ValueError: a split that is not one of `HARD_SPLITS`, or seeds outside it.
+    """
+    for number in range(seed, seed + count):
+        scene = HardScene.from_seed(split_seed(split, number))
+        asked = count_questions(scene, split, number)
+        kept, people = _kept(scene.frame_count), len(scene.people)
+        clip = _clip(scene, kept)
+        tubes = _tubes(scene.boxes_xyxy_px[:people, kept], scene.visible[:people, kept], 0)
+        found = []
+        for one in asked:
+            query = HardQuery(
+                one.text, "", one.text, None, 0, 0, "count", one.claim.colour or None,
+                one.claim.doing or None, claim=one.claim,
+            )  # fmt: skip
+            nothing = FrameTube.nothing(len(clip))
+            question = SceneQuestion(clip, query, nothing, tubes, scene.conditions)
+            found.append(CountSample(question, one.number))
+        yield tuple(found)
 
 
 def hard_samples(scene: HardScene, queries: Sequence[HardQuery]) -> tuple[SceneQuestion, ...]:

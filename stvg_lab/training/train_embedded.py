@@ -4,6 +4,7 @@
 
     python -m stvg_lab.training.train_embedded --out DIR --minutes 50 --seed 0 [--resume DIR]
 
+`--scenes hard` draws clips and sentences of the split train-hard.
 `--architecture qwen3_5` builds the same size in the family Qwen3.5, of mostly recurrent layers.
 With `--steps` and `--pool-file` runs of different families are trained equally long on equal clips,
 and with `--known-tower` on equal visual tokens.
@@ -29,12 +30,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from stvg_lab.training.architecture import ARCHITECTURES
-from stvg_lab.training.clip_pool import NOBODY, KeptPool, Pool
+from stvg_lab.training.clip_kinds import CLIP_KINDS, ClipKind, ClipLabels, busy_slots
+from stvg_lab.training.clip_pool import KeptPool, Pool
 from stvg_lab.training.embedded_model import save_folder
-from stvg_lab.training.examiner import ACTS, IGNORED, Examiner, Packer, target_map
+from stvg_lab.training.examiner import IGNORED, Packer
 from stvg_lab.training.held_out import HeldOutAnswers, held_out, held_out_figures
 from stvg_lab.training.known_tower import copy_tower
-from stvg_lab.training.labels import DENSE, Labels
 from stvg_lab.training.model_card import model_card
 from stvg_lab.training.packed_questions import PAIR, patches_of
 
@@ -58,6 +59,7 @@ class Trainer:
     steps: int = 0
     clips: int = 8
     known_tower: bool = False
+    scenes: str = "plain"
     elapsed_s: float = 0.0
     step: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
@@ -66,13 +68,15 @@ class Trainer:
         torch.manual_seed(self.seed)
         self.rng = np.random.default_rng(self.seed)
         self.architecture = ARCHITECTURES[self.family]
-        self.tokenizer = self.architecture.build_tokenizer()
-        self.packer = Packer(self.tokenizer, self.architecture.spelled)
+        self.kind = CLIP_KINDS[self.scenes]
+        self.tokenizer = self.architecture.build_tokenizer(self.kind.hard)
+        self.packer = Packer(self.tokenizer, self.architecture.spelled, self.kind.naming)
         self.model = self.architecture.build_model(self.tokenizer)
         if self.known_tower:
             copy_tower(self.model)
         hidden = self.model.config.text_config.hidden_size
-        self.heads = nn.ModuleList([nn.Linear(hidden, DENSE), nn.Linear(hidden, DENSE)])
+        dense = self.kind.dense
+        self.heads = nn.ModuleList([nn.Linear(hidden, dense), nn.Linear(hidden, dense)])
         self.encode, self.run = self.architecture.encode, self.architecture.run
         if not self.eager:
             self.encode, self.run = torch.compile(self.encode), torch.compile(self.run)
@@ -106,17 +110,8 @@ class Trainer:
         picked = torch.from_numpy(self.pool.draw(self.rng, clips))
         chosen = np.stack([self._slots(int(i), slots) for i in picked])
         frames = torch.from_numpy((chosen[..., None] * PAIR + np.arange(PAIR)).reshape(clips, -1))
-        at = picked[:, None]
-        arrays = self.pool.arrays
-        labels = Labels(
-            shirts=arrays["shirts"][picked],
-            bags=arrays["bags"][picked],
-            acts=arrays["acts"][at, :, frames].transpose(1, 2),
-            carries=arrays["carries"][at, :, frames].transpose(1, 2),
-            places=arrays["places"][at, :, frames].transpose(1, 2),
-            cover=arrays["cover"][at, :, frames].transpose(1, 2).float(),
-        )
-        pixels = arrays["frames"][at, frames]
+        labels = self.kind.labels(self.pool.arrays, picked, frames)
+        pixels = self.pool.arrays["frames"][picked[:, None], frames]
         if self.rng.random() < 0.5:
             pixels, labels = pixels.flip(3), labels.mirrored()
         truth = labels.dense()
@@ -138,27 +133,19 @@ class Trainer:
         """Slots of a clip in order; a subset is chosen during actions, if possible."""
         if count == SLOTS:
             return np.arange(SLOTS)
-        acts = self.pool.arrays["acts"][clip].numpy()
-        busy = ((acts != NOBODY) & (acts != len(ACTS) - 1)).any(0).reshape(SLOTS, PAIR).any(1)
-        weights = busy + 0.15
+        weights = busy_slots(self.kind, self.pool.arrays, clip, PAIR) + 0.15
         return np.sort(self.rng.choice(SLOTS, count, replace=False, p=weights / weights.sum()))
 
-    def _language_losses(self, visual: Tensor, labels: Labels, truth: Tensor) -> dict[str, Tensor]:
-        casts = [labels.cast(i) for i in range(len(visual))]
-        batch = [Examiner(self.rng, cast).questions() for cast in casts]
+    def _language_losses(
+        self, visual: Tensor, labels: ClipLabels, truth: Tensor
+    ) -> dict[str, Tensor]:
+        batch = labels.questions(self.rng)
         packed = self.packer(batch, self.rng)
         prompt = self.architecture.prompt(self.tokenizer, self.model, visual.shape[1], self.rng)
         band = self.architecture.attention_layers
         output = self.run(self.model, visual, *prompt, packed.ids, band)
         answer = self._answer_loss(output.logits.float(), packed.labels)
-        targets = torch.stack(
-            [
-                torch.stack(
-                    [target_map(q, labels.cover[i], labels.acts[i]).flatten() for q in questions]
-                )
-                for i, questions in enumerate(batch)
-            ]
-        )  # (B, Q, M)
+        targets = labels.targets(batch)  # (B, Q, M)
         attention = output.attention.float().mean(0)
         # The last naming word attends to the target as well; the role tokens only need to copy it.
         places = torch.arange(packed.ids.shape[-1])
@@ -237,6 +224,7 @@ class Trainer:
             "clips_rendered": int(self.pool.count[0]),
             "parameters": sum(p.numel() for p in self.model.parameters()),
             "class": type(self.model).__name__,
+            "scenes": self.scenes,
             "attention_layers": list(self.architecture.attention_layers),
             "held_out_split": split,
             "held_out_scenes": scenes,
@@ -296,14 +284,14 @@ def label_loss(logits: Tensor, truth: Tensor) -> Tensor:
     return losses.sum(-1).mean()
 
 
-def progress_figures(figures: dict[str, float]) -> dict[str, float]:
+def progress_figures(figures: dict[str, float], clips: ClipKind) -> dict[str, float]:
     """The figures of the progress line."""
     short = {}
-    for kind in ("attribute", "action", "combined", "relation"):
+    for kind in clips.kinds:
         parts = [figures.get(f"yes_no/{kind}/{state}", 0.0) for state in ("present", "absent")]
         short[f"yes/no {kind}"] = round(sum(parts) / 2, 3)
         short[f"person {kind}"] = round(figures.get(f"person/mean row/{kind}", 0.0), 3)
-    short["tIoU"] = round(figures.get("tiou/mean row/combined", 0.0), 3)
+    short["tIoU"] = round(figures.get(f"tiou/mean row/{clips.timed}", 0.0), 3)
     return short
 
 
@@ -329,28 +317,35 @@ def main(arguments: Sequence[str] | None = None) -> None:
         help="train on the clips of this file only; without it, --pool clips are rendered to it",
     )  # fmt: skip
     parser.add_argument("--eager", action="store_true", help="do without torch.compile")
+    parser.add_argument(
+        "--scenes", choices=sorted(CLIP_KINDS), default="plain",
+        help="plain: people who act; hard: the split train-hard, with the words of its sentences",
+    )  # fmt: skip
     parser.add_argument("--architecture", choices=sorted(ARCHITECTURES), default="qwen2_vl")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)  # the renderer has the other core; two threads that wait cost more
     pool: Pool | KeptPool
+    kind = CLIP_KINDS[options.scenes]
     if options.pool_file:
-        pool = KeptPool(options.pool_file, options.pool, options.seed)
+        pool = KeptPool(options.pool_file, options.pool, options.seed, kind.arrays, kind.draw)
     else:
-        pool = Pool(options.pool, options.seed + (1000 if options.resume else 0))
+        seed = options.seed + (1000 if options.resume else 0)
+        pool = Pool(options.pool, seed, kind.arrays, kind.draw)
     try:
         trainer = Trainer(
             options.seed, options.minutes, pool, options.eager, options.architecture,
-            options.steps, options.clips, options.known_tower,
+            options.steps, options.clips, options.known_tower, options.scenes,
         )  # fmt: skip
         if options.resume:
             trainer.resume(options.resume)
-        held = held_out("val", options.held_out)
+        val, test = kind.splits
+        held = held_out(val, options.held_out)
         while int(pool.count[0]) < min(1000, options.pool) and not options.pool_file:
             time.sleep(0.2)
         train(trainer, options, held)
-        figures = trainer.evaluated(held_out("test", options.test))
-        trainer.save(options.out, figures, options.test, "test")
-        sys.stdout.write(f"\n{json.dumps(progress_figures(figures))}\n")
+        figures = trainer.evaluated(held_out(test, options.test))
+        trainer.save(options.out, figures, options.test, test)
+        sys.stdout.write(f"\n{json.dumps(progress_figures(figures, kind))}\n")
     finally:
         pool.close()
 
@@ -375,9 +370,9 @@ def train(trainer: Trainer, options: argparse.Namespace, held: list[HeldOutAnswe
         if trainer.elapsed_s >= next_save_s and trainer.share >= STAGE_A:
             next_save_s = trainer.elapsed_s + 60 * options.every_minutes
             figures = trainer.evaluated(held)
-            shown = progress_figures(figures)
+            shown = progress_figures(figures, trainer.kind)
             trainer.history.append({"minutes": round(trainer.elapsed_s / 60, 1), **shown})
-            trainer.save(options.out, figures, len(held), "val")
+            trainer.save(options.out, figures, len(held), trainer.kind.splits[0])
             sys.stdout.write(f"\nheld out: {shown}\n")
             sys.stdout.flush()
 

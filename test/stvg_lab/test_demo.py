@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""The demo's own part: a video as the camera."""
+"""The demo's own part: a video, or a hard scene, as the camera."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ import av
 import numpy as np
 import pytest
 
-from stvg_lab.cli.demo import Material, _video
+from stvg_lab.cli.demo import Material, _scene, _video
+from stvg_lab.rendered.hard.hard_queries import hard_queries
+from stvg_lab.rendered.hard.hard_scene import HardScene
+from stvg_lab.rendered.queries import split_seed
 from stvg_ros.cli.main import main
 from stvg_ros.errors import RecordingError
 from stvg_ros.io.video import write_video
@@ -38,6 +41,18 @@ def test_a_video_is_played_from_its_start_as_a_camera(tmp_path: Path) -> None:
     assert stamps[-1] == BEGIN_NS + 29 * 10**8
     assert (material.frames[0].source_width_px, material.frames[0].source_height_px) == (128, 72)
     assert material.truth is None
+
+
+def test_a_hard_scene_is_played_with_a_sentence_about_a_person() -> None:
+    material = _scene("test-hard", 3, "", BEGIN_NS)
+    scene = HardScene.from_seed(split_seed("test-hard", 3))
+    queries = {one.text: one for one in hard_queries(scene, "test-hard", 3)}
+    assert material.frames[0].stamp_ns == BEGIN_NS
+    assert len(material.frames) == scene.frame_count
+    query = queries[material.query]
+    assert not query.of_things and query.target is not None
+    assert material.truth is not None
+    np.testing.assert_array_equal(material.truth.boxes_xyxy_px, scene.boxes_xyxy_px[query.target])
 
 
 def test_what_a_damaged_video_lost_is_said(tmp_path: Path) -> None:

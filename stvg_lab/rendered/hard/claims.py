@@ -99,6 +99,19 @@ class Truth:
         """Everybody of whom it might be said."""
         return [i for i in self._everybody if self.mask(claim, i, loosely=True).any()]
 
+    def anchors(self, claim: Claim) -> list[int] | None:
+        """The others of a relation; None if one is not certain, or not in the image all the time.
+
+        Nothing is asked about a relation to others who are not certain.
+        """
+        others = []
+        for anchor in claim.anchors:
+            found = self.target(anchor)
+            if found is None or not self.scene.visible[found[0]].all():
+                return None
+            others.append(found[0])
+        return others if len(set(others)) == ANCHORS[claim.relation] else None
+
     def count(self, claim: Claim) -> int | None:
         """Of how many it is true in the image; None if it might be said of others too."""
         fitting = [i for i in self._everybody if self.mask(claim, i).any()]
@@ -183,13 +196,8 @@ class Truth:
     def _related(self, person: int, claim: Claim, loosely: bool) -> Mask:
         """All frames or none: a relation is to hold as long as everybody is in the image."""
         none = np.zeros(self.scene.frame_count, np.bool_)
-        others = []
-        for anchor in claim.anchors:
-            found = self.target(anchor)
-            if found is None or not self.scene.visible[found[0]].all():
-                return none
-            others.append(found[0])
-        if person in others or len(set(others)) != ANCHORS[claim.relation]:
+        others = self.anchors(claim)
+        if others is None or person in others:
             return none
         decide = holds_at_all if loosely else holds_clearly
         return ~none if decide(self.scene, claim.relation, person, others) else none

@@ -126,7 +126,7 @@ def _asked(
 def _is_absent(truth: Truth, claim: Claim | ThingClaim) -> bool:
     if isinstance(claim, ThingClaim):
         return not truth.thing_candidates(claim)
-    if claim.relation and any(truth.target(anchor) is None for anchor in claim.anchors):
+    if claim.relation and truth.anchors(claim) is None:
         return False
     return not truth.candidates(claim)
 

@@ -179,14 +179,14 @@ class HardScene:
         for index, actor in enumerate(self.people):
             placed.append((actor.ground_y_px, 0.0, index, actor.figure(frame, self.fps)))
         for index, thing in enumerate(self.things, len(self.people)):
-            shape = thing.shape(self.people, frame, self.fps, self.frame_count)
+            shapes = thing.shapes(self.people, frame, self.fps, self.frame_count)
             ground, before = thing.place_px[1], 0.5
             if thing.holder >= 0:
                 start, end = thing.held_frames(self.people, self.frame_count)
                 holder = self.people[thing.holder]
                 ground = holder.ground_y_px
                 before = -0.5 if start <= frame < end and holder.away else 0.5
-            placed.append((ground, before, index, (shape,)))
+            placed.append((ground, before, index, shapes))
         placed.sort(key=lambda item: item[:2])
         layers = [
             Layer(owner, tuple(seen_prop(view, prop, light) for prop in props), _STILL)

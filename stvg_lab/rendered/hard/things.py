@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stvg_lab.rendered.character import CARTON_REACH
+from stvg_lab.rendered.garments import shaded
 from stvg_lab.rendered.hard.actor import Actor, Doing
 from stvg_lab.rendered.shapes import Prop, Rgb
 
@@ -53,8 +54,10 @@ class Thing:
         doings = actors[self.holder].doings
         return next((doing for doing in doings if doing.name in ("pick up", "put down")), None)
 
-    def shape(self, actors: Sequence[Actor], frame: int, fps: float, frames: int) -> Prop:
-        """The shape in a frame; a body of its own."""
+    def shapes(
+        self, actors: Sequence[Actor], frame: int, fps: float, frames: int
+    ) -> tuple[Prop, ...]:
+        """The shapes in a frame; a box has a lid, so that it is not a poster."""
         start, end = self.held_frames(actors, frames)
         half = _HALF[self.kind] * self.height_px
         if start <= frame < end:
@@ -62,12 +65,16 @@ class Thing:
         else:
             middle = np.array([self.place_px[0], self.place_px[1] - half])
         if self.kind == "ball":
-            return Prop(middle[None], half, self.rgb)
+            return (Prop(middle[None], half, self.rgb),)
         sides = (1.0, 1.0) if self.kind == "box" else (0.75, 1.25)
         square = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)], float)
         if self.kind == "cup":
             square[2:, 0] *= 0.75  # narrower at the bottom
-        return Prop(middle + half * square * sides, 0.0, self.rgb)
+        body = Prop(middle + half * square * sides, 0.0, self.rgb)
+        if self.kind == "cup":
+            return (body,)
+        lid = np.array([(-1, -1), (1, -1), (1, -0.55), (-1, -0.55)], float)
+        return body, Prop(middle + half * lid, 0.0, shaded(self.rgb, 0.62))
 
 
 def reached_place(actor: Actor, lift: Doing) -> tuple[float, float]:
