@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -57,6 +58,19 @@ def test_a_tokenizer_without_an_unknown_token_knows_all_words() -> None:
         unk_token_id = None
 
     assert unknown_words(Bytes(), ["jeans"]) == ()
+
+
+def test_tokens_that_a_tokenizer_adds_are_no_words() -> None:
+    class Begins:
+        """Begins a text with its unknown token, as some do that have no other."""
+
+        unk_token_id = 0
+
+        def __call__(self, word: str, add_special_tokens: bool = True) -> SimpleNamespace:
+            own = [1 if word == "red" else 0]
+            return SimpleNamespace(input_ids=[0, *own] if add_special_tokens else own)
+
+    assert unknown_words(Begins(), ["red jeans"]) == ("jeans",)
 
 
 def test_each_limit_is_one_sentence(tokenizer) -> None:
