@@ -121,14 +121,15 @@ parts: development  ## measure each part, with pytest-benchmark: ARGS="-k encode
 
 accuracy: setup  ## measure the tables of docs/accuracy.md: SCENES=100 (some hours)
 	mkdir -p out
-	$(BIN)/stvg-ros ablate --split test --seed 1000 --count $(SCENES) --json out/accuracy.json
+	$(BIN)/stvg-ros ablate --split test --seed 1000 --count $(SCENES) --seconds 20 \
+	  --json out/accuracy.json
 	for source in people_detector classical; do \
 	  $(BIN)/stvg-ros ablate --split test --seed 1000 --count $(SCENES) --tubes $$source \
 	    --json out/accuracy_$$source.json || exit 1; done
 	for source in true people_detector; do \
 	  $(BIN)/stvg-ros ablate --split entering --seed 1000 --count $$(($(SCENES) / 2)) \
 	    --tubes $$source --json out/entering_$$source.json || exit 1; done
-	$(BIN)/python docs/tables.py --accuracy out/accuracy.json \
+	$(BIN)/python docs/tables.py --accuracy out/accuracy.json --methods out/accuracy.json \
 	  --own out/accuracy_people_detector.json out/accuracy_classical.json \
 	  --entering out/entering_true.json out/entering_people_detector.json
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from stvg_lab.ablation.ablation_rows import BODY_ROWS, HEAD_ROWS, METHODS, SOURCES
+from stvg_lab.ablation.ablation_rows import HEAD_ROWS, METHODS, SOURCES
 from stvg_lab.rendered.hard.scene_conditions import ABOUT, drawn_conditions
 from stvg_ros.commands.reader import grammar_reader
 from stvg_ros.config import settings
@@ -231,10 +231,18 @@ def costs(row: dict[str, Any]) -> list[str]:
     return [*cells, "" if seconds is None else f"{seconds:.2f}"]
 
 
+WHOLE = {row.name for row in (*METHODS, *SOURCES, *HEAD_ROWS)}
+
+
+def parts(found: dict[str, Any]) -> str:
+    """The floors, the method's parts one by one, and the controls."""
+    rows = [row for row in found["rows"] if row["name"] not in WHOLE]
+    return accuracy([{**found, "rows": rows}])
+
+
 def methods(found: dict[str, Any]) -> str:
     """Whole methods, and a row for each source of evidence; with what an answer costs."""
-    names = {row.name for row in (*METHODS, *SOURCES, *HEAD_ROWS, *BODY_ROWS)}
-    return accuracy([found], (*FLOOR_ROWS, "+ presence span", *names))
+    return accuracy([found], (*FLOOR_ROWS, "+ presence span", "+ body", *WHOLE))
 
 
 NO_ACTION_ROWS = ("+ TAS", "+ adaptive span", "+ presence span")
@@ -443,7 +451,7 @@ def main() -> int:
     tables = dict(TABLES)
     if given.accuracy:
         found = json.loads(given.accuracy.read_text())
-        tables |= {"accuracy": lambda: accuracy([found]), "kinds": lambda: kinds(found)}
+        tables |= {"accuracy": lambda: parts(found), "kinds": lambda: kinds(found)}
     if given.hard:
         hard = json.loads(given.hard.read_text())
         tables |= {

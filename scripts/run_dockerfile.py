@@ -19,6 +19,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -251,6 +252,8 @@ def main(words: Sequence[str] | None = None) -> None:
         parser.error("expected --root FOLDER or --list")
     if shutil.which("debootstrap") is None or os.geteuid():
         sys.exit("expected root and debootstrap: sudo apt-get install debootstrap")
+    # Also when it is ended from outside, the folders of this machine leave the root.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
     arguments = dict(item.partition("=")[::2] for item in given.build_arg)
     context = given.dockerfile.absolute().parent.parent
     Root(given.root.absolute(), context, arguments, given.bind).run(steps)

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import io
 import json
 import pickle
 from pathlib import Path
@@ -11,6 +13,30 @@ from typing import Any
 
 from stvg_lab.ablation.experiment import Ablation
 from stvg_ros.errors import ConfigError
+
+_OF_NUMPY = {  # arrays, and the state of a generator
+    ("numpy", "dtype"),
+    ("numpy", "ndarray"),
+    ("numpy._core.multiarray", "_reconstruct"),
+    ("numpy.random._pcg64", "PCG64"),
+    ("numpy.random._pickle", "__bit_generator_ctor"),
+    ("numpy.random._pickle", "__generator_ctor"),
+    ("numpy.random.bit_generator", "SeedSequence"),
+    ("numpy.random.bit_generator", "__pyx_unpickle_SeedSequence"),
+}
+
+
+class _AnswersUnpickler(pickle.Unpickler):
+    """Builds arrays and dataclasses of this package only: a file runs no code of its own."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) in _OF_NUMPY or module.startswith(("stvg_lab.", "stvg_ros.")):
+            found = super().find_class(module, name)
+            if (module, name) in _OF_NUMPY or (
+                isinstance(found, type) and dataclasses.is_dataclass(found)
+            ):
+                return found
+        raise pickle.UnpicklingError(f"it names {module}.{name}")
 
 
 class SavedAnswers:
@@ -30,9 +56,17 @@ class SavedAnswers:
         if not self._path.exists():
             return 0
         try:
-            saved = pickle.loads(self._path.read_bytes())
+            saved = _AnswersUnpickler(io.BytesIO(self._path.read_bytes())).load()
             asked, done, answers = saved["asked"], int(saved["scenes"]), saved["answers"]
-        except (OSError, pickle.UnpicklingError, EOFError, KeyError, TypeError) as error:
+        except (
+            OSError,
+            pickle.UnpicklingError,
+            LookupError,
+            EOFError,
+            TypeError,
+            ValueError,
+            AttributeError,
+        ) as error:
             raise ConfigError(
                 f"--answers: {self._path} holds no answers of an ablation ({error}); name another "
                 "file, which is created"

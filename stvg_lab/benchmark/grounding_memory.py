@@ -170,19 +170,18 @@ class _EightBits(nn.Module):
 
 
 class _InEightBits(torch.autograd.Function):
-    """The product of quantized states; keeps a copy of them, and unpacks the weight backward."""
+    """The product of quantized states; the weight is unpacked in the backward pass."""
 
     @staticmethod
     def forward(ctx: Any, states: Tensor, packed: Tensor) -> Tensor:
-        half = states.to(torch.float16)
-        ctx.shape, ctx.dtype = packed.shape, states.dtype
-        ctx.kept = half if ctx.needs_input_grad[0] else None
-        held = half.to(torch.int8)
-        product = half.new_empty((*states.shape[:-1], len(packed)))
+        held = states.to(torch.float16).to(torch.int8)
+        product = states.new_empty((*states.shape[:-1], len(packed)))
         del held
-        return product.to(states.dtype)
+        # As bitsandbytes does: not by save_for_backward, so recomputing layers does not free them.
+        ctx.kept = states if ctx.needs_input_grad[0] else None
+        ctx.shape = packed.shape
+        return product
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Any:
-        half = grads[0].to(torch.float16)
-        return (half @ half.new_empty(ctx.shape)).to(ctx.dtype), None
+        return grads[0] @ grads[0].new_empty(ctx.shape), None

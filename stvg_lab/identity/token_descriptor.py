@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -74,7 +72,7 @@ class TokenDescriptor:
         return probability(cosines(first, second), _MIDDLE, _SPREAD)
 
 
-def every_pooling(layers: VisualLayers) -> Sequence[TokenDescriptor]:
+def every_pooling(layers: VisualLayers) -> list[TokenDescriptor]:
     """A descriptor for each layer and pooling of a model."""
     return [TokenDescriptor(layers, layer, how) for layer in layers.names for how in POOLINGS]
 

@@ -187,7 +187,8 @@ class Trainer:
 
     def _update(self, loss: Tensor) -> None:
         cosine = 0.5 * (1 + math.cos(math.pi * self.share))
-        rate = PEAK_RATE * max(0.02, cosine) * min(1.0, (self.step + 1) / WARM_UP_STEPS)
+        warm_up = min(WARM_UP_STEPS, self.steps // 10) if self.steps else WARM_UP_STEPS
+        rate = PEAK_RATE * max(0.02, cosine) * min(1.0, (self.step + 1) / max(1, warm_up))
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.zero_grad(set_to_none=True)

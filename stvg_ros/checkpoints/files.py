@@ -15,7 +15,6 @@ from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 from stvg_ros.errors import ModelError
 
 CONFIG = "config.json"
-INDEX = "model.safetensors.index.json"  # which file holds which weight
 _ADAPTER = "adapter_config.json"
 
 
@@ -142,13 +141,6 @@ def _folder_of(file: Path) -> str:
     if (file.parent / CONFIG).is_file():
         return f"give {str(file.parent)!r}"
     return f"there is no {CONFIG} beside it: download the whole checkpoint and give its folder"
-
-
-def missing_shards(files: CheckpointFiles) -> list[str]:
-    """Names of the weights' files that the index of a folder names and that are not there."""
-    index = files.json(INDEX) or {}
-    names = set(map(str, (index.get("weight_map") or {}).values()))
-    return sorted(name for name in names if files.path(name) is None)
 
 
 def _obstacle() -> str:

@@ -15,8 +15,10 @@ import transformers
 from transformers.utils import logging
 
 from stvg_ros.checkpoints.files import CheckpointFiles, first_line
+from stvg_ros.checkpoints.weight_files import stored_numbers
 from stvg_ros.errors import ModelError
 
+MOST_DRAWN = 3.0  # times the stored numbers; weights that are tied are stored once
 # Ends of names beside quantized weights that have the name and shape of whole ones.
 SCALES = ("weight_scale", "weight_scale_inv", "scale_weight", "weight.scale", ".SCB")
 
@@ -50,6 +52,8 @@ def loaded_weights(
         ModelError: weights are missing, damaged, of another shape or not finite.
     """
     where = f"{setting} {files.source!r}"
+    if files.local:
+        _check_files(files, class_name, where, options)
     try:
         with _without_output():
             model, report = getattr(transformers, class_name).from_pretrained(
@@ -58,6 +62,7 @@ def loaded_weights(
                 use_safetensors=True,
                 local_files_only=files.local,
                 output_loading_info=True,
+                ignore_mismatched_sizes=True,  # they are in the report, which is checked
                 **options,
             )
     except ImportError as error:
@@ -80,6 +85,30 @@ def loaded_weights(
         _check_unscaled(report, where)
     _check_finite(model, where)
     return LoadedWeights(model, tuple(sorted(map(str, report["unexpected_keys"]))))
+
+
+def _check_files(
+    files: CheckpointFiles, class_name: str, where: str, options: Mapping[str, Any]
+) -> None:
+    """Raises: ModelError: also of a model much larger than its files, whose rest would be drawn."""
+    try:
+        stored = stored_numbers(files)
+    except ModelError as error:
+        raise ModelError(f"{where}: the weights cannot be loaded: {error}") from error
+    try:
+        config = transformers.AutoConfig.from_pretrained(files.source, local_files_only=True)
+        with torch.device("meta"):
+            model = getattr(transformers, class_name)(config)
+        needed = sum(weight.numel() for weight in model.parameters())
+    except Exception:  # of many kinds; loading says what is wrong
+        return
+    quantized = options.get("quantization_config") or getattr(config, "quantization_config", None)
+    if quantized is None and needed > MOST_DRAWN * max(1, stored):
+        raise ModelError(
+            f"{where}: config.json describes a {class_name} of {needed / 1e6:.3g} M numbers, but "
+            f"the files hold {stored / 1e6:.3g} M; weights are missing, or the config.json is that "
+            "of another model; download both again"
+        )
 
 
 def _check_complete(model: Any, report: Mapping[str, Any], where: str, class_name: str) -> None:

@@ -103,39 +103,37 @@ def _checkpoint_findings(
     folder: Path, config: Config, devices: Sequence[torch.device]
 ) -> Iterator[Finding]:
     """Checks the files of a checkpoint and the memory that they need."""
-    from stvg_ros.checkpoints.files import INDEX, CheckpointFiles, missing_shards
-    from stvg_ros.models.families import FAMILIES, unsupported
+    from stvg_ros.checkpoints.files import CheckpointFiles
+    from stvg_ros.checkpoints.weight_files import stored_numbers
+    from stvg_ros.models.families import FAMILIES, missing_packages, unsupported
     from stvg_ros.models.loading import check_language_model
     from stvg_ros.models.quantized_formats import PRODUCER_FILE, method_of
 
     model, files = config.model, CheckpointFiles(str(folder), True)
     values = files.config("model.path")
-    kind = values.get("model_type")
+    kind = str(values.get("model_type"))
     if kind not in FAMILIES:
         yield Finding(
-            "bad", "model", f"{folder}: {unsupported(str(kind))}",
+            "bad", "model", f"{folder}: {unsupported(kind)}",
             f"use one of {', '.join(sorted(FAMILIES))}",
         )  # fmt: skip
         return
-    lacking = [name for name in FAMILIES[kind].packages if importlib.util.find_spec(name) is None]
-    if lacking:
+    if lacking := missing_packages(values):
         yield Finding(
             "bad", "model", f"{folder}: {FAMILIES[kind].title} needs {' and '.join(lacking)}",
             "install what is missing",
         )  # fmt: skip
         return
-    stored = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
-    if not stored:
-        yield Finding("bad", "model", f"{folder}: no *.safetensors", "download the weights again")
+    try:
+        stored_numbers(files)
+    except ModelError as error:
+        yield Finding("bad", "weights", str(error))
         return
+    stored = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
     text = f"{model.path}: {FAMILIES[kind].title}, {stored / 1e6:.0f} MB of weights"
     if model.path == "embedded":
         text += "; trained on rendered scenes only"
     yield Finding("ok", "model", text)
-    if lost := missing_shards(files):
-        text = f"{len(lost)} of the files that {INDEX} names are missing, such as {lost[0]}"
-        yield Finding("bad", "weights", text, "download them again")
-        return
     method = method_of(values, files.json(PRODUCER_FILE))
     if method is not None:
         yield (found := _quantized(method))

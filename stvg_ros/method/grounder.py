@@ -145,6 +145,17 @@ class LocalGrounder(BaseGrounder):
                 preliminary(grounding)
 
         early = None if preliminary is None else once
+        with self._mllm.counting():
+            return self._twice(clip, query, checkpoint, early)
+
+    def _twice(
+        self,
+        clip: Clip,
+        query: Query,
+        checkpoint: StageCallback,
+        early: Callable[[Grounding], None] | None,
+    ) -> Grounding:
+        """The answer; if memory does not suffice, of a second attempt that uses less."""
         try:
             return self._grounded(clip, query, checkpoint, early)
         except Exception as error:
@@ -178,7 +189,6 @@ class LocalGrounder(BaseGrounder):
         preliminary: Callable[[Grounding], None] | None,
     ) -> Grounding:
         config, clock = self._config, Clock(checkpoint)
-        self._mllm.start()
         passes = VideoPasses(self._mllm, config, self._direction)
         with clock.stage("split"):
             split = self._splitter.split(query.text)
@@ -286,13 +296,11 @@ class LocalGrounder(BaseGrounder):
     def _answered(self, grounding: Grounding, view: TubeView) -> Grounding:
         """The grounding with the answer in words, if the command asks a question."""
         grounding, split = with_pictures(grounding, view.clip), grounding.best.split
-        self._mllm.settle()
         if split is None or split.command is None or split.command.intent not in QUESTIONS:
             return grounding
         asked = self._config.evidence.sources
         sources = () if asked in ("attention", "stated") else self._sources
         text, number = answer_of(split.command, grounding, view, self._mllm, sources)
-        self._mllm.settle()
         return replace(grounding, text=text, number=number)
 
     def _template(

@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import numpy as np
@@ -31,30 +31,34 @@ class PassCounter:
 
     Attributes:
         mllm: the model.
-        counts: since `start`: "images" that the vision tower encoded, "passes" over the visual
-            tokens of a video, "gradients" (backward passes over them), and "tokens" of generated
-            text, up to the last `settle`. Questions behind a pass are not counted. A command has
-            its own dictionary.
+        counts: of the command that is being grounded: "images" that the vision tower encoded,
+            "passes" over the visual tokens of a video, "gradients" (backward passes over them),
+            and "tokens" of generated text, which are known when it is done. Questions behind a
+            pass are not counted.
     """
 
     def __init__(self, mllm: Mllm) -> None:
         self.mllm = mllm
-        self.start()
-
-    def start(self) -> None:
-        """Counts from zero."""
         self.counts = dict.fromkeys(COUNTED, 0)
-        self._before = self._generated()
 
-    def settle(self) -> None:
-        """Brings the number of generated tokens up to date; they are the model's own count."""
-        self.counts["tokens"] = self._generated() - self._before
+    @contextmanager
+    def counting(self) -> Iterator[None]:
+        """Inside the context, `counts` are those of one command, which keeps them."""
+        self.counts, before = dict.fromkeys(COUNTED, 0), self._generated()
+        try:
+            yield
+        finally:
+            self.counts["tokens"] = self._generated() - before
+            self.counts = dict.fromkeys(COUNTED, 0)  # frames are encoded between commands
 
     def _generated(self) -> int:
+        """Tokens that the model has generated; it counts them itself if it writes text."""
         return int(getattr(self.mllm, "generated", 0))
 
     def __getattr__(self, name: str) -> Any:
-        """Everything else is the model's."""
+        """Everything else is the model's, such as writing text."""
+        if name == "mllm":
+            raise AttributeError(name)
         return getattr(self.mllm, name)
 
     @property

@@ -106,7 +106,8 @@ def _stored(
             yield JINJA_FILE, Path(jinja).read_text(encoding="utf-8-sig")
         except (OSError, ValueError) as error:
             refused.append(f"{JINJA_FILE} (no text in UTF-8: {first_line(error)})")
-    for file in JSON_FILES:
+    # transformers drops the tokenizer's own where there is a chat_template.jinja.
+    for file in (*JSON_FILES, TOKENIZER_FILE):
         try:
             values = files.json(file) or {}
         except ModelError as error:

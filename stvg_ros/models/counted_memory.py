@@ -22,7 +22,7 @@ FULL = ("float32", "bfloat16")
 USUAL = (20, 640)  # frames T and long side in pixels: the defaults of the settings
 # Precision and whether activations are recomputed, from the most exact one on.
 ON_GPU = (("bfloat16", True), ("8bit", True), ("4bit", True))
-ON_CPU = (("float32", False), ("bfloat16", False))
+ON_CPU = (("float32", False), ("bfloat16", False), ("bfloat16", True))
 
 
 @dataclass(frozen=True)

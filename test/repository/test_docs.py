@@ -70,6 +70,25 @@ def test_the_summary_repeats_the_tables_of_the_accuracy_page(tables):
         assert any(all(cell in row for cell in cells if cell) for row in rows)
 
 
+def test_what_rows_cost_is_shown_where_it_was_counted(tables):
+    metrics = (
+        "m_tIoU", "m_vIoU", "vIoU@0.3", "vIoU@0.5", "gt_vIoU", "spatial_accuracy",
+        "spatial_accuracy_of_four",
+    )  # fmt: skip
+    row = {
+        "name": "paper", "group": "method", "absence_auroc": 0.5,
+        **dict.fromkeys(metrics, 0.25), "intervals": {one: [0.2, 0.3] for one in metrics},
+    }  # fmt: skip
+    cost = {"images": 16.0, "passes": 4.5, "gradients": 3.0, "tokens": 0.0}
+    counted = {"tubes": "true", "rows": [{**row, "cost": cost, "seconds": 1.234}]}
+    header, _, line = tables.methods(counted).splitlines()
+    assert header.endswith("| passes | gradients | images | generated tokens | seconds |")
+    assert line.endswith("| 0.500 | 4.5 | 3 | 16 | 0 | 1.23 |")
+    assert len(tables.parts(counted).splitlines()) == 2  # whole methods have their own table
+    old = {"tubes": "true", "rows": [{**row, "name": "+ TAS"}]}
+    assert tables.parts(old).splitlines()[0].endswith("| absence AUROC |")
+
+
 def test_the_readme_is_short():
     lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
     assert len(lines) < 250

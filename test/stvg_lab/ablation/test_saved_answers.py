@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -94,3 +96,15 @@ def test_commands_know_the_hard_splits(command: str, capsys: pytest.CaptureFixtu
 def test_conditions_are_not_calibrated_on_hard_scenes(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["calibrate", "--conditions", "--split", "val-hard"]) == 2
     assert "ask for train, val or test" in capsys.readouterr().err
+
+
+def test_a_file_runs_no_code(tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self) -> tuple[Any, tuple[str]]:
+            return Path.touch, (tmp_path / "made",)  # type: ignore[return-value]
+
+    path = tmp_path / "answers"
+    path.write_bytes(pickle.dumps({"asked": Evil(), "scenes": 1, "answers": {}}))
+    with pytest.raises(ConfigError, match="holds no answers of an ablation"):
+        SavedAnswers(path, {}).restored(ablation())
+    assert not (tmp_path / "made").exists()

@@ -123,7 +123,9 @@ def test_a_hub_id_that_was_never_fetched_without_a_network(
 METHODS = ["awq", "gptq", "compressed-tensors", "aqlm", "quanto", "hqq", "torchao", "mxfp4"]
 
 
-@pytest.mark.parametrize("stored", [*({"quant_method": name} for name in METHODS), "awq", {}])
+@pytest.mark.parametrize(
+    "stored", [*({"quant_method": name} for name in METHODS), "awq", {"bits": 4}]
+)
 def test_quantized_weights_of_other_methods_are_named(
     saved: Path, tmp_path: Path, stored: Any
 ) -> None:
@@ -133,6 +135,14 @@ def test_quantized_weights_of_other_methods_are_named(
     (folder / "config.json").write_text(json.dumps(values))
     with pytest.raises(ModelError, match=r"quantized by .*full precision.*model\.quantization"):
         READERS["model.path"](str(folder))
+
+
+def test_an_entry_that_is_empty_names_no_format(saved: Path, tmp_path: Path) -> None:
+    """As transformers reads it."""
+    folder = Path(shutil.copytree(saved, tmp_path / "model"))
+    values = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**values, "quantization_config": {}}))
+    READERS["model.path"](str(folder))
 
 
 @pytest.mark.parametrize("name", ["tokenizer.json"])

@@ -176,8 +176,8 @@ GB = 1e9
         # 2B, 3B, 7B
         (Machine(100 * GB, 80 * GB), ["bfloat16", "bfloat16", "bfloat16"]),
         (Machine(100 * GB, 11 * GB), ["bfloat16", "bfloat16", "4bit"]),
-        (Machine(64 * GB), ["float32", "float32", "float32"]),
-        (Machine(24 * GB), ["float32", "float32", "bfloat16"]),
+        (Machine(66 * GB), ["float32", "float32", "float32"]),
+        (Machine(25 * GB), ["float32", "bfloat16", "bfloat16"]),
     ],
 )
 def test_the_most_exact_precision_that_fits(machine, expected):
@@ -186,18 +186,29 @@ def test_the_most_exact_precision_that_fits(machine, expected):
     assert [each.count.weights_in for each in found] == expected
 
 
+def test_a_process_needs_memory_of_a_board_too():
+    for shared, expected in ((False, "bfloat16"), (True, "4bit")):
+        found = {each.count.checkpoint: each for each in choices(Machine(0, 11 * GB, shared))}
+        assert found["Qwen/Qwen2.5-VL-3B-Instruct"].count.weights_in == expected
+
+
 def test_the_list(capsys):
-    lines = list(listing(Machine(8 * GB, 4.5 * GB, shared=True), lambda name: "2B" in name, {}))
-    assert lines[0] == "4.5 GB free, shared by CPU and GPU"
+    lines = list(listing(Machine(8 * GB, 5.5 * GB, shared=True), lambda name: "2B" in name, {}))
+    assert lines[0] == "5.5 GB free, shared by CPU and GPU"
     (small,) = (line for line in lines if "Qwen2-VL-2B" in line)
-    assert "runs with model.quantization" in small
+    assert "runs with model.quantization 4bit" in small
     assert small.endswith("; fetched")
     (large,) = (line for line in lines if "7B" in line)
     assert "does not fit; not fetched" in large
+    lines = list(listing(Machine(25 * GB), lambda name: False, {"body": True}))
+    assert lines[0] == "no GPU here; 25.0 GB of main memory free"
+    says = {name: line for line in lines for name in ("2B", "3B", "7B", "body") if name in line}
+    assert "runs; not" in says["2B"]
+    assert "runs with model.dtype bfloat16; not" in says["3B"]
+    assert "runs with model.dtype bfloat16 and model.gradient_checkpointing true;" in says["7B"]
+    assert says["body"].endswith("  fetched")
     assert main(["models", "list"]) == 0
-    out = capsys.readouterr().out
-    assert "embedded" in out
-    assert "body" in out
+    assert "embedded" in capsys.readouterr().out
 
 
 def test_this_machine_has_memory():

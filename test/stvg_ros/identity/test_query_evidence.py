@@ -32,6 +32,14 @@ def test_measured_words_count_by_their_sums():
     assert query_odds(answer({1: 2.0, 2: -9.0}, findings=(body,))) == {1: 2.0, 2: -MOST_NATS}
 
 
+def test_sources_that_compare_tubes_speak_for_none_if_nobody_was_found():
+    painted = SourceFinding("painted ids", "the one in red", {1: 2.0})
+    scores = {1: 2.0, 2: -1.0}
+    assert query_odds(answer(scores, findings=(painted,))) == scores
+    absent = query_odds(answer(scores, Status.NOT_FOUND, findings=(painted,)))
+    assert absent == {1: 0.0, 2: -1.0}
+
+
 def test_attention_ranks_relative_to_the_best():
     odds = query_odds(answer({1: 1.0, 2: 0.5}))
     assert odds[1] == pytest.approx(np.log(4))

@@ -336,6 +336,18 @@ def test_the_cost_of_an_answer(
         assert found.best.status is Status.FOUND
 
 
+def test_what_is_computed_between_commands_is_not_an_answers_cost() -> None:
+    values: dict[str, Value] = {"sampling.prefetch": True, "window.duration_s": 1.0}
+    proposer = FixedProposer(LEFT, RIGHT)
+    grounder = LocalGrounder(ToyMllm(), Splitter(), proposer, Config.from_flat(values))
+    found = grounder.ground(CLIP, Query(TEXT), no_checkpoint).best
+    before, later = dict(found.cost), noise_clip(seed=3)
+    while grounder.prefetch(later):
+        pass
+    assert dict(found.cost) == before
+    assert grounder.ground(later, Query(TEXT), no_checkpoint).best.cost["images"] == 0
+
+
 def test_generated_tokens_are_the_models_own_count() -> None:
     class Writing(ToyMllm):
         generated = 7

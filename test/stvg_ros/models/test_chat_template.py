@@ -81,6 +81,9 @@ def listed(**templates: str) -> list[dict[str, str]]:
         (GOOD, {"processor_config": older(listed(x=GOOD, default=GOOD_TOO))}, GOOD_TOO),
         (GOOD, {"processor_config": older([GOOD_TOO, {"name": "default"}, {}])}, GOOD),
         (GOOD, {"chat_template": "\ufeff" + GOOD_TOO}, GOOD_TOO),
+        (BROKEN, {"chat_template": BROKEN, "tokenizer_config": older(GOOD)}, GOOD),
+        (TEXT_ONLY, {"chat_template": TEXT_ONLY, "tokenizer_config": older(listed(a=GOOD))}, GOOD),
+        (GOOD_TOO, {"chat_template": "", "tokenizer_config": {}}, GOOD_TOO),
     ],
 )
 def test_the_first_template_that_takes_a_video_is_chosen(
