@@ -13,7 +13,7 @@ from stvg_ros.identity.descriptor import Vectors, probability
 from stvg_ros.identity.mobilenet import cosines
 
 POOLINGS = ("whole", "halves", "centred", "centred halves")
-LAYER, POOLING = TOWER_OUTPUT, "centred halves"  # the best of the embedded model
+LAYER, POOLING = TOWER_OUTPUT, "centred halves"  # the best, see docs/identity.md
 _MIDDLE, _SPREAD = 0.7, 0.1
 
 
