@@ -16,6 +16,7 @@ import torch
 import transformers
 from transformers.models.glm4v.processing_glm4v import Glm4vProcessor
 from transformers.models.glm46v.processing_glm46v import Glm46VProcessor
+from transformers.models.internvl.processing_internvl import InternVLProcessor
 from transformers.models.molmo2.processing_molmo2 import Molmo2Processor
 from transformers.models.qwen3_vl.processing_qwen3_vl import Qwen3VLProcessor
 from transformers.models.smolvlm import processing_smolvlm
@@ -25,7 +26,7 @@ from transformers.video_utils import VideoMetadata
 from stvg_ros.method.encoding import Encoder
 from stvg_ros.method.settings import AttentionConfig
 from stvg_ros.method.visual_tokens import VisualTokens
-from stvg_ros.models import glm4v, load_mllm, molmo2, qwen3_vl, smolvlm, video_llama_3
+from stvg_ros.models import glm4v, internvl, load_mllm, molmo2, qwen3_vl, smolvlm, video_llama_3
 from stvg_ros.models.families import FAMILIES
 from stvg_ros.models.frame_times import begin_times, mean_times
 from stvg_ros.models.hf_common import HfMllm
@@ -210,6 +211,19 @@ def test_stamps_in_the_text_of_molmo2(rate: float, count: int) -> None:
     spelled = SimpleNamespace(convert_ids_to_tokens=lambda ids: [words[each] for each in ids])
     found = molmo2.layout(spelled, SimpleNamespace(config=config), visual)
     assert (found.text, found.placeholder) == (theirs, "<|video|>")
+
+
+def test_frames_of_internvl_are_numbered() -> None:
+    own = SimpleNamespace(
+        start_image_token="<img>", end_image_token="</img>", video_token="<video>",
+        image_token="<IMG_CONTEXT>", image_seq_length=ROWS * COLUMNS,
+    )  # fmt: skip
+    given: Any = {"pixel_values_videos": [torch.zeros(3, 1)]}
+    theirs = InternVLProcessor.replace_video_token(own, given, 0)  # type: ignore[arg-type]
+    own.convert_ids_to_tokens = {7: "<IMG_CONTEXT>"}.get
+    config = SimpleNamespace(config=SimpleNamespace(image_token_id=7))
+    found = internvl.layout(own, config, tokens((0.0, 1.0, 2.0), 1))
+    assert (found.text, found.placeholder, found.token_id) == (theirs, "<video>", 7)
 
 
 def test_numbers_in_words() -> None:
