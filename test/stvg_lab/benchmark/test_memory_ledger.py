@@ -151,8 +151,8 @@ def test_eight_bits_keep_the_states_of_products_also_when_layers_are_recomputed(
         return after.visual_tokens, after.graph - before.graph
 
     (few, less), (many, more) = kept(FRAMES), kept(2 * FRAMES)
-    # A token in a layer: the inputs of q, k and v (one), of o, of the MLP (one) and of down. The last
-    # layer makes keys and values only.
+    # A token in a layer: the inputs of q, k and v (one), of o, of the MLP (one) and of down. The
+    # last layer makes keys and values only.
     shape = SHAPES["tiny"]
     layer = (3 * shape.hidden + shape.intermediate) * 2
     assert (shape.layers - 2) * layer < (more - less) / (many - few) < shape.layers * layer
