@@ -86,9 +86,11 @@ def fetched(checkpoint: HubCheckpoint, folder: Path | None, only: str = "") -> P
     place = Path(constants.HF_HUB_CACHE) if folder is None else folder
     if not only:
         _check_space(place, checkpoint)
+    # The cache finds files by their branch, which a download by commit does not note.
+    revision = None if folder is None else checkpoint.revision
     try:
         path = snapshot_download(
-            checkpoint.hub_id, revision=checkpoint.revision, local_dir=folder,
+            checkpoint.hub_id, revision=revision, local_dir=folder,
             allow_patterns=[only] if only else list(checkpoint.names),
             endpoint=checkpoint.endpoint, etag_timeout=CONTACT_S,
         )  # fmt: skip

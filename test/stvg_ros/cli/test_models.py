@@ -16,6 +16,7 @@ from fake_hub import FakeHub
 from huggingface_hub import constants
 
 from stvg_ros.checkpoints import hub_fetch
+from stvg_ros.checkpoints.files import CheckpointFiles
 from stvg_ros.checkpoints.forbidden_network import forbidden_network
 from stvg_ros.checkpoints.hub_fetch import damaged, fetched, hub_hashes, in_cache, listed
 from stvg_ros.checkpoints.machine import Machine, this_machine
@@ -59,6 +60,10 @@ def test_a_checkpoint_is_fetched_and_its_hashes_are_those_of_the_hub(
         before = len(hub.requested)
         fetched_checkpoint(NAME, folder, hub.endpoint)
         assert not any("safetensors" in path for path in hub.requested[before:])
+    with forbidden_network() as attempts:
+        files = CheckpointFiles.of(NAME if folder is None else str(folder), "model.path")
+        assert files.path("model.safetensors") == str(where / "model.safetensors")
+    assert attempts == []
 
 
 def test_a_checkpoint_is_in_the_cache_when_all_its_weights_are(checkpoint, tmp_path):
