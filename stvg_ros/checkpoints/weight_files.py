@@ -74,7 +74,7 @@ def _numbers(path: Path) -> int:
             header: dict[str, Any] = json.loads(stream.read(length))
             tensors = [each for name, each in header.items() if name != "__metadata__"]
             end = max((int(each["data_offsets"][1]) for each in tensors), default=0)
-            numbers = sum(math.prod(each["shape"]) for each in tensors)
+            numbers = sum(int(math.prod(each["shape"])) for each in tensors)
         except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise ModelError(
                 f"{path.name} has no header of a safetensors file; download it again"
