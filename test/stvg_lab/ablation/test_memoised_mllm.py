@@ -20,7 +20,9 @@ from stvg_ros.types import Grounding, Query, SplitQuery
 
 
 def states_first(asked: str, options: Sequence[str]) -> list[float]:
-    return [-1.0 - 0.3 * number for number in range(len(options))]
+    """The first number is the likeliest, and the last one of the last image."""
+    log_p = [-1.0 - 0.3 * number for number in range(len(options))]
+    return log_p[::-1] if " last " in asked else log_p
 
 
 BOXES = ((0.0, 0.0, 40.0, 80.0), (80.0, 0.0, 120.0, 80.0))
@@ -53,8 +55,9 @@ def test_every_row_is_the_same_as_with_passes_of_its_own() -> None:
                 mine, theirs = getattr(one.evidence, name), getattr(other.evidence, name)
                 np.testing.assert_allclose(theirs, mine, atol=1e-6, err_msg=f"{row.name} {name}")
             assert other.best.confidence == pytest.approx(one.best.confidence, abs=1e-6)
-            assert (other.best.start_ns, other.best.track_id) == (
+            assert (other.best.start_ns, other.best.end_ns, other.best.track_id) == (
                 one.best.start_ns,
+                one.best.end_ns,
                 one.best.track_id,
             )
         maps.append(one.evidence.spatial.tobytes() + one.evidence.temporal.tobytes())
