@@ -12,6 +12,7 @@ import torch
 
 from stvg_lab.rendered.clips import scene_frames
 from stvg_lab.rendered.scene import Scene
+from stvg_lab.rendered.scene_questions import asked_scene
 from stvg_ros.body.blazepose import BlazePose
 from stvg_ros.body.body_evidence import BodyEvidence
 from stvg_ros.body.settings import BodyConfig
@@ -62,6 +63,20 @@ def images(clip: Clip) -> list[Any]:
 @pytest.fixture(scope="module")
 def visual(mllm: HfMllm, images: list[Any]) -> VisualTokens:
     return mllm.encode(images)
+
+
+@pytest.mark.parametrize("split", ["test", "test-hard"])
+def test_render_a_clip_with_its_sentences(benchmark: Any, split: str) -> None:
+    """Twelve scenes, 40 frames of 320 x 240 each; the number of people is in the extra info."""
+    numbers = iter(range(12))
+    people: list[int] = []
+
+    def one() -> None:
+        scene, _ = asked_scene(split, next(numbers))
+        people.append(len(scene.people))
+
+    benchmark.pedantic(one, rounds=12)
+    benchmark.extra_info["people"] = sum(people) / len(people)
 
 
 def test_split(benchmark: Any) -> None:

@@ -18,11 +18,23 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from stvg_lab.ablation.ablation_rows import HEAD_ROWS, METHODS, SOURCES
+from stvg_lab.rendered.hard.scene_conditions import ABOUT, drawn_conditions
 from stvg_ros.commands.reader import grammar_reader
 from stvg_ros.config import settings
+from stvg_ros.models.counted_memory import (
+    ON_CPU,
+    ON_GPU,
+    PROCESS_BYTES,
+    USUAL,
+    CountedMemory,
+    counts,
+)
 from stvg_ros.models.embedded_checkpoint import FOLDER as MODEL
 from stvg_ros.models.families import families_table
+from stvg_ros.models.presets import PRESETS
 from stvg_ros.models.quantized_formats import formats_table
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -31,10 +43,13 @@ ACCURACY = DOCS / "accuracy.md"
 # The README comes last: its summary is made from the page of accuracy.
 PAGES = (
     ACCURACY,
+    DOCS / "body.md",
     DOCS / "commands.md",
+    DOCS / "hard_scenes.md",
     DOCS / "identity.md",
     DOCS / "models.md",
     DOCS / "parameters.md",
+    DOCS / "presets.md",
     DOCS / "real_video.md",
     DOCS / "ros_interface.md",
     DOCS / "tubes.md",
@@ -90,6 +105,44 @@ def formats() -> str:
         for title, method, read, note in formats_table()
     ]
     return markdown(["format", "`quant_method`", "with re-attention", "how, or why not"], rows)
+
+
+def presets() -> str:
+    """The parameter files for models on a GPU, with their counted memory in GB."""
+    rows = [
+        (
+            f"`{each.name}.yaml`", each.machine, each.memory_gb, each.model,
+            f"{each.frames} of {each.long_side_px} px", f"{each.count.weights / 1e9:.1f}",
+            f"{each.count.peak / 1e9:.1f}", f"{each.needed / 1e9:.1f}",
+        )
+        for each in reversed(PRESETS)
+    ]  # fmt: skip
+    header = ["`params_file`", "machine", "GB", "model", "frames", "weights", "peak", "needs free"]
+    return markdown(header, rows)
+
+
+def released_memory() -> str:
+    """Counted memory in GB by checkpoint and precision, and which boards have as much."""
+    boards = [each for each in reversed(PRESETS) if each.shared]
+    beside = PROCESS_BYTES + 1.5e9  # Linux
+
+    def fits(count: CountedMemory) -> str:
+        names = [
+            str(board.memory_gb)
+            for board in boards
+            if count.needed_on_gpu + beside + board.window_bytes <= board.memory_gb * 1e9
+        ]
+        return ", ".join(names)
+
+    rows = []
+    for each in counts():
+        kind = (each.weights_in, each.recomputed)
+        if (each.frames, each.long_side_px) == USUAL and kind in (*ON_GPU, *ON_CPU):
+            how = each.weights_in + (", recomputed" if each.recomputed else "")
+            sizes = [f"{size / 1e9:.1f}" for size in (each.weights, each.peak, each.needed_on_gpu)]
+            rows.append((each.checkpoint.partition("/")[2], how, *sizes, fits(each)))
+    header = ["checkpoint", "weights in", "weights", "peak", "of a GPU", "boards of ... GB"]
+    return markdown(header, rows)
 
 
 def launch() -> str:
@@ -310,13 +363,56 @@ def understood() -> str:
     return markdown(header, rows)
 
 
+SCENES = 1200  # of which the shares of the conditions are counted
+
+
+def hard_conditions() -> str:
+    """What each condition of hard scenes is, and in how many it is."""
+    drawn = [
+        name
+        for seed in range(SCENES)
+        for name in drawn_conditions(np.random.default_rng((seed, 21)), seed)
+    ]
+    rows = [
+        [name, about, f"{100 * drawn.count(name) / SCENES:.0f} %"] for name, about in ABOUT.items()
+    ]
+    return markdown(["condition", "what it is", "share of scenes"], rows)
+
+
+def hard_counts(counts: dict[str, Any]) -> str:
+    """How many numbers of people are exact."""
+    rows = []
+    for line in (*counts["by_number"], counts["all"]):
+        low, high = line["interval"]
+        half = "" if low is None else f" ± {50 * (high - low):.1f}"
+        exact, wrong = f"{100 * line['exact']:.1f}{half}", f"{line['mean_error']:.2f}"
+        rows.append([line["name"], exact, wrong, line["samples"]])
+    return markdown(["people", "exact", "mean error", "questions"], rows)
+
+
+def hard_by_condition(found: dict[str, Any]) -> str:
+    """Persons and tubes of an ablation by condition."""
+    rows = [
+        [
+            row["name"],
+            *(f"{100 * row[name]:.1f}" for name in ("spatial_accuracy", "m_tIoU", "m_vIoU")),
+            row["samples"],
+        ]
+        for row in found["by_condition"]
+    ]
+    return markdown(["", "right person", "m_tIoU", "m_vIoU", "sentences"], rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "parameters": parameters,
     "families": families,
     "formats": formats,
     "launch": launch,
+    "presets": presets,
+    "released_memory": released_memory,
     "accuracy_summary": accuracy_summary,
     "understood": understood,
+    "hard_conditions": hard_conditions,
 }
 
 
@@ -348,11 +444,27 @@ def main() -> int:
     parser.add_argument(
         "--methods", type=Path, help="an ablation with --seconds: whole methods and sources"
     )
+    parser.add_argument("--hard", type=Path, help="an ablation on the split test-hard")
+    parser.add_argument("--counts", type=Path, help="an ablation --counts on a hard split")
+    parser.add_argument("--robocup", type=Path, help="an ablation on the split robocup")
     given = parser.parse_args()
     tables = dict(TABLES)
     if given.accuracy:
         found = json.loads(given.accuracy.read_text())
         tables |= {"accuracy": lambda: parts(found), "kinds": lambda: kinds(found)}
+    if given.hard:
+        hard = json.loads(given.hard.read_text())
+        tables |= {
+            "hard": lambda: accuracy([hard]),
+            "hard_kinds": lambda: kinds(hard),
+            "hard_by_condition": lambda: hard_by_condition(hard),
+        }
+    if given.counts:
+        counts = json.loads(given.counts.read_text())["counts"]
+        tables["hard_counts"] = lambda: hard_counts(counts)
+    if given.robocup:
+        robocup = json.loads(given.robocup.read_text())
+        tables["robocup"] = lambda: kinds(robocup)
     if given.own:
         own = [json.loads(path.read_text()) for path in given.own]
         tables["own_accuracy"] = lambda: accuracy(own, OWN_ROWS)

@@ -19,6 +19,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -26,7 +27,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-SUITES = {"11": "bullseye", "12": "bookworm", "13": "trixie"}
+SUITES = {"11": "bullseye", "12": "bookworm", "13": "trixie", "testing": "testing"}
 MOUNTS: list[tuple[str, str, tuple[str, ...]]] = [
     ("proc", "proc", ("-t", "proc")), ("/dev", "dev", ("--rbind",)),
 ]  # fmt: skip
@@ -135,7 +136,7 @@ class Root:
             sys.exit(f"{step.kind}: expected FROM, RUN, COPY, USER, WORKDIR, ARG, ENV or CMD")
 
     def _bootstrap(self, image: str) -> None:
-        match = re.fullmatch(r"debian:(\d+)(?:-slim)?", image)
+        match = re.fullmatch(r"debian:(\w+)(?:-slim)?", image)
         if match is None or match[1] not in SUITES:
             sys.exit(
                 f"FROM {image}: expected debian:{'|'.join(SUITES)}, which debootstrap can make"
@@ -251,6 +252,8 @@ def main(words: Sequence[str] | None = None) -> None:
         parser.error("expected --root FOLDER or --list")
     if shutil.which("debootstrap") is None or os.geteuid():
         sys.exit("expected root and debootstrap: sudo apt-get install debootstrap")
+    # Also when it is ended from outside, the folders of this machine leave the root.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
     arguments = dict(item.partition("=")[::2] for item in given.build_arg)
     context = given.dockerfile.absolute().parent.parent
     Root(given.root.absolute(), context, arguments, given.bind).run(steps)

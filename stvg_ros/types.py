@@ -69,7 +69,8 @@ class Query:
         for name, value in (("id", self.id), ("camera", self.camera)):
             if len(value) > MAX_NAME_CHARACTERS:
                 raise CommandError(
-                    f"{name}: expected at most {MAX_NAME_CHARACTERS} characters, got {len(value)}"
+                    f"{name}: expected at most {MAX_NAME_CHARACTERS} characters, got "
+                    f"{len(value)}; shorten it"
                 )
         if self.start_ns is not None and self.end_ns is not None and self.end_ns < self.start_ns:
             raise CommandError(

@@ -15,10 +15,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from stvg_lab.rendered.hard.hard_scene import HardScene
 from stvg_lab.rendered.picture_conditions import PictureCondition, taken
-from stvg_lab.rendered.queries import split_scene
 from stvg_lab.rendered.scene import Scene
-from stvg_lab.rendered.scene_questions import FRAME_STEP, SceneQuestion, scene_samples
+from stvg_lab.rendered.scene_questions import FRAME_STEP, SceneQuestion, asked_scene
 from stvg_lab.rendered.true_joints import TrueJoints
 from stvg_ros.method.evidence import ATTENTION_WEIGHT, attention_levels
 from stvg_ros.method.scoring import box_scores, slot_of_frames
@@ -65,15 +65,14 @@ class Weight:
 
 def scene_questions(
     split: str, seed: int, count: int
-) -> Iterator[tuple[Scene, tuple[SceneQuestion, ...]]]:
+) -> Iterator[tuple[Scene | HardScene, tuple[SceneQuestion, ...]]]:
     """Scenes with the questions about them whose target is there.
 
     Raises:
         ValueError: an unknown split, or seeds outside it.
     """
     for number in range(seed, seed + count):
-        scene = split_scene(split, number)
-        asked = scene_samples(scene, np.random.default_rng((number, 1)))
+        scene, asked = asked_scene(split, number)
         yield scene, tuple(one for one in asked if one.present)
 
 
@@ -94,7 +93,7 @@ def in_condition(
     return tuple(replace(one, clip=clip) for one in asked)
 
 
-def joints_of(scene: Scene, sample: SceneQuestion) -> TrueJoints:
+def joints_of(scene: Scene | HardScene, sample: SceneQuestion) -> TrueJoints:
     """The true joints of a scene's people, with the noise of an estimator on real people."""
     images = [frame.image for frame in sample.clip.frames]
     return TrueJoints(scene, images, range(0, scene.frame_count, FRAME_STEP), NOISE)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from stvg_lab.ablation.ablation_rows import CONTROLS, ROWS, AblationRow
-from stvg_lab.rendered.scene_questions import ASKED, SceneQuestion
+from stvg_lab.rendered.scene_questions import ALL_KINDS, SceneQuestion
 from stvg_lab.runs.conventions import scored
 from stvg_lab.runs.scores import FrameTube, Interval, auroc, bootstrap, on_clip, summarised
 from stvg_ros.boxes import paired_iou
@@ -26,6 +26,7 @@ from stvg_ros.method.pass_counter import COUNTED
 from stvg_ros.types import CandidateTube, Clip, Grounding, SplitQuery, Status, Tube
 
 FLOORS = ("random tube", "whole window", "oracle tube")
+_COLLECTED = ("_rng", "_present", "_lines", "_floors", "_said")
 _PEOPLE = 4  # the subset of scenes with a chance level of a quarter
 
 
@@ -149,6 +150,16 @@ class Ablation:
         """The rows of the method."""
         return self._rows
 
+    @property
+    def answers(self) -> dict[str, Any]:
+        """All that `add` has collected; setting it continues from there."""
+        return {name: getattr(self, name) for name in _COLLECTED}
+
+    @answers.setter
+    def answers(self, values: dict[str, Any]) -> None:
+        for name in _COLLECTED:
+            setattr(self, name, values[name])
+
     def add(self, samples: Iterable[SceneQuestion], progress: Callable[[str], None]) -> None:
         """Grounds samples with every row; calls `progress` with each row's name before."""
         for sample in samples:
@@ -191,7 +202,8 @@ class Ablation:
                 for name, line in lines.items()
             ],
             "gains": [self._gain(row) for row in (*self._rows, *CONTROLS) if row.over],
-            "by_kind": [self._kind(kind) for kind in ASKED if self._of_kind(kind)],
+            "by_kind": [self._kind(kind) for kind in ALL_KINDS if self._of_kind(kind)],
+            "by_condition": self._by_condition("+ adaptive span"),
         }
 
     def _line(self, line: RowAnswers) -> dict[str, Any]:
@@ -252,6 +264,23 @@ class Ablation:
             **{name: interval.mean for name, interval in means.items()},
             "intervals": {name: [item.low, item.high] for name, item in means.items()},
         }
+
+    def _by_condition(self, name: str) -> list[dict[str, Any]]:
+        """Of a row, the person and the tube in each condition of the hard scenes."""
+        tubes: dict[str, list[tuple[FrameTube, FrameTube]]] = {}
+        for tube, sample in zip(self._lines[name].tubes, self._present, strict=True):
+            for condition in sample.conditions:
+                tubes.setdefault(condition, []).append((tube, sample.truth))
+        return [
+            {
+                "name": condition,
+                "spatial_accuracy": float(np.mean([right_person(*pair) for pair in pairs])),
+                "m_tIoU": float(np.mean([scored(*pair).t_iou for pair in pairs])),
+                "m_vIoU": float(np.mean([scored(*pair).v_iou for pair in pairs])),
+                "samples": len(pairs),
+            }
+            for condition, pairs in sorted(tubes.items())
+        ]
 
     def _of_kind(self, kind: str) -> list[int]:
         return [i for i, sample in enumerate(self._present) if sample.query.kind == kind]

@@ -92,13 +92,13 @@ def allocated_peak(work: Callable[[], object]) -> int:
     return peak
 
 
-def in_four_bits(mllm: HfMllm) -> HfMllm:
-    """The model with placeholders for the weights of the language model in 4 bits."""
+def quantized(mllm: HfMllm, bits: int) -> HfMllm:
+    """The model with placeholders for the weights of the language model in 4 or 8 bits."""
     for layer in mllm.checkpoint.model.get_decoder().layers:
         for block in (layer.self_attn, layer.mlp):
             for name, child in list(block.named_children()):
                 if isinstance(child, nn.Linear):
-                    setattr(block, name, _FourBits(child))
+                    setattr(block, name, _FourBits(child) if bits == 4 else _EightBits(child))
     return mllm
 
 
@@ -148,6 +148,39 @@ class _WholeForAMoment(torch.autograd.Function):
     def forward(ctx: Any, states: Tensor, shape: tuple[int, int]) -> Tensor:
         ctx.shape = shape
         return states @ states.new_empty(shape).t()
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Any:
+        return grads[0] @ grads[0].new_empty(ctx.shape), None
+
+
+class _EightBits(nn.Module):
+    """The memory of bitsandbytes' LLM.int8: weights and states of a product in 8 bits."""
+
+    def __init__(self, whole: nn.Linear) -> None:
+        super().__init__()
+        self.bias, kept = whole.bias, whole.weight
+        self.register_buffer("packed", kept.new_empty(kept.shape, dtype=torch.int8))
+        self.register_buffer("scales", kept.new_empty(len(kept), dtype=torch.float32))
+
+    def forward(self, states: Tensor) -> Tensor:
+        """`(..., inputs)` to `(..., outputs)`."""
+        product: Tensor = _InEightBits.apply(states, self.packed)  # type: ignore[no-untyped-call]
+        return product if self.bias is None else product + self.bias
+
+
+class _InEightBits(torch.autograd.Function):
+    """The product of quantized states; the weight is unpacked in the backward pass."""
+
+    @staticmethod
+    def forward(ctx: Any, states: Tensor, packed: Tensor) -> Tensor:
+        held = states.to(torch.float16).to(torch.int8)
+        product = states.new_empty((*states.shape[:-1], len(packed)))
+        del held
+        # As bitsandbytes does: not by save_for_backward, so recomputing layers does not free them.
+        ctx.kept = states if ctx.needs_input_grad[0] else None
+        ctx.shape = packed.shape
+        return product
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Any:

@@ -54,6 +54,9 @@ SHAPES = {
     "tiny": Shape(1000, 64, 128, 3, 4, 2),
     "small": Shape(32000, 384, 1536, 8, 6, 2),
     "0.5b": Shape(151936, 896, 4864, 24, 14, 2),
+    # The language models of Qwen2-VL-2B, Qwen2.5-VL-3B and both 7B, by their config.json.
+    "2b": Shape(151936, 1536, 8960, 28, 12, 2),
+    "3b": Shape(151936, 2048, 11008, 36, 16, 2),
     "7b": Shape(152064, 3584, 18944, 28, 28, 4, tied=False),
 }
 # Both schedules of the comparison run the tower once, so a small one is sufficient.

@@ -15,7 +15,9 @@ from stvg_ros.config import Config
 from stvg_ros.errors import ConfigError
 
 if TYPE_CHECKING:
+    from stvg_lab.ablation.experiment import Ablation
     from stvg_lab.ablation.row_grounders import RowGrounders
+    from stvg_lab.ablation.saved_answers import SavedAnswers
     from stvg_lab.rendered.scene_questions import SceneQuestion
 
 METRICS = {
@@ -35,8 +37,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments."""
     parser.add_argument("--data", choices=("synthetic",), default="synthetic")
     parser.add_argument(
-        "--split", choices=("train", "val", "test", "entering"), default="test",
-        help="entering: people also enter, leave, and are cut off by the edge",
+        "--split", default="test",
+        choices=("train", "val", "test", "entering", "train-hard", "val-hard", "test-hard",
+                 "robocup"),
+        help="entering: people also enter, leave, and are cut off by the edge; test-hard: "
+        "gestures, poses, garments, relations, things; bad light, crowds, a moving camera; "
+        "robocup: its 50 descriptions of a person, one after the other, among four people",
     )  # fmt: skip
     parser.add_argument("--seed", type=whole(0), default=0, help="number of the first scene")
     parser.add_argument("--count", type=whole(1), default=20, help="scenes (default 20)")
@@ -49,7 +55,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--seconds", type=whole(0), default=0, metavar="N",
         help="also ground N sentences with each row by itself, and show the median time",
     )  # fmt: skip
+    parser.add_argument(
+        "--counts", action="store_true",
+        help="ask the default settings how many people are or do something, about a hard split, "
+        "in place of the rows",
+    )  # fmt: skip
     parser.add_argument("--json", type=Path, help="also write the table to this file")
+    parser.add_argument(
+        "--answers", type=Path,
+        help="keep the answers in this file after each scene; the same command continues from "
+        "there, also with a larger --count",
+    )  # fmt: skip
     add_model_arguments(parser)
 
 
@@ -68,7 +84,6 @@ def run(given: argparse.Namespace) -> int:
         check_outputs("ablate", [given.json])
 
     from stvg_lab.ablation.ablation_rows import CONTROLS
-    from stvg_lab.ablation.experiment import Ablation
     from stvg_lab.ablation.row_grounders import RowGrounders
     from stvg_lab.rendered.queries import split_seed
     from stvg_lab.rendered.scene_questions import samples
@@ -78,19 +93,19 @@ def run(given: argparse.Namespace) -> int:
     except ValueError as error:
         raise ConfigError(f"--seed: {error}") from error
     grounders = RowGrounders(config, given.tubes, given.seed)
-    ablation = Ablation(
-        grounders.ground,
-        grounders.candidates,
-        grounders.says_yes,
-        rows=grounders.rows,
-        seed=given.seed,
-    )
-    scenes = samples(given.split, given.seed, given.count)
+    if given.counts:
+        return _count(given, asked, grounders)
+    ablation = _ablation(grounders, given.seed)
+    saved = _saved(given, asked, ablation)
+    done = 0 if saved is None else saved.restored(ablation)
+    if done > given.count:
+        raise ConfigError(f"--count: expected {done} or more, the scenes of --answers")
+    scenes = samples(given.split, given.seed + done, given.count - done)
     with tqdm(
-        total=given.count, desc="scenes", leave=False, disable=None,
+        total=given.count - done, desc="scenes", leave=False, disable=None,
         bar_format="{desc} {percentage:3.0f}% |{bar}| {elapsed} left {remaining}{postfix}",
     ) as bar:  # fmt: skip
-        for data in scenes:
+        for number, data in enumerate(scenes, done + 1):
             share = 1 / max(1, len(data) * (len(ablation.rows) + len(CONTROLS)))
 
             def progress(name: str, share: float = share) -> None:
@@ -98,6 +113,8 @@ def run(given: argparse.Namespace) -> int:
                 bar.update(share)
 
             ablation.add(data, progress)
+            if saved is not None:
+                saved.store(ablation, number)
     try:
         table = ablation.table()
     except ValueError as error:
@@ -112,6 +129,58 @@ def run(given: argparse.Namespace) -> int:
         values = {**about, "settings": asked, **table}
         write_json_output("ablate", given.json, values)
     return 0
+
+
+def _count(given: argparse.Namespace, asked: dict[str, Any], grounders: RowGrounders) -> int:
+    """Prints how many numbers are exact."""
+    from tqdm import tqdm
+
+    from stvg_lab.ablation.ablation_rows import AblationRow
+    from stvg_lab.ablation.counting import Counting
+    from stvg_lab.rendered.scene_questions import count_samples
+    from stvg_ros.io.outputs import write_json_output
+
+    row = AblationRow("default", {}, "")
+    counting = Counting(lambda sample: grounders.ground(row, sample))
+    scenes = count_samples(given.split, given.seed, given.count)
+    try:
+        for data in tqdm(scenes, "scenes", given.count, leave=False, disable=None):
+            counting.add(data)
+        table = counting.table()
+    except ValueError as error:
+        raise ConfigError(f"--counts: {error}; ask for more scenes of a hard split") from error
+    for line in (table["all"], *table["by_what"], *table["by_number"]):
+        low, high = line["interval"]
+        interval = "" if low is None else f" ({100 * low:.1f} to {100 * high:.1f})"
+        print(
+            f"{line['name']:<18} exact {100 * line['exact']:5.1f}{interval}, "
+            f"mean error {line['mean_error']:.2f}, questions {line['samples']}"
+        )
+    if given.json is not None:
+        about = {name: getattr(given, name) for name in ("data", "split", "seed", "count", "tubes")}
+        write_json_output("ablate", given.json, {**about, "settings": asked, "counts": table})
+    return 0
+
+
+def _ablation(grounders: RowGrounders, seed: int) -> Ablation:
+    from stvg_lab.ablation.experiment import Ablation
+
+    return Ablation(
+        grounders.ground, grounders.candidates, grounders.says_yes, rows=grounders.rows, seed=seed
+    )
+
+
+def _saved(
+    given: argparse.Namespace, asked: dict[str, Any], ablation: Ablation
+) -> SavedAnswers | None:
+    """The file of the answers, if there is to be one."""
+    from stvg_lab.ablation.saved_answers import SavedAnswers
+
+    if given.answers is None:
+        return None
+    about = {name: getattr(given, name) for name in ("split", "seed", "tubes")}
+    rows = [row.name for row in ablation.rows]
+    return SavedAnswers(given.answers, {**about, "settings": asked, "rows": rows})
 
 
 def _seconds(
@@ -164,6 +233,12 @@ def shown(table: dict[str, Any]) -> str:
     keys = ("spatial_accuracy", "m_tIoU", "m_vIoU", "yes_accuracy", "no_accuracy")
     for row in table["by_kind"]:
         cells = "".join(f"{_percent(row[key]):>13}" for key in keys)
+        lines.append(f"{row['name']:<{wide}}{cells}{row['samples']:>13}")
+    if table["by_condition"]:
+        lines += ["", f"{'adaptive span, by condition':<{wide}}"
+                  f"{'person':>13}{'m_tIoU':>13}{'m_vIoU':>13}{'questions':>13}"]  # fmt: skip
+    for row in table["by_condition"]:
+        cells = "".join(f"{_percent(row[key]):>13}" for key in keys[:3])
         lines.append(f"{row['name']:<{wide}}{cells}{row['samples']:>13}")
     lines += ["", f"{'gain, sentence by sentence':<{wide}}{'m_vIoU':>24}{'person':>24}  over"]
     for row in table["gains"]:

@@ -6,22 +6,25 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import json
 import os
 import subprocess
 import sys
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stvg_ros.cli.options import add_model_arguments, config_of, whole
 from stvg_ros.config import Config
+from stvg_ros.errors import ConfigError
 
 if TYPE_CHECKING:
     import torch
 
     from stvg_ros.models.hf_common import HfMllm
 
-SHAPES = ("none", "small", "0.5b", "7b")
+SHAPES = ("none", "small", "0.5b", "2b", "3b", "7b")
 GRID = (8, 9)  # tokens of a slot: 720 for 20 frames, as in the paper
 CHART = "scaling.png"
 FRAMES = (10, 20, 40, 80)
@@ -51,6 +54,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="only count the bytes of --shape with a released vision tower; needs no GPU",
     )  # fmt: skip
     parser.add_argument(
+        "--counts", type=Path, metavar="FILE",
+        help="with --memory: only count released checkpoints at the sizes of the presets, and "
+        "write the bytes as JSON (stvg_ros/models/counted_memory.json)",
+    )  # fmt: skip
+    parser.add_argument(
         "--split", action="store_true",
         help="only the cost of splitting commands by the MLLM: --shape, or with none the model",
     )  # fmt: skip
@@ -62,6 +70,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Prints the tables, one part after another."""
+    if given.counts is not None:
+        if not given.memory:
+            raise ConfigError("--counts: expected --memory with it")
+        write_counts(given.counts)
+        return 0
     if given.memory:
         print_memory("7b" if given.shape == "none" else given.shape, given.frames)
         return 0
@@ -188,7 +201,7 @@ def print_memory(shape: str, frames: int) -> None:
     """Counts the memory of a grounding in bfloat16, and compares a count with a measurement."""
     import torch
 
-    from stvg_lab.benchmark.grounding_memory import allocated_peak, in_four_bits, memory_use
+    from stvg_lab.benchmark.grounding_memory import allocated_peak, memory_use, quantized
     from stvg_lab.benchmark.random_models import TOWERS, random_mllm
     from stvg_lab.benchmark.side_by_side import CountingMllm, grounded, noise
 
@@ -201,7 +214,7 @@ def print_memory(shape: str, frames: int) -> None:
         for grid in (GRID, WINDOW_GRID):
             for how in HOWS:
                 mllm = random_mllm(shape, meta, whole, tower, how.endswith("recomputed"))
-                use = memory_use(in_four_bits(mllm) if "4" in how else mllm, frames, grid)
+                use = memory_use(quantized(mllm, 4) if "4" in how else mllm, frames, grid)
                 parts = (use.weights, use.tower, use.keys, use.graph, use.tuning, use.attending)
                 print(
                     f"{name:<13}{use.visual_tokens:7}  {how:<17}"
@@ -219,6 +232,28 @@ def print_memory(shape: str, frames: int) -> None:
         f"here {held / 1e6:.1f} MB, ratio {counted.tuning / held:.3f}; the host waits "
         f"{counted.reads} times for the device"
     )
+
+
+def write_counts(path: Path) -> None:
+    """Counts released checkpoints, prints the counts and writes them."""
+    from stvg_lab.benchmark.released_memory import cases, count
+    from stvg_ros.io.outputs import new_content
+
+    rows = []
+    print("GB, counted on shapes, not measured")
+    header = ("frames", "pixels", "weights", "peak")
+    print(f"{'checkpoint':<30}{'weights in':<22}" + "".join(f"{name:>9}" for name in header))
+    for case in cases():
+        found = count(case)
+        how = found.weights_in + (", recomputed" if found.recomputed else "")
+        print(
+            f"{found.checkpoint:<30}{how:<22}{found.frames:>9}{found.long_side_px:>9}"
+            f"{found.weights / 1e9:>9.2f}{found.peak / 1e9:>9.2f}",
+            flush=True,
+        )
+        rows.append(json.dumps(asdict(found)))
+    with new_content(path) as part:
+        part.write_text("[\n" + ",\n".join(rows) + "\n]\n", encoding="utf-8")
 
 
 def draw_scaling(mllm: HfMllm, folder: Path) -> None:

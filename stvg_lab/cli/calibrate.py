@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments."""
-    parser.add_argument("--split", choices=("train", "val", "test"), default="val")
+    parser.add_argument(
+        "--split", choices=("train", "val", "test", "train-hard", "val-hard"), default="val"
+    )
     parser.add_argument("--seed", type=whole(0), default=0, help="number of the first scene")
     parser.add_argument("--count", type=whole(1), default=20, help="scenes (default 20)")
     parser.add_argument(
@@ -129,6 +131,10 @@ def run(given: argparse.Namespace) -> int:
 
 def _run_conditions(given: argparse.Namespace) -> int:
     """Prints the share of right targets by weight, without re-attention; one row for each kind."""
+    if given.split.endswith("-hard"):
+        raise ConfigError(
+            f"--split: --conditions has no sentences for {given.split}; ask for train, val or test"
+        )
     flat = {
         **flat_settings(given), "presence.enabled": False, "assembling.enabled": False,
         "reattention.spatial": False, "reattention.temporal": False,

@@ -8,7 +8,7 @@ import argparse
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +21,7 @@ from stvg_lab.runs.scores import FrameTube
 from stvg_ros.cli.options import (
     add_model_arguments,
     at_least,
+    check_ros,
     flat_settings,
     reading_progress,
     whole,
@@ -44,6 +45,9 @@ Step = Callable[[str], None]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments."""
     parser.add_argument("--seed", type=whole(0), default=7, help="which scene is rendered")
+    parser.add_argument(
+        "--split", choices=("test", "test-hard"), default="test", help="of the rendered scene"
+    )
     parser.add_argument("--video", type=Path, help="a video file instead of a rendered scene")
     parser.add_argument("--query", default="", help="the command (default: one for the scene)")
     parser.add_argument(
@@ -82,6 +86,7 @@ def run(given: argparse.Namespace) -> int:
     query = " ".join(given.query.split())
     if given.video is not None and not query:
         raise ConfigError("--query: say what to find in the video, such as 'the person who waves'")
+    check_ros()
     out = given.out.resolve()
     check_outputs("demo", [out / name for name in (*CHANGING, BAG, *PICTURES)])
     claim_outputs("demo", [out / name for name in CHANGING])
@@ -98,7 +103,7 @@ def run(given: argparse.Namespace) -> int:
     start_ns = time.time_ns()
     step("preparing the camera images")
     if given.video is None:
-        material = _scene(given.seed, query, start_ns)
+        material = _scene(given.split, given.seed, query, start_ns)
     else:
         material, lost = _video(given.video, given.start, query, start_ns)
         for sentence in lost:
@@ -109,25 +114,35 @@ def run(given: argparse.Namespace) -> int:
     return _report(out, material, answer, step)
 
 
-def _scene(seed: int, query: str, start_ns: int) -> Material:
+def _scene(split: str, seed: int, query: str, start_ns: int) -> Material:
     from stvg_lab.rendered.clips import scene_frames, scene_truth
-    from stvg_lab.rendered.queries import scene_queries, split_seed
+    from stvg_lab.rendered.hard.hard_queries import hard_queries
+    from stvg_lab.rendered.hard.hard_scene import HardScene
+    from stvg_lab.rendered.queries import SceneQuery, scene_queries, split_seed
     from stvg_lab.rendered.scene import STAND, Scene
 
     try:
-        scene = Scene.from_seed(split_seed("test", seed))
+        number = split_seed(split, seed)
     except ValueError as error:
         raise ConfigError(f"--seed: {error}") from error
+    scene: Scene | HardScene
+    queries: Sequence[SceneQuery]
+    if split == "test-hard":
+        scene = HardScene.from_seed(number)
+        queries = [one for one in hard_queries(scene, split, seed) if not one.of_things]
+    else:
+        scene = Scene.from_seed(number)
+        queries = scene_queries(scene)
     frames = tuple(scene_frames(scene, start_ns))
     about = f"rendered scene {seed}"
     if query:
         return Material(frames, query, about, None)
     asked = [
         item
-        for item in scene_queries(scene)
+        for item in queries
         if item.kind == "command" and item.target is not None and item.act != STAND
     ]
-    asked = asked or [item for item in scene_queries(scene) if item.target is not None]
+    asked = asked or [item for item in queries if item.target is not None]
     chosen = asked[int(np.random.default_rng(seed).integers(len(asked)))]
     return Material(frames, chosen.text, about, scene_truth(scene, chosen))
 

@@ -223,7 +223,8 @@ def _work_together(
     from stvg_lab.runs.progress import EvaluationProgress
     from stvg_ros.serving import ray_environment
 
-    ray_environment.prepare(given.ray or "127.0.0.1")
+    # A cluster on loopback is reached only if Ray takes 127.0.0.1 as this machine's address.
+    ray_environment.prepare(given.ray.rpartition(":")[0] or "127.0.0.1")
     from stvg_lab.runs.worker_pool import WorkerPool
 
     make = evaluation_worker.evaluation_grounder

@@ -5,13 +5,16 @@
 from __future__ import annotations
 
 import argparse
+import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stvg_ros.cli.options import whole
 from stvg_ros.errors import ConfigError
 
 if TYPE_CHECKING:
+    from stvg_lab.identity.measurement import IdentityMeasurement
     from stvg_ros.identity.descriptor import AppearanceDescriptor
 
 _LOSSES, _STREAM_S, _STREAM_HZ = 20, 600.0, 5.0
@@ -31,6 +34,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="value of identity.descriptor (default auto), or tokens: those of the embedded model",
     )
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with an interrupted run: keep the scenes and streams in the file of --json",
+    )
 
 
 def run(given: argparse.Namespace) -> int:
@@ -52,27 +60,59 @@ def run(given: argparse.Namespace) -> int:
         split_seed(IDENTITY, given.seed + max(given.count, given.streams) - 1)
     except ValueError as error:
         raise ConfigError(f"--seed: {error}") from error
+    if not library_installed():
+        print(MISSING)
     descriptor = _descriptor(given.descriptor)
     source = PeopleProposer.load(
         ProposalConfig(source="people_detector", people_detector="embedded")
     )
     measured = IdentityMeasurement(source, descriptor, given.seed)
-    for index in tqdm(range(given.count), desc="scenes", leave=False, disable=None):
+    about = {"seed": given.seed, "descriptor": descriptor.name}
+    if given.resume:
+        _restore(measured, given.json, about)
+
+    def write() -> dict[str, Any]:
+        table = measured.table()
+        counts = {"count": measured.scenes, "streams": measured.streams}
+        values = {**about, **counts, **table, "details": measured.details()}
+        if given.json is not None:
+            write_json_output("identity", given.json, values)
+        return table
+
+    done = range(measured.scenes, given.count)
+    for index in tqdm(done, desc="scenes", leave=False, disable=None):
         measured.add(identity_scene(given.seed + index))
-    for index in tqdm(range(given.streams), desc="streams", leave=False, disable=None):
+        write()
+    for index in range(measured.streams, given.streams):
         made = identity_scene(
             given.seed + index, duration_s=_STREAM_S, losses=_LOSSES, target=0, fps=_STREAM_HZ
         )
-        measured.add_stream(following(made, 0, source, descriptor))
-    table = measured.table()
-    print(shown(table))
-    if not library_installed():
-        print(MISSING)
-    if given.json is not None:
-        about = {name: getattr(given, name) for name in ("seed", "count", "streams")}
-        values = {**about, "descriptor": descriptor.name, **table}
-        write_json_output("identity", given.json, values)
+        count = made.scene.frame_count
+        with tqdm(total=count, desc=f"stream {index + 1}", leave=False, disable=None) as bar:
+            measured.add_stream(following(made, 0, source, descriptor, bar.update))
+    print(shown(write()))
     return 0
+
+
+def _restore(measured: IdentityMeasurement, path: Path | None, about: Mapping[str, object]) -> None:
+    """Takes what an interrupted run has measured.
+
+    Raises:
+        ConfigError: there is no such file, or it is of another run.
+    """
+    try:
+        before = json.loads(path.read_text(encoding="utf-8")) if path is not None else {}
+        same = all(before[name] == value for name, value in about.items())
+        if same:
+            measured.restore(before["details"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(
+            f"--resume: expected --json FILE that an interrupted run has written, got {path} "
+            f"({type(error).__name__}: {error})"
+        ) from error
+    if not same:
+        found = {name: before[name] for name in about}
+        raise ConfigError(f"--resume: {path} is of another run: expected {about}, got {found}")
 
 
 def _descriptor(name: str) -> AppearanceDescriptor:
@@ -81,8 +121,8 @@ def _descriptor(name: str) -> AppearanceDescriptor:
 
     if name != "tokens":
         return build_descriptor(Config.from_flat({"identity.descriptor": name}).identity)
-    from stvg_lab.identity.token_descriptor import TokenDescriptor
-    from stvg_ros.models import load_mllm
+    from stvg_lab.identity.token_descriptor import LAYER, TokenDescriptor
+    from stvg_lab.identity.visual_layers import VisualLayers
 
-    config = Config()
-    return TokenDescriptor(load_mllm(config.model, config.attention))
+    tower_only = not LAYER.startswith("language")
+    return TokenDescriptor(VisualLayers.of(Config(), tower_only=tower_only))

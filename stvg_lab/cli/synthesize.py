@@ -15,8 +15,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments."""
     parser.add_argument("--out", type=Path, required=True, help="folder to create")
     parser.add_argument(
-        "--split", choices=("train", "val", "test", "entering"), default="test",
-        help="entering: people also enter, leave, and are cut off by the edge",
+        "--split", default="test",
+        choices=("train", "val", "test", "entering", "train-hard", "val-hard", "test-hard"),
+        help="entering: people also enter, leave, and are cut off by the edge; test-hard: "
+        "gestures, poses, garments, relations, things; bad light, crowds, a moving camera",
     )  # fmt: skip
     parser.add_argument("--seed", type=whole(0), default=0, help="number of the first scene")
     parser.add_argument("--count", type=whole(1), default=20, help="videos or bags (default 20)")

@@ -21,6 +21,9 @@ _AFTER_S = 2.5  # that everybody is described for afterwards
 _FEWEST_OTHERS = 3
 _COVERS = 0.5  # IoU of a detection with its person
 
+# Descriptor and its quality of each person in a frame.
+_Looks = Mapping[int, tuple[NDArray[np.float32], float]]
+
 
 @dataclass(frozen=True)
 class Recognition:
@@ -41,41 +44,43 @@ def recognitions(
     made: ReappearanceScene,
     frames: Sequence[Frame],
     detected: Sequence[Boxes],
-    descriptor: AppearanceDescriptor,
-) -> list[Recognition]:
-    """One for each absence that ends with at least three others in view.
+    descriptors: Sequence[AppearanceDescriptor],
+) -> list[list[Recognition]]:
+    """For each descriptor, one for each absence that ends with at least three others in view.
 
     Args:
         made: the scene.
         frames: its images, at its own size.
         detected: boxes `(N, 4)` of a detector in each of them; whose they are is taken from the
             truth. A person who is not detected is not recognised.
-        descriptor: describes them.
+        descriptors: describe them, all of them on an image before the next image.
     """
-    rows: dict[int, Mapping[int, tuple[NDArray[np.float32], float]]] = {}
+    rows: dict[int, list[_Looks]] = {}
 
-    def looks(frame: int) -> Mapping[int, tuple[NDArray[np.float32], float]]:
+    def looks(frame: int) -> list[_Looks]:
         if frame not in rows:
-            rows[frame] = _described(made, frame, frames[frame], detected[frame], descriptor)
+            rows[frame] = _described(made, frame, frames[frame], detected[frame], descriptors)
         return rows[frame]
 
-    found = []
+    found: list[list[Recognition]] = [[] for _ in descriptors]
     for absence in made.absences:
         before, after = _around(made, absence)
-        query = TubeDescriptor(descriptor)
-        for frame in before:
-            if absence.person in looks(frame):
-                query.add(*looks(frame)[absence.person])
-        gallery: dict[int, TubeDescriptor] = {}
-        for frame in after:
-            for person, (vector, quality) in looks(frame).items():
-                gallery.setdefault(person, TubeDescriptor(descriptor)).add(vector, quality)
-        others = [person for person in gallery if person != absence.person]
-        if len(others) < _FEWEST_OTHERS:
-            continue
-        alike = query.similarities(list(gallery.values()))
-        best = list(gallery)[int(alike.argmax())]
-        found.append(Recognition(best == absence.person, len(others), absence.shares))
+        for at, descriptor in enumerate(descriptors):
+            query = TubeDescriptor(descriptor)
+            for frame in before:
+                if absence.person in looks(frame)[at]:
+                    query.add(*looks(frame)[at][absence.person])
+            gallery: dict[int, TubeDescriptor] = {}
+            for frame in after:
+                for person, (vector, quality) in looks(frame)[at].items():
+                    gallery.setdefault(person, TubeDescriptor(descriptor)).add(vector, quality)
+            others = [person for person in gallery if person != absence.person]
+            if len(others) < _FEWEST_OTHERS:
+                continue
+            alike = query.similarities(list(gallery.values()))
+            best = list(gallery)[int(alike.argmax())]
+            right = best == absence.person
+            found[at].append(Recognition(right, len(others), absence.shares))
     return found
 
 
@@ -91,16 +96,20 @@ def _described(
     at: int,
     frame: Frame,
     boxes: Boxes,
-    descriptor: AppearanceDescriptor,
-) -> dict[int, tuple[NDArray[np.float32], float]]:
-    """Descriptor and quality of each person who is detected in a frame."""
+    descriptors: Sequence[AppearanceDescriptor],
+) -> list[_Looks]:
+    """For each descriptor, what each person looks like who is detected in a frame."""
     shown = np.flatnonzero(made.shown[:, at])
     overlap = iou_matrix(made.scene.boxes_xyxy_px[shown, at], boxes)
-    vectors = descriptor(frame.image, boxes)
     height, width = frame.image.shape[:2]
     good = qualities(boxes, width, height)
-    return {
-        int(shown[row]): (vectors[column], float(good[column]))
+    pairs = [
+        (int(shown[row]), int(column))
         for row, column in zip(*linear_sum_assignment(-overlap), strict=True)
         if overlap[row, column] >= _COVERS
-    }
+    ]
+    every = [descriptor(frame.image, boxes) for descriptor in descriptors]
+    return [
+        {person: (vectors[column], float(good[column])) for person, column in pairs}
+        for vectors in every
+    ]

@@ -1,40 +1,43 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Appearance by a model's own visual tokens, pooled in the boxes of people; for comparison.
-
-The tokens are T_v, the output of the vision tower, which a grounder has computed anyway.
-"""
+"""Appearance by a model's own visual tokens, pooled in the boxes of people; for comparison."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stvg_lab.identity.visual_layers import TOWER_OUTPUT, VisualLayers
 from stvg_ros.boxes import Boxes
 from stvg_ros.identity.descriptor import Vectors, probability
 from stvg_ros.identity.mobilenet import cosines
-from stvg_ros.method.interfaces import Mllm
 
 POOLINGS = ("whole", "halves", "centred", "centred halves")
+LAYER, POOLING = TOWER_OUTPUT, "centred halves"  # the best of the embedded model
 _MIDDLE, _SPREAD = 0.7, 0.1
 
 
 class TokenDescriptor:
     """Describes people by the mean of the visual tokens in their boxes; `AppearanceDescriptor`."""
 
-    def __init__(self, mllm: Mllm, pooling: str = "centred halves") -> None:
-        """Takes a loaded model.
+    def __init__(self, layers: VisualLayers, layer: str = LAYER, pooling: str = POOLING) -> None:
+        """Takes a model.
 
         Args:
-            mllm: its vision tower runs on each image.
+            layers: runs it.
+            layer: one of `layers.names`.
             pooling: one of `POOLINGS`; "centred" subtracts the mean of the image's tokens, and
                 "halves" keeps the means of the upper and the lower half of a box.
         """
-        if pooling not in POOLINGS:
-            raise ValueError(f"pooling: expected one of {POOLINGS}, got {pooling!r}")
-        self._mllm = mllm
+        for name, value, allowed in (
+            ("layer", layer, layers.names),
+            ("pooling", pooling, POOLINGS),
+        ):
+            if value not in allowed:
+                raise ValueError(f"{name}: expected one of {allowed}, got {value!r}")
+        self._layers, self.layer, self.pooling = layers, layer, pooling
         self._centred, self._halves = "centred" in pooling, "halves" in pooling
-        self.name = f"tokens of {mllm.name}, {pooling}"
+        self.name = f"tokens of {layers.name}, {layer}, {pooling}"
 
     def __call__(
         self,
@@ -43,11 +46,11 @@ class TokenDescriptor:
         keypoints: NDArray[np.float32] | None = None,
     ) -> Vectors:
         """See `AppearanceDescriptor`; D is the tokens' or twice that. Keypoints are not used."""
-        visual = self._mllm.encode([image] * self._mllm.frames_per_slot)
-        maps = visual.on_picture(visual.features.float().cpu().T)[:, 0].numpy()  # (D, h, w)
+        tokens = self._layers(image)
+        maps = tokens.maps[self.layer]
         if self._centred:
             maps = maps - maps.mean(axis=(1, 2), keepdims=True)
-        crop = np.array(visual.crop or (0, 0, 1, 1), np.float64)
+        crop = np.array(tokens.crop or (0, 0, 1, 1), np.float64)
         height, width = image.shape[:2]
         size = np.array([width, height] * 2)
         places = (boxes_xyxy_px / size - np.tile(crop[:2], 2)) / np.tile(crop[2:] - crop[:2], 2)
@@ -67,6 +70,11 @@ class TokenDescriptor:
     def similarity(self, first: Vectors, second: Vectors) -> NDArray[np.float32]:
         """See `AppearanceDescriptor`."""
         return probability(cosines(first, second), _MIDDLE, _SPREAD)
+
+
+def every_pooling(layers: VisualLayers) -> list[TokenDescriptor]:
+    """A descriptor for each layer and pooling of a model."""
+    return [TokenDescriptor(layers, layer, how) for layer in layers.names for how in POOLINGS]
 
 
 def _cover(low: float, high: float, count: int) -> NDArray[np.float64]:

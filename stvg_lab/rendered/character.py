@@ -10,31 +10,24 @@ from math import cos, pi, radians, sin
 import numpy as np
 from numpy.typing import NDArray
 
+from stvg_lab.rendered.garments import over_legs, over_torso, sleeve
 from stvg_lab.rendered.pose import Pose
+from stvg_lab.rendered.shapes import Point, Prop, Rgb, TorsoFrame
 
-Rgb = tuple[int, int, int]
-Point = tuple[float, float]
+__all__ = [
+    "CARTON_REACH",
+    "Appearance",
+    "Point",
+    "Prop",
+    "Rgb",
+    "figure_at",
+    "figure_box",
+    "figure_joints",
+]
 
 CARTON_REACH = 0.34  # from the feet to the middle of a carton on the floor, body heights
 _CARTON_HALF = 0.08  # body heights
 _CARTON_RGB = (176, 132, 84)
-
-
-@dataclass(frozen=True)
-class Prop:
-    """One filled shape.
-
-    Attributes:
-        points_px: `(N, 2)`; one point is a disc, two a limb with round ends, more a polygon.
-        radius_px: of the disc, or half the limb's thickness; 0 for a polygon.
-        rgb: colour.
-        body: whether it is part of the person's box (a carton is not).
-    """
-
-    points_px: NDArray[np.float64]
-    radius_px: float
-    rgb: Rgb
-    body: bool = True
 
 
 @dataclass(frozen=True)
@@ -46,6 +39,7 @@ class Appearance:
         hat_rgb: colour of the hat, or None without one.
         bag: "backpack", "handbag" (hung over the shoulder) or None.
         bag_rgb: colour of the bag, if there is one.
+        garment: one of `garments.GARMENTS`, or "" for a plain shirt without details.
     """
 
     shirt_rgb: Rgb
@@ -56,34 +50,7 @@ class Appearance:
     hat_rgb: Rgb | None = None
     bag: str | None = None
     bag_rgb: Rgb = (96, 62, 40)
-
-
-class _Frame:
-    """Points of the torso in the image, and shapes made from them."""
-
-    def __init__(self, pose: Pose, foot_px: Point, height_px: float) -> None:
-        self.tall = height_px
-        self.ground = foot_px
-        self.hip = (foot_px[0], foot_px[1] - (pose.hip + pose.lift) * height_px)
-        self.away = pose.turn > 0.5
-        self.breadth = max(0.45, abs(1 - 2 * pose.turn))
-        lean = radians(pose.lean)
-        self._up, self._across = (sin(lean), -cos(lean)), (cos(lean), sin(lean))
-
-    def at(self, along: float, sideways: float) -> Point:
-        """A point of the torso, in body heights up from the hips and to the image's right."""
-        sideways *= self.breadth
-        return (
-            self.hip[0] + self.tall * (along * self._up[0] + sideways * self._across[0]),
-            self.hip[1] + self.tall * (along * self._up[1] + sideways * self._across[1]),
-        )
-
-    def limb(self, points: list[Point], radius: float, rgb: Rgb) -> Prop:
-        return Prop(np.array(points), radius * self.tall, rgb)
-
-    def patch(self, corners: tuple[Point, ...], rgb: Rgb) -> Prop:
-        """A polygon on the torso."""
-        return Prop(np.array([self.at(*corner) for corner in corners]), 0.0, rgb)
+    garment: str = ""
 
 
 def figure_at(
@@ -124,6 +91,8 @@ def figure_at(
     props.append(body.limb([body.at(0.34, 0), body.at(0.38, 0)], 0.03, look.skin_rgb))
     props.append(body.patch(corners, look.shirt_rgb))
     props.append(body.limb([body.at(0.31, -0.085), body.at(0.31, 0.085)], 0.045, look.shirt_rgb))
+    props += over_legs(look.garment, body, pose, look.shirt_rgb)
+    props += over_torso(look.garment, body, look.shirt_rgb, look.skin_rgb)
     props += _bag(body, look, bag_side)
     props += _head(body, look)
     if not body.away:
@@ -136,10 +105,10 @@ def figure_at(
     return tuple(props)
 
 
-def _body(pose: Pose, time_s: float, foot_px: Point, height_px: float) -> _Frame:
+def _body(pose: Pose, time_s: float, foot_px: Point, height_px: float) -> TorsoFrame:
     still = pose.lift == 0 and pose.foot_lifts == (0.0, 0.0)
     sway = 0.008 * sin(2 * pi * 0.3 * time_s) if still else 0.0
-    return _Frame(pose, (foot_px[0] + sway * height_px, foot_px[1]), height_px)
+    return TorsoFrame(pose, (foot_px[0] + sway * height_px, foot_px[1]), height_px)
 
 
 def figure_joints(
@@ -164,7 +133,7 @@ def figure_joints(
     return np.array(points), visibility
 
 
-def _leg_points(body: _Frame, pose: Pose, k: int) -> tuple[Point, Point, Point]:
+def _leg_points(body: TorsoFrame, pose: Pose, k: int) -> tuple[Point, Point, Point]:
     """Hip, knee and foot of the leg at the image's left (0) or right (1)."""
     sign, tall, ground, hip = 2 * k - 1, body.tall, body.ground, body.hip
     top = (hip[0] + sign * 0.05 * body.breadth * tall, hip[1])
@@ -179,7 +148,7 @@ def _leg_points(body: _Frame, pose: Pose, k: int) -> tuple[Point, Point, Point]:
     return top, knee, foot
 
 
-def _legs(body: _Frame, pose: Pose, look: Appearance) -> list[Prop]:
+def _legs(body: TorsoFrame, pose: Pose, look: Appearance) -> list[Prop]:
     props: list[Prop] = []
     for k, sign in ((0, -1), (1, 1)):
         top, knee, foot = _leg_points(body, pose, k)
@@ -190,7 +159,7 @@ def _legs(body: _Frame, pose: Pose, look: Appearance) -> list[Prop]:
     return props
 
 
-def _arm_points(body: _Frame, pose: Pose, k: int) -> tuple[Point, Point, Point]:
+def _arm_points(body: TorsoFrame, pose: Pose, k: int) -> tuple[Point, Point, Point]:
     """Shoulder, elbow and hand of the arm at the image's left (0) or right (1)."""
     shoulder = body.at(0.315, (2 * k - 1) * 0.105)
     upper, fore = radians(pose.arms[2 * k]), radians(pose.arms[2 * k + 1])
@@ -198,16 +167,18 @@ def _arm_points(body: _Frame, pose: Pose, k: int) -> tuple[Point, Point, Point]:
     return shoulder, elbow, _reached(elbow, 0.15 * body.tall, fore)
 
 
-def _arms(body: _Frame, pose: Pose, look: Appearance) -> tuple[list[Prop], list[Prop], list[Point]]:
+def _arms(
+    body: TorsoFrame, pose: Pose, look: Appearance
+) -> tuple[list[Prop], list[Prop], list[Point]]:
     """Both arms with sleeves and hands, and the positions of the hands."""
     hands: list[Point] = []
     arms: list[list[Prop]] = []
     for k in (0, 1):
         shoulder, elbow, hand = _arm_points(body, pose, k)
+        joints = (shoulder, elbow, hand)
         arms.append(
             [
-                body.limb([shoulder, elbow], 0.034, look.shirt_rgb),
-                body.limb([elbow, hand], 0.026, look.shirt_rgb),
+                *sleeve(look.garment, body, joints, look.shirt_rgb, look.skin_rgb),
                 body.limb([hand], 0.03, look.skin_rgb),
             ]
         )
@@ -219,7 +190,7 @@ def _reached(start: Point, length_px: float, angle: float) -> Point:
     return start[0] + length_px * sin(angle), start[1] + length_px * cos(angle)
 
 
-def _head(body: _Frame, look: Appearance) -> list[Prop]:
+def _head(body: TorsoFrame, look: Appearance) -> list[Prop]:
     """Face and hair; from behind hair only, with long hair over the back."""
     props = [body.limb([body.at(0.462, 0)], 0.062, look.hair_rgb)]
     if not body.away:
@@ -236,7 +207,7 @@ def _head(body: _Frame, look: Appearance) -> list[Prop]:
     return props
 
 
-def _bag(body: _Frame, look: Appearance, side: int) -> list[Prop]:
+def _bag(body: TorsoFrame, look: Appearance, side: int) -> list[Prop]:
     """Straps and the parts of the bag in front of the torso."""
     rgb = look.bag_rgb
     if look.bag == "backpack" and body.away:

@@ -8,14 +8,15 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from stvg_lab.rendered.hard.hard_scene import HardScene
 from stvg_lab.rendered.queries import SceneQuery
-from stvg_lab.rendered.render import render
+from stvg_lab.rendered.render import Drawable, render
 from stvg_lab.rendered.scene import Scene
 from stvg_lab.runs.scores import FrameTube
 from stvg_ros.types import Frame
 
 
-def scene_frames(scene: Scene, start_ns: int = 0) -> Iterator[Frame]:
+def scene_frames(scene: Drawable, start_ns: int = 0) -> Iterator[Frame]:
     """The frames of the scene at its own size; the first has the stamp `start_ns`."""
     for index, stamp_ns in enumerate(scene.stamps_ns):
         yield Frame(
@@ -23,7 +24,7 @@ def scene_frames(scene: Scene, start_ns: int = 0) -> Iterator[Frame]:
         )
 
 
-def scene_truth(scene: Scene, query: SceneQuery) -> FrameTube:
+def scene_truth(scene: Scene | HardScene, query: SceneQuery) -> FrameTube:
     """The true tube on the frames of the scene; boxes outside the span as well."""
     count = scene.frame_count
     if query.target is None:

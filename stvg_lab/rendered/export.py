@@ -19,9 +19,17 @@ from stvg_lab.datasets.annotations import (
 )
 from stvg_lab.datasets.field_checks import checked_box
 from stvg_lab.rendered.clips import scene_frames
-from stvg_lab.rendered.queries import SceneQuery, scene_queries, split_scene, split_seed
+from stvg_lab.rendered.hard.hard_queries import hard_queries
+from stvg_lab.rendered.hard.hard_scene import HardScene
+from stvg_lab.rendered.queries import (
+    HARD_SPLITS,
+    SceneQuery,
+    scene_queries,
+    split_scene,
+    split_seed,
+)
 from stvg_lab.rendered.scene import STAND, Scene
-from stvg_lab.rendered.scene_questions import ASKED
+from stvg_lab.rendered.scene_questions import ALL_KINDS
 from stvg_ros.errors import RecordingError
 from stvg_ros.io.bag import write_bag
 from stvg_ros.io.video import write_video
@@ -73,7 +81,7 @@ def write_dataset(
         raise RecordingError(f"{folder}: cannot be written ({error})") from error
 
 
-def hc_stvg_entry(scene: Scene, query: SceneQuery, *, second: bool) -> dict[str, Any]:
+def hc_stvg_entry(scene: Scene | HardScene, query: SceneQuery, *, second: bool) -> dict[str, Any]:
     """A sentence and its tube with HC-STVG's keys; `second` for those of version 2.
 
     Boxes are `[x, y, w, h]`, one for each frame of the tube; `st_frame` counts from 1.
@@ -104,7 +112,8 @@ def _write_hc_stvg(
     videos.mkdir()
     written: dict[str, Any] = {}
     for number, scene in _scenes(split, seed, HC_STVG_S):
-        stories = [q for q in _sentences(scene) if q.kind == "sentence" and _in_view(scene, q)]
+        sentences = _sentences(scene, split, number)
+        stories = [q for q in sentences if q.kind == "sentence" and _in_view(scene, q)]
         if not stories:
             continue
         query = stories[int(np.random.default_rng((number, 2)).integers(len(stories)))]
@@ -128,11 +137,12 @@ def _write_bags(folder: Path, split: str, seed: int, count: int, progress: Progr
         write_bag(folder / name, frames, topic=TOPIC, compressed=True)
         rng = np.random.default_rng((number, 2))
         entries: list[Entry] = []
-        for kind in ASKED:
+        sentences_of = _sentences(scene, split, number)
+        for kind in ALL_KINDS:
             for present in (True, False):
                 fitting = [
                     query
-                    for query in _sentences(scene)
+                    for query in sentences_of
                     if query.kind == kind and (query.target is not None) == present
                 ]
                 if fitting:
@@ -148,14 +158,17 @@ def _write_bags(folder: Path, split: str, seed: int, count: int, progress: Progr
     return sentences
 
 
-def _scenes(split: str, seed: int, duration_s: float) -> Iterator[tuple[int, Scene]]:
+def _scenes(split: str, seed: int, duration_s: float) -> Iterator[tuple[int, Scene | HardScene]]:
     number = seed
     while True:
-        yield number, split_scene(split, number, duration_s)
+        if split in HARD_SPLITS:
+            yield number, HardScene.from_seed(split_seed(split, number), duration_s=duration_s)
+        else:
+            yield number, split_scene(split, number, duration_s)
         number += 1
 
 
-def _in_view(scene: Scene, query: SceneQuery) -> bool:
+def _in_view(scene: Scene | HardScene, query: SceneQuery) -> bool:
     """Whether the target is present with a box in every frame of its span."""
     if query.target is None:
         return False
@@ -163,12 +176,14 @@ def _in_view(scene: Scene, query: SceneQuery) -> bool:
     return bool((boxes[:, 2:] - boxes[:, :2] > 1).all())
 
 
-def _sentences(scene: Scene) -> list[SceneQuery]:
+def _sentences(scene: Scene | HardScene, split: str, number: int) -> list[SceneQuery]:
     """The queries about the scene, each with its own wording; none about standing."""
+    if isinstance(scene, HardScene):
+        return list(hard_queries(scene, split, number))
     return [query for query in scene_queries(scene, seed=2) if query.act != STAND]
 
 
-def _entry(scene: Scene, query: SceneQuery, label: str) -> Entry:
+def _entry(scene: Scene | HardScene, query: SceneQuery, label: str) -> Entry:
     """The annotation of a query, with a key frame wherever the target is visible."""
     if query.target is None:
         return Entry(label, query.text, None)

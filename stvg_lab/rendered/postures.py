@@ -2,7 +2,7 @@
 
 """Gestures and poses of the articulated figure beyond the scenes' actions.
 
-They are for the measures on keypoints and their page; random scenes do not contain them.
+They are for the measures on keypoints and their page, and for `hard` scenes.
 """
 
 from __future__ import annotations

@@ -50,7 +50,10 @@ __all__ = [
 
 ENTERING = "entering"  # the split whose people enter, leave and are cut off by the edge
 IDENTITY = "identity"  # the split of people who leave and come back, see `reappearances`
-SPLITS = ("train", "val", "test", ENTERING, IDENTITY)
+# The splits of `hard`: what robots meet and competitions ask for.
+TRAIN_HARD, VAL_HARD, TEST_HARD = HARD_SPLITS = ("train-hard", "val-hard", "test-hard")
+ROBOCUP = "robocup"  # RoboCup's descriptions of a person, see `hard.described`
+SPLITS = ("train", "val", "test", ENTERING, IDENTITY, *HARD_SPLITS, ROBOCUP)
 SPLIT_SEEDS = 10_000_000  # seeds in each split
 
 
@@ -84,6 +87,11 @@ class SceneQuery:
     bag: str | None = None
     side: str | None = None
 
+    @property
+    def timed(self) -> bool:
+        """Whether it says what is done, so that the true span is not that of the presence."""
+        return bool(self.action)
+
 
 @dataclass(frozen=True, eq=False)
 class TrueTube:
@@ -112,8 +120,10 @@ def split_scene(split: str, index: int, duration_s: float = 8.0) -> Scene:
     """Scene number `index` of a split.
 
     Raises:
-        ValueError: as for `split_seed`, or the scene is too short.
+        ValueError: as for `split_seed`, a split of hard scenes, or the scene is too short.
     """
+    if split in (*HARD_SPLITS, ROBOCUP):
+        raise ValueError(f"split: {split!r} has scenes of its own, see `hard.hard_scene`")
     seed = split_seed(split, index)
     return Scene.from_seed(seed, duration_s=duration_s, entering=split == ENTERING)
 

@@ -257,7 +257,7 @@ def reappearance_scene(
         shake_px=np.zeros((frames, 2), np.float32),
         noise=float(rng.uniform(0, 6)), gain=float(1 + rng.uniform(-0.2, 0.15)),
     )  # fmt: skip
-    shown = visible_shares(scene) >= _SEEN
+    shown = visible_shares(scene, len(cast), range(frames)) >= _SEEN
     return ReappearanceScene(scene, shown, tuple(_absences(cast, shown, fps)))
 
 

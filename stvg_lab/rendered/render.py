@@ -6,20 +6,66 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stvg_lab.rendered.character import Prop
 from stvg_lab.rendered.room import RoomBackdrop
-from stvg_lab.rendered.scene import Scene
+from stvg_lab.rendered.shapes import Layer, Prop
 
 _SHIFT = 4  # fractional bits of OpenCV's coordinates
 
 
+class Drawable(Protocol):
+    """A scene that can be drawn."""
+
+    @property
+    def width(self) -> int:
+        """Of its images, pixels."""
+        ...
+
+    @property
+    def height(self) -> int:
+        """Of its images, pixels."""
+        ...
+
+    @property
+    def frame_count(self) -> int:
+        """Number of frames."""
+        ...
+
+    @property
+    def background(self) -> RoomBackdrop:
+        """The empty room."""
+        ...
+
+    @property
+    def border(self) -> int:
+        """OpenCV's border mode for what lies outside of the room's picture."""
+        ...
+
+    @property
+    def stamps_ns(self) -> NDArray[np.int64]:
+        """Stamps of the frames, `(F,)`, the first at 0."""
+        ...
+
+    def room_view(self, frame: int) -> NDArray[np.float64]:
+        """Map `(2, 3)` of the room's picture to a frame's image, pixels."""
+        ...
+
+    def layers(self, frame: int) -> tuple[Layer, ...]:
+        """What is in front of the room in a frame, back to front."""
+        ...
+
+    def taken(self, image: NDArray[np.uint8], frame: int) -> NDArray[np.uint8]:
+        """A frame's drawing of any size as the scene's camera takes it."""
+        ...
+
+
 def render(
-    scene: Scene, frame_index: int, width: int | None = None, height: int | None = None
+    scene: Drawable, frame_index: int, width: int | None = None, height: int | None = None
 ) -> NDArray[np.uint8]:
     """One frame, `(height, width, 3)` RGB uint8; the scene's own size by default.
 
@@ -33,26 +79,25 @@ def render(
     if width < 1 or height < 1:
         raise ValueError(f"size: expected 1 x 1 or more, got {width} x {height}")
     scale = np.array([2 * width / scene.width, 2 * height / scene.height])
-    shake = scene.shake_px[frame_index]
     canvas = _background(scene.background, 2 * width, 2 * height)
-    if shake.any():
-        move = np.array([[1, 0, shake[0] * scale[0]], [0, 1, shake[1] * scale[1]]], np.float64)
-        canvas = cv2.warpAffine(
-            canvas, move, (2 * width, 2 * height), borderMode=cv2.BORDER_REPLICATE
-        )
+    view = scene.room_view(frame_index)
+    if (view != np.eye(2, 3)).any():
+        move = view.copy()
+        move[0, 1] *= scale[0] / scale[1]
+        move[1, 0] *= scale[1] / scale[0]
+        move[:, 2] *= scale
+        canvas = cv2.warpAffine(canvas, move, (2 * width, 2 * height), borderMode=scene.border)
     else:
         canvas = canvas.copy()
-    for person in sorted(scene.people, key=lambda person: person.ground_y_px):
-        for prop in person.figure(frame_index, scene.fps):
-            _draw(canvas, prop, shake, scale)
-    for prop in scene.foreground:
-        _draw(canvas, prop, shake, scale)
-    image = cv2.resize(canvas, (width, height), interpolation=cv2.INTER_AREA)
-    return _with_noise(image, scene, frame_index)
+    for layer in scene.layers(frame_index):
+        for prop in layer.props:
+            _draw(canvas, prop, layer.shift_px, scale)
+    image = np.asarray(cv2.resize(canvas, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+    return scene.taken(image, frame_index)
 
 
 def render_all(
-    scene: Scene, width: int | None = None, height: int | None = None
+    scene: Drawable, width: int | None = None, height: int | None = None
 ) -> NDArray[np.uint8]:
     """Every frame, `(F, height, width, 3)` RGB uint8."""
     return np.stack([render(scene, i, width, height) for i in range(scene.frame_count)])
@@ -69,7 +114,7 @@ def drawn(
 
 
 def _draw(
-    canvas: NDArray[np.uint8], prop: Prop, shake: NDArray[np.float32], scale: NDArray[np.float64]
+    canvas: NDArray[np.uint8], prop: Prop, shake: NDArray[np.floating], scale: NDArray[np.float64]
 ) -> None:
     # The centre of pixel i lies at i + 0.5.
     points = (prop.points_px + shake) * scale - 0.5
@@ -104,19 +149,3 @@ def _background(background: RoomBackdrop, width: int, height: int) -> NDArray[np
         darker = tuple(int(0.7 * value) for value in rgb)
         cv2.rectangle(canvas, low, high, darker, max(1, width // 320))
     return canvas
-
-
-@lru_cache(maxsize=1)
-def _noise_tile() -> NDArray[np.float32]:
-    return np.random.default_rng(0).normal(0, 1, 1 << 20).astype(np.float32)
-
-
-def _with_noise(image: NDArray[np.uint8], scene: Scene, frame_index: int) -> NDArray[np.uint8]:
-    if scene.noise == 0 and scene.gain == 1:
-        return image
-    tile = _noise_tile()
-    start = int(np.random.default_rng((scene.seed, frame_index)).integers(len(tile)))
-    repeats = -(-(image.size + start) // len(tile))
-    noise = np.tile(tile, repeats)[start : start + image.size].reshape(image.shape)
-    noisy = image.astype(np.float32) * scene.gain + scene.noise * noise
-    return np.clip(noisy + 0.5, 0, 255).astype(np.uint8)

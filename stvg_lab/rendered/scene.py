@@ -11,14 +11,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stvg_lab.rendered.character import Prop, figure_box
+from stvg_lab.rendered.character import figure_box
 from stvg_lab.rendered.entrances import with_entrances
 from stvg_lab.rendered.person import ACTIONS, STAND, Act, Person
+from stvg_lab.rendered.picture_conditions import grain
 from stvg_lab.rendered.room import RoomBackdrop, draw_background, draw_foreground
 from stvg_lab.rendered.scene_generator import MOST_PEOPLE, SHIRTS, draw_cast
+from stvg_lab.rendered.shapes import Layer, Prop
 from stvg_ros.boxes import Boxes
 
 __all__ = ["ACTIONS", "SHIRTS", "STAND", "Act", "Person", "RoomBackdrop", "Scene"]
@@ -123,6 +126,37 @@ class Scene:
             for boxes in (self._whole_boxes, self.boxes_xyxy_px)
         )
         return np.asarray(inside >= _LEAST_INSIDE * whole, np.bool_)
+
+    @property
+    def border(self) -> int:
+        """See `render.Drawable`."""
+        return int(cv2.BORDER_REPLICATE)
+
+    def room_view(self, frame: int) -> NDArray[np.float64]:
+        """See `render.Drawable`."""
+        view = np.eye(2, 3)
+        view[:, 2] = self.shake_px[frame]
+        return view
+
+    def layers(self, frame: int) -> tuple[Layer, ...]:
+        """See `render.Drawable`."""
+        shift = self.shake_px[frame]
+        order = sorted(range(len(self.people)), key=lambda at: self.people[at].ground_y_px)
+        figures = [Layer(at, self.people[at].figure(frame, self.fps), shift) for at in order]
+        return (*figures, Layer(-1, self.foreground, shift))
+
+    def taken(self, image: NDArray[np.uint8], frame: int) -> NDArray[np.uint8]:
+        """See `render.Drawable`: noise, and the gain of all brightnesses."""
+        if self.noise == 0 and self.gain == 1:
+            return image
+        noise = grain(image.shape, (self.seed, frame))
+        noisy = image.astype(np.float32) * self.gain + self.noise * noise
+        return np.clip(noisy + 0.5, 0, 255).astype(np.uint8)
+
+    def joints_px(self, person: int, frame: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """A person's keypoints in the image, `(17, 2)`, and their visibility `(17,)`."""
+        points, seen = self.people[person].joints(frame, self.fps)
+        return points + self.shake_px[frame], seen
 
     @cached_property
     def _whole_boxes(self) -> Boxes:

@@ -21,6 +21,8 @@ SHIRTS: dict[str, Rgb] = {
     "white": (238, 238, 236),
     "black": (28, 28, 32),
 }
+# Those of clothes in all splits; scenes of people who act have no gray shirts.
+COLOURS: dict[str, Rgb] = {**SHIRTS, "gray": (128, 128, 130)}
 
 _COUNTS = (0.28, 0.28, 0.24, 0.1, 0.1)  # probabilities of 2, 3, ... 6 people
 _TROUSERS: tuple[Rgb, ...] = ((70, 74, 82), (96, 84, 70), (58, 66, 92), (128, 122, 112))
@@ -100,13 +102,13 @@ def _drawn(
 
 
 def draw_look(rng: np.random.Generator, shirt: str) -> Appearance:
-    """Draws clothes with a shirt of this colour, skin, hair, hat and bag."""
+    """Draws clothes with a shirt of this one of `COLOURS`, skin, hair, hat and bag."""
 
     def one_of(colours: tuple[Rgb, ...], spread: float) -> Rgb:
         return varied(rng, colours[rng.integers(len(colours))], spread)
 
     bag = str(rng.choice(("backpack", "handbag"))) if rng.random() < 0.35 else None
-    worn = varied(rng, SHIRTS[shirt], 14)
+    worn = varied(rng, COLOURS[shirt], 14)
     apart = tuple(rgb for rgb in _BAGS if np.abs(np.subtract(rgb, worn)).sum() > 150)
     return Appearance(
         shirt_rgb=worn,

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from stvg_lab.rendered.hard.hard_scene import HardScene
 from stvg_lab.rendered.scene import Scene
 from stvg_ros.body.keypoints import Keypoints
 from stvg_ros.boxes import Boxes
@@ -26,7 +27,7 @@ class TrueJoints:
 
     def __init__(
         self,
-        scene: Scene,
+        scene: Scene | HardScene,
         images: Sequence[NDArray[np.uint8]],
         frames: Sequence[int],
         noise: float = 0.0,
@@ -50,13 +51,15 @@ class TrueJoints:
         """See `KeypointEstimator`."""
         scene, frame = self._scene, self._frames[id(image)]
         factor = image.shape[1] / scene.width
+        people = scene.boxes_xyxy_px[: len(scene.people), frame] * factor
         points, visibility = [], []
         for box in boxes_xyxy_px:
-            apart = np.abs(scene.boxes_xyxy_px[:, frame] * factor - box).sum(axis=1)
-            person = scene.people[int(apart.argmin())]
-            found, seen = person.joints(frame, scene.fps)
-            wrong = self._rng.normal(0, self._noise * _TORSO * person.height_px, found.shape)
-            points.append((found + scene.shake_px[frame] + wrong) * factor)
+            apart = np.abs(people - box).sum(axis=1)
+            person = int(apart.argmin())
+            found, seen = scene.joints_px(person, frame)
+            tall = scene.people[person].height_px
+            wrong = self._rng.normal(0, self._noise * _TORSO * tall, found.shape)
+            points.append((found + wrong) * factor)
             visibility.append(seen)
         self.boxes += len(boxes_xyxy_px)
         return Keypoints(

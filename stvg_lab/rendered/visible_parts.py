@@ -4,32 +4,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stvg_lab.rendered.character import Prop, figure_box
-from stvg_lab.rendered.scene import Scene
+from stvg_lab.rendered.character import figure_box
+from stvg_lab.rendered.render import Drawable
+from stvg_lab.rendered.shapes import Prop
 
 _SIZE = 160, 120  # of the drawing, pixels
 
 
-def visible_shares(scene: Scene) -> NDArray[np.float32]:
-    """Share of each person's figure that is seen in each frame, `(P, F)`."""
-    shares = np.zeros((len(scene.people), scene.frame_count), np.float32)
+def visible_shares(scene: Drawable, people: int, frames: Sequence[int]) -> NDArray[np.float32]:
+    """Share of each person's figure that is seen in each of some frames, `(people, frames)`."""
+    shares = np.zeros((people, len(frames)), np.float32)
     scale = np.array([_SIZE[0] / scene.width, _SIZE[1] / scene.height])
-    order = sorted(range(len(scene.people)), key=lambda at: scene.people[at].ground_y_px)
-    for frame in range(scene.frame_count):
-        figures = [person.figure(frame, scene.fps) for person in scene.people]
-        canvas, shake = np.zeros(_SIZE[::-1], np.uint8), scene.shake_px[frame]
-        for index in order:
-            _draw(canvas, figures[index], shake, scale, index + 1)
-        _draw(canvas, scene.foreground, shake, scale, 0)
-        seen = np.bincount(canvas.ravel(), minlength=len(figures) + 1)[1:]
-        for index, figure in enumerate(figures):
-            if seen[index]:
-                body = tuple(prop for prop in figure if prop.body)
-                shares[index, frame] = seen[index] / _whole(body, scale)
+    for column, frame in enumerate(frames):
+        layers = scene.layers(frame)
+        canvas = np.zeros(_SIZE[::-1], np.uint8)
+        for layer in layers:
+            _draw(canvas, layer.props, layer.shift_px, scale, layer.owner + 1)
+        seen = np.bincount(canvas.ravel(), minlength=people + 1)[1:]
+        for layer in layers:
+            if layer.owner >= 0 and seen[layer.owner]:
+                body = tuple(prop for prop in layer.props if prop.body)
+                shares[layer.owner, column] = seen[layer.owner] / _whole(body, scale)
     return np.minimum(shares, 1)
 
 

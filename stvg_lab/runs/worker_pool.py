@@ -22,6 +22,12 @@ from stvg_ros.errors import StvgError
 from stvg_ros.setting import Value
 
 _MOST_DEATHS = 2  # of workers at one sample
+# A process or its machine died, before its result was received.
+_DEATHS = (
+    ray.exceptions.RayActorError,
+    ray.exceptions.NodeDiedError,
+    ray.exceptions.ObjectLostError,
+)
 
 
 @dataclass(eq=False)
@@ -99,23 +105,29 @@ class WorkerPool(AbstractContextManager["WorkerPool"]):
         """
         waiting = deque(_recordings(samples))
         idle, busy = list(self._workers), dict[Any, _Shift]()
+        starting: dict[Any, Any] = {}  # workers in place of dead ones, by their answer
         deaths: Counter[str] = Counter()
         while waiting or busy:
             while waiting and idle:
                 shift = _begun(idle.pop(), waiting.popleft())
                 busy[shift.results] = shift
-            if not busy:
+            if not busy and not starting:
                 raise StvgError("--workers: every worker died and none could be replaced")
-            (ready,), _ = ray.wait(list(busy), num_returns=1)
+            (ready,), _ = ray.wait([*busy, *starting], num_returns=1)
+            if ready in starting:
+                idle.extend(_started(ready, starting.pop(ready)))
+                continue
             shift = busy[ready]
             try:
                 result = ray.get(next(ready))
             except StopIteration:
                 del busy[ready]
                 idle.append(shift.worker)
-            except ray.exceptions.RayActorError:
+            except _DEATHS:
                 del busy[ready]
-                idle.extend(self._replaced(shift.worker))
+                # Not waited for: its GPU may be gone with a machine of the cluster.
+                worker = self._kind.remote(*self._arguments)
+                starting[worker.environment.remote()] = worker
                 first = next(iter(shift.samples))
                 deaths[first] += 1
                 if deaths[first] == _MOST_DEATHS:
@@ -131,17 +143,6 @@ class WorkerPool(AbstractContextManager["WorkerPool"]):
                 del shift.samples[result.id]
                 yield result
 
-    def _replaced(self, dead: Any) -> list[Any]:
-        """A new worker in place of a dead one, or none if its model cannot be loaded."""
-        self._workers.remove(dead)
-        worker = self._kind.remote(*self._arguments)
-        try:
-            ray.get(worker.environment.remote())
-        except ray.exceptions.RayError:
-            return []
-        self._workers.append(worker)
-        return [worker]
-
 
 def gpu_share(gpus: float, workers: int) -> float:
     """GPUs of each worker: 1, or an equal share of fewer GPUs than workers."""
@@ -151,6 +152,15 @@ def gpu_share(gpus: float, workers: int) -> float:
         return 0.0
     per_gpu = math.ceil(workers / gpus)
     return math.floor(1e4 / per_gpu) / 1e4  # Ray counts in steps of 0.0001
+
+
+def _started(answer: Any, worker: Any) -> list[Any]:
+    """The new worker, or none if its model cannot be loaded."""
+    try:
+        ray.get(answer)
+    except ray.exceptions.RayError:
+        return []
+    return [worker]
 
 
 def _recordings(samples: Sequence[Sample]) -> list[list[Sample]]:

@@ -17,7 +17,7 @@ class Architecture:
     """What training and evaluation need of a family.
 
     Attributes:
-        build_tokenizer: makes its tokenizer.
+        build_tokenizer: makes its tokenizer, with the words of hard scenes or without.
         build_model: makes the model for a tokenizer, at random weights.
         prompt: maps tokenizer, model, number of slots and a generator, or None, to what stands
             between visual tokens and questions in the arguments of `run`.
@@ -30,7 +30,7 @@ class Architecture:
         settings: stvg.json.
     """
 
-    build_tokenizer: Callable[[], Any]
+    build_tokenizer: Callable[[bool], Any]
     build_model: Callable[[Any], Any]
     prompt: Callable[..., tuple[Any, ...]]
     encode: Callable[..., Any]

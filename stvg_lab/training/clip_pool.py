@@ -11,17 +11,21 @@ import multiprocessing
 import os
 import threading
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from stvg_lab.rendered.character import figure_box
 from stvg_lab.rendered.queries import split_seed
-from stvg_lab.rendered.render import render
+from stvg_lab.rendered.render import Drawable, render
 from stvg_lab.rendered.scene import ACTIONS, SHIRTS, Scene
 from stvg_lab.rendered.scene_generator import MOST_PEOPLE
 from stvg_lab.training.packed_questions import COLUMNS, HEIGHT, ROWS, WIDTH
@@ -58,7 +62,7 @@ class TrainingClip:
     boxes: NDArray[np.float32]
 
 
-def sampled(scene: Scene, rng: np.random.Generator | None) -> NDArray[np.int64]:
+def sampled(scene: Drawable, rng: np.random.Generator | None) -> NDArray[np.int64]:
     """Frames of a clip, `(T,)`: uniform over the scene, or over a random part of it."""
     if rng is None:
         return np.round((np.arange(FRAMES) + 0.5) * scene.frame_count / FRAMES - 0.5).astype(int)
@@ -84,17 +88,7 @@ def covered(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
 def make_clip(scene: Scene, rng: np.random.Generator | None = None) -> TrainingClip:
     """Renders a clip. Without `rng`: uniform samples of full-size images, no augmentation."""
     chosen = sampled(scene, rng)
-    draw = 1.0 if rng is None else rng.random()
-    if rng is None or draw < 0.02:
-        images = [_shrunk(render(scene, int(i)), rng) for i in chosen]
-    elif draw < 0.12:
-        images = [_shrunk(render(scene, int(i), 320, 240), rng) for i in chosen]
-    else:
-        images = [render(scene, int(i), WIDTH, HEIGHT) for i in chosen]
-    frames = np.stack(images)
-    if rng is not None:
-        tint = rng.normal(1, 0.04, 3) * rng.uniform(0.8, 1.15)
-        frames = np.clip(frames * tint + rng.normal(0, 6), 0, 255).astype(np.uint8)
+    frames = drawn_frames(scene, chosen, rng)
     shirts, bags = np.full(PEOPLE, NOBODY), np.zeros(PEOPLE, np.int64)
     acts = np.full((PEOPLE, FRAMES), NOBODY)
     carries = np.zeros((PEOPLE, FRAMES), np.bool_)
@@ -115,6 +109,35 @@ def make_clip(scene: Scene, rng: np.random.Generator | None = None) -> TrainingC
     return TrainingClip(frames, shirts, bags, acts, carries, places, cover, boxes)
 
 
+def drawn_frames(
+    scene: Drawable, chosen: NDArray[np.int64], rng: np.random.Generator | None
+) -> NDArray[np.uint8]:
+    """These frames of a scene, `(T, HEIGHT, WIDTH, 3)`; with `rng`, tinted and mostly drawn small.
+
+    Without `rng` full-size images are resized as those of a camera.
+    """
+    draw = 1.0 if rng is None else rng.random()
+    if rng is None or draw < 0.02:
+        images = [_shrunk(render(scene, int(i)), rng) for i in chosen]
+    elif draw < 0.12:
+        images = [_shrunk(render(scene, int(i), 320, 240), rng) for i in chosen]
+    else:
+        images = [render(scene, int(i), WIDTH, HEIGHT) for i in chosen]
+    frames = np.stack(images)
+    if rng is not None:
+        tint = rng.normal(1, 0.04, 3) * rng.uniform(0.8, 1.15)
+        frames = np.clip(frames * tint + rng.normal(0, 6), 0, 255).astype(np.uint8)
+    return frames
+
+
+def draw_clip(rng: np.random.Generator) -> TrainingClip:
+    """A clip of a random scene of the split train."""
+    scene = Scene.from_seed(
+        split_seed("train", int(rng.integers(10_000_000))), difficulty=float(rng.uniform(0, 1))
+    )
+    return make_clip(scene, rng)
+
+
 def _shrunk(image: NDArray[np.uint8], rng: np.random.Generator | None) -> NDArray[np.uint8]:
     if rng is not None and rng.random() < 0.5:
         quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(40, 95))]
@@ -123,7 +146,8 @@ def _shrunk(image: NDArray[np.uint8], rng: np.random.Generator | None) -> NDArra
     return np.asarray(small)
 
 
-ARRAYS = {  # shape and type of each array of the pool
+ArrayShapes = Mapping[str, tuple[tuple[int, ...], torch.dtype]]
+ARRAYS: ArrayShapes = {  # shape and type of each array of the pool
     "frames": ((FRAMES, HEIGHT, WIDTH, 3), torch.uint8),
     "shirts": ((PEOPLE,), torch.int64),
     "bags": ((PEOPLE,), torch.int64),
@@ -141,17 +165,31 @@ class Pool:
     being written is never sampled.
     """
 
-    def __init__(self, size: int, seed: int) -> None:
+    def __init__(
+        self,
+        size: int,
+        seed: int,
+        arrays: ArrayShapes = ARRAYS,
+        draw: Callable[[np.random.Generator], Any] = draw_clip,
+    ) -> None:
+        """Starts the process.
+
+        Args:
+            size: clips that are kept.
+            seed: of the clips.
+            arrays: shape and type of each array of a clip.
+            draw: draws a clip, which has these arrays as attributes; a function of a module.
+        """
         self.size = size
         self.arrays = {
-            name: torch.zeros(size, *shape, dtype=kind) for name, (shape, kind) in ARRAYS.items()
+            name: torch.zeros(size, *shape, dtype=kind) for name, (shape, kind) in arrays.items()
         }
         self.count = torch.zeros(1, dtype=torch.int64)
         for array in (*self.arrays.values(), self.count):
             array.share_memory_()
         context = multiprocessing.get_context("spawn")
         self._process = context.Process(
-            target=_fill, args=(self.arrays, self.count, size, seed), daemon=True
+            target=_fill, args=(self.arrays, self.count, size, seed, draw), daemon=True
         )
         self._process.start()
 
@@ -168,7 +206,43 @@ class Pool:
         self._process.join()
 
 
-def _fill(arrays: dict[str, torch.Tensor], count: torch.Tensor, size: int, seed: int) -> None:
+class KeptPool:
+    """The clips of a file: the same for every run, whatever its speed. No process renders more."""
+
+    def __init__(
+        self,
+        file: Path,
+        size: int,
+        seed: int,
+        arrays: ArrayShapes = ARRAYS,
+        draw: Callable[[np.random.Generator], Any] = draw_clip,
+    ) -> None:
+        """Reads `file`; if there is none, renders `size` clips and writes it first; see `Pool`."""
+        if not file.exists():
+            pool = Pool(size, seed, arrays, draw)
+            while int(pool.count[0]) < size:
+                time.sleep(0.2)
+            pool.close()  # maybe while it replaces the first clip
+            file.parent.mkdir(parents=True, exist_ok=True)
+            save_file({name: array[1:] for name, array in pool.arrays.items()}, file)
+        self.arrays = load_file(file)
+        self.count = torch.tensor([len(self.arrays["frames"])])
+
+    def draw(self, rng: np.random.Generator, clips: int) -> NDArray[np.int64]:
+        """Indices of clips."""
+        return rng.integers(int(self.count[0]), size=clips)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def _fill(
+    arrays: dict[str, torch.Tensor],
+    count: torch.Tensor,
+    size: int,
+    seed: int,
+    draw: Callable[[np.random.Generator], Any],
+) -> None:
     torch.set_num_threads(1)
     os.nice(19)  # the trainer has priority
     cv2.setNumThreads(1)
@@ -176,10 +250,7 @@ def _fill(arrays: dict[str, torch.Tensor], count: torch.Tensor, size: int, seed:
     index = 0
     threading.Thread(target=_end_with_trainer, daemon=True).start()
     while True:
-        scene = Scene.from_seed(
-            split_seed("train", int(rng.integers(10_000_000))), difficulty=float(rng.uniform(0, 1))
-        )
-        clip = make_clip(scene, rng)
+        clip = draw(rng)
         for name, array in arrays.items():
             array[index % size] = torch.from_numpy(getattr(clip, name))
         index += 1

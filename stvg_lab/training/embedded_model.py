@@ -18,6 +18,7 @@ from transformers import (
 
 from stvg_lab.training.clip_pool import FRAMES
 from stvg_lab.training.packed_questions import HEIGHT, MERGE, PAIR, PATCH, WIDTH
+from stvg_ros.models.vision_tower import PatchProduct
 
 LAYERS = 4
 ATTENTION_LAYERS = (2, 3)  # the band whose prompt rows are trained to ground
@@ -93,7 +94,10 @@ def build_model(
         vision_end_token_id=token("<|vision_end|>"),
     )
     config.stvg_attention_layers = list(ATTENTION_LAYERS)
-    return Qwen2VLForConditionalGeneration(config)
+    model = Qwen2VLForConditionalGeneration(config)
+    embedding = model.model.visual.patch_embed
+    embedding.proj = PatchProduct(embedding.proj)  # the library's convolution is slow without it
+    return model
 
 
 def prompt(

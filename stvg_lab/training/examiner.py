@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -303,21 +303,35 @@ class PackedQuestions:
     named: Tensor
 
 
+_PHRASES = [phrase for forms in VERBS.values() for form in forms for phrase in form]
+_UNNAMED = {"a", "the", "his", "is", "and", "to", "into", "from", "on", "in", "does"}
+_UNNAMED |= {"another", "person", "someone"}
+NAMING = (
+    frozenset({*COLOURS, *BAGS, *SIDES, *(word for phrase in _PHRASES for word in phrase.split())})
+    - _UNNAMED
+)  # colours, bags, sides, and what people do
+
+
 class Packer:
     """Turns questions into padded token arrays; drops random words if it has a generator."""
 
     def __init__(
-        self, tokenizer: PreTrainedTokenizerFast, spelled: Callable[[str], str] = str
+        self,
+        tokenizer: PreTrainedTokenizerFast,
+        spelled: Callable[[str], str] = str,
+        naming: Collection[str] = NAMING,
     ) -> None:
-        """Prepares a tokenizer; `spelled` maps a word inside a sentence to its token."""
+        """Prepares a tokenizer.
+
+        Args:
+            tokenizer: knows all words.
+            spelled: maps a word inside a sentence to its token.
+            naming: words that name what is asked for.
+        """
         self._tokenizer = tokenizer
         self._unknown = int(tokenizer.convert_tokens_to_ids("[UNK]"))
         self._pad = int(tokenizer.convert_tokens_to_ids("<|endoftext|>"))
         plain = "the a person man woman guy someone wearing dressed clothes jacket with who that is"
-        phrases = [phrase for forms in VERBS.values() for form in forms for phrase in form]
-        naming = {*COLOURS, *BAGS, *SIDES, *(word for phrase in phrases for word in phrase.split())}
-        naming -= {"a", "the", "his", "is", "and", "to", "into", "from", "on", "in", "does"}
-        naming -= {"another", "person", "someone"}
         self._naming = torch.tensor(
             tokenizer.convert_tokens_to_ids([spelled(word) for word in sorted(naming)])
         )
@@ -326,7 +340,7 @@ class Packer:
         )
 
     def __call__(
-        self, batch: list[list[Question]], rng: np.random.Generator | None = None
+        self, batch: Sequence[Sequence[Question]], rng: np.random.Generator | None = None
     ) -> PackedQuestions:
         """B lists of Q questions each, as arrays."""
         flat = [question for questions in batch for question in questions]

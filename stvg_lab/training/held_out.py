@@ -12,24 +12,43 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from stvg_lab.rendered.queries import SceneQuery, scene_queries, split_seed
+from stvg_lab.rendered.hard.hard_queries import HardQuery, hard_queries
+from stvg_lab.rendered.hard.hard_scene import HardScene
+from stvg_lab.rendered.queries import HARD_SPLITS, SceneQuery, scene_queries, split_seed
 from stvg_lab.rendered.scene import Scene
 from stvg_lab.runs.conventions import range_iou
 from stvg_lab.training.architecture import Architecture
 from stvg_lab.training.clip_pool import FRAMES, TrainingClip, make_clip
 from stvg_lab.training.examiner import Packer, Question
+from stvg_lab.training.hard_clips import OWNERS, HardClip, make_hard_clip
 from stvg_lab.training.packed_questions import COLUMNS, PAIR, ROWS, patches_of
 from stvg_ros.method.attention import EPSILON
 from stvg_ros.method.query import NEUTRAL, question
 
 KINDS = ("attribute", "action", "combined", "sentence", "relation")
-HeldOutAnswers = tuple[Scene, TrainingClip]
+HeldOutAnswers = tuple[Scene | HardScene, TrainingClip | HardClip, Sequence[SceneQuery]]
 
 
 def held_out(split: str, count: int) -> list[HeldOutAnswers]:
-    """Scenes of a split with their clips, rendered at full size and resized like camera images."""
-    scenes = [Scene.from_seed(split_seed(split, index)) for index in range(count)]
-    return [(scene, make_clip(scene)) for scene in scenes]
+    """Scenes of a split with their clips and sentences.
+
+    The clips are rendered at full size and resized like camera images.
+    """
+    return [_held_out(split, index) for index in range(count)]
+
+
+def _held_out(split: str, index: int) -> HeldOutAnswers:
+    seed = split_seed(split, index)
+    if split in HARD_SPLITS:
+        hard = HardScene.from_seed(seed)
+        asked = [
+            query
+            for query in hard_queries(hard, split, index)
+            if query.target is None or query.target < OWNERS
+        ]
+        return hard, make_hard_clip(hard, asked), asked
+    scene = Scene.from_seed(seed)
+    return scene, make_clip(scene), [q for q in scene_queries(scene, seed=1) if q.kind in KINDS]
 
 
 @torch.no_grad()
@@ -44,8 +63,7 @@ def held_out_figures(
     """Figures over all queries of the held-out scenes (`model_card` says what they mean)."""
     model.eval()
     found: dict[str, list[float]] = defaultdict(list)
-    for scene, clip in held:
-        queries = [query for query in scene_queries(scene, seed=1) if query.kind in KINDS]
+    for scene, clip, queries in held:
         neutral = Question(NEUTRAL, "", "neutral", (), None)
         asked = [Question(question(q.text), "", q.kind, (), None) for q in queries]
         packed = packer([[neutral, *asked]])
@@ -66,7 +84,7 @@ def held_out_figures(
             ]
             if query.target is None:
                 continue
-            found[f"chance/{query.kind}"].append(1 / len(scene.people))
+            found[f"chance/{query.kind}"].append(1 / len(_meant(scene, query)))
             for name, rows_of in bands.items():
                 heat = (rows_of[index + 1] / (rows_of[0] + EPSILON)).numpy()
                 _score(found, name, heat, scene, clip, query)
@@ -77,19 +95,20 @@ def _score(
     found: dict[str, list[float]],
     band: str,
     heat: NDArray[np.float32],
-    scene: Scene,
-    clip: TrainingClip,
+    scene: Scene | HardScene,
+    clip: TrainingClip | HardClip,
     query: SceneQuery,
 ) -> None:
     """Adds the figures of one present target; `heat` is `(R, M)` relative attention of its rows."""
     best = heat[int(np.argmax(heat.max(1)))]
     for name, values in (("mean row", heat.mean(0)), ("strongest row", best)):
-        curves = person_curves(values, clip, len(scene.people))
-        right = float(int(np.argmax(curves.max(1))) == query.target)
+        meant = _meant(scene, query)
+        curves = person_curves(values, clip.cover[list(meant)])
+        right = float(meant[int(np.argmax(curves.max(1)))] == query.target)
         found[f"person/{band}{name}/{query.kind}"].append(right)
-        if band == "" and query.act not in (None, "stand"):
+        if band == "" and query.timed and query.act != "stand":
             assert query.target is not None
-            low, high = half_peak(curves[query.target])
+            low, high = half_peak(curves[meant.index(query.target)])
             true = (query.start_frame, query.end_frame)
             per_slot = scene.frame_count / (FRAMES // PAIR)
             found[f"tiou/{name}/{query.kind}"].append(
@@ -100,17 +119,26 @@ def _score(
                 found[f"tiou/whole window/{query.kind}"].append(whole)
 
 
-def person_curves(
-    values: NDArray[np.float32], clip: TrainingClip, people: int
-) -> NDArray[np.float32]:
+def _meant(scene: Scene | HardScene, query: SceneQuery) -> range:
+    """Numbers of those among whom the target is chosen: the people, or the things."""
+    people = len(scene.people)
+    if isinstance(scene, HardScene) and isinstance(query, HardQuery) and query.of_things:
+        return range(people, min(OWNERS, people + len(scene.things)))
+    return range(people)
+
+
+def person_curves(values: NDArray[np.float32], cover: NDArray[np.float32]) -> NDArray[np.float32]:
     """Maximum of the heat inside each person's box in each slot, `(P, S)`.
 
     A token counts as inside if it contains at least a fifth of the box.
+
+    Args:
+        values: the heat of all tokens, `(M,)`.
+        cover: `(P, T, h * w)`, see `TrainingClip`.
     """
     heat = values.reshape(-1, 1, ROWS * COLUMNS)  # (S, 1, h * w)
-    cover = clip.cover[:people]
     share = cover / np.maximum(cover.sum(-1, keepdims=True), 1e-6)
-    inside = share.reshape(people, -1, PAIR, ROWS * COLUMNS) >= 0.2
+    inside = share.reshape(len(cover), -1, PAIR, ROWS * COLUMNS) >= 0.2
     return np.where(inside, heat[None], 0.0).max((-1, -2)).astype(np.float32)
 
 

@@ -7,13 +7,23 @@ B clips, at most P people, T frames, S = T / 2 slots of h x w visual tokens.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from stvg_lab.training.clip_pool import BAG_KINDS
-from stvg_lab.training.examiner import ACTS, COLOURS, WALK, Cast
+from stvg_lab.training.examiner import (
+    ACTS,
+    COLOURS,
+    WALK,
+    Cast,
+    Examiner,
+    Question,
+    target_map,
+)
 from stvg_lab.training.packed_questions import COLUMNS, PAIR, ROWS
 
 DENSE = len(COLOURS) + len(BAG_KINDS) - 1 + 1 + len(ACTS)  # colours, bags, carton in hands, acts
@@ -39,6 +49,20 @@ class Labels:
             self.acts[clip].numpy(),
             self.places[clip].numpy(),
         )
+
+    def questions(self, rng: np.random.Generator) -> list[list[Question]]:
+        """`COUNT` questions of each clip."""
+        return [Examiner(rng, self.cast(clip)).questions() for clip in range(len(self.shirts))]
+
+    def targets(self, batch: Sequence[Sequence[Question]]) -> Tensor:
+        """Target attention of these questions, `(B, Q, M)` summing to 1; all zero without one."""
+        maps = [
+            torch.stack(
+                [target_map(one, self.cover[clip], self.acts[clip]).flatten() for one in questions]
+            )
+            for clip, questions in enumerate(batch)
+        ]
+        return torch.stack(maps)
 
     def mirrored(self) -> Labels:
         """The same clips mirrored horizontally."""

@@ -62,14 +62,18 @@ SETTINGS = {
 }
 
 
-def build_tokenizer() -> PreTrainedTokenizerFast:
-    """One token a word, as pairs of bytes: transformers reads no other tokenizer in this family."""
+def build_tokenizer(hard: bool = False) -> PreTrainedTokenizerFast:
+    """One token a word, as pairs of bytes: transformers reads no other tokenizer in this family.
+
+    Args:
+        hard: with the words of the hard scenes' sentences.
+    """
     plain = Qwen3_5Tokenizer()
     core = Tokenizer(models.BPE())
     core.normalizer = normalizers.NFC()
     core.pre_tokenizer = plain.backend_tokenizer.pre_tokenizer
     core.decoder = decoders.ByteLevel()
-    texts = [*words(), *"0123456789", "seconds"]
+    texts = [*words(hard), *"0123456789", "seconds"]
     texts = [form for text in texts for form in (text, f" {text}", text.capitalize())]
     # Merged until each word is one token.
     trainer = trainers.BpeTrainer(

@@ -4,7 +4,10 @@
 
     python -m stvg_lab.training.train_embedded --out DIR --minutes 50 --seed 0 [--resume DIR]
 
+`--scenes hard` draws clips and sentences of the split train-hard.
 `--architecture qwen3_5` builds the same size in the family Qwen3.5, of mostly recurrent layers.
+With `--steps` and `--pool-file` runs of different families are trained equally long on equal clips,
+and with `--known-tower` on equal visual tokens.
 
 Three stages share the time: the vision tower alone on dense labels of its tokens; the whole model
 on three slots of a clip; the whole model on all eight.
@@ -27,11 +30,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from stvg_lab.training.architecture import ARCHITECTURES
-from stvg_lab.training.clip_pool import NOBODY, Pool
+from stvg_lab.training.clip_kinds import CLIP_KINDS, ClipKind, ClipLabels, busy_slots
+from stvg_lab.training.clip_pool import KeptPool, Pool
 from stvg_lab.training.embedded_model import save_folder
-from stvg_lab.training.examiner import ACTS, IGNORED, Examiner, Packer, target_map
+from stvg_lab.training.examiner import IGNORED, Packer
 from stvg_lab.training.held_out import HeldOutAnswers, held_out, held_out_figures
-from stvg_lab.training.labels import DENSE, Labels
+from stvg_lab.training.known_tower import copy_tower
 from stvg_lab.training.model_card import model_card
 from stvg_lab.training.packed_questions import PAIR, patches_of
 
@@ -39,6 +43,7 @@ SLOTS = 8
 STAGE_A, STAGE_B = 0.05, 0.20  # shares of the time at which the stages end
 PEAK_RATE, WARM_UP_STEPS, EMA = 1.5e-3, 150, 0.997
 ATTENTION_WEIGHT, DENSE_WEIGHT, MASS_WEIGHT, WORDS_WEIGHT = 0.8, 0.3, 0.15, 0.2
+KNOWN = "The vision tower is that of the model in the package, and was not trained here."
 YES_NO_WEIGHT = 5.0  # weight of the deciding token against the other tokens of an answer
 
 
@@ -48,9 +53,13 @@ class Trainer:
 
     seed: int
     minutes: float
-    pool: Pool
+    pool: Pool | KeptPool
     eager: bool = False
     family: str = "qwen2_vl"
+    steps: int = 0
+    clips: int = 8
+    known_tower: bool = False
+    scenes: str = "plain"
     elapsed_s: float = 0.0
     step: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
@@ -59,16 +68,21 @@ class Trainer:
         torch.manual_seed(self.seed)
         self.rng = np.random.default_rng(self.seed)
         self.architecture = ARCHITECTURES[self.family]
-        self.tokenizer = self.architecture.build_tokenizer()
-        self.packer = Packer(self.tokenizer, self.architecture.spelled)
+        self.kind = CLIP_KINDS[self.scenes]
+        self.tokenizer = self.architecture.build_tokenizer(self.kind.hard)
+        self.packer = Packer(self.tokenizer, self.architecture.spelled, self.kind.naming)
         self.model = self.architecture.build_model(self.tokenizer)
+        if self.known_tower:
+            copy_tower(self.model)
         hidden = self.model.config.text_config.hidden_size
-        self.heads = nn.ModuleList([nn.Linear(hidden, DENSE), nn.Linear(hidden, DENSE)])
+        dense = self.kind.dense
+        self.heads = nn.ModuleList([nn.Linear(hidden, dense), nn.Linear(hidden, dense)])
         self.encode, self.run = self.architecture.encode, self.architecture.run
         if not self.eager:
             self.encode, self.run = torch.compile(self.encode), torch.compile(self.run)
-        decayed = [p for p in self._parameters() if p.ndim > 1]
-        others = [p for p in self._parameters() if p.ndim <= 1]
+        trained = [p for p in self._parameters() if p.requires_grad]
+        decayed = [p for p in trained if p.ndim > 1]
+        others = [p for p in trained if p.ndim <= 1]
         groups = [{"params": decayed, "weight_decay": 0.03}, {"params": others, "weight_decay": 0}]
         self.optimizer = torch.optim.AdamW(groups, lr=PEAK_RATE, betas=(0.9, 0.98), fused=True)
         self.average = {k: v.clone() for k, v in self.model.state_dict().items()}
@@ -82,31 +96,22 @@ class Trainer:
 
     @property
     def share(self) -> float:
-        """Elapsed share of the training time, 0 to 1."""
+        """Elapsed share of the training, 0 to 1: of its steps, or of its time if those are 0."""
+        if self.steps:
+            return min(1.0, self.step / self.steps)
         return min(1.0, self.elapsed_s / (60 * self.minutes))
 
     def train_step(self) -> dict[str, float]:
         """One batch of the current stage; returns its losses."""
-        if self.share < STAGE_A:
-            clips, slots = 16, 4
-        elif self.share < STAGE_B:
-            clips, slots = 16, 3
-        else:
-            clips, slots = 8, SLOTS
+        clips, slots = self.clips, SLOTS
+        tower_only = self.share < STAGE_A and not self.known_tower
+        if self.share < STAGE_B:
+            clips, slots = 2 * clips, 4 if tower_only else 3
         picked = torch.from_numpy(self.pool.draw(self.rng, clips))
         chosen = np.stack([self._slots(int(i), slots) for i in picked])
         frames = torch.from_numpy((chosen[..., None] * PAIR + np.arange(PAIR)).reshape(clips, -1))
-        at = picked[:, None]
-        arrays = self.pool.arrays
-        labels = Labels(
-            shirts=arrays["shirts"][picked],
-            bags=arrays["bags"][picked],
-            acts=arrays["acts"][at, :, frames].transpose(1, 2),
-            carries=arrays["carries"][at, :, frames].transpose(1, 2),
-            places=arrays["places"][at, :, frames].transpose(1, 2),
-            cover=arrays["cover"][at, :, frames].transpose(1, 2).float(),
-        )
-        pixels = arrays["frames"][at, frames]
+        labels = self.kind.labels(self.pool.arrays, picked, frames)
+        pixels = self.pool.arrays["frames"][picked[:, None], frames]
         if self.rng.random() < 0.5:
             pixels, labels = pixels.flip(3), labels.mirrored()
         truth = labels.dense()
@@ -115,7 +120,7 @@ class Trainer:
             visual = self.encode(self.model, patches_of(pixels)).unflatten(0, (clips, slots))
             losses = {"dense": label_loss(self.heads[0](visual.flatten(1, 2)), truth)}
             total = losses["dense"]
-            if self.share >= STAGE_A:
+            if not tower_only:
                 losses |= self._language_losses(visual, labels, truth)
                 total = DENSE_WEIGHT * (losses["dense"] + losses["middle"]) + losses["answer"]
                 total = total + ATTENTION_WEIGHT * losses["attention"]
@@ -128,27 +133,19 @@ class Trainer:
         """Slots of a clip in order; a subset is chosen during actions, if possible."""
         if count == SLOTS:
             return np.arange(SLOTS)
-        acts = self.pool.arrays["acts"][clip].numpy()
-        busy = ((acts != NOBODY) & (acts != len(ACTS) - 1)).any(0).reshape(SLOTS, PAIR).any(1)
-        weights = busy + 0.15
+        weights = busy_slots(self.kind, self.pool.arrays, clip, PAIR) + 0.15
         return np.sort(self.rng.choice(SLOTS, count, replace=False, p=weights / weights.sum()))
 
-    def _language_losses(self, visual: Tensor, labels: Labels, truth: Tensor) -> dict[str, Tensor]:
-        casts = [labels.cast(i) for i in range(len(visual))]
-        batch = [Examiner(self.rng, cast).questions() for cast in casts]
+    def _language_losses(
+        self, visual: Tensor, labels: ClipLabels, truth: Tensor
+    ) -> dict[str, Tensor]:
+        batch = labels.questions(self.rng)
         packed = self.packer(batch, self.rng)
         prompt = self.architecture.prompt(self.tokenizer, self.model, visual.shape[1], self.rng)
         band = self.architecture.attention_layers
         output = self.run(self.model, visual, *prompt, packed.ids, band)
         answer = self._answer_loss(output.logits.float(), packed.labels)
-        targets = torch.stack(
-            [
-                torch.stack(
-                    [target_map(q, labels.cover[i], labels.acts[i]).flatten() for q in questions]
-                )
-                for i, questions in enumerate(batch)
-            ]
-        )  # (B, Q, M)
+        targets = labels.targets(batch)  # (B, Q, M)
         attention = output.attention.float().mean(0)
         # The last naming word attends to the target as well; the role tokens only need to copy it.
         places = torch.arange(packed.ids.shape[-1])
@@ -190,7 +187,8 @@ class Trainer:
 
     def _update(self, loss: Tensor) -> None:
         cosine = 0.5 * (1 + math.cos(math.pi * self.share))
-        rate = PEAK_RATE * max(0.02, cosine) * min(1.0, (self.step + 1) / WARM_UP_STEPS)
+        warm_up = min(WARM_UP_STEPS, self.steps // 10) if self.steps else WARM_UP_STEPS
+        rate = PEAK_RATE * max(0.02, cosine) * min(1.0, (self.step + 1) / max(1, warm_up))
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.zero_grad(set_to_none=True)
@@ -221,9 +219,12 @@ class Trainer:
             "seed": self.seed,
             "minutes": round(self.elapsed_s / 60, 1),
             "steps": self.step,
+            "clips": self.clips,
+            "notes": [KNOWN] if self.known_tower else [],
             "clips_rendered": int(self.pool.count[0]),
             "parameters": sum(p.numel() for p in self.model.parameters()),
             "class": type(self.model).__name__,
+            "scenes": self.scenes,
             "attention_layers": list(self.architecture.attention_layers),
             "held_out_split": split,
             "held_out_scenes": scenes,
@@ -283,14 +284,14 @@ def label_loss(logits: Tensor, truth: Tensor) -> Tensor:
     return losses.sum(-1).mean()
 
 
-def progress_figures(figures: dict[str, float]) -> dict[str, float]:
+def progress_figures(figures: dict[str, float], clips: ClipKind) -> dict[str, float]:
     """The figures of the progress line."""
     short = {}
-    for kind in ("attribute", "action", "combined", "relation"):
+    for kind in clips.kinds:
         parts = [figures.get(f"yes_no/{kind}/{state}", 0.0) for state in ("present", "absent")]
         short[f"yes/no {kind}"] = round(sum(parts) / 2, 3)
         short[f"person {kind}"] = round(figures.get(f"person/mean row/{kind}", 0.0), 3)
-    short["tIoU"] = round(figures.get("tiou/mean row/combined", 0.0), 3)
+    short["tIoU"] = round(figures.get(f"tiou/mean row/{clips.timed}", 0.0), 3)
     return short
 
 
@@ -299,28 +300,52 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True, help="folder for the checkpoint")
     parser.add_argument("--minutes", type=float, default=50, help="time to train")
+    parser.add_argument("--steps", type=int, default=0, help="steps to train, in place of a time")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--resume", type=Path, help="continue from this checkpoint")
     parser.add_argument("--every-minutes", type=float, default=4, help="time between checkpoints")
     parser.add_argument("--held-out", type=int, default=40, help="validation scenes")
     parser.add_argument("--test", type=int, default=200, help="test scenes at the end")
+    parser.add_argument("--clips", type=int, default=8, help="clips of a step of the last stage")
+    parser.add_argument(
+        "--known-tower", action="store_true",
+        help="take the vision tower of the model in the package, and train the language model only",
+    )  # fmt: skip
     parser.add_argument("--pool", type=int, default=6000, help="clips kept in memory")
+    parser.add_argument(
+        "--pool-file", type=Path,
+        help="train on the clips of this file only; without it, --pool clips are rendered to it",
+    )  # fmt: skip
     parser.add_argument("--eager", action="store_true", help="do without torch.compile")
+    parser.add_argument(
+        "--scenes", choices=sorted(CLIP_KINDS), default="plain",
+        help="plain: people who act; hard: the split train-hard, with the words of its sentences",
+    )  # fmt: skip
     parser.add_argument("--architecture", choices=sorted(ARCHITECTURES), default="qwen2_vl")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)  # the renderer has the other core; two threads that wait cost more
-    pool = Pool(options.pool, options.seed + (1000 if options.resume else 0))
+    pool: Pool | KeptPool
+    kind = CLIP_KINDS[options.scenes]
+    if options.pool_file:
+        pool = KeptPool(options.pool_file, options.pool, options.seed, kind.arrays, kind.draw)
+    else:
+        seed = options.seed + (1000 if options.resume else 0)
+        pool = Pool(options.pool, seed, kind.arrays, kind.draw)
     try:
-        trainer = Trainer(options.seed, options.minutes, pool, options.eager, options.architecture)
+        trainer = Trainer(
+            options.seed, options.minutes, pool, options.eager, options.architecture,
+            options.steps, options.clips, options.known_tower, options.scenes,
+        )  # fmt: skip
         if options.resume:
             trainer.resume(options.resume)
-        held = held_out("val", options.held_out)
-        while int(pool.count[0]) < min(1000, options.pool):
+        val, test = kind.splits
+        held = held_out(val, options.held_out)
+        while int(pool.count[0]) < min(1000, options.pool) and not options.pool_file:
             time.sleep(0.2)
         train(trainer, options, held)
-        figures = trainer.evaluated(held_out("test", options.test))
-        trainer.save(options.out, figures, options.test, "test")
-        sys.stdout.write(f"\n{json.dumps(progress_figures(figures))}\n")
+        figures = trainer.evaluated(held_out(test, options.test))
+        trainer.save(options.out, figures, options.test, test)
+        sys.stdout.write(f"\n{json.dumps(progress_figures(figures, kind))}\n")
     finally:
         pool.close()
 
@@ -345,9 +370,9 @@ def train(trainer: Trainer, options: argparse.Namespace, held: list[HeldOutAnswe
         if trainer.elapsed_s >= next_save_s and trainer.share >= STAGE_A:
             next_save_s = trainer.elapsed_s + 60 * options.every_minutes
             figures = trainer.evaluated(held)
-            shown = progress_figures(figures)
+            shown = progress_figures(figures, trainer.kind)
             trainer.history.append({"minutes": round(trainer.elapsed_s / 60, 1), **shown})
-            trainer.save(options.out, figures, len(held), "val")
+            trainer.save(options.out, figures, len(held), trainer.kind.splits[0])
             sys.stdout.write(f"\nheld out: {shown}\n")
             sys.stdout.flush()
 

@@ -9,6 +9,7 @@ import re
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
+from stvg_lab.rendered.hard.templates import TRAINING
 from stvg_lab.rendered.queries import vocabulary
 from stvg_ros.method.query import NEUTRAL, question
 
@@ -59,17 +60,27 @@ SYSTEM_TEXT<|im_end|>
 """.replace("SYSTEM_TEXT", SYSTEM)
 
 
-def words() -> tuple[str, ...]:
-    """Every ordinary token, sorted: words, punctuation marks and the newline."""
+def words(hard: bool = False) -> tuple[str, ...]:
+    """Every ordinary token, sorted: words, punctuation marks and the newline.
+
+    Args:
+        hard: with the words of the hard scenes' sentences.
+    """
     found = set(vocabulary()) | {"\n"}
+    if hard:
+        found |= {*TRAINING.words(), "-"}
     for text in OTHER_TEXTS:
         found.update(re.findall(r"[a-z]+|[^\sa-z{}]", text.lower()))
     return tuple(sorted(found))
 
 
-def build_tokenizer() -> PreTrainedTokenizerFast:
-    """Lower-cases, keeps newlines and punctuation as tokens, maps unknown words to [UNK]."""
-    tokens = ("[UNK]", *SPECIAL, *words())
+def build_tokenizer(hard: bool = False) -> PreTrainedTokenizerFast:
+    """Lower-cases, keeps newlines and punctuation as tokens, maps unknown words to [UNK].
+
+    Args:
+        hard: with the words of the hard scenes' sentences.
+    """
+    tokens = ("[UNK]", *SPECIAL, *words(hard))
     model = models.WordLevel({token: i for i, token in enumerate(tokens)}, unk_token="[UNK]")
     tokenizer = Tokenizer(model)
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])

@@ -46,6 +46,11 @@ class CheckpointFiles:
         folder = Path(path).expanduser()
         if path and folder.is_dir():
             return cls(str(folder), True)
+        if path and folder.is_file():
+            raise ModelError(
+                f"{setting} {path!r}: a file; expected the folder with config.json and weights, or "
+                f"a hub id such as 'owner/name'; {_folder_of(folder)}"
+            )
         parts = path.split("/")
         if len(parts) != 2 or not all(parts) or path.startswith((".", "~")):
             raise ModelError(
@@ -129,6 +134,13 @@ class CheckpointFiles:
             f"{setting} {self.source!r}: this repository of the hub has no config.json; expected a "
             f"checkpoint of the library transformers; check {setting}"
         )
+
+
+def _folder_of(file: Path) -> str:
+    """The remedy where a file was given in place of its folder."""
+    if (file.parent / CONFIG).is_file():
+        return f"give {str(file.parent)!r}"
+    return f"there is no {CONFIG} beside it: download the whole checkpoint and give its folder"
 
 
 def _obstacle() -> str:

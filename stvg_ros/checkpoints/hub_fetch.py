@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import shutil
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from stvg_ros.errors import ModelError
 CONTACT_S = 10.0  # longest wait for the hub's first answer
 _SUFFIXES = (".json", ".jinja", ".txt", ".model")
 _WEIGHTS = re.compile(r"model[\w.-]*\.safetensors")
+_INDEX = "model.safetensors.index.json"  # which file holds which weight
 _CHUNK = 2**20
 
 
@@ -99,10 +101,18 @@ def fetched(checkpoint: HubCheckpoint, folder: Path | None, only: str = "") -> P
 
 
 def in_cache(hub_id: str) -> bool:
-    """Whether a checkpoint was fetched to the cache of the hub, by its configuration."""
+    """Whether a checkpoint with all its weights is in the cache of the hub."""
     from huggingface_hub import try_to_load_from_cache
 
-    return isinstance(try_to_load_from_cache(hub_id, CONFIG), str)
+    config = try_to_load_from_cache(hub_id, CONFIG)
+    if not isinstance(config, str):
+        return False
+    folder = Path(config).parent
+    index = folder / _INDEX
+    if not index.is_file():
+        return any(folder.glob("*.safetensors"))
+    shards = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
+    return all((folder / name).is_file() for name in set(shards))
 
 
 def hub_hashes(folder: Path) -> dict[str, str]:

@@ -127,6 +127,26 @@ def processor_values(files: CheckpointFiles) -> tuple[str, dict[str, Any]] | Non
     return None
 
 
+def preprocessing_of(
+    files: CheckpointFiles,
+    mean: tuple[float, ...] = CLIP_MEAN,
+    std: tuple[float, ...] = CLIP_STD,
+) -> ImagePreprocessing:
+    """The numbers of a checkpoint's image processor; `mean` and `std` are the defaults of both.
+
+    Raises:
+        ModelError: there is no file of them, or as for `ImagePreprocessing.from_json`.
+    """
+    found = processor_values(files)
+    if found is None:
+        raise ModelError(
+            f"{files.source}: no preprocessor_config.json; expected the image processor's numbers; "
+            "download the checkpoint's file"
+        )
+    source, values = found
+    return ImagePreprocessing.from_json(values, source, mean, std)
+
+
 def _completed(values: Mapping[str, Any]) -> dict[str, Any]:
     """The values, with those that the library's class adds to a file that lacks them."""
     kind = str(values.get("video_processor_type") or values.get("image_processor_type"))

@@ -15,7 +15,12 @@ import transformers
 from transformers.utils import logging
 
 from stvg_ros.checkpoints.files import CheckpointFiles, first_line
+from stvg_ros.checkpoints.weight_files import stored_numbers
 from stvg_ros.errors import ModelError
+
+MOST_DRAWN = 3.0  # times the stored numbers; weights that are tied are stored once
+# Ends of names beside quantized weights that have the name and shape of whole ones.
+SCALES = ("weight_scale", "weight_scale_inv", "scale_weight", "weight.scale", ".SCB")
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +52,8 @@ def loaded_weights(
         ModelError: weights are missing, damaged, of another shape or not finite.
     """
     where = f"{setting} {files.source!r}"
+    if files.local:
+        _check_files(files, class_name, where, options)
     try:
         with _without_output():
             model, report = getattr(transformers, class_name).from_pretrained(
@@ -55,6 +62,7 @@ def loaded_weights(
                 use_safetensors=True,
                 local_files_only=files.local,
                 output_loading_info=True,
+                ignore_mismatched_sizes=True,  # they are in the report, which is checked
                 **options,
             )
     except ImportError as error:
@@ -72,8 +80,35 @@ def loaded_weights(
             f"files that fit {class_name}; download them again"
         ) from error
     _check_complete(model, report, where, class_name)
+    known = options.get("quantization_config") or getattr(model.config, "quantization_config", None)
+    if known is None:
+        _check_unscaled(report, where)
     _check_finite(model, where)
     return LoadedWeights(model, tuple(sorted(map(str, report["unexpected_keys"]))))
+
+
+def _check_files(
+    files: CheckpointFiles, class_name: str, where: str, options: Mapping[str, Any]
+) -> None:
+    """Raises: ModelError: also of a model much larger than its files, whose rest would be drawn."""
+    try:
+        stored = stored_numbers(files)
+    except ModelError as error:
+        raise ModelError(f"{where}: the weights cannot be loaded: {error}") from error
+    try:
+        config = transformers.AutoConfig.from_pretrained(files.source, local_files_only=True)
+        with torch.device("meta"):
+            model = getattr(transformers, class_name)(config)
+        needed = sum(weight.numel() for weight in model.parameters())
+    except Exception:  # of many kinds; loading says what is wrong
+        return
+    quantized = options.get("quantization_config") or getattr(config, "quantization_config", None)
+    if quantized is None and needed > MOST_DRAWN * max(1, stored):
+        raise ModelError(
+            f"{where}: config.json describes a {class_name} of {needed / 1e6:.3g} M numbers, but "
+            f"the files hold {stored / 1e6:.3g} M; weights are missing, or the config.json is that "
+            "of another model; download both again"
+        )
 
 
 def _check_complete(model: Any, report: Mapping[str, Any], where: str, class_name: str) -> None:
@@ -90,6 +125,18 @@ def _check_complete(model: Any, report: Mapping[str, Any], where: str, class_nam
         raise ModelError(
             f"{where}: {len(lacking)} weights are missing or of another shape, such as "
             f"{min(lacking)}; expected all of {class_name}; download the weights again"
+        )
+
+
+def _check_unscaled(report: Mapping[str, Any], where: str) -> None:
+    """Raises: ModelError: quantized weights whose scales would not be used."""
+    scales = [str(name) for name in report["unexpected_keys"] if str(name).endswith(SCALES)]
+    if scales:
+        raise ModelError(
+            f"{where}: scales of quantized weights, such as {min(scales)}, but "
+            "config.json names no format (quantization_config); expected weights in full "
+            "precision; give the config.json of the release, or the checkpoint that it was made "
+            "from"
         )
 
 

@@ -6,8 +6,6 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -15,9 +13,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stvg_ros.checkpoints.machine import free_memory_bytes, this_machine
 from stvg_ros.cli.options import add_model_arguments, at_least, config_of
 from stvg_ros.config import Config
 from stvg_ros.doctor.findings import Finding, write_findings
+from stvg_ros.doctor.preset_choice import preset_finding
 from stvg_ros.errors import ConfigError, ModelError
 from stvg_ros.models.settings import ModelConfig
 
@@ -45,7 +45,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(given: argparse.Namespace) -> int:
     """Prints the findings; 0 if none is bad."""
     config = config_of(given)
-    fine = write_findings([*model_findings(config), *tubes_findings(config)])
+    preset = preset_finding(this_machine())
+    fine = write_findings([*model_findings(config), *tubes_findings(config), preset])
     if given.machine:
         return 0 if fine else 1
     if importlib.util.find_spec("rclpy") is None:
@@ -67,6 +68,7 @@ def run(given: argparse.Namespace) -> int:
 def model_findings(config: Config) -> Iterator[Finding]:
     """Checks model, device and memory without loading or downloading anything."""
     from stvg_ros.checkpoints.devices import devices_of
+    from stvg_ros.checkpoints.files import CheckpointFiles
     from stvg_ros.models.families import original_of, unsupported
     from stvg_ros.models.loading import checkpoint_folder
 
@@ -78,25 +80,20 @@ def model_findings(config: Config) -> Iterator[Finding]:
     except ConfigError as error:
         yield Finding("bad", "device", str(error), "set model.device to auto or cpu")
         return
-    local = model.path == "embedded" or Path(model.path).expanduser().is_dir()
-    if not local and model.path.count("/") == 1 and model.path[0] not in "./~":
+    try:
+        local = model.path == "embedded" or CheckpointFiles.of(model.path, "model.path").local
+        folder = checkpoint_folder(model.path) if local else None
+    except ModelError as error:
+        remedy = "give a folder with config.json, a hub id, or 'embedded'"
+        yield Finding("bad", "model", str(error), remedy)
+        return
+    if folder is None:
         if original := original_of(model.path):
             yield Finding("bad", "model", f"{model.path}: {unsupported(original)}")
             return
         yield Finding(
             "note", "model", f"{model.path} is a hub id, fetched when the node is first activated",
             "fetch it beforehand and give its folder, for a robot without network",
-        )  # fmt: skip
-        return
-    try:
-        folder = checkpoint_folder(model.path) if local else None
-    except ModelError as error:
-        yield Finding("bad", "model", str(error), "give the folder that holds config.json")
-        return
-    if folder is None:
-        yield Finding(
-            "bad", "model", f"model.path {model.path!r}: no such folder",
-            "give a folder with config.json, a hub id, or 'embedded'",
         )  # fmt: skip
         return
     yield from _checkpoint_findings(folder, config, devices)
@@ -106,38 +103,47 @@ def _checkpoint_findings(
     folder: Path, config: Config, devices: Sequence[torch.device]
 ) -> Iterator[Finding]:
     """Checks the files of a checkpoint and the memory that they need."""
-    from stvg_ros.models.families import FAMILIES, unsupported
-    from stvg_ros.models.quantized_formats import method_of
+    from stvg_ros.checkpoints.files import CheckpointFiles
+    from stvg_ros.checkpoints.weight_files import stored_numbers
+    from stvg_ros.models.families import FAMILIES, missing_packages, unsupported
+    from stvg_ros.models.loading import check_language_model
+    from stvg_ros.models.quantized_formats import PRODUCER_FILE, method_of
 
-    model = config.model
-    values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    kind = values.get("model_type")
+    model, files = config.model, CheckpointFiles(str(folder), True)
+    values = files.config("model.path")
+    kind = str(values.get("model_type"))
     if kind not in FAMILIES:
         yield Finding(
-            "bad", "model", f"{folder}: {unsupported(str(kind))}",
+            "bad", "model", f"{folder}: {unsupported(kind)}",
             f"use one of {', '.join(sorted(FAMILIES))}",
         )  # fmt: skip
         return
-    lacking = [name for name in FAMILIES[kind].packages if importlib.util.find_spec(name) is None]
-    if lacking:
+    if lacking := missing_packages(values):
         yield Finding(
             "bad", "model", f"{folder}: {FAMILIES[kind].title} needs {' and '.join(lacking)}",
             "install what is missing",
         )  # fmt: skip
         return
-    stored = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
-    if not stored:
-        yield Finding("bad", "model", f"{folder}: no *.safetensors", "download the weights again")
+    try:
+        stored_numbers(files)
+    except ModelError as error:
+        yield Finding("bad", "weights", str(error))
         return
+    stored = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
     text = f"{model.path}: {FAMILIES[kind].title}, {stored / 1e6:.0f} MB of weights"
     if model.path == "embedded":
         text += "; trained on rendered scenes only"
     yield Finding("ok", "model", text)
-    method = method_of(values)
+    method = method_of(values, files.json(PRODUCER_FILE))
     if method is not None:
         yield (found := _quantized(method))
         if found.level == "bad":
             return
+    try:
+        check_language_model(files)
+    except ModelError as error:
+        yield Finding("bad", "model", str(error))
+        return
     if len(devices) > 1 and (method or model.quantization != "none"):
         yield Finding(
             "bad", "quantized", "quantized weights are loaded to one device",
@@ -196,6 +202,8 @@ def _memory(devices: Sequence[torch.device], needed: float) -> Finding:
 
         free = sum(torch.cuda.mem_get_info(each)[0] for each in devices)
         where = "on the GPU" if len(devices) == 1 else f"on {len(devices)} GPUs"
+        if this_machine().shared:
+            free, where = free_memory_bytes(), "of the memory that CPU and GPU share"
     else:
         free, where = free_memory_bytes(), "of main memory"
     text = f"about {needed / 1e9:.1f} GB needed, {free / 1e9:.1f} GB free {where}"
@@ -206,14 +214,3 @@ def _memory(devices: Sequence[torch.device], needed: float) -> Finding:
         "other programs"
     )
     return Finding("bad", "memory", text, remedy)
-
-
-def free_memory_bytes() -> int:
-    """Main memory available without swapping."""
-    try:
-        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

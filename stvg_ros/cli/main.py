@@ -25,7 +25,7 @@ GROUP = "stvg_ros.commands"
 # Commands of `stvg_lab`, for the error message where that package is not installed.
 LAB_COMMANDS = (
     "tutorial", "demo", "evaluate", "convert", "compare", "annotate", "report", "synthesize",
-    "ablate", "calibrate", "bench", "latency",
+    "ablate", "calibrate", "bench", "latency", "identity",
 )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import argparse
 import importlib.util
 import sys
 
-from stvg_ros.cli.options import at_least, whole
+from stvg_ros.cli.options import at_least, check_ros, whole
 from stvg_ros.errors import ConfigError
 
 
@@ -39,12 +39,7 @@ def run(given: argparse.Namespace) -> int:
         )
     if importlib.util.find_spec("mcp") is None:
         raise ConfigError("the MCP SDK is not installed; pip install 'stvg_ros[agents]'")
-    for name in ("rclpy", "stvg_ros.msg"):
-        if importlib.util.find_spec(name) is None:
-            raise ConfigError(
-                f"{name} is not installed here; source the workspace with stvg_ros, or use "
-                "`make setup`"
-            )
+    check_ros()
     from stvg_ros.agents.program import serve
 
     if given.http is not None:

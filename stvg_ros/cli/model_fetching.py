@@ -54,13 +54,13 @@ def _check_kind(found: HubCheckpoint, folder: Path) -> None:
     """Raises: ModelError: neither a supported model nor a supported detector or tracker."""
     from stvg_ros.cli.detector_verification import is_part
     from stvg_ros.models.families import FAMILIES, unsupported
-    from stvg_ros.models.quantized_formats import INSTEAD, format_of, method_of
+    from stvg_ros.models.quantized_formats import INSTEAD, PRODUCER_FILE, format_of, method_of
 
     values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     kind = str(values.get("model_type"))
     if kind not in FAMILIES and not is_part(kind):
         raise ModelError(f"{found.hub_id!r}: {unsupported(kind)}; nothing else was fetched")
-    method = method_of(values)
+    method = method_of(values) or ("modelopt" if PRODUCER_FILE in found.names else None)
     if method is not None and format_of(method).bytes_per_weight is None:
         raise ModelError(
             f"{found.hub_id!r}: weights quantized by {method!r} are not read; {INSTEAD}"

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""`stvg-ros models ...`: fetches and verifies checkpoints."""
+"""`stvg-ros models ...`: lists, fetches and verifies checkpoints."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ _PARTS = {"body": fetched_weights}
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command line's arguments."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    actions.add_parser("list", help="which released checkpoints this machine can run")
     fetch = actions.add_parser("fetch", help="download what is not there yet, for use offline")
     fetch.add_argument(
         "what", help="body: keypoints of people; or the hub id of a model, detector or tracker"
@@ -37,7 +38,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(given: argparse.Namespace) -> int:
-    """Prints the fetched file or folder, or findings; 0 if none is bad."""
+    """Prints the list, the fetched file or folder, or findings; 0 if none is bad."""
+    if given.action == "list":
+        _print_list()
+        return 0
     if given.action == "fetch":
         print(_fetched(given.what, given.to))
         return 0
@@ -49,6 +53,19 @@ def run(given: argparse.Namespace) -> int:
         fine = write_findings(_verified(given.folder, given.device))
         fine = write_findings([_offline(attempts)]) and fine
     return 0 if fine else 1
+
+
+def _print_list() -> None:
+    from stvg_ros.checkpoints.hub_fetch import in_cache
+    from stvg_ros.checkpoints.machine import this_machine
+    from stvg_ros.cli.model_list import listing
+    from stvg_ros.proposals.choice import CPU, GPU
+    from stvg_ros.proposals.hub_download import cached as whole
+
+    parts = {name: whole(name) for name in dict.fromkeys((*CPU, *GPU))}
+    parts["body"] = cached_weights().is_file()
+    for line in listing(this_machine(), in_cache, parts):
+        print(line)
 
 
 def _fetched(what: str, folder: Path | None) -> Path:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,6 +27,16 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         "--set", action="append", default=[], metavar="NAME=VALUE", dest="settings",
         help="a setting (docs/parameters.md), such as span.method=top_k; may be repeated",
     )  # fmt: skip
+
+
+def check_ros() -> None:
+    """Raises: ConfigError: ROS 2 or the messages of this package are not installed here."""
+    for name in ("rclpy", "stvg_ros.msg"):
+        if importlib.util.find_spec(name) is None:
+            raise ConfigError(
+                f"{name} is not installed here; source the workspace with stvg_ros, or use "
+                "`make setup`"
+            )
 
 
 @contextmanager

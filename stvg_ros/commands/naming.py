@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""The name in a sentence that introduces somebody: "this is Morgan", "her name is Jane"."""
+"""Names in sentences: "this is Morgan", "her name is Jane"; and "the same person"."""
 
 from __future__ import annotations
 
@@ -17,6 +17,18 @@ _INTRODUCTION = re.compile(
     r"remember\s+(?:him|her|them|it)\s+as)(?:\s+|$)(?:called\s+|named\s+)?",
     re.IGNORECASE,
 )
+
+SAME_PERSON = "the same person"
+_SAME = re.compile(
+    r"\b(?:the|this|that)\s+(?:very\s+)?same\s+"
+    r"(?:person|human|man|woman|lady|guy|boy|girl|child|kid|one)\b(?!\s+as\b)",
+    re.IGNORECASE,
+)
+
+
+def means_same_person(text: str) -> bool:
+    """Whether a command is about whoever was found last: "find the same person again"."""
+    return _SAME.search(text) is not None
 
 
 def introduced_name(text: str) -> str:

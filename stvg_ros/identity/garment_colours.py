@@ -2,9 +2,14 @@
 
 """Appearance without a model: the colours of head, upper and lower garment.
 
-Each region is a histogram over CIELAB in the light of the scene (`stvg_ros.colours`). Its square
-root is kept, so that a dot product is the Bhattacharyya coefficient (Kailath 1967). The axes of hue
-are compressed: trousers and hair are nearly grey, and differ by little.
+Each region is a histogram over CIELAB. Its square root is kept, so that a dot product is the
+Bhattacharyya coefficient (Kailath 1967). The axes of hue are compressed: trousers and hair are
+nearly grey, and differ by little. Two cameras see a person before other walls, in other light:
+
+- A pixel with a colour that is beside the box as well hardly counts.
+- The light of the scene (`stvg_ros.colours`) is taken out by a part. Its estimate is as much of the
+  walls and the clothes as of the light.
+- Both may be brighter or darker as a whole: the best of some shifts of the lightness counts.
 """
 
 from __future__ import annotations
@@ -14,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stvg_ros.boxes import Boxes
-from stvg_ros.colours import light_of
+from stvg_ros.colours import Light, light_of
 from stvg_ros.identity.descriptor import Vectors, probability
 
 HEAD, UPPER, LOWER = range(3)
@@ -25,6 +30,13 @@ _ROWS, _COLUMNS = 12, 10  # samples of a region
 _BINS = (8, 11, 11)  # of L*, a*, b*
 _LIGHTNESS = (10.0, 95.0)  # middles of the first and the last bin
 _HUE, _HUE_ENDS = 10.0, 25.0  # a* and b* as 10 asinh(a* / 10), of the outer bins
+_BRIGHTNESS, _CAST = 0.5, 0.25  # powers of the gains of the estimated light, as a whole and apart
+_BESIDE = (0.04, 0.3)  # widths from the box where the colours of the background are taken
+_BESIDE_COLUMNS = 4  # samples of them, on each side
+_UNLIKE = 40.0  # distance in RGB levels of a pixel that is certainly not background
+_LEAST = 0.03  # weight of one that looks like it
+_SHIFTS = (0.0, -0.5, 0.5, -1.0, 1.0)  # of the lightness of all regions, in bins
+_SHIFT_COST = 0.04  # of the similarity, for a bin
 _ACROSS = 0.35  # standard deviation of the weight of a pixel, in widths from the middle
 _SEEN = 0.3  # visibility of a keypoint
 _SHOULDERS, _HIPS, _KNEES, _ANKLES, _FACE = (5, 6), (11, 12), (13, 14), (15, 16), (0, 1, 2, 3, 4)
@@ -58,7 +70,7 @@ class GarmentColours:
                 places.append(np.full(len(found[0]), 3 * index + region))
         if not sum(map(len, pixels)):
             return np.zeros((count, 3 * COUNT), np.float32)
-        lab = light_of(image).applied(np.concatenate(pixels))
+        lab = _light(image).applied(np.concatenate(pixels))
         shares = _histograms(lab, np.concatenate(weights), np.concatenate(places), 3 * count)
         return np.asarray(np.sqrt(shares / 3).reshape(count, 3 * COUNT), np.float32)
 
@@ -67,8 +79,41 @@ class GarmentColours:
         return probability(coefficients(first, second), _MIDDLE, _SPREAD)
 
 
+def _light(image: NDArray[np.uint8]) -> Light:
+    """The part of the estimated light that is taken out."""
+    gains = light_of(image).gains
+    whole = float(np.prod(gains)) ** (1 / 3)
+    red, green, blue = (whole**_BRIGHTNESS * (gain / whole) ** _CAST for gain in gains)
+    return Light((red, green, blue))
+
+
 def coefficients(first: Vectors, second: Vectors) -> NDArray[np.float32]:
-    """The weighted mean of the regions' Bhattacharyya coefficients, `(N, K)`."""
+    """The regions' weighted mean Bhattacharyya coefficients, `(N, K)`, for the best shift."""
+    shares = first.reshape(len(first), 3, _BINS[0], COUNT // _BINS[0]).astype(np.float64) ** 2
+    moved = np.einsum("slm,nrlc->snrmc", _MOVES, shares)
+    rows = np.sqrt(moved).reshape(-1, 3 * COUNT).astype(np.float32)
+    alike = _coefficients(rows, second).reshape(len(_SHIFTS), len(first), len(second))
+    cost = _SHIFT_COST * np.abs(np.array(_SHIFTS, np.float32))
+    return np.asarray((alike - cost[:, None, None]).max(axis=0), np.float32)
+
+
+def _moves() -> NDArray[np.float64]:
+    """For each of `_SHIFTS`, the share of a bin of lightness that goes to each bin."""
+    moves = np.zeros((len(_SHIFTS), _BINS[0], _BINS[0]))
+    for number, shift in enumerate(_SHIFTS):
+        for start in range(_BINS[0]):
+            at = min(max(start + shift, 0.0), _BINS[0] - 1.0)
+            low = int(at)
+            moves[number, start, low] += 1 - (at - low)
+            moves[number, start, min(low + 1, _BINS[0] - 1)] += at - low
+    return moves
+
+
+_MOVES = _moves()
+
+
+def _coefficients(first: Vectors, second: Vectors) -> NDArray[np.float32]:
+    """The same as they are."""
     parts = []
     for vectors in (first, second):
         regions = vectors.reshape(len(vectors), 3, COUNT).transpose(1, 0, 2)
@@ -95,8 +140,35 @@ def _cut(
     size = min(_COLUMNS, x2 - x1), min(_ROWS, y2 - y1)
     small = cv2.resize(image[y1:y2, x1:x2], size, interpolation=cv2.INTER_AREA)
     centres = (x1 + (np.arange(size[0]) + 0.5) * (x2 - x1) / size[0] - x) / max(w, _FEW) - 0.5
-    weights = np.exp(-((centres / _ACROSS) ** 2) / 2)
-    return np.asarray(small.reshape(-1, 3), np.uint8), np.tile(weights, size[1])
+    weights = np.tile(np.exp(-((centres / _ACROSS) ** 2) / 2), (size[1], 1))
+    weights *= _unlike_beside(image[y1:y2], small, (x, x + w))
+    return np.asarray(small.reshape(-1, 3), np.uint8), weights.ravel()
+
+
+def _unlike_beside(
+    rows: NDArray[np.uint8], samples: NDArray[np.uint8], sides: tuple[float, float]
+) -> NDArray[np.float64]:
+    """Weights `(h, w)` of samples by their distance from the colours beside the box.
+
+    Args:
+        rows: the rows of the image from which the samples are, `(H, W, 3)`.
+        samples: `(h, w, 3)`.
+        sides: left and right edge of the box.
+    """
+    left, right = sides
+    near, far = (share * (right - left) for share in _BESIDE)
+    beside = []
+    for low, high in ((left - far, left - near), (right + near, right + far)):
+        x1, x2 = (round(min(max(x, 0), rows.shape[1])) for x in (low, high))
+        if x2 > x1:
+            size = min(_BESIDE_COLUMNS, x2 - x1), len(samples)
+            beside.append(cv2.resize(rows[:, x1:x2], size, interpolation=cv2.INTER_AREA))
+    if not beside:
+        return np.ones(samples.shape[:2])
+    colours = np.concatenate(beside, axis=1).astype(np.float64)
+    away = samples.astype(np.float64)[:, :, None] - colours[:, None]  # (h, w, K, 3)
+    nearest = np.linalg.norm(away, axis=3).min(axis=2)
+    return np.asarray(np.maximum(_LEAST, 1 - np.exp(-((nearest / _UNLIKE) ** 2))), np.float64)
 
 
 def _warped(

@@ -199,7 +199,7 @@ class LongTermTracker:
         """Takes the candidate tubes of a camera; they also show who else is in view."""
         target = self._target
         if target is None or not candidates:
-            return self._unidentified(target, "nobody is in view") if self.searching else []
+            return self._unidentified(target, camera, "nobody is in view") if self.searching else []
         apart = [self._elsewhere(target, camera, clip, one) for one in candidates]
         if not self.searching:
             others = [one for one, other in zip(candidates, apart, strict=True) if other]
@@ -220,14 +220,15 @@ class LongTermTracker:
         found = identified(target.gallery, people)
         asked = found.track_id is not None or len(found.ambiguous) > 0
         if not asked:
-            return self._unidentified(target, found.reason, found)
+            return self._unidentified(target, camera, found.reason, found)
         text = target.description
         whole = Clip(clip.frames, tuple(one for one, _ in shown))
         question = SearchQuestion(camera, whole, text)
         if not text:
             return self._decided(target, question, people)
         if newest_ns < target.ask_from_ns:
-            return self._unidentified(target, "the query contradicted a moment ago", found)
+            reason = "the query contradicted a moment ago"
+            return self._unidentified(target, camera, reason, found)
         self._question, self._pending = question, people
         return []
 
@@ -262,7 +263,7 @@ class LongTermTracker:
         clip = question.clip
         if found.track_id is None:
             target.ask_from_ns = clip.frames[-1].stamp_ns + _ASK_AGAIN_NS
-            return self._unidentified(target, found.reason, found)
+            return self._unidentified(target, question.camera, found.reason, found)
         assert clip.tubes is not None
         chosen = next(one for one in clip.tubes if one.track_id == found.track_id)
         row = int(np.flatnonzero(chosen.present)[-1])
@@ -273,7 +274,8 @@ class LongTermTracker:
         try:
             self._start(target, clip.frames[row], (x1, y1, x2, y2))
         except ProposalError as error:
-            return self._unidentified(target, f"cannot be followed: {error}", found)
+            reason = f"cannot be followed: {error}"
+            return self._unidentified(target, question.camera, reason, found)
         target.gallery.confirm(seen)
         target.recognised(found.score, found.evidence + note)
         return [target.report(TargetState.FOUND_AGAIN, unseen_s=unseen_s)]
@@ -325,10 +327,16 @@ class LongTermTracker:
         )
 
     def _unidentified(
-        self, target: FollowedTarget | None, reason: str, found: Identification | None = None
+        self,
+        target: FollowedTarget | None,
+        camera: str,
+        reason: str,
+        found: Identification | None = None,
     ) -> list[TargetReport]:
+        """The report of a search in a camera without a result."""
         if target is None:
             return []
+        reason = f"{camera}: {reason}" if camera else reason
         score, evidence = (float("nan"), "") if found is None else (found.score, found.evidence)
         target.recognised(score, evidence)
         return [target.report(TargetState.SEARCHING, reason=reason)]

@@ -149,6 +149,21 @@ class TubeMemory:
             every = (tube for view in self._cameras.values() for tube in view.tubes)
             return next((tube for tube in every if tube.number == number), None)
 
+    def like(self, camera: str, boxes: Sequence[TubeBox]) -> RememberedTube | None:
+        """The remembered tube with most of these boxes; None if there is none."""
+        places = {box.stamp_ns: box.box_xyxy_px for box in boxes}
+        with self._lock:
+            view = self._cameras.get(camera) or _CameraMemory()
+            rated = []
+            for tube in view.tubes:
+                common = [ns for ns in places if ns in tube.boxes]
+                if common:
+                    own = np.array([tube.boxes[ns].box_xyxy_px for ns in common], np.float32)
+                    asked = np.array([places[ns] for ns in common], np.float32)
+                    rated.append((float(paired_iou(own, asked).mean()), len(common), tube))
+            overlap, _, best = max(rated, key=lambda one: one[:2], default=(0.0, 0, None))
+        return best if overlap >= _SAME_TUBE else None
+
     def span_ns(self, camera: str) -> tuple[int, int] | None:
         """First and last stamp of a camera's remembered images; None without any."""
         with self._lock:

@@ -52,6 +52,12 @@ class VisualTokens:
             )
 
     @property
+    def slot_size(self) -> int:
+        """Number of tokens of a slot, h * w."""
+        _, rows, columns = self.grid
+        return rows * columns
+
+    @property
     def nbytes(self) -> int:
         """Memory of the features."""
         return sum(tensor.nbytes for tensor in (self.features, *self.deep))

@@ -21,8 +21,11 @@ def load_mllm(model: ModelConfig, attention: AttentionConfig) -> Mllm:
     """
     from stvg_ros.models.hf_common import HfMllm
     from stvg_ros.models.loading import load
+    from stvg_ros.models.prompt_check import check_prompt
 
-    return HfMllm(load(model), attention, model.gradient_checkpointing, model.batch_passes)
+    mllm = HfMllm(load(model), attention, model.gradient_checkpointing, model.batch_passes)
+    check_prompt(mllm)
+    return mllm
 
 
 def load_untrained(model: ModelConfig, attention: AttentionConfig, seed: int) -> Mllm:

@@ -70,6 +70,22 @@ def rendered(tokenizer: Any, messages: list[dict[str, Any]], template: str | Non
     return text
 
 
+def switch_text(tokenizer: Any, messages: list[dict[str, Any]]) -> str:
+    """What a template writes behind the question to switch thoughts off, such as GLM's "/nothink".
+
+    Args:
+        tokenizer: the checkpoint's, with its template.
+        messages: end with `QUESTION`.
+    """
+    with_switch = rendered(tokenizer, messages)
+    without = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    ours, plain = (
+        str(text).rpartition(QUESTION)[2].partition(THOUGHT)[0].rstrip()
+        for text in (with_switch, without)
+    )
+    return ours.removesuffix(plain) if plain and ours.endswith(plain) else ""
+
+
 def turn(role: str, *content: dict[str, str]) -> dict[str, Any]:
     """One message of a conversation."""
     return {"role": role, "content": list(content)}
@@ -86,8 +102,12 @@ def _stored(
     """File and text of each template; unreadable files are added to `refused`."""
     jinja = files.path(JINJA_FILE)
     if jinja is not None:
-        yield JINJA_FILE, Path(jinja).read_text(encoding="utf-8")
-    for file in JSON_FILES:
+        try:
+            yield JINJA_FILE, Path(jinja).read_text(encoding="utf-8-sig")
+        except (OSError, ValueError) as error:
+            refused.append(f"{JINJA_FILE} (no text in UTF-8: {first_line(error)})")
+    # transformers drops the tokenizer's own where there is a chat_template.jinja.
+    for file in (*JSON_FILES, TOKENIZER_FILE):
         try:
             values = files.json(file) or {}
         except ModelError as error:
@@ -101,8 +121,12 @@ def _texts(value: Any) -> list[str]:
     """The templates of an entry: one, or several by name with "default" first."""
     if isinstance(value, str):
         return [value]
+    if isinstance(value, list):  # as the files of tokenizers have several
+        pairs = [each for each in value if isinstance(each, dict)]
+        value = {each.get("name", ""): each.get("template") for each in pairs}
     if isinstance(value, dict):
-        return [value[name] for name in sorted(value, key=lambda name: name != "default")]
+        ordered = (value[name] for name in sorted(value, key=lambda name: name != "default"))
+        return [text for text in ordered if isinstance(text, str)]
     return []
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from stvg_ros.checkpoints.image_preprocessing import ImagePreprocessing
 from stvg_ros.method.visual_tokens import VisualTokens
 from stvg_ros.models.family import Family
-from stvg_ros.models.preprocess import Images, patches, slots_of, video_size
+from stvg_ros.models.preprocess import Images, common_size, patches, slots_of, video_size
 from stvg_ros.models.qwen2_vl import CHUNK, positions
 from stvg_ros.models.qwen3_vl import layout
 
@@ -33,7 +33,7 @@ def encode(
 ) -> VisualTokens:
     """T frames to T slots."""
     one = replace(preprocessing, pair=1)
-    height, width = frame_size(one, images[0].shape[0], images[0].shape[1], total)
+    height, width = frame_size(one, *common_size(images), total)
     rows, columns = height // one.patch, width // one.patch
     features = []
     for start in range(0, len(images), CHUNK):

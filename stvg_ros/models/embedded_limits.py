@@ -26,7 +26,10 @@ def unknown_words(tokenizer: Any, texts: Sequence[str]) -> tuple[str, ...]:
         return ()
     found = (word.lower() for text in texts for word in re.findall(r"\w+(?:['\u2019]\w+)*", text))
     # Of "who's" and "man's" the first part counts; "isn't" is no word of a description.
-    words = dict.fromkeys(re.split("['\u2019]", word)[0] for word in found if word[-2:] != "'t")
+    negated = ("'t", "\u2019t")
+    words = dict.fromkeys(
+        re.split("['\u2019]", word)[0] for word in found if not word.endswith(negated)
+    )
     return tuple(
         word
         for word in words

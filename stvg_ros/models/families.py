@@ -4,7 +4,12 @@
 
 from __future__ import annotations
 
+import importlib.util
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+
+TIMM_TOWER = "timm_wrapper"  # model_type of a vision tower of the library timm
 
 
 @dataclass(frozen=True)
@@ -18,7 +23,7 @@ class FamilyEntry:
         tokens: visual tokens of one slot.
         pairs: two frames share a slot.
         rehearsed: whose published files were run with random weights (test/rehearsal).
-        packages: packages that its vision tower needs besides those of this project.
+        packages: packages that the vision tower of its release needs besides those of this project.
     """
 
     module: str
@@ -204,6 +209,16 @@ NO_ADAPTER = {
 }
 # Known by their authors' own code only, which is never run here.
 OWN_CODE = {"minicpmv": "MiniCPM-V up to 4.5", "minicpmo": "MiniCPM-o", "molmo": "Molmo"}
+
+
+def missing_packages(values: Mapping[str, Any]) -> list[str]:
+    """Packages that a checkpoint needs and that are not installed, by a config.json's content."""
+    vision = values.get("vision_config")
+    tower = vision.get("model_type") if isinstance(vision, Mapping) else None
+    row = FAMILIES[str(values.get("model_type"))]
+    if tower not in (None, TIMM_TOWER):
+        return []  # another tower than the release's
+    return [name for name in row.packages if importlib.util.find_spec(name) is None]
 
 
 def unsupported(model_type: str) -> str:

@@ -13,7 +13,7 @@ from stvg_ros.checkpoints.image_preprocessing import ImagePreprocessing
 from stvg_ros.method.visual_tokens import VisualTokens
 from stvg_ros.models.family import Family, Layout
 from stvg_ros.models.frame_times import begin_times
-from stvg_ros.models.preprocess import Images, patches, slots_of, video_size
+from stvg_ros.models.preprocess import Images, common_size, patches, slots_of, video_size
 from stvg_ros.models.qwen2_vl import CHUNK, positions_of
 
 FRAMES_PER_SECOND = 2.0  # of frames without times, as in the model's own sampling
@@ -31,7 +31,7 @@ def encode(
     model: Any, preprocessing: ImagePreprocessing, images: Images, total: int
 ) -> VisualTokens:
     """T frames to `ceil(T / 2)` slots."""
-    height, width = frame_size(preprocessing, images[0].shape[0], images[0].shape[1], total)
+    height, width = frame_size(preprocessing, *common_size(images), total)
     rows, columns = height // preprocessing.patch, width // preprocessing.patch
     features = []
     for start in range(0, len(images), CHUNK * preprocessing.pair):
@@ -54,7 +54,7 @@ def layout(tokenizer: Any, model: Any, visual: VisualTokens) -> Layout:
         return str(tokenizer.convert_ids_to_tokens(token_id))
 
     config = model.config
-    run = token(config.image_token_id) * (visual.grid[1] * visual.grid[2])
+    run = token(config.image_token_id) * visual.slot_size
     image = f"{token(config.image_start_token_id)}{run}{token(config.image_end_token_id)}"
     whole = config.model_type == "glm4v"
     text = "".join(

@@ -41,8 +41,6 @@ def head_sets(attention: AttentionConfig, own: MllmSettings, text: Any) -> dict[
 def lower_layers(text: Any, sets: Mapping[str, HeadSet]) -> Any:
     """The language model without the layers above those that are read; the weights are shared."""
     last_layer = max(layer for one in sets.values() for layer in one.layers)
-    if last_layer + 1 == len(text.layers):
-        return text
     lower = copy.copy(text)
     lower._modules = {**text._modules, "layers": text.layers[: last_layer + 1]}
     return lower

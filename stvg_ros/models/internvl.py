@@ -19,23 +19,25 @@ def encode(
     model: Any, preprocessing: ImagePreprocessing, images: Images, total: int
 ) -> VisualTokens:
     """T frames to T slots, pixel-shuffled to `downsample_ratio` of the tower's grid."""
-    vision = model.config.vision_config
-    size = square_size(preprocessing, vision.image_size[0])
-    side = int(size[0] // vision.patch_size[0] * model.config.downsample_ratio)
+    default, _ = model.config.vision_config.image_size
+    patch, _ = model.config.vision_config.patch_size
+    size = square_size(preprocessing, default)
+    rows, columns = (int(side // patch * model.config.downsample_ratio) for side in size)
     parts = []
     for start in range(0, len(images), CHUNK):
         pixels = normalised(images[start : start + CHUNK], *size, preprocessing, model.device)
         output = model.model.get_image_features(pixels.to(model.dtype))
         parts.append(output.pooler_output.flatten(0, 1))
-    return VisualTokens(torch.cat(parts), (len(images), side, side), slots_of(len(images), 1))
+    grid = (len(images), rows, columns)
+    return VisualTokens(torch.cat(parts), grid, slots_of(len(images), 1))
 
 
 def layout(tokenizer: Any, model: Any, visual: VisualTokens) -> Layout:
     """`Frame1: ` and a bracketed run of visual tokens, one line per frame."""
     token_id = model.config.image_token_id
-    run = tokenizer.convert_ids_to_tokens(token_id) * (visual.grid[1] * visual.grid[2])
+    run = tokenizer.convert_ids_to_tokens(token_id) * visual.slot_size
     start, end = tokenizer.start_image_token, tokenizer.end_image_token
-    lines = (f"Frame{frame + 1}: {start}{run}{end}" for frame in range(visual.grid[0]))
+    lines = (f"Frame{frame + 1}: {start}{run}{end}" for frame in range(len(visual.slots)))
     return Layout(tokenizer.video_token, "\n".join(lines), token_id)
 
 

@@ -19,7 +19,7 @@ from stvg_ros.checkpoints.image_preprocessing import ImagePreprocessing
 from stvg_ros.method.visual_tokens import VisualTokens
 from stvg_ros.models.family import Family, Layout
 from stvg_ros.models.llava_onevision import CHUNK, positions
-from stvg_ros.models.preprocess import Images, fitted_size, normalised, slots_of
+from stvg_ros.models.preprocess import Images, common_size, fitted_size, normalised, slots_of
 
 MIN_TOKENS, MAX_TOKENS = 64, 256  # of a frame, in a checkpoint without bounds
 
@@ -46,7 +46,7 @@ def encode(
 ) -> VisualTokens:
     """T frames to T slots."""
     merge, patch = model.config.downsample_factor, preprocessing.patch
-    height, width = frame_size(preprocessing, images[0].shape[0], images[0].shape[1], merge)
+    height, width = frame_size(preprocessing, *common_size(images), merge)
     rows, columns = height // patch, width // patch
     features: list[Tensor] = []
     for start in range(0, len(images), CHUNK):
@@ -68,8 +68,8 @@ def layout(tokenizer: Any, model: Any, visual: VisualTokens) -> Layout:
     token = tokenizer.convert_ids_to_tokens(token_id)
     start = getattr(tokenizer, "image_start_token", "<|image_start|>")
     end = getattr(tokenizer, "image_end_token", "<|image_end|>")
-    frame = start + token * (visual.grid[1] * visual.grid[2]) + end
-    return Layout(token, frame * visual.grid[0], token_id)
+    frame = start + token * visual.slot_size + end
+    return Layout(token, frame * len(visual.slots), token_id)
 
 
 FAMILY = Family(encode, layout, positions, medium="image")

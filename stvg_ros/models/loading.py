@@ -16,7 +16,7 @@ from torch import nn
 
 from stvg_ros.checkpoints.devices import SPREAD, devices_of
 from stvg_ros.checkpoints.files import CheckpointFiles, first_line
-from stvg_ros.checkpoints.image_preprocessing import ImagePreprocessing, processor_values
+from stvg_ros.checkpoints.image_preprocessing import preprocessing_of
 from stvg_ros.checkpoints.weights import LoadedWeights, loaded_weights
 from stvg_ros.errors import ConfigError, ModelError
 from stvg_ros.models.architectures import check_architecture
@@ -26,7 +26,7 @@ from stvg_ros.models.device_spread import layer_devices, place, spread
 from stvg_ros.models.embedded_checkpoint import FOLDER, SCOPE, SETTINGS_FILE, read_settings
 from stvg_ros.models.families import FAMILIES, unsupported
 from stvg_ros.models.family import Family, LoadedCheckpoint
-from stvg_ros.models.quantized_formats import INSTEAD, format_of, method_of
+from stvg_ros.models.quantized_formats import INSTEAD, PRODUCER_FILE, format_of, method_of
 from stvg_ros.models.settings import ModelConfig
 from stvg_ros.models.vision_tower import PatchProduct
 
@@ -60,13 +60,13 @@ def load(config: ModelConfig) -> LoadedCheckpoint:
             f"{files.source}: {unsupported(kind)}; expected one of {', '.join(sorted(FAMILIES))}"
         )
     row = FAMILIES[kind]
-    stored = method_of(values)
+    stored = method_of(values, files.json(PRODUCER_FILE))
     if stored is not None:
         _check_stored(files, stored)
-    _check_language_model(files)
+    check_language_model(files)
     family = importlib.import_module(row.module).FAMILY
     tokenizer = _tokenizer(files, family)
-    preprocessing = _preprocessing(files)
+    preprocessing = preprocessing_of(files)
     settings_file = files.path(SETTINGS_FILE)
     settings = read_settings(Path(settings_file) if settings_file else None)
     preprocessing = replace(preprocessing, aspect_ratio=settings.aspect_ratio)
@@ -85,8 +85,19 @@ def load(config: ModelConfig) -> LoadedCheckpoint:
     )
 
 
-def _check_language_model(files: CheckpointFiles) -> None:
-    """Raises: ModelError: a configuration that cannot be read, or see `check_architecture`."""
+def check_language_model(files: CheckpointFiles) -> None:
+    """Refuses a language model that would run wrongly, before anything is loaded.
+
+    Raises:
+        ModelError: a configuration that cannot be read, or see `check_architecture`.
+    """
+    values = files.config(SETTING)
+    precision = values.get("dtype", values.get("torch_dtype"))
+    if isinstance(precision, str) and not isinstance(getattr(torch, precision, None), torch.dtype):
+        raise ModelError(
+            f"{files.source}: config.json names the precision {precision!r}; expected a name of "
+            "torch such as 'bfloat16'; correct its entry dtype"
+        )
     config = _from_files(
         transformers.AutoConfig,
         files,
@@ -146,17 +157,6 @@ def dtype_of(name: str, device: torch.device) -> torch.dtype:
         return torch.bfloat16 if device.type == "cuda" else torch.float32
     kind: torch.dtype = getattr(torch, name)
     return kind
-
-
-def _preprocessing(files: CheckpointFiles) -> ImagePreprocessing:
-    found = processor_values(files)
-    if found is None:
-        raise ModelError(
-            f"{files.source}: no preprocessor_config.json; expected the image processor's numbers; "
-            "download the checkpoint's file"
-        )
-    source, values = found
-    return ImagePreprocessing.from_json(values, source)
 
 
 def _markup(files: CheckpointFiles, names: tuple[str, ...]) -> dict[str, bool]:

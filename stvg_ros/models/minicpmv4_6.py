@@ -20,7 +20,7 @@ from stvg_ros.checkpoints.image_preprocessing import ImagePreprocessing
 from stvg_ros.method.visual_tokens import VisualTokens
 from stvg_ros.models.family import Family, Layout
 from stvg_ros.models.llava_onevision import CHUNK, positions
-from stvg_ros.models.preprocess import Images, normalised, slots_of
+from stvg_ros.models.preprocess import Images, common_size, normalised, slots_of
 from stvg_ros.models.vision_tower import NAME
 
 SIDE_PX = 448  # of the square whose area a frame fills, in a checkpoint without one
@@ -54,7 +54,7 @@ def encode(
 ) -> VisualTokens:
     """T frames to T slots."""
     merge, patch = patches_to_a_token(model), preprocessing.patch
-    height, width = frame_size(preprocessing, images[0].shape[0], images[0].shape[1], merge)
+    height, width = frame_size(preprocessing, *common_size(images), merge)
     model.model.vision_tower.config._attn_implementation = NAME
     features: list[Tensor] = []
     for start in range(0, len(images), CHUNK):
@@ -73,8 +73,8 @@ def layout(
     """A bracketed run of visual tokens for each frame, after the number of the video."""
     token_id = model.config.video_token_id
     token = tokenizer.convert_ids_to_tokens(token_id)
-    run = token * (visual.grid[1] * visual.grid[2])
-    text = f"{tokenizer.image_start_token}{run}{tokenizer.image_end_token}" * visual.grid[0]
+    run = token * visual.slot_size
+    text = f"{tokenizer.image_start_token}{run}{tokenizer.image_end_token}" * len(visual.slots)
     if use_image_id:
         text = f"{tokenizer.image_id_start_token}0{tokenizer.image_id_end_token}{text}"
     return Layout(token, text, token_id)

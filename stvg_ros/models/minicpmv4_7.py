@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -44,14 +45,14 @@ def positions(model: Any, ids: Tensor, visual: VisualTokens) -> tuple[Tensor, in
     merge = minicpmv4_6.patches_to_a_token(model)
     marks = {config.video_token_id, config.image_start_id, config.image_end_id}
     marks |= {config.slice_start_id, config.slice_end_id, config.newline_id}
-    other = next(token for token in range(len(marks) + 1) if token not in marks)
+    other = next(token for token in itertools.count() if token not in marks)
     longer = torch.cat([ids, ids.new_full((1, 1), other)], dim=1)
     at, _ = model.model.get_rope_index(
         longer,
         mm_token_type_ids=torch.where(longer == config.video_token_id, 2, 0).int(),
         target_sizes_videos=torch.tensor([[rows * merge, columns * merge]] * slots),
     )
-    return at[..., :-1], int(at[0, 0, -1])
+    return at[..., :-1], int(at[..., -1].max())
 
 
 FAMILY = Family(minicpmv4_6.encode, layout, positions)

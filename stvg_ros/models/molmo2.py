@@ -71,7 +71,8 @@ def encode(
     Raises:
         ModelError: frames that are no square, or a filter that the library lacks.
     """
-    size, width = square_size(preprocessing, model.config.vision_config.image_size[0])
+    default, _ = model.config.vision_config.image_size
+    size, width = square_size(preprocessing, default)
     if size != width:
         raise ModelError(f"frames of {width} x {size} px: expected a square; {_AGAIN}")
     side = size // preprocessing.patch
@@ -111,8 +112,9 @@ def layout(
     bracket = "frame" if use_frame_special_tokens else "image"
     ids = [getattr(config, f"{bracket}_{side}_token_id") for side in ("start", "end")]
     start, patch, end = tokenizer.convert_ids_to_tokens([ids[0], config.image_patch_id, ids[1]])
-    row = patch * visual.grid[2] + (ROW_END if video_use_col_tokens else "")
-    frame = start + row * visual.grid[1] + end
+    _, rows, columns = visual.grid
+    row = patch * columns + (ROW_END if video_use_col_tokens else "")
+    frame = start + row * rows + end
     text = " ".join(f"{time_s:.1f} {frame}" for time_s in begin_times(visual, FRAMES_PER_SECOND))
     placeholder = getattr(tokenizer, "video_token", "<|video|>")
     return Layout(placeholder, text, config.image_patch_id)

@@ -25,6 +25,12 @@ Images = Sequence[NDArray[np.uint8]]
 CPU = torch.device("cpu")
 
 
+def common_size(images: Images) -> tuple[int, int]:
+    """`(height, width)` px of images of one size."""
+    height, width, _ = images[0].shape
+    return height, width
+
+
 def normalised(
     images: Images,
     height: int,
@@ -98,7 +104,7 @@ def centre_cropped(
     """
     assert preprocessing.crop is not None
     tall, wide = preprocessing.crop
-    height, width = images[0].shape[:2]
+    height, width = common_size(images)
     edge = preprocessing.size.get("shortest_edge", min(tall, wide))
     size = (edge, int(edge * width / height))
     if width < height:
@@ -176,7 +182,7 @@ def letterboxed(
         The frames, and the rows and columns that the images cover. One side is covered whole; the
         other one is rounded to cells, at least one.
     """
-    height, width = images[0].shape[:2]
+    height, width = common_size(images)
     share = (height / width) / (size_px[0] / size_px[1])  # the image's height at full width
     shares = (min(1.0, share), min(1.0, 1 / share))
     covered, pixels = [], []

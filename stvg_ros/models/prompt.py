@@ -12,7 +12,14 @@ import torch
 from torch import Tensor
 
 from stvg_ros.errors import ModelError
-from stvg_ros.models.chat_template import QUESTION, THOUGHT, rendered, turn, written
+from stvg_ros.models.chat_template import (
+    QUESTION,
+    THOUGHT,
+    rendered,
+    switch_text,
+    turn,
+    written,
+)
 from stvg_ros.models.family import Layout
 
 PUNCTUATION = ".?!:;"
@@ -24,8 +31,8 @@ class Suffix:
 
     Attributes:
         ids: the question with the template's text around it, up to the start of the answer.
-        candidates: positions in `ids` of the final punctuation and the role tokens; an empty
-            thought of the template is not among them.
+        candidates: positions in `ids` of the final punctuation and the role tokens; neither an
+            empty thought of the template nor its word that switches thoughts off is among them.
         labels: the candidates as text.
     """
 
@@ -61,7 +68,9 @@ class Prompt:
         self._tokenizer = tokenizer
         self._path = path
         self._start = start
-        self._text = self._rendered(turn("user", {"type": medium}, written(QUESTION)))
+        asked = turn("user", {"type": medium}, written(QUESTION))
+        self._text = self._rendered(asked)
+        self._switch = switch_text(tokenizer, [asked])
         # The passes of a command have the same questions and the same grid of tokens.
         self._suffix = lru_cache(maxsize=64)(self._suffix_after)
         self._tail = lru_cache(maxsize=8)(self._last_id)
@@ -74,7 +83,7 @@ class Prompt:
         """
         before, found, rest = self._text.partition(placeholder)
         between, asked, after = rest.partition(QUESTION)
-        if not found or not asked:
+        if not found or not asked or placeholder in rest:
             raise ModelError(
                 f"{self._path}: the chat template gives {self._text!r}; expected {placeholder!r} "
                 "once and the question after it; use the template of the released checkpoint"
@@ -116,8 +125,12 @@ class Prompt:
             end = len(last) + len(between) + len(question) - 1
         thought = text.find(THOUGHT, end)
         last_role = len(text) if thought < 0 else thought
+        asked = len(last) + len(between) + len(question)
+        roles = asked + len(self._switch)
         candidates = tuple(
-            i for i, (start, stop) in enumerate(offsets) if stop > end and start < last_role
+            i
+            for i, (start, stop) in enumerate(offsets)
+            if end < stop and start < last_role and not asked <= start < stop <= roles
         )
         labels = tuple(self._tokenizer.decode([ids[i]]) for i in candidates)
         return Suffix(tuple(ids), candidates, labels)

@@ -14,6 +14,8 @@ INSTEAD = (
     "'4bit' to save memory"
 )
 
+PRODUCER_FILE = "hf_quant_config.json"  # of NVIDIA's ModelOpt, whose config.json may say nothing
+
 
 @dataclass(frozen=True)
 class QuantizedFormat:
@@ -60,13 +62,28 @@ FORMATS = {  # quant_method of config.json
 }
 
 
-def method_of(values: Mapping[str, Any]) -> str | None:
-    """The `quant_method` of a config.json's content; None for weights in full precision."""
-    stored = values.get("quantization_config")
+def method_of(values: Mapping[str, Any], producer: Mapping[str, Any] | None = None) -> str | None:
+    """The name of the format of quantized weights; None for weights in full precision.
+
+    Args:
+        values: the content of config.json. Its language model may have the entry in its place.
+        producer: the content of `PRODUCER_FILE`, if there is one.
+    """
+    text = values.get("text_config")
+    places = (values, text if isinstance(text, Mapping) else {}, producer or {})
+    found = (
+        place.get(name) for place in places for name in ("quantization_config", "quantization")
+    )
+    stored = next((each for each in found if each), None)
     if stored is None:
         return None
-    method = stored.get("quant_method") if isinstance(stored, Mapping) else stored
-    return str(method)
+    if not isinstance(stored, Mapping):
+        return str(stored)
+    if stored.get("quant_method"):
+        return str(stored["quant_method"])
+    if stored.get("load_in_4bit") or stored.get("load_in_8bit"):
+        return "bitsandbytes"
+    return "modelopt" if "quant_algo" in stored else "mlx" if "group_size" in stored else "unnamed"
 
 
 def format_of(method: str) -> QuantizedFormat:

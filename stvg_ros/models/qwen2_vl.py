@@ -11,12 +11,20 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from stvg_ros.checkpoints.image_preprocessing import ImagePreprocessing
 from stvg_ros.method.visual_tokens import VisualTokens
 from stvg_ros.models.family import Family, Layout
 from stvg_ros.models.frame_times import begin_times
-from stvg_ros.models.preprocess import Images, fitted_size, letterboxed, patches, slots_of
+from stvg_ros.models.preprocess import (
+    Images,
+    common_size,
+    fitted_size,
+    letterboxed,
+    patches,
+    slots_of,
+)
 from stvg_ros.models.vision_tower import run_tower
 
 # Upper bound in tokens of one frame of a video, as in transformers; the files of older
@@ -48,7 +56,7 @@ def encode(
     model: Any, preprocessing: ImagePreprocessing, images: Images, total: int
 ) -> VisualTokens:
     """T frames to `ceil(T / 2)` slots; padded if the model was trained on one shape only."""
-    height, width = frame_size(preprocessing, images[0].shape[0], images[0].shape[1], total)
+    height, width = frame_size(preprocessing, *common_size(images), total)
     factor, ratio = preprocessing.patch * preprocessing.merge, preprocessing.aspect_ratio
     picture = None
     if ratio:
@@ -111,11 +119,9 @@ def positions(model: Any, ids: Tensor, visual: VisualTokens) -> tuple[Tensor, in
     """`(3, 1, N)` time, row and column, by the library's own rule."""
     at, following = positions_of(model, ids, visual, model.config.video_token_id)
     if times := slot_times(model, visual):
-        seen = ids[0] == model.config.video_token_id
-        after = torch.tensor(times, device=ids.device).repeat_interleave(
-            visual.grid[1] * visual.grid[2]
-        )
-        at[0, 0, seen] = at[1, 0, seen].min() + after
+        seen = ids == model.config.video_token_id
+        after = torch.tensor(times, device=ids.device).repeat_interleave(visual.slot_size)
+        at[0, seen] = at[:, seen].min() + after
     return at, following
 
 
@@ -128,11 +134,11 @@ def positions_of(
     """
     merge = model.config.vision_config.spatial_merge_size
     slots, rows, columns = visual.grid
-    longer = torch.cat([ids, ids.new_full((1, 1), 0 if token_id else 1)], dim=1)
-    kinds = torch.where(longer == token_id, 2, 0).int()
+    longer = functional.pad(ids, (0, 1))
+    kinds = functional.pad((ids == token_id).int() * 2, (0, 1))
     grid = torch.tensor([[slots, rows * merge, columns * merge]], device=ids.device)
     at, _ = model.model.get_rope_index(longer, mm_token_type_ids=kinds, video_grid_thw=grid)
-    return at[..., :-1], int(at[0, 0, -1])
+    return at[..., :-1], int(at[..., -1].max())
 
 
 FAMILY = Family(encode, layout, positions, pairs=True)

@@ -10,7 +10,7 @@ from stvg_ros.checkpoints.image_preprocessing import ImagePreprocessing
 from stvg_ros.method.visual_tokens import VisualTokens
 from stvg_ros.models.family import Family, Layout
 from stvg_ros.models.frame_times import mean_times
-from stvg_ros.models.preprocess import Images, slots_of, video_size
+from stvg_ros.models.preprocess import Images, common_size, slots_of, video_size
 from stvg_ros.models.qwen2_vl import positions, tower
 
 # Of frames without times, as in the model's own sampling.
@@ -30,7 +30,7 @@ def encode(
     model: Any, preprocessing: ImagePreprocessing, images: Images, total: int
 ) -> VisualTokens:
     """T frames to `ceil(T / 2)` slots."""
-    height, width = frame_size(preprocessing, images[0].shape[0], images[0].shape[1], total)
+    height, width = frame_size(preprocessing, *common_size(images), total)
     features, deep = tower(model, preprocessing, images, height, width)
     slots = slots_of(len(images), preprocessing.pair)
     factor = preprocessing.patch * preprocessing.merge
@@ -46,7 +46,7 @@ def layout(tokenizer: Any, model: Any, visual: VisualTokens) -> Layout:
     config = model.config
     start, end = token(config.vision_start_token_id), token(config.vision_end_token_id)
     video = token(config.video_token_id)
-    inside = start + video * (visual.grid[1] * visual.grid[2]) + end
+    inside = start + video * visual.slot_size + end
     times = mean_times(visual, FRAMES_PER_SECOND)
     text = "".join(f"<{time_s:.1f} seconds>{inside}" for time_s in times)
     return Layout(start + video + end, text, config.video_token_id)

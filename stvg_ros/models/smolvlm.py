@@ -17,7 +17,7 @@ from stvg_ros.method.visual_tokens import VisualTokens
 from stvg_ros.models.family import Family, Layout
 from stvg_ros.models.frame_times import begin_times
 from stvg_ros.models.llava_onevision import CHUNK, positions
-from stvg_ros.models.preprocess import Images, normalised, slots_of, stretched
+from stvg_ros.models.preprocess import Images, common_size, normalised, slots_of, stretched
 
 FRAMES_PER_SECOND = 1.0  # of frames without times, as in the model's own sampling
 _TO_NINETEEN = (
@@ -37,7 +37,7 @@ def frame_size(preprocessing: ImagePreprocessing, height: int, width: int) -> tu
 
 def pixels_of(preprocessing: ImagePreprocessing, images: Images, side: int) -> Tensor:
     """`(T, 3, side, side)` float32: resized twice, as the library does."""
-    small = stretched(images, *frame_size(preprocessing, *images[0].shape[:2]), preprocessing)
+    small = stretched(images, *frame_size(preprocessing, *common_size(images)), preprocessing)
     return normalised(list(small.numpy()), side, side, preprocessing)
 
 
@@ -58,7 +58,7 @@ def encode(
 def layout(tokenizer: Any, model: Any, visual: VisualTokens) -> Layout:
     """A sentence with the number of frames, then `Frame from 00:01:` and the tokens of each."""
     token_id = model.config.image_token_id
-    run = tokenizer.convert_ids_to_tokens(token_id) * (visual.grid[1] * visual.grid[2])
+    run = tokenizer.convert_ids_to_tokens(token_id) * visual.slot_size
     border = getattr(tokenizer, "fake_image_token", "<fake_token_around_image>")
     image = f"{border}{getattr(tokenizer, 'global_image_token', '<global-img>')}{run}{border}"
     times = begin_times(visual, FRAMES_PER_SECOND)

@@ -14,7 +14,7 @@ from stvg_ros.method.visual_tokens import VisualTokens
 from stvg_ros.models.family import Family, Layout
 from stvg_ros.models.frame_times import begin_times
 from stvg_ros.models.llava_onevision import positions
-from stvg_ros.models.preprocess import Images, fitted_size, patches, slots_of
+from stvg_ros.models.preprocess import Images, common_size, fitted_size, patches, slots_of
 from stvg_ros.models.vision_tower import run_tower
 
 # Of frames without times, as in the model's own sampling.
@@ -46,7 +46,7 @@ def encode(
     needs the whole grid.
     """
     preprocessing = replace(preprocessing, pair=1)
-    height, width = frame_size(preprocessing, images[0].shape[0], images[0].shape[1], total)
+    height, width = frame_size(preprocessing, *common_size(images), total)
     rows, columns = height // preprocessing.patch, width // preprocessing.patch
     features = []
     for start in range(0, len(images), CHUNK):
@@ -68,7 +68,7 @@ def layout(tokenizer: Any, model: Any, visual: VisualTokens) -> Layout:
     """`Time 1.0s:` and the frame's tokens."""
     token_id = model.config.video_token_id
     token = tokenizer.convert_ids_to_tokens(token_id)
-    run = token * (visual.grid[1] * visual.grid[2])
+    run = token * visual.slot_size
     times = begin_times(visual, FRAMES_PER_SECOND)
     text = ",".join(f"Time {time_s:.1f}s:{run}" for time_s in times)
     return Layout(token, text, token_id)

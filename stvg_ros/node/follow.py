@@ -97,6 +97,7 @@ class Follow:
         self._lock = threading.RLock()
         self._enabled = config().follow.enabled
         self._source: Proposer | None = None
+        self._given: Proposer | None = None  # the source, whether it can follow or not
         self._tracker: LongTermTracker | None = None
         self._found: FoundTarget | None = None  # the next one to follow
         self._restarted: set[str] = set()
@@ -114,18 +115,19 @@ class Follow:
 
     def start(self, source: Proposer | None) -> None:
         """Uses this source of tubes; warns if it cannot follow and following is enabled."""
+        self._given = source
         self._source = source if source is not None and source.can_follow else None
         if self._source is not None:
             self._tracker = LongTermTracker(
                 self._source, self._describer, self._window, lambda: self._config().follow
             )
         elif self._enabled:
-            self._node.get_logger().warning("follow.enabled: this source of tubes cannot follow")
+            self._node.get_logger().warning(f"follow.enabled: {_missing(source)}")
 
     def stop(self) -> None:
         """Stops following."""
         with self._lock:
-            self._source = self._tracker = None
+            self._source = self._given = self._tracker = None
             self._found = self._asked = None
             self._in_queue = False
 
@@ -319,8 +321,16 @@ class Follow:
                 "the next tube is followed" if request.data else "nothing is followed"
             )
         else:
-            response.message = "the node is not active, or its source of tubes cannot follow"
+            response.message = f"the node is not active, or {_missing(self._given)}"
         return response
+
+
+def _missing(source: Proposer | None) -> str:
+    """Why nothing can be followed."""
+    if source is None:
+        here = "with backend: remote, set remote.tubes to 'robot'"
+        return f"it cannot follow without a source of candidate tubes in its process; {here}"
+    return f"its source of tubes ({source.name}) cannot follow; choose another proposals.source"
 
 
 def _search_query(tube: Tube, text: str, clip: Clip) -> Query:

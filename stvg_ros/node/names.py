@@ -14,7 +14,7 @@ from typing import Any
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
-from stvg_ros.commands.naming import introduced_name, name_key
+from stvg_ros.commands.naming import SAME_PERSON, introduced_name, means_same_person, name_key
 from stvg_ros.commands.reader import CachedReader, grammar_reader
 from stvg_ros.config import Config
 from stvg_ros.errors import CommandError, StvgError
@@ -31,6 +31,7 @@ MAX_NAMES = 20
 _MOST_ANSWERS = 20
 _PERIOD_S = 0.25  # between looks for a binding that has to be moved
 _UPDATES = 4  # of a known box during the length of the window
+_Target = tuple[str, TubeBox, TubeDescriptor]  # camera, last box and appearance
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +61,7 @@ class Names:
         node: Node,
         intake: Intake,
         config: Callable[[], Config],
-        followed: Callable[[], tuple[str, TubeBox, TubeDescriptor] | None],
+        followed: Callable[[], _Target | None],
         window: Callable[[str], Window],
         describer: TubeDescriber,
         remembered: Callable[[Tube], TubeDescriptor | None],
@@ -74,7 +75,7 @@ class Names:
             followed: returns the camera, the box and the appearance of the followed target.
             window: the window of a camera.
             describer: describes people.
-            remembered: returns the appearance of a tube from memory.
+            remembered: returns the appearance of a tube that is in the memory.
         """
         self._remembered = remembered
         self._window = window
@@ -103,7 +104,12 @@ class Names:
         self._named.clear()
 
     def resolve(self, query: Query) -> Query:
-        """The query with the known target that it names, if the name was taught."""
+        """The query with the known target that it names, if the name was taught.
+
+        "The same person" is the followed target, or that of the last answer.
+        """
+        if means_same_person(query.text):
+            return self._same_person(query)
         with self._lock:
             if not self._named:
                 return query
@@ -113,6 +119,25 @@ class Names:
         if named is None:
             return query
         return self._placed(query, named)
+
+    def _same_person(self, query: Query) -> Query:
+        try:
+            target = self._target("", 0)
+        except CommandError:
+            return query  # nobody was found yet
+        return self._placed(query, self._bound(SAME_PERSON, target))
+
+    def _bound(self, name: str, target: _Target) -> _Named:
+        """Binds a name."""
+        camera, box, appearance = target
+        known = KnownTarget(name, box.box_xyxy_px, box.stamp_ns)
+        named = _Named(known, camera, appearance)
+        with self._lock:
+            self._named.pop(name_key(name), None)
+            self._named[name_key(name)] = named
+            if len(self._named) > MAX_NAMES:
+                self._named.popitem(last=False)
+        return named
 
     def _placed(self, query: Query, named: _Named) -> Query:
         """The query with the known target, in its camera while its last box is in the window."""
@@ -166,54 +191,50 @@ class Names:
                 raise CommandError(
                     f"name: expected a name such as 'Morgan', got {request.name[:40]!r}"
                 )
-            camera, box, appearance = self._target(request)
+            named = self._bound(name, self._target(request.query_id, request.rank))
         except StvgError as error:
             response.success, response.message = False, str(error)
             return response
-        known = KnownTarget(name, box.box_xyxy_px, box.stamp_ns)
-        with self._lock:
-            self._named.pop(name_key(name), None)
-            self._named[name_key(name)] = _Named(known, camera, appearance)
-            if len(self._named) > MAX_NAMES:
-                self._named.popitem(last=False)
         response.success = True
         later = "is recognised by appearance when it is back in view"
-        if appearance.vector is None:
+        if named.appearance.vector is None:
             later = "is known while it stays in the window: its images are no longer there"
-        response.message = (
-            f"{name!r} is the target at {', '.join(f'{x:.0f}' for x in known.box_xyxy_px)} px, and "
-            + later
-        )
+        place = ", ".join(f"{x:.0f}" for x in named.known.box_xyxy_px)
+        response.message = f"{name!r} is the target at {place} px, and {later}"
         return response
 
-    def _target(self, request: Any) -> tuple[str, TubeBox, TubeDescriptor]:
-        """The camera, the box and the appearance of the target that a request names.
+    def _target(self, query_id: str, rank: int) -> _Target:
+        """The camera, the box and the appearance of a target.
+
+        Args:
+            query_id: of an answer; "" is the followed target, else the last answer.
+            rank: of its tube.
 
         Raises:
             CommandError: there is no such answer or tube.
         """
-        followed = self._followed() if not request.query_id else None
+        followed = self._followed() if not query_id else None
         if followed is not None:
             return followed
         with self._lock:
             known = list(self._answers)
-            wanted = request.query_id or (known[-1] if known else "")
+            wanted = query_id or (known[-1] if known else "")
             answer = self._answers.get(wanted)
         if answer is None:
             raise CommandError(
                 f"query_id: expected the id of an answer with a tube ({', '.join(known) or 'none'}"
-                f"), got {request.query_id!r}; give a command that finds the target first"
+                f"), got {query_id!r}; give a command that finds the target first"
             )
         tubes = [tube for tube in answer.tubes if tube.boxes]
-        if request.rank >= len(tubes):
+        if rank >= len(tubes):
             raise CommandError(
-                f"rank: expected 0 to {len(tubes) - 1}, the tubes of {wanted!r}, got {request.rank}"
+                f"rank: expected 0 to {len(tubes) - 1}, the tubes of {wanted!r}, got {rank}"
             )
-        tube = tubes[request.rank]
+        tube = tubes[rank]
         return tube.camera, tube.boxes[-1], self._appearance_in(tube)
 
     def _appearance_in(self, tube: Tube) -> TubeDescriptor:
-        """The appearance in the images of a tube that are still there."""
+        """The appearance of a tube that is remembered, or in its images that are still there."""
         remembered = self._remembered(tube)
         if remembered is not None:
             return self._describer.joined([remembered])

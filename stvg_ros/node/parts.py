@@ -22,13 +22,13 @@ from stvg_ros.node.follow import Follow, FoundTarget
 from stvg_ros.node.intake import Intake
 from stvg_ros.node.names import Names
 from stvg_ros.node.positions import Locator, transform_history_s
-from stvg_ros.node.recollection import Recollection
 from stvg_ros.node.standing_queries import StandingQueries
 from stvg_ros.node.target_pictures import TargetPictures
 from stvg_ros.node.tracking import Tracking
 from stvg_ros.node.viewer_stream import ViewerStream
 from stvg_ros.runtime.camera_search import Answer, CameraViews
 from stvg_ros.runtime.grounding_queue import GroundingQueue
+from stvg_ros.runtime.recollection import Recollection
 from stvg_ros.types import Clip, Grounding, Query
 from stvg_ros.window import Window
 
@@ -146,7 +146,7 @@ def assembled_parts(
     intake.set_memory(recollection.search_of)
     follow.set_search(connection.offer, tracking.wake)
     standing = StandingQueries(node, intake, current)
-    known = recollection.appearance_of
+    known = recollection.appearance_like
     names = Names(node, intake, current, follow.followed, window, describer, known)
     connection.connect(names, recollection, intake)
     return Parts(

@@ -16,9 +16,9 @@ from stvg_ros.node.depth_gate import DepthGate
 from stvg_ros.node.detections import DetectionFeed
 from stvg_ros.node.follow import PEOPLE, Follow
 from stvg_ros.node.positions import Locator
-from stvg_ros.node.recollection import Recollection
 from stvg_ros.runtime.frame_worker import FrameWorker
 from stvg_ros.runtime.periodic_worker import PeriodicWorker
+from stvg_ros.runtime.recollection import Recollection
 from stvg_ros.types import Clip, Frame, Grounding
 
 _PAUSE_S = 1.0  # between two looks for windows to remember

@@ -18,7 +18,7 @@ from stvg_ros.checkpoints.image_preprocessing import (
     IMAGENET_MEAN,
     IMAGENET_STD,
     ImagePreprocessing,
-    processor_values,
+    preprocessing_of,
 )
 from stvg_ros.checkpoints.weights import loaded_weights
 from stvg_ros.errors import ModelError
@@ -81,8 +81,7 @@ def load(path: str, setting: str, classes: dict[str, str], device: str) -> Detec
     _check_config(files, setting)
     weights = loaded_weights(files, classes[kind], setting, torch.float32)
     model = weights.model.eval().requires_grad_(False).to(where)
-    source, values = processor_values(files) or (files.source, {})
-    preprocessing = ImagePreprocessing.from_json(values, source, IMAGENET_MEAN, IMAGENET_STD)
+    preprocessing = preprocessing_of(files, IMAGENET_MEAN, IMAGENET_STD)
     return DetectorCheckpoint(files, model, preprocessing, where, weights.unused)
 
 

@@ -18,16 +18,15 @@ from msgspec import Meta
 
 from stvg_ros import errors
 from stvg_ros.config import Config, settings
-from stvg_ros.errors import CommandError, ErrorCode, StvgError
+from stvg_ros.errors import ErrorCode, StvgError
 from stvg_ros.serving.wire_format import SchemaError
 from stvg_ros.setting import Setting, Value
-from stvg_ros.types import CandidateTube, Grounding, Query
+from stvg_ros.types import MAX_NAME_CHARACTERS, CandidateTube, Grounding, Query
 
 VERSION = 1
 SESSION_HEADER = "x-session-id"  # by which Ray Serve chooses the replica
 MEDIA_TYPE = "application/msgpack"
 MAX_FRAMES = 4096  # of a message, and of a session
-MAX_NAME_CHARACTERS = 256
 MAX_TUBES = 1024
 # Settings that a client may choose for its own commands: how to ground, not with what.
 CLIENT_GROUPS = (
@@ -134,12 +133,6 @@ class Request:
                 f"expected 1 to {MAX_FRAMES} frames, got {len(self.frames)}; a window has fewer "
                 "with less of window.duration_s or window.max_rate_hz"
             )
-        for name, text in (("id", self.query.id), ("camera", self.query.camera)):
-            if len(text) > MAX_NAME_CHARACTERS:
-                raise CommandError(
-                    f"query.{name}: expected at most {MAX_NAME_CHARACTERS} characters, "
-                    f"got {len(text)}; shorten it"
-                )
         for tube in self.tubes or ():
             if len(tube.present) != len(self.frames):
                 raise ValueError(

@@ -132,7 +132,7 @@ def test_empty_arguments_override_nothing(
 @pytest.mark.parametrize(("name", "near"), [
     ("typo.yaml", ""), ("laptop.yaml", "laptop_cpu.yaml"), ("laptop_cpu", "laptop_cpu.yaml"),
     ("laptop_cpu.yml", "laptop_cpu.yaml"), ("gpu_24.yaml", "gpu_24gb.yaml"),
-    ("remote.yaml", "remote_gpu.yaml"), ("jetson.yaml", "jetson_4bit_3b.yaml"),
+    ("remote.yaml", "remote_gpu.yaml"), ("jetson_16gb.yaml", "jetson_orin_16gb.yaml"),
     ("elsewhere/laptop_cpu.yaml", "laptop_cpu.yaml"), ("/nowhere/mine.yaml", ""), ("/", ""),
     ("~/mine.yaml", ""), ("Laptop_CPU.yaml", ""),
 ])  # fmt: skip

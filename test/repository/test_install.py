@@ -9,6 +9,7 @@ so that no message is generated.
 import shutil
 import subprocess
 import sys
+from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,12 @@ def test_a_command_that_is_missing_says_what_it_needs(robot: Path, command: str)
     assert done.stderr.startswith(f"stvg-ros {command}: expected the package stvg_lab")
     assert "-DSTVG_LAB=ON" in done.stderr and "stvg_ros[lab]" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_commands_that_are_named_are_those_of_the_laboratory() -> None:
+    declared = ConfigParser()
+    declared.read(ROOT / "stvg_lab" / "entry_points.txt")
+    assert sorted(LAB_COMMANDS) == sorted(declared["stvg_ros.commands"])
 
 
 def test_the_extra_that_the_message_names_is_there() -> None:

@@ -69,7 +69,7 @@ LAYERS = {
         "numpy torch",
     ),
     "visualization": layer("foundations settings method body visualization io", "numpy cv2 av"),
-    "doctor": layer("foundations settings models build doctor node messages", ROS),
+    "doctor": layer("foundations settings checkpoints models build doctor node messages", ROS),
     "node": layer(
         f"settings {ROBOT} node messages",
         f"numpy cv2 rosbags torch {ROS}",
@@ -111,6 +111,7 @@ EXTRA = {
     "stvg_ros.commands.parser": {"spacy"},
     "stvg_ros.depth": {"cv2"},
     "stvg_ros.node.parameter_files": {"yaml"},
+    "stvg_lab.identity.visual_layers": {"torch"},
     "stvg_ros.number_marks": {"cv2"},
     "stvg_lab.runs.worker_pool": {"ray"},
     "stvg_ros.visualization.rerun_recording": {"rerun"},

@@ -190,7 +190,10 @@ def test_presets_are_valid(path: Path) -> None:
 
 def test_there_is_a_preset_for_each_kind_of_machine() -> None:
     names = {path.stem for path in (ROOT / "config").glob("*.yaml")}
-    assert names == {"laptop_cpu", "jetson_4bit_3b", "gpu_24gb", "remote_gpu", "fast"}
+    assert names == {
+        "laptop_cpu", "gpu_24gb", "remote_gpu", "fast", "jetson_orin_8gb", "jetson_orin_16gb",
+        "jetson_orin_64gb", "jetson_thor",
+    }  # fmt: skip
 
 
 def tracked_files() -> list[Path]:

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -128,3 +130,25 @@ def test_the_command_lists_the_steps(runner, capsys):
     runner.main([str(ROOT / "docker" / "Dockerfile"), "--list"])
     said = capsys.readouterr().out
     assert said.startswith("[1] FROM debian:12") and "RUN make environment serving" in said
+
+
+def test_a_run_that_is_terminated_leaves_nothing_mounted(runner, calls, monkeypatch, tmp_path):
+    root = tmp_path / "root"
+    made = runner._checked
+
+    def terminated(*words, variables=None):
+        made(*words, variables=variables)
+        if words[0] == "chroot":
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(runner, "_checked", terminated)
+    monkeypatch.setattr(runner.shutil, "which", lambda name: name)
+    monkeypatch.setattr(runner.os, "geteuid", lambda: 0)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(SystemExit, match="terminated"):
+            runner.main([str(ROOT / "docker" / "Dockerfile"), "--root", str(root)])
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    kinds = [words[0] for words, _ in calls]
+    assert kinds.count("mount") == kinds.count("umount") == 2

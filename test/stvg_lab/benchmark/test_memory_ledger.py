@@ -8,11 +8,12 @@ import pytest
 import torch
 from torch import nn
 
-from stvg_lab.benchmark.grounding_memory import MemoryUse, allocated_peak, in_four_bits, memory_use
+from stvg_lab.benchmark.grounding_memory import MemoryUse, allocated_peak, memory_use, quantized
 from stvg_lab.benchmark.memory_ledger import MemoryLedger, followed, storage_bytes
-from stvg_lab.benchmark.random_models import TOWERS, Tower, random_mllm
+from stvg_lab.benchmark.random_models import SHAPES, TOWERS, Tower, random_mllm
 from stvg_lab.benchmark.side_by_side import CountingMllm, grounded, noise
 from stvg_lab.cli import bench
+from stvg_ros.models.hf_common import HfMllm
 
 META, CPU = torch.device("meta"), torch.device("cpu")
 FRAMES, GRID = 6, (4, 5)
@@ -122,10 +123,32 @@ def test_four_bits_are_packed_bytes_and_scales() -> None:
     layers = mllm.checkpoint.model.get_decoder().layers
     before = memory_use(mllm, FRAMES, GRID)
     count = sum(child.weight.numel() for child in layers.modules() if isinstance(child, nn.Linear))
-    after = memory_use(in_four_bits(mllm), FRAMES, GRID)
+    after = memory_use(quantized(mllm, 4), FRAMES, GRID)
     assert before.weights - after.weights == count * 2 - count // 2 - count // 64 * 4
     # The backward pass keeps no weight that was unpacked.
     assert after.graph == pytest.approx(before.graph, rel=0.02)
+
+
+def test_eight_bits_are_bytes_a_scale_for_each_output_and_the_states() -> None:
+    def model(recomputed: bool = False) -> HfMllm:
+        return random_mllm("tiny", META, torch.bfloat16, gradient_checkpointing=recomputed)
+
+    before, after = use_of(model()), use_of(quantized(model(), 8))
+    layers = model().checkpoint.model.get_decoder().layers
+    linear = [child.weight for child in layers.modules() if isinstance(child, nn.Linear)]
+    count, outputs = sum(w.numel() for w in linear), sum(len(w) for w in linear)
+    assert before.weights - after.weights == count * 2 - count - outputs * 4
+    assert after.graph > before.graph  # the states of the products are kept
+    # They stay when layers are recomputed: the inputs of q, k, v (one), o, the MLP (one) and down.
+    again, whole = use_of(quantized(model(True), 8)), use_of(model(True))
+    shape = SHAPES["tiny"]
+    states = shape.layers * (3 * shape.hidden + shape.intermediate) * 2
+    more = (again.graph - whole.graph) / states
+    assert again.visual_tokens <= more < 1.5 * again.visual_tokens  # and the question's tokens
+
+
+def use_of(mllm: HfMllm) -> MemoryUse:
+    return memory_use(mllm, FRAMES, GRID)
 
 
 def test_released_towers_have_their_size() -> None:

@@ -12,6 +12,8 @@ from stvg_lab.datasets import open_dataset
 from stvg_lab.datasets.annotations import read_annotations, true_tube
 from stvg_lab.rendered import export
 from stvg_lab.rendered.export import hc_stvg_entry, write_dataset
+from stvg_lab.rendered.hard.hard_queries import hard_queries
+from stvg_lab.rendered.hard.hard_scene import HardScene
 from stvg_lab.rendered.queries import scene_queries, split_seed
 from stvg_lab.rendered.scene import Scene
 from stvg_ros.cli.main import main
@@ -102,6 +104,38 @@ def test_bags_with_annotations_of_every_kind(tmp_path: Path) -> None:
         if query.target is not None:
             boxes = scene.boxes_xyxy_px[query.target][tube.span]
             np.testing.assert_allclose(tube.boxes_xyxy_px[tube.span], boxes, atol=1e-3)
+
+
+def test_bags_of_hard_scenes_have_people_and_things(tmp_path: Path) -> None:
+    said = write_dataset(tmp_path / "out", "bag", "test-hard", 1, 1, lambda: None)
+    annotations = read_annotations(tmp_path / "out" / "test-hard_0000001.json")
+    assert len(annotations.entries) == said > 8
+    scene = HardScene.from_seed(split_seed("test-hard", 1))
+    texts = {query.text: query for query in hard_queries(scene, "test-hard", 1)}
+    assert {entry.query for entry in annotations.entries} <= set(texts)
+    frames = list(read_frames(tmp_path / "out" / annotations.recording, annotations.topic))
+    stamps = np.array([frame.stamp_ns for frame in frames])
+    things = 0
+    for entry in annotations.entries:
+        query = texts[entry.query]
+        assert (entry.span_ns is None) == (query.target is None)
+        if query.target is not None:
+            tube = true_tube(entry, stamps)
+            assert tube.span.sum() == query.end_frame - query.start_frame
+            boxes = scene.boxes_xyxy_px[query.target][tube.span]
+            np.testing.assert_allclose(tube.boxes_xyxy_px[tube.span], boxes, atol=1e-3)
+            things += query.of_things
+    assert things
+
+
+def test_hard_videos_with_the_annotations_of_hc_stvg(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "HC_STVG_S", 5.0)
+    assert write_dataset(tmp_path, "hc-stvg-v2", "test-hard", 2, 1, lambda: None) == 1
+    ((name, values),) = json.loads((tmp_path / "test-hard.json").read_text()).items()
+    assert len(list(read_frames(tmp_path / "videos" / name))) == values["img_num"] == 50
+    assert values["English"].endswith(".") and (np.array(values["bbox"])[:, 2:] > 1).all()
 
 
 def test_wrong_requests_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""`evaluate --workers`: two workers on this machine, also when one of them is killed."""
+"""`evaluate --workers`: two workers, here or on a cluster, also when one or its node dies."""
 
 from __future__ import annotations
 
 import json
+import os
+import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +17,7 @@ from recordings import annotate, entry, square_bag
 
 pytest.importorskip("ray", reason="Ray is missing: pip install -r requirements/serving.txt")
 from mortal_grounder import Made, broken
+from ray.cluster_utils import Cluster
 
 from stvg_lab.runs import evaluation_worker
 from stvg_lab.runs.records import read_results, result_to_json
@@ -95,6 +99,62 @@ def test_two_workers_give_what_one_process_gives_also_if_one_is_killed(tmp_path,
     assert evaluate(together, files, "--workers", 2) == 0
     assert "4 of 6 samples are done, resuming" in capsys.readouterr().out
     assert results(together) == results(alone)
+
+
+@pytest.fixture
+def cluster(_workers_find_the_grounder, monkeypatch) -> Iterator[Cluster]:
+    """A cluster of two nodes on this machine; each states a GPU, so that each has one worker."""
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    monkeypatch.setenv("RAY_enable_metrics_collection", "0")
+    node = {
+        "num_cpus": 1,
+        "num_gpus": 1,
+        "include_dashboard": False,
+        "node_ip_address": "127.0.0.1",
+    }
+    nodes = Cluster(initialize_head=True, head_node_args=node)
+    nodes.add_node(num_cpus=1, num_gpus=1, node_ip_address="127.0.0.1")
+    yield nodes
+    nodes.shutdown()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_workers_of_a_cluster_give_the_same_also_if_one_is_killed(tmp_path, toy, cluster, capsys):
+    files = material(tmp_path, "die")
+    assert evaluate(tmp_path / "cluster", files, "--workers", 2, "--ray", cluster.address) == 0
+    assert (toy / "grave").exists()
+    assert "6 of 6 samples done" in capsys.readouterr().out
+    assert evaluate(tmp_path / "alone", files) == 0
+    assert results(tmp_path / "cluster") == results(tmp_path / "alone")
+    assert summary(tmp_path / "cluster") == summary(tmp_path / "alone")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_node_of_the_cluster_dies_at_work_and_the_other_does_its_samples(
+    tmp_path, toy, cluster, monkeypatch, capsys
+):
+    files = material(tmp_path)
+    (doomed,) = cluster.worker_nodes
+    made = Made(str(toy), doomed.node_id)
+    monkeypatch.setattr(evaluation_worker, "evaluation_grounder", made)
+    os.mkfifo(toy / "at_work")
+
+    def remove_when_at_work() -> None:
+        (toy / "at_work").read_text()  # waits for the worker
+        cluster.remove_node(doomed, allow_graceful=False)
+
+    end = threading.Thread(target=remove_when_at_work, daemon=True)
+    end.start()
+    # No machine is left for the GPU of a third worker, which is not waited for.
+    assert evaluate(tmp_path / "cluster", files, "--workers", 2, "--ray", cluster.address) == 0
+    end.join()
+    assert "6 of 6 samples done" in capsys.readouterr().out
+    assert len({path.name.partition(".")[0] for path in toy.glob("*.*")}) == 1
+    monkeypatch.setattr(evaluation_worker, "evaluation_grounder", Made(str(toy)))
+    assert evaluate(tmp_path / "alone", files) == 0
+    assert results(tmp_path / "cluster") == results(tmp_path / "alone")
 
 
 @pytest.mark.slow

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""The process that renders training clips ends with its trainer."""
+"""Training clips: their process ends with its trainer; those of a file are the same each time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,12 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file
+
+from stvg_lab.training.clip_pool import ARRAYS, KeptPool
 
 TRAINER = (
     "from stvg_lab.training.clip_pool import Pool; pool = Pool(8, 0);"
@@ -42,3 +47,24 @@ def test_a_killed_trainer_leaves_no_process(tmp_path: Path) -> None:
     while runs(renderer) and time.monotonic() < end:
         time.sleep(0.1)
     assert not runs(renderer)
+
+
+@pytest.mark.slow
+def test_clips_are_rendered_to_a_file_once(tmp_path: Path) -> None:
+    file = tmp_path / "kept" / "clips.safetensors"
+    first = KeptPool(file, 4, 0)
+    written = file.stat().st_mtime_ns
+    again = KeptPool(file, 9, 1)  # of a file neither size nor seed is asked
+    assert file.stat().st_mtime_ns == written
+    assert {name: tuple(a.shape[1:]) for name, a in first.arrays.items()} == {
+        name: shape for name, (shape, _) in ARRAYS.items()
+    }
+    assert int(first.count[0]) == int(again.count[0]) == 3
+    for name, array in load_file(file).items():
+        assert torch.equal(first.arrays[name], array)
+        assert torch.equal(again.arrays[name], array)
+        assert array.dtype is ARRAYS[name][1]
+    assert (first.arrays["shirts"] >= 0).any(1).all()  # every clip has a person
+    drawn = first.draw(np.random.default_rng(0), 50)
+    assert set(drawn.tolist()) == {0, 1, 2}
+    assert drawn.tolist() == again.draw(np.random.default_rng(0), 50).tolist()

@@ -16,6 +16,7 @@ from transformers import AutoTokenizer
 from stvg_lab.training.architecture import ARCHITECTURES
 from stvg_lab.training.embedded_model import save_folder
 from stvg_lab.training.examiner import COUNT, Cast, Examiner, Packer, Question
+from stvg_lab.training.known_tower import copy_tower
 from stvg_lab.training.packed_questions import HEIGHT, PAIR, WIDTH, patches_of
 from stvg_lab.training.recurrent_model import LAYER_TYPES
 from stvg_lab.training.train_embedded import SLOTS
@@ -113,3 +114,27 @@ def test_both_families_find_the_words_that_name() -> None:
         packed = packer([asked])
         found.append(packed.named.sum(-1).tolist())
     assert found[0] == found[1] and len(found[0][0]) == COUNT and sum(found[0][0]) > 0
+
+
+@torch.no_grad()
+def test_both_families_see_with_the_tower_of_the_package(tmp_path: Path) -> None:
+    frames = torch.randint(0, 255, (1, SLOTS * PAIR, HEIGHT, WIDTH, 3), dtype=torch.uint8)
+    packaged = load_mllm(ModelConfig(path="embedded", device="cpu"), AttentionConfig())
+    seen = packaged.encode(list(frames[0].numpy())).features
+    for name, architecture in ARCHITECTURES.items():
+        tokenizer = architecture.build_tokenizer()
+        made = architecture.build_model(tokenizer).eval()
+        copy_tower(made)
+        visual = architecture.encode(made, patches_of(frames)).flatten(0, 1)
+        torch.testing.assert_close(visual, seen, atol=1e-5, rtol=1e-5)
+        trained = [each for each, weight in made.named_parameters() if weight.requires_grad]
+        assert trained and not [each for each in trained if "visual" in each]
+        files = {
+            "preprocessor_config.json": architecture.preprocessor,
+            "stvg.json": architecture.settings,
+        }
+        save_folder(tmp_path / name, made, made.state_dict(), tokenizer, files, "card")
+        again = load_mllm(
+            ModelConfig(path=str(tmp_path / name), device="cpu"), AttentionConfig()
+        ).encode(list(frames[0].numpy()))
+        torch.testing.assert_close(again.features, seen, atol=1e-5, rtol=1e-5)

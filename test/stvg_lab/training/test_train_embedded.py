@@ -22,6 +22,7 @@ from stvg_lab.training.clip_pool import (
     FRAMES,
     NOBODY,
     STANDS,
+    KeptPool,
     covered,
     make_clip,
     sampled,
@@ -41,6 +42,7 @@ from stvg_lab.training.examiner import (
 from stvg_lab.training.held_out import half_peak
 from stvg_lab.training.labels import DENSE, Labels
 from stvg_lab.training.packed_questions import HEIGHT, WIDTH, encode, patches_of, run
+from stvg_lab.training.train_embedded import Trainer
 from stvg_lab.training.vocabulary import build_tokenizer, words
 from stvg_ros.method.query import NEUTRAL
 from stvg_ros.models.embedded_checkpoint import read_settings
@@ -259,6 +261,28 @@ def test_half_peak_and_range_iou() -> None:
     assert half_peak(np.zeros(3)) == (0, 3)
     assert range_iou((0, 10), (5, 15)) == pytest.approx(1 / 3)
     assert range_iou((0, 0), (0, 0)) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", ["qwen2_vl", "qwen3_5"])
+def test_training_for_a_number_of_steps_is_reproducible(family: str, tmp_path: Path) -> None:
+    pool = KeptPool(tmp_path / "clips.safetensors", 6, 0)
+
+    def trained(most: int) -> Trainer:
+        trainer = Trainer(0, 50, pool, eager=True, family=family, steps=20)
+        while trainer.share < 1 and trainer.step < most:
+            trainer.train_step()
+        return trainer
+
+    first, again = trained(2), trained(2)
+    assert (first.step, first.share) == (2, 0.1)
+    for name, weight in first.model.state_dict().items():
+        assert torch.equal(weight, again.model.state_dict()[name]), name
+    first.step = 19
+    first.elapsed_s = 1e6  # the time does not count
+    assert first.share == 0.95
+    first.step = 20
+    assert first.share == 1
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -93,6 +94,23 @@ def test_neither_a_folder_nor_a_hub_id(setting: str, path: str) -> None:
 
 
 @pytest.mark.parametrize("setting", READERS)
+def test_a_file_in_place_of_its_folder(
+    saved: Path, tmp_path: Path, setting: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = tmp_path / "models" / "weights.safetensors"
+    alone.parent.mkdir()
+    alone.write_bytes(b"")
+    monkeypatch.chdir(tmp_path)  # relative to it, the path looks like a hub id
+    for path, remedy in (
+        (str(saved / "config.json"), f"give '{saved}'"),
+        ("models/weights.safetensors", "no config.json beside it: download the whole checkpoint"),
+    ):
+        words = f"{setting} '{path}': a file; expected the folder.*{re.escape(remedy)}"
+        with pytest.raises(ModelError, match=words):
+            READERS[setting](path)
+
+
+@pytest.mark.parametrize("setting", READERS)
 def test_a_hub_id_that_was_never_fetched_without_a_network(
     setting: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -105,7 +123,9 @@ def test_a_hub_id_that_was_never_fetched_without_a_network(
 METHODS = ["awq", "gptq", "compressed-tensors", "aqlm", "quanto", "hqq", "torchao", "mxfp4"]
 
 
-@pytest.mark.parametrize("stored", [*({"quant_method": name} for name in METHODS), "awq", {}])
+@pytest.mark.parametrize(
+    "stored", [*({"quant_method": name} for name in METHODS), "awq", {"bits": 4}]
+)
 def test_quantized_weights_of_other_methods_are_named(
     saved: Path, tmp_path: Path, stored: Any
 ) -> None:
@@ -115,6 +135,14 @@ def test_quantized_weights_of_other_methods_are_named(
     (folder / "config.json").write_text(json.dumps(values))
     with pytest.raises(ModelError, match=r"quantized by .*full precision.*model\.quantization"):
         READERS["model.path"](str(folder))
+
+
+def test_an_entry_that_is_empty_names_no_format(saved: Path, tmp_path: Path) -> None:
+    """As transformers reads it."""
+    folder = Path(shutil.copytree(saved, tmp_path / "model"))
+    values = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**values, "quantization_config": {}}))
+    READERS["model.path"](str(folder))
 
 
 @pytest.mark.parametrize("name", ["tokenizer.json"])

@@ -129,7 +129,7 @@ FAULTS = {
     "a middle weight is missing": (without(0.5), "missing or of another shape, such as"),
     "the last weight is missing": (without(1), "missing or of another shape, such as"),
     "a third is missing": (without_layers(1), "missing or of another shape, such as"),
-    "one of another shape": (longer, "another shape|cannot be loaded"),
+    "one of another shape": (longer, "1 weights are missing or of another shape, such as"),
     "one NaN": (filled_with(np.nan, one=True), "holds NaN or infinity"),
     "a layer of NaN": (filled_with(np.nan, one=False), "holds NaN or infinity"),
     "one infinity": (filled_with(np.inf, one=True), "holds NaN or infinity"),
@@ -187,3 +187,30 @@ def test_loading_writes_nothing_into_a_log(
         ask(str(whole[kind]))
     captured = capfd.readouterr()
     assert (captured.out, captured.err) == ("", "")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_checkpoint_without_the_numbers_of_its_images_is_refused(
+    whole: dict[str, Path], tmp_path: Path, kind: str
+) -> None:
+    folder = Path(shutil.copytree(whole[kind], tmp_path / "faulty"))
+    (folder / "preprocessor_config.json").unlink()
+    with pytest.raises(ModelError, match=r"faulty.*no preprocessor_config\.json; expected"):
+        KINDS[kind][1](str(folder))
+
+
+@pytest.mark.parametrize("end", ["_scale_inv", "_scale"])
+@pytest.mark.parametrize("kind", ["qwen2_vl", "rt_detr", "sam2_video"])
+def test_quantized_weights_that_no_format_is_named_for_are_refused(
+    whole: dict[str, Path], tmp_path: Path, kind: str, end: str
+) -> None:
+    """They have the names and shapes of whole ones, and would be read without their scales."""
+
+    def quantized(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        name = next(n for n, w in weights.items() if w.ndim == 2 and n.endswith("weight"))
+        scale = {f"{name}{end}": torch.full((1, 1), 0.01)}
+        return {**weights, name: weights[name].to(torch.float8_e4m3fn), **scale}
+
+    folder = changed(whole[kind], tmp_path / "faulty", quantized)
+    with pytest.raises(ModelError, match=r"scales of quantized weights, such as .*names no f"):
+        KINDS[kind][1](folder)

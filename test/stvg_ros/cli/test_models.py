@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""`stvg-ros models`: fetches from a hub on loopback, verifies offline."""
+"""`stvg-ros models`: lists by memory, fetches from a hub on loopback, verifies offline."""
 
 from __future__ import annotations
 
 import json
+import shutil
 import socket
+from pathlib import Path
 
 import pytest
 import tiny_models
@@ -15,9 +17,11 @@ from huggingface_hub import constants
 
 from stvg_ros.checkpoints import hub_fetch
 from stvg_ros.checkpoints.forbidden_network import forbidden_network
-from stvg_ros.checkpoints.hub_fetch import damaged, hub_hashes
+from stvg_ros.checkpoints.hub_fetch import damaged, fetched, hub_hashes, in_cache, listed
+from stvg_ros.checkpoints.machine import Machine, this_machine
 from stvg_ros.cli.main import main
 from stvg_ros.cli.model_fetching import fetched_checkpoint
+from stvg_ros.cli.model_list import choices, listing
 from stvg_ros.errors import ModelError
 
 torch.set_num_threads(1)
@@ -55,6 +59,26 @@ def test_a_checkpoint_is_fetched_and_its_hashes_are_those_of_the_hub(
         before = len(hub.requested)
         fetched_checkpoint(NAME, folder, hub.endpoint)
         assert not any("safetensors" in path for path in hub.requested[before:])
+
+
+def test_a_checkpoint_is_in_the_cache_when_all_its_weights_are(checkpoint, tmp_path):
+    files = tmp_path / "files"
+    shutil.copytree(checkpoint, files)
+    (files / "model.safetensors").rename(files / "model-1.safetensors")
+    (files / "model-2.safetensors").write_bytes(b"2")
+    shards = {"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}
+    (files / "model.safetensors.index.json").write_text(json.dumps(shards))
+    for folder, parts in ((checkpoint, ("model.",)), (files, ("model-1.", "model-2."))):
+        with FakeHub(f"someone/{len(parts)}", folder) as hub:
+            found = listed(hub.hub_id, hub.endpoint)
+            assert not in_cache(hub.hub_id)
+            for name in found.names:
+                if not name.endswith(".safetensors"):
+                    fetched(found, None, name)
+            for part in parts:
+                assert not in_cache(hub.hub_id)
+                fetched(found, None, f"{part}safetensors")
+            assert in_cache(hub.hub_id)
 
 
 def test_a_damaged_file_is_named_by_verify(checkpoint, tmp_path, capsys):
@@ -141,3 +165,53 @@ def test_an_attempt_to_connect_is_bad(monkeypatch, checkpoint, capsys):
     monkeypatch.setattr("stvg_ros.cli.models._verified", calls)
     assert main(["models", "verify", str(checkpoint), "--offline"]) == 1
     assert "bad  offline     1 connections were tried" in capsys.readouterr().out
+
+
+GB = 1e9
+
+
+@pytest.mark.parametrize(
+    ("machine", "expected"),
+    [
+        # 2B, 3B, 7B
+        (Machine(100 * GB, 80 * GB), ["bfloat16", "bfloat16", "bfloat16"]),
+        (Machine(100 * GB, 11 * GB), ["bfloat16", "bfloat16", "4bit"]),
+        (Machine(66 * GB), ["float32", "float32", "float32"]),
+        (Machine(25 * GB), ["float32", "bfloat16", "bfloat16"]),
+    ],
+)
+def test_the_most_exact_precision_that_fits(machine, expected):
+    found = list(choices(machine))
+    assert all(each.fits for each in found)
+    assert [each.count.weights_in for each in found] == expected
+
+
+def test_a_process_needs_memory_of_a_board_too():
+    for shared, expected in ((False, "bfloat16"), (True, "4bit")):
+        found = {each.count.checkpoint: each for each in choices(Machine(0, 11 * GB, shared))}
+        assert found["Qwen/Qwen2.5-VL-3B-Instruct"].count.weights_in == expected
+
+
+def test_the_list(capsys):
+    lines = list(listing(Machine(8 * GB, 5.5 * GB, shared=True), lambda name: "2B" in name, {}))
+    assert lines[0] == "5.5 GB free, shared by CPU and GPU"
+    (small,) = (line for line in lines if "Qwen2-VL-2B" in line)
+    assert "runs with model.quantization 4bit" in small
+    assert small.endswith("; fetched")
+    (large,) = (line for line in lines if "7B" in line)
+    assert "does not fit; not fetched" in large
+    lines = list(listing(Machine(25 * GB), lambda name: False, {"body": True}))
+    assert lines[0] == "no GPU here; 25.0 GB of main memory free"
+    says = {name: line for line in lines for name in ("2B", "3B", "7B", "body") if name in line}
+    assert "runs; not" in says["2B"]
+    assert "runs with model.dtype bfloat16; not" in says["3B"]
+    assert "runs with model.dtype bfloat16 and model.gradient_checkpointing true;" in says["7B"]
+    assert says["body"].endswith("  fetched")
+    assert main(["models", "list"]) == 0
+    assert "embedded" in capsys.readouterr().out
+
+
+def test_this_machine_has_memory():
+    machine = this_machine()
+    assert 2**20 < machine.memory_free_bytes < 2**50
+    assert Path("/proc/device-tree/model").exists() == bool(machine.board)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from stvg_ros.commands.naming import introduced_name, name_key
+from stvg_ros.commands.naming import introduced_name, means_same_person, name_key
 
 
 @pytest.mark.parametrize(
@@ -37,3 +37,28 @@ def test_a_name_is_bounded() -> None:
 def test_names_are_compared_without_case_marks_and_owner() -> None:
     assert name_key("My Mum") == name_key("our mum!") == "mum"
     assert name_key("...") == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "find the same person again in the kitchen",
+        "Where is the very same woman now?",
+        "follow this same one",
+    ],
+)
+def test_whoever_was_found_last(text: str) -> None:
+    assert means_same_person(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "find the man in the same shirt",
+        "the same person as before the door",
+        "the person who is the same age",
+        "",
+    ],
+)
+def test_others_are_described(text: str) -> None:
+    assert not means_same_person(text)

@@ -58,12 +58,17 @@ def test_the_source_of_tubes_is_told_with_the_reason(monkeypatch):
     assert tubes(backend="remote", remote__address="127.0.0.1:1") == []
 
 
+def weights(size):
+    """A safetensors file of `size` bytes without weights."""
+    return (2).to_bytes(8, "little") + b"{}" + bytes(size - 10)
+
+
 @pytest.fixture
 def folder(tmp_path):
     def make(kind="qwen2_vl", size=1000, **values):
         (tmp_path / "config.json").write_text(json.dumps({"model_type": kind, **values}))
         if size:
-            (tmp_path / "model.safetensors").write_bytes(bytes(size))
+            (tmp_path / "model.safetensors").write_bytes(weights(size))
         return str(tmp_path)
 
     return make
@@ -72,6 +77,9 @@ def folder(tmp_path):
 def test_what_is_wrong_with_a_model_is_told_without_loading_it(folder, monkeypatch, tmp_path):
     assert "no such folder" in model(path="/nowhere/at/all")[-1].text
     assert "no config.json" in model(path=str(tmp_path))[-1].text
+    file = tmp_path / "notes.txt"
+    file.touch()
+    assert f"'{file}': a file; expected the folder" in model(path=str(file))[-1].text
     assert "safetensors" in model(path=folder(size=0))[-1].text
     assert "'bert'" in model(path=folder("bert"))[-1].text
     assert model(path=folder())[-1].level == "ok"
@@ -81,6 +89,61 @@ def test_what_is_wrong_with_a_model_is_told_without_loading_it(folder, monkeypat
     assert model(path=folder(dtype="bfloat16"), dtype="bfloat16")[-1].level == "ok"
     hub = model(path="Qwen/Qwen2.5-VL-7B-Instruct")[-1]
     assert (hub.level, hub.about) == ("note", "model")
+
+
+def test_a_language_model_that_loading_refuses_is_bad(folder):
+    window = {"layer_types": ["full_attention", "sliding_attention"], "num_hidden_layers": 2}
+    found = model(path=folder(text_config={**window, "use_sliding_window": True}))[-1]
+    assert (found.level, found.about) == ("bad", "model")
+    assert "sliding_attention" in found.text
+    other = folder("internvl", text_config={"model_type": "gemma3_text"})
+    assert "gemma3_text" in model(path=other)[-1].text
+    broken = folder(text_config="x")
+    assert "config.json is not as transformers expects it" in model(path=broken)[-1].text
+
+
+def test_files_of_the_weights_that_are_lost_are_counted(folder, tmp_path):
+    path = folder(size=0)
+    names = {"a": "part-1.safetensors", "b": "part-2.safetensors", "c": "part-2.safetensors"}
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": names}))
+    (tmp_path / "part-1.safetensors").write_bytes(weights(1000))
+    found = model(path=path)[-1]
+    assert (found.level, found.about) == ("bad", "weights")
+    assert found.text.startswith("1 of the 2 safetensors files that model.safetensors.index.json")
+    assert "part-2.safetensors" in found.text
+    whole = tmp_path / "model.safetensors"
+    whole.write_bytes(weights(10))  # transformers reads it, and not the index
+    assert model(path=path)[-1].about == "memory"
+    whole.unlink()
+    (tmp_path / "part-2.safetensors").write_bytes(weights(10))
+    assert model(path=path)[-1].about == "memory"
+
+
+@pytest.mark.parametrize(
+    ("tower", "bad"),
+    [
+        (None, True),
+        ({"model_type": "timm_wrapper"}, True),
+        ({"model_type": "clip_vision_model"}, False),
+    ],
+)
+def test_packages_of_a_vision_tower(folder, monkeypatch, tower, bad):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    path = folder("perception_lm", vision_config=tower, text_config={"model_type": "llama"})
+    about = [(item.level, item.about) for item in model(path=path)]
+    assert (about[1] == ("bad", "model")) == bad
+    if bad:
+        assert "needs timm and torchvision" in model(path=path)[1].text
+
+
+def test_a_format_that_only_another_file_names_is_bad(folder, tmp_path):
+    path = folder()
+    values = {"producer": {"name": "modelopt"}, "quantization": {"quant_algo": "NVFP4"}}
+    (tmp_path / "hf_quant_config.json").write_text(json.dumps(values))
+    found = model(path=path)[-1]
+    assert (found.level, found.about) == ("bad", "quantized")
+    assert "'modelopt'" in found.text
 
 
 def test_a_device_that_is_not_here():

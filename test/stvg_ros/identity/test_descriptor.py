@@ -15,9 +15,13 @@ RED, GREEN, BLUE, GREY = (200, 38, 40), (38, 150, 60), (40, 75, 205), (90, 86, 8
 BOX = np.array([[100, 40, 160, 240]], np.float32)
 
 
-def picture(upper: tuple[int, int, int], lower: tuple[int, int, int]) -> NDArray[np.uint8]:
+def picture(
+    upper: tuple[int, int, int],
+    lower: tuple[int, int, int],
+    wall: tuple[int, int, int] = (190, 186, 178),
+) -> NDArray[np.uint8]:
     """A person of 60 x 200 pixels in two garments before a wall."""
-    image = np.full((300, 400, 3), (190, 186, 178), np.uint8)
+    image = np.full((300, 400, 3), wall, np.uint8)
     image[40:72, 118:142] = (214, 166, 130)
     image[72:142, 100:160] = upper
     image[142:240, 106:154] = lower
@@ -41,6 +45,32 @@ def test_the_same_clothes_are_one_person_in_other_light() -> None:
     dim = np.asarray(picture(RED, GREY) * 0.8, np.uint8)
     assert alike(picture(RED, GREY), picture(RED, GREY)) > 0.9
     assert alike(picture(RED, GREY), dim) > SAME_PERSON
+
+
+@pytest.mark.parametrize("wall", [(96, 110, 140), (150, 120, 100), (235, 235, 230)])
+def test_the_wall_behind_a_person_hardly_counts(wall: tuple[int, int, int]) -> None:
+    assert alike(picture(RED, GREY), picture(RED, GREY, wall)) > 0.6
+    assert alike(picture(RED, GREY), picture(BLUE, GREY, wall)) < 0.05
+    assert alike(picture(RED, GREY), picture(RED, GREEN, wall)) < SAME_PERSON
+
+
+def test_a_brighter_picture_of_a_person_is_the_person() -> None:
+    brighter = np.asarray(picture(RED, GREY) * 1.12, np.uint8)
+    darker = np.asarray(picture(RED, GREY, (120, 118, 112)) * 0.9, np.uint8)
+    assert alike(picture(RED, GREY), brighter) > 0.8
+    assert alike(darker, picture(RED, GREY)) > SAME_PERSON
+
+
+def test_clothes_of_the_colour_of_the_wall_are_described() -> None:
+    wall = GREY
+    assert alike(picture(GREY, GREY, wall), picture(GREY, GREY, wall)) > 0.9
+    assert alike(picture(GREY, GREY, wall), picture(RED, GREY, wall)) < SAME_PERSON
+
+
+def test_a_person_at_the_edge_of_the_image_is_described() -> None:
+    garments = GarmentColours()
+    box = np.array([[0, 40, 400, 240]], np.float32)  # nothing is beside it
+    assert garments(picture(RED, GREY), box).any()
 
 
 @pytest.mark.parametrize("other", [picture(BLUE, GREY), picture(RED, GREEN)])

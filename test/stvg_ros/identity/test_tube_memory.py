@@ -15,7 +15,7 @@ from stvg_ros.identity.settings import MemoryConfig
 from stvg_ros.identity.tube_describer import TubeDescriber
 from stvg_ros.identity.tube_memory import TubeMemory
 from stvg_ros.images import jpeg_image
-from stvg_ros.types import Clip, SplitQuery
+from stvg_ros.types import Clip, SplitQuery, TubeBox
 
 PEOPLE = SplitQuery("people", "people", "people", "none")
 WALKERS = (Walker(RED, [(0, 80, 100)]), Walker(BLUE, [(30, 400, 220)]))
@@ -142,3 +142,14 @@ def test_cameras_are_apart_and_cleared_apart():
 def test_the_rate_of_images_is_a_setting(rate_hz):
     past = Past(rate_hz=rate_hz).run(40, 100)
     assert past.memory.fill[1] == 10 * rate_hz
+
+
+def test_a_tube_of_an_answer_is_known_by_its_boxes():
+    past = Past().run(40, 200)
+    boxes = [TubeBox(10**9 + i * STEP_NS, box_at(100), 1.0) for i in range(0, 40)]
+    assert past.memory.like("", boxes) is past.memory.tube(0)
+    blue = [replace(box, box_xyxy_px=box_at(220)) for box in boxes]
+    assert past.memory.like("", blue) is past.memory.tube(1)
+    nobody = [replace(box, box_xyxy_px=box_at(160)) for box in boxes]
+    assert past.memory.like("", nobody) is None
+    assert past.memory.like("left", boxes) is past.memory.like("", []) is None

@@ -56,6 +56,10 @@ def older(text: Any) -> dict[str, Any]:
     return {"chat_template": text}
 
 
+def listed(**templates: str) -> list[dict[str, str]]:
+    return [{"name": name, "template": text} for name, text in templates.items()]
+
+
 @pytest.mark.parametrize(
     ("own", "content", "chosen"),
     [
@@ -72,6 +76,14 @@ def older(text: Any) -> dict[str, Any]:
         ({"a": GOOD_TOO, "default": GOOD}, {}, GOOD),
         ({"default": TEXT_ONLY, "b": GOOD_TOO, "a": BROKEN}, {}, GOOD_TOO),
         (None, {"processor_config": older({"x": TEXT_ONLY, "default": GOOD})}, GOOD),
+        (None, {"processor_config": older({"default": None, "x": GOOD})}, GOOD),
+        (GOOD, {"processor_config": older(listed(x=TEXT_ONLY, default=GOOD_TOO))}, GOOD_TOO),
+        (GOOD, {"processor_config": older(listed(x=GOOD, default=GOOD_TOO))}, GOOD_TOO),
+        (GOOD, {"processor_config": older([GOOD_TOO, {"name": "default"}, {}])}, GOOD),
+        (GOOD, {"chat_template": "\ufeff" + GOOD_TOO}, GOOD_TOO),
+        (BROKEN, {"chat_template": BROKEN, "tokenizer_config": older(GOOD)}, GOOD),
+        (TEXT_ONLY, {"chat_template": TEXT_ONLY, "tokenizer_config": older(listed(a=GOOD))}, GOOD),
+        (GOOD_TOO, {"chat_template": "", "tokenizer_config": {}}, GOOD_TOO),
     ],
 )
 def test_the_first_template_that_takes_a_video_is_chosen(
@@ -99,6 +111,16 @@ def test_every_template_that_does_not_fit_is_named(tmp_path: Path) -> None:
     assert "chat_template.json (" in said
     assert "processor_config.json (fails: 'nothing' is undefined)" in said
     assert "tokenizer_config.json (leaves out the video)" in said
+
+
+def test_a_file_of_another_encoding_is_passed_over(tmp_path: Path) -> None:
+    found = files_of(tmp_path)
+    (tmp_path / "chat_template.jinja").write_bytes("{# \u00e9 #}".encode("latin-1"))
+    tokenizer = Tokenizer(GOOD)
+    choose_template(tokenizer, found)
+    assert tokenizer.chat_template == GOOD
+    with pytest.raises(ModelError, match=r"chat_template\.jinja \(no text in UTF-8: "):
+        choose_template(Tokenizer(), found)
 
 
 def test_no_template_at_all_names_the_files(tmp_path: Path) -> None:

@@ -42,6 +42,8 @@ CPU, META = torch.device("cpu"), torch.device("meta")
         ([10, 10, 10, 10], 0, [25, 25, 25], [0, 1, 1, 2]),
         ([10, 10, 10, 10], 0, [300, 100], [0, 0, 0, 1]),
         ([10], 0, [100, 100], [0]),
+        ([10, 10, 10], 0, [90, 100], [0, 1, 1]),  # the middle of the second is beyond the end
+        ([90], 0, [100], [0]),  # the most that fits
     ],
 )
 def test_layers_fill_each_device_to_the_same_share(
@@ -55,6 +57,10 @@ def test_weights_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"needs 20.0 and 20.0 GB.*have 21.0 and 21.0 GB free"):
         layer_places([10 * giga] * 4, 0, [21 * giga] * 2)
     assert layer_places([10 * giga] * 4, 0, [23 * giga] * 2) == [0, 0, 1, 1]
+    with pytest.raises(ConfigError, match=r"needs 95.0 and 2.0 GB.*have 100.0 and 100.0 GB free"):
+        layer_places([giga, giga], 95 * giga, [100 * giga] * 2)
+    with pytest.raises(ConfigError, match=r"needs 95.0 and 0.0 and 3.0 GB"):
+        layer_places([giga] * 3, 95 * giga, [100 * giga, giga, 100 * giga])
 
 
 @pytest.fixture(scope="module", params=list(FAMILIES))
@@ -134,6 +140,23 @@ def test_a_spread_model_gives_the_same_numbers(folder: Path) -> None:
         reading = each.ask(each.prefill(visual, offset), QUESTIONS[:1])[0]
         found.append((reading.rows, *torch.autograd.grad(reading.margin, offset)))
     assert all(torch.equal(one, two) for one, two in zip(*found, strict=True))
+
+
+def test_weights_are_counted_in_bytes(folder: Path) -> None:
+    model = load(folder).checkpoint.model
+    whole = sum(each.nbytes for each in model.parameters())
+    text = model.get_decoder()
+    spread(model, [CPU], [int(whole / 0.9) + 2])
+    with pytest.raises(ConfigError, match="weights on the GPUs"):
+        spread(model, [CPU], [int(whole / 0.9) - 2])
+    # Half of the layers' memory, and all besides the layers, on the first device.
+    layers = [sum(each.nbytes for each in layer.parameters()) for layer in text.layers]
+    rest = whole - sum(layers)
+    first = rest + layers[0] + layers[1] // 4
+    spread(model, [CPU, META], [10 * first, 10 * (whole - first)])
+    assert layer_devices(model) == [CPU, META, META]
+    assert text.get_input_embeddings().weight.device == CPU
+    assert {each.device for each in model.lm_head.parameters()} == {CPU}
 
 
 def test_an_untrained_control_has_the_same_places(

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -47,7 +48,8 @@ def test_words_outside_the_vocabulary_are_named_once_in_order(tokenizer) -> None
 
 def test_contractions_are_no_words_of_their_own(tokenizer) -> None:
     assert unknown_words(tokenizer, ["the person who's waving", "the person who\u2019s"]) == ()
-    assert unknown_words(tokenizer, ["the person who isn't waving"]) == ()
+    for sentence in ("the person who isn't waving", "the person who isn\u2019t waving"):
+        assert unknown_words(tokenizer, [sentence]) == ()
     assert unknown_words(tokenizer, ["the person at Morgan's jeans"]) == ("morgan", "jeans")
 
 
@@ -56,6 +58,19 @@ def test_a_tokenizer_without_an_unknown_token_knows_all_words() -> None:
         unk_token_id = None
 
     assert unknown_words(Bytes(), ["jeans"]) == ()
+
+
+def test_tokens_that_a_tokenizer_adds_are_no_words() -> None:
+    class Begins:
+        """Begins a text with its unknown token, as some do that have no other."""
+
+        unk_token_id = 0
+
+        def __call__(self, word: str, add_special_tokens: bool = True) -> SimpleNamespace:
+            own = [1 if word == "red" else 0]
+            return SimpleNamespace(input_ids=[0, *own] if add_special_tokens else own)
+
+    assert unknown_words(Begins(), ["red jeans"]) == ("jeans",)
 
 
 def test_each_limit_is_one_sentence(tokenizer) -> None:

@@ -221,6 +221,33 @@ def test_numbers_in_words() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("family", "pair", "rate"),
+    [(qwen3_vl, 2, 2.0), (glm4v, 2, 2.0), (video_llama_3, 1, 1.0), (smolvlm, 1, 1.0),
+     (molmo2, 1, 2.0)],
+)  # fmt: skip
+def test_frames_without_times_have_the_family_s_own_rate(
+    family: Any, pair: int, rate: float
+) -> None:
+    names = (
+        "vision_start", "vision_end", "video", "image", "image_start", "image_end", "frame_start",
+        "frame_end",
+    )  # fmt: skip
+    ids = {f"{name}_token_id": at for at, name in enumerate(names)}
+    config = SimpleNamespace(**ids, image_patch_id=9, model_type="glm46v")
+
+    def spelled(ids: Any) -> Any:
+        return [f"[{each}]" for each in ids] if isinstance(ids, list) else f"[{ids}]"
+
+    tokenizer, model = (
+        SimpleNamespace(convert_ids_to_tokens=spelled),
+        SimpleNamespace(config=config),
+    )
+    visual = tokens(tuple(frame / rate for frame in range(5)), pair)
+    expected = family.layout(tokenizer, model, visual).text
+    assert family.layout(tokenizer, model, replace(visual, times_s=())).text == expected
+
+
 def test_times_of_a_video_played_backwards() -> None:
     visual = tokens(UNEVEN[:5], 2)
     assert begin_times(visual, 1.0) == [0.0, 1.5, 7.0]

@@ -21,6 +21,7 @@ from stvg_ros.errors import ConfigError, ModelError
 from stvg_ros.method.interfaces import Mllm
 from stvg_ros.method.settings import AttentionConfig
 from stvg_ros.models import load_mllm, load_untrained
+from stvg_ros.models.families import FAMILIES
 from stvg_ros.models.preprocess import fitted_size, patches, slots_of
 from stvg_ros.models.settings import ModelConfig
 
@@ -106,6 +107,48 @@ def test_template_in_the_older_file(folder: Path) -> None:
     assert load(folder).name == "model"
 
 
+VIDEO = "<|vision_start|><|video_pad|><|vision_end|>"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (VIDEO, "<video>", "the chat template gives"),
+        (VIDEO, VIDEO * 2, "the chat template gives"),
+        ("<|im_end|>", f"<|im_end|>{VIDEO}", "the chat template gives"),
+    ],
+)
+def test_a_template_that_does_not_fit_is_refused_while_loading(
+    folder: Path, old: str, new: str, words: str
+) -> None:
+    file = folder / "chat_template.jinja"
+    file.write_text(file.read_text().replace(old, new))
+    with pytest.raises(ModelError, match=f"{folder}: {words}"):
+        load(folder)
+
+
+def test_a_visual_token_of_another_name_is_refused_while_loading(folder: Path) -> None:
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        file = folder / name
+        file.write_text(file.read_text().replace("<|video_pad|>", "<|other_pad|>"))
+    with pytest.raises(ModelError, match=r"gives .*video_pad.*; expected '<\|other_pad\|>' once"):
+        load(folder)
+
+
+@pytest.mark.parametrize("kind", ["internvl", "minicpmv4_6"])
+def test_tokens_that_the_tokenizer_does_not_name_are_refused_while_loading(
+    tmp_path: Path, kind: str
+) -> None:
+    folder = tiny_models.save(kind, FAMILIES[kind].class_name, tmp_path)
+    file = folder / "tokenizer_config.json"
+    values = json.loads(file.read_text())
+    for name in [name for name in values if "image" in name or name == "extra_special_tokens"]:
+        values.pop(name)
+    file.write_text(json.dumps(values))
+    with pytest.raises(ModelError, match="the tokenizer lacks a token that the model's prompt nee"):
+        load(folder)
+
+
 def test_no_token_for_yes(folder: Path) -> None:
     text = (folder / "tokenizer.json").read_text()
     for word in ("yes", "Yes", "YES"):
@@ -118,6 +161,35 @@ def test_no_token_for_yes(folder: Path) -> None:
 def test_no_preprocessor(folder: Path) -> None:
     (folder / "preprocessor_config.json").unlink()
     with pytest.raises(ModelError, match="no preprocessor_config"):
+        load(folder)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"patch_size": 8}, "do not fit the vision tower"),
+        ({"merge_size": 1}, "do not fit the vision tower"),
+        ({"temporal_patch_size": 1}, "do not fit the vision tower"),
+        ({"patch_size": 14, "merge_size": 2, "size": None}, "do not fit the vision tower"),
+        ({"resample": 99}, "do not fit the vision tower.*Resampling"),
+        ({"image_std": [0, 0, 0]}, "the vision tower gives NaN or infinity"),
+        ({"rescale_factor": 1e300}, "the vision tower gives NaN or infinity"),
+    ],
+)
+def test_numbers_of_images_that_do_not_fit_are_refused_while_loading(
+    folder: Path, values: dict[str, object], words: str
+) -> None:
+    file = folder / "preprocessor_config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **values}))
+    with pytest.raises(ModelError, match=words):
+        load(folder)
+
+
+@pytest.mark.parametrize("name", ["bf16", "torch.bfloat16", "auto", "fp8", "Tensor"])
+def test_a_precision_that_torch_does_not_have(folder: Path, name: str) -> None:
+    values = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**values, "dtype": name}))
+    with pytest.raises(ModelError, match=f"names the precision '{name}'; expected a name of torch"):
         load(folder)
 
 

@@ -132,3 +132,29 @@ def test_rows_and_gradient_are_exact(brackets: bool, columns: bool, tmp_path: Pa
         for margin in (reading.margin, yes - no)
     )
     torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=0)
+
+
+def test_features_are_those_of_the_library_s_own_pass(tmp_path: Path) -> None:
+    """The model adds what the tower finds to the embedding of the visual token."""
+    folder = tiny_models.save("molmo2", FAMILIES["molmo2"].class_name, tmp_path)
+    mllm = load_mllm(ModelConfig(path=str(folder), device="cpu"), AttentionConfig())
+    assert isinstance(mllm, HfMllm)
+    inner = mllm.checkpoint.model.model
+    given: list[Any] = []
+    features = inner.get_video_features
+    inner.get_video_features = lambda *each: given.append(each) or features(*each)
+    visual = mllm.encode(images(3))
+    del inner.get_video_features
+    ids = mllm.prompt.prefix_ids(mllm.checkpoint.layout(visual))
+    seen: list[torch.Tensor] = []
+    hook = mllm._text.register_forward_pre_hook(
+        lambda _, __, named: seen.append(named["inputs_embeds"]), with_kwargs=True
+    )
+    pixels, pooling, grids = given[0]
+    inner(
+        input_ids=ids, pixel_values_videos=pixels, video_token_pooling=pooling, video_grids=grids,
+        mm_token_type_ids=torch.zeros_like(ids),
+    )  # fmt: skip
+    hook.remove()
+    theirs = seen[0][0, ids[0] == mllm.checkpoint.model.config.image_patch_id]
+    torch.testing.assert_close(visual.features, theirs, atol=1e-6, rtol=0)

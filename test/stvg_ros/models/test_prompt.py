@@ -64,6 +64,30 @@ def test_an_empty_thought_is_no_candidate() -> None:
     assert len(suffix.ids) > suffix.candidates[-1] + 1
 
 
+@pytest.mark.parametrize("word", ["/nothink", " /no_think", "\n\nnow answer.\n"])
+@pytest.mark.parametrize(
+    ("end", "closed"),
+    [("", ""), ("", "<think></think>"), ("\n<think>", "\n<think>\n\n</think>\n"), ("\n", "\n")],
+)
+def test_a_word_against_thoughts_is_no_candidate(word: str, end: str, closed: str) -> None:
+    """As in the template of GLM-4.5V and GLM-4.6V."""
+    off = "{% if enable_thinking is defined and not enable_thinking %}"
+    template = tiny_models.CHAT.replace(
+        "<|im_end|>\n{% endfor", f"{off}{{{{ {word!r} }}}}{{% endif %}}<|im_end|>\n{{% endfor"
+    ).replace(
+        "assistant\n",
+        f"assistant{off}{{{{ {closed!r} }}}}{{% else %}}{{{{ {end!r} }}}}{{% endif %}}",
+    )
+    suffix = Prompt(tokenizer(template), "folder").suffix(LAYOUT, "a man?")
+    role = END if closed.startswith("\n") else END[:-1]
+    assert suffix.labels == ("?", *role)
+    made = tokenizer(template)
+    whole = rendered(made, [turn("user", VIDEO, written("a man?"))])
+    assert word in whole
+    wanted = made(whole.replace(PLACEHOLDER, TOKENS))["input_ids"]
+    assert wanted[-len(suffix.ids) :] == list(suffix.ids)
+
+
 def test_the_answer_follows_the_end_of_the_prompt() -> None:
     prompt = Prompt(tokenizer(), "folder")
     before, between, after = prompt.parts(PLACEHOLDER)
@@ -79,6 +103,8 @@ def test_the_answer_follows_the_end_of_the_prompt() -> None:
         "{{ messages[0]['content'][1]['text'] }}",
         "VIDEO",
         "",
+        "VIDEO VIDEO {{ messages[0]['content'][1]['text'] }}",
+        "VIDEO {{ messages[0]['content'][1]['text'] }} VIDEO",
     ],
 )
 def test_a_template_of_another_order_is_refused_with_its_text(template: str) -> None:

@@ -26,14 +26,31 @@ from stvg_ros.models.quantized_formats import (
         ({}, None),
         ({"quantization_config": None}, None),
         ({"quantization_config": {"quant_method": "awq"}}, "awq"),
-        ({"quantization_config": {"bits": 4}}, "None"),
-        ({"quantization_config": {}}, "None"),
+        ({"quantization_config": {"bits": 4}}, "unnamed"),
+        ({"quantization_config": {}}, None),
+        ({"quantization_config": {"load_in_4bit": True}}, "bitsandbytes"),
+        ({"quantization_config": {"load_in_8bit": True}}, "bitsandbytes"),
+        ({"quantization_config": {"load_in_4bit": False, "bits": 4}}, "unnamed"),
+        ({"text_config": {"quantization_config": {"quant_method": "awq"}}}, "awq"),
+        ({"text_config": None}, None),
+        ({"text_config": "x", "quantization_config": {"quant_method": "fp8"}}, "fp8"),
+        ({"quantization": {"group_size": 64, "bits": 4}}, "mlx"),
+        ({"quantization_config": {"group_size": 64, "bits": 4, "mode": "affine"}}, "mlx"),
+        ({"quantization_config": {"quant_algo": "NVFP4"}}, "modelopt"),
         ({"quantization_config": "gptq"}, "gptq"),
         ({"quantization_config": 4}, "4"),
     ],
 )
 def test_the_format_that_a_configuration_names(values: dict[str, Any], method: str | None) -> None:
     assert method_of(values) == method
+
+
+def test_the_format_that_another_file_names() -> None:
+    producer = {"producer": {"name": "modelopt"}, "quantization": {"quant_algo": "FP8"}}
+    assert method_of({}, producer) == "modelopt"
+    assert method_of({"quantization_config": {"quant_method": "fp8"}}, producer) == "fp8"
+    assert method_of({}, {}) is None
+    assert method_of({}, {"quantization": {}}) is None
 
 
 def test_formats_without_a_backward_pass_are_not_read() -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ pytest.importorskip("rclpy", reason="rclpy is missing: run `make test` or source
 from ros_tools import call, context, start
 from scripted_people import BLUE, RED, STEP_NS, ScriptedSource, Walker, box_at, frame_at
 from sensor_msgs.msg import CompressedImage, Image
+from std_srvs.srv import SetBool
 
 from stvg_ros import msg
 from stvg_ros.commands.reader import grammar_reader
@@ -39,15 +41,24 @@ LEAVES = Walker(RED, [(0, 20, 100), (60, 400, 200)])
 STAYS = Walker(BLUE, [(0, 400, 30)])
 
 
+def source_of(cameras):
+    streams = {f"{name} memory": walkers for name, walkers in cameras.items()}
+    return ScriptedSource({**cameras, **streams})
+
+
 class Reddest(BaseGrounder):
     """Finds the candidate with the reddest box; waits while `go` is not set."""
 
     def __init__(self, cameras):
-        streams = {f"{name} memory": walkers for name, walkers in cameras.items()}
-        self.proposer = ScriptedSource({**cameras, **streams})
+        self.proposer = source_of(cameras)
         self.go = threading.Event()
         self.go.set()
         self.asked = []
+
+    def build(self, config, around):
+        """As a server does it."""
+        self.proposer = around(self.proposer)
+        return self
 
     def ground(self, clip, query, checkpoint, preliminary=None):
         self.asked.append(query.text)
@@ -81,13 +92,16 @@ class Reddest(BaseGrounder):
 class Robot:
     """A node with cameras that play the script, frame by frame."""
 
-    def __init__(self, start, cameras, **settings):
+    def __init__(self, start, cameras, server=None, **settings):
         self.cameras = cameras
         self.grounder = Reddest(cameras)
         named = {"cameras": ",".join(cameras)} if "" not in cameras else {}
-        self.s = start(
-            lambda config: self.grounder, connect=False, **{**SETTINGS, **named, **settings}
-        )
+        build = lambda config: self.grounder  # noqa: E731
+        if server is not None:
+            address = server(self.grounder)
+            named |= {"backend": "remote", "remote.address": address, "remote.tubes": "robot"}
+            build = partial(remote_grounder, source_of(cameras))
+        self.s = start(build, connect=False, **{**SETTINGS, **named, **settings})
         self.until = self.s.until
         client = self.s.client
         self.images = {
@@ -136,8 +150,34 @@ class Robot:
 T = msg.Target
 
 
-def test_a_lost_target_is_found_again_and_followed(start):
-    robot = Robot(start, {"": (LEAVES, STAYS)}).show(10)
+def remote_grounder(source, config):
+    from stvg_ros.serving.client import RemoteGrounder
+
+    return RemoteGrounder(config, None, source)
+
+
+@pytest.fixture(params=["local", "remote"])
+def robot_of(request, start):
+    """Makes robots whose model is in the node, and robots whose model is on a server."""
+    servers = []
+
+    def serve(grounder):
+        from serving_tools import HttpServer
+
+        servers.append(HttpServer(grounder))
+        return servers[-1].address
+
+    if request.param == "remote":
+        reason = "Ray Serve is missing: pip install -r requirements/serving.txt"
+        pytest.importorskip("ray", reason=reason)
+    server = serve if request.param == "remote" else None
+    yield lambda cameras, **settings: Robot(start, cameras, server, **settings)
+    for each in servers:
+        each.close()
+
+
+def test_a_lost_target_is_found_again_and_followed(robot_of):
+    robot = robot_of({"": (LEAVES, STAYS)}).show(10)
     assert robot.ask("follow the person in red").status == msg.Tube.FOUND
     robot.show(5).wait(T.FOLLOWING)
     robot.show(25).wait(T.SEARCHING)
@@ -160,9 +200,9 @@ def test_a_lost_target_is_found_again_and_followed(start):
     assert middle[len(middle) * 2 // 5, middle.shape[1] // 2, 0] > 150
 
 
-def test_a_search_waits_for_commands_and_says_what_was_not_asked(start, monkeypatch):
+def test_a_search_waits_for_commands_and_says_what_was_not_asked(robot_of, monkeypatch):
     monkeypatch.setattr("stvg_ros.node.follow._PATIENCE_S", 0.0)
-    robot = Robot(start, {"": (LEAVES, STAYS)}).show(10)
+    robot = robot_of({"": (LEAVES, STAYS)}).show(10)
     robot.ask("follow the person in red")
     robot.show(30).wait(T.SEARCHING)
     robot.grounder.go.clear()
@@ -181,8 +221,8 @@ def msg_string(text):
     return String(data=text)
 
 
-def test_nobody_else_is_followed_and_the_search_ends(start):
-    robot = Robot(start, {"": (Walker(RED, [(0, 20, 100)]), STAYS)}, **{"follow.search_s": 2.0})
+def test_nobody_else_is_followed_and_the_search_ends(robot_of):
+    robot = robot_of({"": (Walker(RED, [(0, 20, 100)]), STAYS)}, **{"follow.search_s": 2.0})
     robot.show(10).ask("follow the person in red")
     robot.show(60)
     last = robot.wait(T.LOST)
@@ -191,12 +231,12 @@ def test_nobody_else_is_followed_and_the_search_ends(start):
     assert robot.states() == [T.FOLLOWING, T.LOST, T.SEARCHING, T.LOST]
 
 
-def test_a_lost_target_is_handed_over_to_the_other_camera(start):
+def test_a_lost_target_is_handed_over_to_the_other_camera(robot_of):
     cameras = {
         "front": (Walker(RED, [(0, 20, 250)]), STAYS),
         "left": (Walker(BLUE, [(0, 400, 150)]), Walker(RED, [(45, 400, 20)])),
     }
-    robot = Robot(start, cameras).show(10)
+    robot = robot_of(cameras).show(10)
     assert robot.ask("follow the person in red").camera == "front"
     robot.show(50)
     robot.until(lambda: T.FOUND_AGAIN in robot.states())
@@ -206,8 +246,8 @@ def test_a_lost_target_is_handed_over_to_the_other_camera(start):
     assert {t.camera for t in robot.targets if t.status == T.FOLLOWING} == {"front", "left"}
 
 
-def test_the_followed_one_is_taught_and_recognised_when_back_in_view(start):
-    robot = Robot(start, {"": (LEAVES, STAYS)}).show(10)
+def test_the_followed_one_is_taught_and_recognised_when_back_in_view(robot_of):
+    robot = robot_of({"": (LEAVES, STAYS)}).show(10)
     robot.ask("follow the person in red")
     robot.show(5).wait(T.FOLLOWING)
     taught = call(robot.s, Teach, "teach", Teach.Request(name="this is Morgan"))
@@ -225,8 +265,8 @@ def test_the_followed_one_is_taught_and_recognised_when_back_in_view(start):
     assert robot.wait(T.FOLLOWING).query == "find Morgan"
 
 
-def test_who_left_the_window_is_answered_from_memory_with_a_picture(start):
-    robot = Robot(start, {"": (LEAVES, STAYS)}, **{"follow.enabled": False})
+def test_who_left_the_window_is_answered_from_memory_with_a_picture(robot_of):
+    robot = robot_of({"": (LEAVES, STAYS)}, **{"follow.enabled": False})
     memory = robot.s.node._parts.recollection.memory
     for _ in range(4):
         robot.show(15)
@@ -243,8 +283,8 @@ def test_who_left_the_window_is_answered_from_memory_with_a_picture(start):
     assert tubes >= 2 and frames > 5 and nbytes > 1000
 
 
-def test_find_again_follows_who_comes_back_later(start):
-    robot = Robot(start, {"": (LEAVES, STAYS)})
+def test_find_again_follows_who_comes_back_later(robot_of):
+    robot = robot_of({"": (LEAVES, STAYS)})
     memory = robot.s.node._parts.recollection.memory
     for _ in range(3):
         robot.show(18)
@@ -259,17 +299,45 @@ def test_find_again_follows_who_comes_back_later(start):
     assert robot.targets[-1].box.x_min == 200.0
 
 
-def test_pictures_are_sent_on_request_only(start):
-    robot = Robot(start, {"": (LEAVES, STAYS)}).show(10)
+def test_the_same_person_is_whoever_was_found_last(robot_of):
+    robot = robot_of({"": (LEAVES, STAYS)}, **{"follow.enabled": False}).show(10)
+    robot.ask("find the person in blue")  # the reddest is found, whatever is said
+    memory = robot.s.node._parts.recollection.memory
+    for _ in range(3):
+        robot.show(14)
+        robot.until(
+            lambda: (memory.span_ns("") or (0, 0))[1] > 10**9 + (robot.index - 25) * STEP_NS
+        )
+    absent = robot.ask("find the same person again in the kitchen")
+    assert absent.status == msg.Tube.NOT_FOUND
+    assert "'the same person' is not recognised" in absent.error
+    robot.show(20)
+    tube = robot.ask("where is the same person now?")
+    assert (tube.status, tube.boxes[-1].x_min) == (msg.Tube.FOUND, 200.0)
+
+
+def test_pictures_are_sent_on_request_only(robot_of):
+    robot = robot_of({"": (LEAVES, STAYS)}).show(10)
     assert len(robot.ask("the person in red").picture.data) == 0
     picture = robot.ask("the person in red", picture=True).picture
     assert picture.header.frame_id == "camera"
     assert box_at(100)[2] - box_at(100)[0] <= jpeg_image(bytes(picture.data)).shape[1] <= 40
 
 
-def test_a_memory_of_zero_seconds_remembers_nothing(start):
-    robot = Robot(start, {"": (LEAVES, STAYS)}, **{"memory.duration_s": 0.0})
+def test_a_memory_of_zero_seconds_remembers_nothing(robot_of):
+    robot = robot_of({"": (LEAVES, STAYS)}, **{"memory.duration_s": 0.0})
     robot.show(60)
     tube = robot.ask("the person in red ten seconds ago")
     assert tube.error_code == msg.Tube.ERROR_WINDOW_OUT_OF_RANGE
     assert robot.s.node._parts.recollection.memory.fill == (0, 0, 0)
+
+
+def test_a_robot_whose_tubes_are_on_the_server_says_how_to_follow(start):
+    pytest.importorskip(
+        "ray", reason="Ray Serve is missing: pip install -r requirements/serving.txt"
+    )
+    remote = {"backend": "remote", "follow.enabled": True}
+    s = start(partial(remote_grounder, None), connect=False, **remote)
+    answer = call(s, SetBool, "follow", SetBool.Request(data=True))
+    assert not answer.success
+    assert "set remote.tubes to 'robot'" in answer.message

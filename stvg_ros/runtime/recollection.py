@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Memory beyond the window in the node: what is remembered, and which commands use it."""
+"""Memory beyond the window: what of it is remembered, and which commands use it."""
 
 from __future__ import annotations
 
@@ -91,6 +91,13 @@ class Recollection:
     def appearance_of(self, tube: Tube) -> TubeDescriptor | None:
         """The appearance of a tube from memory."""
         known = self.memory.tube(tube.track_id) if tube.from_memory else None
+        return None if known is None else known.appearance
+
+    def appearance_like(self, tube: Tube) -> TubeDescriptor | None:
+        """The remembered appearance of whoever is in a tube of any answer; None if unknown."""
+        if tube.from_memory:
+            return self.appearance_of(tube)
+        known = self.memory.like(tube.camera, tube.boxes)
         return None if known is None else known.appearance
 
     def forget(self, camera: str) -> None:

@@ -1,0 +1,24 @@
+# The tests that need no ROS, on the Python of Lyrical (3.14), warnings as errors.
+#
+#   docker build -f docker/python314.Dockerfile .
+#
+# Debian's next release (testing) has this Python and a torch for it; the other libraries are wheels.
+# Without an engine: python scripts/run_dockerfile.py docker/python314.Dockerfile --root FOLDER
+FROM debian:testing-slim
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends \
+       ca-certificates cmake git python3-torch python3-venv \
+    && rm -rf /var/lib/apt/lists/*
+RUN useradd --create-home robot && mkdir /stvg_ros && chown robot:robot /stvg_ros
+USER robot
+WORKDIR /stvg_ros
+COPY --chown=robot:robot requirements requirements
+RUN python3 -m venv --system-site-packages /home/robot/venv
+RUN /home/robot/venv/bin/python -m pip install --no-compile --requirement requirements/library.txt \
+    --requirement requirements/serving.txt --requirement requirements/development.txt \
+    --requirement requirements/parser.txt
+RUN /home/robot/venv/bin/python -m pip install --no-compile --no-deps --require-hashes \
+    --requirement requirements/people.txt --requirement requirements/body.txt \
+    --requirement requirements/appearance.txt
+COPY --chown=robot:robot . .
+RUN /home/robot/venv/bin/python -m pip install --no-compile --no-deps .

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""The vision tower of the model in the package, put into a model in training and kept as it is.
+
+The towers of Qwen2-VL and Qwen3.5 compute the same but for the names of their weights, a bias of
+the patches, learned positions, and the activation.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from transformers.activations import ACT2FN
+
+from stvg_ros.models.embedded_checkpoint import FOLDER
+
+ACTIVATION = "quick_gelu"
+_NAMES = (  # of Qwen2-VL, of Qwen3.5
+    ("mlp.fc", "mlp.linear_fc"),
+    ("merger.ln_q", "merger.norm"),
+    ("merger.mlp.0", "merger.linear_fc1"),
+    ("merger.mlp.2", "merger.linear_fc2"),
+)
+_PREFIX = "visual."
+
+
+def copy_tower(model: Any) -> None:
+    """Gives a model the tower, frozen. What the package's tower does not have becomes zero."""
+    tower = model.model.visual
+    own = tower.state_dict()
+    weights = {name: torch.zeros_like(value) for name, value in own.items()}
+    for name, value in load_file(FOLDER / "model.safetensors").items():
+        if name.startswith(_PREFIX):
+            target = name.removeprefix(_PREFIX)
+            if target not in own:
+                for theirs, ours in _NAMES:
+                    target = target.replace(theirs, ours)
+            weights[target] = value
+    tower.load_state_dict(weights)
+    tower.requires_grad_(False)
+    model.config.vision_config.hidden_act = ACTIVATION
+    for block in tower.blocks:
+        name = "act" if hasattr(block.mlp, "act") else "act_fn"
+        setattr(block.mlp, name, ACT2FN[ACTIVATION])

@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Training on hard scenes: labels and questions are those of the scene, all words are known."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+pytest.importorskip("transformers")
+
+from stvg_lab.rendered.hard.hard_queries import HARD_KINDS, HardQuery, hard_queries
+from stvg_lab.rendered.hard.hard_scene import HardScene
+from stvg_lab.rendered.hard.templates import TEST, TRAINING
+from stvg_lab.rendered.queries import TRAIN_HARD, split_seed
+from stvg_lab.training.architecture import ARCHITECTURES
+from stvg_lab.training.clip_kinds import CLIP_KINDS, busy_slots
+from stvg_lab.training.clip_pool import FRAMES, sampled
+from stvg_lab.training.examiner import COUNT, LENGTH, Packer, Question
+from stvg_lab.training.hard_clips import (
+    HARD_ARRAYS,
+    NOBODY,
+    OWNERS,
+    TRAITS,
+    UNUSED,
+    HardClip,
+    draw_hard_clip,
+    make_hard_clip,
+)
+from stvg_lab.training.held_out import held_out
+from stvg_lab.training.model_card import model_card
+from stvg_lab.training.vocabulary import build_tokenizer, words
+from stvg_ros.method.query import question
+
+HARD = CLIP_KINDS["hard"]
+
+
+@lru_cache(maxsize=4)
+def made(number: int) -> tuple[HardScene, list[HardQuery], HardClip]:
+    scene = HardScene.from_seed(split_seed(TRAIN_HARD, number))
+    queries = list(hard_queries(scene, TRAIN_HARD, number))
+    return scene, queries, make_hard_clip(scene, queries)
+
+
+def batch_of(*numbers: int):  # type: ignore[no-untyped-def]
+    clips = [made(number)[2] for number in numbers]
+    arrays = {
+        name: torch.stack([torch.from_numpy(getattr(clip, name)).to(kind) for clip in clips])
+        for name, (_, kind) in HARD_ARRAYS.items()
+    }
+    every = torch.arange(FRAMES).expand(len(clips), -1)
+    return HARD.labels(arrays, torch.arange(len(clips)), every), arrays
+
+
+def test_a_clip_has_the_shapes_of_the_pool() -> None:
+    clip = draw_hard_clip(np.random.default_rng(1))
+    for name, (shape, _) in HARD_ARRAYS.items():
+        assert getattr(clip, name).shape == shape, name
+    assert (clip.owners != UNUSED).sum() > 10
+
+
+@pytest.mark.parametrize("number", [1, 6])
+def test_traits_and_sentences_are_those_of_the_scene(number: int) -> None:
+    scene, queries, clip = made(number)
+    chosen = sampled(scene, None)
+    for index, actor in enumerate(scene.people):
+        for at, frame in enumerate(chosen.tolist()):
+            found = {TRAITS[i] for i in np.flatnonzero(clip.traits[index, at])}
+            doing = actor.doing_at(frame)
+            assert {actor.colour, actor.garment, actor.pose_name(frame)} <= found
+            assert (doing.name if doing else "") in (*found, "")
+            assert ("holding" in found) == bool(actor.holding(frame))
+    for number, thing in enumerate(scene.things, len(scene.people)):
+        if number < OWNERS:
+            assert {TRAITS[i] for i in np.flatnonzero(clip.traits[number, 0])} == {
+                thing.kind, thing.colour,
+            }  # fmt: skip
+    asked = [
+        (bytes(text).rstrip(b"\0").decode(), owner, inside)
+        for text, owner, inside in zip(clip.texts, clip.owners, clip.inside, strict=True)
+        if owner != UNUSED
+    ]
+    by_text = {query.text.rstrip("."): query for query in queries}
+    assert len(asked) > 8
+    for text, owner, inside in asked:
+        query = by_text[text]
+        assert owner == (NOBODY if query.target is None else query.target)
+        assert inside.tolist() == [
+            query.start_frame <= frame < query.end_frame for frame in chosen.tolist()
+        ]
+
+
+def test_a_mirror_swaps_sides_arms_and_words() -> None:
+    labels, _ = batch_of(1, 6)
+    left, right = TRAITS.index("raise left arm"), TRAITS.index("raise right arm")
+    traits = labels.traits.clone()
+    traits[0, 0, :5, left], traits[0, 0, :5, right] = True, False
+    other = replace(labels, traits=traits).mirrored()
+    assert other.traits[0, 0, :5, right].all() and not other.traits[0, 0, :5, left].any()
+    other = labels.mirrored()
+    assert torch.equal(other.cover[..., 0], labels.cover[..., 7])
+    assert torch.equal(other.mirrored().traits, labels.traits)
+    said = labels.questions(np.random.default_rng(3)), other.questions(np.random.default_rng(3))
+    swapped = 0
+    every = ([one for clip in each for one in clip] for each in said)
+    for one, two in zip(*every, strict=True):
+        assert one.answer == two.answer
+        sides = re.findall("left|right", one.prompt)
+        assert re.findall("left|right", two.prompt) == [
+            "left" if side == "right" else "right" for side in sides
+        ]
+        swapped += len(sides)
+    assert swapped
+
+
+def test_questions_have_the_answers_and_targets_of_their_sentences() -> None:
+    labels, _ = batch_of(1, 6)
+    batch = labels.questions(np.random.default_rng(0))
+    targets = labels.targets(batch)
+    assert [len(questions) for questions in batch] == [COUNT, COUNT]
+    answers = [one.answer for questions in batch for one in questions[1:]]
+    assert {"yes", "no"} == set(answers)
+    for clip, number in enumerate((1, 6)):
+        scene, queries, _ = made(number)
+        by_text = {query.text.rstrip("."): query for query in queries}
+        neutral = batch[clip][0]
+        assert neutral.people == tuple(range(len(scene.people)))
+        assert set(re.findall("[a-z]+", neutral.answer)) - {"people", "in", "and"} == {
+            actor.colour for actor in scene.people
+        }
+        assert float(targets[clip, 0].sum()) == pytest.approx(1)
+        for place, one in enumerate(batch[clip][1:], 1):
+            text = one.prompt.removeprefix("Is there ").removesuffix(" in this video?")
+            query = next(q for t, q in by_text.items() if t.lower() == text.lower())
+            assert one.answer == ("no" if query.target is None else "yes")
+            where = targets[clip, place].view(FRAMES // 2, -1)
+            if query.target is None:
+                assert where.sum() == 0
+                continue
+            inside = labels.inside.new_tensor(
+                [query.start_frame <= f < query.end_frame for f in sampled(scene, None).tolist()]
+            )
+            seen = (labels.cover[clip, query.target] * inside[:, None]) > 0
+            assert (where > 0).equal(seen.view(FRAMES // 2, 2, -1).any(1))
+
+
+def test_dense_labels_are_the_traits_of_whom_a_token_shows() -> None:
+    labels, arrays = batch_of(1)
+    dense = labels.dense().view(FRAMES // 2, -1, len(TRAITS))
+    for slot in range(0, FRAMES // 2, 3):
+        for token in range(0, dense.shape[1], 5):
+            shown = set()
+            for frame in (2 * slot, 2 * slot + 1):
+                for owner in range(OWNERS):
+                    if float(arrays["cover"][0, owner, frame, token]) > 0.12:
+                        shown |= {*arrays["traits"][0, owner, frame].nonzero()[:, 0].tolist()}
+            assert set(dense[slot, token].nonzero()[:, 0].tolist()) == shown
+
+
+def test_busy_slots_are_those_in_which_something_is_done() -> None:
+    scene, _, _ = made(1)
+    _, arrays = batch_of(1)
+    chosen = sampled(scene, None)
+    expected = [
+        any(actor.doing_at(int(frame)) for actor in scene.people for frame in pair)
+        for pair in chosen.reshape(-1, 2)
+    ]
+    assert busy_slots(HARD, arrays, 0, 2).tolist() == expected
+
+
+@pytest.mark.parametrize("family", sorted(ARCHITECTURES))
+def test_all_words_of_hard_scenes_are_known(family: str) -> None:
+    architecture = ARCHITECTURES[family]
+    tokenizer = architecture.build_tokenizer(True)
+    unknown = tokenizer.convert_tokens_to_ids("[UNK]")
+    for word in {*TRAINING.words(), *TEST.words(), *HARD.naming}:
+        token = architecture.spelled(word)
+        assert tokenizer.convert_tokens_to_ids(token) != unknown, word
+    assert not set(words()) >= TRAINING.words()
+    assert set(words(True)) > set(words())
+
+
+def test_questions_fit_their_places() -> None:
+    labels, _ = batch_of(1, 6)
+    packer = Packer(build_tokenizer(True), str, HARD.naming)
+    packed = packer(labels.questions(np.random.default_rng(2)))
+    assert packed.ids.shape[-1] == LENGTH
+    assert packed.named[:, 1:].any(-1).all()
+
+
+def test_a_sentence_that_is_too_long_is_not_asked() -> None:
+    scene, queries, _ = made(1)
+    kept = " ".join(["red"] * 22)
+    long = [replace(queries[0], text=text) for text in (f"{kept} red", kept, "red " * 50)]
+    clip = make_hard_clip(scene, long)
+    assert bytes(clip.texts[0]).rstrip(b"\0").decode() == kept
+    assert (clip.owners[1:] == UNUSED).all()
+    asked = Question(question(kept), "yes", "hard", (), None)
+    assert Packer(build_tokenizer(True))([[asked]]).ids.shape[-1] == LENGTH
+
+
+def test_held_out_scenes_have_sentences_of_every_kind() -> None:
+    kinds = {query.kind for _, _, asked in held_out("val-hard", 3) for query in asked}
+    assert kinds >= {"gesture", "pose", "garment", "object"}
+
+
+@pytest.mark.slow
+def test_training_on_hard_scenes_stops_and_continues(tmp_path: Path) -> None:
+    out = tmp_path / "model"
+    few = ["--held-out", "1", "--test", "1", "--pool", "24", "--eager", "--scenes", "hard"]
+    module = [sys.executable, "-m", "stvg_lab.training.train_embedded", "--out", str(out), *few]
+
+    def train(*arguments: str) -> dict[str, object]:
+        subprocess.run(
+            [*module, *arguments], cwd=tmp_path, check=True, timeout=900,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )  # fmt: skip
+        found: dict[str, object] = json.loads((out / "training_report.json").read_text())
+        return found
+
+    first = train("--steps", "3")
+    assert (first["steps"], first["scenes"], first["held_out_split"]) == (3, "hard", "test-hard")
+    card = (out / "README.md").read_text()
+    assert card == model_card(first)
+    assert all(kind in card for kind in HARD_KINDS) and "train-hard" in card
+    assert train("--steps", "5", "--resume", str(out))["steps"] == 5
