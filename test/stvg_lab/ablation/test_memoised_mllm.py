@@ -9,7 +9,7 @@ import pytest
 import torch
 from fakes import FixedProposer, FixedSplitter, ToyMllm, no_checkpoint, noise_clip
 
-from stvg_lab.ablation.ablation_rows import CONTROLS, METHODS, ROWS, SOURCES
+from stvg_lab.ablation.ablation_rows import CONTROLS, HEAD_ROWS, METHODS, ROWS, SOURCES
 from stvg_lab.ablation.control_directions import negated, random_direction
 from stvg_lab.ablation.memoised_mllm import MemoisedMllm, MemoisedProposer
 from stvg_ros.config import Config
@@ -44,10 +44,10 @@ CLIP = noise_clip()
 
 
 def test_every_row_is_the_same_as_with_passes_of_its_own() -> None:
-    shared, maps = MemoisedMllm(ToyMllm(states=states_first)), []
-    for row in (*ROWS, *SOURCES, *METHODS, *CONTROLS):
+    shared, maps = MemoisedMllm(ToyMllm(states=states_first, selected=True)), []
+    for row in (*ROWS, *SOURCES, *HEAD_ROWS, *METHODS, *CONTROLS):
         for values in (row.values, {**row.values, "reattention.epochs": 2}):
-            one = grounded(ToyMllm(states=states_first), values, row.model)
+            one = grounded(ToyMllm(states=states_first, selected=True), values, row.model)
             other = grounded(shared, values, row.model)
             assert one.evidence is not None
             assert other.evidence is not None
