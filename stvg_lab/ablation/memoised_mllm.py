@@ -226,7 +226,7 @@ def _followed(done: _SharedPass, text: str, offset: Tensor | None) -> Reading:
     yes, no = known.log_p_yes.detach(), known.log_p_no.detach()
     if offset is not None:
         yes, no = _Followed.apply(offset, yes, no, done, text)  # type: ignore[no-untyped-call]
-    return Reading(known.rows, known.tokens, yes, no)
+    return Reading(known.rows, known.tokens, yes, no, heads=known.heads)
 
 
 class _Followed(torch.autograd.Function):

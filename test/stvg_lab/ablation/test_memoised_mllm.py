@@ -9,7 +9,7 @@ import pytest
 import torch
 from fakes import FixedProposer, FixedSplitter, ToyMllm, no_checkpoint, noise_clip
 
-from stvg_lab.ablation.ablation_rows import CONTROLS, METHODS, ROWS, SOURCES
+from stvg_lab.ablation.ablation_rows import CONTROLS, HEAD_ROWS, METHODS, ROWS, SOURCES
 from stvg_lab.ablation.control_directions import negated, random_direction
 from stvg_lab.ablation.memoised_mllm import MemoisedMllm, MemoisedProposer
 from stvg_ros.config import Config
@@ -20,7 +20,9 @@ from stvg_ros.types import Grounding, Query, SplitQuery
 
 
 def states_first(asked: str, options: Sequence[str]) -> list[float]:
-    return [-1.0 - 0.3 * number for number in range(len(options))]
+    """The first number is the likeliest, and the last one of the last image."""
+    log_p = [-1.0 - 0.3 * number for number in range(len(options))]
+    return log_p[::-1] if " last " in asked else log_p
 
 
 BOXES = ((0.0, 0.0, 40.0, 80.0), (80.0, 0.0, 120.0, 80.0))
@@ -42,10 +44,10 @@ CLIP = noise_clip()
 
 
 def test_every_row_is_the_same_as_with_passes_of_its_own() -> None:
-    shared, maps = MemoisedMllm(ToyMllm(states=states_first)), []
-    for row in (*ROWS, *SOURCES, *METHODS, *CONTROLS):
+    shared, maps = MemoisedMllm(ToyMllm(states=states_first, selected=True)), []
+    for row in (*ROWS, *SOURCES, *HEAD_ROWS, *METHODS, *CONTROLS):
         for values in (row.values, {**row.values, "reattention.epochs": 2}):
-            one = grounded(ToyMllm(states=states_first), values, row.model)
+            one = grounded(ToyMllm(states=states_first, selected=True), values, row.model)
             other = grounded(shared, values, row.model)
             assert one.evidence is not None
             assert other.evidence is not None
@@ -53,8 +55,9 @@ def test_every_row_is_the_same_as_with_passes_of_its_own() -> None:
                 mine, theirs = getattr(one.evidence, name), getattr(other.evidence, name)
                 np.testing.assert_allclose(theirs, mine, atol=1e-6, err_msg=f"{row.name} {name}")
             assert other.best.confidence == pytest.approx(one.best.confidence, abs=1e-6)
-            assert (other.best.start_ns, other.best.track_id) == (
+            assert (other.best.start_ns, other.best.end_ns, other.best.track_id) == (
                 one.best.start_ns,
+                one.best.end_ns,
                 one.best.track_id,
             )
         maps.append(one.evidence.spatial.tobytes() + one.evidence.temporal.tobytes())
