@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from stvg_lab.rendered.garments import GARMENTS
 from stvg_lab.rendered.hard.actor import DOINGS, POSES, Actor
+from stvg_lab.rendered.hard.claims import Truth
 from stvg_lab.rendered.hard.hard_queries import HardQuery, hard_queries
 from stvg_lab.rendered.hard.hard_scene import HardScene
 from stvg_lab.rendered.hard.things import KINDS
@@ -28,6 +29,7 @@ NOBODY, UNUSED = -1, -2  # owner of an absent target, and of a place without a s
 BAGS = ("backpack", "handbag")
 HOLDING = "holding"
 TRAITS = (*COLOURS, *GARMENTS, *BAGS, *KINDS, *POSES, *DOINGS, HOLDING)
+_FPS = 5.0  # fewer frames than a test scene has cost half the time
 _WORDINGS = 2  # times the sentences are drawn about one scene
 _MOST_WORDS = 22  # of a sentence; longer ones do not fit a question
 
@@ -66,11 +68,12 @@ HARD_ARRAYS = {  # shape and type of each array of the pool
 def draw_hard_clip(rng: np.random.Generator) -> HardClip:
     """A clip of a random scene of `train-hard`, with its sentences in random order."""
     number = int(rng.integers(SPLIT_SEEDS))
-    scene = HardScene.from_seed(split_seed(TRAIN_HARD, number))
+    scene = HardScene.from_seed(split_seed(TRAIN_HARD, number), fps=_FPS)
+    truth = Truth(scene)
     queries = [
         query
         for wording in range(_WORDINGS)
-        for query in hard_queries(scene, TRAIN_HARD, number + wording)
+        for query in hard_queries(scene, TRAIN_HARD, number + wording, truth)
     ]
     return make_hard_clip(scene, [queries[i] for i in rng.permutation(len(queries))], rng)
 

@@ -59,17 +59,25 @@ class CountQuestion:
     number: int
 
 
-def hard_queries(scene: HardScene, split: str, seed: int) -> tuple[HardQuery, ...]:
+def hard_queries(
+    scene: HardScene, split: str, seed: int, truth: Truth | None = None
+) -> tuple[HardQuery, ...]:
     """At most one present and one absent target of each kind, drawn by the seed.
 
     Each claim is checked against everybody in the scene, see `claims`.
+
+    Args:
+        scene: the scene.
+        split: gives the wordings.
+        seed: of claims and words.
+        truth: of the scene, where several draws share it.
 
     Raises:
         ValueError: a split that is not one of `HARD_SPLITS`.
     """
     rng = np.random.default_rng((seed, scene.seed))
     speaker = Speaker(_wordings(split), rng)
-    truth, found = Truth(scene), list[HardQuery]()
+    truth, found = truth or Truth(scene), list[HardQuery]()
     for kind in HARD_KINDS:
         options = list(_CLAIMS[kind](scene, rng))
         present = [options[i] for i in rng.permutation(len(options))[:_TRIES]]
