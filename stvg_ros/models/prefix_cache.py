@@ -36,7 +36,7 @@ class OneLayer:
         self._before = before
         self.added: LayerStates | None = None
 
-    def update(self, keys: Tensor, values: Tensor, *_: Any) -> LayerStates:
+    def update(self, keys: Tensor, values: Tensor, *_: Any, **__: Any) -> LayerStates:
         """The earlier keys and values followed by the new ones."""
         self.added = (keys, values)
         if self._before is None:
@@ -88,7 +88,7 @@ class SharedPrefix:
         self.questions = questions
         self._known = known
 
-    def update(self, keys: Tensor, values: Tensor, layer: int, *_: Any) -> LayerStates:
+    def update(self, keys: Tensor, values: Tensor, layer: int, *_: Any, **__: Any) -> LayerStates:
         """The prefix's keys and values followed by the new ones, `(B * Q, G, N + S, d)`."""
         return self._layer(layer).update(keys, values)
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache, LlamaConfig, LlamaModel
 
-from stvg_ros.models.prefix_cache import SharedPrefix, pairs_of, recompute_layers
+from stvg_ros.models.prefix_cache import OneLayer, SharedPrefix, pairs_of, recompute_layers
 
 
 def pairs(count: int = 2, tokens: int = 3) -> tuple[tuple[Tensor, Tensor], ...]:
@@ -29,6 +29,13 @@ def test_new_keys_and_values_follow_the_prefix_and_do_not_change_it() -> None:
         assert keys[0, 0, :, 0].tolist() == [10.0] * 3 + [7.0] * 5
         assert values[0, 0, :, 0].tolist() == [11.0] * 3 + [8.0] * 5
     assert shared.get_seq_length() == 3
+
+
+def test_named_arguments_of_newer_libraries_are_taken() -> None:
+    new = torch.ones(1, 2, 5, 4)
+    for cache, layer in ((SharedPrefix(pairs(), 3), (0,)), (OneLayer(None), ())):
+        keys, values = cache.update(new, new, *layer, kwargs={"position": 1})
+        assert keys.shape == values.shape
 
 
 def test_each_question_of_a_batch_follows_its_own_copy_of_the_prefix() -> None:
