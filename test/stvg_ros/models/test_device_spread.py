@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -195,6 +196,8 @@ def gpus(monkeypatch: pytest.MonkeyPatch, count: int, free: int = 10**12) -> Non
     monkeypatch.setattr(torch.cuda, "is_available", lambda: count > 0)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, free))
+    one = SimpleNamespace(is_integrated=0)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: one)
 
 
 @pytest.mark.parametrize("count", [0, 1])

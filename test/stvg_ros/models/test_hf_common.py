@@ -159,13 +159,13 @@ def test_tokens_that_end_a_text(
     monkeypatch.setattr(
         mllm._model, "generation_config", SimpleNamespace(eos_token_id=own), raising=False
     )
-    assert mllm._stops == {*stops, mllm.checkpoint.tokenizer.eos_token_id}
+    assert mllm.writer.stops == {*stops, mllm.checkpoint.tokenizer.eos_token_id}
 
 
 def test_texts_have_no_special_tokens(mllm: HfMllm) -> None:
     tokenizer = mllm.checkpoint.tokenizer
     ids = tokenizer.convert_tokens_to_ids(["\n", "<|im_start|>", "man", "<|im_end|>"])
-    assert mllm._decoded(ids) == "man"
+    assert mllm.writer.decoded(ids) == "man"
 
 
 def test_a_completion_is_the_library_s(mllm: HfMllm) -> None:
@@ -175,8 +175,8 @@ def test_a_completion_is_the_library_s(mllm: HfMllm) -> None:
     length, written = ids.shape[1], []
     for _ in range(6):
         token = int(model(input_ids=ids, use_cache=False).logits[0, -1].argmax())
-        if token in mllm._stops:
+        if token in mllm.writer.stops:
             break
         written.append(token)
         ids = torch.cat([ids, torch.tensor([[token]])], dim=1)
-    assert length > 5 and mllm.complete(system, prompt, 6) == mllm._decoded(written)
+    assert length > 5 and mllm.complete(system, prompt, 6) == mllm.writer.decoded(written)
