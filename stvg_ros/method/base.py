@@ -53,6 +53,9 @@ class BaseGrounder:
         """Nothing to close: no threads or connections."""
 
 
+MOST_NATS = 6.0  # that one source can say for or against a tube or a frame
+
+
 class BaseSource:
     """An `EvidenceSource` without `name` and `findings`: measures no words, and stores nothing."""
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from stvg_ros.method.base import BaseSource
+from stvg_ros.method.base import MOST_NATS, BaseSource
 from stvg_ros.method.interfaces import MllmSettings
 from stvg_ros.method.rendered_pictures import looks_rendered
 from stvg_ros.method.span import FLAT
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 ATTENTION_WEIGHT = 6.0
 FRAME_WEIGHT = 0.35
 LEVEL_WEIGHT, LEVEL_INSIDE = 6.6, 0.43
-_MOST = 6.0  # nats that one map can give
 # A word is missing on a tube from this evidence against it on.
 ABSENT = -1.0
 # Evidence against an action before anything is measured: people who are seen too badly to tell
@@ -220,8 +219,8 @@ class AttentionEvidence(BaseSource):
         for track, value in logs.items():
             others = [v for t, v in logs.items() if t != track and math.isfinite(v)]
             against = float(np.mean(others)) if others else value
-            nats = ATTENTION_WEIGHT * (value - against) if math.isfinite(value) else -_MOST
-            tubes[track] = float(np.clip(nats, -_MOST, _MOST))
+            nats = ATTENTION_WEIGHT * (value - against) if math.isfinite(value) else -MOST_NATS
+            tubes[track] = float(np.clip(nats, -MOST_NATS, MOST_NATS))
         return (SourceFinding(self.name, split.text, tubes),)
 
 

@@ -12,13 +12,11 @@ from dataclasses import dataclass
 
 import torch
 
-from stvg_ros.method.base import BaseSource
+from stvg_ros.method.base import MOST_NATS, BaseSource
 from stvg_ros.method.interfaces import Mllm
 from stvg_ros.method.marked_video import MarkedVideo
 from stvg_ros.method.query import described
 from stvg_ros.types import PAINTED_IDS, CandidateTube, Clip, SourceFinding, SplitQuery
-
-_MOST = 6.0  # nats
 
 
 def which_number(text: str) -> str:
@@ -57,7 +55,7 @@ class PaintedIds(BaseSource):
         if log_p is None or not log_p.isfinite().all():
             return ()
         weight = self.mllm.settings.painted_ids_weight
-        nats = (weight * log_odds(log_p.double())).clamp(-_MOST, _MOST).tolist()
+        nats = (weight * log_odds(log_p.double())).clamp(-MOST_NATS, MOST_NATS).tolist()
         return (SourceFinding(self.name, split.text, dict(zip(tracks, nats, strict=True))),)
 
 

@@ -11,13 +11,11 @@ import numpy as np
 import torch
 
 from stvg_ros.method.answering import cut_to_tube
-from stvg_ros.method.base import BaseSource
+from stvg_ros.method.base import MOST_NATS, BaseSource
 from stvg_ros.method.interfaces import Mllm
 from stvg_ros.method.query import question
 from stvg_ros.method.tube_selection import TubeView
 from stvg_ros.types import SECOND_LOOK, CandidateTube, Clip, SourceFinding, SplitQuery
-
-_MOST = 6.0  # nats
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +58,7 @@ class SecondLook(BaseSource):
         mean = float(np.mean(list(margins.values())))
         weight = self.mllm.settings.second_look_weight
         tubes = {
-            track: float(np.clip(weight * (margin - mean), -_MOST, _MOST))
+            track: float(np.clip(weight * (margin - mean), -MOST_NATS, MOST_NATS))
             for track, margin in margins.items()
         }
         return (SourceFinding(self.name, split.text, tubes),)

@@ -14,13 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stvg_ros.method.base import BaseSource
+from stvg_ros.method.base import MOST_NATS, BaseSource
 from stvg_ros.method.interfaces import Mllm
 from stvg_ros.method.marked_video import MarkedVideo
 from stvg_ros.method.query import described
 from stvg_ros.types import STATED_INTERVAL, CandidateTube, Clip, SourceFinding, SplitQuery
 
-_MOST = 6.0  # nats
 ENDS = ("first", "last")
 
 
@@ -66,7 +65,7 @@ class StatedInterval(BaseSource):
         inside = slot_probabilities(*ends)
         weight = self.mllm.settings.stated_interval_weight
         odds = np.log(inside) - np.log1p(-inside)
-        nats = _in_frames(np.clip(weight * odds, -_MOST, _MOST), self.video)
+        nats = _in_frames(np.clip(weight * odds, -MOST_NATS, MOST_NATS), self.video)
         return (
             SourceFinding(self.name, split.action, {}, {one.track_id: nats for one in candidates}),
         )
