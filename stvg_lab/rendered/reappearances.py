@@ -11,7 +11,7 @@ wear the same shirt or the same trousers.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,7 +28,8 @@ from stvg_lab.rendered.visible_parts import visible_shares
 
 ABSENT_S = (3.0, 20.0)
 _OTHERS = (3, 4, 5)
-_SHARED = (("", 0.4), ("shirt", 0.4), ("trousers", 0.2))  # what two people have in common
+_SHARED = (("", 0.3), ("shirt", 0.5), ("trousers", 0.2))  # what two people have in common
+_OF_THE_PAIR = 0.8  # share of the absences that are those of the two, if no target is given
 _KINDS = (("left", 0.4), ("swapped", 0.3), ("hidden", 0.3))
 _SPEED = (0.55, 0.95)  # heights a second
 _OUTSIDE = 0.45  # heights from the edge to the feet of a person of whom nothing is seen
@@ -243,7 +244,7 @@ def reappearance_scene(
     frames, at = round(duration_s * fps), round(2 * fps)
     for left in range(losses, 0, -1):
         room_s = (frames - at) / fps / left
-        who = int(rng.integers(count)) if target is None else target
+        who = _absent(rng, people) if target is None else target
         at = director.episode(at, who, float(np.clip(room_s - 14, ABSENT_S[0] + 1, ABSENT_S[1])))
     frames = max(frames, at)
     cast = tuple(
@@ -259,6 +260,14 @@ def reappearance_scene(
     )  # fmt: skip
     shown = visible_shares(scene, len(cast), range(frames)) >= _SEEN
     return ReappearanceScene(scene, shown, tuple(_absences(cast, shown, fps)))
+
+
+def _absent(rng: np.random.Generator, people: Sequence[Person]) -> int:
+    """Who leaves: anybody, or mostly one of the two who have something in common."""
+    pair = [who for who in range(len(people)) if _shared_with_others(people, who)]
+    if pair and rng.random() < _OF_THE_PAIR:
+        return int(rng.choice(pair))
+    return int(rng.integers(len(people)))
 
 
 def _cast(
@@ -324,7 +333,7 @@ def _absences(cast: tuple[Person, ...], shown: NDArray[np.bool_], fps: float) ->
     yield from sorted(found, key=lambda absence: absence.start_frame)
 
 
-def _shared_with_others(cast: tuple[Person, ...], person: int) -> str:
+def _shared_with_others(cast: Sequence[Person], person: int) -> str:
     others = [other for index, other in enumerate(cast) if index != person]
     own = cast[person]
     if any(other.shirt == own.shirt for other in others):

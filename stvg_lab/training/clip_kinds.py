@@ -59,6 +59,7 @@ class ClipKind:
         draw: draws a clip.
         labels: of pool, indices `(B,)` and their frames `(B, T)`.
         dense: K, the number of dense labels.
+        marked: which of these clips of a pool have numbers drawn on them.
         busy: the frames `(T,)` of one clip in which somebody does something.
         naming: words that name what is asked for.
         hard: whether the tokenizer knows the words of hard scenes.
@@ -71,6 +72,7 @@ class ClipKind:
     draw: Callable[[np.random.Generator], Any]
     labels: Callable[[Arrays, Tensor, Tensor], ClipLabels]
     dense: int
+    marked: Callable[[Arrays, Tensor], Tensor]
     busy: Callable[[Arrays, int], Tensor]
     naming: frozenset[str]
     hard: bool
@@ -104,7 +106,17 @@ def _hard_labels(arrays: Arrays, picked: Tensor, frames: Tensor) -> HardLabels:
         texts=arrays["texts"][picked],
         owners=arrays["owners"][picked],
         inside=arrays["inside"][at, :, frames].transpose(1, 2),
+        numbers=arrays["numbers"][picked],
+        ordinals=arrays["ordinals"][picked],
     )
+
+
+def _never_marked(arrays: Arrays, picked: Tensor) -> Tensor:
+    return torch.zeros(len(picked), dtype=torch.bool)
+
+
+def _marked_hard(arrays: Arrays, picked: Tensor) -> Tensor:
+    return (arrays["numbers"][picked] > 0).any(1) | arrays["ordinals"][picked, 0]
 
 
 def _busy_hard(arrays: Arrays, clip: int) -> Tensor:
@@ -120,12 +132,13 @@ _VERBS = _words(form for pairs in TRAINING.verbs.values() for pair in pairs for 
 _RELATED = {"left", "right", "between", "front", "behind", "first", "last"}
 CLIP_KINDS = {
     "plain": ClipKind(
-        ARRAYS, draw_clip, _labels, DENSE, _busy, NAMING, False, ("val", "test"),
+        ARRAYS, draw_clip, _labels, DENSE, _never_marked, _busy, NAMING, False, ("val", "test"),
         ("attribute", "action", "combined", "relation"), "combined",
     ),
     "hard": ClipKind(
-        HARD_ARRAYS, draw_hard_clip, _hard_labels, len(TRAITS), _busy_hard,
-        frozenset({*COLOURS, *_words(GARMENTS), *THINGS, *_VERBS, *_RELATED}) - _UNNAMED, True,
+        HARD_ARRAYS, draw_hard_clip, _hard_labels, len(TRAITS), _marked_hard, _busy_hard,
+        frozenset({*COLOURS, *_words(GARMENTS), *THINGS, *_VERBS, *_RELATED, *NAMING}) - _UNNAMED,
+        True,
         ("val-hard", "test-hard"), HARD_KINDS, "gesture",
     ),
 }  # fmt: skip

@@ -110,14 +110,27 @@ def make_clip(scene: Scene, rng: np.random.Generator | None = None) -> TrainingC
 
 
 def drawn_frames(
-    scene: Drawable, chosen: NDArray[np.int64], rng: np.random.Generator | None
+    scene: Drawable,
+    chosen: NDArray[np.int64],
+    rng: np.random.Generator | None,
+    mark: Callable[[int, NDArray[np.uint8]], NDArray[np.uint8]] | None = None,
 ) -> NDArray[np.uint8]:
     """These frames of a scene, `(T, HEIGHT, WIDTH, 3)`; with `rng`, tinted and mostly drawn small.
 
     Without `rng` full-size images are resized as those of a camera.
+
+    Args:
+        scene: the scene.
+        chosen: `(T,)` its frames.
+        rng: of sizes, tint and JPEG.
+        mark: draws on an image before it is resized, given its place among the T.
     """
     draw = 1.0 if rng is None else rng.random()
-    if rng is None or draw < 0.02:
+    if mark is not None:
+        images = [
+            _shrunk(mark(t, render(scene, int(i), 320, 240)), rng) for t, i in enumerate(chosen)
+        ]
+    elif rng is None or draw < 0.02:
         images = [_shrunk(render(scene, int(i)), rng) for i in chosen]
     elif draw < 0.12:
         images = [_shrunk(render(scene, int(i), 320, 240), rng) for i in chosen]
@@ -226,7 +239,8 @@ class KeptPool:
             file.parent.mkdir(parents=True, exist_ok=True)
             save_file({name: array[1:] for name, array in pool.arrays.items()}, file)
         self.arrays = load_file(file)
-        self.count = torch.tensor([len(self.arrays["frames"])])
+        self.size = len(self.arrays["frames"])
+        self.count = torch.tensor([self.size])
 
     def draw(self, rng: np.random.Generator, clips: int) -> NDArray[np.int64]:
         """Indices of clips."""

@@ -4,13 +4,15 @@
 
     python -m stvg_lab.training.train_embedded --out DIR --minutes 50 --seed 0 [--resume DIR]
 
-`--scenes hard` draws clips and sentences of the split train-hard.
+`--scenes hard` draws clips and sentences of train-hard and train, a quarter of them with numbers on
+candidates and images. `--start FOLDER` begins with the weights of another checkpoint;
+`--untaught-attention` trains the answers only, so that where attention falls is not taught.
 `--architecture qwen3_5` builds the same size in the family Qwen3.5, of mostly recurrent layers.
 With `--steps` and `--pool-file` runs of different families are trained equally long on equal clips,
 and with `--known-tower` on equal visual tokens.
 
 Three stages share the time: the vision tower alone on dense labels of its tokens; the whole model
-on three slots of a clip; the whole model on all eight.
+on three slots of a clip; the whole model on all eight. With `--start` all is the last stage.
 """
 
 from __future__ import annotations
@@ -27,24 +29,25 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from stvg_lab.training.architecture import ARCHITECTURES
 from stvg_lab.training.clip_kinds import CLIP_KINDS, ClipKind, ClipLabels, busy_slots
 from stvg_lab.training.clip_pool import KeptPool, Pool
 from stvg_lab.training.embedded_model import save_folder
-from stvg_lab.training.examiner import IGNORED, Packer
+from stvg_lab.training.examiner import Packer
 from stvg_lab.training.held_out import HeldOutAnswers, held_out, held_out_figures
-from stvg_lab.training.known_tower import copy_tower
+from stvg_lab.training.known_weights import copy_tower, copy_weights
 from stvg_lab.training.model_card import model_card
 from stvg_lab.training.packed_questions import PAIR, patches_of
+from stvg_lab.training.training_losses import answer_loss, label_loss, words_loss
+from stvg_lab.training.vocabulary import NUMBERS
 
 SLOTS = 8
 STAGE_A, STAGE_B = 0.05, 0.20  # shares of the time at which the stages end
 PEAK_RATE, WARM_UP_STEPS, EMA = 1.5e-3, 150, 0.997
 ATTENTION_WEIGHT, DENSE_WEIGHT, MASS_WEIGHT, WORDS_WEIGHT = 0.8, 0.3, 0.15, 0.2
 KNOWN = "The vision tower is that of the model in the package, and was not trained here."
-YES_NO_WEIGHT = 5.0  # weight of the deciding token against the other tokens of an answer
+MARKED = 0.25  # share of the last stage's steps on clips with numbers
 
 
 @dataclass
@@ -60,6 +63,8 @@ class Trainer:
     clips: int = 8
     known_tower: bool = False
     scenes: str = "plain"
+    start: Path | None = None
+    untaught: bool = False
     elapsed_s: float = 0.0
     step: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
@@ -74,6 +79,8 @@ class Trainer:
         self.model = self.architecture.build_model(self.tokenizer)
         if self.known_tower:
             copy_tower(self.model)
+        if self.start is not None:
+            copy_weights(self.model, self.tokenizer, self.start)
         hidden = self.model.config.text_config.hidden_size
         dense = self.kind.dense
         self.heads = nn.ModuleList([nn.Linear(hidden, dense), nn.Linear(hidden, dense)])
@@ -87,6 +94,8 @@ class Trainer:
         self.optimizer = torch.optim.AdamW(groups, lr=PEAK_RATE, betas=(0.9, 0.98), fused=True)
         self.average = {k: v.clone() for k, v in self.model.state_dict().items()}
         self.answer_ids = (int(self._ids("yes")[0]), int(self._ids("no")[0]))
+        numbers = NUMBERS if self.kind.hard else ()
+        self.deciding = torch.tensor([int(self._ids(word)[0]) for word in ("yes", "no", *numbers)])
 
     def _parameters(self) -> list[nn.Parameter]:
         return [*self.model.parameters(), *self.heads.parameters()]
@@ -104,15 +113,20 @@ class Trainer:
     def train_step(self) -> dict[str, float]:
         """One batch of the current stage; returns its losses."""
         clips, slots = self.clips, SLOTS
-        tower_only = self.share < STAGE_A and not self.known_tower
-        if self.share < STAGE_B:
+        early = self.share < STAGE_B and self.start is None
+        tower_only = early and self.share < STAGE_A and not self.known_tower
+        if early:
             clips, slots = 2 * clips, 4 if tower_only else 3
-        picked = torch.from_numpy(self.pool.draw(self.rng, clips))
+        some = self.kind.marked(
+            self.pool.arrays, torch.arange(min(int(self.pool.count), self.pool.size))
+        )
+        marked = bool(some.any()) and not early and self.rng.random() < MARKED
+        picked = self._picked(clips, marked)
         chosen = np.stack([self._slots(int(i), slots) for i in picked])
         frames = torch.from_numpy((chosen[..., None] * PAIR + np.arange(PAIR)).reshape(clips, -1))
         labels = self.kind.labels(self.pool.arrays, picked, frames)
         pixels = self.pool.arrays["frames"][picked[:, None], frames]
-        if self.rng.random() < 0.5:
+        if not marked and self.rng.random() < 0.5:
             pixels, labels = pixels.flip(3), labels.mirrored()
         truth = labels.dense()
         self.model.train()
@@ -123,11 +137,20 @@ class Trainer:
             if not tower_only:
                 losses |= self._language_losses(visual, labels, truth)
                 total = DENSE_WEIGHT * (losses["dense"] + losses["middle"]) + losses["answer"]
-                total = total + ATTENTION_WEIGHT * losses["attention"]
-                total = total + MASS_WEIGHT * losses["mass"]
-                total = total + WORDS_WEIGHT * losses.get("words", 0.0)
+                if not self.untaught:
+                    total = total + ATTENTION_WEIGHT * losses["attention"]
+                    total = total + MASS_WEIGHT * losses["mass"]
+                    total = total + WORDS_WEIGHT * losses.get("words", 0.0)
         self._update(total)
         return {name: float(loss.detach()) for name, loss in losses.items()}
+
+    def _picked(self, clips: int, marked: bool) -> Tensor:
+        """Clips of the pool, all with numbers or all without."""
+        found = torch.zeros(0, dtype=torch.int64)
+        while len(found) < clips:
+            drawn = torch.from_numpy(self.pool.draw(self.rng, 4 * clips))
+            found = torch.cat([found, drawn[self.kind.marked(self.pool.arrays, drawn) == marked]])
+        return found[:clips]
 
     def _slots(self, clip: int, count: int) -> np.ndarray:
         """Slots of a clip in order; a subset is chosen during actions, if possible."""
@@ -144,7 +167,7 @@ class Trainer:
         prompt = self.architecture.prompt(self.tokenizer, self.model, visual.shape[1], self.rng)
         band = self.architecture.attention_layers
         output = self.run(self.model, visual, *prompt, packed.ids, band)
-        answer = self._answer_loss(output.logits.float(), packed.labels)
+        answer = answer_loss(output.logits.float(), packed.labels, self.deciding)
         targets = labels.targets(batch)  # (B, Q, M)
         attention = output.attention.float().mean(0)
         # The last naming word attends to the target as well; the role tokens only need to copy it.
@@ -175,15 +198,6 @@ class Trainer:
         if output.words is not None:
             losses["words"] = words_loss(output.words.float(), packed.rows, packed.named)
         return losses
-
-    def _answer_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        losses = functional.cross_entropy(
-            logits.flatten(0, 2), labels.flatten(), reduction="none", ignore_index=IGNORED
-        )
-        flat = labels.flatten()
-        weights = (flat != IGNORED).float()
-        weights[(flat == self.answer_ids[0]) | (flat == self.answer_ids[1])] = YES_NO_WEIGHT
-        return (losses * weights).sum() / weights.sum()
 
     def _update(self, loss: Tensor) -> None:
         cosine = 0.5 * (1 + math.cos(math.pi * self.share))
@@ -220,7 +234,7 @@ class Trainer:
             "minutes": round(self.elapsed_s / 60, 1),
             "steps": self.step,
             "clips": self.clips,
-            "notes": [KNOWN] if self.known_tower else [],
+            "notes": self._notes(),
             "clips_rendered": int(self.pool.count[0]),
             "parameters": sum(p.numel() for p in self.model.parameters()),
             "class": type(self.model).__name__,
@@ -250,6 +264,14 @@ class Trainer:
         }
         torch.save(state, folder.with_name(folder.name + "-state.pt"))
 
+    def _notes(self) -> list[str]:
+        notes = [KNOWN] if self.known_tower else []
+        if self.start is not None:
+            notes.append(f"Training began with the weights of {self.start.name}.")
+        if self.untaught:
+            notes.append("Only answers were trained: where attention falls was not taught.")
+        return notes
+
     def resume(self, folder: Path) -> None:
         """Continues from the state that `save` wrote for `folder`."""
         path = folder.with_name(folder.name + "-state.pt")
@@ -261,27 +283,6 @@ class Trainer:
         self.elapsed_s, self.step = state["elapsed_s"], state["step"]
         self.history = state["history"]
         self.rng.bit_generator.state = state["rng"]
-
-
-def words_loss(words: Tensor, rows: Tensor, named: Tensor) -> Tensor:
-    """Penalty for low attention of the rows to the naming words, just below the upper half.
-
-    The upper half can attend to what was named only after the role tokens have read it.
-    """
-    shape = (-1, -1, -1, words.shape[-1])
-    own = words.gather(2, rows[..., None].expand(*shape))  # (B, Q, R, L)
-    mass = (own * named[:, :, None]).sum(-1)
-    asked = named.any(-1)
-    return -mass[asked].clamp_min(1e-4).log().mean()
-
-
-def label_loss(logits: Tensor, truth: Tensor) -> Tensor:
-    """Binary cross-entropy with a higher weight for the rare positives, summed over the labels."""
-    weight = torch.tensor(4.0)
-    losses = functional.binary_cross_entropy_with_logits(
-        logits.float(), truth, reduction="none", pos_weight=weight
-    )
-    return losses.sum(-1).mean()
 
 
 def progress_figures(figures: dict[str, float], clips: ClipKind) -> dict[str, float]:
@@ -297,32 +298,7 @@ def progress_figures(figures: dict[str, float], clips: ClipKind) -> dict[str, fl
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Trains for the given time, then measures on the test split and writes the folder."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, required=True, help="folder for the checkpoint")
-    parser.add_argument("--minutes", type=float, default=50, help="time to train")
-    parser.add_argument("--steps", type=int, default=0, help="steps to train, in place of a time")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--resume", type=Path, help="continue from this checkpoint")
-    parser.add_argument("--every-minutes", type=float, default=4, help="time between checkpoints")
-    parser.add_argument("--held-out", type=int, default=40, help="validation scenes")
-    parser.add_argument("--test", type=int, default=200, help="test scenes at the end")
-    parser.add_argument("--clips", type=int, default=8, help="clips of a step of the last stage")
-    parser.add_argument(
-        "--known-tower", action="store_true",
-        help="take the vision tower of the model in the package, and train the language model only",
-    )  # fmt: skip
-    parser.add_argument("--pool", type=int, default=6000, help="clips kept in memory")
-    parser.add_argument(
-        "--pool-file", type=Path,
-        help="train on the clips of this file only; without it, --pool clips are rendered to it",
-    )  # fmt: skip
-    parser.add_argument("--eager", action="store_true", help="do without torch.compile")
-    parser.add_argument(
-        "--scenes", choices=sorted(CLIP_KINDS), default="plain",
-        help="plain: people who act; hard: the split train-hard, with the words of its sentences",
-    )  # fmt: skip
-    parser.add_argument("--architecture", choices=sorted(ARCHITECTURES), default="qwen2_vl")
-    options = parser.parse_args(arguments)
+    options = _parser().parse_args(arguments)
     torch.set_num_threads(1)  # the renderer has the other core; two threads that wait cost more
     pool: Pool | KeptPool
     kind = CLIP_KINDS[options.scenes]
@@ -335,6 +311,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         trainer = Trainer(
             options.seed, options.minutes, pool, options.eager, options.architecture,
             options.steps, options.clips, options.known_tower, options.scenes,
+            options.start, options.untaught_attention,
         )  # fmt: skip
         if options.resume:
             trainer.resume(options.resume)
@@ -348,6 +325,43 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stdout.write(f"\n{json.dumps(progress_figures(figures, kind))}\n")
     finally:
         pool.close()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, required=True, help="folder for the checkpoint")
+    parser.add_argument("--minutes", type=float, default=50, help="time to train")
+    parser.add_argument("--steps", type=int, default=0, help="steps to train, in place of a time")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--resume", type=Path, help="continue from this checkpoint")
+    parser.add_argument("--every-minutes", type=float, default=4, help="time between checkpoints")
+    parser.add_argument("--held-out", type=int, default=40, help="validation scenes")
+    parser.add_argument("--test", type=int, default=200, help="test scenes at the end")
+    parser.add_argument("--clips", type=int, default=8, help="clips of a step of the last stage")
+    parser.add_argument(
+        "--start", type=Path,
+        help="begin with the weights of this checkpoint, whose words are among those to learn",
+    )  # fmt: skip
+    parser.add_argument(
+        "--untaught-attention", action="store_true",
+        help="train the answers only, not where attention falls",
+    )  # fmt: skip
+    parser.add_argument(
+        "--known-tower", action="store_true",
+        help="take the vision tower of the model in the package, and train the language model only",
+    )  # fmt: skip
+    parser.add_argument("--pool", type=int, default=6000, help="clips kept in memory")
+    parser.add_argument(
+        "--pool-file", type=Path,
+        help="train on the clips of this file only; without it, --pool clips are rendered to it",
+    )  # fmt: skip
+    parser.add_argument("--eager", action="store_true", help="do without torch.compile")
+    parser.add_argument(
+        "--scenes", choices=sorted(CLIP_KINDS), default="plain",
+        help="plain: people who act; hard: train-hard as well, with the words of its sentences",
+    )  # fmt: skip
+    parser.add_argument("--architecture", choices=sorted(ARCHITECTURES), default="qwen2_vl")
+    return parser
 
 
 def train(trainer: Trainer, options: argparse.Namespace, held: list[HeldOutAnswers]) -> None:

@@ -11,7 +11,10 @@ from transformers import PreTrainedTokenizerFast
 
 from stvg_lab.rendered.hard.templates import TRAINING
 from stvg_lab.rendered.queries import vocabulary
+from stvg_ros.method.marked_video import MOST_NUMBERS
+from stvg_ros.method.painted_ids import which_number
 from stvg_ros.method.query import NEUTRAL, question
+from stvg_ros.method.stated_interval import ENDS, which_image
 
 SPECIAL = (
     "<|endoftext|>",
@@ -32,6 +35,8 @@ OTHER_TEXTS = (
     "woman man boy girl child lady gentleman he she they her their him it",
     "sit stand jump wave walk pick lift move crouch hop turn stay",
 )
+NUMBERS = tuple(str(number) for number in range(1, MOST_NUMBERS + 1))
+NUMBER_TEXTS = (which_number(""), *(which_image("", end) for end in ENDS))
 CHAT_TEMPLATE = """\
 {%- if messages and messages[0]['role'] != 'system' -%}
 <|im_start|>system
@@ -64,12 +69,12 @@ def words(hard: bool = False) -> tuple[str, ...]:
     """Every ordinary token, sorted: words, punctuation marks and the newline.
 
     Args:
-        hard: with the words of the hard scenes' sentences.
+        hard: with the words of the hard scenes' sentences, and numbers.
     """
     found = set(vocabulary()) | {"\n"}
     if hard:
-        found |= {*TRAINING.words(), "-"}
-    for text in OTHER_TEXTS:
+        found |= {*TRAINING.words(), "-", *NUMBERS}
+    for text in (*OTHER_TEXTS, *(NUMBER_TEXTS if hard else ())):
         found.update(re.findall(r"[a-z]+|[^\sa-z{}]", text.lower()))
     return tuple(sorted(found))
 
@@ -78,7 +83,7 @@ def build_tokenizer(hard: bool = False) -> PreTrainedTokenizerFast:
     """Lower-cases, keeps newlines and punctuation as tokens, maps unknown words to [UNK].
 
     Args:
-        hard: with the words of the hard scenes' sentences.
+        hard: with the words of the hard scenes' sentences, and numbers.
     """
     tokens = ("[UNK]", *SPECIAL, *words(hard))
     model = models.WordLevel({token: i for i, token in enumerate(tokens)}, unk_token="[UNK]")

@@ -153,14 +153,14 @@ TRAINING = Wordings(
 )  # fmt: skip
 
 TEST = Wordings(
-    colours=("{noun} dressed in {colour}", "{noun} who wears {colour}"),
+    colours=("{noun} with {colour} on", "{noun} who wears {colour}"),
     garments=(
         "{noun} who wears {a} {colour} {garment}",
         "{noun} in {a} {colour} {garment}",
         "{noun} who has {a} {colour} {garment} on",
     ),
     plain_garments=("{noun} in {a} {garment}", "{noun} who has {a} {garment} on"),
-    bags=("{noun} carrying a {bag}", "{noun} that has a {bag} on"),
+    bags=("{noun} with a {bag} on", "{noun} that has a {bag} on"),
     verbs={
         "raise left arm": _both("raises|raising their left arm", "holds|holding the left arm up",
                                 "puts|putting the left hand up"),
@@ -184,8 +184,8 @@ TEST = Wordings(
         "turn": _both("turns|turning their back to the camera",
                       "turns|turning away from the camera"),
         "jump": _both("jumps|jumping up", "jumps|jumping from the floor"),
-        "walk left": _both("walks|walking to the left", "goes|going to the left"),
-        "walk right": _both("walks|walking to the right", "goes|going to the right"),
+        "walk left": _both("walks|walking to the left side", "goes|going to the left"),
+        "walk right": _both("walks|walking to the right side", "goes|going to the right"),
         "enter": _both("enters|entering the room", "comes|coming into the room"),
         "leave": _both("leaves|leaving the picture", "goes|going out of the room"),
         "holds": _both("holds|holding {thing} in the hands"),
@@ -196,8 +196,8 @@ TEST = Wordings(
     clauses=("{who} {ing}", "{who} that {is_ing}"),
     sentences=("in the room {who} {verb}", "{who} is there and {verb}"),
     relations={
-        "left of": ("{noun} on the left of {who}", "{noun} on the left side of {who}"),
-        "right of": ("{noun} on the right of {who}", "{noun} on the right side of {who}"),
+        "left of": ("{noun} who is left of {who}", "{noun} at the left side of {who}"),
+        "right of": ("{noun} who is right of {who}", "{noun} at the right side of {who}"),
         "between": ("{noun} who is between {who} and {other}",),
         "in front of": ("{noun} who is in front of {who}",),
         "behind": ("{noun} who is behind {who}",),

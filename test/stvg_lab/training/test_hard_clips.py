@@ -19,13 +19,18 @@ import torch
 
 pytest.importorskip("transformers")
 
+from transformers import AutoTokenizer, Qwen2VLForConditionalGeneration
+
 from stvg_lab.rendered.hard.hard_queries import HARD_KINDS, HardQuery, hard_queries
 from stvg_lab.rendered.hard.hard_scene import HardScene
 from stvg_lab.rendered.hard.templates import TEST, TRAINING
-from stvg_lab.rendered.queries import TRAIN_HARD, split_seed
+from stvg_lab.rendered.queries import TRAIN_HARD, scene_queries, split_seed
+from stvg_lab.rendered.scene import Scene
+from stvg_lab.training import hard_clips
 from stvg_lab.training.architecture import ARCHITECTURES
 from stvg_lab.training.clip_kinds import CLIP_KINDS, busy_slots
 from stvg_lab.training.clip_pool import FRAMES, sampled
+from stvg_lab.training.embedded_model import build_model
 from stvg_lab.training.examiner import COUNT, LENGTH, Packer, Question
 from stvg_lab.training.hard_clips import (
     HARD_ARRAYS,
@@ -37,10 +42,15 @@ from stvg_lab.training.hard_clips import (
     draw_hard_clip,
     make_hard_clip,
 )
+from stvg_lab.training.hard_labels import NUMBER, HardLabels
 from stvg_lab.training.held_out import held_out
 from stvg_lab.training.model_card import model_card
-from stvg_lab.training.vocabulary import build_tokenizer, words
+from stvg_lab.training.train_embedded import Trainer
+from stvg_lab.training.vocabulary import NUMBERS, build_tokenizer, words
+from stvg_ros.method.painted_ids import which_number
 from stvg_ros.method.query import question
+from stvg_ros.method.stated_interval import which_image
+from stvg_ros.models.embedded_checkpoint import FOLDER
 
 HARD = CLIP_KINDS["hard"]
 
@@ -214,10 +224,187 @@ def test_held_out_scenes_have_sentences_of_every_kind() -> None:
     assert kinds >= {"gesture", "pose", "garment", "object"}
 
 
+def marked_labels() -> tuple[HardLabels, HardScene, list[HardQuery]]:
+    """The clips 1 and 6, of which the first has numbers on all of its people and images."""
+    labels, _ = batch_of(1, 6)
+    scene, queries, _ = made(1)
+    numbers, ordinals = torch.zeros_like(labels.numbers), torch.zeros_like(labels.ordinals)
+    people = len(scene.people)
+    numbers[0, :people] = torch.arange(people, 0, -1)
+    ordinals[0] = True
+    return replace(labels, numbers=numbers, ordinals=ordinals), scene, queries
+
+
+def test_a_number_is_that_of_the_target_or_of_an_end_of_its_span() -> None:
+    labels, scene, queries = marked_labels()
+    chosen = sampled(scene, None)
+    right = {}
+    for query in queries:
+        text = query.text.rstrip(".")
+        if query.target is None:
+            continue
+        inside = (chosen >= query.start_frame) & (chosen < query.end_frame)
+        slots = np.flatnonzero(inside.reshape(-1, 2).any(1))
+        if query.target < len(scene.people):
+            right[which_number(text)] = len(scene.people) - query.target
+        if len(slots):
+            right[which_image(text, "first")] = slots[0] + 1
+            right[which_image(text, "last")] = slots[-1] + 1
+    found = set()
+    for seed in range(8):
+        first, second = labels.questions(np.random.default_rng(seed))
+        assert [len(first), len(second)] == [COUNT, COUNT]
+        assert not [one for one in second if one.kind == NUMBER]
+        for one in first:
+            if one.kind == NUMBER:
+                assert one.answer == str(right[one.prompt])
+                found.add(one.prompt.split("Which number has ")[1].split()[:2][1])
+    assert {"first", "last"} < found  # and numbers of people
+    without = replace(labels, ordinals=labels.ordinals & False, numbers=labels.numbers * 0)
+    kinds = {one.kind for one in without.questions(np.random.default_rng(0))[0]}
+    assert NUMBER not in kinds
+
+
+def test_questions_for_numbers_have_no_unknown_word_and_one_token_as_an_answer() -> None:
+    labels, _, _ = marked_labels()
+    tokenizer = build_tokenizer(True)
+    unknown = tokenizer.convert_tokens_to_ids("[UNK]")
+    asked = [
+        one
+        for seed in range(4)
+        for one in labels.questions(np.random.default_rng(seed))[0]
+        if one.kind == NUMBER
+    ]
+    assert asked
+    for one in asked:
+        assert unknown not in tokenizer(one.prompt)["input_ids"], one.prompt
+        assert len(tokenizer(one.answer)["input_ids"]) == 1
+    for number in NUMBERS:
+        assert tokenizer.tokenize(number) == [number]
+    assert not set(words()) & set(NUMBERS)
+
+
+def test_numbers_are_drawn_at_the_people_and_in_the_corner(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene, queries, _ = made(1)
+    drawn: list[tuple[dict[int, list[float]], int | None]] = []
+
+    def note(image, boxes, ordinal):  # type: ignore[no-untyped-def]
+        drawn.append((dict(boxes), ordinal))
+        return np.zeros_like(image)
+
+    monkeypatch.setattr(hard_clips, "with_numbers", note)
+    seeds = iter(range(100))
+    clip = made(1)[2]
+    while not (clip.numbers.any() and clip.ordinals[0]):
+        drawn.clear()
+        clip = make_hard_clip(scene, queries, np.random.default_rng(next(seeds)))
+    assert len(drawn) == FRAMES and clip.frames.max() < 40  # what was drawn is what is shown
+    assert [ordinal for _, ordinal in drawn] == [1 + at // 2 for at in range(FRAMES)]
+    kept = np.flatnonzero(clip.numbers)
+    assert sorted(clip.numbers[kept]) == list(range(1, len(kept) + 1))
+    shares = clip.cover.reshape(OWNERS, FRAMES, 6, 8)
+    for at, (boxes, _) in enumerate(drawn):
+        for owner in kept:
+            if int(clip.numbers[owner]) not in boxes:
+                assert shares[owner, at].sum() < 2
+                continue
+            x1, y1, x2, y2 = boxes[int(clip.numbers[owner])]
+            area = shares[owner, at].sum() * 40 * 40
+            assert abs((x2 - x1) * (y2 - y1) - area) < 0.25 * area + 100
+
+
+def test_a_plain_scene_has_the_traits_of_its_people() -> None:
+    scene = Scene.from_seed(split_seed("train", 3))
+    queries = scene_queries(scene, 3)
+    clip = make_hard_clip(scene, queries)
+    chosen = sampled(scene, None)
+    done = set()
+    for index, person in enumerate(scene.people):
+        for at, frame in enumerate(chosen.tolist()):
+            found = {TRAITS[i] for i in np.flatnonzero(clip.traits[index, at])}
+            act = person.act_at(frame)
+            assert person.shirt in found and ("holding" in found) == person.carries(frame)
+            assert (person.bag or person.shirt) in found
+            if act is not None:
+                assert {act.name, act.name.replace("_", " ")} & found
+                done.add(act.name)
+            assert ("standing" in found) == (act is None or act.name != "sit")
+    assert done
+    assert not clip.traits[len(scene.people) :].any()
+    asked = {bytes(text).rstrip(b"\0").decode() for text in clip.texts} - {""}
+    assert asked <= {query.text.rstrip(".") for query in queries} and len(asked) > 15
+
+
+class OwnPool:
+    """A pool of the clips 1 and 6, the first with numbers."""
+
+    def __init__(self) -> None:
+        _, self.arrays = batch_of(1, 6)
+        marked, _, _ = marked_labels()
+        self.arrays |= {"numbers": marked.numbers, "ordinals": marked.ordinals}
+        self.size, self.count = 2, torch.tensor([2])
+
+    def draw(self, rng: np.random.Generator, clips: int) -> np.ndarray:
+        return rng.integers(2, size=clips)
+
+    def close(self) -> None:
+        pass
+
+
+def trainer(**asked: object) -> Trainer:
+    return Trainer(0, 1.0, OwnPool(), True, scenes="hard", clips=1, **asked)  # type: ignore[arg-type]
+
+
+def test_a_start_gives_the_weights_of_all_words_that_are_known() -> None:
+    started, fresh = trainer(start=FOLDER), trainer()
+    package = Qwen2VLForConditionalGeneration.from_pretrained(FOLDER).state_dict()
+    known = AutoTokenizer.from_pretrained(FOLDER).get_vocab()
+    vocabulary = started.tokenizer.get_vocab()
+    assert set(known) < set(vocabulary) and known["wave"] != vocabulary["wave"]
+    own, other = started.model.state_dict(), fresh.model.state_dict()
+    for name, value in package.items():
+        if not name.endswith(("embed_tokens.weight", "lm_head.weight")):
+            assert torch.equal(own[name], value), name
+            continue
+        for word, at in vocabulary.items():
+            expected = value[known[word]] if word in known else other[name][at]
+            assert torch.equal(own[name][at], expected), word
+
+
+def test_a_start_of_another_size_is_refused(tmp_path: Path) -> None:
+    tokenizer = build_tokenizer()
+    build_model(tokenizer, hidden=64).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match=r"expected .* of shape .*128.* got .*64"):
+        trainer(start=tmp_path)
+
+
+@pytest.mark.parametrize("untaught", [False, True])
+def test_where_attention_falls_is_not_taught_if_asked(
+    monkeypatch: pytest.MonkeyPatch, untaught: bool
+) -> None:
+    def trained() -> torch.Tensor:
+        one = trainer(start=FOLDER, untaught=untaught)
+        one.train_step()
+        return torch.cat([p.detach().flatten() for p in one.model.parameters()])
+
+    before = trained()
+    true = HardLabels.targets
+    monkeypatch.setattr(HardLabels, "targets", lambda self, batch: true(self, batch).flip(-1))
+    assert torch.equal(before, trained()) == untaught
+
+
+def test_a_step_has_clips_with_numbers_or_without() -> None:
+    one = trainer(start=FOLDER)
+    assert one._picked(3, True).tolist() == [0, 0, 0]
+    assert one._picked(3, False).tolist() == [1, 1, 1]
+
+
 @pytest.mark.slow
 def test_training_on_hard_scenes_stops_and_continues(tmp_path: Path) -> None:
     out = tmp_path / "model"
-    few = ["--held-out", "1", "--test", "1", "--pool", "24", "--eager", "--scenes", "hard"]
+    few = ["--held-out", "1", "--test", "1", "--pool", "12", "--clips", "1", "--eager", "--scenes",
+           "hard"]  # fmt: skip
     module = [sys.executable, "-m", "stvg_lab.training.train_embedded", "--out", str(out), *few]
 
     def train(*arguments: str) -> dict[str, object]:
@@ -228,7 +415,11 @@ def test_training_on_hard_scenes_stops_and_continues(tmp_path: Path) -> None:
         found: dict[str, object] = json.loads((out / "training_report.json").read_text())
         return found
 
-    first = train("--steps", "3")
+    first = train("--steps", "3", "--start", str(FOLDER), "--untaught-attention")
+    assert first["notes"] == [
+        "Training began with the weights of embedded.",
+        "Only answers were trained: where attention falls was not taught.",
+    ]
     assert (first["steps"], first["scenes"], first["held_out_split"]) == (3, "hard", "test-hard")
     card = (out / "README.md").read_text()
     assert card == model_card(first)

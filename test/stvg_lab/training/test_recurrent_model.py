@@ -16,7 +16,7 @@ from transformers import AutoTokenizer
 from stvg_lab.training.architecture import ARCHITECTURES
 from stvg_lab.training.embedded_model import save_folder
 from stvg_lab.training.examiner import COUNT, Cast, Examiner, Packer, Question
-from stvg_lab.training.known_tower import copy_tower
+from stvg_lab.training.known_weights import copy_tower
 from stvg_lab.training.packed_questions import HEIGHT, PAIR, WIDTH, patches_of
 from stvg_lab.training.recurrent_model import LAYER_TYPES
 from stvg_lab.training.train_embedded import SLOTS

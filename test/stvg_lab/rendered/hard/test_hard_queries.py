@@ -30,6 +30,7 @@ from stvg_lab.rendered.hard.templates import TEST, TRAINING
 from stvg_lab.rendered.hard.things import Thing
 from stvg_lab.rendered.picture_conditions import PictureCondition
 from stvg_lab.rendered.queries import HARD_SPLITS, SPLIT_SEEDS, split_scene, split_seed
+from stvg_lab.rendered.query_templates import BAGS, LOOKS, SIDES, VERBS
 from stvg_lab.rendered.scene_questions import asked_scene, samples
 from stvg_lab.rendered.true_joints import TrueJoints
 
@@ -238,6 +239,11 @@ def test_counts_are_those_of_the_people(seed: int) -> None:
 
 def test_templates_of_the_test_are_not_those_of_training() -> None:
     assert not TRAINING.templates() & TEST.templates()
+    plain = {look.replace("{shirt}", "{colour}") for look in LOOKS}
+    plain |= {re.sub(rf"\b{bag}\b", "{bag}", form) for bag, forms in BAGS.items() for form in forms}
+    plain |= {form.replace("{anchor}", "{who}") for forms in SIDES.values() for form in forms}
+    plain |= {form for verbs in VERBS.values() for pair in verbs for form in pair}
+    assert not plain & TEST.templates()
     assert TEST.words() <= TRAINING.words()
     for name in ("verbs", "relations", "ranks", "things", "plurals"):
         assert set(getattr(TRAINING, name)) == set(getattr(TEST, name))

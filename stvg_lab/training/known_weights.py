@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""The vision tower of the model in the package, put into a model in training and kept as it is.
+"""Weights of trained models, put into a model in training.
 
+The tower of the model in the package is frozen; all weights of another checkpoint are a start.
 The towers of Qwen2-VL and Qwen3.5 compute the same but for the names of their weights, a bias of
 the patches, learned positions, and the activation.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import load_file
+from transformers import AutoTokenizer, Qwen2VLForConditionalGeneration
 from transformers.activations import ACT2FN
 
 from stvg_ros.models.embedded_checkpoint import FOLDER
@@ -44,3 +47,29 @@ def copy_tower(model: Any) -> None:
     for block in tower.blocks:
         name = "act" if hasattr(block.mlp, "act") else "act_fn"
         setattr(block.mlp, name, ACT2FN[ACTIVATION])
+
+
+def copy_weights(model: Any, tokenizer: Any, folder: Path) -> None:
+    """Gives a model of the family Qwen2-VL all weights of a checkpoint of the same size.
+
+    Words are found by their spelling; those that the checkpoint does not know keep their weights.
+
+    Raises:
+        ValueError: weights of other shapes.
+    """
+    theirs = Qwen2VLForConditionalGeneration.from_pretrained(folder)
+    known = AutoTokenizer.from_pretrained(folder).get_vocab()
+    shared = [(at, known[word]) for word, at in tokenizer.get_vocab().items() if word in known]
+    ours, others = torch.tensor(shared).T
+    own = model.state_dict()
+    for name, value in theirs.state_dict().items():
+        target = own[name]
+        if name.endswith(("embed_tokens.weight", "lm_head.weight")):
+            target[ours] = value[others]
+        elif target.shape == value.shape:
+            target.copy_(value)
+        else:
+            raise ValueError(
+                f"{folder}: expected {name} of shape {tuple(target.shape)}, "
+                f"got {tuple(value.shape)}; start from a checkpoint of this size"
+            )
