@@ -2,9 +2,10 @@
 
 """The wordings of the hard splits: one set for training and calibration, another for the test.
 
-No template of one set is in the other one, while every word of the test's occurs in training's:
-another way to say it is tested, not another word. In templates, `{noun}` is a person, `{a}` the
-article of the word that follows, `{who}` a whole description.
+No template of one set is in the other one, or in the plain scenes that are trained beside it.
+Every word of the test's occurs in one of these: another way to say it is tested, not another word.
+In templates, `{noun}` is a person, `{a}` the article of the word that follows, `{who}` a whole
+description.
 """
 
 from __future__ import annotations
@@ -153,7 +154,7 @@ TRAINING = Wordings(
 )  # fmt: skip
 
 TEST = Wordings(
-    colours=("{noun} with {colour} on", "{noun} who wears {colour}"),
+    colours=("{noun} wearing {colour} clothes", "{noun} who wears {colour}"),
     garments=(
         "{noun} who wears {a} {colour} {garment}",
         "{noun} in {a} {colour} {garment}",
