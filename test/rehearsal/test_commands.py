@@ -68,14 +68,19 @@ def grounded(video: Path, folder: Path, out: Path, title: str) -> None:
     assert (crops in tube["warning"]) == (title == "LLaVA-NeXT-Video")
 
 
+def tubes_listed(video: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Runs `stvg-ros tubes`."""
+    capsys.readouterr()
+    assert main(["tubes", str(video), "--model", str(folder), *SHORT]) == 0
+    assert "tube" in capsys.readouterr().out
+
+
 def test_ground_and_tubes_on_published_files(
     folder: Path, video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     kind = json.loads((folder / "config.json").read_text())["model_type"]
     grounded(video, folder, tmp_path, FAMILIES[kind].title)
-    capsys.readouterr()
-    assert main(["tubes", str(video), "--model", str(folder), *SHORT]) == 0
-    assert "tube" in capsys.readouterr().out
+    tubes_listed(video, folder, capsys)
 
 
 PUBLISHED = [
@@ -124,6 +129,9 @@ def test_the_node_and_the_doctor(
 
 
 @pytest.mark.parametrize("kind", FAMILIES)
-def test_ground_on_the_class_of_each_family(kind: str, video: Path, tmp_path: Path) -> None:
+def test_ground_and_tubes_on_the_class_of_each_family(
+    kind: str, video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = tiny_models.save(kind, FAMILIES[kind].class_name, tmp_path / "model")
     grounded(video, folder, tmp_path, FAMILIES[kind].title)
+    tubes_listed(video, folder, capsys)
