@@ -102,6 +102,7 @@ class FollowedTarget:
         self.evidence = ""
         self.ask_from_ns = -(2**62)
         self._seen = True
+        self._doubted = False  # the last view at its box looked like another person
         self._follower: Follower | None = None
         self._views: deque[TubeDescriptor] = deque(maxlen=_VERIFIED)
         self._compared_ns = last.stamp_ns
@@ -152,7 +153,7 @@ class FollowedTarget:
         self.state = TargetState.FOLLOWING
         self._follower, self.frame, self.box_xyxy_px = follower, frame, box_xyxy_px
         self.stamp_ns = self.seen_ns = self._agreed_ns = self._compared_ns = frame.stamp_ns
-        self._seen = True
+        self._seen, self._doubted = True, False
         self._views.clear()
         self.note_seen(frame.stamp_ns, box_xyxy_px)
 
@@ -170,7 +171,8 @@ class FollowedTarget:
         self.frame, self.box_xyxy_px, self._seen = frame, observed.box_xyxy_px, observed.seen
         self.stamp_ns = frame.stamp_ns
         if observed.seen:
-            self.seen_ns = frame.stamp_ns
+            if not self._doubted:
+                self.seen_ns = frame.stamp_ns
             self.note_seen(frame.stamp_ns, observed.box_xyxy_px)
 
     def due(self, frame: Frame) -> bool:
@@ -186,7 +188,8 @@ class FollowedTarget:
     ) -> bool:
         """Compares the appearance at the box; whether somebody else is followed since a while.
 
-        A view that looks like the target is added to its gallery.
+        A view that looks like the target is added to its gallery. After one that looks like another
+        person the target does not count as seen, until a view looks like it again.
         """
         self._compared_ns = frame.stamp_ns
         if seen.vector is None or self.gallery.target.vector is None:
@@ -196,7 +199,10 @@ class FollowedTarget:
         self.score, self.evidence = own, f"appearance {own:.2f}"
         if own >= SAME_PERSON:
             self._agreed_ns = frame.stamp_ns
+            self._doubted = False
             self.gallery.confirm(seen)
+        elif own < _OTHER_PERSON:
+            self._doubted = True
         if len(self._views) < _LEAST_VERIFIED:
             return False
         recent = joined(list(self._views))
@@ -226,7 +232,8 @@ class FollowedTarget:
         ended: bool = False,
     ) -> TargetReport:
         """The state for those outside."""
-        seen = state in (TargetState.FOLLOWING, TargetState.FOUND_AGAIN) and self._seen
+        known = self._seen and not self._doubted
+        seen = state in (TargetState.FOLLOWING, TargetState.FOUND_AGAIN) and known
         return TargetReport(
             state,
             self.tube,

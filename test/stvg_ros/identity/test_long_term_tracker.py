@@ -177,6 +177,25 @@ def test_a_track_that_jumps_to_another_person_is_a_loss():
     assert found.box_xyxy_px == box_at(220)
 
 
+def test_a_box_with_another_person_is_not_reported_as_seen_until_the_target_is_back():
+    # Blue stands in the place of red for half a second, then red again.
+    hidden = (Walker(RED, [(0, 20, 100), (25, 200, 100)]), Walker(BLUE, [(20, 25, 102)]))
+    s = Stream({"": hidden}).run(10).follow(100).run(40)
+    assert s.states() == [FOLLOWING]
+    seen = {round(r.frame.stamp_ns / 1e8) % 1000: r.seen for r in s.reports}
+    first = min(seen)
+    wrong = [seen[first + i] for i in range(10, 15)]
+    assert not all(wrong) and not wrong[-1]
+    assert all(list(seen.values())[:9]) and all(list(seen.values())[-15:])
+
+
+def test_a_track_on_another_person_is_not_seen_from_the_first_look_on():
+    swap = (Walker(RED, [(0, 20, 100)]), Walker(BLUE, [(20, 200, 104)]))
+    s = Stream({"": swap}).run(10).follow(100).run(40)
+    followed = [r for r in s.reports if r.state is FOLLOWING]
+    assert sum(r.seen for r in followed) <= 13  # 10 of red, 3 before blue was looked at
+
+
 def test_the_search_ends_after_search_s():
     s = Stream({"": (Walker(RED, [(0, 20, 100)]),)}, search_s=3.0).run(10).follow(100).run(90)
     last = s.reports[-1]
