@@ -27,6 +27,7 @@ from stvg_ros.types import CandidateTube, Clip, Grounding, SplitQuery, Status, T
 
 FLOORS = ("random tube", "whole window", "oracle tube")
 _COLLECTED = ("_rng", "_present", "_lines", "_floors", "_said")
+_DETAILED = ("+ adaptive span", "default")  # the first of them that is a row
 _PEOPLE = 4  # the subset of scenes with a chance level of a quarter
 
 
@@ -123,6 +124,7 @@ class Ablation:
         says_yes: Callable[[SceneQuestion], bool],
         *,
         rows: Sequence[AblationRow] = ROWS,
+        controls: Sequence[AblationRow] = CONTROLS,
         seed: int = 0,
     ) -> None:
         """Prepares an empty table.
@@ -132,23 +134,30 @@ class Ablation:
             candidates: the candidate tubes of all rows.
             says_yes: whether the model answers the whole question with yes.
             rows: the rows of the method, each after the one that it differs from.
+            controls: the rows that break a part.
             seed: seed of the floors' draws and the bootstrap.
         """
-        self._rows = tuple(rows)
+        self._rows, self._controls = tuple(rows), tuple(controls)
         self._ground = ground
         self._candidates = candidates
         self._says_yes = says_yes
         self._seed = seed
         self._rng = np.random.default_rng(seed)
         self._present: list[SceneQuestion] = []
-        self._lines = {row.name: RowAnswers() for row in (*self._rows, *CONTROLS)}
+        self._lines = {row.name: RowAnswers() for row in self.rows}
         self._floors: dict[str, RowAnswers] = {name: RowAnswers() for name in FLOORS}
         self._said: dict[tuple[str, bool], list[float]] = {}
 
     @property
     def rows(self) -> tuple[AblationRow, ...]:
-        """The rows of the method."""
-        return self._rows
+        """The rows of the method, and the controls."""
+        return (*self._rows, *self._controls)
+
+    @property
+    def detailed(self) -> str:
+        """The row that is also shown by kind and condition."""
+        names = [row.name for row in self.rows]
+        return next((name for name in _DETAILED if name in names), names[0])
 
     @property
     def answers(self) -> dict[str, Any]:
@@ -171,7 +180,7 @@ class Ablation:
                 for name in FLOORS:
                     tube = floor(name, sample, self._candidates(sample), self._rng)
                     self._floors[name].tubes.append(tube)
-            for row in (*self._rows, *CONTROLS):
+            for row in self.rows:
                 progress(row.name)
                 best, line = self._ground(row, sample).best, self._lines[row.name]
                 line.costs.append(best.cost)
@@ -193,7 +202,7 @@ class Ablation:
         groups = (
             ("floor", self._floors),
             ("method", {row.name: self._lines[row.name] for row in self._rows}),
-            ("control", {row.name: self._lines[row.name] for row in CONTROLS}),
+            ("control", {row.name: self._lines[row.name] for row in self._controls}),
         )
         return {
             "rows": [
@@ -201,9 +210,10 @@ class Ablation:
                 for group, lines in groups
                 for name, line in lines.items()
             ],
-            "gains": [self._gain(row) for row in (*self._rows, *CONTROLS) if row.over],
+            "gains": [self._gain(row) for row in self.rows if row.over in self._lines],
             "by_kind": [self._kind(kind) for kind in ALL_KINDS if self._of_kind(kind)],
-            "by_condition": self._by_condition("+ adaptive span"),
+            "by_condition": self._by_condition(self.detailed),
+            "detailed": self.detailed,
         }
 
     def _line(self, line: RowAnswers) -> dict[str, Any]:
@@ -286,8 +296,8 @@ class Ablation:
         return [i for i, sample in enumerate(self._present) if sample.query.kind == kind]
 
     def _kind(self, kind: str) -> dict[str, Any]:
-        """For the adaptive row: accuracy of the person, the tube, and the model's yes and no."""
-        line, at = self._lines["+ adaptive span"], self._of_kind(kind)
+        """For the detailed row: accuracy of the person, the tube, and the model's yes and no."""
+        line, at = self._lines[self.detailed], self._of_kind(kind)
         tubes = [(line.tubes[i], self._present[i].truth) for i in at]
         scores = [scored(tube, truth) for tube, truth in tubes]
         said = {present: self._said.get((kind, present), []) for present in (True, False)}

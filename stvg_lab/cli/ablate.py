@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from stvg_ros.config import Config
 from stvg_ros.errors import ConfigError
 
 if TYPE_CHECKING:
+    from stvg_lab.ablation.ablation_rows import AblationRow
     from stvg_lab.ablation.experiment import Ablation
     from stvg_lab.ablation.row_grounders import RowGrounders
     from stvg_lab.ablation.saved_answers import SavedAnswers
@@ -52,6 +53,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="candidates: the people's true boxes, or those of a source (proposals.source)",
     )  # fmt: skip
     parser.add_argument(
+        "--rows", nargs="+", metavar="NAME",
+        help='only these rows, such as: paper "says it" default fast; by default all of them',
+    )  # fmt: skip
+    parser.add_argument(
         "--seconds", type=whole(0), default=0, metavar="N",
         help="also ground N sentences with each row by itself, and show the median time",
     )  # fmt: skip
@@ -83,7 +88,6 @@ def run(given: argparse.Namespace) -> int:
     if given.json is not None:
         check_outputs("ablate", [given.json])
 
-    from stvg_lab.ablation.ablation_rows import CONTROLS
     from stvg_lab.ablation.row_grounders import RowGrounders
     from stvg_lab.rendered.queries import split_seed
     from stvg_lab.rendered.scene_questions import samples
@@ -95,7 +99,7 @@ def run(given: argparse.Namespace) -> int:
     grounders = RowGrounders(config, given.tubes, given.seed)
     if given.counts:
         return _count(given, asked, grounders)
-    ablation = _ablation(grounders, given.seed)
+    ablation = _ablation(grounders, given)
     saved = _saved(given, asked, ablation)
     done = 0 if saved is None else saved.restored(ablation)
     if done > given.count:
@@ -106,7 +110,7 @@ def run(given: argparse.Namespace) -> int:
         bar_format="{desc} {percentage:3.0f}% |{bar}| {elapsed} left {remaining}{postfix}",
     ) as bar:  # fmt: skip
         for number, data in enumerate(scenes, done + 1):
-            share = 1 / max(1, len(data) * (len(ablation.rows) + len(CONTROLS)))
+            share = 1 / max(1, len(data) * len(ablation.rows))
 
             def progress(name: str, share: float = share) -> None:
                 bar.set_postfix_str(name, refresh=False)
@@ -120,7 +124,8 @@ def run(given: argparse.Namespace) -> int:
     except ValueError as error:
         raise ConfigError(f"--count: {error}; ask for more scenes") from error
     if given.seconds:
-        times = _seconds(grounders, samples(given.split, given.seed, given.count), given.seconds)
+        again = samples(given.split, given.seed, given.count)
+        times = _seconds(grounders, ablation.rows, again, given.seconds)
         for row in table["rows"]:
             row["seconds"] = times.get(row["name"])
     print(shown(table))
@@ -162,12 +167,25 @@ def _count(given: argparse.Namespace, asked: dict[str, Any], grounders: RowGroun
     return 0
 
 
-def _ablation(grounders: RowGrounders, seed: int) -> Ablation:
+def _ablation(grounders: RowGrounders, given: argparse.Namespace) -> Ablation:
+    """The table of the rows that were asked for.
+
+    Raises:
+        ConfigError: an unknown row.
+    """
+    from stvg_lab.ablation.ablation_rows import CONTROLS
     from stvg_lab.ablation.experiment import Ablation
 
+    known = [row.name for row in (*grounders.rows, *CONTROLS)]
+    asked = known if given.rows is None else given.rows
+    if unknown := [name for name in asked if name not in known]:
+        raise ConfigError(f"--rows: expected some of {', '.join(known)}, got {unknown[0]!r}")
+    rows = [row for row in grounders.rows if row.name in asked]
+    controls = [row for row in CONTROLS if row.name in asked]
     return Ablation(
-        grounders.ground, grounders.candidates, grounders.says_yes, rows=grounders.rows, seed=seed
-    )
+        grounders.ground, grounders.candidates, grounders.says_yes,
+        rows=rows, controls=controls, seed=given.seed,
+    )  # fmt: skip
 
 
 def _saved(
@@ -184,7 +202,10 @@ def _saved(
 
 
 def _seconds(
-    grounders: RowGrounders, data: Iterable[tuple[SceneQuestion, ...]], count: int
+    grounders: RowGrounders,
+    rows: Sequence[AblationRow],
+    data: Iterable[tuple[SceneQuestion, ...]],
+    count: int,
 ) -> dict[str, float]:
     """Median seconds of a sentence by row, each with passes of its own."""
     from statistics import median
@@ -192,7 +213,8 @@ def _seconds(
     chosen = list(islice((one for scene in data for one in scene if one.present), count))
     return {
         row.name: median(grounders.seconds(row, sample) for sample in chosen)
-        for row in grounders.rows
+        for row in rows
+        if row.model == "own"
     }
 
 
@@ -227,7 +249,7 @@ def shown(table: dict[str, Any]) -> str:
         f"person: {count['present']} of all kinds, {count['of_four']} of them with four people; "
         f"no act: {count['no_action']} questions that name no action",
         "",
-        f"{'adaptive span, by kind':<{wide}}{'person':>13}{'m_tIoU':>13}{'m_vIoU':>13}"
+        f"{table['detailed'] + ', by kind':<{wide}}{'person':>13}{'m_tIoU':>13}{'m_vIoU':>13}"
         f"{'yes right':>13}{'no right':>13}{'questions':>13}",
     ]
     keys = ("spatial_accuracy", "m_tIoU", "m_vIoU", "yes_accuracy", "no_accuracy")
@@ -235,11 +257,13 @@ def shown(table: dict[str, Any]) -> str:
         cells = "".join(f"{_percent(row[key]):>13}" for key in keys)
         lines.append(f"{row['name']:<{wide}}{cells}{row['samples']:>13}")
     if table["by_condition"]:
-        lines += ["", f"{'adaptive span, by condition':<{wide}}"
+        lines += ["", f"{table['detailed'] + ', by condition':<{wide}}"
                   f"{'person':>13}{'m_tIoU':>13}{'m_vIoU':>13}{'questions':>13}"]  # fmt: skip
     for row in table["by_condition"]:
         cells = "".join(f"{_percent(row[key]):>13}" for key in keys[:3])
         lines.append(f"{row['name']:<{wide}}{cells}{row['samples']:>13}")
+    if not table["gains"]:
+        return "\n".join(lines)
     lines += ["", f"{'gain, sentence by sentence':<{wide}}{'m_vIoU':>24}{'person':>24}  over"]
     for row in table["gains"]:
         cells = "".join(f"{_gain(row, name):>24}" for name in ("m_vIoU", "spatial_accuracy"))

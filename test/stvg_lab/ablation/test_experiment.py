@@ -180,8 +180,10 @@ def test_true_people_are_those_of_the_sample(data: list[SceneQuestion]) -> None:
 def test_equal_seeds_give_equal_tables(tmp_path: Path) -> None:
     pytest.importorskip("transformers")
     files = [tmp_path / name for name in ("a.json", "b.json")]
+    rows = ["mean of the tokens", "+ token selection", "+ both prompts", "+ TAS", "default", "fast",
+            "both prompts, random direction"]  # fmt: skip
     for file in files:
-        few = ["--count", "1", "--device", "cpu", "--set", "sampling.frames=4"]
+        few = ["--count", "1", "--device", "cpu", "--set", "sampling.frames=4", "--rows", *rows]
         assert main(["ablate", *few, "--json", str(file)]) == 0
     first, second = (json.loads(file.read_text()) for file in files)
     assert first == second
@@ -201,6 +203,22 @@ def test_the_rows_that_a_table_is_read_by() -> None:
     for row in ALL:
         assert set(row.values) <= set(flat)
         Config.from_flat({**flat, **row.values})
+
+
+def test_only_the_rows_that_are_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "few.json"
+    few = ["ablate", "--count", "1", "--json", str(path), "--rows", "default", "fast"]
+    assert main(few) == 0
+    table = json.loads(path.read_text())
+    names = [row["name"] for row in table["rows"] if row["group"] != "floor"]
+    assert names == ["default", "fast"]
+    assert (table["detailed"], table["gains"]) == ("default", [])  # both are over the paper's row
+    assert "default, by kind" in capsys.readouterr().out
+    assert main([*few[:3], "--rows", "paper", "slow"]) == 2
+    assert "--rows: expected some of mean of the tokens, " in (said := capsys.readouterr().err)
+    assert "got 'slow'" in said
 
 
 def test_fast_is_the_preset() -> None:
