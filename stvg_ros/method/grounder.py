@@ -204,21 +204,21 @@ class LocalGrounder(BaseGrounder):
         with clock.stage("encode"):
             sampled, total = sampled_frames(clip, config, self._mllm)
             visual = self._encoder.encode([clip.frames[i] for i in sampled], total)
-        with clock.stage("forward pass"):
-            asked = conditions(split.command)
-            forward = passes.probe(visual, split, parts, asked)
-        texts = [split.text, *parts.values(), *asked]
-        limits = self._mllm.limits(texts, clip.frames[-1].image).of_crop(visual.crop)
-        template = self._template(clip, query, split, clock, limits)
         view = TubeView(clip, sampled, visual.slots, visual.crop)
-        factors = condition_factors(
-            split.command, forward.conditions, view, candidates, config.conditions
-        )
         with clock.stage("measure"):
             fused = gathered(self._sources, clip, split, candidates, config, self._mllm.settings)
             said = self._stated(view, split, candidates, visual.times_s)
             fused = fused.plus(said or ())
             points = asked_keypoints(self._sources, clip, sampled, candidates, config)
+        with clock.stage("forward pass"):
+            asked = conditions(split.command)
+            forward = passes.probe(visual, split, parts, asked, tunable=fused.attention)
+        texts = [split.text, *parts.values(), *asked]
+        limits = self._mllm.limits(texts, clip.frames[-1].image).of_crop(visual.crop)
+        template = self._template(clip, query, split, clock, limits)
+        factors = condition_factors(
+            split.command, forward.conditions, view, candidates, config.conditions
+        )
         if said == []:
             template = replace(template, warning="; ".join(filter(None, (template.warning, MUTE))))
         look = SecondLook(self._mllm, view) if config.evidence.second_look else None

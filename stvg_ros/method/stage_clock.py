@@ -13,7 +13,7 @@ from stvg_ros.method.interfaces import StageCallback
 from stvg_ros.method.interruption import interruptible
 
 STAGES = (
-    "split", "propose", "encode", "forward pass", "measure", "reversed pass", "re-attend",
+    "split", "propose", "encode", "measure", "forward pass", "reversed pass", "re-attend",
     "attend", "assemble", "score",
 )  # fmt: skip
 

@@ -71,11 +71,20 @@ class VideoPasses:
         split: SplitQuery,
         parts: Mapping[str, str],
         conditions: Sequence[str] = (),
+        *,
+        tunable: bool = True,
     ) -> Probe:
-        """One pass over T_v for Q, its parts, the neutral prompt, and all first gradients."""
+        """One pass over T_v for Q, its parts, the neutral prompt, and all first gradients.
+
+        Args:
+            visual: T_v.
+            split: Q.
+            parts: Q_s and Q_t, by the branch that they tune.
+            conditions: texts that are asked as well.
+            tunable: whether attention decides; otherwise there are no gradients.
+        """
         config = self.config
-        attention = config.evidence.sources != "stated"  # else nothing is tuned
-        wanted = [name for name in parts if attention and getattr(config.reattention, name)]
+        wanted = [name for name in parts if tunable and getattr(config.reattention, name)]
         with torch.set_grad_enabled(bool(wanted)):
             offset = _zeros_like(visual)
             prefix = self.mllm.prefill(visual, offset)

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from fakes import noise_clip
+from fakes import FixedProposer, FixedSplitter, ToyMllm, no_checkpoint, noise_clip
 from numpy.typing import NDArray
 
 from stvg_ros.config import Config
@@ -24,6 +24,7 @@ from stvg_ros.method.evidence import (
     nobody,
     span_evidence,
 )
+from stvg_ros.method.grounder import LocalGrounder
 from stvg_ros.method.interfaces import MllmSettings
 from stvg_ros.method.rendered_pictures import flat_share, looks_rendered
 from stvg_ros.method.tube_selection import TubeSelection, TubeView
@@ -442,3 +443,14 @@ def test_rendered_pictures_are_flat() -> None:
     texture = rng.normal(128, 40, (60, 80, 3)).repeat(8, axis=0).repeat(8, axis=1)
     assert not looks_rendered(np.clip(texture, 0, 255).astype(np.uint8))
     assert flat_share(np.zeros((8, 8, 3), np.uint8)) == 0
+
+
+@pytest.mark.parametrize(("sources", "passes", "gradients"), [("body", 1, 0), ("both", 5, 3)])
+def test_nothing_is_tuned_where_attention_does_not_decide(
+    sources: str, passes: int, gradients: int
+) -> None:
+    config = Config.from_flat({"evidence.sources": sources})
+    tubes = FixedProposer((0, 0, 20, 40), (30, 0, 60, 60), (5, 5, 9, 9), (40, 40, 60, 60))
+    grounder = LocalGrounder(ToyMllm(), FixedSplitter(), tubes, config, sources=(Source(),))
+    cost = grounder.ground(noise_clip(COUNT), Query(SPLIT.text), no_checkpoint).best.cost
+    assert (cost["passes"], cost["gradients"]) == (passes, gradients)
