@@ -81,7 +81,8 @@ class Robot:
 
     def __init__(self, **parameters):
         safe = ["-P"] if sys.version_info >= (3, 11) else []
-        values = [f"{name}:={value}" for name, value in {**NODE, **parameters}.items()]
+        asked = {**NODE, **parameters}
+        values = [f"{name}:={value}" for name, value in asked.items()]
         arguments = [part for value in values for part in ("-p", value)]
         self.process = subprocess.Popen(
             [sys.executable, *safe, "-m", "stvg_ros.node.main", "--ros-args", *arguments],
@@ -92,7 +93,10 @@ class Robot:
         self.loop = Loop(self.client)
         self.targets, self.pictures, self.index = [], [], 0
         make = self.client.create_publisher
-        self.images = {name: make(Image, f"/grounding/{name}/image", 10) for name in SCENES}
+        self.images = {
+            name: make(Image, f"/grounding/{name}/image", 10)
+            for name in asked["cameras"].split(",")
+        }
         self.client.create_subscription(msg.Target, "/grounding/target", self.targets.append, 1000)
         self.client.create_subscription(
             CompressedImage, "/grounding/target_image", self.pictures.append, LATCHED
@@ -101,6 +105,9 @@ class Robot:
             kind: self.client.create_client(kind, f"/grounding/{name}")
             for kind, name in ((GroundQuery, "ground_query"), (Teach, "teach"))
         }
+
+    def wait(self):
+        """Until it takes commands and images."""
         self.loop.until(lambda: "ready" in self.client.states or self.ended, 180)
         assert not self.ended
         self.loop.until(lambda: all(p.get_subscription_count() for p in self.images.values()))
@@ -119,6 +126,15 @@ class Robot:
                 publisher.publish(image_message(render(SCENES[name], shown), stamp_ns, name))
             self.index += 1
             self.waited(lambda n=count: len(self.targets) > n, 1 / FPS)
+
+    def pass_time(self, duration_s):
+        """Publishes an image of an empty room for each second that passes by the stamps."""
+        begin_ns = 10**9 + self.index * 10**9 // FPS
+        empty = render(rendered(3), 0)
+        for second in range(duration_s):
+            for name, publisher in self.images.items():
+                publisher.publish(image_message(empty, begin_ns + second * 10**9, name))
+            self.waited(lambda: False, 0.1)
 
     def waited(self, condition, timeout_s):
         """Whether something happens in a while; nothing may."""
@@ -152,6 +168,7 @@ def robot():
 
     def start(**parameters):
         made.append(Robot(**parameters))
+        made[-1].wait()
         return made[-1]
 
     yield start
@@ -205,6 +222,24 @@ def follows_from_front_to_left(robot):
 @pytest.mark.slow
 def test_a_person_is_handed_over_and_recognised_by_name(robot):
     follows_from_front_to_left(robot())
+
+
+@pytest.mark.slow
+def test_who_was_waving_two_minutes_ago(robot):
+    made = robot(**{"follow.enabled": "false", "cameras": "front"})
+    made.show(30)  # six seconds
+    made.pass_time(122)
+    answer = made.call(
+        GroundQuery, text="find the person in red who was waving two minutes ago"
+    ).tube
+    assert (answer.status, answer.from_memory) == (msg.Tube.FOUND, True), answer
+    assert answer.camera == "front"
+    first = answer.boxes[0]
+    assert abs(first.x_min + first.x_max - 500) < 80  # red, at 250
+    stamp = first.stamp
+    assert 1 <= stamp.sec + stamp.nanosec / 1e9 <= 7
+    assert "from memory: 12" in answer.warning
+    assert len(answer.picture.data) > 500
 
 
 # A server with the embedded model, as Ray Serve would run it; it prints its port.
