@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from stvg_lab.rendered.photo_backdrop import PhotoBackdrop
 from stvg_lab.rendered.room import RoomBackdrop
 from stvg_lab.rendered.shapes import Layer, Prop
 
@@ -37,8 +38,8 @@ class Drawable(Protocol):
         ...
 
     @property
-    def background(self) -> RoomBackdrop:
-        """The empty room."""
+    def background(self) -> RoomBackdrop | PhotoBackdrop:
+        """What is behind everybody."""
         ...
 
     @property
@@ -132,8 +133,12 @@ def _draw(
 
 
 @lru_cache(maxsize=16)
-def _background(background: RoomBackdrop, width: int, height: int) -> NDArray[np.uint8]:
+def _background(
+    background: RoomBackdrop | PhotoBackdrop, width: int, height: int
+) -> NDArray[np.uint8]:
     """The empty room, `(height, width, 3)`; shared, so callers copy before drawing."""
+    if isinstance(background, PhotoBackdrop):
+        return background.picture(width, height)
     canvas = np.empty((height, width, 3), np.uint8)
     edge = min(height - 1, max(1, round(background.horizon * height)))
     for rows, first, last in (

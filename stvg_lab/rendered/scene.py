@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from stvg_lab.rendered.character import figure_box
 from stvg_lab.rendered.entrances import with_entrances
 from stvg_lab.rendered.person import ACTIONS, STAND, Act, Person
+from stvg_lab.rendered.photo_backdrop import PhotoBackdrop
 from stvg_lab.rendered.picture_conditions import grain
 from stvg_lab.rendered.room import RoomBackdrop, draw_background, draw_foreground
 from stvg_lab.rendered.scene_generator import MOST_PEOPLE, SHIRTS, draw_cast
@@ -46,7 +47,7 @@ class Scene:
     fps: float
     frame_count: int
     people: tuple[Person, ...]
-    background: RoomBackdrop
+    background: RoomBackdrop | PhotoBackdrop
     foreground: tuple[Prop, ...]
     shake_px: NDArray[np.float32]
     noise: float

@@ -56,7 +56,7 @@ class ClipKind:
 
     Attributes:
         arrays: of a pool, see `Pool`.
-        draw: draws a clip.
+        draw: draws a clip; of hard scenes also with photographs as backgrounds.
         labels: of pool, indices `(B,)` and their frames `(B, T)`.
         dense: K, the number of dense labels.
         marked: which of these clips of a pool have numbers drawn on them.
@@ -69,7 +69,7 @@ class ClipKind:
     """
 
     arrays: ArrayShapes
-    draw: Callable[[np.random.Generator], Any]
+    draw: Callable[..., Any]
     labels: Callable[[Arrays, Tensor, Tensor], ClipLabels]
     dense: int
     marked: Callable[[Arrays, Tensor], Tensor]

@@ -11,7 +11,8 @@ At most O owners (people, then things), T frames per clip, h x w visual tokens p
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ from stvg_lab.rendered.hard.hard_queries import hard_queries
 from stvg_lab.rendered.hard.hard_scene import HardScene
 from stvg_lab.rendered.hard.things import KINDS
 from stvg_lab.rendered.person import Person
+from stvg_lab.rendered.photo_backdrop import draw_photo_backdrop
 from stvg_lab.rendered.queries import (
     SPLIT_SEEDS,
     TRAIN_HARD,
@@ -46,6 +48,7 @@ TRAITS = (*COLOURS, *GARMENTS, *BAGS, *KINDS, *POSES, *DOINGS, *PLAIN_DOINGS, HO
 _FPS = 5.0  # fewer frames than a test scene has cost half the time
 _WORDINGS = 2  # times the sentences are drawn about one scene
 _PLAIN, _ENTERING, _MARKED = 0.35, 0.3, 0.25  # shares of clips: plain, of these entering; marked
+_PHOTOS = 0.3  # share with a photograph as background, where there are any
 _DRAWN = 0.85  # share of marked clips with numbers on candidates; the same with ordinals
 _NUMBERED = 0.9  # share of the candidates that get a number
 _MOST_WORDS = 22  # of a sentence; longer ones do not fit a question
@@ -88,15 +91,29 @@ HARD_ARRAYS = {  # shape and type of each array of the pool
 }
 
 
-def draw_hard_clip(rng: np.random.Generator) -> HardClip:
-    """A clip of a random scene of `train-hard` or `train`, with its sentences in random order."""
+def draw_hard_clip(rng: np.random.Generator, photos: Sequence[Path] = ()) -> HardClip:
+    """A clip of a random scene of `train-hard` or `train`, with its sentences in random order.
+
+    Args:
+        rng: of the scene and what is drawn.
+        photos: files of photographs, which are the background of some clips.
+    """
     number = int(rng.integers(SPLIT_SEEDS))
-    if rng.random() < _PLAIN:
-        plain = Scene.from_seed(
-            split_seed("train", number),
-            difficulty=float(rng.uniform(0, 1)), entering=bool(rng.random() < _ENTERING),
-        )  # fmt: skip
-        return make_hard_clip(plain, _shuffled(scene_queries(plain, number), rng), rng)
+    scene, queries = _drawn_plain(rng, number) if rng.random() < _PLAIN else _drawn_hard(number)
+    if photos and rng.random() < _PHOTOS:
+        scene = replace(scene, background=draw_photo_backdrop(rng, photos))
+    return make_hard_clip(scene, [queries[i] for i in rng.permutation(len(queries))], rng)
+
+
+def _drawn_plain(rng: np.random.Generator, number: int) -> tuple[Scene, Sequence[SceneQuery]]:
+    scene = Scene.from_seed(
+        split_seed("train", number),
+        difficulty=float(rng.uniform(0, 1)), entering=bool(rng.random() < _ENTERING),
+    )  # fmt: skip
+    return scene, scene_queries(scene, number)
+
+
+def _drawn_hard(number: int) -> tuple[HardScene, Sequence[SceneQuery]]:
     scene = HardScene.from_seed(split_seed(TRAIN_HARD, number), fps=_FPS)
     truth = Truth(scene)
     queries = [
@@ -104,11 +121,7 @@ def draw_hard_clip(rng: np.random.Generator) -> HardClip:
         for wording in range(_WORDINGS)
         for query in hard_queries(scene, TRAIN_HARD, number + wording, truth)
     ]
-    return make_hard_clip(scene, _shuffled(queries, rng), rng)
-
-
-def _shuffled(queries: Sequence[SceneQuery], rng: np.random.Generator) -> list[SceneQuery]:
-    return [queries[i] for i in rng.permutation(len(queries))]
+    return scene, queries
 
 
 def make_hard_clip(

@@ -18,6 +18,7 @@ from stvg_lab.rendered.queries import HARD_SPLITS, SceneQuery, scene_queries, sp
 from stvg_lab.rendered.scene import Scene
 from stvg_lab.runs.conventions import range_iou
 from stvg_lab.training.architecture import Architecture
+from stvg_lab.training.clip_kinds import ClipKind
 from stvg_lab.training.clip_pool import FRAMES, TrainingClip, make_clip
 from stvg_lab.training.examiner import Packer, Question
 from stvg_lab.training.hard_clips import OWNERS, HardClip, make_hard_clip
@@ -151,3 +152,14 @@ def half_peak(curve: NDArray[np.float32]) -> tuple[int, int]:
     while high + 1 < len(curve) and curve[high + 1] >= 0.5 * curve[peak]:
         high += 1
     return low, high + 1
+
+
+def progress_figures(figures: dict[str, float], clips: ClipKind) -> dict[str, float]:
+    """The figures of the progress line."""
+    short = {}
+    for kind in clips.kinds:
+        parts = [figures.get(f"yes_no/{kind}/{state}", 0.0) for state in ("present", "absent")]
+        short[f"yes/no {kind}"] = round(sum(parts) / 2, 3)
+        short[f"person {kind}"] = round(figures.get(f"person/mean row/{kind}", 0.0), 3)
+    short["tIoU"] = round(figures.get(f"tiou/mean row/{clips.timed}", 0.0), 3)
+    return short

@@ -24,18 +24,25 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from stvg_lab.rendered.photo_backdrop import photos_in
 from stvg_lab.training.architecture import ARCHITECTURES
-from stvg_lab.training.clip_kinds import CLIP_KINDS, ClipKind, ClipLabels, busy_slots
+from stvg_lab.training.clip_kinds import CLIP_KINDS, ClipLabels, busy_slots
 from stvg_lab.training.clip_pool import KeptPool, Pool
 from stvg_lab.training.embedded_model import save_folder
 from stvg_lab.training.examiner import Packer
-from stvg_lab.training.held_out import HeldOutAnswers, held_out, held_out_figures
+from stvg_lab.training.held_out import (
+    HeldOutAnswers,
+    held_out,
+    held_out_figures,
+    progress_figures,
+)
 from stvg_lab.training.known_weights import copy_tower, copy_weights
 from stvg_lab.training.model_card import model_card
 from stvg_lab.training.packed_questions import PAIR, patches_of
@@ -285,28 +292,21 @@ class Trainer:
         self.rng.bit_generator.state = state["rng"]
 
 
-def progress_figures(figures: dict[str, float], clips: ClipKind) -> dict[str, float]:
-    """The figures of the progress line."""
-    short = {}
-    for kind in clips.kinds:
-        parts = [figures.get(f"yes_no/{kind}/{state}", 0.0) for state in ("present", "absent")]
-        short[f"yes/no {kind}"] = round(sum(parts) / 2, 3)
-        short[f"person {kind}"] = round(figures.get(f"person/mean row/{kind}", 0.0), 3)
-    short["tIoU"] = round(figures.get(f"tiou/mean row/{clips.timed}", 0.0), 3)
-    return short
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Trains for the given time, then measures on the test split and writes the folder."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.photos and options.scenes != "hard":
+        parser.error("--photos: expected with --scenes hard")
     torch.set_num_threads(1)  # the renderer has the other core; two threads that wait cost more
     pool: Pool | KeptPool
     kind = CLIP_KINDS[options.scenes]
+    draw = partial(kind.draw, photos=photos_in(options.photos)) if options.photos else kind.draw
     if options.pool_file:
-        pool = KeptPool(options.pool_file, options.pool, options.seed, kind.arrays, kind.draw)
+        pool = KeptPool(options.pool_file, options.pool, options.seed, kind.arrays, draw)
     else:
         seed = options.seed + (1000 if options.resume else 0)
-        pool = Pool(options.pool, seed, kind.arrays, kind.draw)
+        pool = Pool(options.pool, seed, kind.arrays, draw)
     try:
         trainer = Trainer(
             options.seed, options.minutes, pool, options.eager, options.architecture,
@@ -359,6 +359,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--scenes", choices=sorted(CLIP_KINDS), default="plain",
         help="plain: people who act; hard: train-hard as well, with the words of its sentences",
+    )  # fmt: skip
+    parser.add_argument(
+        "--photos", type=Path,
+        help="photographs in this folder are backgrounds of three in ten clips of --scenes hard",
     )  # fmt: skip
     parser.add_argument("--architecture", choices=sorted(ARCHITECTURES), default="qwen2_vl")
     return parser

@@ -30,6 +30,7 @@ from stvg_lab.rendered.hard.scene_conditions import (
     picture_condition,
 )
 from stvg_lab.rendered.hard.things import Thing
+from stvg_lab.rendered.photo_backdrop import PhotoBackdrop
 from stvg_lab.rendered.picture_conditions import PictureCondition, taken
 from stvg_lab.rendered.room import RoomBackdrop, draw_background
 from stvg_lab.rendered.shapes import Layer, Prop
@@ -61,7 +62,7 @@ class HardScene:
     conditions: tuple[str, ...]
     people: tuple[Actor, ...]
     things: tuple[Thing, ...]
-    background: RoomBackdrop
+    background: RoomBackdrop | PhotoBackdrop
     foreground: tuple[Prop, ...]
     views: Views
     condition: PictureCondition

@@ -5,14 +5,12 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -46,6 +44,7 @@ from stvg_lab.training.hard_labels import NUMBER, HardLabels
 from stvg_lab.training.held_out import held_out
 from stvg_lab.training.model_card import model_card
 from stvg_lab.training.train_embedded import Trainer
+from stvg_lab.training.train_embedded import main as train
 from stvg_lab.training.vocabulary import NUMBERS, build_tokenizer, words
 from stvg_ros.method.painted_ids import which_number
 from stvg_ros.method.query import question
@@ -405,17 +404,13 @@ def test_training_on_hard_scenes_stops_and_continues(tmp_path: Path) -> None:
     out = tmp_path / "model"
     few = ["--held-out", "1", "--test", "1", "--pool", "12", "--clips", "1", "--eager", "--scenes",
            "hard"]  # fmt: skip
-    module = [sys.executable, "-m", "stvg_lab.training.train_embedded", "--out", str(out), *few]
 
-    def train(*arguments: str) -> dict[str, object]:
-        subprocess.run(
-            [*module, *arguments], cwd=tmp_path, check=True, timeout=900,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )  # fmt: skip
+    def trained(*arguments: str) -> dict[str, object]:
+        train(["--out", str(out), *few, *arguments])
         found: dict[str, object] = json.loads((out / "training_report.json").read_text())
         return found
 
-    first = train("--steps", "3", "--start", str(FOLDER), "--untaught-attention")
+    first = trained("--steps", "3", "--start", str(FOLDER), "--untaught-attention")
     assert first["notes"] == [
         "Training began with the weights of embedded.",
         "Only answers were trained: where attention falls was not taught.",
@@ -424,4 +419,23 @@ def test_training_on_hard_scenes_stops_and_continues(tmp_path: Path) -> None:
     card = (out / "README.md").read_text()
     assert card == model_card(first)
     assert all(kind in card for kind in HARD_KINDS) and "train-hard" in card
-    assert train("--steps", "5", "--resume", str(out))["steps"] == 5
+    assert trained("--steps", "5", "--resume", str(out))["steps"] == 5
+
+
+def test_some_clips_have_a_photograph_as_background(tmp_path: Path) -> None:
+    path = tmp_path / "green.png"
+    image = np.zeros((60, 80, 3), np.uint8)
+    image[..., 1] = 255
+    cv2.imwrite(str(path), image)
+    green = 0
+    for seed in range(12):
+        clip = draw_hard_clip(np.random.default_rng(seed), [path])
+        edge = clip.frames[:, -4:].reshape(-1, 3).astype(int)
+        green += bool((edge[:, 1] > 2 * edge[:, 0] + 20).mean() > 0.5)
+    assert 1 <= green <= 8
+
+
+def test_photographs_are_for_hard_scenes(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        train(["--out", "x", "--photos", "y"])
+    assert "--photos: expected with --scenes hard" in capsys.readouterr().err
