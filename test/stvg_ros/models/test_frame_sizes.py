@@ -133,7 +133,7 @@ def test_tokens_of_a_frame_of_lfm2(
         (FULL_HD, {}, 4, (6, 11)),
         ((1920, 1080), {}, 4, (11, 6)),
         (FULL_HD, {}, 2, (12, 21)),
-        ((10, 1000), {}, 4, (1, 79)),  # no side below a token
+        ((2, 1000), {}, 4, (1, 179)),  # no side below a token
         ((100, 114), {}, 4, (7, 9)),  # a pixel more or less of the square gives others
         ((448, 448), {"scale_resolution": 224}, 4, (4, 4)),
     ],
