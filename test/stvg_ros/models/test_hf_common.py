@@ -23,6 +23,7 @@ from stvg_ros.models.embedded_limits import OTHER_PICTURES
 from stvg_ros.models.families import FAMILIES
 from stvg_ros.models.hf_common import HfMllm
 from stvg_ros.models.settings import ModelConfig
+from stvg_ros.models.text_generation import TextGenerator
 
 torch.set_num_threads(1)
 
@@ -166,6 +167,16 @@ def test_texts_have_no_special_tokens(mllm: HfMllm) -> None:
     tokenizer = mllm.checkpoint.tokenizer
     ids = tokenizer.convert_tokens_to_ids(["\n", "<|im_start|>", "man", "<|im_end|>"])
     assert mllm.writer.decoded(ids) == "man"
+
+
+def test_generated_tokens_are_counted(mllm: HfMllm, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = TextGenerator(mllm.checkpoint, mllm.prompt)
+    written = []
+    monkeypatch.setattr(writer, "decoded", lambda ids: written.append(len(ids)) or "")
+    assert writer.generated == 0
+    writer.complete("You are helpful.", "Is there a man in red?", 3)
+    writer.about(mllm.prefill(mllm.encode(images(2))), QUESTIONS[0], 2)
+    assert len(written) == 2 and writer.generated == sum(written) > 0
 
 
 def test_a_completion_is_the_library_s(mllm: HfMllm) -> None:
