@@ -80,6 +80,7 @@ def test_passes_of_other_prompts_begin_a_batch(
 
 def test_saving_memory_ends_with_its_context(mllm: HfMllm, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mllm, "_batch_passes", 4)
+    monkeypatch.setattr(mllm, "_room", lambda tokens: 4)
     visual = mllm.encode(images(2))
     ran: list[int] = []
     hook = mllm._text.layers[1].mlp.register_forward_pre_hook(lambda *_: ran.append(1))
@@ -103,6 +104,17 @@ def test_saving_memory_ends_with_its_context(mllm: HfMllm, monkeypatch: pytest.M
     assert within == [(4, [1, 1, 1, 1])]
     assert (runs(), sizes_of_batches(mllm, 4, monkeypatch)) == (2, [4])
     hook.remove()
+
+
+def test_activations_are_kept_in_nine_tenths_of_the_free_memory(
+    mllm: HfMllm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visual = mllm.encode(images(2))
+    monkeypatch.setattr(mllm, "_free_bytes", lambda: 100)
+    for needed, recomputed in ((90, False), (91, True)):
+        monkeypatch.setattr(mllm, "graph_bytes", lambda tokens, needed=needed: needed)
+        mllm.prefill(visual)
+        assert mllm._recomputing == recomputed
 
 
 def test_images_and_passes_of_one_size(mllm: HfMllm) -> None:
