@@ -69,12 +69,11 @@ def layer_places(layers: Sequence[int], rest: int, free: Sequence[int]) -> list[
 def place(model: Any, layers: Sequence[torch.device], rest: torch.device) -> None:
     """Moves each layer of the language model to its device, and all else to `rest`."""
     text = model.get_decoder()
-    owned = {id(each) for each in text.layers.parameters()}
-    owned |= {id(each) for each in text.layers.buffers()}
-    for tensor in [*model.parameters(), *model.buffers()]:
-        if id(tensor) not in owned:
-            tensor.data = tensor.data.to(rest)
-    for layer, device in zip(text.layers, layers, strict=True):
+    own = text.layers
+    text.layers = nn.ModuleList()  # so that all else is moved
+    model.to(rest)
+    text.layers = own
+    for layer, device in zip(own, layers, strict=True):
         layer.to(device)
         _receive(layer, device)
     _receive(getattr(text, "norm", None) or text.embedding_norm, rest)
@@ -98,7 +97,7 @@ def _receive(module: nn.Module, device: torch.device) -> None:
     def before(_: nn.Module, given: tuple[Any, ...], named: dict[str, Any]) -> Any:
         return moved(given), {name: moved(value) for name, value in named.items()}
 
-    module.register_forward_pre_hook(before, with_kwargs=True, prepend=True)
+    module.register_forward_pre_hook(before, with_kwargs=True)
 
 
 def _bytes(module: Any) -> int:

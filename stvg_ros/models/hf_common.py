@@ -327,7 +327,13 @@ class HfMllm:
         length = given.named["inputs_embeds"].shape[1]
         pairs = pairs_of(cache, len(text.layers))
         return HfPrefix(
-            given.visual, given.layout, pairs, length, given.columns, given.next_position
+            given.visual,
+            given.layout,
+            pairs,
+            length,
+            given.columns,
+            given.next_position,
+            len(passes),
         )
 
     def _asked(
@@ -359,14 +365,14 @@ class HfMllm:
         recorder: AttentionRecorder | None = None,
     ) -> Tensor:
         """The last states of all questions behind a prefix; `recorder` gets their rows."""
-        passes, questions = len(prefix.pairs[0][0]), len(asked.ids)
-        batch = passes * questions
+        questions = len(asked.ids)
+        batch = prefix.passes * questions
         mask: Any = asked.mask.expand(batch, -1, -1, -1)
         if self._recurrent:
             mask = layer_masks(mask, prefix.length, self._text.config)
         with recording(recorder):
             hidden: Tensor = text(
-                inputs_embeds=text.get_input_embeddings()(asked.ids).repeat(passes, 1, 1),
+                inputs_embeds=text.get_input_embeddings()(asked.ids).repeat(prefix.passes, 1, 1),
                 position_ids=asked.positions.expand(batch, -1),
                 attention_mask=mask,
                 past_key_values=SharedPrefix(prefix.pairs, prefix.length, questions),

@@ -271,7 +271,7 @@ def _positions(
     if theirs is None:
         expected = torch.arange(known + 1)[None]
     else:
-        expected = theirs.flatten(0, -2).cpu()[-len(ours) :, : known + 1]
+        expected = theirs.flatten(0, -2).cpu()[-len(ours) :]
     equal = torch.equal(ours, expected[:, :known].expand_as(ours))
     equal &= bool((expected[:, known] == given.next_position).all())
     text = f"{known} of system and video, {'all as' if equal else 'not'} the library's"

@@ -73,6 +73,7 @@ class HfPrefix:
         length: N.
         columns: `(M,)` positions of the visual tokens in the prefix.
         next_position: position of the first token after the prefix.
+        passes: B.
     """
 
     visual: VisualTokens
@@ -81,6 +82,7 @@ class HfPrefix:
     length: int
     columns: Tensor
     next_position: int
+    passes: int
 
 
 def moved_features(visual: VisualTokens, offset: Tensor | None, layout: Layout) -> Tensor:

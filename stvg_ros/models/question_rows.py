@@ -46,5 +46,5 @@ def question_rows(
             )
             for i, suffix in enumerate(suffixes)
         ]
-        for at in range(len(prefix.pairs[0][0]))
+        for at in range(prefix.passes)
     ]

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -81,17 +82,36 @@ def test_a_preset_leaves_memory_to_the_system(preset):
     assert left > (1.5 * GB if preset.shared else 0)
 
 
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
+def test_the_memory_of_a_machine_is_in_its_name(preset):
+    named = re.search(r"_(\d+)gb", preset.name)
+    assert preset.memory_gb == (int(named[1]) if named else 128)  # Jetson Thor
+
+
+def test_memory_beside_the_counted_peak():
+    ten = replace(counts()[0], peak=10 * 10**9)
+    assert ten.needed_on_gpu == pytest.approx(11.5 * GB, abs=0.1, rel=0)
+    assert ten.needed_on_cpu == pytest.approx(12 * GB, abs=0.1, rel=0)
+    for preset in PRESETS:
+        beside = preset.needed - preset.count.needed_on_gpu
+        window = GB + preset.window_bytes if preset.shared else 0
+        assert beside == pytest.approx(window, abs=0.1, rel=0)
+
+
 def test_presets_come_from_the_largest_to_the_smallest():
     for shared in (True, False):
         needs = [preset.needed for preset in PRESETS if preset.shared == shared]
         assert needs == sorted(needs, reverse=True)
 
 
-def test_each_case_was_counted_and_the_smallest_is_counted_again():
+def test_each_case_was_counted():
     for case in cases():
         found = counted(*(getattr(case, name) for name in case.__dataclass_fields__))
         assert found.peak > found.weights > 0
     assert len(counts()) == len(list(cases()))
+
+
+def test_the_smallest_case_is_counted_again():
     smallest = min(cases(), key=lambda case: counted(*vars(case).values()).peak)
     assert count(smallest) == counted(*vars(smallest).values())
 

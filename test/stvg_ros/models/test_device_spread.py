@@ -18,6 +18,7 @@ import pytest
 import tiny_models
 import torch
 from library_reference import QUESTIONS, images
+from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from stvg_ros.cli import doctor
@@ -62,6 +63,30 @@ def test_weights_that_do_not_fit_are_refused() -> None:
         layer_places([giga, giga], 95 * giga, [100 * giga] * 2)
     with pytest.raises(ConfigError, match=r"needs 95.0 and 0.0 and 3.0 GB"):
         layer_places([giga] * 3, 95 * giga, [100 * giga, giga, 100 * giga])
+
+
+class _Toy(nn.Module):
+    """A language model of three layers, and a buffer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding, self.norm = nn.Linear(2, 2), nn.Linear(2, 2)
+        self.layers = nn.ModuleList(nn.BatchNorm1d(2) for _ in range(3))
+        self.register_buffer("numbers", torch.zeros(2))
+
+    def get_decoder(self) -> _Toy:
+        return self
+
+
+def test_each_layer_has_its_device_and_all_else_another() -> None:
+    toy = _Toy()
+    place(toy, [META, CPU, META], META)
+    devices = {name: each.device for name, each in (*toy.named_parameters(), *toy.named_buffers())}
+    assert {name for name, device in devices.items() if device == CPU} == {
+        f"layers.1.{name}" for name in toy.layers[1].state_dict()
+    }
+    with pytest.raises(ValueError, match="shorter"):
+        place(_Toy(), [CPU, CPU], CPU)
 
 
 @pytest.fixture(scope="module", params=list(FAMILIES))

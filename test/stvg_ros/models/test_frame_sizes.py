@@ -4,14 +4,18 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+import tiny_models
 import torch
 
 from stvg_ros.checkpoints.image_preprocessing import ImagePreprocessing
+from stvg_ros.method.settings import AttentionConfig
 from stvg_ros.models import (
     cosmos3_edge,
     glm4v,
@@ -19,6 +23,7 @@ from stvg_ros.models import (
     lfm2_vl,
     llava_next_video,
     llava_onevision,
+    load_mllm,
     minicpmv4_6,
     molmo2,
     perception_lm,
@@ -27,6 +32,8 @@ from stvg_ros.models import (
     smolvlm,
     video_llama_3,
 )
+from stvg_ros.models.families import FAMILIES
+from stvg_ros.models.settings import ModelConfig
 
 FULL_HD, CAMERA, SMALL = (1080, 1920), (480, 640), (60, 80)
 # Of Qwen2-VL's released file, for single images: 4 to 16,384 tokens.
@@ -133,7 +140,7 @@ def test_tokens_of_a_frame_of_lfm2(
         (FULL_HD, {}, 4, (6, 11)),
         ((1920, 1080), {}, 4, (11, 6)),
         (FULL_HD, {}, 2, (12, 21)),
-        ((10, 1000), {}, 4, (1, 79)),  # no side below a token
+        ((2, 1000), {}, 4, (1, 179)),  # no side below a token
         ((100, 114), {}, 4, (7, 9)),  # a pixel more or less of the square gives others
         ((448, 448), {"scale_resolution": 224}, 4, (4, 4)),
     ],
@@ -207,3 +214,21 @@ def test_a_tower_of_one_size_where_the_file_has_none(
     with pytest.raises(ReceivedError) as caught:
         family.encode(model, given, [np.zeros((30, 40, 3), np.uint8)], 1)
     assert caught.value.args == (shape,)
+
+
+def test_frames_of_another_shape_than_the_trained_one_are_padded(tmp_path: Path) -> None:
+    folder = tiny_models.save("qwen2_5_vl", FAMILIES["qwen2_5_vl"].class_name, tmp_path)
+    (folder / "stvg.json").write_text('{"aspect_ratio": 2.0}')
+    numbers = json.loads((folder / "preprocessor_config.json").read_text())
+    numbers["size"] = {"shortest_edge": 256, "longest_edge": 32 * 64}
+    (folder / "preprocessor_config.json").write_text(json.dumps(numbers))
+    mllm = load_mllm(ModelConfig(path=str(folder), device="cpu"), AttentionConfig())
+    draw = np.random.default_rng(0)
+    wide, square = (draw.integers(0, 256, (32, width, 3), np.uint8) for width in (64, 32))
+    whole = mllm.encode([wide])
+    assert (whole.grid, whole.picture) == ((1, 4, 8), None)
+    padded = mllm.encode([square])
+    assert (padded.grid, padded.picture) == ((1, 4, 8), (slice(0, 4), slice(2, 6)))
+    by_hand = np.full_like(wide, 128)
+    by_hand[:, 16:48] = square
+    assert torch.equal(padded.features, mllm.encode([by_hand]).features)

@@ -23,6 +23,7 @@ from stvg_ros.models.embedded_limits import OTHER_PICTURES
 from stvg_ros.models.families import FAMILIES
 from stvg_ros.models.hf_common import HfMllm
 from stvg_ros.models.settings import ModelConfig
+from stvg_ros.models.text_generation import TextGenerator
 
 torch.set_num_threads(1)
 
@@ -79,6 +80,7 @@ def test_passes_of_other_prompts_begin_a_batch(
 
 def test_saving_memory_ends_with_its_context(mllm: HfMllm, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mllm, "_batch_passes", 4)
+    monkeypatch.setattr(mllm, "_room", lambda tokens: 4)
     visual = mllm.encode(images(2))
     ran: list[int] = []
     hook = mllm._text.layers[1].mlp.register_forward_pre_hook(lambda *_: ran.append(1))
@@ -102,6 +104,17 @@ def test_saving_memory_ends_with_its_context(mllm: HfMllm, monkeypatch: pytest.M
     assert within == [(4, [1, 1, 1, 1])]
     assert (runs(), sizes_of_batches(mllm, 4, monkeypatch)) == (2, [4])
     hook.remove()
+
+
+def test_activations_are_kept_in_nine_tenths_of_the_free_memory(
+    mllm: HfMllm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visual = mllm.encode(images(2))
+    monkeypatch.setattr(mllm, "_free_bytes", lambda: 100)
+    for needed, recomputed in ((90, False), (91, True)):
+        monkeypatch.setattr(mllm, "graph_bytes", lambda tokens, needed=needed: needed)
+        mllm.prefill(visual)
+        assert mllm._recomputing == recomputed
 
 
 def test_images_and_passes_of_one_size(mllm: HfMllm) -> None:
@@ -166,6 +179,16 @@ def test_texts_have_no_special_tokens(mllm: HfMllm) -> None:
     tokenizer = mllm.checkpoint.tokenizer
     ids = tokenizer.convert_tokens_to_ids(["\n", "<|im_start|>", "man", "<|im_end|>"])
     assert mllm.writer.decoded(ids) == "man"
+
+
+def test_generated_tokens_are_counted(mllm: HfMllm, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = TextGenerator(mllm.checkpoint, mllm.prompt)
+    written = []
+    monkeypatch.setattr(writer, "decoded", lambda ids: written.append(len(ids)) or "")
+    assert writer.generated == 0
+    writer.complete("You are helpful.", "Is there a man in red?", 3)
+    writer.about(mllm.prefill(mllm.encode(images(2))), QUESTIONS[0], 2)
+    assert len(written) == 2 and writer.generated == sum(written) > 0
 
 
 def test_a_completion_is_the_library_s(mllm: HfMllm) -> None:

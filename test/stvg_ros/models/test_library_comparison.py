@@ -189,6 +189,17 @@ def test_shown_tokens_are_six(qwen: HfMllm, compare: Compare) -> None:
     assert found["prompt"].text.endswith(f"expected {decode(tokens[5:11])!r}")
 
 
+@pytest.mark.parametrize("vision", ["<|vision_start|>", "<|vision_end|>"])
+def test_one_vision_token_without_the_other(qwen: HfMllm, compare: Compare, vision: str) -> None:
+    token = qwen.checkpoint.tokenizer.convert_tokens_to_ids(vision)
+
+    def change(found: dict[str, Any]) -> None:
+        found["input_ids"][found["input_ids"] == token] = 30
+
+    found, _ = compare(qwen, change)
+    assert list(found) == ["prompt", "pixels"] and differ(found) == ["prompt"]
+
+
 def wrapped(found: dict[str, Any]) -> None:
     """The outer pair of vision tokens that the library's processor leaves around all slots."""
     ids = found["input_ids"][0].tolist()

@@ -112,8 +112,8 @@ def tokens(count: int, pair: int = 1, times_s: tuple[float, ...] = ()) -> Visual
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])
-@pytest.mark.parametrize("numbered", [True, False])
-def test_text_of_minicpm(count: int, numbered: bool) -> None:
+@pytest.mark.parametrize("given", [{}, {"use_image_id": True}, {"use_image_id": False}])
+def test_text_of_minicpm(count: int, given: dict[str, bool]) -> None:
     words = {
         "image_start_token": "<image>", "image_end_token": "</image>", "video_token": "7",
         "image_id_start_token": "<image_id>", "image_id_end_token": "</image_id>",
@@ -127,11 +127,11 @@ def test_text_of_minicpm(count: int, numbered: bool) -> None:
             "grids_videos": np.zeros((count, 2), int),
         }, 0, video_token_divisor=16,
     )  # fmt: skip
-    if numbered:
+    if given.get("use_image_id", True):
         theirs = MiniCPMV4_6Processor._prepend_local_ids(own, ["7"], [theirs], "7")[0]
     spelled = SimpleNamespace(convert_ids_to_tokens=str, **words)
     config = SimpleNamespace(config=SimpleNamespace(video_token_id=7))
-    found = minicpmv4_6.layout(spelled, config, tokens(count), use_image_id=numbered)
+    found = minicpmv4_6.layout(spelled, config, tokens(count), **given)
     assert (found.text, found.placeholder) == (theirs, "7")
 
 

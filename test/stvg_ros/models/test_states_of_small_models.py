@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -199,3 +200,12 @@ def test_text_behind_a_canvas(end: str, tmp_path: Path, monkeypatch: pytest.Monk
     length = prefix.length
     assert torch.equal(ours, positions[..., :length])
     assert positions[..., length].unique().tolist() == [prefix.next_position]
+
+
+@pytest.mark.parametrize(("mode", "grid"), [("16x", (2, 2, 2)), ("4x", (2, 3, 5))])
+def test_tokens_of_both_modes_of_minicpm(mode: str, grid: Any, tmp_path: Path) -> None:
+    """The library's tower merges twice or once."""
+    file = save("minicpmv4_6", tmp_path) / "config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "downsample_mode": mode}))
+    visual = load(file.parent).encode(images(2))
+    assert visual.grid == grid  # compared with the number of features by `VisualTokens`
