@@ -62,6 +62,18 @@ def test_the_answers_are_those_of_the_scene(said):
     assert int(seen) > 0.8 * int(images)
 
 
+def test_without_keypoints_counting_says_what_is_missing(tmp_path, monkeypatch, capsys):
+    ran = []
+    monkeypatch.setattr("stvg_ros.cli.main.main", lambda words: ran.append(words) or 0)
+    monkeypatch.setattr("stvg_ros.body.estimator_choice.runtime_installed", lambda: False)
+    words = ["synthesize", "--format", "bag", "--seed", str(SEED), "--count", "1"]
+    assert main([*words, "--out", str(tmp_path / f"scene_{SEED}")]) == 0
+    assert tutorial.run(tutorial_arguments(tmp_path, "--yes")) == 0
+    (counting,) = (words for words in ran if "--targets" in words)
+    assert not any("evidence" in word for word in counting)
+    assert "`stvg-ros models fetch body`" in capsys.readouterr().out
+
+
 def test_with_a_terminal_it_waits_and_can_be_left(tmp_path, monkeypatch, capsys):
     class Terminal(io.StringIO):
         def isatty(self) -> bool:

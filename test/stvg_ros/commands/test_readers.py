@@ -8,9 +8,11 @@ import http.server
 import json
 import random
 import threading
+import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.error import HTTPError
 
 import pytest
 
@@ -274,6 +276,25 @@ def test_a_server_that_refuses_everything_is_asked_for_everything_again() -> Non
         assert "HTTP 422" in reader.read(SENTENCE).problems[0]
         assert reader.read(SENTENCE).problems == ()
     assert asked[4]["response_format"]["type"] == "json_schema"  # type: ignore[index]
+
+
+def test_the_connections_of_refused_requests_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    errors: list[HTTPError] = []
+    real = urllib.request.urlopen
+
+    def recording(*args: object, **named: object) -> object:
+        try:
+            return real(*args, **named)  # type: ignore[arg-type]
+        except HTTPError as error:
+            errors.append(error)
+            raise
+
+    monkeypatch.setattr(urllib.request, "urlopen", recording)
+    for answers in (((422, ""), (200, json.dumps(RIGHT))), ((403, ""),)):
+        with endpoint(*answers) as (url, _):
+            EndpointReader(url, "m", 5.0).read(SENTENCE)
+    assert [error.code for error in errors] == [422, 403]
+    assert all(error.closed for error in errors)
 
 
 def test_the_length_of_a_reply_is_bounded_by_that_of_the_sentence() -> None:
