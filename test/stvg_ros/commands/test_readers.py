@@ -22,6 +22,7 @@ from stvg_ros.commands.command import INTENTS, Command
 from stvg_ros.commands.endpoint import TOKEN_VARIABLE, EndpointReader, token
 from stvg_ros.commands.model_reader import TextModelReader, TokenModelReader
 from stvg_ros.commands.reader import CachedReader, WholeReader, grammar_reader
+from stvg_ros.commands.reply import parsed
 from stvg_ros.errors import ConfigError
 
 SENTENCE = "please find the man in the blue coat who waves in the office and tell him the time"
@@ -205,6 +206,20 @@ def test_other_languages_are_read_by_a_model() -> None:
     command = TextModelReader(Writing(json.dumps(values))).read(text)
     assert command.action == "die springt"
     assert not command.refusal
+
+
+def test_the_end_of_a_reply_without_end_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python 3.14 follows open braces tens of thousands deep, from each of them."""
+    tried = []
+    real = json.JSONDecoder.raw_decode
+
+    def counted(self: json.JSONDecoder, text: str, start: int = 0) -> object:
+        tried.append(start)
+        return real(self, text, start)
+
+    monkeypatch.setattr(json.JSONDecoder, "raw_decode", counted)
+    assert parsed('{"a":' * 20_000 + json.dumps(RIGHT)) == RIGHT
+    assert len(tried) < 5_000
 
 
 @contextmanager
