@@ -136,5 +136,6 @@ esac
 # colcon and the executables use the environment's interpreter.
 step env "PATH=$venv/bin:$PATH" "VIRTUAL_ENV=$venv" colcon build --packages-select stvg_ros --cmake-args \
     "-DPython3_EXECUTABLE=$python" "-DSTVG_LAB=$lab" -DBUILD_TESTING=OFF
-step "$workspace/install/stvg_ros/bin/stvg-ros" doctor --machine
+# The modules are found where the workspace is sourced.
+step sh -c ". '$workspace/install/setup.sh' && stvg-ros doctor --machine"
 echo "Done. In each shell: . $ros/setup.sh && . $workspace/install/setup.sh"

@@ -87,7 +87,8 @@ class SavedAnswers:
         saved = {"asked": self._asked, "scenes": scenes, "answers": ablation.answers}
         part = self._path.with_name(self._path.name + ".part")
         try:
-            part.write_bytes(pickle.dumps(saved))
+            # The default differs between versions of Python; with 5, NumPy names other functions.
+            part.write_bytes(pickle.dumps(saved, protocol=4))
             part.replace(self._path)
         except OSError as error:
             raise ConfigError(f"--answers: {self._path}: cannot be written ({error})") from error

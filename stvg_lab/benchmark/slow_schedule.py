@@ -25,6 +25,7 @@ from stvg_ros.method.reattention import Step, gradient, moved, reattention_loss
 from stvg_ros.method.settings import AttentionConfig
 from stvg_ros.method.visual_tokens import VisualTokens
 from stvg_ros.models.hf_common import HfMllm
+from stvg_ros.models.prefix_cache import named_cache
 from stvg_ros.models.prompt import Suffix
 from stvg_ros.types import SplitQuery
 
@@ -102,7 +103,7 @@ class SlowSchedule:
         inputs, columns, suffix = self._whole(visual, text, offset)
         cache = DynamicCache()
         with self._eager():
-            out = self._text(**inputs, past_key_values=cache, output_attentions=True)
+            out = self._text(**inputs, **named_cache(self._text, cache), output_attentions=True)
             maps = out.attentions  # of every layer (1, H, N, N)
             position = int(inputs["position_ids"].max())
             for step in range(self.steps):
@@ -110,7 +111,7 @@ class SlowSchedule:
                 out = self._text(
                     inputs_embeds=self._text.get_input_embeddings()(token),
                     position_ids=torch.full_like(token, position + 1 + step),
-                    past_key_values=cache,
+                    **named_cache(self._text, cache),
                     output_attentions=True,
                 )
         self.counts.prefills += 1

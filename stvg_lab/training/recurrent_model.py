@@ -38,7 +38,7 @@ from stvg_lab.training.packed_questions import (
 )
 from stvg_lab.training.vocabulary import CHAT_TEMPLATE, SPECIAL, words
 from stvg_ros.method.visual_tokens import VisualTokens
-from stvg_ros.models.prefix_cache import OneLayer, repeated
+from stvg_ros.models.prefix_cache import OneLayer, named_cache, repeated
 from stvg_ros.models.preprocess import slots_of
 from stvg_ros.models.prompt import Prompt
 from stvg_ros.models.qwen2_vl import positions
@@ -264,7 +264,10 @@ def _through(
     y = layer.input_layernorm(x)
     if layer.block_type == "full_attention":
         y, weights = layer.self_attn(
-            y, position_embeddings=rope, attention_mask=mask, past_key_values=cache
+            y,
+            position_embeddings=rope,
+            attention_mask=mask,
+            **named_cache(layer.self_attn, cache),
         )
     else:
         y = layer.linear_attn(y, cache_params=cache)

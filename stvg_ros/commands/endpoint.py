@@ -94,8 +94,9 @@ class EndpointReader:
             try:
                 written = self._posted(self._body(sentence, _FORMATS[number]), deadline_s)
             except urllib.error.HTTPError as error:
-                if number == len(_FORMATS) - 1 or not _refuses_format(error):
-                    raise
+                with error:  # it holds the connection
+                    if number == len(_FORMATS) - 1 or not _refuses_format(error):
+                        raise
                 number += 1
             else:
                 self._format = number

@@ -39,6 +39,7 @@ SYSTEM = (
     "relative to now). Copy words of the sentence; leave empty what is not said. No other text."
 )
 _NOTHING = dict.fromkeys(TEXTS, "")
+_READ_CHARACTERS = 2**14  # of a reply
 _PAIR = re.compile(rf'"({"|".join(FIELDS)})"\s*:\s*(?:"((?:[^"\\\n]|\\.)*)"|(\d{{1,4}}))')
 EXAMPLES: tuple[tuple[str, dict[str, str]], ...] = (
     (
@@ -102,9 +103,11 @@ def parsed(reply: str) -> Mapping[str, object] | None:
     """The last JSON object of a reply that has fields of a command; None if there is none.
 
     The text before it, such as a model's reasoning, may hold braces and drafts. Of an object that
-    is cut off or has a syntax error, the complete pairs of a field and its value are taken.
+    is cut off or has a syntax error, the complete pairs of a field and its value are taken. Of a
+    long reply the end is read, as each brace may open an object that has to be tried.
     """
     decoder, found = json.JSONDecoder(), None
+    reply = reply[-_READ_CHARACTERS:]
     start = reply.find("{")
     while start >= 0:
         end = start + 1

@@ -70,11 +70,15 @@ class McapFile:
             self._size = path.stat().st_size
         except OSError as error:
             raise RecordingError(f"{path}: cannot be read ({error})") from error
-        self._scan()
-        all_of_them = not self._whole or any(number not in self._found for number in self._counts)
-        self._look_into_chunks([
-            number for number, chunk in enumerate(self._chunks) if all_of_them or not chunk.counts
-        ])  # fmt: skip
+        try:
+            self._scan()
+            every = not self._whole or any(number not in self._found for number in self._counts)
+            self._look_into_chunks([
+                number for number, chunk in enumerate(self._chunks) if every or not chunk.counts
+            ])  # fmt: skip
+        except BaseException:
+            self.close()
+            raise
         self.channels = [
             replace(item, count=self._counts[item.id]) for item in self._found.values()
         ]

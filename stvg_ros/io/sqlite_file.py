@@ -8,7 +8,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Collection, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from urllib.parse import quote
 
@@ -30,18 +30,20 @@ class SqliteFile:
         self.path = path
         self.notes: list[str] = []
         self.damaged = False
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
-        self._index = path.with_name(f"{path.name}-shm")  # SQLite writes it next to a log
-        self._index_is_ours = not self._index.exists()
+        self._open = ExitStack()  # what `close` closes, the latest first
+        index = path.with_name(f"{path.name}-shm")  # SQLite writes it next to a log
+        if not index.exists():
+            self._open.callback(index.unlink, missing_ok=True)
         try:
             self._base = self._opened()
             topics = self._topics()
+            self._rows = self._listed()  # time, number and topic of each message
         except (sqlite3.Error, OSError) as error:
+            self.close()
             raise RecordingError(
                 f"{path}: cannot be read as a rosbag2 recording (SQLite: {error}); the file is "
                 "damaged at its beginning, or is no recording"
             ) from error
-        self._rows = self._listed()  # time, number and topic of each message
         counts: dict[int, int] = {}
         for _, _, topic in self._rows:
             counts[topic] = counts.get(topic, 0) + 1
@@ -53,7 +55,7 @@ class SqliteFile:
     def _opened(self) -> sqlite3.Connection:
         """Opens the database; SQLite merges a log or journal next to it."""
         try:
-            base = _connect(self.path, "ro")
+            base = self._connected(self.path, "ro")
             base.execute("SELECT count(*) FROM sqlite_master").fetchone()
             return base
         except sqlite3.DatabaseError as error:
@@ -61,22 +63,22 @@ class SqliteFile:
             if not any(other.exists() for other in beside):
                 if "malformed" not in str(error):
                     raise
-                return _connect(self.path, "ro", damaged=True)
+                return self._connected(self.path, "ro", damaged=True)
         # A log in a read-only folder, or the journal of a killed recorder: SQLite must write in
         # both cases, so it works on copies.
-        self._folder = tempfile.TemporaryDirectory(prefix="stvg_bag_")
-        copy = Path(self._folder.name) / self.path.name
+        folder = self._open.enter_context(tempfile.TemporaryDirectory(prefix="stvg_bag_"))
+        copy = Path(folder) / self.path.name
         for file in (self.path, *(other for other in beside if other.exists())):
             shutil.copyfile(file, copy.with_name(file.name))
-        return _connect(copy, "rw")
+        return self._connected(copy, "rw")
+
+    def _connected(self, path: Path, mode: str, *, damaged: bool = False) -> sqlite3.Connection:
+        """A connection that `close` closes; arguments as of `_connect`."""
+        return self._open.enter_context(closing(_connect(path, mode, damaged=damaged)))
 
     def close(self) -> None:
         """Closes the file."""
-        self._base.close()
-        if self._index_is_ours:
-            self._index.unlink(missing_ok=True)
-        if self._folder is not None:
-            self._folder.cleanup()
+        self._open.close()
 
     def _topics(self) -> list[tuple[int, str, str, str]]:
         rows = self._base.execute("SELECT id, name, type, serialization_format FROM topics")
@@ -97,7 +99,7 @@ class SqliteFile:
     def _salvaged(self) -> Iterator[tuple[int, int, int]]:
         """Time, number and topic of the messages whose pages are present, one by one."""
         self._base.close()
-        self._base = _connect(self.path, "ro", damaged=True)
+        self._base = self._connected(self.path, "ro", damaged=True)
         number, failed = 0, 0
         while failed < _HOPELESS:
             number += 1

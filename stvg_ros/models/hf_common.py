@@ -42,6 +42,7 @@ from stvg_ros.models.prefix import HfPrefix, PrefixInputs, PrefixLayout, moved_f
 from stvg_ros.models.prefix_cache import (
     SharedPrefix,
     empty_cache,
+    named_cache,
     pairs_of,
     recompute_layers,
 )
@@ -323,7 +324,7 @@ class HfMllm:
         """Runs system and visual tokens of B passes through `text`."""
         given = self.inputs(passes)
         cache = empty_cache(text)
-        text(**given.named, past_key_values=cache, use_cache=True)
+        text(**given.named, **named_cache(text, cache), use_cache=True)
         length = given.named["inputs_embeds"].shape[1]
         pairs = pairs_of(cache, len(text.layers))
         return HfPrefix(
@@ -375,7 +376,7 @@ class HfMllm:
                 inputs_embeds=text.get_input_embeddings()(asked.ids).repeat(prefix.passes, 1, 1),
                 position_ids=asked.positions.expand(batch, -1),
                 attention_mask=mask,
-                past_key_values=SharedPrefix(prefix.pairs, prefix.length, questions),
+                **named_cache(text, SharedPrefix(prefix.pairs, prefix.length, questions)),
                 use_cache=True,
             ).last_hidden_state
         return hidden

@@ -8,6 +8,7 @@ channels and K positions of a convolution, H heads, e and f sizes of a head's st
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +24,7 @@ from stvg_ros.models.architectures import is_recurrent
 # its convolution `(B, C, K)`, and its state `(B, H, e, f)`, unless it is a convolution alone.
 LayerStates = tuple[Tensor, ...]
 Pairs = tuple[LayerStates, ...]
+_CACHE_NAMES = ("cache", "past_key_values")  # of arguments: since transformers 5.24, and before
 
 
 class OneLayer:
@@ -126,6 +128,12 @@ def repeated(states: LayerStates, count: int) -> LayerStates:
     return tuple(each.repeat_interleave(count, dim=0) for each in states)
 
 
+def named_cache(module: Any, cache: Any) -> dict[str, Any]:
+    """A cache by the name of the argument that `module` takes it with."""
+    taken = inspect.signature(module.forward).parameters
+    return {next((name for name in _CACHE_NAMES if name in taken), "past_key_values"): cache}
+
+
 def empty_cache(language_model: Any) -> DynamicCache:
     """A cache for a language model, with the layers' kinds where they differ."""
     config = language_model.config
@@ -169,24 +177,26 @@ def recompute_layers(language_model: Any, wanted: Callable[[], bool]) -> None:
 
 
 def _recomputed(forward: Any, index: int, wanted: Callable[[], bool]) -> Any:
-    def run(hidden: Tensor, *rest: Any, past_key_values: Any = None, **named: Any) -> Tensor:
-        if not wanted() or not torch.is_grad_enabled() or past_key_values is None:
-            out: Tensor = forward(hidden, *rest, past_key_values=past_key_values, **named)
+    def run(hidden: Tensor, *rest: Any, **named: Any) -> Tensor:
+        name = next((each for each in _CACHE_NAMES if named.get(each) is not None), None)
+        if not wanted() or not torch.is_grad_enabled() or name is None:
+            out: Tensor = forward(hidden, *rest, **named)
             return out
-        shared = isinstance(past_key_values, SharedPrefix)
-        before = past_key_values.pairs[index] if shared else None
-        questions = past_key_values.questions if shared else 1
+        whole = named[name]
+        shared = isinstance(whole, SharedPrefix)
+        before = whole.pairs[index] if shared else None
+        questions = whole.questions if shared else 1
 
         def layer(hidden: Tensor, *before: Tensor) -> tuple[Tensor, ...]:
             earlier = repeated(before, questions) if before else None
             cache = OneLayer(earlier)
-            out = forward(hidden, *rest, past_key_values=cache, **named)
+            out = forward(hidden, *rest, **{**named, name: cache})
             assert cache.added is not None
             return out, *cache.added
 
         out, *added = checkpoint(layer, hidden, *(before or ()), use_reentrant=False)
         if not shared:
-            put(past_key_values, index, tuple(added), hidden.shape[1])
+            put(whole, index, tuple(added), hidden.shape[1])
         return out
 
     return run

@@ -13,7 +13,7 @@ from transformers import DynamicCache
 
 from stvg_ros.models.family import LoadedCheckpoint
 from stvg_ros.models.prefix import HfPrefix
-from stvg_ros.models.prefix_cache import empty_cache, put
+from stvg_ros.models.prefix_cache import empty_cache, named_cache, put
 from stvg_ros.models.prompt import Prompt
 from stvg_ros.models.token_model import CausalTokens, greedy
 
@@ -79,7 +79,7 @@ class TextGenerator:
         hidden = self._text(
             inputs_embeds=self._text.get_input_embeddings()(ids),
             position_ids=torch.arange(start, start + ids.shape[1], device=ids.device)[None],
-            past_key_values=cache,
+            **named_cache(self._text, cache),
             use_cache=True,
         ).last_hidden_state
         scores: Tensor = self._model.lm_head(hidden[0, -1])

@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from transformers import DynamicCache
 
+from stvg_ros.models.prefix_cache import named_cache
+
 # From ids `(1, n)` and a cache to the scores `(vocabulary,)` of the next token.
 Forward = Callable[[torch.Tensor, DynamicCache], torch.Tensor]
 
@@ -100,7 +102,7 @@ def causal_tokens(model: Any, tokenizer: Any) -> CausalTokens:
     """The tokens of a causal language model of transformers."""
 
     def forward(ids: torch.Tensor, cache: DynamicCache) -> torch.Tensor:
-        output = model(input_ids=ids, past_key_values=cache, use_cache=True)
+        output = model(input_ids=ids, **named_cache(model, cache), use_cache=True)
         scores: torch.Tensor = output.logits[0, -1]
         return scores
 

@@ -27,8 +27,9 @@ PYTHON = (
 esac
 """
 )
-COLCON = """mkdir -p install/stvg_ros/bin
-[ "$(basename "$0")" = stvg-ros ] || cp "$0" install/stvg_ros/bin/stvg-ros
+COLCON = """if [ "$(basename "$0")" = stvg-ros ]; then [ "${SOURCED:-}" = yes ]; exit; fi
+mkdir -p install/stvg_ros/bin && cp "$0" install/stvg_ros/bin/stvg-ros
+echo "export SOURCED=yes PATH=$PWD/install/stvg_ros/bin:$PATH" > install/setup.sh
 """
 
 
@@ -106,7 +107,8 @@ def test_a_second_run_and_an_undone_one(machine: Machine) -> None:
     assert "-DSTVG_LAB=OFF" in machine.calls[-2]
     assert not [call for call in machine.calls if "torch>=2.6" in call]
     assert machine.install("--undo").returncode == 0
-    assert machine.tree() - before == {"install"}
+    # The second one is of the whole workspace.
+    assert machine.tree() - before == {"install", "install/setup.sh"}
     again = machine.install("--undo")
     assert again.returncode == 1 and "nothing is removed" in again.stderr
 

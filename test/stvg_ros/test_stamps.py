@@ -178,6 +178,7 @@ def test_a_bag_without_stamps_has_the_times_of_recording(tmp_path: Path) -> None
     page = annotated(bag)
     assert page.stamps_ns.tolist() == [made.stamp(i) for i in range(5)]
     assert "no stamps of their own; the times of recording are taken" in page.notes[0]
+    page.close()
 
 
 @pytest.mark.parametrize(

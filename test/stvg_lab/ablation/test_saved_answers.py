@@ -57,6 +57,7 @@ def test_two_runs_give_the_table_of_one(
     second.add(scenes[1], lambda name: None)
     assert second.table() == whole.table()
     assert [each.name for each in tmp_path.iterdir()] == ["answers"]
+    assert path.read_bytes()[:2] == b"\x80\x04"  # the protocol, which every Python reads alike
 
 
 def test_the_table_of_hard_scenes_has_their_kinds_and_conditions(

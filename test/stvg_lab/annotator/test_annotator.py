@@ -14,6 +14,7 @@ import sys
 import threading
 import urllib.request
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,9 @@ import pytest
 from damaged_recordings import bag as damaged_bag
 from damaged_recordings import picture, raw, stamp
 
+from stvg_lab.annotator import jpeg_frames
 from stvg_lab.annotator.jpeg_frames import JpegFrames, open_recording
+from stvg_lab.annotator.numbered_frames import FrameSequence
 from stvg_lab.annotator.page_server import PAGE, AnnotationServer
 from stvg_lab.annotator.session import Session
 from stvg_lab.datasets.annotations import (
@@ -57,6 +60,18 @@ def number_of(image: np.ndarray) -> int:
 def frames(count: int = COUNT) -> Iterator[Frame]:
     for index in range(count):
         yield Frame(START_NS + index * STEP_NS, striped(index), 64, 48)
+
+
+@pytest.fixture(autouse=True)
+def closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Closes the recordings that a test has opened."""
+    with ExitStack() as stack:
+
+        def opened(*arguments: Any) -> FrameSequence:
+            return stack.enter_context(closing(jpeg_frames.open_recording(*arguments)))
+
+        monkeypatch.setitem(globals(), "open_recording", opened)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -549,6 +564,9 @@ def test_damaged_requests_to_save(server: AnnotationServer) -> None:
 
 QUERY = '{"queries": [{"id": "a", "text": "%s", "absent": %s, "begin": %s, "end": 2, "boxes": {}}]}'
 
+# Python 3.14 reads JSON as deep as its stack allows; then the content is refused.
+DEEP = 400 if sys.version_info < (3, 14) else 422
+
 
 @pytest.mark.parametrize(
     ("body", "status"),
@@ -561,7 +579,11 @@ QUERY = '{"queries": [{"id": "a", "text": "%s", "absent": %s, "begin": %s, "end"
         ('{"queries": [{"\\udfff": 1}]}', 400),
         ("[" * 100_000, 400),
         ('{"queries":' * 20_000, 400),
-        ('{"queries": ' + "[" * 5000 + "]" * 5000 + "}", 400),
+        # Python 3.14 reads as deep as its stack allows.
+        (
+            '{"queries": ' + "[" * 5000 + "]" * 5000 + "}",
+            400 if sys.version_info < (3, 14) else 422,
+        ),
         ("9" * 5000, 400),
         ("null", 422),
         ('"queries"', 422),

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
 import json
+from contextlib import closing
 from pathlib import Path
 
 import damaged_recordings as made
@@ -65,7 +66,8 @@ def test_bags_in_another_storage_and_what_cannot_be_converted(
     captured = capsys.readouterr()
     assert "1 bags with their annotation files" in captured.out
     assert "not converted: 3_scene.mp4: " in captured.err
-    assert open_recording(out / "7_scene").type == COMPRESSED
+    with closing(open_recording(out / "7_scene")) as bag:
+        assert bag.type == COMPRESSED
     assert (out / "7_scene.part").exists() and not left.exists()
     (item,) = read_annotations(out / "7_scene.json").entries
     assert len(item.key_frames) == tiny.question(7)[1].span.sum()

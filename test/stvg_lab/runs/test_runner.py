@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 
 import av
@@ -216,7 +217,7 @@ def test_what_goes_wrong_is_named_and_scored_0_and_the_run_goes_on(
 def damaged_jpeg(path):
     write_bag(path, [square_frame(1)], compressed=True, storage="sqlite3")
     (file,) = (item for item in path.iterdir() if item.suffix == ".db3")
-    with sqlite3.connect(file) as base:
+    with closing(sqlite3.connect(file)) as base, base:
         (data,) = base.execute("select data from messages").fetchone()
         at = data.index(b"\xff\xd8")
         base.execute("update messages set data = ?", (data[:at] + bytes(len(data) - at),))

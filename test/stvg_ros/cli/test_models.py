@@ -8,6 +8,7 @@ import json
 import shutil
 import socket
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import tiny_models
@@ -127,7 +128,8 @@ def test_a_hub_that_cannot_be_used_is_named_with_the_remedy(checkpoint, tmp_path
     with FakeHub("someone/else", checkpoint) as hub, missing:
         fetched_checkpoint(NAME, tmp_path / "model", hub.endpoint)
     with FakeHub(NAME, checkpoint) as hub:
-        monkeypatch.setattr(hub_fetch.shutil, "disk_usage", lambda path: type("U", (), {"free": 9}))
+        full = SimpleNamespace(disk_usage=lambda path: SimpleNamespace(free=9))
+        monkeypatch.setattr(hub_fetch, "shutil", full)  # not the one of huggingface_hub
         with pytest.raises(ModelError, match="are free at"):
             fetched_checkpoint(NAME, tmp_path / "other", hub.endpoint)
 

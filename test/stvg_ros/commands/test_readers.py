@@ -8,9 +8,11 @@ import http.server
 import json
 import random
 import threading
+import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.error import HTTPError
 
 import pytest
 
@@ -20,6 +22,7 @@ from stvg_ros.commands.command import INTENTS, Command
 from stvg_ros.commands.endpoint import TOKEN_VARIABLE, EndpointReader, token
 from stvg_ros.commands.model_reader import TextModelReader, TokenModelReader
 from stvg_ros.commands.reader import CachedReader, WholeReader, grammar_reader
+from stvg_ros.commands.reply import parsed
 from stvg_ros.errors import ConfigError
 
 SENTENCE = "please find the man in the blue coat who waves in the office and tell him the time"
@@ -205,6 +208,20 @@ def test_other_languages_are_read_by_a_model() -> None:
     assert not command.refusal
 
 
+def test_the_end_of_a_reply_without_end_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python 3.14 follows open braces tens of thousands deep, from each of them."""
+    tried = []
+    real = json.JSONDecoder.raw_decode
+
+    def counted(self: json.JSONDecoder, text: str, start: int = 0) -> object:
+        tried.append(start)
+        return real(self, text, start)
+
+    monkeypatch.setattr(json.JSONDecoder, "raw_decode", counted)
+    assert parsed('{"a":' * 20_000 + json.dumps(RIGHT)) == RIGHT
+    assert len(tried) < 5_000
+
+
 @contextmanager
 def endpoint(*answers: tuple[int, object]) -> Iterator[tuple[str, list[dict[str, object]]]]:
     """A server that gives its answers in turn, the last one for ever."""
@@ -274,6 +291,25 @@ def test_a_server_that_refuses_everything_is_asked_for_everything_again() -> Non
         assert "HTTP 422" in reader.read(SENTENCE).problems[0]
         assert reader.read(SENTENCE).problems == ()
     assert asked[4]["response_format"]["type"] == "json_schema"  # type: ignore[index]
+
+
+def test_the_connections_of_refused_requests_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    errors: list[HTTPError] = []
+    real = urllib.request.urlopen
+
+    def recording(*args: object, **named: object) -> object:
+        try:
+            return real(*args, **named)  # type: ignore[arg-type]
+        except HTTPError as error:
+            errors.append(error)
+            raise
+
+    monkeypatch.setattr(urllib.request, "urlopen", recording)
+    for answers in (((422, ""), (200, json.dumps(RIGHT))), ((403, ""),)):
+        with endpoint(*answers) as (url, _):
+            EndpointReader(url, "m", 5.0).read(SENTENCE)
+    assert [error.code for error in errors] == [422, 403]
+    assert all(error.closed for error in errors)
 
 
 def test_the_length_of_a_reply_is_bounded_by_that_of_the_sentence() -> None:

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 
+import os
 import struct
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from stvg_ros.errors import RecordingError
 from stvg_ros.io.bag import STORAGES, write_bag
 from stvg_ros.io.bag_recording import RawMessage
 from stvg_ros.io.image_messages import COMPRESSED, IMAGE
+from stvg_ros.io.mcap_file import McapFile
 from stvg_ros.io.recording import open_bag, read_frames
 from stvg_ros.types import Frame
 
@@ -57,7 +60,8 @@ def test_compressed_images_come_back_in_rgb(tmp_path: Path, storage: str) -> Non
     image = np.zeros((32, 48, 3), np.uint8)
     image[..., 0] = 220
     write_bag(path, [Frame(5, image, 48, 32)], storage=storage, compressed=True)
-    assert open_bag(path).type == COMPRESSED
+    with closing(open_bag(path)) as bag:
+        assert bag.type == COMPRESSED
     (back,) = read_frames(path)
     assert np.abs(back.image.astype(int) - image).max() < 12
 
@@ -87,6 +91,35 @@ def test_truncated_recordings_say_so(tmp_path: Path, storage: str, kept: float) 
         list(read_frames(path))
 
 
+@pytest.mark.parametrize("kept", [0.1, 0.4])
+def test_a_file_that_cannot_be_read_is_closed(tmp_path: Path, kept: float) -> None:
+    write_bag(tmp_path / "bag", frames(), storage="sqlite3")
+    (data,) = (tmp_path / "bag").glob("*.db3")
+    whole = data.read_bytes()
+    data.write_bytes(whole[: int(len(whole) * kept)].ljust(len(whole), b"\x03"))
+    with pytest.raises(RecordingError, match="cannot be read as a rosbag2 recording") as caught:
+        open_bag(tmp_path / "bag")
+    assert not opened(tmp_path), f"only `close` closes what {caught} refers to"
+
+
+def test_a_file_whose_reading_fails_is_closed(tmp_path: Path, monkeypatch) -> None:
+    def broken(self: McapFile, at: int, size: int) -> bytes:
+        raise OSError("the disk is gone")
+
+    write_bag(tmp_path / "bag", frames(), storage="mcap")
+    monkeypatch.setattr(McapFile, "_bytes", broken)
+    with pytest.raises(OSError, match="the disk is gone") as caught:
+        open_bag(tmp_path / "bag")
+    assert not opened(tmp_path), f"only `close` closes what {caught} refers to"
+
+
+def opened(folder: Path) -> list[str]:
+    """The open files of this process below a folder."""
+    numbers = Path("/proc/self/fd")
+    names = [os.readlink(number) for number in numbers.iterdir() if number.is_symlink()]
+    return [name for name in names if name.startswith(f"{folder}{os.sep}")]
+
+
 def test_refuses_to_overwrite_and_unknown_storage(tmp_path: Path) -> None:
     write_bag(tmp_path / "bag", frames())
     with pytest.raises(RecordingError, match="does not exist yet"):
@@ -104,9 +137,9 @@ def test_zstd_compression_of_every_kind_is_read(tmp_path: Path, storage: str, mo
     writer = Writer(tmp_path / "zstd", version=9, storage_plugin=STORAGES[storage])
     writer.set_compression(CompressionMode[mode], CompressionFormat.ZSTD)
     store = get_typestore(Stores.ROS2_JAZZY)
-    with writer:
+    with writer, closing(open_bag(tmp_path / "plain")) as plain:
         connection = writer.add_connection("/cam", IMAGE, typestore=store)
-        for image in open_bag(tmp_path / "plain").images():
+        for image in plain.images():
             writer.write(connection, image.raw.recorded_ns, image.raw.data)
     back = list(read_frames(tmp_path / "zstd"))
     assert all(np.array_equal(a.image, b.image) for a, b in zip(back, frames(), strict=True))

@@ -7,6 +7,7 @@ from __future__ import annotations
 import sqlite3
 import struct
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import damaged_recordings as made
@@ -132,7 +133,7 @@ def table(change: str) -> Build:
     """Messages in a table without a key, as a program that merges bags writes them."""
 
     def build(path: Path) -> Path:
-        with sqlite3.connect(made.data_file(path)) as base:
+        with closing(sqlite3.connect(made.data_file(path))) as base, base:
             base.execute("CREATE TABLE copied AS SELECT * FROM messages")
             base.execute("DROP TABLE messages")
             base.execute("ALTER TABLE copied RENAME TO messages")
@@ -143,7 +144,7 @@ def table(change: str) -> Build:
 
 
 def topic_twice(path: Path) -> Path:
-    with sqlite3.connect(made.data_file(path)) as base:
+    with closing(sqlite3.connect(made.data_file(path))) as base, base:
         base.execute("CREATE TABLE copied AS SELECT * FROM topics")
         base.execute("UPDATE copied SET id = 2")
         base.execute("INSERT INTO topics SELECT * FROM copied")
@@ -176,7 +177,7 @@ def column(name: str, value: object) -> Build:
     """Another value in the row of one message."""
 
     def change(path: Path) -> Path:
-        with sqlite3.connect(made.data_file(path)) as base:
+        with closing(sqlite3.connect(made.data_file(path))) as base, base:
             base.execute(f"UPDATE messages SET {name} = ? WHERE id = 6", (value,))
         return path
 
@@ -207,7 +208,7 @@ def with_wal(path: Path) -> Path:
 
 
 def without_index(path: Path) -> Path:
-    with sqlite3.connect(made.data_file(path)) as base:
+    with closing(sqlite3.connect(made.data_file(path))) as base, base:
         base.execute("DROP INDEX timestamp_idx")
     return path
 
@@ -469,7 +470,8 @@ def test_any_byte_may_be_wrong(place: int, tmp_path: Path) -> None:
 def test_the_stamp_of_a_too_short_message_is_no_struct_error(tmp_path: Path) -> None:
     data = b"\0\1\0\0" + struct.pack("<i", 5)
     path = made.bag(tmp_path / "run", [(0, data), *SIX[1:3]])
-    assert annotated(path).stamps_ns.tolist() == [made.stamp(1), made.stamp(2)]
+    with closing(annotated(path)) as page:
+        assert page.stamps_ns.tolist() == [made.stamp(1), made.stamp(2)]
 
 
 @pytest.mark.parametrize("storage", [SQLITE, MCAP])

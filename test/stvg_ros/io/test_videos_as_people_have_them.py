@@ -8,6 +8,7 @@ import os
 import struct
 import wave
 from collections.abc import Callable
+from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
 
@@ -405,7 +406,8 @@ def test_a_film_of_photos_is_read(suffix: str, tmp_path: Path) -> None:
             container.mux(packet)
     clip = clip_of(path)
     assert clip.stamps_ns.tolist() == [index * 10**8 for index in range(10)]
-    assert len(annotated(path).stamps_ns) == 10
+    with closing(annotated(path)) as page:
+        assert len(page.stamps_ns) == 10
 
 
 def test_another_size_on_the_way_starts_anew(tmp_path: Path) -> None:

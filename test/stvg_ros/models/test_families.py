@@ -70,7 +70,9 @@ def test_sharing_and_packing_change_nothing(mllm: HfMllm, count: int) -> None:
             for margin in (reading.margin, yes - no)
         )
         assert theirs.abs().max() > 0
-        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=0)
+        # Rounding grows with the largest entry; BLAS libraries differ.
+        rounding = 1e-5 * max(1.0, theirs.abs().max().item())
+        torch.testing.assert_close(ours, theirs, atol=rounding, rtol=0)
 
 
 def test_rows_of_each_head_and_of_selected_heads(mllm: HfMllm, folder: Any, tmp_path: Any) -> None:

@@ -11,7 +11,13 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache, LlamaConfig, LlamaModel
 
-from stvg_ros.models.prefix_cache import OneLayer, SharedPrefix, pairs_of, recompute_layers
+from stvg_ros.models.prefix_cache import (
+    OneLayer,
+    SharedPrefix,
+    named_cache,
+    pairs_of,
+    recompute_layers,
+)  # fmt: skip
 
 
 def pairs(count: int = 2, tokens: int = 3) -> tuple[tuple[Tensor, Tensor], ...]:
@@ -111,6 +117,38 @@ def test_recomputed_layers_have_the_same_states_and_gradient() -> None:
         for found, expected in zip(gradient(model), wanted, strict=True):
             torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
         assert model.runs == [runs, runs]  # prefix and question; each again for the gradient
+
+
+def test_layers_that_name_their_cache_as_transformers_5_24_does_are_recomputed() -> None:
+    model = Model(False, plain=True)
+
+    def renamed(forward: Any, old: str, new: str) -> Any:
+        def run(*rest: Any, **named: Any) -> Any:
+            assert new not in named
+            return forward(*rest, **{new if key == old else key: named[key] for key in named})
+
+        return run
+
+    for layer in model.model.layers:
+        layer.forward = renamed(layer.forward, "cache", "past_key_values")
+    recompute_layers(model.model, lambda: True)
+    for layer in model.model.layers:
+        layer.forward = renamed(layer.forward, "past_key_values", "cache")
+    for found, expected in zip(gradient(model), gradient(Model(True)), strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    assert model.runs == [4, 4]
+
+
+def test_a_cache_is_given_by_the_name_that_a_module_has_for_it() -> None:
+    class New:
+        def forward(self, ids: Any, cache: Any = None) -> None: ...
+
+    class Old:
+        def forward(self, ids: Any, past_key_values: Any = None) -> None: ...
+
+    filled = DynamicCache()
+    assert named_cache(New(), filled) == {"cache": filled}
+    assert named_cache(Old(), filled) == {"past_key_values": filled}
 
 
 @pytest.mark.parametrize("cache", [True, False])

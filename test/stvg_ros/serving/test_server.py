@@ -408,6 +408,7 @@ def test_a_public_address_is_refused_without_token_and_tls():
     assert "--token-file and --certificate and --key are needed" in done.stderr
 
 
+@pytest.mark.filterwarnings("ignore:Using extra keyword arguments on `Field`")  # of Ray Serve
 def test_the_cluster_file_is_one_that_serve_accepts():
     from ray.serve.schema import ServeDeploySchema
 
