@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from stvg_ros.commands import lexicon
 from stvg_ros.commands.clauses import Clause, clauses
 from stvg_ros.commands.command import Relation
 from stvg_ros.commands.noun_phrase import NounPhrase, noun_phrase
@@ -241,8 +242,16 @@ def _relation(words: Sequence[Token], parts: list[Clause], phrase: NounPhrase) -
             end = _end_of_relation(words, parts, part, begin)
             if words[end - 1].word in _VIEW and end - begin <= 2:
                 continue  # "right of the image", "closest to me": a place in the image
+            if kind in ("left of", "right of") and _is_room(words[begin:end]):
+                continue  # "on the left side of the kitchen", which the robot is in
             return Relation(kind, joined(words[begin:end]), joined(words[index:end]))
     return None
+
+
+def _is_room(words: Sequence[Token]) -> bool:
+    """Whether a noun with its article is the room itself: "the room", "the living room"."""
+    noun = joined([word for word in words if word.tag != "DET"])
+    return noun in lexicon.SPACES
 
 
 def relation_of(words: Sequence[Token]) -> Relation | None:

@@ -229,6 +229,7 @@ ROOMS = word_set(
     "tv room",
     "room",
 }
+SPACES = ROOMS | word_set("street yard stage court field")  # which the camera looks into
 FURNITURE = word_set(
     """
     bed shelf trashbin dishwasher chairs pantry refrigerator fridge sink cabinet coatrack desk

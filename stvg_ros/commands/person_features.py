@@ -127,10 +127,13 @@ def _before_place(words: Sequence[Token], index: int) -> int:
 
 
 def _end_of_view(words: Sequence[Token], start: int) -> int:
-    """The end of "of the image", "to the camera" or "to me" from an index on."""
+    """The end of "of the image", "of the kitchen", "to the camera" or "to me" from an index on."""
     here = [t.word for t in words[start : start + 3]]
     if here[:1] in (["of"], ["to"], ["from"]) and here[1:2] == ["the"] and here[2:3]:
-        return start + 3 if here[2] in _VIEWS | {"robot"} else start
+        if here[2] in _VIEWS | {"robot"} | lexicon.SPACES:
+            return start + 3
+        both = " ".join(t.word for t in words[start + 2 : start + 4])  # "of the living room"
+        return start + 4 if both in lexicon.SPACES else start
     if here[:1] in (["to"], ["from"]) and here[1:2] and here[1] in ("me", "us", "you"):
         return start + 2
     return start
