@@ -328,6 +328,24 @@ def test_a_processor_that_cannot_be_used(qwen: HfMllm, monkeypatch: pytest.Monke
         list(comparisons(qwen))
 
 
+@pytest.mark.parametrize("kind", ["minicpmv4_6", "minicpmv4_7"])
+def test_frames_of_minicpm_are_left_whole(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: dict[str, Any] = {}
+
+    def processor(**named: Any) -> None:
+        given.update(named)
+        raise ValueError("seen")
+
+    monkeypatch.setattr(
+        transformers.AutoProcessor, "from_pretrained", lambda *_, **named: processor
+    )
+    with pytest.raises(ModelError, match=r"cannot be used here \(seen\)"):
+        list(comparisons(model(kind, tmp_path)))
+    assert given["max_slice_nums"] == 1
+
+
 def test_the_model_is_left_as_it_was(qwen: HfMllm, compare: Compare) -> None:
     inner = qwen.checkpoint.model.model
     implementation = qwen._text.config._attn_implementation

@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stvg_ros.serving.sessions import MAX_SESSIONS, Sessions
+from stvg_ros.serving.sessions import MAX_SESSIONS, Sessions, client_of
 from stvg_ros.serving.settings import ServingConfig
 from stvg_ros.types import Frame
 
@@ -37,6 +37,17 @@ def test_frames_are_kept_as_they_are_and_apart():
     assert store.get(A)[1] is given[1]
     assert store.get(B).keys() == {1}
     assert store.nbytes == 3600
+
+
+def test_frames_in_the_client_s_order():
+    store, given = sessions(), frames(3, 1, 2)
+    store.put(A, given, 0)
+    assert store.frames(A) == [given[1], given[2], given[3]]
+    assert store.frames(B) == []
+
+
+def test_without_tokens_a_session_is_a_client():
+    assert (client_of(A), client_of(("", "a"))) == ("robot", "a")
 
 
 def test_what_left_the_window_is_forgotten():
