@@ -114,6 +114,7 @@ def differ(found: dict[str, LibraryComparison]) -> list[str]:
 def test_the_sample_video() -> None:
     images = sample_video()
     assert [image.shape for image in images] == [(240, 320, 3)] * 4
+    assert TIMES_S == (0, 1, 2, 3)
     assert square_boxes() == [(40, 80, 100, 140), (100, 80, 160, 140), (160, 80, 220, 140),
                               (220, 80, 280, 140)]  # fmt: skip
     for image, (x1, y1, x2, y2) in zip(images, square_boxes(), strict=True):
@@ -143,6 +144,15 @@ def test_what_agrees(qwen: HfMllm, compare: Compare) -> None:
     assert "within 0.0 levels of 255 of the library's, 0.00 on average" in found["pixels"].text
     assert found["positions"].text.endswith("of system and video, all as the library's")
     assert found["rows"].text.startswith("6 attention rows, at most ")
+
+
+def test_the_template_of_the_processor_precedes_the_tokenizer_s(
+    qwen: HfMllm, compare: Compare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = "own " + qwen.checkpoint.tokenizer.chat_template
+    monkeypatch.setattr(Processor, "chat_template", own)
+    _, processor = compare(qwen)
+    assert processor.given["text"][0].startswith("own ")
 
 
 def test_images_of_one_prompt_that_are_padded(tmp_path: Path, compare: Compare) -> None:
@@ -178,15 +188,19 @@ def test_another_prompt(qwen: HfMllm, compare: Compare) -> None:
 
 
 def test_shown_tokens_are_six(qwen: HfMllm, compare: Compare) -> None:
+    ours: list[int] = []
     tokens: list[int] = []
 
     def change(found: dict[str, Any]) -> None:
+        ours[:] = found["input_ids"][0].tolist()
         found["input_ids"][0, 5] = 33
         tokens[:] = found["input_ids"][0].tolist()
 
     found, _ = compare(qwen, change)
     decode = qwen.checkpoint.tokenizer.decode
-    assert found["prompt"].text.endswith(f"expected {decode(tokens[5:11])!r}")
+    assert found["prompt"].text.endswith(
+        f"token 5: {decode(ours[5:11])!r}, expected {decode(tokens[5:11])!r}"
+    )
 
 
 @pytest.mark.parametrize("vision", ["<|vision_start|>", "<|vision_end|>"])
@@ -326,6 +340,24 @@ def test_a_processor_that_cannot_be_used(qwen: HfMllm, monkeypatch: pytest.Monke
     monkeypatch.setattr(transformers.AutoProcessor, "from_pretrained", missing)
     with pytest.raises(ModelError, match=r"cannot be used here \(torchvision is missing\)"):
         list(comparisons(qwen))
+
+
+@pytest.mark.parametrize("kind", ["minicpmv4_6", "minicpmv4_7"])
+def test_frames_of_minicpm_are_left_whole(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: dict[str, Any] = {}
+
+    def processor(**named: Any) -> None:
+        given.update(named)
+        raise ValueError("seen")
+
+    monkeypatch.setattr(
+        transformers.AutoProcessor, "from_pretrained", lambda *_, **named: processor
+    )
+    with pytest.raises(ModelError, match=r"cannot be used here \(seen\)"):
+        list(comparisons(model(kind, tmp_path)))
+    assert given["max_slice_nums"] == 1
 
 
 def test_the_model_is_left_as_it_was(qwen: HfMllm, compare: Compare) -> None:

@@ -92,6 +92,11 @@ def test_frames_that_the_library_refuses(tmp_path: Path) -> None:
             load_mllm(ModelConfig(path=str(folder), device="cpu"), AttentionConfig())
 
 
+@pytest.mark.parametrize(("own", "start"), [(None, "<end>"), ("<begin>", "<begin>")])
+def test_the_token_before_the_prompt(own: str | None, start: str) -> None:
+    assert molmo2.start_of(SimpleNamespace(bos_token=own, eos_token="<end>")) == start
+
+
 @pytest.mark.parametrize(("brackets", "columns"), BRACKETS)
 def test_text(brackets: bool, columns: bool) -> None:
     words = {1: "<im_patch>", 2: "<frame_start>", 3: "<frame_end>", 4: "<im_start>", 5: "<im_end>"}

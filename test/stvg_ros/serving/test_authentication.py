@@ -127,6 +127,18 @@ def test_rates_are_kept_for_each_client():
         rates.take("a")
 
 
+def test_full_buckets_are_forgotten_where_there_are_many():
+    now_s = [0.0]
+    rates = RateLimiter(2.0, lambda: now_s[0])
+    for number in range(10_000):
+        rates.take(str(number))
+    now_s[0] = 1.0
+    rates.take("a")
+    assert len(rates._left) == 10_001
+    rates.take("b")
+    assert set(rates._left) == {"a", "b"}
+
+
 @pytest.mark.parametrize("rate_hz", [0.1, 0.5, 1.0, 2.0, 3.0, 10.0, 60.0])
 @pytest.mark.parametrize("pause_s", [10.0, 100.0, 1e6])
 def test_a_pause_allows_no_more_than_a_full_bucket(rate_hz, pause_s):

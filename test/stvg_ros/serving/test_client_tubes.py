@@ -33,9 +33,10 @@ def test_without_tubes_the_inner_source_is_asked(override):
     assert override.propose(clip(3), SPLIT)[0].boxes_xyxy_px.tolist() == [[1, 2, 3, 4]] * 3
     override.give(clip(3), (tube(7, [1, 1, 1]),))
     assert (override.name, override.propose(clip(3), SPLIT)[0].track_id) == ("given", 7)
-    override.forget()
-    assert override.name != "given"
-    assert len(override.propose(clip(3), SPLIT)) == 1
+    for without in (override.forget, lambda: override.give(clip(3), None)):
+        without()
+        assert override.name != "given"
+        assert len(override.propose(clip(3), SPLIT)) == 1
 
 
 @pytest.mark.parametrize(

@@ -57,9 +57,14 @@ def test_less_is_always_released():
     assert memory.nbytes == 2000
     one.resize(10)
     assert memory.nbytes == 10
+    other = memory.reservation("a")
+    other.resize(5)
     one.release()
     one.release()
+    assert memory.nbytes == 5
+    other.release()
     assert memory.nbytes == 0
+    assert not memory._held  # clients come and go
 
 
 def test_a_reservation_that_is_gone_holds_nothing():

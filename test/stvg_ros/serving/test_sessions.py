@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stvg_ros.serving.sessions import MAX_SESSIONS, Sessions
+from stvg_ros.serving.sessions import MAX_SESSIONS, Sessions, client_of
 from stvg_ros.serving.settings import ServingConfig
 from stvg_ros.types import Frame
 
@@ -39,6 +39,17 @@ def test_frames_are_kept_as_they_are_and_apart():
     assert store.nbytes == 3600
 
 
+def test_frames_in_the_client_s_order():
+    store, given = sessions(), frames(3, 1, 2)
+    store.put(A, given, 0)
+    assert store.frames(A) == [given[1], given[2], given[3]]
+    assert store.frames(B) == []
+
+
+def test_without_tokens_a_session_is_a_client():
+    assert (client_of(A), client_of(("", "a"))) == ("robot", "a")
+
+
 def test_what_left_the_window_is_forgotten():
     store = sessions()
     store.put(A, frames(1, 2, 3), 0)
@@ -68,12 +79,25 @@ def test_the_sessions_used_least_recently_make_room():
     assert (len(store.get(A)), len(store.get(B)), store.nbytes) == (1, 0, 2400)
 
 
+def test_two_sessions_of_a_client_that_do_not_fit_together():
+    store = sessions(client_bytes=3600)
+    store.put(A, frames(1, 2), 0)
+    store.put(B, frames(1, 2), 0)
+    assert (len(store.get(A)), len(store.get(B))) == (0, 2)
+
+
+def test_the_last_session_is_kept_whatever_it_weighs():
+    store = sessions(store_bytes=1100)
+    store.put(A, frames(1), 0)
+    assert (len(store), store.nbytes) == (1, 1200)
+
+
 def test_a_session_that_nobody_uses_ends():
     store = sessions(session_s=10.0)
     store.put(A, frames(1), 0)
     store.clock[0] = 9.0
     store.get(A)
-    store.clock[0] = 18.0
+    store.clock[0] = 19.0
     store.expire()
     assert len(store) == 1
     store.clock[0] = 20.0
