@@ -7,7 +7,7 @@
 FROM debian:testing-slim
 RUN apt-get update \
     && apt-get install -y --no-install-recommends \
-       ca-certificates cmake git python3-torch python3-venv \
+       ca-certificates cmake g++ git make python3-torch python3-venv \
     && rm -rf /var/lib/apt/lists/*
 RUN useradd --create-home robot && mkdir /stvg_ros /venv && chown robot:robot /stvg_ros /venv
 USER robot

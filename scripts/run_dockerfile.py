@@ -219,12 +219,18 @@ class _Mounts:
 
 
 def _checked(*words: str, variables: dict[str, str] | None = None) -> None:
-    """Runs a command.
+    """Runs a command; if this program is ended, so is everything that the command has started.
 
     Raises:
         SystemExit: it failed.
     """
-    code = subprocess.run(words, check=False, env=variables).returncode
+    process = subprocess.Popen(words, env=variables, start_new_session=True)
+    try:
+        code = process.wait()
+    except BaseException:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait()
+        raise
     if code:
         sys.exit(f"failed with exit code {code}: {shlex.join(words)}")
 

@@ -67,6 +67,9 @@ TOWERS = {  # of the released 7B models
 }
 
 
+MOST_TOKENS = 32_768  # of a prompt, as of the released models
+
+
 def random_mllm(
     name: str,
     device: torch.device,
@@ -78,7 +81,9 @@ def random_mllm(
 
     The tokenizer is that of the embedded model; the rest of the vocabulary has no words.
     """
-    tokenizer = AutoTokenizer.from_pretrained(FOLDER, local_files_only=True)
+    tokenizer = AutoTokenizer.from_pretrained(
+        FOLDER, local_files_only=True, model_max_length=MOST_TOKENS
+    )
     kind = transformers.Qwen2_5_VLForConditionalGeneration
     kind = kind if tower.windows else transformers.Qwen2VLForConditionalGeneration
     torch.manual_seed(0)

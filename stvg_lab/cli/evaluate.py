@@ -19,6 +19,7 @@ from stvg_lab.runs.conventions import CONVENTIONS
 from stvg_ros.cli.options import add_model_arguments, config_of, whole
 from stvg_ros.config import Config
 from stvg_ros.errors import ConfigError
+from stvg_ros.extras import install_command
 
 if TYPE_CHECKING:
     from stvg_lab.datasets.samples import Sample
@@ -248,5 +249,5 @@ def _check_workers(given: argparse.Namespace) -> None:
         )
     if importlib.util.find_spec("ray") is None:
         raise ConfigError(
-            "--workers: Ray is not installed; pip install 'stvg_ros[serving]', or make serving"
+            f"--workers: Ray is not installed; {install_command('serving')}, or make serving"
         )

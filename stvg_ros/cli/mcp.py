@@ -10,6 +10,7 @@ import sys
 
 from stvg_ros.cli.options import at_least, check_ros, whole
 from stvg_ros.errors import ConfigError
+from stvg_ros.extras import install_command
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +39,7 @@ def run(given: argparse.Namespace) -> int:
             "reaches the server moves the robot: use an SSH tunnel from other machines"
         )
     if importlib.util.find_spec("mcp") is None:
-        raise ConfigError("the MCP SDK is not installed; pip install 'stvg_ros[agents]'")
+        raise ConfigError(f"the MCP SDK is not installed; {install_command('agents')}")
     check_ros()
     from stvg_ros.agents.program import serve
 

@@ -19,7 +19,7 @@ from stvg_ros.models.counted_memory import (
     counts,
 )
 
-_ROW = "{:<30}{:<10}{:>9}  {}"
+_ROW = "{:<32}{:<10}{:>9}  {}"
 
 
 @dataclass(frozen=True)

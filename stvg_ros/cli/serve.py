@@ -13,6 +13,7 @@ import threading
 from stvg_ros.cli.options import add_model_arguments, at_least, flat_settings, whole
 from stvg_ros.config import Config
 from stvg_ros.errors import ConfigError
+from stvg_ros.extras import install_command
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,7 +54,7 @@ def run(given: argparse.Namespace) -> int:
         read_tokens(given.token_file)
     if importlib.util.find_spec("ray") is None:
         raise ConfigError(
-            "Ray Serve is not installed; pip install 'stvg_ros[serving]', or make serving"
+            f"Ray Serve is not installed; {install_command('serving')}, or make serving"
         )
     asked = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

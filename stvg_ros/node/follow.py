@@ -317,9 +317,7 @@ class Follow:
         if response.success:
             with self._lock:
                 self._enabled = request.data
-            response.message = (
-                "the next tube is followed" if request.data else "nothing is followed"
-            )
+            response.message = "the next tube is followed" if request.data else "following is off"
         else:
             response.message = f"the node is not active, or {_missing(self._given)}"
         return response

@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 
 from stvg_ros.errors import ConfigError, RecordingError
+from stvg_ros.extras import install_command
 from stvg_ros.io.tube_json import table
 from stvg_ros.types import Clip, Evidence, Frame, Grounding
 from stvg_ros.visualization.drawing import CANDIDATE, PREDICTED
@@ -39,7 +40,7 @@ def check_rerun(option: str) -> None:
         ConfigError: rerun-sdk is not installed.
     """
     if importlib.util.find_spec("rerun") is None:
-        raise ConfigError(f"{option}: rerun-sdk is not installed; pip install 'stvg_ros[rerun]'")
+        raise ConfigError(f"{option}: rerun-sdk is not installed; {install_command('rerun')}")
 
 
 def viewer_address(text: str, option: str) -> tuple[str, int]:

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+pytest.importorskip("rclpy", reason="rclpy is missing: run `make test` or source a ROS 2")
 import tiny_models
 import torch
 from published import rehearsed

@@ -22,6 +22,10 @@ import stvg_lab
 import stvg_ros
 from stvg_ros.config import Config
 
+NEEDS_ROS = pytest.mark.skipif(
+    importlib.util.find_spec("rclpy") is None,
+    reason="rclpy is missing: run `make test` or source a ROS 2",
+)
 # Keys of the rosdep database that have a package on each distribution; python3-torch and
 # python3-transformers-pip do not, and requirements/robot.txt has what they would give.
 ROSDEP_KEYS = {
@@ -55,6 +59,7 @@ def setup_arguments() -> dict[str, object]:
     return {str(word.arg): ast.literal_eval(word.value) for word in literal}
 
 
+@NEEDS_ROS
 def test_the_installed_package_is_tested() -> None:
     place = Path(str(stvg_ros.__file__)).absolute()
     prefixes = [sys.prefix, *os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)]
@@ -76,6 +81,7 @@ def test_installed_modules_are_those_of_the_repository(package: ModuleType) -> N
     assert there == ours
 
 
+@NEEDS_ROS
 def test_messages_are_built() -> None:
     from stvg_ros.action import Ground
     from stvg_ros.msg import Tube
@@ -84,6 +90,7 @@ def test_messages_are_built() -> None:
     assert Ground.Result().tube.boxes == []
 
 
+@NEEDS_ROS
 def test_error_codes_and_status_match_the_message() -> None:
     from stvg_ros.errors import ErrorCode
     from stvg_ros.msg import Tube

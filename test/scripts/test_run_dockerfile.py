@@ -152,3 +152,24 @@ def test_a_run_that_is_terminated_leaves_nothing_mounted(runner, calls, monkeypa
         signal.signal(signal.SIGTERM, before)
     kinds = [words[0] for words, _ in calls]
     assert kinds.count("mount") == kinds.count("umount") == 2
+
+
+def test_programs_of_a_step_that_is_ended_are_ended(runner, tmp_path):
+    """Of the shell's child, too, which keeps the pipe open as long as it lives."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    waited = []
+
+    class Process(subprocess.Popen):
+        def wait(self, timeout=None):
+            if waited:
+                return super().wait(timeout)
+            waited.append(pipe.open("rb"))
+            assert waited[0].read(1) == b"x"  # the child runs
+            raise SystemExit("terminated")
+
+    runner.subprocess = type("S", (), {"Popen": Process})
+    with pytest.raises(SystemExit, match="terminated"):
+        runner._checked("/bin/sh", "-c", f"true && (printf x; sleep 600) > {pipe}; true")
+    assert waited[0].read() == b""  # the end of the file: nobody has it open
+    waited[0].close()

@@ -169,6 +169,12 @@ def test_costs_of_splits(mllm: HfMllm, capsys: pytest.CaptureFixture[str]) -> No
     assert int(said[2].split()[-4]) > 0
 
 
+def test_long_prompts_are_no_news(mllm: HfMllm, caplog: pytest.LogCaptureFixture) -> None:
+    tokenizer = mllm.checkpoint.tokenizer
+    assert len(tokenizer("the person " * 4_000)["input_ids"]) > 6_476
+    assert "longer than the specified maximum" not in caplog.text
+
+
 def test_shapes_are_those_of_the_released_models() -> None:
     assert (SHAPES["0.5b"].hidden, SHAPES["0.5b"].layers) == (896, 24)
     assert (SHAPES["7b"].hidden, SHAPES["7b"].layers) == (3584, 28)

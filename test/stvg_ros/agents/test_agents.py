@@ -216,6 +216,7 @@ def test_following_begins_with_newer_images_and_stops(seeing, server):
         assert targets[-1].status == msg.Target.FOLLOWING
         stopped = asked(server, "stop")
         assert stopped.structured_content["outcome"] == "stopped"
+        assert text(stopped).startswith("following is off; ")
         seeing.until(lambda: targets[-1].status == msg.Target.STOPPED)
     finally:
         over.set()

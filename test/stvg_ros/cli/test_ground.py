@@ -11,6 +11,7 @@ import pytest
 from tiny_datasets import write_scene
 
 from stvg_ros.cli.main import main
+from stvg_ros.extras import install_command
 from stvg_ros.io.video import write_video
 
 NOTE = "note: model.path 'embedded': this model was trained on rendered scenes only"
@@ -91,4 +92,4 @@ def test_a_recording_for_rerun_needs_its_library(video, tmp_path, capsys, monkey
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     arguments = ["ground", str(video), "the person", "--rrd", str(tmp_path / "a.rrd")]
     assert main(arguments) == 2
-    assert "pip install 'stvg_ros[rerun]'" in capsys.readouterr().err
+    assert install_command("rerun") in capsys.readouterr().err
