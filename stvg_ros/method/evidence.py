@@ -10,6 +10,7 @@ it. The attention of the model is one source (`AttentionEvidence`).
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
@@ -18,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stvg_ros.method.base import MOST_NATS, BaseSource
-from stvg_ros.method.interfaces import MllmSettings
+from stvg_ros.method.interfaces import MllmSettings, ModelLimits
 from stvg_ros.method.rendered_pictures import looks_rendered
 from stvg_ros.method.span import FLAT
 from stvg_ros.types import ATTENTION, CandidateTube, Clip, Frame, SourceFinding, SplitQuery
@@ -45,6 +46,7 @@ _JOINING = ("in", "with", "wearing", "dressed", "who", "that", "on", "to", "next
 _SPAN_MARGIN = 0.3  # nats a second against frames without evidence
 
 
+NO_LIMITS = ModelLimits()
 MEASURING = ("body", "both")  # values of evidence.sources with which words are measured
 
 
@@ -129,16 +131,19 @@ def gathered(
     candidates: Sequence[CandidateTube],
     config: Config,
     own: MllmSettings,
+    limits: ModelLimits = NO_LIMITS,
 ) -> FusedEvidence:
     """The findings of the sources that `evidence.sources` asks for; attention's come later.
 
     Words that could not be measured on any tube are among those that are not measured. If none
-    could be measured, attention decides.
+    could be measured, attention decides. Where `auto` means attention, bodies decide about a
+    command with words that the model does not know and bodies measure.
     """
     wanted = used_sources(config.evidence.sources, own, clip.frames[-1])
+    unknown = set(limits.unknown_words) if config.evidence.sources == "auto" else set[str]()
     if wanted == "stated":
         return FusedEvidence(attention=False)
-    if wanted == "attention" or not sources or not candidates:
+    if (wanted == "attention" and not unknown) or not sources or not candidates:
         return FusedEvidence()
     found: list[SourceFinding] = []
     left: list[str] = []
@@ -147,6 +152,10 @@ def gathered(
         found += [one for one in findings if one.tubes]
         left += [one.words for one in findings if not one.tubes]
         left += source.unmeasured(split)
+    if wanted == "attention":
+        measured = {word for one in found for word in re.findall(r"\w+", one.words.lower())}
+        if not measured & unknown:
+            return FusedEvidence()
     return FusedEvidence(tuple(found), wanted == "both" or not found, tuple(left))
 
 

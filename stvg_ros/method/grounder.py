@@ -205,16 +205,17 @@ class LocalGrounder(BaseGrounder):
             sampled, total = sampled_frames(clip, config, self._mllm)
             visual = self._encoder.encode([clip.frames[i] for i in sampled], total)
         view = TubeView(clip, sampled, visual.slots, visual.crop)
+        asked = conditions(split.command)
+        texts = [split.text, *parts.values(), *asked]
+        limits = self._mllm.limits(texts, clip.frames[-1].image).of_crop(visual.crop)
+        own = self._mllm.settings
         with clock.stage("measure"):
-            fused = gathered(self._sources, clip, split, candidates, config, self._mllm.settings)
+            fused = gathered(self._sources, clip, split, candidates, config, own, limits)
             said = self._stated(view, split, candidates, visual.times_s)
             fused = fused.plus(said or ())
             points = asked_keypoints(self._sources, clip, sampled, candidates, config)
         with clock.stage("forward pass"):
-            asked = conditions(split.command)
             forward = passes.probe(visual, split, parts, asked, tunable=fused.attention)
-        texts = [split.text, *parts.values(), *asked]
-        limits = self._mllm.limits(texts, clip.frames[-1].image).of_crop(visual.crop)
         template = self._template(clip, query, split, clock, limits)
         factors = condition_factors(
             split.command, forward.conditions, view, candidates, config.conditions
@@ -222,7 +223,6 @@ class LocalGrounder(BaseGrounder):
         if said == []:
             template = replace(template, warning="; ".join(filter(None, (template.warning, MUTE))))
         look = SecondLook(self._mllm, view) if config.evidence.second_look else None
-        own = self._mllm.settings
         answer = TubeSelection(
             view, candidates, forward.margins, own, config, factors, fused, points, look
         )

@@ -83,10 +83,12 @@ class ModelLimits:
         sentences: each names one limit, and its remedy if there is one.
         trained_pictures: whether the pictures are of the kind that it was trained on; only then
             is its confidence calibrated.
+        unknown_words: of the command.
     """
 
     sentences: tuple[str, ...] = ()
     trained_pictures: bool = True
+    unknown_words: tuple[str, ...] = ()
 
     def of_crop(self, crop: Crop | None) -> ModelLimits:
         """The same for a model that sees a part of the images."""

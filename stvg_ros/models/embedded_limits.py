@@ -46,4 +46,4 @@ def limits_of(tokenizer: Any, texts: Sequence[str], image: NDArray[np.uint8]) ->
     rendered = looks_rendered(image)
     if not rendered:
         sentences.append(OTHER_PICTURES)
-    return ModelLimits(tuple(sentences), rendered)
+    return ModelLimits(tuple(sentences), rendered, words)

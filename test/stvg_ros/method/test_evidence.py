@@ -25,7 +25,7 @@ from stvg_ros.method.evidence import (
     span_evidence,
 )
 from stvg_ros.method.grounder import LocalGrounder
-from stvg_ros.method.interfaces import MllmSettings
+from stvg_ros.method.interfaces import MllmSettings, ModelLimits
 from stvg_ros.method.rendered_pictures import flat_share, looks_rendered
 from stvg_ros.method.tube_selection import TubeSelection, TubeView
 from stvg_ros.types import (
@@ -420,6 +420,24 @@ def test_a_model_of_rendered_scenes_decides_about_them_alone() -> None:
     assert found.measured == ()
     own = MllmSettings(rendered_only=False)
     assert gathered([Source()], flat, SPLIT, CANDIDATES, Config(), own).attention
+
+
+@pytest.mark.parametrize(
+    ("unknown", "sources", "measured"),
+    [((), "auto", False), (("bored",), "auto", False), (("red",), "auto", True),
+     (("red",), "attention", False), (("red", "bored"), "auto", True)],
+)  # fmt: skip
+def test_bodies_decide_about_words_that_a_model_of_rendered_scenes_does_not_know(
+    unknown: tuple[str, ...], sources: str, measured: bool
+) -> None:
+    flat = Clip(tuple(replace(one, image=np.zeros((64, 64, 3), np.uint8))
+                      for one in noise_clip(COUNT).frames))  # fmt: skip
+    config = Config.from_flat({"evidence.sources": sources})
+    limits = ModelLimits(unknown_words=unknown)
+    own = MllmSettings(rendered_only=True)
+    found = gathered([Source()], flat, SPLIT, CANDIDATES, config, own, limits)
+    assert (bool(found.measured), found.attention) == (measured, not measured)
+    assert found.unmeasured == (("bored",) if measured else ())
 
 
 def test_keypoints_are_evidence_only_on_request() -> None:

@@ -77,7 +77,7 @@ def test_each_limit_is_one_sentence(tokenizer) -> None:
     scene = next(iter(scene_frames(Scene.from_seed(split_seed("test", 7))))).image
     assert limits_of(tokenizer, ["the person in red"], scene) == ModelLimits()
     assert limits_of(tokenizer, ["the bald man in jeans"], scene) == ModelLimits(
-        ("the embedded model does not know: bald, jeans",)
+        ("the embedded model does not know: bald, jeans",), unknown_words=("bald", "jeans")
     )
     assert limits_of(tokenizer, ["the person in red"], TEXTURE) == ModelLimits(
         (OTHER_PICTURES,), trained_pictures=False
