@@ -464,7 +464,7 @@ def main() -> int:
         tables["hard_counts"] = lambda: hard_counts(counts)
     if given.robocup:
         robocup = json.loads(given.robocup.read_text())
-        tables["robocup"] = lambda: kinds(robocup)
+        tables |= {"robocup": lambda: accuracy([robocup]), "robocup_kinds": lambda: kinds(robocup)}
     if given.own:
         own = [json.loads(path.read_text()) for path in given.own]
         tables["own_accuracy"] = lambda: accuracy(own, OWN_ROWS)
