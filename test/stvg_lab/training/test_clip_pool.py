@@ -34,15 +34,14 @@ def runs(pid: int) -> bool:
 @pytest.mark.slow
 def test_a_killed_trainer_leaves_no_process(tmp_path: Path) -> None:
     # Away from the checkout, whose ./stvg_ros would hide the installed package.
-    trainer = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", TRAINER], cwd=tmp_path, stdin=subprocess.PIPE,
         stdout=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    assert trainer.stdout is not None
-    renderer = int(trainer.stdout.readline())
-    assert runs(renderer)
-    trainer.kill()
-    trainer.wait()
+    ) as trainer:  # fmt: skip
+        assert trainer.stdout is not None
+        renderer = int(trainer.stdout.readline())
+        assert runs(renderer)
+        trainer.kill()
     end = time.monotonic() + 120
     while runs(renderer) and time.monotonic() < end:
         time.sleep(0.1)
