@@ -36,6 +36,7 @@ from stvg_ros.serving.schema import settings_without_effect
 from stvg_ros.window import Window
 
 PROGRESS_S = 5.0  # period of the status messages during a long load
+ARRIVED_S = 0.2  # for messages that arrived before a signal
 LINGER_S = 0.2  # for clients that have yet to request the result of their goal
 PATIENCE_S = 30.0  # how long an unprepared step waits for the running stage
 
@@ -111,12 +112,17 @@ class GroundingNode(ManagedNode):
             self._queue.stop()
 
     def drain(self, spin: Callable[[float], None], timeout_s: float = 2.0) -> None:
-        """As `close`, and spins until all waiting clients are answered.
+        """As `close`, but takes what has arrived first, and spins until all clients are answered.
+
+        While the model loads, messages may lie unread for longer than a signal takes.
 
         Args:
             spin: runs the executor for at most the given number of seconds.
             timeout_s: limit for the whole call.
         """
+        end_s = time.monotonic() + ARRIVED_S
+        while (left_s := end_s - time.monotonic()) > 0:
+            spin(left_s)
         waited = len(self._calls) > 0
         self.close()
         end_s = time.monotonic() + timeout_s

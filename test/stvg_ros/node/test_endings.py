@@ -15,6 +15,7 @@ import pytest
 
 pytest.importorskip("rclpy", reason="rclpy is missing: run `make test` or source a ROS 2")
 from action_msgs.msg import GoalStatus
+from rclpy.duration import Duration
 from rclpy.parameter import Parameter
 from ros_tools import Client, Loop, ask, call, change, context, image, start
 
@@ -107,6 +108,25 @@ def test_a_signal_answers_calls_and_goals_that_wait(deaf, number):
     loop.until(lambda: any(tube.query_id == "topic" for tube in client.tubes))
     assert process.wait(timeout=30) == 0
     assert "Traceback" not in process.stderr.read()
+
+
+@pytest.mark.parametrize("active", [True, False])
+def test_commands_that_arrived_before_a_signal_are_answered(start, active):
+    """A model that loads keeps the executor from taking them for a while."""
+    s = start()
+    s.show(1.0, 2.0)
+    if not active:
+        assert change(s, "deactivate")
+    s.toy.go.clear()
+    executor = s.node_loop.executor
+    s.node_loop._stop = True
+    s.node_loop._thread.join()
+    for number in range(3):
+        s.client.queries.publish(msg.Query(id=f"late {number}", text="the man in red"))
+    assert s.client.queries.wait_for_all_acked(Duration(seconds=30))  # they are at the node
+    s.node.drain(lambda timeout_s: executor.spin_once(timeout_sec=timeout_s))
+    s.until(lambda: len(s.client.tubes) == 3)
+    assert {tube.query_id for tube in s.client.tubes} == {f"late {number}" for number in range(3)}
 
 
 @pytest.mark.parametrize("steps", [("deactivate", "cleanup"), ("cleanup",)])
