@@ -212,7 +212,8 @@ def follows_from_front_to_left(robot):
     assert (robot.targets[-1].status, robot.targets[-1].camera) == (t.FOLLOWING, "left")
     assert robot.pictures
     named = robot.call(GroundQuery, text="find Morgan", picture=True).tube
-    while named.status != msg.Tube.FOUND and robot.index < 400:  # few images were processed so far
+    # Its name stays in the front camera while its box of there is in the window.
+    while (named.status, named.camera) != (msg.Tube.FOUND, "left") and robot.index < 400:
         robot.show(robot.index + 5)
         named = robot.call(GroundQuery, text="find Morgan", picture=True).tube
     assert (named.status, named.camera) == (msg.Tube.FOUND, "left"), named
