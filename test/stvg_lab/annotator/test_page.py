@@ -383,9 +383,9 @@ def test_on_a_phone(driver: Any, bag: Path, tmp_path: Path) -> None:
     with served(bag, tmp_path / "run.json") as server:
         page = Page(driver, server.address)
         resize(driver, 390, 844)
-        page.until(lambda: page.find("#overlay").rect["width"] < 390)
+        # A canvas is 300 pixels wide before its image is there.
+        page.until(lambda: 300 < page.find("#overlay").rect["width"] < 390)
         assert driver.execute_script("return document.documentElement.scrollWidth") <= 390
-        assert page.find("#overlay").rect["width"] > 300
         assert console_errors(driver) == []
 
 
