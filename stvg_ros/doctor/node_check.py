@@ -39,7 +39,8 @@ KINDS = {
     "sensor_msgs/msg/CameraInfo": CameraInfo,
 }
 LARGE_BYTES = 500_000  # best-effort messages of this size are sent in many fragments
-DISCOVERY_S = 3.0
+# A participant may miss the first announcements of another; Fast DDS repeats them each 3 s.
+DISCOVERY_S = 10.0
 
 
 def examine(node: Node, target: str, seconds: float) -> Iterator[Finding]:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
@@ -22,8 +23,7 @@ pytestmark = pytest.mark.usefixtures("context")
 
 
 @pytest.fixture
-def examined(monkeypatch):
-    monkeypatch.setattr(node_check, "DISCOVERY_S", 8.0)
+def examined():
     node = rclpy.create_node("doctor")
 
     def run(seconds=0.5):
@@ -146,6 +146,17 @@ def test_an_inactive_node(start, examined):
     assert found["state"].level == "bad"
     assert found["state"].remedy == "ros2 lifecycle set /grounding activate"
     assert "activate" in found["images"].remedy
+
+
+def test_a_node_whose_announcements_were_missed_is_found(start, camera, examined, monkeypatch):
+    alone(start)
+    camera()
+    late = time.monotonic() + 4  # an announcement later
+    real = node_check._names
+    monkeypatch.setattr(
+        node_check, "_names", lambda node: real(node) if time.monotonic() > late else []
+    )
+    assert examined()["node"].level == "ok"
 
 
 STAMPS = {
