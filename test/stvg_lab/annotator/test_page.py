@@ -416,6 +416,70 @@ def test_one_incomplete_query_does_not_keep_the_others(
         assert [entry.query for entry in read_annotations(out).entries] == ["the dog", "half done"]
 
 
+# A change that makes queries or people incomplete, their ids, and what the page asks for.
+INCOMPLETE = {
+    "no text": ("own.text = ' '", "own", "Write what the query asks for."),
+    "no begin": ("own.begin = null", "own", "Set the frame where the span begins (I)."),
+    "no end": ("own.end = null", "own", "Set the frame where the span ends (O)."),
+    "ends before it begins": ("own.end = 2", "own", "The span ends before it begins."),
+    "no box": ("own.boxes = {}", "own", "Draw a box on at least one frame of the span."),
+    "a box after the span": ("own.boxes[30] = [1, 1, 9, 9]", "own", "outside the span"),
+    "a box before the span": ("own.boxes[0] = [1, 1, 9, 9]", "own", "outside the span"),
+    "nobody's boxes": ("theirs.person = 'p7'", "theirs", "Choose whose boxes these are."),
+    "nobody there in the span": (
+        "theirs.begin = theirs.end = 1", "theirs", "walker has no box in the span.",
+    ),
+    "a person without a name": ("walker.text = ''", "walker theirs", "Write a name"),
+    "a person without boxes": ("walker.boxes = {}", "walker theirs", "Draw a box on at least one"),
+    "two people of one name": (
+        "walker.text = 'other '", "walker other theirs", "Another person has this name.",
+    ),
+    "not absent any more": (
+        "gone.absent = false", "gone", "Set the frame where the span begins (I).",
+    ),
+    "text and begin": ("own.text = ''; own.begin = null", "own", "Write what the query asks for."),
+}  # fmt: skip
+KEPT = """
+const edit = (gone, own, theirs, walker, other) => { EDIT };
+const { Model } = await import(new URL("model.js", location));
+const item = (id, kind, more) => ({ id, kind, text: id, absent: false, begin: null, end: null,
+  person: "", boxes: {}, ...more });
+const saved = [
+  item("free", "query", { absent: true }),
+  item("gone", "query", { absent: true }),
+  item("own", "query", { begin: 5, end: 9, boxes: { 5: [1, 1, 9, 9] } }),
+  item("theirs", "query", { begin: 5, end: 9, person: "walker" }),
+  item("walker", "person", { boxes: { 5: [1, 1, 9, 9] } }),
+  item("other", "person", { boxes: { 5: [2, 2, 9, 9] } }),
+];
+const model = new Model(structuredClone(saved));
+const times = Array.from({ length: 41 }, (_, index) => index / 10);
+const [free, gone, own, theirs, walker, other] = model.queries;
+free.text = "changed";
+edit(gone, own, theirs, walker, other);
+const bad = (query) => model.problem(query, times);
+const problems = Object.fromEntries(model.queries.map((query) => [query.id, bad(query)]));
+return { problems, saved, kept: model.without(bad) };
+"""
+
+
+@pytest.mark.parametrize(("edit", "bad", "asked"), INCOMPLETE.values(), ids=INCOMPLETE)
+def test_what_is_incomplete_stays_in_the_file_as_it_was(
+    driver: Any, bag: Path, tmp_path: Path, edit: str, bad: str, asked: str
+) -> None:
+    with served(bag, tmp_path / "run.json") as server:
+        driver.get(server.address)
+        result = driver.execute_script(f"return (async () => {{{KEPT.replace('EDIT', edit)}}})()")
+    assert " ".join(sorted(name for name, text in result["problems"].items() if text)) == " ".join(
+        sorted(bad.split())
+    )
+    assert any(asked in text for text in result["problems"].values())
+    saved = {item["id"]: item for item in result["saved"]}
+    kept = {item["id"]: item for item in result["kept"]}
+    assert kept.pop("free") == {**saved.pop("free"), "text": "changed"}
+    assert kept == saved
+
+
 def test_space_plays_after_any_click(driver: Any, bag: Path, tmp_path: Path) -> None:
     from selenium.webdriver.common.keys import Keys
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import weakref
 
 import numpy as np
@@ -74,29 +75,45 @@ def test_frames_are_handled_in_order_when_there_is_time(held):
     assert h.worker.dropped == 0
 
 
-@pytest.mark.parametrize(
-    ("stamps_s", "kept"),
-    [
-        ((0.1, 0.6, 0.7), (0.6, 0.7)),
-        ((0.1, 0.5, 0.6), (0.1, 0.5, 0.6)),
-        ((0.1, 40.0), (40.0,)),
-        ((0.1, 0.2, 0.3, 5.0), (5.0,)),
-        ((7.0,), (7.0,)),
-    ],
-)
-def test_frames_that_are_too_old_beside_the_newest_are_dropped(held, stamps_s, kept):
-    h = held(max_age_s=0.5)
-    for stamp_s in stamps_s:
-        h.worker.frame_stored("", frame(stamp_s))
-    assert h.finish() == [("", stamp_s) for stamp_s in kept]
+# Waiting frames as (camera, stamp in s, side in px); at most 0.5 s and four frames of 8 px wait.
+WAITING = {
+    "one": ([("", 7.0, 8)], [0]),
+    "within the age": ([("", 0.1, 8), ("", 0.5, 8), ("", 0.6, 8)], [0, 1, 2]),
+    "one too old": ([("", 0.1, 8), ("", 0.6, 8), ("", 0.7, 8)], [1, 2]),
+    "a gap": ([("", 0.1, 8), ("", 40.0, 8)], [1]),
+    "a gap after three": ([("", 0.1, 8), ("", 0.2, 8), ("", 0.3, 8), ("", 5.0, 8)], [3]),
+    "cameras age by their own stamps": (
+        [("front", 1.0, 8), ("rear", 50.0, 8), ("front", 1.1, 8)], [0, 1, 2],
+    ),
+    "one camera too old": (
+        [("front", 1.0, 8), ("rear", 50.0, 8), ("front", 9.0, 8)], [1, 2],
+    ),
+    "both cameras too old": (
+        [("front", 1.0, 8), ("rear", 50.0, 8), ("front", 9.0, 8), ("rear", 51.0, 8)], [2, 3],
+    ),
+    "equal stamps": ([("", 1.0, 8)] * 3, [0, 1, 2]),
+    "more bytes": ([("", n / 100, 8) for n in range(7)], [3, 4, 5, 6]),
+    "more bytes of two cameras": ([("ab"[n % 2], n / 100, 8) for n in range(6)], [2, 3, 4, 5]),
+    "a large one": ([("", 0.1, 8), ("", 0.2, 8), ("", 0.3, 16)], [2]),
+    "larger than the bound": ([("", 0.1, 8), ("", 0.2, 64)], [1]),
+    "small after the large one": ([("", 0.1, 64), ("", 0.2, 8)], [1]),
+    "a stamp that is earlier": ([("", 0.6, 8), ("", 0.3, 8)], [0, 1]),
+    "a slow camera": ([("", 10.0 * n, 8) for n in range(1, 5)], [3]),
+}  # fmt: skip
 
 
-def test_cameras_age_by_their_own_stamps(held):
-    h = held(max_age_s=0.5)
-    h.worker.frame_stored("front", frame(1.0))
-    h.worker.frame_stored("rear", frame(50.0))
-    h.worker.frame_stored("front", frame(1.1))
-    assert h.finish() == [("front", 1.0), ("rear", 50.0), ("front", 1.1)]
+@pytest.mark.parametrize(("waiting", "kept"), WAITING.values(), ids=WAITING)
+def test_the_newest_frames_within_age_and_bytes_wait(held, waiting, kept):
+    h = held(max_bytes=4 * 3 * 8 * 8, max_age_s=0.5)
+    for camera, stamp_s, side in waiting:
+        h.worker.frame_stored(camera, frame(stamp_s, side))
+        count, held_bytes = h.worker.fill
+        assert held_bytes <= 4 * 3 * 8 * 8 or count == 1
+    assert h.worker.dropped == len(waiting) - len(kept)
+    h.go.set()
+    while h.worker.fill[0]:
+        time.sleep(0.01)
+    assert h.finish() == [waiting[index][:2] for index in kept]
 
 
 @pytest.mark.parametrize("side", [8, 16, 64])
