@@ -18,6 +18,7 @@ from action_msgs.msg import GoalStatus
 from rclpy.duration import Duration
 from rclpy.parameter import Parameter
 from ros_tools import Client, Loop, ask, call, change, context, image, start
+from std_msgs.msg import String
 
 from stvg_ros import msg
 from stvg_ros.action import Ground
@@ -159,16 +160,56 @@ def test_goals_on_their_way_into_a_cleanup_have_results(start, steps, capfd):
     assert "Traceback" not in capfd.readouterr().err
 
 
-def test_a_service_call_that_waits_is_answered_before_a_cleanup(start):
+def asked(s, way, text):
+    """Sends a command in one way; a function that returns its tube or answer, or None."""
+    if way in ("command", "query"):
+        topic = s.client.commands if way == "command" else s.client.queries
+        topic.publish(String(data=text) if way == "command" else msg.Query(id=text, text=text))
+        return lambda: next((tube for tube in s.client.tubes if tube.query == text), None)
+    if way == "goal":
+        s.client.ground.wait_for_server()
+        goal = s.client.ground.send_goal_async(Ground.Goal(text=text))
+        s.until(goal.done)
+        result = goal.result().get_result_async()
+        return lambda: result.result().result.tube if result.done() else None
+    kind = {"service": GroundQuery, "question": Ask}[way]
+    future = ask(
+        s, kind, {"service": "ground_query", "question": "ask"}[way], kind.Request(text=text)
+    )
+    if way == "question":
+        return future.result
+    return lambda: future.result().tube if future.done() else None
+
+
+def drained(s):
+    """Ends the node as its process does at a signal."""
+    executor = s.node_loop.executor
+    s.node_loop._stop = True
+    s.node_loop._thread.join()
+    s.node.drain(lambda timeout_s: executor.spin_once(timeout_sec=timeout_s))
+
+
+ENDS = {
+    "a signal": drained,
+    "deactivate": lambda s: change(s, "deactivate"),
+    "cleanup": lambda s: change(s, "deactivate") and change(s, "cleanup"),
+    "shutdown": lambda s: change(s, "active_shutdown"),
+}
+
+
+@pytest.mark.parametrize("way", ["service", "question", "goal", "command", "query"])
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+def test_what_runs_and_what_waits_is_answered_at_the_end(start, end, way):
     s = start()
     s.show(1.0)
     s.toy.go.clear()
-    asked = ask(s, GroundQuery, "ground_query", GroundQuery.Request(text="the person"))
+    runs = asked(s, way, "the man in red")
     s.until(s.toy.started.is_set)
-    for step in ("deactivate", "cleanup"):
-        assert change(s, step)
-    s.until(asked.done)
-    assert asked.result().tube.error_code == msg.Tube.ERROR_CANCELED
+    waits = asked(s, way, "the woman in blue")
+    s.until(lambda: s.node._queue.waiting == 1)
+    end(s)
+    s.until(lambda: runs() is not None and waits() is not None)
+    assert {answer.error_code for answer in (runs(), waits())} == {msg.Tube.ERROR_CANCELED}
 
 
 def test_a_goal_that_waits_is_canceled_at_once(start):
