@@ -13,7 +13,7 @@ from stvg_ros.frames import Frame
 from stvg_ros.identity.descriptor import SAME_PERSON, TubeDescriptor
 from stvg_ros.identity.gallery import TargetGallery
 from stvg_ros.method.interfaces import Follower
-from stvg_ros.types import Tube
+from stvg_ros.types import Tube, TubeBox
 
 Box = tuple[float, float, float, float]
 
@@ -67,6 +67,23 @@ class TargetReport:
     reason: str
     unseen_s: float
     ended: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Sighting:
+    """Where a target was seen last.
+
+    Attributes:
+        tube: the answer whose target it is.
+        camera: name of the camera.
+        box: the box; its score is 0 if a tracker located it.
+        appearance: what the target looks like.
+    """
+
+    tube: Tube
+    camera: str
+    box: TubeBox
+    appearance: TubeDescriptor
 
 
 class FollowedTarget:
@@ -143,6 +160,11 @@ class FollowedTarget:
         self.places[stamp_ns] = box_xyxy_px
         while next(iter(self.places)) < stamp_ns - _KEPT_NS:
             self.places.popitem(last=False)
+
+    @property
+    def seen_box(self) -> TubeBox:
+        """Its box where it was detected last and looked like itself."""
+        return TubeBox(self.seen_ns, self.places.get(self.seen_ns, self.box_xyxy_px), 0.0)
 
     def was_at(self, stamp_ns: int) -> bool:
         """Whether its place in a frame is known, and it looked like itself since."""
