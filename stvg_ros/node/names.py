@@ -14,7 +14,13 @@ from typing import Any
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
-from stvg_ros.commands.naming import SAME_PERSON, introduced_name, means_same_person, name_key
+from stvg_ros.commands.naming import (
+    SAME_PERSON,
+    introduced_name,
+    means_same_person,
+    name_key,
+    who_comes,
+)
 from stvg_ros.commands.reader import CachedReader, grammar_reader
 from stvg_ros.config import Config
 from stvg_ros.errors import CommandError, StvgError
@@ -134,7 +140,8 @@ class Names:
             if not self._named:
                 return query
             command = self._reader.read(query.text)
-            said = {name_key(text) for text in (command.name, command.target) if text}
+            target = command.target
+            said = {name_key(text) for text in (command.name, target, who_comes(target)) if text}
             named = next((self._named[key] for key in said if key in self._named), None)
         return query if named is None else replace(query, known=named.known)
 

@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("rclpy", reason="rclpy is missing: run `make test` or source a ROS 2")
 from ros_tools import call, context, start
 from scripted_people import BLUE, GREEN, RED, Walker, box_at, frame_at
-from scripted_robot import robot_of
+from scripted_robot import LEAVES, STAYS, robot_of
 from std_srvs.srv import SetBool
 
 from stvg_ros import msg
@@ -195,3 +195,20 @@ def test_a_standing_query_looks_for_a_name_where_it_is_now(robot_of):
     robot.until(lambda: last() == (msg.Tube.FOUND, "front"))
     robot.show(55)  # three seconds after the red one has left the front camera
     robot.until(lambda: last() == (msg.Tube.FOUND, "left"))
+
+
+def test_the_robot_tells_when_somebody_with_a_name_comes_back(robot_of):
+    robot = robot_of({"": (LEAVES, STAYS)}, **{"follow.enabled": False}).show(10)
+    robot.ask("find the person in red")
+    teach(robot, "Morgan")
+    robot.show(45)  # Morgan left, and has left the window
+    state = robot.ask("tell me when Morgan comes back")
+    assert state.status == msg.Tube.NOT_FOUND
+    assert "'Morgan' is not recognised" in state.error
+    robot.show(15)
+    robot.until(
+        lambda: any(
+            (tube.query_id, tube.status) == (state.query_id, msg.Tube.FOUND)
+            for tube in robot.s.client.tubes
+        )
+    )
