@@ -112,6 +112,14 @@ def test_a_name_that_is_taught_anew_leaves_the_followed_one(robot_of):
     assert place(robot.ask("find Morgan")) == ("front", 30.0)
 
 
+def test_a_name_that_is_taught_before_the_next_image_is_that_of_the_last_answer(robot_of):
+    robot, query_id = followed(robot_of)
+    teach(robot, "Jane", query_id=query_id, rank=1)
+    robot.ask("follow Jane")
+    teach(robot, "my mum")
+    assert place(robot.ask("find my mum")) == ("front", 30.0)
+
+
 def test_a_name_stays_where_following_was_switched_off(robot_of):
     robot, _ = followed(robot_of)
     teach(robot, "Morgan")
