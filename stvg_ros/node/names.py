@@ -57,11 +57,6 @@ class _Named:
     appearance: TubeDescriptor
     tried_ns: int = 0
 
-    @property
-    def looked_ns(self) -> int:
-        """Stamp of the image in which it was searched or seen last."""
-        return max(self.known.stamp_ns, self.tried_ns)
-
     def seen(self, camera: str, box: TubeBox) -> _Named:
         """The same target at another box."""
         known = KnownTarget(self.known.name, box.box_xyxy_px, box.stamp_ns, camera)
@@ -294,7 +289,7 @@ class Names:
         """Moves the binding that waits longest to the newest box of its tube, if nobody asks."""
         self._keep_up()
         with self._lock:
-            waiting = sorted(self._named.items(), key=lambda item: item[1].looked_ns)
+            waiting = sorted(self._named.items(), key=lambda item: item[1].known.stamp_ns)
         apart_ns = int(self._config().window.duration_s / _UPDATES * 1e9)
         for key, named in waiting:
             query = Query(named.known.name, f"name {key}", known=named.known)
@@ -303,7 +298,7 @@ class Names:
                     continue  # recognised when a command asks
                 views = self._intake.views(named.known.camera)
                 newest_ns = max(clip.frames[-1].stamp_ns for clip in views.clips.values())
-                if newest_ns - named.looked_ns >= apart_ns:
+                if newest_ns - max(named.known.stamp_ns, named.tried_ns) >= apart_ns:
                     tried = replace(named, tried_ns=newest_ns)
                     if self._intake.offer(query, views, partial(self._moved, key, tried)):
                         with self._lock:

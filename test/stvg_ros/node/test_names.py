@@ -118,19 +118,3 @@ def test_a_name_out_of_the_window_is_not_searched_until_a_command_asks(session, 
     tube = ground(session, "find Morgan").tube  # by appearance: the images repeat
     assert (tube.status, box(tube)) == (msg.Tube.FOUND, box(found))
     assert tube.decided.startswith("appearance")
-
-
-def test_a_name_whose_target_is_not_found_does_not_hold_up_another_name(session):
-    ground(session, "the person in red")
-    teach(session, "Morgan")
-    names = session.node._parts.names
-    morgan = names._named["morgan"]
-    nowhere = KnownTarget("Jane", (30.0, 45.0, 35.0, 48.0), morgan.known.stamp_ns - 1)
-    jane = replace(morgan, known=nowhere, answered=(), appearance=names._describer.empty())
-    names._named["jane"] = replace(jane, tried_ns=0)
-    for second in (13, 16):
-        session.show(float(second))
-        session.until(
-            lambda ns=second * 10**9: names._named["morgan"].known.stamp_ns >= ns - 3 * 10**9
-        )
-    assert names._named["jane"].known == nowhere

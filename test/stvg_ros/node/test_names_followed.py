@@ -15,6 +15,7 @@ from scripted_robot import LEAVES, STAYS, robot_of
 from std_srvs.srv import SetBool
 
 from stvg_ros import msg
+from stvg_ros.errors import StaleImagesError
 from stvg_ros.known_target import KnownTarget
 from stvg_ros.node.image_conversions import image_message
 from stvg_ros.srv import Teach
@@ -85,6 +86,7 @@ def test_names_go_with_the_followed_one_into_another_camera_and_back(robot_of, h
 def test_a_command_right_after_the_hand_over_is_answered_in_the_new_camera(robot_of):
     robot, _ = followed(robot_of)
     teach(robot, "Morgan")
+    robot.s.node._parts.names._timer.cancel()  # the command does not wait for it
     robot.show(50)
     found_again(robot, "left")
     assert place(robot.ask("find Morgan")) == ("left", 20.0)
@@ -185,7 +187,26 @@ def test_after_a_jump_of_the_stamps_a_name_is_looked_for_everywhere(robot_of):
     robot.show(10)
     assert "jumped back" in robot.wait(T.LOST).reason
     assert place(robot.ask("find Morgan")) == ("left", 20.0)
-    assert place(robot.ask("find Morgan")) == ("left", 20.0)
+    known = robot.s.node._parts.names._named["morgan"].known
+    assert (known.camera, known.box_xyxy_px) == ("left", box_at(20))
+
+
+def test_a_camera_without_fresh_images_does_not_hold_up_the_names_of_another(robot_of, monkeypatch):
+    robot = robot_of(AWAY_AND_BACK, **{"follow.enabled": False}).show(52)
+    for name, camera, x in (("Jane", "front", 30.0), ("Morgan", "left", 20.0)):
+        assert place(robot.ask("find the person in red", camera=camera)) == (camera, x)
+        teach(robot, name)
+    names = robot.s.node._parts.names
+    before_ns, views = names._named["morgan"].known.stamp_ns, names._intake.views
+
+    def fresh(camera):
+        if camera == "front":
+            raise StaleImagesError("old")
+        return views(camera)
+
+    monkeypatch.setattr(names._intake, "views", fresh)
+    robot.show(15)
+    robot.until(lambda: names._named["morgan"].known.stamp_ns > before_ns)
 
 
 def test_a_standing_query_looks_for_a_name_where_it_is_now(robot_of):
