@@ -107,7 +107,7 @@ class Names:
         self._reader = CachedReader(grammar_reader("rules"))
         self._lock = threading.Lock()
         self._named: OrderedDict[str, _Named] = OrderedDict()
-        self._answers: OrderedDict[str, Grounding] = OrderedDict()
+        self._answers: OrderedDict[str, list[Tube]] = OrderedDict()  # without pictures
         self._service = node.create_service(Teach, "~/teach", self._on_teach)
         self._timer = node.create_timer(
             _PERIOD_S,
@@ -210,7 +210,7 @@ class Names:
         if best.status is not Status.FOUND:
             return
         with self._lock:
-            self._answers[best.query.id] = grounding
+            self._answers[best.query.id] = [replace(one, picture=None) for one in grounding.tubes]
             if len(self._answers) > _MOST_ANSWERS:
                 self._answers.popitem(last=False)
         named = None if best.query.known is None else self._of(best.query.known.name)
@@ -265,7 +265,7 @@ class Names:
                 f"query_id: expected the id of an answer with a tube ({', '.join(known) or 'none'}"
                 f"), got {query_id!r}; give a command that finds the target first"
             )
-        tubes = [tube for tube in answer.tubes if tube.boxes]
+        tubes = [tube for tube in answer if tube.boxes]
         if rank >= len(tubes):
             raise CommandError(
                 f"rank: expected 0 to {len(tubes) - 1}, the tubes of {wanted!r}, got {rank}"
