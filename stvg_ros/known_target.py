@@ -15,8 +15,10 @@ class KnownTarget:
         name: the name, such as "Morgan".
         box_xyxy_px: its last known box, in pixels of the camera's image.
         stamp_ns: stamp of the image with this box.
+        camera: name of the camera of this image; "" if there is only one.
     """
 
     name: str
     box_xyxy_px: tuple[float, float, float, float]
     stamp_ns: int
+    camera: str = ""

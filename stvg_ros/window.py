@@ -218,6 +218,12 @@ class Window:
         with self._lock:
             return next((f for f in reversed(self._frames) if f.stamp_ns == stamp_ns), None)
 
+    def spans(self, stamp_ns: int) -> bool:
+        """Whether a time is not before the oldest frame and not after the newest one."""
+        with self._lock:
+            frames = self._frames
+            return bool(frames) and frames[0].stamp_ns <= stamp_ns <= frames[-1].stamp_ns
+
     def clear(self) -> None:
         """Drops all frames."""
         with self._lock:

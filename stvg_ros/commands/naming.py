@@ -18,6 +18,12 @@ _INTRODUCTION = re.compile(
     re.IGNORECASE,
 )
 
+_COMES = re.compile(
+    r"\s+(?:(?:is|comes|gets|walks)\s+(?:back|here|there|home|in)|"
+    r"appears|arrives|returns|enters|shows\s+up)(?:\s+again)?$",
+    re.IGNORECASE,
+)
+
 SAME_PERSON = "the same person"
 _SAME = re.compile(
     r"\b(?:the|this|that)\s+(?:very\s+)?same\s+"
@@ -35,6 +41,12 @@ def introduced_name(text: str) -> str:
     """The name in an introduction, or the whole text if it is a name alone; "" without words."""
     plain = cleaned(text)[0]
     return _INTRODUCTION.sub("", plain).strip(" .,;:!?\"'“”")[:MOST_NAME_CHARACTERS].strip()
+
+
+def who_comes(text: str) -> str:
+    """Who comes in a clause: "Morgan" in "Morgan comes back"; "" if it says something else."""
+    found = _COMES.search(text)
+    return "" if found is None else text[: found.start()]
 
 
 def name_key(name: str) -> str:

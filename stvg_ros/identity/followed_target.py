@@ -9,19 +9,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
+import numpy as np
+
 from stvg_ros.frames import Frame
-from stvg_ros.identity.descriptor import SAME_PERSON, TubeDescriptor
+from stvg_ros.identity.descriptor import SAME_PERSON, TubeDescriptor, log_odds
 from stvg_ros.identity.gallery import TargetGallery
+from stvg_ros.identity.reidentification import LEAST_LEAD
 from stvg_ros.method.interfaces import Follower
-from stvg_ros.types import Tube
+from stvg_ros.types import Tube, TubeBox
 
 Box = tuple[float, float, float, float]
 
 _VERIFY_NS = 300_000_000  # between two comparisons of the appearance
 _VERIFIED = 5  # views that are compared together
 _LEAST_VERIFIED = 3
-# Below this similarity of all recent views another person is followed; between it and
-# `SAME_PERSON` the light or the pose may have changed.
+# Below this similarity another person is seen. Between it and `SAME_PERSON` the light or the pose
+# may have changed, unless the view is like somebody who was seen together with the target.
 _OTHER_PERSON = 0.2
 _KEPT_NS = 3_000_000_000  # boxes of the target
 
@@ -67,6 +70,23 @@ class TargetReport:
     reason: str
     unseen_s: float
     ended: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Sighting:
+    """Where a target was seen last.
+
+    Attributes:
+        tube: the answer whose target it is.
+        camera: name of the camera.
+        box: the box; its score is 0 if a tracker located it.
+        appearance: what the target looks like.
+    """
+
+    tube: Tube
+    camera: str
+    box: TubeBox
+    appearance: TubeDescriptor
 
 
 class FollowedTarget:
@@ -144,6 +164,11 @@ class FollowedTarget:
         while next(iter(self.places)) < stamp_ns - _KEPT_NS:
             self.places.popitem(last=False)
 
+    @property
+    def seen_box(self) -> TubeBox:
+        """Its box where it was detected last and looked like itself."""
+        return TubeBox(self.seen_ns, self.places.get(self.seen_ns, self.box_xyxy_px), 0.0)
+
     def was_at(self, stamp_ns: int) -> bool:
         """Whether its place in a frame is known, and it looked like itself since."""
         return stamp_ns <= self._agreed_ns and stamp_ns in self.places
@@ -188,30 +213,33 @@ class FollowedTarget:
     ) -> bool:
         """Compares the appearance at the box; whether somebody else is followed since a while.
 
-        A view that looks like the target is added to its gallery. After one that looks like another
-        person the target does not count as seen, until a view looks like it again.
+        A view that looks like the target is added to its gallery, unless somebody who was seen
+        together with the target looks clearly more like it. After a view of another person the
+        target does not count as seen, until a view looks like it again.
         """
         self._compared_ns = frame.stamp_ns
         if seen.vector is None or self.gallery.target.vector is None:
             return False
         self._views.append(seen)
-        own = self.gallery.similarity(seen)
+        own, other = self._likeness(seen)
         self.score, self.evidence = own, f"appearance {own:.2f}"
-        if own >= SAME_PERSON:
+        if _is_other(own, other):
+            self._doubted = True
+        elif own >= SAME_PERSON and _lead(other, own) < LEAST_LEAD:
             self._agreed_ns = frame.stamp_ns
             self._doubted = False
             self.gallery.confirm(seen)
-        elif own < _OTHER_PERSON:
-            self._doubted = True
         if len(self._views) < _LEAST_VERIFIED:
             return False
-        recent = joined(list(self._views))
-        self.score = self.gallery.similarity(recent)
-        other = self.gallery.nearest_other(recent)
-        if self.score >= _OTHER_PERSON and not (other >= SAME_PERSON > self.score):
+        self.score, other = self._likeness(joined(list(self._views)))
+        if not _is_other(self.score, other):
             return False
         self.seen_ns = self._agreed_ns
         return True
+
+    def _likeness(self, seen: TubeDescriptor) -> tuple[float, float]:
+        """How like the target somebody is, and how like the others who were seen with it."""
+        return self.gallery.similarity(seen), self.gallery.nearest_other(seen)
 
     def lose(self) -> None:
         """The target is lost: it is searched from now on."""
@@ -248,3 +276,14 @@ class FollowedTarget:
             self.unseen_s if unseen_s is None else unseen_s,
             ended,
         )
+
+
+def _is_other(own: float, other: float) -> bool:
+    """Whether a view of these similarities, to target and others, shows another person."""
+    return own < _OTHER_PERSON or own < SAME_PERSON <= other
+
+
+def _lead(first: float, second: float) -> float:
+    """By how many nats the first similarity is ahead."""
+    one, two = log_odds(np.array([first, second], np.float32))
+    return float(one - two)

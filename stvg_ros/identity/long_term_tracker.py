@@ -28,11 +28,11 @@ from stvg_ros.boxes import paired_iou
 from stvg_ros.errors import ProposalError
 from stvg_ros.frames import CandidateTube, Clip, Frame
 from stvg_ros.identity.descriptor import TubeDescriptor
-from stvg_ros.identity.followed_target import FollowedTarget, TargetReport, TargetState
+from stvg_ros.identity.followed_target import Box, FollowedTarget, TargetReport, TargetState
 from stvg_ros.identity.gallery import TargetGallery
 from stvg_ros.identity.reidentification import Candidate, Identification, identified
 from stvg_ros.identity.tube_describer import TubeDescriber
-from stvg_ros.method.interfaces import Proposer
+from stvg_ros.method.interfaces import Follower, Proposer
 from stvg_ros.node.settings import FollowConfig
 from stvg_ros.types import Tube
 from stvg_ros.window import Window
@@ -135,7 +135,8 @@ class LongTermTracker:
         target = FollowedTarget(tube, gallery, tube.camera, name)
         for box in detected:
             target.note_seen(box.stamp_ns, box.box_xyxy_px)
-        self._start(target, frames[shown[-1].stamp_ns], shown[-1].box_xyxy_px)
+        last, here = frames[shown[-1].stamp_ns], shown[-1].box_xyxy_px
+        self._start(target, self._follower(last, here), last, here)
         self._target = target
 
     def await_return(self, tube: Tube, appearance: TubeDescriptor, name: str = "") -> None:
@@ -270,9 +271,11 @@ class LongTermTracker:
         seen = next(one.appearance for one in people if one.track_id == found.track_id)
         unseen_s = target.unseen_s
         x1, y1, x2, y2 = map(float, chosen.boxes_xyxy_px[row])
-        target.move_to(question.camera)
+        frame, box = clip.frames[row], (x1, y1, x2, y2)
         try:
-            self._start(target, clip.frames[row], (x1, y1, x2, y2))
+            follower = self._follower(frame, box)
+            target.move_to(question.camera)
+            self._start(target, follower, frame, box)
         except ProposalError as error:
             reason = f"cannot be followed: {error}"
             return self._unidentified(target, question.camera, reason, found)
@@ -280,11 +283,12 @@ class LongTermTracker:
         target.recognised(found.score, found.evidence + note)
         return [target.report(TargetState.FOUND_AGAIN, unseen_s=unseen_s)]
 
-    def _start(
-        self, target: FollowedTarget, frame: Frame, box: tuple[float, float, float, float]
-    ) -> None:
+    def _follower(self, frame: Frame, box: Box) -> Follower:
+        """A tracker of a box of a frame."""
+        return self._source.follower(frame, np.array(box, np.float32))
+
+    def _start(self, target: FollowedTarget, follower: Follower, frame: Frame, box: Box) -> None:
         """Follows from a box of a frame, and through the later frames of its window."""
-        follower = self._source.follower(frame, np.array(box, np.float32))
         target.follow(follower, frame, box)
         frames = self._window(target.camera).snapshot().frames
         since = [f for f in frames if f.stamp_ns > frame.stamp_ns]

@@ -19,7 +19,7 @@ from stvg_ros.config import Config
 from stvg_ros.crops import picture_of
 from stvg_ros.errors import StvgError
 from stvg_ros.identity.descriptor import TubeDescriptor
-from stvg_ros.identity.followed_target import TargetReport, TargetState
+from stvg_ros.identity.followed_target import Sighting, TargetReport, TargetState
 from stvg_ros.identity.long_term_tracker import LongTermTracker, SearchQuestion
 from stvg_ros.identity.query_evidence import query_odds
 from stvg_ros.identity.tube_describer import TubeDescriber
@@ -100,6 +100,7 @@ class Follow:
         self._given: Proposer | None = None  # the source, whether it can follow or not
         self._tracker: LongTermTracker | None = None
         self._found: FoundTarget | None = None  # the next one to follow
+        self._sighting: Sighting | None = None  # of the target, the newest
         self._restarted: set[str] = set()
         self._asked: SearchQuestion | None = None
         self._in_queue = False  # whether the question was accepted
@@ -128,7 +129,7 @@ class Follow:
         """Stops following."""
         with self._lock:
             self._source = self._given = self._tracker = None
-            self._found = self._asked = None
+            self._found = self._asked = self._sighting = None
             self._in_queue = False
 
     def close(self) -> None:
@@ -153,17 +154,15 @@ class Follow:
             return
         with self._lock:
             if self._enabled and tube.status is Status.FOUND and tube.boxes:
-                self._found = target
+                self._found, self._sighting = target, None
 
-    def followed(self) -> tuple[str, TubeBox, TubeDescriptor] | None:
-        """The camera of the followed target, its last box, and its appearance."""
-        with self._lock:
-            target = None if self._tracker is None else self._tracker.target
-            if target is None or target.frame is None or self.searching:
-                return None
-            box = TubeBox(target.stamp_ns, target.box_xyxy_px, 0.0)
-            appearance = self._describer.joined([target.gallery.target])
-            return target.camera, box, appearance
+    def followed(self) -> Sighting | None:
+        """Where the target was seen last that is followed, or lost and searched.
+
+        It does not wait for the tracker. None without a target, and until the next image if the
+        target of a newer answer will be followed.
+        """
+        return self._sighting
 
     def window_restarted(self, camera: str) -> None:
         """Ends following on a camera whose stamps jumped back."""
@@ -283,6 +282,8 @@ class Follow:
         self._offer(query, CameraViews({camera: clip}), answer)
 
     def _publish(self, reports: Iterable[TargetReport]) -> None:
+        """Publishes what is new, after `followed` returns it."""
+        self._note_sighting()
         for report in reports:
             state, tube, frame = report.state, report.tube, report.frame
             if state not in (TargetState.FOLLOWING, TargetState.SEARCHING):
@@ -311,6 +312,14 @@ class Follow:
             )
             if state is TargetState.FOUND_AGAIN and frame is not None:
                 self._pictures.publish(picture_of(frame, report.box_xyxy_px), frame_id)
+
+    def _note_sighting(self) -> None:
+        target = None if self._tracker is None else self._tracker.target
+        if target is None or self._found is not None:
+            self._sighting = None
+            return
+        appearance = self._describer.joined([target.gallery.target])
+        self._sighting = Sighting(target.tube, target.camera, target.seen_box, appearance)
 
     def _on_switch(self, request: Any, response: Any) -> Any:
         response.success = self._source is not None or not request.data

@@ -112,7 +112,7 @@ class Intake:
         Returns:
             The job, or None if the query was answered immediately.
         """
-        query = self._named(query)
+        query = self.named(query)
         try:
             queue = self._queue()
             search = self._search(query, self._cameras.views(query.camera))
@@ -135,6 +135,10 @@ class Intake:
         """
         job = self._search(query, views).job(answer)
         return job if self._queue().offer(job) else None
+
+    def named(self, query: Query) -> Query:
+        """The query with its known target, if it uses a taught name."""
+        return self._named(query)
 
     def views(self, camera: str) -> CameraViews:
         """As `Cameras.views`."""

@@ -181,7 +181,8 @@ class StandingQueries:
             self._intake.publish(failed(standing.query, limit))
             return
         try:
-            views = self._intake.views(standing.query.camera)
+            query = self._intake.named(standing.query)  # where the target of a name is now
+            views = self._intake.views(query.camera)
             newest_ns = {camera: clip.frames[-1].stamp_ns for camera, clip in views.clips.items()}
             if newest_ns == standing.seen_ns:
                 return
@@ -192,7 +193,7 @@ class StandingQueries:
                 self._judge(standing, grounding)
 
             standing.asking = True  # before the answer can arrive
-            standing.job = self._intake.offer(standing.query, views, answer)
+            standing.job = self._intake.offer(query, views, answer)
             if standing.job is None:
                 standing.asking = False
         except StvgError as error:

@@ -47,6 +47,9 @@ class CameraViews:
 class CameraSearch:
     """Grounds a query in the window of each selected camera.
 
+    A known target is looked for in the window with its last box first, and in the others if it is
+    not found there.
+
     Attributes:
         query: the command.
         views: what to search.
@@ -79,7 +82,8 @@ class CameraSearch:
         found: dict[str, Grounding] = {}
         refused = dict(self.views.refused)
         count = len(self.views.clips)
-        for done, (camera, clip) in enumerate(self.views.clips.items()):
+        clips = sorted(self.views.clips.items(), key=lambda item: not self._has_box(*item))
+        for done, (camera, clip) in enumerate(clips):
 
             def shared(stage: str, progress: float, done: int = done) -> None:
                 checkpoint(stage, (done + progress) / count)
@@ -91,11 +95,21 @@ class CameraSearch:
                 raise
             except StvgError as error:
                 refused[camera] = error
+                continue
+            if self._has_box(camera, clip) and found[camera].best.status is Status.FOUND:
+                break
         failures = [e for e in refused.values() if not isinstance(e, _NO_IMAGES)]
         seen = any(each.best.status is Status.FOUND for each in found.values())
         if (refused and not found) or (failures and not seen):
             raise (failures or list(refused.values()))[0]
         return merged(found, self.query.max_targets, _warning(refused))
+
+    def _has_box(self, camera: str, clip: Clip) -> bool:
+        """Whether the last known box of a known target is in this clip."""
+        known, frames = self.query.known, clip.frames
+        if known is None or camera != known.camera:
+            return False
+        return frames[0].stamp_ns <= known.stamp_ns <= frames[-1].stamp_ns
 
     def _finished(self, camera: str, clip: Clip, grounding: Grounding) -> Grounding:
         whole = with_pictures(self.finish(grounding, clip), clip)

@@ -39,6 +39,15 @@ def test_old_frames_go_by_their_stamps():
     assert window.fill == (3, 1.5, 3 * 48)
 
 
+def test_a_window_spans_the_time_from_its_oldest_to_its_newest_frame():
+    window = Window(WindowConfig(duration_s=2.0, max_rate_hz=0.0))
+    assert not window.spans(SECOND)
+    for stamp_s in (1, 2, 4):
+        window.add(frame(stamp_s))
+    times = (1.9, 2.0, 3.0, 4.0, 4.1)
+    assert [window.spans(round(time_s * SECOND)) for time_s in times] == [0, 1, 1, 1, 0]
+
+
 def test_bytes_bound_the_window_and_the_newest_frame_stays():
     window = Window(WindowConfig(max_bytes=100, max_rate_hz=0.0))
     for stamp_s in (1, 2, 3):

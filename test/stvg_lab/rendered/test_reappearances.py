@@ -35,6 +35,17 @@ def test_a_target_is_absent_as_often_as_asked() -> None:
     assert sum(absence.person == 0 for absence in made.absences) == 4
 
 
+def test_every_kind_of_clothes_is_in_any_five_scenes() -> None:
+    for first in (0, 3):
+        kinds = []
+        for index in range(first, first + 5):
+            people = identity_scene(index, duration_s=4, losses=0, fps=1).scene.people
+            shirts = len({person.shirt for person in people})
+            trousers = len({person.look.trousers_rgb for person in people})
+            kinds.append((len(people) - shirts, len(people) - trousers))
+        assert sorted(kinds) == [(0, 0), (0, 1), (0, 1), (1, 0), (1, 0)]
+
+
 def test_what_is_shared_is_worn_by_one_other() -> None:
     kinds = set()
     for seed in range(7):

@@ -22,7 +22,7 @@ SCENES = {
     ("entering", 0): "1d931f75062799c3",
     ("entering", 5): "80f408195fe6f94b",
 }
-IDENTITY = "59ca89798dc62b32"
+IDENTITY = "caf529ed684ce716"
 
 
 @pytest.mark.parametrize(("split", "number"), SCENES)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from stvg_ros.commands.naming import introduced_name, means_same_person, name_key
+from stvg_ros.commands.naming import introduced_name, means_same_person, name_key, who_comes
 
 
 @pytest.mark.parametrize(
@@ -37,6 +37,22 @@ def test_a_name_is_bounded() -> None:
 def test_names_are_compared_without_case_marks_and_owner() -> None:
     assert name_key("My Mum") == name_key("our mum!") == "mum"
     assert name_key("...") == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "who"),
+    [
+        ("Morgan comes back", "Morgan"),
+        ("my mum is here again", "my mum"),
+        ("Anna Maria returns", "Anna Maria"),
+        ("Morgan sits down", ""),
+        ("comes back", ""),
+        ("Morgan comes back with a cup", ""),
+        ("", ""),
+    ],
+)
+def test_who_comes(text: str, who: str) -> None:
+    assert who_comes(text) == who
 
 
 @pytest.mark.parametrize(

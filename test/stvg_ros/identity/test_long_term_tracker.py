@@ -220,6 +220,23 @@ def test_a_lost_target_is_found_by_another_camera():
     assert (s.reports[-1].state, s.reports[-1].camera) == (FOLLOWING, "left")
 
 
+def test_a_target_that_cannot_be_followed_there_stays_where_it_was_seen():
+    walkers = {
+        "front": (Walker(RED, [(0, 20, 250)]),),
+        "left": (Walker(RED, [(50, 200, 20)]),),
+    }
+    s = Stream(walkers, ("front", "left")).run(10).follow(250, "front").run(20)
+
+    def refuses(frame, box):
+        raise ProposalError("too small")
+
+    s.source.follower = refuses
+    s.run(50)
+    assert any("cannot be followed: too small" in r.reason for r in s.reports)
+    target = s.tracker.target
+    assert (target.camera, target.seen_box.box_xyxy_px) == ("front", box_at(250))
+
+
 def test_a_target_from_memory_is_awaited():
     s = Stream(BACK).run(10).follow(100)
     appearance = s.tracker.target.gallery.target

@@ -70,6 +70,12 @@ def test_without_an_id_the_last_answer_is_named(session):
     assert box(ground(session, "find my mum").tube) == box(found.tube)
 
 
+def test_answers_that_can_be_named_are_kept_without_their_pictures(session):
+    assert len(ground(session, "the person in red", picture=True).tube.picture.data) > 100
+    (tubes,) = session.node._parts.names._answers.values()
+    assert [tube.picture for tube in tubes] == [None]
+
+
 def test_a_name_in_small_letters_is_found(session):
     ground(session, "the person in red")
     assert teach(session, "her name is Bartholomea").success

@@ -19,6 +19,7 @@ from stvg_ros.errors import (
     UnreachableError,
     WindowError,
 )
+from stvg_ros.known_target import KnownTarget
 from stvg_ros.method.base import BaseGrounder
 from stvg_ros.runtime.camera_search import CameraSearch, CameraViews, merged
 from stvg_ros.types import Grounding, Query, Status, Tube
@@ -112,3 +113,32 @@ def test_progress_is_shared_among_the_cameras():
         Scripted(Status.FOUND, Status.FOUND), lambda stage, progress: told.append(progress)
     )
     assert told == [0.25, 0.75]
+
+
+@pytest.mark.parametrize(
+    ("camera", "front", "rear", "answered", "best"),
+    [
+        ("rear", Status.FOUND, Status.FOUND, [REAR], "rear"),
+        ("rear", Status.FOUND, Status.NOT_FOUND, [REAR, FRONT], "front"),
+        ("rear", Status.FOUND, ModelError("numbers"), [FRONT], "front"),
+        ("elsewhere", Status.FOUND, Status.FOUND, [FRONT, REAR], "front"),
+    ],
+)
+def test_a_known_target_is_looked_for_where_its_box_is_first(camera, front, rear, answered, best):
+    known = KnownTarget("Morgan", (0.0, 0.0, 1.0, 1.0), FRONT.frames[-1].stamp_ns, camera)
+    clips = []
+    search = CameraSearch(
+        Query("x", known=known),
+        CameraViews({"front": FRONT, "rear": REAR}),
+        finish=lambda grounding, clip: clips.append(clip) or grounding,
+    )
+    tube = search.ground(Scripted(front, rear), no_checkpoint).best
+    assert (tube.status, tube.camera) == (Status.FOUND, best)
+    assert clips == answered
+
+
+def test_a_known_box_that_has_left_the_window_is_in_no_camera():
+    known = KnownTarget("Morgan", (0.0, 0.0, 1.0, 1.0), REAR.frames[0].stamp_ns - 1, "rear")
+    views = CameraViews({"front": FRONT, "rear": REAR})
+    search = CameraSearch(Query("x", known=known), views)
+    assert search.ground(Scripted(Status.FOUND, Status.FOUND), no_checkpoint).best.camera == "front"
