@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 from collections.abc import Callable, Iterator
@@ -92,6 +93,23 @@ def hold(link: Link, go: threading.Event) -> None:
 
 def unreachable() -> None:
     raise UnreachableError("no route")
+
+
+def test_images_keep_their_numbers_while_they_live():
+    registry, images = FrameRegistry(), [np.zeros((2, 2, 3), np.uint8) for _ in range(3)]
+    assert [registry.number(image) for image in images] == [1, 2, 3]
+    assert registry.number(images[1]) == 2
+    registry.arrived([1, 2])
+    assert registry.lacking([1, 2, 3]) == {3}
+    registry.lost([2])
+    assert registry.lacking([1, 2, 3]) == {2, 3}
+    assert registry.keep_from() == 1
+    del images[0]
+    gc.collect()
+    assert registry.keep_from() == 2
+    images.clear()
+    gc.collect()
+    assert registry.keep_from() == 4
 
 
 def test_a_frame_goes_with_its_number_and_the_settings(uploader, link):

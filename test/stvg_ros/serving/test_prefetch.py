@@ -53,6 +53,7 @@ def test_a_window_reaches_back_as_far_as_the_clients():
 
 def test_a_jump_back_in_time_clears_the_window():
     assert stamps([frame(5), frame(6), frame(2), frame(3)]) == [[2, 3]]
+    assert stamps([frame(5), frame(7), frame(6)]) == [[6]]
     assert stamps([frame(5), frame(5)]) == [[5]]
 
 
