@@ -9,8 +9,8 @@
 by chroot, with the user, folder, arguments and variables of the steps before it. COPY takes the
 files that git tracks. Layers, caches, networks, the entry point and CMD are left out. A second run
 with the same FOLDER goes on after the last step that succeeded. `--bind FOLDER` shows a folder of
-this machine to RUN, such as one with wheels: `--build-arg PIP_TORCH_ARGS="-f FOLDER"`. The variables
-in PASSED, such as APT_CONFIG and PIP_CERT, may name files in such a folder.
+this machine to RUN, such as one with wheels: `--build-arg PIP_TORCH_ARGS="-f FOLDER"`. Variables
+such as APT_CONFIG and PIP_CERT (see PASSED) may name files in such a folder.
 """
 
 from __future__ import annotations
