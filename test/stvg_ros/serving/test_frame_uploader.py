@@ -19,7 +19,7 @@ from stvg_ros.serving.schema import VERSION, FrameBatch
 from stvg_ros.serving.wire_format import decoded_record
 from stvg_ros.types import Frame
 
-WAIT_S = 60.0  # for an event that comes at once; only a failing test waits so long
+WAIT_S = 20.0  # for an event that comes at once; only a failing test waits so long
 
 
 def frame_of(index: int) -> Frame:
