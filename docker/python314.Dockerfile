@@ -22,6 +22,7 @@ RUN /venv/bin/python -m pip install --no-compile --no-deps --require-hashes \
     --requirement requirements/appearance.txt
 COPY --chown=robot:robot . .
 RUN /venv/bin/python -m pip install --no-compile --no-deps .
-# Those that need ROS 2, the other folder of a checkout or a browser are skipped.
-ENV HF_HUB_OFFLINE=1
+# Those that need ROS 2, the other folder of a checkout or a browser are skipped. One thread in each
+# process, as in `make test`: several for each core wait for one another.
+ENV HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1
 RUN /venv/bin/pytest -W error --numprocesses=auto --dist=loadfile test

@@ -9,7 +9,8 @@
 by chroot, with the user, folder, arguments and variables of the steps before it. COPY takes the
 files that git tracks. Layers, caches, networks, the entry point and CMD are left out. A second run
 with the same FOLDER goes on after the last step that succeeded. `--bind FOLDER` shows a folder of
-this machine to RUN, such as one with wheels: `--build-arg PIP_TORCH_ARGS="-f FOLDER"`.
+this machine to RUN, such as one with wheels: `--build-arg PIP_TORCH_ARGS="-f FOLDER"`. Variables
+such as APT_CONFIG and PIP_CERT (see PASSED) may name files in such a folder.
 """
 
 from __future__ import annotations
@@ -32,7 +33,10 @@ MOUNTS: list[tuple[str, str, tuple[str, ...]]] = [
     ("proc", "proc", ("-t", "proc")), ("/dev", "dev", ("--rbind",)),
 ]  # fmt: skip
 # What a step sees of the machine: how packages are fetched.
-PASSED = ("http_proxy", "https_proxy", "no_proxy", "PIP_CERT", "PIP_FIND_LINKS", "PIP_INDEX_URL")
+PASSED = (
+    "http_proxy", "https_proxy", "no_proxy", "APT_CONFIG", "PIP_CERT", "PIP_FIND_LINKS",
+    "PIP_INDEX_URL",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

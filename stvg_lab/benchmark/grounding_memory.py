@@ -55,7 +55,8 @@ def memory_use(mllm: HfMllm, frames: int, grid: tuple[int, int]) -> MemoryUse:
 
     On the meta device nothing is computed, and the passes after tuning run one by one.
     """
-    model, clip = mllm.checkpoint.model, noise(frames, grid)
+    model, preprocessing = mllm.checkpoint.model, mllm.checkpoint.preprocessing
+    clip = noise(frames, grid, preprocessing.patch * preprocessing.merge)
     weights = [*model.parameters(), *model.buffers()]
     ledger = MemoryLedger()
     ledger.leave_out(weights)

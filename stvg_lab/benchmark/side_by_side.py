@@ -105,10 +105,10 @@ def model_seconds(mllm: HfMllm, frames: int, grid: tuple[int, int]) -> tuple[int
     return len(visual.features), seconds
 
 
-def noise(frames: int, grid: tuple[int, int]) -> Clip:
-    """A clip whose frames give `grid` tokens each."""
+def noise(frames: int, grid: tuple[int, int], cell_px: int = CELL_PX) -> Clip:
+    """A clip whose frames give `grid` tokens each, of `cell_px` pixels of a side."""
     draw = np.random.default_rng(0)
-    height, width = grid[0] * CELL_PX, grid[1] * CELL_PX
+    height, width = grid[0] * cell_px, grid[1] * cell_px
     return Clip(
         tuple(
             Frame(k, draw.integers(0, 256, (height, width, 3), dtype=np.uint8), width, height)

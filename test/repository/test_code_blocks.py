@@ -184,6 +184,8 @@ def python(arguments: list[str], monkeypatch, capsys) -> None:
         if arguments[0] == "-m"
         else (runpy.run_path, str(ROOT / arguments[0]))
     )
+    # As in a new process: runpy warns of a module that other tests have imported.
+    monkeypatch.delitem(sys.modules, name, raising=False)
     with pytest.raises(SystemExit, match="^0$"):
         start(name, run_name="__main__")
     text = capsys.readouterr().out

@@ -99,6 +99,15 @@ def test_each_step_sees_what_those_before_it_have_set(runner, calls, tmp_path):
     assert len([words for words, _ in calls if words[0] == "umount"]) == 9
 
 
+@pytest.mark.parametrize("name", ["https_proxy", "APT_CONFIG", "PIP_CERT", "PIP_INDEX_URL"])
+def test_a_step_fetches_packages_as_this_machine_does(runner, calls, monkeypatch, tmp_path, name):
+    monkeypatch.setenv(name, "/opt/given")
+    monkeypatch.setenv("PYTHONPATH", "/opt/python")
+    runner.Root(tmp_path / "root", context(tmp_path / "context"), {}).run(runner.steps_of(TEXT))
+    step = next(variables for words, variables in calls if words[0] == "chroot")
+    assert step[name] == "/opt/given" and "PYTHONPATH" not in step
+
+
 def test_a_second_run_goes_on_where_the_first_one_failed(runner, calls, tmp_path):
     broken = TEXT.replace("make $WHERE", "make FAIL")
     root = runner.Root(tmp_path / "root", context(tmp_path / "context"), {})

@@ -10,13 +10,21 @@ from torch import nn
 
 from stvg_lab.benchmark.grounding_memory import MemoryUse, allocated_peak, memory_use, quantized
 from stvg_lab.benchmark.memory_ledger import MemoryLedger, followed, storage_bytes
-from stvg_lab.benchmark.random_models import SHAPES, TOWERS, Tower, random_mllm
+from stvg_lab.benchmark.random_models import (
+    DEEP_TOWERS,
+    SHAPES,
+    SMALL_TOWER,
+    TOWERS,
+    Tower,
+    random_mllm,
+)
 from stvg_lab.benchmark.side_by_side import CountingMllm, grounded, noise
 from stvg_lab.cli import bench
 from stvg_ros.models.hf_common import HfMllm
 
 META, CPU = torch.device("meta"), torch.device("cpu")
 FRAMES, GRID = 6, (4, 5)
+DEEP = Tower(3, 64, 2, 128, deep=(0, 2))
 
 
 def use(checkpointing: bool = False, device: torch.device = META) -> MemoryUse:
@@ -77,14 +85,20 @@ def test_attention_on_the_meta_device_keeps_no_maps() -> None:
     assert ledger.peak_bytes < 4 * 2 * 64 * 64  # one float32 map of both heads
 
 
+@pytest.mark.parametrize("tower", [SMALL_TOWER, DEEP], ids=["Qwen2-VL", "Qwen3-VL"])
 @pytest.mark.parametrize("checkpointing", [False, True])
-def test_counted_bytes_are_those_that_the_allocator_hands_out(checkpointing: bool) -> None:
-    counted = use(checkpointing)
-    mllm = random_mllm("tiny", CPU, torch.float32, gradient_checkpointing=checkpointing)
-    clip = noise(FRAMES, GRID)
+def test_counted_bytes_are_those_that_the_allocator_hands_out(
+    checkpointing: bool, tower: Tower
+) -> None:
+    counted = memory_use(
+        random_mllm("tiny", META, torch.float32, tower, checkpointing), FRAMES, GRID
+    )
+    mllm = random_mllm("tiny", CPU, torch.float32, tower, checkpointing)
+    clip = noise(FRAMES, GRID, 2 * tower.patch)
     visual = mllm.encode([frame.image for frame in clip.frames])
+    assert visual.grid == (3, *GRID)
     held = allocated_peak(lambda: grounded(CountingMllm(mllm), clip, visual))
-    held += visual.features.nbytes
+    held += visual.nbytes
     assert max(counted.tuning, counted.attending) == pytest.approx(held, rel=0.05)
 
 
@@ -162,6 +176,17 @@ def test_released_towers_have_their_size() -> None:
     for tower, millions in zip(TOWERS.values(), (676, 677), strict=True):
         visual = random_mllm("7b", META, torch.bfloat16, tower).checkpoint.model.model.visual
         assert round(sum(p.numel() for p in visual.parameters()) / 1e6) == millions
+
+
+@pytest.mark.parametrize(
+    ("shape", "tower", "billions"),
+    [("3-2b", "small", 2.13), ("3-4b", "small", 4.44), ("3-8b", "large", 8.77)],
+)
+def test_released_models_with_deep_features_have_their_size(
+    shape: str, tower: str, billions: float
+) -> None:
+    model = random_mllm(shape, META, torch.bfloat16, DEEP_TOWERS[tower]).checkpoint.model
+    assert round(sum(p.numel() for p in model.parameters()) / 1e9, 2) == billions
 
 
 def test_table_of_the_command(

@@ -180,11 +180,11 @@ GB = 1e9
 @pytest.mark.parametrize(
     ("machine", "expected"),
     [
-        # 2B, 3B, 7B
-        (Machine(100 * GB, 80 * GB), ["bfloat16", "bfloat16", "bfloat16"]),
-        (Machine(100 * GB, 11 * GB), ["bfloat16", "bfloat16", "4bit"]),
-        (Machine(66 * GB), ["float32", "float32", "float32"]),
-        (Machine(25 * GB), ["float32", "bfloat16", "bfloat16"]),
+        # Qwen2-VL 2B, Qwen2.5-VL 3B and 7B, Qwen3-VL 2B, 4B and 8B
+        (Machine(100 * GB, 80 * GB), ["bfloat16"] * 6),
+        (Machine(100 * GB, 12 * GB), ["bfloat16", "bfloat16", "4bit", "bfloat16", "8bit", "4bit"]),
+        (Machine(66 * GB), ["float32"] * 6),
+        (Machine(25 * GB), ["float32", *["bfloat16"] * 2, "float32", *["bfloat16"] * 2]),
     ],
 )
 def test_the_most_exact_precision_that_fits(machine, expected):
@@ -200,7 +200,8 @@ def test_a_process_needs_memory_of_a_board_too():
 
 
 def test_the_list(capsys):
-    lines = list(listing(Machine(8 * GB, 5.5 * GB, shared=True), lambda name: "2B" in name, {}))
+    small_id = "Qwen/Qwen2-VL-2B-Instruct"
+    lines = list(listing(Machine(8 * GB, 5.5 * GB, shared=True), lambda name: small_id == name, {}))
     assert lines[0] == "5.5 GB free, shared by CPU and GPU"
     (small,) = (line for line in lines if "Qwen2-VL-2B" in line)
     assert "runs with model.quantization 4bit" in small
@@ -209,8 +210,9 @@ def test_the_list(capsys):
     assert "does not fit; not fetched" in large
     lines = list(listing(Machine(25 * GB), lambda name: False, {"body": True}))
     assert lines[0] == "no GPU here; 25.0 GB of main memory free"
-    says = {name: line for line in lines for name in ("2B", "3B", "7B", "body") if name in line}
-    assert "runs; not" in says["2B"]
+    names = (small_id, "3B", "7B", "body")
+    says = {name: line for line in lines for name in names if name in line}
+    assert "runs; not" in says[small_id]
     assert "runs with model.dtype bfloat16; not" in says["3B"]
     assert "runs with model.dtype bfloat16 and model.gradient_checkpointing true;" in says["7B"]
     assert says["body"].endswith("  fetched")

@@ -36,6 +36,13 @@ def test_the_candidate_with_the_last_known_box_is_the_target() -> None:
     assert [box.stamp_ns for box in answer.boxes] == STAMPS_NS[2:6].tolist()
     assert (answer.start_ns, answer.end_ns) == (STAMPS_NS[2], STAMPS_NS[5])
     assert answer.boxes[0].box_xyxy_px == HERE
+    assert {box.score for box in answer.boxes} == {1.0}
+
+
+def test_a_candidate_that_shares_half_of_the_box_is_the_target() -> None:
+    known = KnownTarget("Morgan", HERE, int(STAMPS_NS[3]))
+    answer = found(known, tube(4, (0.0, 0.0, 20.0, 81.0)), tube(7, (0.0, 0.0, 20.0, 80.0)))
+    assert (answer.status, answer.track_id, answer.confidence) == (Status.FOUND, 7, 0.5)
 
 
 @pytest.mark.parametrize(
@@ -46,13 +53,20 @@ def test_the_candidate_with_the_last_known_box_is_the_target() -> None:
 def test_without_such_a_candidate_the_reason_is_given(candidates: tuple[CandidateTube]) -> None:
     answer = found(KnownTarget("Morgan", HERE, int(STAMPS_NS[3])), *candidates)
     assert answer.status is Status.NOT_FOUND
-    assert "last known box of 'Morgan'" in answer.error
+    age_s = (STAMPS_NS[-1] - STAMPS_NS[3]) / 1e9
+    assert f"last known box of 'Morgan', {age_s:.1f} s before the newest image" in answer.error
 
 
-@pytest.mark.parametrize("apart_s", [-2.0, -60.0])
-def test_a_target_that_left_the_window_is_not_found(apart_s: float) -> None:
-    known = KnownTarget("Morgan", HERE, int(STAMPS_NS[0] + apart_s * 1e9))
+@pytest.mark.parametrize("before_ns", [500_000_001, 2_000_000_000, 60_000_000_000])
+def test_a_target_that_left_the_window_is_not_found(before_ns: int) -> None:
+    known = KnownTarget("Morgan", HERE, int(STAMPS_NS[0]) - before_ns)
     answer = found(known, tube(7, HERE))
     assert answer.status is Status.NOT_FOUND
-    assert "'Morgan' was seen last" in answer.error
+    age_s = (STAMPS_NS[-1] - STAMPS_NS[0] + before_ns) / 1e9
+    assert f"'Morgan' was seen last {age_s:.1f} s before the newest image" in answer.error
     assert "~/teach" in answer.error
+
+
+def test_a_box_of_half_a_second_before_the_window_is_compared_with_its_first_image() -> None:
+    known = KnownTarget("Morgan", HERE, int(STAMPS_NS[0]) - 500_000_000)
+    assert found(known, tube(7, HERE, slice(0, 2))).track_id == 7

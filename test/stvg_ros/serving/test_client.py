@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import socket
 import sys
 import threading
@@ -32,8 +31,6 @@ from stvg_ros.errors import (
     WindowError,
 )
 from stvg_ros.external_detections import ExternalDetections
-from stvg_ros.serving.circuit_breaker import CircuitBreaker
-from stvg_ros.serving.frame_uploader import FrameRegistry
 from stvg_ros.serving.http_channel import POLL_S
 from stvg_ros.serving.schema import VERSION, Event
 from stvg_ros.serving.server_address import Address
@@ -551,37 +548,3 @@ def test_eight_clients_at_once_are_all_answered(serve, connect, toy):
     for thread in threads:
         thread.join(60)
     assert sorted(done) == [f"dog {n} {r}" for n in range(8) for r in range(3)]
-
-
-def test_the_breaker_opens_and_closes():
-    now_s = [0.0]
-    breaker = CircuitBreaker(RemoteConfig(breaker_failures=2, breaker_s=5.0), lambda: now_s[0])
-    breaker.failed(UnreachableError("a"))
-    breaker.check()
-    breaker.failed(UnreachableError("b"))
-    with pytest.raises(UnreachableError, match=r"2 attempts .* in 5.0 s .* one: b"):
-        breaker.check()
-    now_s[0] = 5.0
-    breaker.check()
-    breaker.failed(UnreachableError("c"))
-    with pytest.raises(UnreachableError):
-        breaker.check()
-    breaker.succeeded()
-    breaker.check()
-
-
-def test_images_keep_their_numbers_while_they_live():
-    registry, images = FrameRegistry(), [np.zeros((2, 2, 3), np.uint8) for _ in range(3)]
-    assert [registry.number(image) for image in images] == [1, 2, 3]
-    assert registry.number(images[1]) == 2
-    registry.arrived([1, 2])
-    assert registry.lacking([1, 2, 3]) == {3}
-    registry.lost([2])
-    assert registry.lacking([1, 2, 3]) == {2, 3}
-    assert registry.keep_from() == 1
-    del images[0]
-    gc.collect()
-    assert registry.keep_from() == 2
-    images.clear()
-    gc.collect()
-    assert registry.keep_from() == 4

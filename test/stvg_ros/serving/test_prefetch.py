@@ -14,10 +14,11 @@ from fakes import FixedProposer, FixedSplitter, ToyMllm, no_checkpoint
 from serving_tools import HttpServer, clip_of, connect, serve, toy, until
 
 from stvg_ros.config import Config
+from stvg_ros.method.base import BaseGrounder
 from stvg_ros.method.grounder import LocalGrounder
 from stvg_ros.serving import prefetch
 from stvg_ros.serving.image_codec import encoded
-from stvg_ros.serving.prefetch import windows
+from stvg_ros.serving.prefetch import TIDY_S, SessionPrefetch, windows
 from stvg_ros.serving.schema import MEDIA_TYPE, VERSION, FrameBatch, SentFrame
 from stvg_ros.serving.wire_format import encoded_record
 from stvg_ros.types import Clip, Frame, Query, Status
@@ -52,7 +53,103 @@ def test_a_window_reaches_back_as_far_as_the_clients():
 
 def test_a_jump_back_in_time_clears_the_window():
     assert stamps([frame(5), frame(6), frame(2), frame(3)]) == [[2, 3]]
+    assert stamps([frame(5), frame(7), frame(6)]) == [[6]]
     assert stamps([frame(5), frame(5)]) == [[5]]
+
+
+class Slots(BaseGrounder):
+    """Encodes as many slots of a camera as it has, 10 bytes each."""
+
+    def __init__(self, **left):
+        self.left, self.calls, self.prepared = left, [], 0
+
+    @property
+    def prepared_bytes(self):
+        return self.prepared
+
+    def reconfigure(self, config):
+        self.calls.append(config)
+
+    def prefetch(self, clip):
+        name = clip.frames[-1].frame_id
+        self.calls.append((name, len(clip)))
+        if not self.left.get(name):
+            return False
+        self.left[name] -= 1
+        self.prepared += 10
+        return True
+
+    def forget(self):
+        self.calls.append("forget")
+
+
+RED, BLUE = ("token", "red"), ("token", "blue")
+SHORT = Config.from_flat({"window.duration_s": 1.0})
+SESSIONS = {
+    RED: [frame(0, "left"), frame(2 * 10**9, "left"), frame(2 * 10**9, "right")],
+    BLUE: [frame(0, "back")],
+}
+
+
+def session_prefetch(max_bytes=1000):
+    return SessionPrefetch(lambda key: SESSIONS[key], max_bytes)
+
+
+def test_without_sessions_and_features_nothing_is_done():
+    idle, slots = session_prefetch(), Slots()
+    assert (TIDY_S, idle.work(slots), idle.prepared_bytes) == (5.0, 5.0, 0)
+    assert slots.calls == []
+
+
+def test_each_camera_of_a_session_is_encoded_with_its_settings():
+    idle, slots = session_prefetch(), Slots(left=1)
+    idle.add(RED, SHORT)
+    assert idle.work(slots) == 0.0  # at once again: something was encoded
+    assert slots.calls == ["forget", SHORT, ("left", 1), ("right", 1)]
+    assert idle.prepared_bytes == 10
+    assert idle.work(slots) == TIDY_S
+    assert slots.calls[4:] == ["forget", SHORT, ("left", 1), ("right", 1)]
+    slots.calls.clear()
+    assert idle.work(slots) == TIDY_S
+    assert slots.calls == ["forget"]  # as long as there are features of frames that may go
+    slots.prepared = 0
+    idle.work(slots)
+    assert idle.prepared_bytes == 0
+    assert idle.work(slots) == TIDY_S
+    assert slots.calls == ["forget", "forget"]
+
+
+def test_sessions_are_encoded_in_turn_and_the_newest_settings_count():
+    idle, slots, config = session_prefetch(), Slots(right=2, back=1), Config()
+    idle.add(RED, SHORT)
+    idle.add(BLUE, SHORT)
+    assert [idle.work(slots) for _ in range(2)] == [0.0, 0.0]
+    assert [call for call in slots.calls if isinstance(call, tuple)] == [
+        ("left", 1), ("right", 1), ("back", 1),
+    ]  # fmt: skip
+    slots.calls.clear()
+    idle.add(RED, config)
+    assert idle.work(slots) == 0.0
+    assert slots.calls == ["forget", config, ("left", 2), ("right", 1)]
+
+
+@pytest.mark.parametrize(("max_bytes", "encoded_slots"), [(10, 1), (11, 2), (20, 2)])
+def test_no_more_is_encoded_than_the_bound(max_bytes, encoded_slots):
+    idle, slots = session_prefetch(max_bytes), Slots(back=5)
+    idle.add(BLUE, SHORT)
+    while idle.work(slots) == 0.0:
+        pass
+    assert (slots.left["back"], idle.prepared_bytes) == (5 - encoded_slots, 10 * encoded_slots)
+
+
+def test_after_an_error_the_other_sessions_are_encoded(caplog):
+    idle, slots = session_prefetch(), Slots(back=1)
+    idle.add(("token", "gone"), SHORT)
+    idle.add(BLUE, SHORT)
+    assert idle.work(slots) == 0.0
+    assert "prefetching frames failed" in caplog.text
+    assert idle.work(slots) == 0.0
+    assert idle.prepared_bytes == 10
 
 
 def grounder(mllm, config, around=lambda proposer: proposer):

@@ -46,6 +46,35 @@ def test_any_replica_shows_the_metrics_of_all():
     assert text.count("# TYPE stvg_frames_total counter") == 1
 
 
+def test_the_bounds_of_the_durations_of_commands():
+    one = ReplicaMetrics("r0", {})
+    for seconds in (0.05, 0.06, 30.0, 120.0, 121.0):
+        one.command(seconds)
+    found = samples(one.text())
+    replica = ("replica", "r0")
+    expected = {
+        "0.05": 1, "0.1": 2, "0.2": 2, "0.5": 2, "1.0": 2, "2.0": 2, "5.0": 2, "10.0": 2,
+        "30.0": 3, "60.0": 3, "120.0": 4, "+Inf": 5,
+    }  # fmt: skip
+    for bound, count in expected.items():
+        assert found["stvg_command_seconds_bucket", ("le", bound), replica] == count
+    assert len([name for name, *_ in found if name == "stvg_command_seconds_bucket"]) == 12
+    assert found["stvg_command_seconds_count", replica] == 5
+
+
+@pytest.mark.parametrize(("age_s", "shown"), [(STALE_S, True), (STALE_S + 0.5, False)])
+def test_a_replica_that_published_nothing_for_half_a_minute_is_left_out(monkeypatch, age_s, shown):
+    assert STALE_S == 30.0
+    board, now_s = LocalBoard(), [1.0e9]
+    monkeypatch.setattr(time, "time", lambda: now_s[0])
+    first, last = ReplicaMetrics("r0", {}, board), ReplicaMetrics("r1", {}, board)
+    first.publish()
+    now_s[0] += age_s
+    found = samples(last.text())
+    assert (("stvg_frames_total", ("replica", "r0")) in found) is shown
+    assert ("stvg_frames_total", ("replica", "r1")) in found
+
+
 def test_a_replica_that_ended_is_not_shown(monkeypatch):
     board = LocalBoard()
     one, other, killed = (ReplicaMetrics(name, {}, board) for name in ("r0", "r1", "r2"))
