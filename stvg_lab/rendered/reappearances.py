@@ -346,7 +346,8 @@ def _shared_with_others(cast: Sequence[Person], person: int) -> str:
 def identity_scene(index: int, **asked: Any) -> ReappearanceScene:
     """Scene number `index` of the split "identity"; see `reappearance_scene`.
 
-    Nothing was developed on the seeds of this split.
+    Scenes are for measuring only. When a view shows another person was developed on streams of
+    the numbers 3000 to 4001.
 
     Raises:
         ValueError: an index outside the split's range.
