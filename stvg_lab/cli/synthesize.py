@@ -42,4 +42,5 @@ def run(given: argparse.Namespace) -> int:
         except ValueError as error:
             raise ConfigError(f"--seed: {error}") from error
     print(f"{given.out}: {given.count} scenes, {sentences} sentences, as {given.format}")
+    print("detectors of real people miss these; add --set proposals.people_detector=embedded")
     return 0

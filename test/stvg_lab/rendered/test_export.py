@@ -17,6 +17,7 @@ from stvg_lab.rendered.hard.hard_scene import HardScene
 from stvg_lab.rendered.queries import scene_queries, split_seed
 from stvg_lab.rendered.scene import Scene
 from stvg_ros.cli.main import main
+from stvg_ros.config import Config
 from stvg_ros.errors import RecordingError
 from stvg_ros.io.recording import read_frames
 
@@ -43,12 +44,15 @@ def test_entries_count_frames_from_one_and_have_sides_instead_of_corners() -> No
 
 
 def test_videos_with_the_annotations_of_hc_stvg(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert export.HC_STVG_S == 20
     monkeypatch.setattr(export, "HC_STVG_S", 3.0)
     out = tmp_path / "out"
     assert main(["synthesize", "--out", str(out), "--count", "1", "--split", "val"]) == 0
+    # Otherwise the default detector of a machine without a hub is one of real people.
+    name, _, value = capsys.readouterr().out.split("--set ")[1].strip().partition("=")
+    assert Config.from_flat({name: value}).proposals.people_detector == "embedded"
     entries = json.loads((out / "val.json").read_text())
     assert len(entries) == 1
     for name, values in entries.items():
