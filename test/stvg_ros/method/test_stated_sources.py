@@ -15,6 +15,7 @@ import torch
 from fakes import FixedProposer, ToyMllm, no_checkpoint, noise_clip
 
 from stvg_ros.config import Config
+from stvg_ros.method import marked_video as module
 from stvg_ros.method.grounder import LocalGrounder
 from stvg_ros.method.interfaces import MllmSettings
 from stvg_ros.method.marked_video import MOST_NUMBERS, marked_video
@@ -107,6 +108,30 @@ def test_candidates_that_the_model_does_not_see_have_no_number() -> None:
     many = (*many[:3], seldom, *many[4:])
     video = marked_video(mllm, VIEW, many, (), numbers=True, ordinals=False)
     assert video.tracks == (0, 1, 2, *range(4, MOST_NUMBERS + 1))
+    assert len(video.tracks) == 20
+
+
+@pytest.mark.parametrize(
+    ("crop", "corner"), [(None, (0.0, 0.0)), ((0.25, 0.1, 0.75, 0.9), (0.25, 0.1))]
+)
+def test_numbers_and_where_they_are_drawn(
+    monkeypatch: pytest.MonkeyPatch, crop: Any, corner: tuple[float, float]
+) -> None:
+    """The images have the size of the newest one, which the camera has changed."""
+    drawn: list[Any] = []
+
+    def kept(image: Any, *where: Any) -> Any:
+        drawn.append((image.shape[:2], *where))
+        return image
+
+    monkeypatch.setattr(module, "with_numbers", kept)
+    large = np.zeros((160, 240, 3), np.uint8)
+    clip = type(CLIP)((*CLIP.frames[:-1], replace(CLIP.frames[-1], image=large)))
+    marked_video(
+        ToyMllm(), replace(VIEW, clip=clip, crop=crop), CANDIDATES, (), numbers=True, ordinals=True
+    )
+    boxes = {1: [2 * edge for edge in LEFT], 2: [2 * edge for edge in RIGHT]}
+    assert drawn == [((160, 240), boxes, place + 1, corner) for place in range(5)]
 
 
 def test_log_odds_against_the_mean_of_the_others() -> None:
@@ -134,6 +159,16 @@ def test_a_number_speaks_for_its_tube() -> None:
     assert found.tubes == {0: -6.0, 1: 6.0}
 
 
+@pytest.mark.parametrize(("count", "says"), [(1, False), (2, True), (3, True)])
+def test_a_choice_needs_two_numbers(count: int, says: bool) -> None:
+    mllm = ToyMllm(states=states(number=1))
+    tubes = tuple(replace(CANDIDATES[0], track_id=track) for track in range(count))
+    video = marked_video(mllm, VIEW, tubes, (), numbers=True, ordinals=False)
+    found = PaintedIds(mllm, video).findings(CLIP, SPLIT, tubes)
+    assert [set(one.tubes) for one in found] == [set(range(count))] * says
+    assert len(mllm.questions) == says
+
+
 @pytest.mark.parametrize("answer", [None, lambda asked, options: [math.nan] * len(options)])
 def test_a_model_without_numbers_says_nothing(answer: Any) -> None:
     assert painted(ToyMllm(states=answer)) == ()
@@ -147,6 +182,11 @@ def test_probabilities_of_slots_by_hand() -> None:
     assert backwards.argmax() == 1  # the only slot that both allow
     never = np.array([-np.inf, -np.inf, 0.0]), np.array([0.0, -np.inf, -np.inf])
     np.testing.assert_array_equal(slot_probabilities(*never), 0.5)
+    for shift in (-800.0, 800.0):  # only differences count, however improbable all numbers are
+        np.testing.assert_allclose(slot_probabilities(first + shift, last), expected, atol=1e-5)
+        np.testing.assert_allclose(slot_probabilities(first, last + shift), expected, atol=1e-5)
+    certain = slot_probabilities(np.array([-np.inf, 0.0]), np.array([-np.inf, 0.0]))
+    assert certain.tolist() == [1e-6, 1 - 1e-6]
 
 
 def interval(mllm: ToyMllm, split: SplitQuery = SPLIT) -> Any:
@@ -167,6 +207,16 @@ def test_an_interval_speaks_for_its_frames() -> None:
     assert -6 <= nats.min() < -1
     (half,) = interval(ToyMllm(MllmSettings(stated_interval_weight=0.5), states=states()))
     np.testing.assert_allclose(half.frames[0], nats / 2)
+
+
+@pytest.mark.parametrize(("count", "says"), [(1, False), (2, True), (3, True)])
+def test_an_interval_needs_two_slots(count: int, says: bool) -> None:
+    mllm = ToyMllm(states=states(first=1, last=1))
+    slots = tuple((place,) for place in range(count))
+    view = replace(VIEW, sampled=VIEW.sampled[:count], slots=slots)
+    video = marked_video(mllm, view, CANDIDATES, (), numbers=False, ordinals=True)
+    assert len(StatedInterval(mllm, video).findings(CLIP, SPLIT, CANDIDATES)) == says
+    assert len(mllm.questions) == 2 * says
 
 
 def test_what_lasts_has_no_interval() -> None:
