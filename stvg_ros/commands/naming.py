@@ -18,6 +18,11 @@ _INTRODUCTION = re.compile(
     re.IGNORECASE,
 )
 
+_PRESENT = re.compile(
+    r"^is\s+(.+?)\s+(?:still\s+|already\s+)?"
+    r"(?:back|here|there|home|around|in(?:\s+(?:view|sight|the\s+room))?)$",
+    re.IGNORECASE,
+)
 _COMES = re.compile(
     r"\s+(?:(?:is|comes|gets|walks)\s+(?:back|here|there|home|in)|"
     r"appears|arrives|returns|enters|shows\s+up)(?:\s+again)?$",
@@ -44,7 +49,9 @@ def introduced_name(text: str) -> str:
 
 
 def who_comes(text: str) -> str:
-    """Who comes in a clause: "Morgan" in "Morgan comes back"; "" if it says something else."""
+    """Who comes or is there: "Morgan" in "Morgan comes back" and "is Morgan there"; else ""."""
+    if present := _PRESENT.search(text):
+        return present[1]
     found = _COMES.search(text)
     return "" if found is None else text[: found.start()]
 

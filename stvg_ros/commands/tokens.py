@@ -44,7 +44,10 @@ _INJECTION = re.compile(
 )
 # Words between a description and an instruction after it: "..., but first".
 _LINK = re.compile(r"(?:[\s,;.]|\b(?:and|but|then|first|please|also|now)\b)+$", re.IGNORECASE)
-_WORD = re.compile(r"[^\W_]+(?:['’.\-/][^\W_]+)*|[.,;:!?]")
+# The point after a title does not end a sentence.
+_WORD = re.compile(
+    r"\b(?:[DdMm]r|[Mm]rs|[Mm]s|[Pp]rof)\.(?=\s+[^\W_])|[^\W_]+(?:['’.\-/][^\W_]+)*|[.,;:!?]"
+)
 _CONTRACTION = re.compile(r"^(.+?)(n['’]t|['’](?:s|re|m|ve|ll|d))$", re.IGNORECASE)
 
 _FULL = {
@@ -206,7 +209,7 @@ def _parts(word: str) -> list[Token]:
         return [Token("t", "t"), Token("shirts", "shirts")]
     if low in _DIGITS:
         return [Token(_DIGITS[low], _DIGITS[low])]
-    return [Token(word, low, glued=word in ".,;:!?")]
+    return [Token(word, low if word in ".,;:!?" else low.rstrip("."), glued=word in ".,;:!?")]
 
 
 def _joined(found: list[Token]) -> list[Token]:

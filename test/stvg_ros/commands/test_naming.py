@@ -7,6 +7,7 @@ from __future__ import annotations
 import pytest
 
 from stvg_ros.commands.naming import introduced_name, means_same_person, name_key, who_comes
+from stvg_ros.commands.reader import grammar_reader
 
 
 @pytest.mark.parametrize(
@@ -48,11 +49,38 @@ def test_names_are_compared_without_case_marks_and_owner() -> None:
         ("Morgan sits down", ""),
         ("comes back", ""),
         ("Morgan comes back with a cup", ""),
+        ("is Morgan there", "Morgan"),
+        ("Is my mum still here", "my mum"),
+        ("is Dr. Smith in the room", "Dr. Smith"),
+        ("is Morgan in the kitchen", ""),
+        ("was Morgan here", ""),
+        ("is there", ""),
         ("", ""),
     ],
 )
 def test_who_comes(text: str, who: str) -> None:
     assert who_comes(text) == who
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("follow Dr. Smith", "Dr. Smith"),
+        ("find Mr. Smith in the kitchen", "Mr. Smith"),
+        ("find mrs. Jones", "mrs. Jones"),
+        ("Where is Ms. O'Neill?", "Ms. O'Neill"),
+        ("follow Prof. Adams and stop", "Prof. Adams"),
+        ("find Mr Smith", "Mr Smith"),
+    ],
+)
+def test_the_point_after_a_title_does_not_end_a_sentence(text: str, name: str) -> None:
+    assert grammar_reader("rules").read(text).name == name
+    assert name_key(name) == name_key(name.replace(".", ""))
+
+
+@pytest.mark.parametrize("end", ["find the man. Then wave", "find the one in black, Dr."])
+def test_other_points_end_it(end: str) -> None:
+    assert "." not in grammar_reader("rules").read(end).target
 
 
 @pytest.mark.parametrize(

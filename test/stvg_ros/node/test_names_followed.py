@@ -19,6 +19,7 @@ from stvg_ros.errors import StaleImagesError
 from stvg_ros.known_target import KnownTarget
 from stvg_ros.node.image_conversions import image_message
 from stvg_ros.srv import Teach
+from stvg_ros.types import Query
 
 __all__ = ["context", "robot_of", "start"]  # fixtures
 pytestmark = pytest.mark.usefixtures("context")
@@ -230,6 +231,8 @@ def test_the_robot_tells_when_somebody_with_a_name_comes_back(robot_of):
     robot = robot_of({"": (LEAVES, STAYS)}, **{"follow.enabled": False}).show(10)
     robot.ask("find the person in red")
     teach(robot, "Morgan")
+    asked = robot.s.node._parts.names.resolve(Query("is Morgan there?"))
+    assert asked.known is not None and asked.known.name == "Morgan"
     robot.show(45)  # Morgan left, and has left the window
     state = robot.ask("tell me when Morgan comes back")
     assert state.status == msg.Tube.NOT_FOUND
