@@ -130,26 +130,27 @@ def test_a_frame_without_its_image_has_the_same_fields():
     assert sent_frame(frame, 7, None).id == 7
 
 
-def test_frames_that_wait_go_eight_at_a_time_in_their_order(uploader, link):
-    go, frames = threading.Event(), [frame_of(index) for index in range(18)]
+def put_while_held(uploader, link, frames):
+    """All frames but the first wait while the first is being sent."""
+    go = threading.Event()
     hold(link, go)
     uploader.put(frames[0])
     assert link.began.acquire(timeout=WAIT_S)
     for frame in frames[1:]:
         uploader.put(frame)
     go.set()
+
+
+def test_frames_that_wait_go_eight_at_a_time_in_their_order(uploader, link):
+    frames = [frame_of(index) for index in range(18)]
+    put_while_held(uploader, link, frames)
     link.wait(4)
     assert link.stamps == [[0], [*range(1, 9)], [*range(9, 17)], [17]]
 
 
 def test_of_more_than_256_that_wait_the_oldest_are_dropped(uploader, link):
-    go, frames = threading.Event(), [frame_of(index) for index in range(1 + 257)]
-    hold(link, go)
-    uploader.put(frames[0])
-    assert link.began.acquire(timeout=WAIT_S)
-    for frame in frames[1:]:
-        uploader.put(frame)
-    go.set()
+    frames = [frame_of(index) for index in range(1 + 257)]
+    put_while_held(uploader, link, frames)
     link.wait(1 + 32)
     assert [stamp for batch in link.stamps for stamp in batch] == [0, *range(2, 258)]
 
