@@ -20,7 +20,8 @@ from stvg_lab.rendered.picture_conditions import PictureCondition, taken
 from stvg_lab.rendered.scene import Scene
 from stvg_lab.rendered.scene_questions import FRAME_STEP, SceneQuestion, asked_scene
 from stvg_lab.rendered.true_joints import TrueJoints
-from stvg_ros.method.evidence import ATTENTION_WEIGHT, attention_levels
+from stvg_ros.method.evidence import attention_levels
+from stvg_ros.method.interfaces import MllmSettings
 from stvg_ros.method.scoring import box_scores, slot_of_frames
 from stvg_ros.types import Clip, Evidence, Grounding
 
@@ -186,11 +187,37 @@ def with_intervals(
     return tuple(Weight(*map(float, one)) for one in values)
 
 
-def weight_rows(readings: Mapping[str, Sequence[SourceReading]]) -> list[str]:
+def fitted_settings(readings: Sequence[SourceReading]) -> dict[str, float]:
+    """The weights as settings of a model, with a nat of the body for a tube as the unit.
+
+    Raises:
+        ValueError: no sentence has a measured word, or no measured action; or a weight is not
+            above 0, so that a source is no evidence.
+    """
+    timed = [one for one in readings if len(one.frames)]
+    if not timed:
+        raise ValueError("no sentence whose action is measured")
+    attention, body = map(float, tube_weights(readings))
+    level, frame, constant = map(float, frame_weights(timed))
+    if min(attention, body, level, frame) <= 0:
+        raise ValueError(
+            f"weights: expected above 0, got {attention:.2f} and {body:.2f} for tubes, {level:.2f} "
+            f"and {frame:.2f} for frames"
+        )
+    return {
+        "attention_weight": round(attention / body, 3),
+        "frame_weight": round(frame, 3),
+        "level_weight": round(level, 3),
+        "level_inside": round(-constant / level, 3),
+    }
+
+
+def weight_rows(readings: Mapping[str, Sequence[SourceReading]], own: MllmSettings) -> list[str]:
     """Two Markdown tables: weights of the choice of a tube, and of the frames of a span.
 
     Args:
         readings: by the name of their row.
+        own: the settings of the model, for its weights as set.
 
     Raises:
         ValueError: no sentence has a measured word, or no measured action.
@@ -206,7 +233,7 @@ def weight_rows(readings: Mapping[str, Sequence[SourceReading]]) -> list[str]:
         raise ValueError("no sentence whose action is measured")
     for name, found in readings.items():
         weights = with_intervals(tube_weights, found)
-        ways = ((1, 0), (0, 1), (ATTENTION_WEIGHT, 1), [one.value for one in weights])
+        ways = ((1, 0), (0, 1), (own.attention_weight, 1), [one.value for one in weights])
         shares = [f"{100 * share_right(found, way):.1f}" for way in ways]
         lines.append(shown.format(name, *weights, *shares, len(found)))
     shown = "| {} | {} | {} | {} | {} |"

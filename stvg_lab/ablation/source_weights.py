@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from stvg_lab.ablation.calibration import WEIGHTS, Scores, calibrate
 from stvg_lab.ablation.evidence_weights import Weight, tube_scores
 from stvg_lab.rendered.scene_questions import SceneQuestion
-from stvg_ros.method.evidence import LEVEL_INSIDE, LEVEL_WEIGHT, attention_levels
+from stvg_ros.method.evidence import attention_levels
+from stvg_ros.method.interfaces import MllmSettings
 from stvg_ros.types import ATTENTION, PAINTED_IDS, SECOND_LOOK, STATED_INTERVAL, Grounding
 
 Array = NDArray[np.float64]
@@ -46,9 +47,16 @@ class SentenceEvidence:
 
 
 def sentence_evidence(
-    sample: SceneQuestion, grounding: Grounding, source: str
+    sample: SceneQuestion, grounding: Grounding, source: str, settings: MllmSettings
 ) -> SentenceEvidence | None:
-    """What a source said about a sentence whose target is there; None if it said nothing."""
+    """What a source said about a sentence whose target is there; None if it said nothing.
+
+    Args:
+        sample: the sentence.
+        grounding: the answer.
+        source: its name.
+        settings: of the model, for the weight of its attention.
+    """
     seen = grounding.evidence
     assert seen is not None
     said = {one.source: one for one in seen.findings}
@@ -65,7 +73,7 @@ def sentence_evidence(
     sampled = np.searchsorted(sample.clip.stamps_ns, seen.stamps_ns)
     levels = attention_levels(tube_scores(sample, seen, row, seen.temporal))
     return SentenceEvidence(
-        LEVEL_WEIGHT * (levels - LEVEL_INSIDE),
+        settings.level_weight * (levels - settings.level_inside),
         said[source].frames[tracks[row]][sampled],
         sample.truth.span[sampled],
     )
@@ -169,7 +177,7 @@ def presence_look(present: Sequence[Scores], absent: Sequence[Scores]) -> Presen
     """
 
     def added(scores: Sequence[Scores], weight: float) -> list[Scores]:
-        return [(nats + weight * margin, 1.0) for nats, margin in scores]
+        return [Scores(one.margin + weight * one.track, 1.0) for one in scores]
 
     found = {weight: calibrate(added(present, weight), added(absent, weight)) for weight in WEIGHTS}
     best = max(WEIGHTS, key=lambda weight: (round(found[weight].auroc, 6), -weight))
@@ -188,4 +196,4 @@ def presence_scores(grounding: Grounding) -> Scores | None:
         return None
     sure = min(max(grounding.best.confidence, 1e-12), 1 - 1e-12)
     ranked = max(seen.looks, key=lambda track: seen.track_scores[track])
-    return math.log(sure / (1 - sure)), seen.looks[ranked]
+    return Scores(math.log(sure / (1 - sure)), seen.looks[ranked])

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from stvg_lab.rendered.picture_conditions import CONDITIONS
@@ -15,13 +14,17 @@ from stvg_ros.config import Config
 from stvg_ros.errors import ConfigError
 
 if TYPE_CHECKING:
-    from stvg_lab.rendered.scene_questions import SceneQuestion
+    pass
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments."""
     parser.add_argument(
-        "--split", choices=("train", "val", "test", "train-hard", "val-hard"), default="val"
+        "--split",
+        nargs="+",
+        choices=("train", "val", "test", "train-hard", "val-hard"),
+        default=["val"],
+        help="splits of rendered scenes; of several, --count of each (default val)",
     )
     parser.add_argument("--seed", type=whole(0), default=0, help="number of the first scene")
     parser.add_argument("--count", type=whole(1), default=20, help="scenes (default 20)")
@@ -74,41 +77,43 @@ def run(given: argparse.Namespace) -> int:
     if given.conditions:
         return _run_conditions(given)
     if given.evidence:
-        return _run_evidence(given)
+        from stvg_lab.cli.calibrate_evidence import run_evidence
+
+        return run_evidence(given)
     if given.heads or given.sources:
         from stvg_lab.cli.calibrate_sources import run_heads, run_sources
 
         return run_heads(given) if given.heads else run_sources(given)
     config = Config.from_flat({**flat_settings(given), "presence.enabled": False})
-    from tqdm import tqdm
-
-    from stvg_lab.ablation.calibration import Scores, calibrate
+    from stvg_lab.ablation.calibration import Scores, calibrate, presence_scores
     from stvg_lab.ablation.experiment import TruePeople
     from stvg_lab.ablation.memoised_mllm import MemoisedMllm
     from stvg_lab.ablation.stored_settings import store
+    from stvg_lab.cli.calibration_scenes import of_splits
     from stvg_lab.rendered.queries import split_seed
     from stvg_lab.rendered.scene_questions import samples
-    from stvg_ros.build import build_splitter
+    from stvg_ros.build import build_sources, build_splitter
     from stvg_ros.method.grounder import LocalGrounder
     from stvg_ros.models import load_mllm
     from stvg_ros.types import Query
 
     try:
-        split_seed(given.split, given.seed + given.count - 1)
+        for split in given.split:
+            split_seed(split, given.seed + given.count - 1)
     except ValueError as error:
         raise ConfigError(f"--seed: {error}") from error
     mllm, people = MemoisedMllm(load_mllm(config.model, config.attention)), TruePeople()
-    grounder = LocalGrounder(mllm, build_splitter(config.split, mllm), people, config)
+    sources = build_sources(config)
+    grounder = LocalGrounder(
+        mllm, build_splitter(config.split, mllm), people, config, sources=sources
+    )
     found: dict[bool, list[Scores]] = {True: [], False: []}
-    scenes = samples(given.split, given.seed, given.count)
-    for data in tqdm(scenes, "scenes", given.count, leave=False, disable=None):
+    for data in of_splits(given, samples):
         for sample in data:
             people.people = sample.people
             query = Query(sample.query.text)
-            seen = grounder.ground(sample.clip, query, lambda stage, share: None).evidence
-            assert seen is not None
-            scores = min(seen.margins), max(seen.track_scores.values(), default=float("-inf"))
-            found[sample.present].append(scores)
+            answer = grounder.ground(sample.clip, query, lambda stage, share: None)
+            found[sample.present].append(presence_scores(answer))
     try:
         result = calibrate(found[True], found[False])
     except ValueError as error:
@@ -116,14 +121,18 @@ def run(given: argparse.Namespace) -> int:
     print(
         f"{len(found[True])} present and {len(found[False])} absent targets: "
         f"AUROC {result.auroc:.2f}, balanced accuracy {result.accuracy:.2f}\n"
-        f"presence_threshold {result.threshold:.3f}, presence_track_weight {result.track_weight:g}"
+        f"presence_threshold {result.threshold:.3f}, presence_track_weight "
+        f"{result.track_weight:g}, presence_body_weight {result.body_weight:g}"
     )
     if given.write:
         from stvg_ros.models.loading import checkpoint_folder
 
         file = checkpoint_folder(config.model.path) / "stvg.json"
-        threshold, weight = round(result.threshold, 4), result.track_weight
-        values = {"presence_threshold": threshold, "presence_track_weight": weight}
+        values = {
+            "presence_threshold": round(result.threshold, 4),
+            "presence_track_weight": result.track_weight,
+            "presence_body_weight": result.body_weight,
+        }
         store(file, values, f"write {json.dumps(values)} into it")
         print(f"stored in {file}")
     return 0
@@ -131,17 +140,15 @@ def run(given: argparse.Namespace) -> int:
 
 def _run_conditions(given: argparse.Namespace) -> int:
     """Prints the share of right targets by weight, without re-attention; one row for each kind."""
-    if given.split.endswith("-hard"):
+    if hard := [split for split in given.split if split.endswith("-hard")]:
         raise ConfigError(
-            f"--split: --conditions has no sentences for {given.split}; ask for train, val or test"
+            f"--split: --conditions has no sentences for {hard[0]}; ask for train, val or test"
         )
     flat = {
         **flat_settings(given), "presence.enabled": False, "assembling.enabled": False,
         "reattention.spatial": False, "reattention.temporal": False,
     }  # fmt: skip
     config = Config.from_flat(flat)
-    from tqdm import tqdm
-
     from stvg_lab.ablation.condition_weights import (
         KINDS,
         WEIGHTS,
@@ -152,6 +159,7 @@ def _run_conditions(given: argparse.Namespace) -> int:
     )
     from stvg_lab.ablation.experiment import TruePeople
     from stvg_lab.ablation.memoised_mllm import MemoisedMllm
+    from stvg_lab.cli.calibration_scenes import of_splits
     from stvg_ros.build import build_splitter
     from stvg_ros.method.grounder import LocalGrounder
     from stvg_ros.models import load_mllm
@@ -169,8 +177,7 @@ def _run_conditions(given: argparse.Namespace) -> int:
 
     right: dict[str, list[list[bool]]] = {kind: [] for kind in KINDS}
     try:
-        scenes = condition_questions(given.split, given.seed, given.count)
-        for data in tqdm(scenes, "scenes", given.count, leave=False, disable=None):
+        for data in of_splits(given, condition_questions):
             for question in data:
                 right[question.kind].append(right_targets(ground, question))
     except ValueError as error:
@@ -183,62 +190,4 @@ def _run_conditions(given: argparse.Namespace) -> int:
         shares = {w: sum(row[i] for row in found) / len(found) for i, w in enumerate(WEIGHTS)}
         cells = " | ".join(f"{100 * share:.1f}" for share in shares.values())
         print(f"| {kind} | {cells} | {len(found)} | {best_weight(shares):g} |")
-    return 0
-
-
-def _run_evidence(given: argparse.Namespace) -> int:
-    """Prints the fitted weights of both sources, with true tubes; a row each for estimator and
-    condition of the pictures.
-    """
-    flat = {**flat_settings(given), "presence.enabled": False, "evidence.sources": "both"}
-    config = Config.from_flat(flat)
-    from tqdm import tqdm
-
-    from stvg_lab.ablation.evidence_weights import (
-        SourceReading,
-        in_condition,
-        joints_of,
-        scene_questions,
-        source_reading,
-        weight_rows,
-    )
-    from stvg_lab.ablation.experiment import TruePeople
-    from stvg_lab.ablation.memoised_mllm import MemoisedMllm
-    from stvg_ros.body.body_evidence import BodyEvidence
-    from stvg_ros.body.tracks import BodyMeter
-    from stvg_ros.build import build_sources, build_splitter
-    from stvg_ros.commands.reader import grammar_reader
-    from stvg_ros.method.grounder import LocalGrounder
-    from stvg_ros.models import load_mllm
-    from stvg_ros.types import Query
-
-    estimated, reader = build_sources(config), grammar_reader("rules")
-    mllm, people = MemoisedMllm(load_mllm(config.model, config.attention)), TruePeople()
-    splitter = build_splitter(config.split, mllm)
-    readings: dict[str, list[SourceReading]] = {}
-
-    def add(name: str, sources: tuple[BodyEvidence, ...], asked: Sequence[SceneQuestion]) -> None:
-        grounder = LocalGrounder(mllm, splitter, people, config, sources=sources)
-        for sample in asked:
-            people.people = sample.people
-            query = Query(sample.query.text)
-            answer = grounder.ground(sample.clip, query, lambda stage, share: None)
-            reading = source_reading(sample, answer)
-            readings.setdefault(name, []).extend([] if reading is None else [reading])
-
-    try:
-        scenes = scene_questions(given.split, given.seed, given.count)
-        for scene, clean in tqdm(scenes, "scenes", given.count, leave=False, disable=None):
-            for pictures in given.pictures if clean else ():
-                asked = in_condition(clean, CONDITIONS[pictures])
-                add(f"estimated keypoints, {pictures}", estimated, asked)
-                meter = BodyMeter(joints_of(scene, asked[0]), config.body.megabytes)
-                sources = (BodyEvidence(meter, reader, config.body),)
-                add(f"true joints, {pictures}", sources, asked)
-    except ValueError as error:
-        raise ConfigError(f"--seed: {error}") from error
-    try:
-        print("\n".join(weight_rows(readings)))
-    except ValueError as error:
-        raise ConfigError(f"--count: {error}; ask for more scenes") from error
     return 0

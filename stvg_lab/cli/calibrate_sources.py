@@ -9,8 +9,6 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from tqdm import tqdm
-
 from stvg_lab.ablation.calibration import Scores
 from stvg_lab.ablation.experiment import TruePeople
 from stvg_lab.ablation.head_selection import (
@@ -31,6 +29,7 @@ from stvg_lab.ablation.source_weights import (
     sentence_evidence,
 )
 from stvg_lab.ablation.stored_settings import store
+from stvg_lab.cli.calibration_scenes import of_splits
 from stvg_lab.rendered.scene_questions import samples
 from stvg_ros.build import build_splitter
 from stvg_ros.cli.options import flat_settings
@@ -51,8 +50,7 @@ def run_heads(given: argparse.Namespace) -> int:
     assert isinstance(mllm, HfMllm)
     reader, readings = HeadReader(mllm, build_splitter(config.split, mllm), config), []
     try:
-        scenes = samples(given.split, given.seed, given.count)
-        for data in tqdm(scenes, "scenes", given.count, leave=False, disable=None):
+        for data in of_splits(given, samples):
             readings += [reader.read(sample) for sample in data if sample.present]
     except ValueError as error:
         raise ConfigError(f"--seed: {error}") from error
@@ -87,8 +85,7 @@ def run_sources(given: argparse.Namespace) -> int:
     found: dict[str, list[SentenceEvidence]] = {source: [] for source in SETTING_OF}
     looks: dict[bool, list[Scores]] = {True: [], False: []}
     try:
-        scenes = samples(given.split, given.seed, given.count)
-        for data in tqdm(scenes, "scenes", given.count, leave=False, disable=None):
+        for data in of_splits(given, samples):
             for sample in data:
                 people.people = sample.people
                 query = Query(sample.query.text)
@@ -96,7 +93,7 @@ def run_sources(given: argparse.Namespace) -> int:
                 if scores := presence_scores(answer):
                     looks[sample.present].append(scores)
                 for source in found if sample.present else ():
-                    one = sentence_evidence(sample, answer, source)
+                    one = sentence_evidence(sample, answer, source, plain.settings)
                     found[source] += [] if one is None else [one]
     except ValueError as error:
         raise ConfigError(f"--seed: {error}") from error

@@ -27,13 +27,6 @@ from stvg_ros.types import ATTENTION, CandidateTube, Clip, Frame, SourceFinding,
 if TYPE_CHECKING:
     from stvg_ros.config import Config
 
-# Fitted by `stvg-ros calibrate --evidence` to rendered scenes of the val split, where a nat of the
-# body counts one: nats by which S_obj's logarithm counts for a tube; and for a frame of it, the
-# weight of the body's nats, and that of the attention's level above the one that is as often
-# outside of the span as inside.
-ATTENTION_WEIGHT = 6.0
-FRAME_WEIGHT = 0.35
-LEVEL_WEIGHT, LEVEL_INSIDE = 6.6, 0.43
 # A word is missing on a tube from this evidence against it on.
 ABSENT = -1.0
 # Evidence against an action before anything is measured: people who are seen too badly to tell
@@ -120,8 +113,8 @@ def used_sources(wanted: str, own: MllmSettings, frame: Frame) -> str:
         return wanted
     if not own.rendered_only:
         return "both"
-    # A model of rendered scenes decides about them alone, and about nothing else.
-    return "attention" if looks_rendered(frame.image) else "body"
+    # A model of rendered scenes decides about these, and about nothing else.
+    return own.rendered_sources if looks_rendered(frame.image) else "body"
 
 
 def gathered(
@@ -174,7 +167,10 @@ def attention_levels(scores: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def span_evidence(
-    nats: NDArray[np.float64], levels: NDArray[np.float64], sampled: NDArray[np.int64]
+    nats: NDArray[np.float64],
+    levels: NDArray[np.float64],
+    sampled: NDArray[np.int64],
+    own: MllmSettings,
 ) -> NDArray[np.float64]:
     """Log-odds of a tube's frames from the measured words and the attention together, `(F,)`.
 
@@ -182,11 +178,12 @@ def span_evidence(
         nats: `(F,)` of the measured words.
         levels: `(T,)` of the attention, see `attention_levels`; all 0 say nothing.
         sampled: `(T,)` frames that the model saw.
+        own: weights of the model.
     """
     if not levels.any():
         return nats
     everywhere = np.interp(np.arange(len(nats)), sampled, levels)
-    return FRAME_WEIGHT * nats + LEVEL_WEIGHT * (everywhere - LEVEL_INSIDE)
+    return own.frame_weight * nats + own.level_weight * (everywhere - own.level_inside)
 
 
 def asked_keypoints(
@@ -211,9 +208,11 @@ class AttentionEvidence(BaseSource):
 
     Attributes:
         score: S_obj of a tube; -inf if the model did not see it.
+        weight: nats by which its logarithm counts.
     """
 
     score: Callable[[CandidateTube], float]
+    weight: float
     name: str = ATTENTION
 
     def findings(
@@ -228,7 +227,7 @@ class AttentionEvidence(BaseSource):
         for track, value in logs.items():
             others = [v for t, v in logs.items() if t != track and math.isfinite(v)]
             against = float(np.mean(others)) if others else value
-            nats = ATTENTION_WEIGHT * (value - against) if math.isfinite(value) else -MOST_NATS
+            nats = self.weight * (value - against) if math.isfinite(value) else -MOST_NATS
             tubes[track] = float(np.clip(nats, -MOST_NATS, MOST_NATS))
         return (SourceFinding(self.name, split.text, tubes),)
 

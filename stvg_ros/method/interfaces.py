@@ -116,6 +116,8 @@ class MllmSettings:
         aspect_ratio: width / height of the pictures that it was trained on (Qwen2-VL only):
             others are padded to it. 0 takes pictures of any shape.
         rendered_only: whether the model knows rendered scenes only.
+        rendered_sources: what `evidence.sources: auto` means for pictures of rendered scenes, if
+            the model knows these only.
         grounding_heads: heads that attend to the target's tube, found by calibration; see
             `AttentionConfig.heads`.
         temporal_heads: heads that attend to the target's time.
@@ -124,6 +126,12 @@ class MllmSettings:
         second_look_weight: of the margin of a second look, between two tubes.
         presence_look_weight: of the margin of a second look, for presence.
         presence_look_threshold: margin of a second look that says nothing about presence, in nats.
+        presence_body_weight: of the least log-odds of the measured words, for presence.
+        attention_weight: nats by which the logarithm of S_obj counts for a tube beside measured
+            words.
+        frame_weight: weight of the nats of measured words in a frame's log-odds.
+        level_weight: of the attention's level in a frame above `level_inside`, in nats.
+        level_inside: the level that is as often outside of the span as inside.
     """
 
     first_layer: int = 0
@@ -135,6 +143,7 @@ class MllmSettings:
     presence_threshold: float = 0.0
     presence_track_weight: float = 0.0
     rendered_only: bool = False
+    rendered_sources: str = "attention"
     aspect_ratio: float = 0.0
     grounding_heads: Heads = ()
     temporal_heads: Heads = ()
@@ -143,6 +152,12 @@ class MllmSettings:
     second_look_weight: float = 1.0
     presence_look_weight: float = 1.0
     presence_look_threshold: float = 0.0
+    presence_body_weight: float = 1.0
+    # Fitted to the val split with the model in the package; `stvg-ros calibrate --evidence`.
+    attention_weight: float = 6.0
+    frame_weight: float = 0.35
+    level_weight: float = 6.6
+    level_inside: float = 0.43
 
     @property
     def calibrated(self) -> bool:

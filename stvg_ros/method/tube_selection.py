@@ -119,6 +119,7 @@ class TubeScores:
         temporal: `(S, h, w)` A_T.
         candidates: candidate tubes over the clip.
         config: settings of the span.
+        own: settings of the model.
         factors: factors of S_obj by track id, see `conditions`.
         fused: findings of the sources besides attention.
         looked: margins of a second look by track id, see `second_look`.
@@ -129,6 +130,7 @@ class TubeScores:
     temporal: torch.Tensor
     candidates: tuple[CandidateTube, ...]
     config: Config
+    own: MllmSettings
     factors: Mapping[int, float] = field(default_factory=dict)
     fused: FusedEvidence = field(default_factory=FusedEvidence)
     looked: Mapping[int, float] = field(default_factory=dict)
@@ -151,8 +153,8 @@ class TubeScores:
         if split is None or not (fused.findings or look):
             return replace(self, fused=fused)
         if fused.attention:
-            own = AttentionEvidence(self.object_score)
-            fused = fused.plus(own.findings(self.view.clip, split, self.candidates))
+            source = AttentionEvidence(self.object_score, self.own.attention_weight)
+            fused = fused.plus(source.findings(self.view.clip, split, self.candidates))
         scored = replace(self, fused=fused)
         if look is None:
             return scored
@@ -236,7 +238,7 @@ class TubeScores:
                 frames = np.zeros(len(clip_ns)) if frames is None else frames
                 if self.fused.attention:
                     levels = attention_levels(self.view.scores(self.temporal, candidate))
-                    frames = span_evidence(frames, levels, self.view.sampled)
+                    frames = span_evidence(frames, levels, self.view.sampled, self.own)
                 frames = frames if stated is None else frames + stated
                 first, last = evident_run(frames, clip_ns)
                 return int(clip_ns[first]), int(clip_ns[last])
@@ -311,7 +313,9 @@ class TubeSelection:
         shown = tuple(
             one for one in self.candidates if self.fused.measured or self.view.seen(one).any()
         )
-        scored = TubeScores(self.view, spatial, temporal, shown, self.config, self.factors)
+        scored = TubeScores(
+            self.view, spatial, temporal, shown, self.config, self.own, self.factors
+        )
         look = None if template.preliminary else self.look
         scored = scored.with_sources(self.fused, template.split, look)
         sure = self._confidence(scored, scored.ranked()[0] if shown else None)
@@ -377,7 +381,8 @@ class TubeSelection:
             nats = nats + self.own.presence_look_weight * margin
         if candidate is not None and scored.fused.measured:
             weakest = scored.fused.weakest(candidate.track_id) - ABSENT
-            nats = nats + weakest if scored.fused.attention else weakest
+            together = nats + self.own.presence_body_weight * weakest
+            nats = together if scored.fused.attention else weakest
         return confidence(nats, threshold)
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from stvg_lab.ablation.evidence_weights import (
     SourceReading,
+    fitted_settings,
     frame_weights,
     in_condition,
     joints_of,
@@ -20,6 +21,7 @@ from stvg_lab.ablation.evidence_weights import (
     with_intervals,
 )
 from stvg_lab.rendered.picture_conditions import CONDITIONS
+from stvg_ros.method.interfaces import MllmSettings
 from stvg_ros.types import Evidence, Grounding, Query, SourceFinding, Status, Tube
 
 
@@ -58,13 +60,27 @@ def test_intervals_hold_the_values_and_rows_are_tables() -> None:
     made = drawn((2.0, 0.5), 60)
     for weight in with_intervals(tube_weights, made):
         assert weight.low < weight.value < weight.high
-    tubes, rule, one, empty, frames, _, other = weight_rows({"true joints": made})
+    tubes, rule, one, empty, frames, _, other = weight_rows({"true joints": made}, MllmSettings())
     assert (tubes.count("|"), rule.count("---"), one.count("|")) == (9, 8, 9)
     assert one.startswith("| true joints |")
     assert empty == ""
     assert frames.count("|") == other.count("|") == 6
     with pytest.raises(ValueError, match="no sentence whose action is measured"):
-        weight_rows({"true joints": []})
+        weight_rows({"true joints": []}, MllmSettings())
+
+
+def test_settings_of_a_model_have_a_nat_of_the_body_as_unit() -> None:
+    found = fitted_settings(drawn((2.0, 0.5)))
+    assert found["attention_weight"] == pytest.approx(4.0, rel=0.25)
+    assert found["level_weight"] == pytest.approx(2.0, abs=0.15)
+    assert found["frame_weight"] == pytest.approx(0.5, abs=0.1)
+    assert found["level_inside"] == pytest.approx(0.5, abs=0.05)
+    assert set(found) <= set(MllmSettings.__dataclass_fields__)
+    with pytest.raises(ValueError, match=r"expected above 0, got .* for tubes"):
+        fitted_settings(drawn((-2.0, 0.5)))
+    untimed = SourceReading(np.zeros((2, 2)), 0, np.zeros((0, 2)), np.zeros(0, np.bool_))
+    with pytest.raises(ValueError, match="no sentence whose action is measured"):
+        fitted_settings([untimed])
 
 
 def test_a_reading_of_a_scene() -> None:

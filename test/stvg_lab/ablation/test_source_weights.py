@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from stvg_lab.ablation.calibration import Scores
 from stvg_lab.ablation.evidence_weights import Weight
 from stvg_lab.ablation.source_weights import (
     SentenceEvidence,
@@ -73,19 +74,22 @@ def test_the_share_of_right_choices() -> None:
 
 
 def test_a_look_that_separates_counts() -> None:
-    present, absent = [(0.0, 3.0), (-1.0, 2.5), (1.0, 2.0)], [(0.5, -2.0), (0.2, -1.0)]
+    present = [Scores(0.0, 3.0), Scores(-1.0, 2.5), Scores(1.0, 2.0)]
+    absent = [Scores(0.5, -2.0), Scores(0.2, -1.0)]
     found = presence_look(present, absent)
     assert (found.auroc, found.weight > 0, found.before < 1) == (1.0, True, True)
     for scores, there in ((present, True), (absent, False)):
-        for nats, margin in scores:
+        for nats, margin, _ in scores:
             assert (nats + found.weight * (margin - found.threshold) > 0) is there
 
 
 def test_a_look_that_does_not_separate_counts_nothing() -> None:
-    found = presence_look([(1.0, -1.0), (2.0, 1.0)], [(-1.0, 1.0), (-2.0, -1.0)])
+    found = presence_look(
+        [Scores(1.0, -1.0), Scores(2.0, 1.0)], [Scores(-1.0, 1.0), Scores(-2.0, -1.0)]
+    )
     assert (found.weight, found.threshold, found.auroc) == (0.0, 0.0, 1.0)
     with pytest.raises(ValueError, match="got 1 and 0"):
-        presence_look([(1.0, 1.0)], [])
+        presence_look([Scores(1.0, 1.0)], [])
 
 
 def test_the_command_stores_the_weights(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

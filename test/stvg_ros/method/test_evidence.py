@@ -215,9 +215,13 @@ def test_attention_and_a_measure_find_the_span_together() -> None:
 
 def test_log_odds_of_a_spans_frames() -> None:
     nats = np.array([1.0, 0, -1])
-    found = span_evidence(nats, np.array([1.0, 0.0]), np.array([0, 2]))
+    levels, sampled = np.array([1.0, 0.0]), np.array([0, 2])
+    found = span_evidence(nats, levels, sampled, MllmSettings())
     assert found == pytest.approx([0.35 + 6.6 * 0.57, 6.6 * 0.07, -0.35 - 6.6 * 0.43])
-    assert span_evidence(nats, np.zeros(2), np.array([0, 2])) is nats
+    own = MllmSettings(frame_weight=0.5, level_weight=2.0, level_inside=0.1)
+    found = span_evidence(nats, levels, sampled, own)
+    assert found == pytest.approx([0.5 + 2 * 0.9, 2 * 0.4, -0.5 - 2 * 0.1])
+    assert span_evidence(nats, np.zeros(2), sampled, own) is nats
 
 
 @pytest.mark.parametrize(
@@ -271,11 +275,11 @@ def test_who_could_not_be_measured_is_not_counted(red: dict[int, float], tracks:
 
 def test_attention_against_the_mean_of_the_others() -> None:
     scores = {3: 2.0, 8: 1.0}
-    (found,) = AttentionEvidence(lambda c: scores[c.track_id]).findings(
+    (found,) = AttentionEvidence(lambda c: scores[c.track_id], 6.0).findings(
         noise_clip(COUNT), SPLIT, CANDIDATES
     )
     assert found.tubes == pytest.approx({3: 6 * np.log(2), 8: -6 * np.log(2)})
-    (found,) = AttentionEvidence(lambda c: float("-inf")).findings(
+    (found,) = AttentionEvidence(lambda c: float("-inf"), 6.0).findings(
         noise_clip(COUNT), SPLIT, CANDIDATES[:1]
     )
     assert found.tubes == {3: -6.0}
@@ -284,7 +288,7 @@ def test_attention_against_the_mean_of_the_others() -> None:
 @pytest.mark.parametrize("unseen", [0.0, -1.0, float("-inf")])
 def test_a_tube_without_attention_is_not_what_the_others_are_compared_with(unseen: float) -> None:
     scores = {3: 2.0, 8: 1.0, 9: unseen}
-    (found,) = AttentionEvidence(lambda c: scores[c.track_id]).findings(
+    (found,) = AttentionEvidence(lambda c: scores[c.track_id], 6.0).findings(
         noise_clip(COUNT), SPLIT, (*CANDIDATES, candidate(9, 90))
     )
     assert found.tubes == pytest.approx({3: 6 * np.log(2), 8: -6 * np.log(2), 9: -6.0})
@@ -410,6 +414,19 @@ def test_where_no_tube_can_be_measured_attention_decides() -> None:
     found = gathered([Blind()], noise_clip(COUNT), SPLIT, CANDIDATES, config, MllmSettings())
     assert (found.findings, found.attention) == ((), True)
     assert found.unmeasured == ("waves", "bored")
+
+
+@pytest.mark.parametrize(("wanted", "measured"), [("attention", False), ("both", True)])
+def test_a_model_of_rendered_scenes_says_what_decides_about_them(
+    wanted: str, measured: bool
+) -> None:
+    image = np.zeros((64, 64, 3), np.uint8)
+    flat = Clip(tuple(replace(one, image=image) for one in noise_clip(COUNT).frames))
+    own = MllmSettings(rendered_only=True, rendered_sources=wanted)
+    found = gathered([Source()], flat, SPLIT, CANDIDATES, Config(), own)
+    assert (bool(found.measured), found.attention) == (measured, True)
+    own = MllmSettings(rendered_only=False, rendered_sources="attention")
+    assert gathered([Source()], flat, SPLIT, CANDIDATES, Config(), own).measured
 
 
 def test_a_model_of_rendered_scenes_decides_about_them_alone() -> None:

@@ -143,7 +143,7 @@ def scores(
 ) -> TubeScores:
     config = Config.from_flat({"span.method": method, "span.top_k": 1})
     by_track = {int(name[1:]): value for name, value in factors.items()}
-    return TubeScores(SEEN, spatial, one_cell(1, 9, 2), tubes, config, by_track)
+    return TubeScores(SEEN, spatial, one_cell(1, 9, 2), tubes, config, MllmSettings(), by_track)
 
 
 @pytest.mark.parametrize("scale", [0.01, 0.1, 1.0, 100.0])
