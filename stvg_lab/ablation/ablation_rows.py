@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from stvg_ros.method.interfaces import MllmSettings
+from stvg_ros.method.settings import ALWAYS
 from stvg_ros.setting import Value
 
 _BASE: dict[str, Value] = {
@@ -17,6 +18,8 @@ _BASE: dict[str, Value] = {
     "assembling.enabled": False,
     "span.method": "top_k",
     "presence.enabled": False,
+    "evidence.second_look": 0,
+    "reattention.gate": ALWAYS,
 }
 _SELECTION: dict[str, Value] = {**_BASE, "attention.selection": "activation"}
 _BOTH: dict[str, Value] = {
@@ -71,6 +74,7 @@ FAST: dict[str, Value] = {
     "assembling.enabled": False,
 }
 GATE_NATS = 0.0  # of the row with a gate: a branch whose answer is "yes" is not tuned
+LOOKED = 2  # tubes of the row with a second look
 # Whole methods; the first is the paper's, with all of its steps.
 METHODS = (
     AblationRow("paper", _TAS, ""),
@@ -86,7 +90,7 @@ METHODS = (
 SOURCES = (
     AblationRow("+ stated interval", {**_PRESENT, "evidence.stated_interval": True}, _OVER),
     AblationRow("+ painted ids", {**_PRESENT, "evidence.painted_ids": True}, _OVER),
-    AblationRow("+ second look", {**_PRESENT, "evidence.second_look": True}, _OVER),
+    AblationRow("+ second look", {**_PRESENT, "evidence.second_look": LOOKED}, _OVER),
     AblationRow("+ gate", {**_PRESENT, "reattention.gate": GATE_NATS}, _OVER),
 )
 HEAD_ROWS = (AblationRow("+ selected heads", {**_PRESENT, "attention.heads": "selected"}, _OVER),)

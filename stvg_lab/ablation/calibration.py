@@ -1,23 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Presence threshold and weights, from known present and absent targets."""
+"""Evidence for a present target, fitted to known present and absent targets."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stvg_lab.runs.scores import auroc
 from stvg_ros.method.evidence import ABSENT, FusedEvidence
-from stvg_ros.method.presence import evidence
 from stvg_ros.types import Grounding
 
-WEIGHTS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+_RIDGE, _ROUNDS = 1e-2, 60
+_LEAST_SCORE = 1e-6  # S_obj of an answer without a tube
 
 
 class Scores(NamedTuple):
@@ -28,28 +28,26 @@ class Scores(NamedTuple):
         track: S_obj of the best track.
         body: the least log-odds of the words that were measured on it, above `ABSENT`; 0 if none
             was.
+        look: margin of a second look at it, in nats; NaN without one.
     """
 
     margin: float
     track: float
     body: float = 0.0
+    look: float = math.nan
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """The settings of one model, for its stvg.json.
+    """The settings of one model, for its stvg.json, and how well they separate.
 
     Attributes:
-        threshold: `presence_threshold`, in nats.
-        track_weight: `presence_track_weight`.
-        body_weight: `presence_body_weight`.
+        settings: `presence_*` of `MllmSettings`.
         auroc: separation by the evidence; 0.5 is chance.
         accuracy: balanced accuracy of present and absent targets.
     """
 
-    threshold: float
-    track_weight: float
-    body_weight: float
+    settings: dict[str, float]
     auroc: float
     accuracy: float
 
@@ -60,13 +58,14 @@ def presence_scores(grounding: Grounding) -> Scores:
     assert seen is not None
     fused = FusedEvidence(seen.findings)
     body = fused.weakest(best.track_id) - ABSENT if fused.measured and best.boxes else 0.0
-    return Scores(min(seen.margins), best.score if best.boxes else -math.inf, body)
+    look = seen.looks.get(best.track_id, math.nan) if best.boxes else math.nan
+    return Scores(min(seen.margins), best.score if best.boxes else -math.inf, body, look)
 
 
 def calibrate(present: Sequence[Scores], absent: Sequence[Scores]) -> Calibration:
-    """The weights with the highest AUROC, and the threshold with the best balanced accuracy.
+    """The evidence as log-odds: logistic regression in which both kinds count alike.
 
-    Ties give the smallest weights, and the middle of the widest gap between thresholds.
+    A source that speaks for the wrong kind has no weight.
 
     Raises:
         ValueError: one of the two kinds of targets is missing.
@@ -75,22 +74,60 @@ def calibrate(present: Sequence[Scores], absent: Sequence[Scores]) -> Calibratio
         raise ValueError(
             f"calibrate: expected present and absent targets, got {len(present)} and {len(absent)}"
         )
+    looks = [np.array([one.look for one in kind]) for kind in (present, absent)]
+    looked = all(np.isfinite(kind).any() for kind in looks)
+    # The margin that says nothing, so that an answer without a look has no other threshold.
+    middle = float(np.mean([np.nanmean(kind) for kind in looks])) if looked else 0.0
+    x = np.array([_row(one, middle) for one in (*present, *absent)])
+    y = np.repeat([1.0, 0.0], [len(present), len(absent)])
+    weights = _fitted(x, y)
+    nats = x @ weights
+    there, gone = nats[: len(present)], nats[len(present) :]
+    margin, track, body, look, constant = map(float, weights)
+    return Calibration(
+        {
+            "presence_threshold": round(-constant, 4),
+            "presence_margin_weight": round(margin, 4),
+            "presence_track_weight": round(track, 4),
+            "presence_body_weight": round(body, 4) if any(one.body for one in present) else 1.0,
+            "presence_look_weight": round(look, 4) if looked else 1.0,
+            "presence_look_threshold": round(middle, 4),
+        },
+        auroc(there.tolist(), gone.tolist()),
+        float((np.mean(there >= 0) + np.mean(gone < 0)) / 2),
+    )
 
-    def nats(scores: Sequence[Scores], weights: tuple[float, float]) -> list[float]:
-        track, body = weights
-        return [evidence((one.margin,), one.track, track) + body * one.body for one in scores]
 
-    def separation(weights: tuple[float, float]) -> float:
-        return auroc(nats(present, weights), nats(absent, weights))
+def _row(one: Scores, middle: float) -> list[float]:
+    """Margin, logarithm of the score, body, look, and 1; what is missing is 0."""
+    track = math.log(max(one.track, _LEAST_SCORE)) if math.isfinite(one.track) else 0.0
+    look = one.look - middle if math.isfinite(one.look) else 0.0
+    return [one.margin, track, one.body, look, 1.0]
 
-    measured = any(one.body for one in (*present, *absent))
-    pairs = list(product(WEIGHTS, WEIGHTS if measured else (1.0,)))
-    weights = max(pairs, key=lambda pair: (round(separation(pair), 6), -pair[0], -pair[1]))
-    there, gone = np.sort(nats(present, weights)), np.sort(nats(absent, weights))
-    values = np.unique(np.concatenate([there, gone]))
-    ends = np.concatenate([[values[0] - 2], values, [values[-1] + 2]])
-    cuts, gaps = (ends[1:] + ends[:-1]) / 2, np.diff(ends)
-    gaps[[0, -1]] = 0  # beyond the last value all thresholds are equivalent
-    right = 1 - np.searchsorted(there, cuts) / len(there) + np.searchsorted(gone, cuts) / len(gone)
-    best = max(range(len(cuts)), key=lambda k: (round(float(right[k]), 6), gaps[k]))
-    return Calibration(float(cuts[best]), *weights, separation(weights), float(right[best]) / 2)
+
+def _fitted(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Weights `(5,)` of logistic regression, all but the last one at least 0."""
+    counts = np.where(y > 0, 0.5 / y.sum(), 0.5 / (1 - y).sum()) * len(y)
+    used = np.ones(x.shape[1], np.bool_)
+    while True:
+        weights = np.zeros(x.shape[1])
+        weights[used] = _regression(x[:, used], y, counts)
+        wrong = used & (weights < 0)
+        wrong[-1] = False
+        if not wrong.any():
+            return weights
+        used[np.argmin(np.where(wrong, weights, 0.0))] = False
+
+
+def _regression(
+    x: NDArray[np.float64], y: NDArray[np.float64], counts: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    weights = np.zeros(x.shape[1])
+    ridge = _RIDGE * np.eye(x.shape[1])
+    for _ in range(_ROUNDS):
+        p = 1 / (1 + np.exp(-np.clip(x @ weights, -30, 30)))
+        slope = x.T @ (counts * (y - p)) - ridge @ weights
+        bend = (x.T * (counts * p * (1 - p))) @ x + ridge
+        step = np.linalg.solve(bend, slope)
+        weights = weights + step / max(1.0, float(np.abs(step).max()))
+    return np.asarray(weights, np.float64)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Weights of attention and of what is measured on bodies, from rendered scenes with true tubes.
+"""Weights of attention, bodies and second looks, from rendered scenes with true tubes.
 
-Both sources give log-odds; how much each is worth is fitted to the sentences whose target is
+Each source gives log-odds; how much each is worth is fitted to the sentences whose target is
 known: a choice among the tubes (conditional logit), and in or out of the true span for the frames
 of the true tube (logistic regression).
 """
@@ -23,7 +23,7 @@ from stvg_lab.rendered.true_joints import TrueJoints
 from stvg_ros.method.evidence import attention_levels
 from stvg_ros.method.interfaces import MllmSettings
 from stvg_ros.method.scoring import box_scores, slot_of_frames
-from stvg_ros.types import Clip, Evidence, Grounding
+from stvg_ros.types import SECOND_LOOK, Clip, Evidence, Grounding
 
 Array = NDArray[np.float64]
 
@@ -35,14 +35,16 @@ _RESAMPLES = 200
 
 @dataclass(frozen=True, eq=False)
 class SourceReading:
-    """What both sources said about one sentence.
+    """What the sources said about one sentence.
 
     Attributes:
-        tubes: `(N, 2)` logarithm of each tube's attention against the mean of the others, and nats
-            of the body.
+        tubes: `(N, 3)` logarithm of each tube's attention against the mean of the others, nats of
+            the body, and margin of a second look against their mean; 0 for a source that says
+            nothing.
         target: row of the true tube.
-        frames: `(T, 2)` level of the attention in the true tube's frames, and nats of the body;
-            empty if the sentence has no span of its own, or the body says nothing about when.
+        frames: `(T, 3)` level of the attention in the true tube's frames, nats of the body, and
+            level of a second look's attention; 0 for a source that says nothing. Empty if the
+            sentence has no span of its own, or neither body nor look says when.
         inside: `(T,)` whether a frame is in the true span.
     """
 
@@ -101,31 +103,38 @@ def joints_of(scene: Scene | HardScene, sample: SceneQuestion) -> TrueJoints:
 
 
 def source_reading(sample: SceneQuestion, grounding: Grounding) -> SourceReading | None:
-    """What both sources said, from an answer with `evidence.sources: both`.
+    """What the sources said, from an answer with `evidence.sources: both`.
 
     Returns:
-        None where the body measured nothing, or there is no choice.
+        None where neither the body nor a second look says anything, or there is no choice.
     """
     seen = grounding.evidence
     assert seen is not None
     assert sample.query.target is not None
     found = [item for item in seen.findings if item.measured]
     tracks = [one.track_id for one in sample.people]
-    if not found or len(tracks) < 2 or sample.query.target not in tracks:
+    if not (found or seen.looks) or len(tracks) < 2 or sample.query.target not in tracks:
         return None
     peaks = [tube_scores(sample, seen, row, seen.spatial) for row in range(len(tracks))]
     logs = np.array([np.log(max(float(np.nanmax(peak, initial=1e-6)), 1e-6)) for peak in peaks])
     attention = logs - (logs.sum() - logs) / (len(logs) - 1)
     body = np.array([sum(item.tubes.get(track, 0.0) for item in found) for track in tracks])
+    least = min(seen.looks.values(), default=0.0)
+    looks = np.array([seen.looks.get(track, least) for track in tracks])
     target = tracks.index(sample.query.target)
     timed = [item.frames[tracks[target]] for item in found if tracks[target] in item.frames]
     sampled = np.searchsorted(sample.clip.stamps_ns, seen.stamps_ns)
-    frames = np.zeros((0, 2))
-    if timed and sample.timed:
+    frames = np.zeros((0, 3))
+    looked = [one.frames for one in seen.findings if one.source == SECOND_LOOK]
+    look_levels = looked[0].get(tracks[target]) if looked else None
+    if (timed or look_levels is not None) and sample.timed:
+        nothing = np.zeros(len(sampled))
         levels = attention_levels(tube_scores(sample, seen, target, seen.temporal))
-        frames = np.stack([levels, np.sum(timed, axis=0)[sampled]], axis=1)
+        nats = np.sum(timed, axis=0)[sampled] if timed else nothing
+        looks_at = nothing if look_levels is None else look_levels[sampled]
+        frames = np.stack([levels, nats, looks_at], axis=1)
     return SourceReading(
-        np.stack([attention, body], axis=1),
+        np.stack([attention, body, looks - looks.mean()], axis=1),
         target,
         frames,
         sample.truth.span[sampled] if len(frames) else np.zeros(0, np.bool_),
@@ -145,10 +154,10 @@ def tube_scores(
 
 
 def tube_weights(readings: Sequence[SourceReading]) -> Array:
-    """Weights `(2,)` that make the true tubes the likeliest choice (conditional logit)."""
-    weights = np.zeros(2)
+    """Weights `(3,)` that make the true tubes the likeliest choice (conditional logit)."""
+    weights = np.zeros(3)
     for _ in range(_ROUNDS):
-        slope, curve = -_RIDGE * weights, -_RIDGE * np.eye(2)
+        slope, curve = -_RIDGE * weights, -_RIDGE * np.eye(3)
         for one in readings:
             p = _softmax(one.tubes @ weights)
             mean = p @ one.tubes
@@ -159,15 +168,15 @@ def tube_weights(readings: Sequence[SourceReading]) -> Array:
 
 
 def frame_weights(readings: Sequence[SourceReading]) -> Array:
-    """Weights of level and body, and the constant `(3,)`, of a frame's log-odds to be inside."""
+    """Weights `(4,)` of level, body, look and 1 in a frame's log-odds to be inside."""
     x = np.concatenate([one.frames for one in readings])
     x = np.concatenate([x, np.ones((len(x), 1))], axis=1)
     y = np.concatenate([one.inside for one in readings]).astype(np.float64)
-    weights = np.zeros(3)
+    weights = np.zeros(4)
     for _ in range(_ROUNDS):
         p = 1 / (1 + np.exp(-np.clip(x @ weights, -40, 40)))
         slope = x.T @ (y - p) - _RIDGE * weights
-        curve = -(x.T * (p * (1 - p))) @ x - _RIDGE * np.eye(3)
+        curve = -(x.T * (p * (1 - p))) @ x - _RIDGE * np.eye(4)
         weights = weights - np.linalg.solve(curve, slope)
     return weights
 
@@ -188,27 +197,35 @@ def with_intervals(
 
 
 def fitted_settings(readings: Sequence[SourceReading]) -> dict[str, float]:
-    """The weights as settings of a model, with a nat of the body for a tube as the unit.
+    """The weights as settings of a model.
 
     Raises:
-        ValueError: no sentence has a measured word, or no measured action; or a weight is not
-            above 0, so that a source is no evidence.
+        ValueError: no sentence has a measured action; or a weight is below 0, so that a source
+            speaks for the wrong one.
     """
     timed = [one for one in readings if len(one.frames)]
     if not timed:
         raise ValueError("no sentence whose action is measured")
-    attention, body = map(float, tube_weights(readings))
-    level, frame, constant = map(float, frame_weights(timed))
-    if min(attention, body, level, frame) <= 0:
+    attention, body, look = map(float, tube_weights(readings))
+    level, frame, look_level, constant = map(float, frame_weights(timed))
+    if min(attention, body, look, frame, look_level) < 0 or level <= 0:
         raise ValueError(
-            f"weights: expected above 0, got {attention:.2f} and {body:.2f} for tubes, {level:.2f} "
-            f"and {frame:.2f} for frames"
+            f"weights: expected above 0, got {attention:.2f}, {body:.2f} and {look:.2f} for "
+            f"tubes, {level:.2f}, {frame:.2f} and {look_level:.2f} for frames"
         )
+    looks = np.concatenate([one.frames[:, 2] for one in timed])
+    inside = np.concatenate([one.inside for one in timed])
+    # The level that says nothing, so that frames without a look have the same constant.
+    middle = float(np.mean([looks[inside].mean(), looks[~inside].mean()]))
     return {
-        "attention_weight": round(attention / body, 3),
+        "attention_weight": round(attention, 3),
+        "body_weight": round(body, 3),
+        "second_look_weight": round(look, 3),
         "frame_weight": round(frame, 3),
         "level_weight": round(level, 3),
-        "level_inside": round(-constant / level, 3),
+        "level_inside": round(-(constant + look_level * middle) / level, 3),
+        "look_level_weight": round(look_level, 3),
+        "look_level_inside": round(middle, 3),
     }
 
 
@@ -222,23 +239,25 @@ def weight_rows(readings: Mapping[str, Sequence[SourceReading]], own: MllmSettin
     Raises:
         ValueError: no sentence has a measured word, or no measured action.
     """
-    shown = "| {} | " + " | ".join(["{}"] * 7) + " |"
+    shown = "| {} | " + " | ".join(["{}"] * 9) + " |"
     lines = [
-        shown.format("tubes", "attention", "body", "right by attention", "by body",
-                     "by both as set", "by both as fitted", "sentences"),
-        shown.format(*["---"] * 8),
+        shown.format("tubes", "attention", "body", "second look", "right by attention", "by body",
+                     "by looks", "as set", "as fitted", "sentences"),
+        shown.format(*["---"] * 10),
     ]  # fmt: skip
     timed = {name: [one for one in found if len(one.frames)] for name, found in readings.items()}
     if not all(timed.values()):
         raise ValueError("no sentence whose action is measured")
     for name, found in readings.items():
         weights = with_intervals(tube_weights, found)
-        ways = ((1, 0), (0, 1), (own.attention_weight, 1), [one.value for one in weights])
+        as_set = own.attention_weight, own.body_weight, own.second_look_weight
+        ways = (1, 0, 0), (0, 1, 0), (0, 0, 1), as_set, [one.value for one in weights]
         shares = [f"{100 * share_right(found, way):.1f}" for way in ways]
         lines.append(shown.format(name, *weights, *shares, len(found)))
-    shown = "| {} | {} | {} | {} | {} |"
-    lines += ["", shown.format("frames", "level of attention", "body", "constant", "sentences")]
-    lines.append(shown.format(*["---"] * 5))
+    shown = "| " + " | ".join(["{}"] * 6) + " |"
+    lines += ["", shown.format("frames", "level of attention", "body", "level of looks",
+                               "constant", "sentences")]  # fmt: skip
+    lines.append(shown.format(*["---"] * 6))
     for name, found in timed.items():
         lines.append(shown.format(name, *with_intervals(frame_weights, found), len(found)))
     return lines

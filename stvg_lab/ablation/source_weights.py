@@ -7,24 +7,21 @@ Each source is fitted by itself, beside the attention, whose own weight is fixed
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stvg_lab.ablation.calibration import WEIGHTS, Scores, calibrate
 from stvg_lab.ablation.evidence_weights import Weight, tube_scores
 from stvg_lab.rendered.scene_questions import SceneQuestion
 from stvg_ros.method.evidence import attention_levels
 from stvg_ros.method.interfaces import MllmSettings
-from stvg_ros.types import ATTENTION, PAINTED_IDS, SECOND_LOOK, STATED_INTERVAL, Grounding
+from stvg_ros.types import ATTENTION, PAINTED_IDS, STATED_INTERVAL, Grounding
 
 Array = NDArray[np.float64]
 SETTING_OF = {
     PAINTED_IDS: "painted_ids_weight",
-    SECOND_LOOK: "second_look_weight",
     STATED_INTERVAL: "stated_interval_weight",
 }
 _RIDGE, _ROUNDS, _RESAMPLES = 1e-2, 50, 200
@@ -145,55 +142,3 @@ def right_share(sentences: Sequence[SentenceEvidence], weight: float, attention:
         for one in sentences
     ]
     return float(np.mean(hits))
-
-
-@dataclass(frozen=True)
-class PresenceLook:
-    """How much a second look counts for the presence of a target.
-
-    Attributes:
-        weight: `presence_look_weight`.
-        threshold: `presence_look_threshold`, in nats.
-        auroc: with the look.
-        before: without it.
-    """
-
-    weight: float
-    threshold: float
-    auroc: float
-    before: float
-
-
-def presence_look(present: Sequence[Scores], absent: Sequence[Scores]) -> PresenceLook:
-    """The weight of the look's margin with the best separation; 0 if none is better.
-
-    Args:
-        present: for each present target, nats of the presence without a look, where 0 is the
-            threshold, and the margin of the look at the best tube.
-        absent: the same of absent targets.
-
-    Raises:
-        ValueError: one of the two kinds of targets is missing.
-    """
-
-    def added(scores: Sequence[Scores], weight: float) -> list[Scores]:
-        return [Scores(one.margin + weight * one.track, 1.0) for one in scores]
-
-    found = {weight: calibrate(added(present, weight), added(absent, weight)) for weight in WEIGHTS}
-    best = max(WEIGHTS, key=lambda weight: (round(found[weight].auroc, 6), -weight))
-    threshold = found[best].threshold / best if best else 0.0
-    return PresenceLook(best, threshold, found[best].auroc, found[0.0].auroc)
-
-
-def presence_scores(grounding: Grounding) -> Scores | None:
-    """Nats of the presence and the margin of the look at the best tube; None without a look.
-
-    The grounding's model has `presence_look_weight` 0.
-    """
-    seen = grounding.evidence
-    assert seen is not None
-    if not seen.looks:
-        return None
-    sure = min(max(grounding.best.confidence, 1e-12), 1 - 1e-12)
-    ranked = max(seen.looks, key=lambda track: seen.track_scores[track])
-    return Scores(math.log(sure / (1 - sure)), seen.looks[ranked])

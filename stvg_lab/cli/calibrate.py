@@ -46,14 +46,15 @@ def _add_kinds(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--evidence",
         action="store_true",
-        help="print how much attention and what is measured on bodies are worth beside each other, "
-        "with the keypoints of body.estimator and with true joints with an estimator's noise",
+        help="find how much attention, what is measured on bodies, and second looks are worth "
+        "beside each other, with the keypoints of body.estimator and with true joints with an "
+        "estimator's noise",
     )
     parser.add_argument(
         "--sources",
         action="store_true",
         help="find how much what the model states is worth beside its attention: painted ids, "
-        "stated intervals, second looks",
+        "stated intervals",
     )
     parser.add_argument(
         "--heads",
@@ -73,7 +74,7 @@ def _add_kinds(parser: argparse.ArgumentParser) -> None:
 
 
 def run(given: argparse.Namespace) -> int:
-    """Prints threshold, weight and their separation; the candidates are the true people."""
+    """Prints threshold, weights and their separation; the candidates are the true people."""
     if given.conditions:
         return _run_conditions(given)
     if given.evidence:
@@ -120,20 +121,14 @@ def run(given: argparse.Namespace) -> int:
         raise ConfigError(f"--count: {error}; ask for more scenes") from error
     print(
         f"{len(found[True])} present and {len(found[False])} absent targets: "
-        f"AUROC {result.auroc:.2f}, balanced accuracy {result.accuracy:.2f}\n"
-        f"presence_threshold {result.threshold:.3f}, presence_track_weight "
-        f"{result.track_weight:g}, presence_body_weight {result.body_weight:g}"
+        f"AUROC {result.auroc:.3f}, balanced accuracy {result.accuracy:.3f}\n"
+        f"{', '.join(f'{name} {value:g}' for name, value in result.settings.items())}"
     )
     if given.write:
         from stvg_ros.models.loading import checkpoint_folder
 
         file = checkpoint_folder(config.model.path) / "stvg.json"
-        values = {
-            "presence_threshold": round(result.threshold, 4),
-            "presence_track_weight": result.track_weight,
-            "presence_body_weight": result.body_weight,
-        }
-        store(file, values, f"write {json.dumps(values)} into it")
+        store(file, result.settings, f"write {json.dumps(result.settings)} into it")
         print(f"stored in {file}")
     return 0
 

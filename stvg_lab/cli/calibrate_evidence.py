@@ -7,6 +7,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 from stvg_lab.ablation.evidence_weights import (
     SourceReading,
@@ -46,8 +47,9 @@ def run_evidence(given: argparse.Namespace) -> int:
     flat = {**flat_settings(given), "presence.enabled": False, "evidence.sources": "both"}
     config = Config.from_flat(flat)
     estimated, reader = build_sources(config), grammar_reader("rules")
-    mllm, people = MemoisedMllm(load_mllm(config.model, config.attention)), TruePeople()
-    own = mllm.settings
+    plain, people = load_mllm(config.model, config.attention), TruePeople()
+    own = plain.settings
+    mllm = MemoisedMllm(plain, replace(own, look_level_weight=1.0, look_level_inside=0.0))
     splitter = build_splitter(config.split, mllm)
     readings: dict[str, list[SourceReading]] = {}
 

@@ -9,7 +9,6 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from stvg_lab.ablation.calibration import Scores
 from stvg_lab.ablation.experiment import TruePeople
 from stvg_lab.ablation.head_selection import (
     HeadReader,
@@ -23,8 +22,6 @@ from stvg_lab.ablation.source_weights import (
     SETTING_OF,
     SentenceEvidence,
     fitted_weight,
-    presence_look,
-    presence_scores,
     right_share,
     sentence_evidence,
 )
@@ -72,39 +69,26 @@ def run_sources(given: argparse.Namespace) -> int:
     """Prints the weights of what the model states; --write makes them the model's."""
     flat = {
         **flat_settings(given), "evidence.sources": "attention", "presence.enabled": False,
-        "evidence.painted_ids": True, "evidence.stated_interval": True,
-        "evidence.second_look": True,
+        "evidence.painted_ids": True, "evidence.stated_interval": True, "evidence.second_look": 0,
     }  # fmt: skip
     config, people = Config.from_flat(flat), TruePeople()
     plain = load_mllm(config.model, config.attention)
-    ones: dict[str, Any] = {
-        **dict.fromkeys(SETTING_OF.values(), 1.0), "presence_look_weight": 0.0,
-    }  # fmt: skip
+    ones: dict[str, Any] = dict.fromkeys(SETTING_OF.values(), 1.0)
     mllm = MemoisedMllm(plain, replace(plain.settings, **ones))
     grounder = LocalGrounder(mllm, build_splitter(config.split, mllm), people, config)
     found: dict[str, list[SentenceEvidence]] = {source: [] for source in SETTING_OF}
-    looks: dict[bool, list[Scores]] = {True: [], False: []}
     try:
         for data in of_splits(given, samples):
-            for sample in data:
+            for sample in (one for one in data if one.present):
                 people.people = sample.people
                 query = Query(sample.query.text)
                 answer = grounder.ground(sample.clip, query, lambda stage, share: None)
-                if scores := presence_scores(answer):
-                    looks[sample.present].append(scores)
-                for source in found if sample.present else ():
+                for source in found:
                     one = sentence_evidence(sample, answer, source, plain.settings)
                     found[source] += [] if one is None else [one]
     except ValueError as error:
         raise ConfigError(f"--seed: {error}") from error
-    try:
-        presence = presence_look(looks[True], looks[False])
-    except ValueError as error:
-        raise ConfigError(f"--count: {error}; ask for more scenes") from error
-    stored = {
-        "presence_look_weight": presence.weight,
-        "presence_look_threshold": round(presence.threshold, 4),
-    }
+    stored: dict[str, float] = {}
     print("| source | weight | right by attention | by the source | by both | sentences |")
     print("| --- | --- | --- | --- | --- | --- |")
     for source, sentences in found.items():
@@ -116,10 +100,6 @@ def run_sources(given: argparse.Namespace) -> int:
         pairs = ((0.0, 1.0), (1.0, 0.0), (weight.value, 1.0))
         shares = (f"{100 * right_share(sentences, *pair):.1f}" for pair in pairs)
         print(f"| {source} | {weight} | {' | '.join(shares)} | {len(sentences)} |")
-    print(
-        f"presence: AUROC {presence.before:.3f} without a second look, {presence.auroc:.3f} with "
-        f"weight {presence.weight:g} from {presence.threshold:.2f} nats on"
-    )
     if given.write:
         file = checkpoint_folder(config.model.path) / "stvg.json"
         store(file, stored, f"write {json.dumps(stored)} into it")

@@ -22,8 +22,9 @@ from stvg_lab.rendered.hard.templates import TRAINING
 from stvg_lab.rendered.hard.things import KINDS as THINGS
 from stvg_lab.rendered.scene_generator import COLOURS
 from stvg_lab.training.clip_pool import ARRAYS, NOBODY, STANDS, ArrayShapes, draw_clip
+from stvg_lab.training.drawn_clips import draw_hard_clip
 from stvg_lab.training.examiner import NAMING, Question
-from stvg_lab.training.hard_clips import HARD_ARRAYS, TRAITS, draw_hard_clip
+from stvg_lab.training.hard_clips import HARD_ARRAYS, TRAITS
 from stvg_lab.training.hard_labels import HardLabels, busy_frames
 from stvg_lab.training.labels import DENSE, Labels
 

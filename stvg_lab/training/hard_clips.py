@@ -11,8 +11,7 @@ At most O owners (people, then things), T frames per clip, h x w visual tokens p
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -20,18 +19,11 @@ from numpy.typing import NDArray
 
 from stvg_lab.rendered.garments import GARMENTS
 from stvg_lab.rendered.hard.actor import DOINGS, POSES, STANDING, Actor
-from stvg_lab.rendered.hard.claims import Truth
-from stvg_lab.rendered.hard.hard_queries import hard_queries
 from stvg_lab.rendered.hard.hard_scene import HardScene
 from stvg_lab.rendered.hard.things import KINDS
 from stvg_lab.rendered.person import Person
-from stvg_lab.rendered.photo_backdrop import draw_photo_backdrop
 from stvg_lab.rendered.queries import (
-    SPLIT_SEEDS,
-    TRAIN_HARD,
     SceneQuery,
-    scene_queries,
-    split_seed,
 )
 from stvg_lab.rendered.scene import ACTIONS, Scene
 from stvg_lab.rendered.scene_generator import COLOURS
@@ -45,10 +37,7 @@ BAGS = ("backpack", "handbag")
 HOLDING = "holding"
 PLAIN_DOINGS = tuple(act for act in ACTIONS if act.replace("_", " ") not in DOINGS)
 TRAITS = (*COLOURS, *GARMENTS, *BAGS, *KINDS, *POSES, *DOINGS, *PLAIN_DOINGS, HOLDING)
-_FPS = 5.0  # fewer frames than a test scene has cost half the time
-_WORDINGS = 2  # times the sentences are drawn about one scene
-_PLAIN, _ENTERING, _MARKED = 0.35, 0.3, 0.25  # shares of clips: plain, of these entering; marked
-_PHOTOS = 0.3  # share with a photograph as background, where there are any
+_MARKED = 0.25  # share of clips with numbers
 _DRAWN = 0.85  # share of marked clips with numbers on candidates; the same with ordinals
 _NUMBERED = 0.9  # share of the candidates that get a number
 _MOST_WORDS = 22  # of a sentence; longer ones do not fit a question
@@ -91,39 +80,6 @@ HARD_ARRAYS = {  # shape and type of each array of the pool
 }
 
 
-def draw_hard_clip(rng: np.random.Generator, photos: Sequence[Path] = ()) -> HardClip:
-    """A clip of a random scene of `train-hard` or `train`, with its sentences in random order.
-
-    Args:
-        rng: of the scene and what is drawn.
-        photos: files of photographs, which are the background of some clips.
-    """
-    number = int(rng.integers(SPLIT_SEEDS))
-    scene, queries = _drawn_plain(rng, number) if rng.random() < _PLAIN else _drawn_hard(number)
-    if photos and rng.random() < _PHOTOS:
-        scene = replace(scene, background=draw_photo_backdrop(rng, photos))
-    return make_hard_clip(scene, [queries[i] for i in rng.permutation(len(queries))], rng)
-
-
-def _drawn_plain(rng: np.random.Generator, number: int) -> tuple[Scene, Sequence[SceneQuery]]:
-    scene = Scene.from_seed(
-        split_seed("train", number),
-        difficulty=float(rng.uniform(0, 1)), entering=bool(rng.random() < _ENTERING),
-    )  # fmt: skip
-    return scene, scene_queries(scene, number)
-
-
-def _drawn_hard(number: int) -> tuple[HardScene, Sequence[SceneQuery]]:
-    scene = HardScene.from_seed(split_seed(TRAIN_HARD, number), fps=_FPS)
-    truth = Truth(scene)
-    queries = [
-        query
-        for wording in range(_WORDINGS)
-        for query in hard_queries(scene, TRAIN_HARD, number + wording, truth)
-    ]
-    return scene, queries
-
-
 def make_hard_clip(
     scene: HardScene | Scene, queries: Sequence[SceneQuery], rng: np.random.Generator | None = None
 ) -> HardClip:
@@ -144,9 +100,8 @@ def make_hard_clip(
                 traits[index, at, TRAITS.index(name)] = True
     texts = np.zeros((QUESTIONS, TEXT_BYTES), np.uint8)
     targets, inside = np.full(QUESTIONS, UNUSED), np.zeros((QUESTIONS, FRAMES), np.bool_)
-    for place, query in enumerate(_fitting(queries, owners)):
-        line = query.text.rstrip(".").encode("ascii")
-        texts[place, : len(line)] = np.frombuffer(line, np.uint8)
+    for place, query in enumerate(fitting(queries, owners)[:QUESTIONS]):
+        texts[place] = _line(query)
         targets[place] = NOBODY if query.target is None else query.target
         inside[place] = (chosen >= query.start_frame) & (chosen < query.end_frame)
     marks = _Marks(scene, chosen, owners, rng)
@@ -194,15 +149,55 @@ class _Marks:
         return with_numbers(image, boxes, at // PAIR + 1 if self.ordinals else None)
 
 
-def _fitting(queries: Sequence[SceneQuery], owners: int) -> list[SceneQuery]:
-    kept = [
+def clip_of(
+    scene: HardScene | Scene,
+    chosen: NDArray[np.int64],
+    frames: NDArray[np.uint8],
+    cover: NDArray[np.float32],
+    owner: int,
+    queries: Sequence[SceneQuery],
+) -> HardClip:
+    """A clip that shows one owner, who is its first and only one.
+
+    Args:
+        scene: the scene.
+        chosen: `(T,)` its frames.
+        frames: `(T, HEIGHT, WIDTH, 3)` their pictures.
+        cover: `(T, h * w)` of the owner.
+        owner: number in the scene.
+        queries: at most `QUESTIONS` sentences; others than the owner's have no target here.
+    """
+    traits = np.zeros((OWNERS, FRAMES, len(TRAITS)), np.bool_)
+    for at, frame in enumerate(chosen.tolist()):
+        traits[0, at, [TRAITS.index(name) for name in _traits_of(scene, owner, frame)]] = True
+    texts = np.zeros((QUESTIONS, TEXT_BYTES), np.uint8)
+    targets, inside = np.full(QUESTIONS, UNUSED), np.zeros((QUESTIONS, FRAMES), np.bool_)
+    for place, query in enumerate(queries):
+        texts[place] = _line(query)
+        targets[place] = 0 if query.target == owner else NOBODY
+        inside[place] = (chosen >= query.start_frame) & (chosen < query.end_frame)
+    covers = np.zeros((OWNERS, *cover.shape), np.float32)
+    covers[0] = cover
+    numbers, ordinals = np.zeros(OWNERS, np.int64), np.zeros(1, np.bool_)
+    return HardClip(frames, covers, traits, texts, targets, inside, numbers, ordinals)
+
+
+def _line(query: SceneQuery) -> NDArray[np.uint8]:
+    text = query.text.rstrip(".").encode("ascii")
+    line = np.zeros(TEXT_BYTES, np.uint8)
+    line[: len(text)] = np.frombuffer(text, np.uint8)
+    return line
+
+
+def fitting(queries: Sequence[SceneQuery], owners: int) -> list[SceneQuery]:
+    """The sentences that fit the arrays, about the first `owners` people and things."""
+    return [
         query
         for query in queries
         if len(query.text) <= TEXT_BYTES
         and len(query.text.replace("-", " - ").split()) <= _MOST_WORDS
         and (query.target is None or query.target < owners)
     ]
-    return kept[:QUESTIONS]
 
 
 def _traits_of(scene: HardScene | Scene, index: int, frame: int) -> list[str]:

@@ -123,18 +123,23 @@ def described(candidate: CandidateTube, asked: str, view: TubeView, mllm: Mllm) 
 
 def cut_to_tube(candidate: CandidateTube, view: TubeView) -> list[NDArray[np.uint8]]:
     """The sampled images of a tube, cropped to squares of one size around its boxes."""
-    size_px = view.clip.size_px
     frames = [int(i) for i in view.sampled if candidate.present[i]]
     if not frames:
         return []
-    boxes = candidate.boxes_xyxy_px[frames]
-    scale = view.clip.frames[frames[0]].image.shape[1] / size_px[0]
-    sides = np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
-    side = max(8, int(np.ceil(float(sides.max()) * scale * _MARGIN)))
+    images = [view.clip.frames[frame].image for frame in frames]
+    scale = images[0].shape[1] / view.clip.size_px[0]
+    return squares(images, candidate.boxes_xyxy_px[frames] * scale)
+
+
+def squares(
+    images: Sequence[NDArray[np.uint8]], boxes_xyxy_px: NDArray[np.floating]
+) -> list[NDArray[np.uint8]]:
+    """Images cropped to squares of one size around boxes `(T, 4)`; black outside of an image."""
+    sides = np.maximum(*(boxes_xyxy_px[:, axis + 2] - boxes_xyxy_px[:, axis] for axis in (0, 1)))
+    side = max(8, int(np.ceil(float(sides.max()) * _MARGIN)))
     pictures = []
-    for frame, box in zip(frames, boxes, strict=True):
-        image = view.clip.frames[frame].image
-        x, y = (np.array([box[0] + box[2], box[1] + box[3]]) / 2 * scale).round().astype(int)
+    for image, box in zip(images, boxes_xyxy_px, strict=True):
+        x, y = (np.array([box[0] + box[2], box[1] + box[3]]) / 2).round().astype(int)
         picture = np.zeros((side, side, 3), np.uint8)
         left, top = int(x) - side // 2, int(y) - side // 2
         rows = slice(max(0, top), max(0, top + side))

@@ -255,9 +255,12 @@ class FusedEvidence:
         """The same with more findings."""
         return replace(self, findings=(*self.findings, *findings))
 
-    def tube(self, track: int) -> float:
-        """Log-odds of a tube: the sum of the sources."""
-        return sum(item.tubes.get(track, 0.0) for item in self.findings)
+    def tube(self, track: int, body_weight: float = 1.0) -> float:
+        """Log-odds of a tube: the sum of the sources, with a weight of the measured words."""
+        return sum(
+            (body_weight if item.measured else 1.0) * item.tubes.get(track, 0.0)
+            for item in self.findings
+        )
 
     def frames(self, track: int, measured: bool = True) -> NDArray[np.float64] | None:
         """`(F,)` log-odds of a tube's frames; None if no source says when.

@@ -222,10 +222,10 @@ class LocalGrounder(BaseGrounder):
         )
         if said == []:
             template = replace(template, warning="; ".join(filter(None, (template.warning, MUTE))))
-        look = SecondLook(self._mllm, view) if config.evidence.second_look else None
         answer = TubeSelection(
-            view, candidates, forward.margins, own, config, factors, fused, points, look
-        )
+            view, candidates, forward.margins, own, config, factors, fused, points,
+            SecondLook(passes, view),
+        )  # fmt: skip
         if not fused.attention:  # the maps are shown, but decide nothing
             maps, token = _untuned(passes, forward)
             return self._answered(answer.grounding(*maps, token, template), view)

@@ -8,7 +8,9 @@ import math
 from collections.abc import Sequence
 
 
-def evidence(margins: Sequence[float], track_score: float, track_weight: float) -> float:
+def evidence(
+    margins: Sequence[float], track_score: float, track_weight: float, margin_weight: float = 1.0
+) -> float:
     """Evidence for the target's presence in nats; NaN if a margin is NaN.
 
     Args:
@@ -17,12 +19,13 @@ def evidence(margins: Sequence[float], track_score: float, track_weight: float) 
         track_score: S_obj of the best candidate, its attention relative to the neutral prompt.
             Its logarithm is used; -inf means no candidate, and only the margins are used.
         track_weight: weight of the logarithm, calibrated together with the threshold.
+        margin_weight: weight of the smallest margin, calibrated likewise.
     """
     if not margins or any(math.isnan(margin) for margin in margins):
         return math.nan
     if not math.isfinite(track_score):
-        return min(margins)
-    return min(margins) + track_weight * math.log(max(track_score, 1e-6))
+        return margin_weight * min(margins)
+    return margin_weight * min(margins) + track_weight * math.log(max(track_score, 1e-6))
 
 
 def confidence(nats: float, threshold: float) -> float:

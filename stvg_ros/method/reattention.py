@@ -55,11 +55,12 @@ def temporal_step(config: ReattentionConfig, own: MllmSettings) -> Step:
     )
 
 
-def can_gain(reading: Reading, config: ReattentionConfig) -> bool:
+def can_gain(reading: Reading, config: ReattentionConfig, own: MllmSettings) -> bool:
     """Whether a branch is tuned: its sub-query's answer is not a sure "yes" already."""
-    if config.gate >= ALWAYS:  # without waiting for the device
-        return True
-    return float(reading.margin.detach()) < config.gate
+    gate = own.reattention_gate if config.gate is None else config.gate
+    if abs(gate) >= ALWAYS:  # without waiting for the device
+        return gate > 0
+    return float(reading.margin.detach()) < gate
 
 
 def descent(grad: torch.Tensor) -> torch.Tensor:

@@ -1,20 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""A second look as a source of evidence: yes or no about the images cut to the best two tubes."""
+"""A second look as a source of evidence: yes or no about the images cut to the best tubes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from stvg_ros.method.answering import cut_to_tube
 from stvg_ros.method.base import MOST_NATS, BaseSource
-from stvg_ros.method.interfaces import Mllm
-from stvg_ros.method.query import question
-from stvg_ros.method.tube_selection import TubeView
+from stvg_ros.method.evidence import attention_levels
+from stvg_ros.method.query import NEUTRAL, question
+from stvg_ros.method.scoring import slot_of_frames
+from stvg_ros.method.tube_selection import TubeLook, TubeView
+from stvg_ros.method.video_passes import VideoPasses
 from stvg_ros.types import SECOND_LOOK, CandidateTube, Clip, SourceFinding, SplitQuery
 
 
@@ -23,42 +26,68 @@ class SecondLook(BaseSource):
     """Asks the whole query about each of a few tubes by itself.
 
     Attributes:
-        mllm: the model.
+        passes: runs the model.
         view: the frames that it saw.
     """
 
-    mllm: Mllm
+    passes: VideoPasses
     view: TubeView
     name: str = SECOND_LOOK
 
-    def margins(self, split: SplitQuery, candidates: Sequence[CandidateTube]) -> dict[int, float]:
-        """log p(yes) - log p(no) by track id, in nats; without tubes that the model did not see."""
+    def looks(self, split: SplitQuery, candidates: Sequence[CandidateTube]) -> dict[int, TubeLook]:
+        """What the model says of tubes, by track id; without those that it did not see."""
         found = {}
         for candidate in candidates:
             pictures = cut_to_tube(candidate, self.view)
-            if pictures:
-                with torch.no_grad():
-                    prefix = self.mllm.prefill(self.mllm.encode(pictures))
-                    (reading,) = self.mllm.ask(prefix, [question(split.text)])
-                margin = float(reading.margin)
-                if np.isfinite(margin):
-                    found[candidate.track_id] = margin
+            look = self._look(split, candidate, pictures) if pictures else None
+            if look is not None:
+                found[candidate.track_id] = look
         return found
+
+    def _look(
+        self, split: SplitQuery, candidate: CandidateTube, pictures: Sequence[NDArray[np.uint8]]
+    ) -> TubeLook | None:
+        mllm = self.passes.mllm
+        with torch.no_grad():
+            visual = mllm.encode(pictures)
+            asked, neutral = mllm.ask(mllm.prefill(visual), [question(split.text), NEUTRAL])
+        margin = float(asked.margin)
+        if not np.isfinite(margin):
+            return None
+        heat, _ = self.passes.map_of(asked.without_answer(), neutral.without_answer(), "temporal")
+        slots = slot_of_frames(visual.slots, len(pictures))
+        scores = np.full(len(self.view.sampled), np.nan, np.float32)
+        scores[candidate.present[self.view.sampled]] = heat.flatten(1).amax(1).numpy()[slots]
+        return TubeLook(margin, scores)
 
     def findings(
         self, clip: Clip, split: SplitQuery, candidates: Sequence[CandidateTube]
     ) -> tuple[SourceFinding, ...]:
         """See `EvidenceSource`: log-odds of each of the candidates against their mean."""
-        return self.compared(split, self.margins(split, candidates))
+        return self.compared(split, self.looks(split, candidates))
 
-    def compared(self, split: SplitQuery, margins: dict[int, float]) -> tuple[SourceFinding, ...]:
-        """The finding of given margins; none without a choice."""
-        if len(margins) < 2:
+    def compared(
+        self, split: SplitQuery, looks: Mapping[int, TubeLook], others: Sequence[int] = ()
+    ) -> tuple[SourceFinding, ...]:
+        """The finding of given looks; none without one.
+
+        Args:
+            split: the command.
+            looks: by track id.
+            others: tracks without a look, which are taken to be as little as the least of them.
+        """
+        if not looks:
             return ()
+        own, count = self.passes.mllm.settings, len(self.view.clip)
+        margins = {track: look.margin for track, look in looks.items()}
+        margins = {**dict.fromkeys(others, min(margins.values())), **margins}
         mean = float(np.mean(list(margins.values())))
-        weight = self.mllm.settings.second_look_weight
-        tubes = {
-            track: float(np.clip(weight * (margin - mean), -MOST_NATS, MOST_NATS))
-            for track, margin in margins.items()
-        }
-        return (SourceFinding(self.name, split.text, tubes),)
+        nats = {track: own.second_look_weight * (one - mean) for track, one in margins.items()}
+        tubes = {track: float(np.clip(one, -MOST_NATS, MOST_NATS)) for track, one in nats.items()}
+        frames = {}
+        for track, look in looks.items():
+            levels = attention_levels(look.scores)
+            if own.look_level_weight and levels.any() and not split.lasts:
+                above = own.look_level_weight * (levels - own.look_level_inside)
+                frames[track] = np.interp(np.arange(count), self.view.sampled, above)
+        return (SourceFinding(self.name, split.text, tubes, frames),)

@@ -152,11 +152,12 @@ class ReattentionConfig(Group):
         dynamic=True,
     )
 
-    gate: float = setting(
-        ALWAYS,
+    gate: float | None = setting(
+        None,
         "a branch is tuned only if log p(yes) - log p(no) of its sub-query is below this; 1000 "
-        "tunes always (the paper)",
+        "tunes always (the paper), -1000 never; -2000 is the model's default",
         unit="nat",
+        sentinel=-2 * ALWAYS,
         minimum=-ALWAYS,
         maximum=ALWAYS,
         dynamic=True,
@@ -271,10 +272,14 @@ class EvidenceConfig(Group):
         "corner, in which the action is seen; one more pass, which painted_ids shares",
         dynamic=True,
     )
-    second_look: bool = setting(
-        False,
-        "also ask the model about the images cut to each of the best two tubes; two more passes. "
-        "The answer counts between the two, and for whether the target is there",
+    second_look: int | None = setting(
+        None,
+        "also ask the model about the images cut to each of so many best tubes (of all, for a "
+        "command for several and a count); a pass each. The answers count between these, and for "
+        "whether the target is there. 0 asks about none; -1 is the model's default",
+        sentinel=-1,
+        minimum=0,
+        maximum=20,
         dynamic=True,
     )
     keypoints: bool = setting(

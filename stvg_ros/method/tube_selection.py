@@ -94,18 +94,34 @@ class TubeView:
         return float(np.nanmax(scores)) if np.isfinite(scores).any() else float("-inf")
 
 
-LOOKED = 2  # tubes at which a second look is taken
+MOST_LOOKED = 20  # tubes of a command for several at which a second look is taken
+
+
+@dataclass(frozen=True, eq=False)
+class TubeLook:
+    """What the model says of the images cut to one tube.
+
+    Attributes:
+        margin: log p(yes) - log p(no), in nats.
+        scores: `(T,)` largest relative attention in each sampled frame; NaN where the tube is not
+            there.
+    """
+
+    margin: float
+    scores: NDArray[np.float32]
 
 
 class Look(Protocol):
     """A source that is asked about the best tubes, see `second_look.SecondLook`."""
 
-    def margins(self, split: SplitQuery, candidates: Sequence[CandidateTube]) -> dict[int, float]:
-        """log p(yes) - log p(no) by track id."""
+    def looks(self, split: SplitQuery, candidates: Sequence[CandidateTube]) -> dict[int, TubeLook]:
+        """What the model says of tubes, by track id."""
         ...
 
-    def compared(self, split: SplitQuery, margins: dict[int, float]) -> tuple[SourceFinding, ...]:
-        """What the margins say about the tubes."""
+    def compared(
+        self, split: SplitQuery, looks: Mapping[int, TubeLook], others: Sequence[int] = ()
+    ) -> tuple[SourceFinding, ...]:
+        """What the looks say about the tubes and frames, and about tubes without a look."""
         ...
 
 
@@ -122,7 +138,7 @@ class TubeScores:
         own: settings of the model.
         factors: factors of S_obj by track id, see `conditions`.
         fused: findings of the sources besides attention.
-        looked: margins of a second look by track id, see `second_look`.
+        looked: second looks by track id.
     """
 
     view: TubeView
@@ -133,7 +149,7 @@ class TubeScores:
     own: MllmSettings
     factors: Mapping[int, float] = field(default_factory=dict)
     fused: FusedEvidence = field(default_factory=FusedEvidence)
-    looked: Mapping[int, float] = field(default_factory=dict)
+    looked: Mapping[int, TubeLook] = field(default_factory=dict)
 
     def object_score(self, candidate: CandidateTube) -> float:
         """S_obj; -inf for a candidate in no sampled frame."""
@@ -141,31 +157,39 @@ class TubeScores:
         return peak * self.factors.get(candidate.track_id, 1.0)
 
     def with_sources(
-        self, fused: FusedEvidence, split: SplitQuery | None, look: Look | None = None
+        self,
+        fused: FusedEvidence,
+        split: SplitQuery | None,
+        look: Look | None = None,
+        looked: int = 0,
     ) -> TubeScores:
         """The same with the findings of all sources, attention's too if it is one of them.
 
         Args:
             fused: the findings of the sources that do not depend on the ranking.
             split: the command.
-            look: asks about the two tubes that those sources rank first.
+            look: asks about the tubes that those sources rank first.
+            looked: number of these.
         """
-        if split is None or not (fused.findings or look):
+        if split is None or not (fused.findings or looked):
             return replace(self, fused=fused)
         if fused.attention:
             source = AttentionEvidence(self.object_score, self.own.attention_weight)
             fused = fused.plus(source.findings(self.view.clip, split, self.candidates))
         scored = replace(self, fused=fused)
-        if look is None:
+        if look is None or not looked:
             return scored
-        margins = look.margins(split, scored.ranked()[:LOOKED])
-        return replace(scored, fused=fused.plus(look.compared(split, margins)), looked=margins)
+        ranked = scored.ranked()
+        looks = look.looks(split, ranked[:looked])
+        others = [one.track_id for one in ranked if one.track_id not in looks]
+        compared = look.compared(split, looks, others)
+        return replace(scored, fused=fused.plus(compared), looked=looks)
 
     def ranked(self) -> list[CandidateTube]:
         """Candidates, best first; equal scores keep the proposer's order.
 
-        Those whom no measured word speaks against come first, since all words must hold. Attention
-        decides between equal sums, which are clipped.
+        Those whom no measured word speaks against come first, since all words must hold; after a
+        second look the sum alone decides. Attention decides between equal sums, which are clipped.
         """
         peaks = {
             one.track_id: self.object_score(one) if self.fused.attention else 0.0
@@ -174,7 +198,8 @@ class TubeScores:
         return sorted(
             self.candidates,
             key=lambda one: (
-                self.fused.holds(one.track_id), self._score(one), peaks[one.track_id],
+                bool(self.looked) or self.fused.holds(one.track_id),
+                self._score(one), peaks[one.track_id],
             ),
             reverse=True,
         )  # fmt: skip
@@ -182,7 +207,7 @@ class TubeScores:
     def _score(self, candidate: CandidateTube) -> float:
         """The sum of all sources in nats, or S_obj if attention alone decides."""
         if self.fused.findings or not self.fused.attention:
-            return self.fused.tube(candidate.track_id)
+            return self.fused.tube(candidate.track_id, self.own.body_weight)
         return self.object_score(candidate)
 
     def best_score(self) -> float:
@@ -274,7 +299,7 @@ class TubeScores:
                 for one in self.candidates
             },
             findings=self.fused.findings,
-            looks=self.looked,
+            looks={track: look.margin for track, look in self.looked.items()},
             keypoints=keypoints,
         )
 
@@ -292,7 +317,7 @@ class TubeSelection:
         factors: factors of S_obj by track id.
         fused: findings of the sources besides attention.
         keypoints: of the candidates at the sampled frames, if they are asked for.
-        look: a second look at the best two tubes, if `evidence.second_look` asks for it.
+        look: takes a second look at the best tubes, if that is asked for.
     """
 
     view: TubeView
@@ -316,8 +341,8 @@ class TubeSelection:
         scored = TubeScores(
             self.view, spatial, temporal, shown, self.config, self.own, self.factors
         )
-        look = None if template.preliminary else self.look
-        scored = scored.with_sources(self.fused, template.split, look)
+        looked = 0 if template.preliminary else self._looked(template.split)
+        scored = scored.with_sources(self.fused, template.split, self.look, looked)
         sure = self._confidence(scored, scored.ranked()[0] if shown else None)
         template = replace(template, confidence=sure, decided=_refusing(scored))
         if not self.candidates:
@@ -338,13 +363,21 @@ class TubeSelection:
         shown_evidence = scored.evidence(token, self.margins, self.keypoints)
         return Grounding(tubes, shown_evidence, self.candidates)
 
+    def _looked(self, split: SplitQuery | None) -> int:
+        """At how many tubes a second look is taken."""
+        wanted = self.config.evidence.second_look
+        if wanted is None:  # a model whose attention does not decide is not asked either
+            wanted = self.own.second_look if self.fused.attention else 0
+        several = split is not None and split.command is not None and split.command.number != "one"
+        return MOST_LOOKED if wanted and several else wanted
+
     def _wanted(self, scored: TubeScores, template: Tube) -> list[tuple[CandidateTube, float]]:
         """The tubes of the answer, best first, each with its own confidence.
 
         A command for several targets ("both kids", "everyone in red") returns all that match: their
-        own evidence passes the threshold, and their score is above a share of the best one's.
-        Empty if the target is not there: then the evidence of the best one is below the threshold,
-        or, if words are measured, nobody of several shows them.
+        own evidence passes the threshold, and, without a second look, their score is above a share
+        of the best one's. Empty if the target is not there: then the evidence of the best one is
+        below the threshold, or, if words are measured, nobody of several shows them.
         """
         ranked = scored.ranked()
         if self.config.presence.enabled and template.confidence < 0.5:
@@ -356,14 +389,16 @@ class TubeSelection:
         if number == "one":
             sure = template.confidence
             return [(c, sure) for c, _ in rated[: template.query.max_targets]]
-        # Measured words decide for each tube by themselves; attention only relative to the best.
-        relative = not scored.fused.measured and math.isfinite(best)
+        # Looks and measured words decide for each tube by themselves; attention only relative to
+        # the best.
+        looked = bool(scored.looked)
+        relative = not (looked or scored.fused.measured) and math.isfinite(best)
         least = self.config.presence.share * best if relative else -math.inf
         bar = 0.5 if self.config.presence.enabled else 0.0
         matching = [
             (c, sure) for c, sure in rated if sure >= bar and scored.object_score(c) >= least
         ]
-        if self.config.presence.enabled and scored.fused.measured:
+        if self.config.presence.enabled and scored.fused.measured and not looked:
             matching = [(c, sure) for c, sure in matching if scored.fused.shows(c.track_id)]
         if isinstance(number, int):
             matching = matching[: max(number, template.query.max_targets)]
@@ -375,9 +410,11 @@ class TubeSelection:
         weight = self.own.presence_track_weight if weight is None else weight
         seen = candidate is not None and (scored.fused.attention or scored.fused.measured)
         score = scored.object_score(candidate) if candidate and seen else float("-inf")
-        nats = evidence(self.margins, score, weight) - self.own.presence_threshold
+        nats = evidence(self.margins, score, weight, self.own.presence_margin_weight)
+        nats -= self.own.presence_threshold
         if candidate is not None and candidate.track_id in scored.looked:
-            margin = scored.looked[candidate.track_id] - self.own.presence_look_threshold
+            look = scored.looked[candidate.track_id]
+            margin = look.margin - self.own.presence_look_threshold
             nats = nats + self.own.presence_look_weight * margin
         if candidate is not None and scored.fused.measured:
             weakest = scored.fused.weakest(candidate.track_id) - ABSENT

@@ -95,7 +95,7 @@ class VideoPasses:
             branches = [
                 name
                 for name, reading in zip(parts, readings, strict=True)
-                if name in wanted and can_gain(reading, config.reattention)
+                if name in wanted and can_gain(reading, config.reattention, self.mllm.settings)
             ]
             gradients = {}
             for name, reading in zip(parts, readings, strict=True):

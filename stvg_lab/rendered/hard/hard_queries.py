@@ -92,14 +92,23 @@ def hard_queries(
     return tuple(found)
 
 
-def count_questions(scene: HardScene, split: str, seed: int) -> tuple[CountQuestion, ...]:
+def count_questions(
+    scene: HardScene, split: str, seed: int, truth: Truth | None = None
+) -> tuple[CountQuestion, ...]:
     """A question for each of `COUNTED` whose number is certain; at most one number is 0.
+
+    Args:
+        scene: the scene.
+        split: gives the wordings.
+        seed: of claims and words.
+        truth: of the scene, where several draws share it.
 
     Raises:
         ValueError: as for `hard_queries`.
     """
     rng = np.random.default_rng((seed, scene.seed, 1))
-    speaker, truth, found = Speaker(_wordings(split), rng), Truth(scene), list[CountQuestion]()
+    speaker, found = Speaker(_wordings(split), rng), list[CountQuestion]()
+    truth = truth or Truth(scene)
     for what in rng.permutation(COUNTED).tolist():
         claim = Claim(doing=what)
         if what == "worn":

@@ -9,86 +9,123 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stvg_lab.ablation.calibration import Scores, calibrate, presence_scores
+from stvg_lab.ablation.calibration import Calibration, Scores, calibrate, presence_scores
 from stvg_lab.ablation.stored_settings import store
 from stvg_ros.cli.main import main
 from stvg_ros.errors import ModelError
 from stvg_ros.method.evidence import ABSENT
-from stvg_ros.method.presence import confidence, evidence
+from stvg_ros.method.interfaces import MllmSettings
+from stvg_ros.method.presence import evidence
 from stvg_ros.models.embedded_checkpoint import read_settings
 from stvg_ros.types import Evidence, Grounding, Query, SourceFinding, Status, Tube, TubeBox
 
 
-def test_threshold_is_the_middle_of_the_widest_gap() -> None:
-    found = calibrate([Scores(3.0, 1.0), Scores(5.0, 1.0)], [Scores(-1.0, 1.0), Scores(1.0, 1.0)])
-    assert (found.threshold, found.track_weight) == (2.0, 0.0)
-    assert (found.auroc, found.accuracy) == (1.0, 1.0)
+def nats_of(found: Calibration, one: Scores) -> float:
+    """The evidence as the method computes it."""
+    own = MllmSettings(**found.settings)
+    margin_weight = own.presence_margin_weight
+    nats = evidence((one.margin,), one.track, own.presence_track_weight, margin_weight)
+    nats += own.presence_body_weight * one.body
+    if not math.isnan(one.look):
+        nats += own.presence_look_weight * (one.look - own.presence_look_threshold)
+    return nats - own.presence_threshold
+
+
+def drawn(count: int, seed: int = 0, **weights: float) -> tuple[list[Scores], list[Scores]]:
+    """Targets that are present with the probability that weighted scores give."""
+    rng, kinds = np.random.default_rng(seed), ([], [])  # type: ignore[var-annotated]
+    for _ in range(count):
+        margin, log_track, body, look = rng.normal(size=4)
+        nats = (
+            weights.get("margin", 0) * margin + weights.get("track", 0) * log_track
+            + weights.get("body", 0) * body + weights.get("look", 0) * look
+        )  # fmt: skip
+        there = rng.random() < 1 / (1 + math.exp(-nats))
+        kinds[not there].append(Scores(margin, math.exp(log_track), body, look))
+    return kinds
+
+
+def test_the_weights_are_those_that_the_targets_were_drawn_by() -> None:
+    found = calibrate(*drawn(6000, margin=1.0, track=0.5, body=2.0, look=1.5)).settings
+    assert found["presence_margin_weight"] == pytest.approx(1.0, abs=0.15)
+    assert found["presence_track_weight"] == pytest.approx(0.5, abs=0.15)
+    assert found["presence_body_weight"] == pytest.approx(2.0, abs=0.15)
+    assert found["presence_look_weight"] == pytest.approx(1.5, abs=0.15)
+
+
+def test_the_accuracy_is_that_of_the_method() -> None:
+    present, absent = drawn(400, margin=1.0, look=1.0, body=0.5)
+    found = calibrate(present, absent)
+    hits = [np.mean([nats_of(found, one) >= 0 for one in present])]
+    hits.append(np.mean([nats_of(found, one) < 0 for one in absent]))
+    assert found.accuracy == pytest.approx(float(np.mean(hits)))
+    assert 0.7 < found.accuracy < found.auroc
+
+
+def test_a_source_against_the_truth_counts_nothing() -> None:
+    found = calibrate(*drawn(800, margin=1.0, look=-1.0)).settings
+    assert found["presence_look_weight"] == 0.0
+    assert found["presence_margin_weight"] > 0.4
 
 
 def test_the_kinds_count_alike_whatever_their_numbers() -> None:
-    # 1 of 4 present ones lies among the absent: better to lose it than half of the absent.
-    found = calibrate(
-        [Scores(-3.0, 1.0), Scores(2.0, 1.0), Scores(2.5, 1.0), Scores(3.0, 1.0)],
-        [Scores(-1.0, 1.0), Scores(0.0, 1.0)],
-    )
-    assert found.threshold == 1.0
-    assert found.accuracy == pytest.approx((3 / 4 + 1) / 2)
-
-
-def test_a_track_counts_where_it_helps() -> None:
-    present = [Scores(0.0, math.e**2), Scores(1.0, math.e**1.5)]
-    absent = [Scores(1.0, 1.0), Scores(0.5, 1.1)]
+    rng = np.random.default_rng(3)
+    present = [Scores(float(m), 1.0) for m in rng.normal(1, 1, 2000)]
+    absent = [Scores(float(m), 1.0) for m in rng.normal(-1, 1, 100)]
     found = calibrate(present, absent)
-    assert found.track_weight > 0
-    assert found.accuracy == 1.0
-    for scores, there in ((present, True), (absent, False)):
-        for margin, track, _ in scores:
-            nats = evidence((margin,), track, found.track_weight)
-            assert (confidence(nats, found.threshold) >= 0.5) is there
+    limit = found.settings["presence_threshold"] / found.settings["presence_margin_weight"]
+    assert limit == pytest.approx(0.0, abs=0.15)
+    assert found.settings["presence_body_weight"] == 1.0  # nothing was measured
+    assert found.settings["presence_look_weight"] == 1.0  # nor looked at
 
 
-def test_measured_words_count_where_they_separate() -> None:
-    present = [Scores(0.0, 1.0, 3.0), Scores(-1.0, 1.0, 2.5), Scores(0.4, 1.0, 0.0)]
-    absent = [Scores(0.5, 1.0, -2.0), Scores(0.2, 1.0, -1.0)]
+def test_an_answer_without_a_look_has_the_same_threshold() -> None:
+    present = [Scores(2.0, 1.0, 0.0, 5.0), Scores(1.0, 1.0, 0.0, 3.0)]
+    absent = [Scores(-2.0, 1.0, 0.0, 1.0), Scores(-1.0, 1.0, 0.0, -1.0)]
     found = calibrate(present, absent)
-    assert (found.body_weight > 0, found.accuracy) == (True, 1.0)
-    for scores, there in ((present, True), (absent, False)):
-        for margin, track, body in scores:
-            nats = evidence((margin,), track, found.track_weight) + found.body_weight * body
-            assert (confidence(nats, found.threshold) >= 0.5) is there
-    # Bodies that say the contrary do not count; without any, the weight stays 1.
-    contrary = calibrate([Scores(2.0, 1.0, -9.0)], [Scores(0.0, 1.0, 9.0)])
-    assert (contrary.body_weight, contrary.auroc) == (0.0, 1.0)
-    assert calibrate([Scores(2.0, 1.0)], [Scores(0.0, 1.0)]).body_weight == 1.0
+    assert found.settings["presence_look_threshold"] == 2.0
+    for kind, there in ((present, True), (absent, False)):
+        for one in kind:
+            assert (nats_of(found, one) >= 0) is there
+            assert (nats_of(found, one._replace(look=math.nan)) >= 0) is there
+
+
+def test_separable_targets_have_finite_weights() -> None:
+    found = calibrate([Scores(3.0, 1.0), Scores(5.0, 1.0)], [Scores(-1.0, 1.0)])
+    assert (found.auroc, found.accuracy) == (1.0, 1.0)
+    assert 0 < found.settings["presence_margin_weight"] < 20
+
+
+def test_noise_gives_chance() -> None:
+    draw = np.random.default_rng(0)
+    kinds = ([Scores(float(m), 1.0) for m in draw.standard_normal(200)] for _ in range(2))
+    assert 0.4 < calibrate(*kinds).auroc < 0.6
+
+
+def test_both_kinds_are_needed() -> None:
+    with pytest.raises(ValueError, match="got 1 and 0"):
+        calibrate([Scores(0.0, 1.0)], [])
 
 
 def test_scores_of_an_answer() -> None:
-    def answered(*findings: SourceFinding, boxes: int = 1) -> Scores:
+    def answered(*findings: SourceFinding, boxes: int = 1, look: float | None = None) -> Scores:
         box = TubeBox(0, (0.0, 0.0, 1.0, 1.0), 1.0)
         tube = Tube(Query("x"), Status.FOUND, track_id=3, score=2.0, boxes=(box,) * boxes)
         heat = np.ones((1, 1, 1), np.float32)
         seen = Evidence(
             np.zeros(1, np.int64), ((0,),), heat, heat, np.ones(1, np.float32), {}, ".",
             margins=(1.0, -2.0, 0.5), findings=findings,
+            looks={} if look is None else {3: look},
         )  # fmt: skip
         return presence_scores(Grounding((tube,), seen))
 
-    assert answered() == Scores(-2.0, 2.0, 0.0)
-    assert answered(boxes=0) == Scores(-2.0, -math.inf, 0.0)
+    assert answered()[:3] == (-2.0, 2.0, 0.0)
+    assert math.isnan(answered().look)
+    assert answered(boxes=0)[:3] == (-2.0, -math.inf, 0.0)
     attention = SourceFinding("attention", "x", {3: 9.0})
     red, tall = (SourceFinding("body", "red", {3: nats}) for nats in (1.5, 4.0))
-    assert answered(attention, red, tall) == Scores(-2.0, 2.0, 1.5 - ABSENT)
-
-
-def test_noise_gives_chance() -> None:
-    draw = np.random.default_rng(0)
-    present, absent = ([Scores(float(m), 1.0) for m in draw.standard_normal(200)] for _ in range(2))
-    assert 0.4 < calibrate(present, absent).auroc < 0.6
-
-
-def test_both_kinds_are_needed() -> None:
-    with pytest.raises(ValueError, match="got 1 and 0"):
-        calibrate([Scores(0.0, 1.0)], [])
+    assert answered(attention, red, tall)[:3] == (-2.0, 2.0, 1.5 - ABSENT)
+    assert answered(look=0.5) == Scores(-2.0, 2.0, 0.0, 0.5)
 
 
 def test_store_changes_two_settings_only(tmp_path: Path) -> None:
@@ -111,11 +148,3 @@ def test_command_prints_the_settings(capsys: pytest.CaptureFixture[str]) -> None
     assert "AUROC" in said
     assert main(["calibrate", "--seed", "100000000"]) == 2
     assert "--seed" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("value", [-3.0, 0.0, 2.5])
-def test_beyond_the_values_no_gap_is_wide(value: float) -> None:
-    # Every threshold is as good; the first is taken, and not the one above all values.
-    found = calibrate([Scores(value, 1.0)], [Scores(value, 1.0)])
-    assert found.threshold == pytest.approx(value - 1)
-    assert found.accuracy == pytest.approx(0.5)

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -25,60 +27,66 @@ from stvg_ros.method.interfaces import MllmSettings
 from stvg_ros.types import Evidence, Grounding, Query, SourceFinding, Status, Tube
 
 
-def drawn(weights: tuple[float, float], count: int = 3000) -> list[SourceReading]:
+def drawn(weights: tuple[float, float, float], count: int = 3000) -> list[SourceReading]:
     """Sentences about three tubes, whose targets are chosen by these weights."""
     rng, made = np.random.default_rng(1), []
     for _ in range(count):
-        tubes = rng.normal(size=(3, 2))
+        tubes = rng.normal(size=(3, 3))
         p = np.exp(tubes @ np.array(weights))
         target = int(rng.choice(3, p=p / p.sum()))
-        frames = rng.normal(size=(4, 2))
-        sure = 1 / (1 + np.exp(-(2 * frames[:, 0] + 0.5 * frames[:, 1] - 1)))
+        frames = rng.normal(size=(4, 3))
+        nats = 2 * frames[:, 0] + 0.5 * frames[:, 1] + frames[:, 2] - 1
+        sure = 1 / (1 + np.exp(-nats))
         made.append(SourceReading(tubes, target, frames, rng.uniform(size=4) < sure))
     return made
 
 
 def test_the_weights_are_those_that_the_targets_were_drawn_by() -> None:
-    found = drawn((2.0, 0.5))
-    assert tube_weights(found) == pytest.approx([2.0, 0.5], abs=0.15)
-    assert frame_weights(found) == pytest.approx([2.0, 0.5, -1.0], abs=0.1)
+    found = drawn((2.0, 0.5, 1.0))
+    assert tube_weights(found) == pytest.approx([2.0, 0.5, 1.0], abs=0.15)
+    assert frame_weights(found) == pytest.approx([2.0, 0.5, 1.0, -1.0], abs=0.1)
 
 
 def test_a_source_that_says_nothing_has_no_weight() -> None:
-    made = drawn((2.0, 0.0))
+    made = drawn((2.0, 0.0, 0.0))
     assert abs(tube_weights(made)[1]) < 0.1
-    assert share_right(made, (1, 0)) > share_right(made, (0, 1)) + 0.2
+    assert share_right(made, (1, 0, 0)) > share_right(made, (0, 1, 0)) + 0.2
 
 
 def test_a_source_that_is_never_wrong_has_a_finite_weight() -> None:
-    tubes = np.array([[1.0, 0.3], [-1.0, 0.2]])
-    one = SourceReading(tubes, 0, np.zeros((0, 2)), np.zeros(0, np.bool_))
+    tubes = np.array([[1.0, 0.3, 0.0], [-1.0, 0.2, 0.0]])
+    one = SourceReading(tubes, 0, np.zeros((0, 3)), np.zeros(0, np.bool_))
     assert np.isfinite(tube_weights([one] * 20)).all()
 
 
 def test_intervals_hold_the_values_and_rows_are_tables() -> None:
-    made = drawn((2.0, 0.5), 60)
+    made = drawn((2.0, 0.5, 1.0), 60)
     for weight in with_intervals(tube_weights, made):
         assert weight.low < weight.value < weight.high
     tubes, rule, one, empty, frames, _, other = weight_rows({"true joints": made}, MllmSettings())
-    assert (tubes.count("|"), rule.count("---"), one.count("|")) == (9, 8, 9)
+    assert (tubes.count("|"), rule.count("---"), one.count("|")) == (11, 10, 11)
     assert one.startswith("| true joints |")
     assert empty == ""
-    assert frames.count("|") == other.count("|") == 6
+    assert frames.count("|") == other.count("|") == 7
     with pytest.raises(ValueError, match="no sentence whose action is measured"):
         weight_rows({"true joints": []}, MllmSettings())
 
 
-def test_settings_of_a_model_have_a_nat_of_the_body_as_unit() -> None:
-    found = fitted_settings(drawn((2.0, 0.5)))
-    assert found["attention_weight"] == pytest.approx(4.0, rel=0.25)
+def test_the_weights_as_settings_of_a_model() -> None:
+    found = fitted_settings(drawn((2.0, 0.5, 1.0)))
+    assert found["attention_weight"] == pytest.approx(2.0, abs=0.15)
+    assert found["body_weight"] == pytest.approx(0.5, abs=0.15)
+    assert found["second_look_weight"] == pytest.approx(1.0, abs=0.15)
     assert found["level_weight"] == pytest.approx(2.0, abs=0.15)
     assert found["frame_weight"] == pytest.approx(0.5, abs=0.1)
-    assert found["level_inside"] == pytest.approx(0.5, abs=0.05)
+    assert found["look_level_weight"] == pytest.approx(1.0, abs=0.1)
+    # Together they are the fitted constant.
+    constant = found["level_weight"] * found["level_inside"] + found["look_level_inside"]
+    assert constant == pytest.approx(1.0, abs=0.1)
     assert set(found) <= set(MllmSettings.__dataclass_fields__)
-    with pytest.raises(ValueError, match=r"expected above 0, got .* for tubes"):
-        fitted_settings(drawn((-2.0, 0.5)))
-    untimed = SourceReading(np.zeros((2, 2)), 0, np.zeros((0, 2)), np.zeros(0, np.bool_))
+    with pytest.raises(ValueError, match=r"expected above 0, got -.* for tubes"):
+        fitted_settings(drawn((-2.0, 0.5, 1.0)))
+    untimed = SourceReading(np.zeros((2, 3)), 0, np.zeros((0, 3)), np.zeros(0, np.bool_))
     with pytest.raises(ValueError, match="no sentence whose action is measured"):
         fitted_settings([untimed])
 
@@ -111,6 +119,13 @@ def test_a_reading_of_a_scene() -> None:
     assert found.target == [one.track_id for one in sample.people].index(target)
     assert found.tubes[found.target, 1] == 3.0
     assert found.tubes[found.target, 0] > 0
+    assert not found.tubes[:, 2].any()  # no second look
+    looks = {one.track_id: -2.0 for one in sample.people[:1]} | {target: 3.0}
+    looked = source_reading(sample, replace(answer, evidence=replace(evidence, looks=looks)))
+    assert looked is not None
+    least = -2.0 if len(looks) > 1 else 3.0
+    expected = np.array([looks.get(one.track_id, least) for one in sample.people])
+    assert looked.tubes[:, 2] == pytest.approx(expected - expected.mean())
     assert int(found.frames[:, 0].argmax()) == 3
     assert found.frames[:, 1].tolist() == nats.tolist()
     assert found.inside.tolist() == sample.truth.span.tolist()

@@ -5,21 +5,18 @@
 from __future__ import annotations
 
 import json
-import math
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from stvg_lab.ablation.calibration import Scores
 from stvg_lab.ablation.evidence_weights import Weight
 from stvg_lab.ablation.source_weights import (
     SentenceEvidence,
     choice_weight,
     fitted_weight,
     frame_weight,
-    presence_look,
     right_share,
 )
 from stvg_ros.cli.main import main
@@ -73,25 +70,6 @@ def test_the_share_of_right_choices() -> None:
     assert right_share(sentences, 1.0, 0.0) == 0.5
 
 
-def test_a_look_that_separates_counts() -> None:
-    present = [Scores(0.0, 3.0), Scores(-1.0, 2.5), Scores(1.0, 2.0)]
-    absent = [Scores(0.5, -2.0), Scores(0.2, -1.0)]
-    found = presence_look(present, absent)
-    assert (found.auroc, found.weight > 0, found.before < 1) == (1.0, True, True)
-    for scores, there in ((present, True), (absent, False)):
-        for nats, margin, _ in scores:
-            assert (nats + found.weight * (margin - found.threshold) > 0) is there
-
-
-def test_a_look_that_does_not_separate_counts_nothing() -> None:
-    found = presence_look(
-        [Scores(1.0, -1.0), Scores(2.0, 1.0)], [Scores(-1.0, 1.0), Scores(-2.0, -1.0)]
-    )
-    assert (found.weight, found.threshold, found.auroc) == (0.0, 0.0, 1.0)
-    with pytest.raises(ValueError, match="got 1 and 0"):
-        presence_look([Scores(1.0, 1.0)], [])
-
-
 def test_the_command_stores_the_weights(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("transformers")
     folder = shutil.copytree(FOLDER, tmp_path / "model")
@@ -102,12 +80,9 @@ def test_the_command_stores_the_weights(tmp_path: Path, capsys: pytest.CaptureFi
     ]  # fmt: skip
     assert main(["calibrate", "--sources", "--count", "1", "--write", *few]) == 0
     said = capsys.readouterr().out
-    assert "| painted ids | the model says nothing | | | | 0 |" in said  # it knows no digits
-    assert "| second look | " in said
-    assert "presence: AUROC" in said
+    assert "| painted ids | " in said
+    assert "second look" not in said  # its weight is fitted beside those of the other sources
     table = json.loads((folder / "stvg.json").read_text())
-    assert {"second_look_weight", "presence_look_weight", "presence_look_threshold"} <= set(table)
-    assert "painted_ids_weight" not in table
+    assert {"painted_ids_weight", "stated_interval_weight"} <= set(table)
     settings = read_settings(folder / "stvg.json")
-    assert settings.second_look_weight == table["second_look_weight"]
-    assert math.isfinite(settings.presence_look_threshold)
+    assert settings.painted_ids_weight == table["painted_ids_weight"]

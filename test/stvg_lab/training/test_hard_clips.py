@@ -28,6 +28,7 @@ from stvg_lab.training import hard_clips
 from stvg_lab.training.architecture import ARCHITECTURES
 from stvg_lab.training.clip_kinds import CLIP_KINDS, busy_slots
 from stvg_lab.training.clip_pool import FRAMES, sampled
+from stvg_lab.training.drawn_clips import draw_hard_clip
 from stvg_lab.training.embedded_model import build_model
 from stvg_lab.training.examiner import COUNT, LENGTH, Packer, Question
 from stvg_lab.training.hard_clips import (
@@ -37,7 +38,6 @@ from stvg_lab.training.hard_clips import (
     TRAITS,
     UNUSED,
     HardClip,
-    draw_hard_clip,
     make_hard_clip,
 )
 from stvg_lab.training.hard_labels import NUMBER, HardLabels

@@ -20,9 +20,11 @@ from stvg_ros.method.grounder import LocalGrounder
 from stvg_ros.method.interfaces import MllmSettings
 from stvg_ros.method.marked_video import MOST_NUMBERS, marked_video
 from stvg_ros.method.painted_ids import PaintedIds, log_odds, which_number
+from stvg_ros.method.reattention import descent
 from stvg_ros.method.second_look import SecondLook
 from stvg_ros.method.stated_interval import StatedInterval, slot_probabilities, which_image
-from stvg_ros.method.tube_selection import TubeView
+from stvg_ros.method.tube_selection import TubeLook, TubeView
+from stvg_ros.method.video_passes import VideoPasses
 from stvg_ros.setting import Value
 from stvg_ros.types import CandidateTube, Grounding, Query, SplitQuery, Status
 
@@ -305,6 +307,11 @@ class Looking(ToyMllm):
         return super().encode(images, total)
 
 
+def looking(view: Any, settings: MllmSettings | None = None) -> SecondLook:
+    mllm = Looking() if settings is None else Looking(settings)
+    return SecondLook(VideoPasses(mllm, Config(), descent), view)
+
+
 def looking_clip() -> Any:
     """Dark on the left, bright on the right."""
     image = np.zeros((80, 120, 3), np.uint8)
@@ -314,23 +321,51 @@ def looking_clip() -> Any:
 
 def test_a_second_look_compares_the_best_two() -> None:
     view = replace(VIEW, clip=looking_clip())
-    look = SecondLook(Looking(), view)
-    margins = look.margins(SPLIT, CANDIDATES)
+    look = looking(view)
+    looks = look.looks(SPLIT, CANDIDATES)
+    margins = {track: one.margin for track, one in looks.items()}
     assert margins[0] < 0 < margins[1]
     (found,) = look.findings(view.clip, SPLIT, CANDIDATES)
     half = (margins[1] - margins[0]) / 2
     assert found.tubes == pytest.approx({0: -half, 1: half})
-    assert look.compared(SPLIT, {3: 1.0, 5: 2.0})[0].tubes == {3: -0.5, 5: 0.5}
-    assert look.compared(SPLIT, {3: 1.0}) == ()
+    assert found.frames == {}  # the model's setting is 0
+    flat = np.ones(len(view.sampled), np.float32)
+    two = {3: TubeLook(1.0, flat), 5: TubeLook(2.0, flat)}
+    assert look.compared(SPLIT, two)[0].tubes == {3: -0.5, 5: 0.5}
+    # Who was not looked at is as little as the least.
+    (rest,) = look.compared(SPLIT, two, [9])
+    assert rest.tubes == pytest.approx({9: 1 - 4 / 3, 3: 1 - 4 / 3, 5: 2 - 4 / 3})
+    assert look.compared(SPLIT, {3: TubeLook(1.0, flat)})[0].tubes == {3: 0.0}
+    assert look.compared(SPLIT, {}) == ()
     gone = replace(CANDIDATES[0], present=np.arange(10) == 0)  # not a sampled frame
-    assert look.margins(SPLIT, (gone,)) == {}
+    assert look.looks(SPLIT, (gone,)) == {}
+
+
+def test_a_second_look_says_when() -> None:
+    """The level of its attention, weighted, at the sampled frames and between them."""
+    settings = MllmSettings(
+        split="rules", frame_count=5, look_level_weight=4.0, look_level_inside=0.25
+    )
+    look = looking(VIEW, settings)
+    scores = np.array([1, 1, 1, 3, np.nan], np.float32)
+    (found,) = look.compared(SPLIT, {0: TubeLook(1.0, scores)})
+    sampled = VIEW.sampled
+    assert found.frames[0][sampled] == pytest.approx([-1.0, -1.0, -1.0, 3.0, -1.0])
+    between = (sampled[2] + sampled[3]) // 2
+    assert -1 < found.frames[0][between] < 3
+    lasting = replace(SPLIT, fallbacks=("action",))
+    assert lasting.lasts
+    assert look.compared(lasting, {0: TubeLook(1.0, scores)})[0].frames == {}
+    half = replace(CANDIDATES[0], present=np.arange(10) < 5)
+    seen = looking(VIEW, settings).looks(SPLIT, (half,))[0].scores
+    assert np.isfinite(seen).tolist() == (sampled < 5).tolist()
 
 
 def test_a_second_look_can_change_the_choice_and_the_presence() -> None:
     settings = MllmSettings(split="rules", frame_count=5, second_look_weight=20.0)
     grounder = LocalGrounder(
         Looking(settings), Splitter(), FixedProposer(LEFT, RIGHT),
-        Config.from_flat({"evidence.second_look": True, "presence.enabled": False}),
+        Config.from_flat({"evidence.second_look": 2, "presence.enabled": False}),
     )  # fmt: skip
     found = grounder.ground(looking_clip(), Query(TEXT), no_checkpoint)
     assert found.evidence is not None
@@ -356,7 +391,7 @@ def test_the_early_answer_takes_no_second_look() -> None:
         mllm,
         Splitter(),
         FixedProposer(LEFT, RIGHT),
-        Config.from_flat({"evidence.second_look": True}),
+        Config.from_flat({"evidence.second_look": 2}),
     )
     final = grounder.ground(CLIP, Query(TEXT), no_checkpoint, early.append)
     assert early[0].evidence is not None
@@ -371,7 +406,7 @@ def test_the_early_answer_takes_no_second_look() -> None:
         ({"assembling__enabled": False}, 5, 3, 2),
         ({"reattention__epochs": 2}, 5, 8, 6),
         ({"evidence__painted_ids": True, "evidence__stated_interval": True}, 10, 6, 3),
-        ({"evidence__second_look": True}, 15, 7, 3),
+        ({"evidence__second_look": 2}, 15, 7, 3),
         ({"evidence__sources": "stated"}, 10, 2, 0),
     ],
 )

@@ -105,7 +105,7 @@ def test_sources_that_ask_the_model_are_chosen_by_the_client():
     chosen = {
         "attention.heads": "selected", "reattention.gate": 0.0, "evidence.sources": "stated",
         "evidence.painted_ids": True, "evidence.stated_interval": True,
-        "evidence.second_look": True,
+        "evidence.second_look": 2,
     }  # fmt: skip
     config = Config.from_flat({"backend": "remote", "remote.address": "http://a:1", **chosen})
     assert chosen_settings(config) == chosen
