@@ -252,9 +252,9 @@ class EvidenceConfig(Group):
     sources: str = setting(
         "auto",
         "what decides between tubes: the model's attention, what is measured on bodies, or both; "
-        "auto: both where there are keypoints; for a model of rendered scenes attention on them "
-        "(body for a command with words that it does not know and bodies measure), and body on "
-        "other pictures. Attention decides where nothing of the command is measured. "
+        "auto: both where there are keypoints; for a model of rendered scenes what the model's "
+        "rendered_sources says on these (body for a command with words that attention alone does "
+        "not know and bodies measure), and body on other pictures. Attention decides where nothing of the command is measured. "
         "stated: neither, but what the model states (painted_ids and stated_interval, which need "
         "not be set); without re-attention",
         choices=("auto", "attention", "body", "both", "stated"),
