@@ -16,6 +16,8 @@ from stvg_lab.runs.scores import auroc
 from stvg_ros.method.evidence import ABSENT, FusedEvidence
 from stvg_ros.types import Grounding
 
+# Share of commands whose target is taken to be there: people ask mostly for what they have seen.
+PRESENT_SHARE = 0.75
 _RIDGE, _ROUNDS = 1e-2, 60
 _LEAST_SCORE = 1e-6  # S_obj of an answer without a tube
 
@@ -44,12 +46,14 @@ class Calibration:
     Attributes:
         settings: `presence_*` of `MllmSettings`.
         auroc: separation by the evidence; 0.5 is chance.
-        accuracy: balanced accuracy of present and absent targets.
+        found: share of present targets above the threshold.
+        refused: share of absent targets below it.
     """
 
     settings: dict[str, float]
     auroc: float
-    accuracy: float
+    found: float
+    refused: float
 
 
 def presence_scores(grounding: Grounding) -> Scores:
@@ -65,7 +69,7 @@ def presence_scores(grounding: Grounding) -> Scores:
 def calibrate(present: Sequence[Scores], absent: Sequence[Scores]) -> Calibration:
     """The evidence as log-odds: logistic regression in which both kinds count alike.
 
-    A source that speaks for the wrong kind has no weight.
+    The threshold takes `PRESENT_SHARE` of the targets to be there, whatever their share here. A source that speaks for the wrong kind has no weight.
 
     Raises:
         ValueError: one of the two kinds of targets is missing.
@@ -81,6 +85,7 @@ def calibrate(present: Sequence[Scores], absent: Sequence[Scores]) -> Calibratio
     x = np.array([_row(one, middle) for one in (*present, *absent)])
     y = np.repeat([1.0, 0.0], [len(present), len(absent)])
     weights = _fitted(x, y)
+    weights[-1] += math.log(PRESENT_SHARE / (1 - PRESENT_SHARE))
     nats = x @ weights
     there, gone = nats[: len(present)], nats[len(present) :]
     margin, track, body, look, constant = map(float, weights)
@@ -94,7 +99,8 @@ def calibrate(present: Sequence[Scores], absent: Sequence[Scores]) -> Calibratio
             "presence_look_threshold": round(middle, 4),
         },
         auroc(there.tolist(), gone.tolist()),
-        float((np.mean(there >= 0) + np.mean(gone < 0)) / 2),
+        float(np.mean(there >= 0)),
+        float(np.mean(gone < 0)),
     )
 
 

@@ -121,7 +121,8 @@ def run(given: argparse.Namespace) -> int:
         raise ConfigError(f"--count: {error}; ask for more scenes") from error
     print(
         f"{len(found[True])} present and {len(found[False])} absent targets: "
-        f"AUROC {result.auroc:.3f}, balanced accuracy {result.accuracy:.3f}\n"
+        f"AUROC {result.auroc:.3f}, {100 * result.found:.1f} % of the present found, "
+        f"{100 * result.refused:.1f} % of the absent refused\n"
         f"{', '.join(f'{name} {value:g}' for name, value in result.settings.items())}"
     )
     if given.write:

@@ -14,7 +14,6 @@ from stvg_ros.body.choices import CHOICES, TOPICS
 from stvg_ros.body.frame_choice import frames_to_measure
 from stvg_ros.body.keypoints import COUNT
 from stvg_ros.body.measures import Measure, measure_of
-from stvg_ros.body.relations import others_of, related
 from stvg_ros.body.sentence_parts import phrases, stages
 from stvg_ros.body.sequence import segments, span_frames, whole_run
 from stvg_ros.body.settings import BodyConfig
@@ -26,6 +25,7 @@ from stvg_ros.commands.reader import CommandReader
 from stvg_ros.config import Config
 from stvg_ros.method.conditions import distance_m
 from stvg_ros.method.interruption import check_interruption
+from stvg_ros.method.relations import others_of, related
 from stvg_ros.proposals.people.camera_motion import Stabilizer, working_copy
 from stvg_ros.types import CandidateTube, Clip, Frame, SourceFinding, SplitQuery
 

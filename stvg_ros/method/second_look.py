@@ -15,6 +15,7 @@ from stvg_ros.method.answering import cut_to_tube
 from stvg_ros.method.base import MOST_NATS, BaseSource
 from stvg_ros.method.evidence import attention_levels
 from stvg_ros.method.query import NEUTRAL, question
+from stvg_ros.method.relations import others_of, related
 from stvg_ros.method.scoring import slot_of_frames
 from stvg_ros.method.tube_selection import TubeLook, TubeView
 from stvg_ros.method.video_passes import VideoPasses
@@ -35,30 +36,54 @@ class SecondLook(BaseSource):
     name: str = SECOND_LOOK
 
     def looks(self, split: SplitQuery, candidates: Sequence[CandidateTube]) -> dict[int, TubeLook]:
-        """What the model says of tubes, by track id; without those that it did not see."""
+        """What the model says of tubes, by track id; without those that it did not see.
+
+        One tube does not show a relation to another person. Then the model is asked about the rest
+        of the description and about the other one, and the tubes' places decide; all must hold, so
+        the least decides.
+        """
+        own, others = _asked(split)
+        texts = [*([own] if own else []), *others]
         found = {}
         for candidate in candidates:
             pictures = cut_to_tube(candidate, self.view)
-            look = self._look(split, candidate, pictures) if pictures else None
+            look = self._look(texts, candidate, pictures) if pictures else None
             if look is not None:
                 found[candidate.track_id] = look
-        return found
+        margins = {track: look[0] for track, look in found.items()}
+        if others and split.command is not None and split.command.relation is not None:
+            seen = [one for one in candidates if one.track_id in margins]
+            fits = [
+                [margins[one.track_id][place] for one in seen] for place in range(-len(others), 0)
+            ]
+            there = min((max(fit) for fit in fits if fit), default=0.0)
+            places = related(split.command.relation, fits, seen, self.view.clip)
+            for track, said in margins.items():
+                least = min(there, places.get(track, 0.0))
+                margins[track] = (min(said[0], least) if own else least,)
+        return {track: TubeLook(margins[track][0], look[1]) for track, look in found.items()}
 
     def _look(
-        self, split: SplitQuery, candidate: CandidateTube, pictures: Sequence[NDArray[np.uint8]]
-    ) -> TubeLook | None:
+        self,
+        texts: Sequence[str],
+        candidate: CandidateTube,
+        pictures: Sequence[NDArray[np.uint8]],
+    ) -> tuple[tuple[float, ...], NDArray[np.float32]] | None:
+        """The margins of texts about one tube, and the scores of its frames for the first text."""
         mllm = self.passes.mllm
         with torch.no_grad():
             visual = mllm.encode(pictures)
-            asked, neutral = mllm.ask(mllm.prefill(visual), [question(split.text), NEUTRAL])
-        margin = float(asked.margin)
-        if not np.isfinite(margin):
+            asked = [question(text) for text in texts]
+            *readings, neutral = mllm.ask(mllm.prefill(visual), [*asked, NEUTRAL])
+        margins = tuple(float(reading.margin) for reading in readings)
+        if not np.isfinite(margins).all():
             return None
-        heat, _ = self.passes.map_of(asked.without_answer(), neutral.without_answer(), "temporal")
+        first = readings[0].without_answer()
+        heat, _ = self.passes.map_of(first, neutral.without_answer(), "temporal")
         slots = slot_of_frames(visual.slots, len(pictures))
         scores = np.full(len(self.view.sampled), np.nan, np.float32)
         scores[candidate.present[self.view.sampled]] = heat.flatten(1).amax(1).numpy()[slots]
-        return TubeLook(margin, scores)
+        return margins, scores
 
     def findings(
         self, clip: Clip, split: SplitQuery, candidates: Sequence[CandidateTube]
@@ -91,3 +116,13 @@ class SecondLook(BaseSource):
                 above = own.look_level_weight * (levels - own.look_level_inside)
                 frames[track] = np.interp(np.arange(count), self.view.sampled, above)
         return (SourceFinding(self.name, split.text, tubes, frames),)
+
+
+def _asked(split: SplitQuery) -> tuple[str, list[str]]:
+    """What is asked about a tube by itself, "" for nothing, and about those in a relation to it."""
+    command = split.command
+    others = others_of(command.relation) if command is not None else []
+    if not others or command is None or command.relation is None:
+        return split.text, []
+    rest = " ".join(command.target.replace(command.relation.text, " ").split())
+    return (rest if command.features else ""), others

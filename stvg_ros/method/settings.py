@@ -254,9 +254,9 @@ class EvidenceConfig(Group):
         "what decides between tubes: the model's attention, what is measured on bodies, or both; "
         "auto: both where there are keypoints; for a model of rendered scenes what the model's "
         "rendered_sources says on these (body for a command with words that attention alone does "
-        "not know and bodies measure), and body on other pictures. Attention decides where nothing of the command is measured. "
-        "stated: neither, but what the model states (painted_ids and stated_interval, which need "
-        "not be set); without re-attention",
+        "not know and bodies measure), and body on other pictures. Attention decides where "
+        "nothing of the command is measured. stated: neither, but what the model states "
+        "(painted_ids and stated_interval, which need not be set); without re-attention",
         choices=("auto", "attention", "body", "both", "stated"),
         dynamic=True,
     )
@@ -275,8 +275,8 @@ class EvidenceConfig(Group):
     second_look: int | None = setting(
         None,
         "also ask the model about the images cut to each of so many best tubes (of all, for a "
-        "command for several and a count); a pass each. The answers count between these, and for "
-        "whether the target is there. 0 asks about none; -1 is the model's default",
+        "command for several, a count and a relation); a pass each. The answers count between "
+        "these, and for whether the target is there. 0 asks about none; -1 is the model's default",
         sentinel=-1,
         minimum=0,
         maximum=20,

@@ -94,7 +94,7 @@ class TubeView:
         return float(np.nanmax(scores)) if np.isfinite(scores).any() else float("-inf")
 
 
-MOST_LOOKED = 20  # tubes of a command for several at which a second look is taken
+MOST_LOOKED = 20  # tubes, for a command for several or with a relation
 
 
 @dataclass(frozen=True, eq=False)
@@ -368,8 +368,9 @@ class TubeSelection:
         wanted = self.config.evidence.second_look
         if wanted is None:  # a model whose attention does not decide is not asked either
             wanted = self.own.second_look if self.fused.attention else 0
-        several = split is not None and split.command is not None and split.command.number != "one"
-        return MOST_LOOKED if wanted and several else wanted
+        command = split.command if split is not None else None
+        every = command is not None and (command.number != "one" or command.relation is not None)
+        return MOST_LOOKED if wanted and every else wanted
 
     def _wanted(self, scored: TubeScores, template: Tube) -> list[tuple[CandidateTube, float]]:
         """The tubes of the answer, best first, each with its own confidence.

@@ -9,7 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stvg_lab.ablation.calibration import Calibration, Scores, calibrate, presence_scores
+from stvg_lab.ablation.calibration import (
+    PRESENT_SHARE,
+    Calibration,
+    Scores,
+    calibrate,
+    presence_scores,
+)
 from stvg_lab.ablation.stored_settings import store
 from stvg_ros.cli.main import main
 from stvg_ros.errors import ModelError
@@ -53,13 +59,13 @@ def test_the_weights_are_those_that_the_targets_were_drawn_by() -> None:
     assert found["presence_look_weight"] == pytest.approx(1.5, abs=0.15)
 
 
-def test_the_accuracy_is_that_of_the_method() -> None:
+def test_the_shares_are_those_of_the_method() -> None:
     present, absent = drawn(400, margin=1.0, look=1.0, body=0.5)
     found = calibrate(present, absent)
-    hits = [np.mean([nats_of(found, one) >= 0 for one in present])]
-    hits.append(np.mean([nats_of(found, one) < 0 for one in absent]))
-    assert found.accuracy == pytest.approx(float(np.mean(hits)))
-    assert 0.7 < found.accuracy < found.auroc
+    assert found.found == pytest.approx(np.mean([nats_of(found, one) >= 0 for one in present]))
+    assert found.refused == pytest.approx(np.mean([nats_of(found, one) < 0 for one in absent]))
+    assert found.found > found.refused  # most targets are there
+    assert 0.7 < found.auroc < 1
 
 
 def test_a_source_against_the_truth_counts_nothing() -> None:
@@ -73,8 +79,11 @@ def test_the_kinds_count_alike_whatever_their_numbers() -> None:
     present = [Scores(float(m), 1.0) for m in rng.normal(1, 1, 2000)]
     absent = [Scores(float(m), 1.0) for m in rng.normal(-1, 1, 100)]
     found = calibrate(present, absent)
-    limit = found.settings["presence_threshold"] / found.settings["presence_margin_weight"]
-    assert limit == pytest.approx(0.0, abs=0.15)
+    weight = found.settings["presence_margin_weight"]
+    assert weight == pytest.approx(2.0, abs=0.3)
+    # In the middle, but for the share of targets that are there.
+    odds = math.log(PRESENT_SHARE / (1 - PRESENT_SHARE))
+    assert (found.settings["presence_threshold"] + odds) / weight == pytest.approx(0.0, abs=0.15)
     assert found.settings["presence_body_weight"] == 1.0  # nothing was measured
     assert found.settings["presence_look_weight"] == 1.0  # nor looked at
 
@@ -84,15 +93,13 @@ def test_an_answer_without_a_look_has_the_same_threshold() -> None:
     absent = [Scores(-2.0, 1.0, 0.0, 1.0), Scores(-1.0, 1.0, 0.0, -1.0)]
     found = calibrate(present, absent)
     assert found.settings["presence_look_threshold"] == 2.0
-    for kind, there in ((present, True), (absent, False)):
-        for one in kind:
-            assert (nats_of(found, one) >= 0) is there
-            assert (nats_of(found, one._replace(look=math.nan)) >= 0) is there
+    middle = [Scores(0.0, 1.0, 0.0, look) for look in (2.0, math.nan)]
+    assert nats_of(found, middle[0]) == nats_of(found, middle[1])
 
 
 def test_separable_targets_have_finite_weights() -> None:
     found = calibrate([Scores(3.0, 1.0), Scores(5.0, 1.0)], [Scores(-1.0, 1.0)])
-    assert (found.auroc, found.accuracy) == (1.0, 1.0)
+    assert (found.auroc, found.found, found.refused) == (1.0, 1.0, 1.0)
     assert 0 < found.settings["presence_margin_weight"] < 20
 
 

@@ -14,12 +14,14 @@ import pytest
 import torch
 from fakes import FixedProposer, ToyMllm, no_checkpoint, noise_clip
 
+from stvg_ros.commands.reader import grammar_reader
 from stvg_ros.config import Config
 from stvg_ros.method import marked_video as module
 from stvg_ros.method.grounder import LocalGrounder
 from stvg_ros.method.interfaces import MllmSettings
 from stvg_ros.method.marked_video import MOST_NUMBERS, marked_video
 from stvg_ros.method.painted_ids import PaintedIds, log_odds, which_number
+from stvg_ros.method.query import NEUTRAL, question
 from stvg_ros.method.reattention import descent
 from stvg_ros.method.second_look import SecondLook
 from stvg_ros.method.stated_interval import StatedInterval, slot_probabilities, which_image
@@ -382,6 +384,53 @@ def test_a_second_look_can_change_the_choice_and_the_presence() -> None:
     margin = found.evidence.looks[found.best.track_id]
     odds = [math.log(one.best.confidence / (1 - one.best.confidence)) for one in (found, plain)]
     assert odds[0] - odds[1] == pytest.approx(margin, abs=0.5)
+
+
+class Described(ToyMllm):
+    """Says how surely a cut image is in red: by its mean; of other words nothing."""
+
+    def encode(self, images: Sequence[Any], total: int = 0) -> Any:
+        self.mean = float(np.mean(images))
+        return super().encode(images, total)
+
+    def ask(self, prefix: Any, questions: Sequence[str]) -> Any:
+        self.asked = list(questions)
+        margins = [(self.mean - 100) / 10 if "in red" in one else 0.5 for one in questions]
+        readings = super().ask(prefix, questions)
+        return tuple(
+            replace(one, log_p_yes=one.log_p_no + margin)
+            for one, margin in zip(readings, margins, strict=True)
+        )
+
+
+@pytest.mark.parametrize(
+    ("text", "signs", "asked"),
+    [
+        ("the person left of the person in red", "+-", ["the person in red"]),
+        ("the person right of the person in red", "--", ["the person in red"]),
+        ("the man in blue left of the person in red", "+-",
+         ["the man in blue", "the person in red"]),
+    ],
+)  # fmt: skip
+def test_a_relation_is_looked_at_on_both_tubes(text: str, signs: str, asked: list[str]) -> None:
+    """The right one is in red: who is left of it is meant, and nobody is right of it."""
+    view, mllm = replace(VIEW, clip=looking_clip()), Described()
+    look = SecondLook(VideoPasses(mllm, Config(), descent), view)
+    split = replace(SPLIT, text=text, command=grammar_reader("rules").read(text))
+    looks = look.looks(split, CANDIDATES)
+    assert "".join("+" if looks[track].margin > 0 else "-" for track in (0, 1)) == signs
+    assert mllm.asked == [*(question(one) for one in asked), NEUTRAL]
+
+
+def test_nobody_is_beside_somebody_who_is_not_there() -> None:
+    text = "the person left of the person in red"
+    split = replace(SPLIT, text=text, command=grammar_reader("rules").read(text))
+    dark = replace(looking_clip().frames[0], image=np.zeros((80, 120, 3), np.uint8))
+    view = replace(VIEW, clip=type(CLIP)(tuple(
+        replace(dark, stamp_ns=frame.stamp_ns) for frame in CLIP.frames
+    )))  # fmt: skip
+    looks = SecondLook(VideoPasses(Described(), Config(), descent), view).looks(split, CANDIDATES)
+    assert all(look.margin < -5 for look in looks.values())
 
 
 def test_the_early_answer_takes_no_second_look() -> None:
