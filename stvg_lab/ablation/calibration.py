@@ -5,13 +5,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stvg_lab.ablation.evidence_weights import tube_scores
+from stvg_lab.rendered.scene_questions import SceneQuestion
 from stvg_lab.runs.scores import auroc
 from stvg_ros.method.evidence import ABSENT, FusedEvidence
 from stvg_ros.types import Grounding
@@ -66,10 +68,46 @@ def presence_scores(grounding: Grounding) -> Scores:
     return Scores(min(seen.margins), best.score if best.boxes else -math.inf, body, look)
 
 
+def tube_scores_of(sample: SceneQuestion, grounding: Grounding) -> list[tuple[Scores, bool]]:
+    """The same of each tube that was looked at, and whether it is the target."""
+    seen = grounding.evidence
+    assert seen is not None
+    fused, found = FusedEvidence(seen.findings), []
+    for row, one in enumerate(sample.people):
+        if one.track_id in seen.looks:
+            peaks = tube_scores(sample, seen, row, seen.spatial)
+            track = float(np.nanmax(peaks)) if np.isfinite(peaks).any() else -math.inf
+            body = fused.weakest(one.track_id) - ABSENT if fused.measured else 0.0
+            scores = Scores(min(seen.margins), track, body, seen.looks[one.track_id])
+            found.append((scores, one.track_id == sample.query.target))
+    return found
+
+
+def match_threshold(tubes: Sequence[tuple[Scores, bool]], settings: Mapping[str, float]) -> float:
+    """Evidence from which on a tube by itself is likelier the target than not; 0 without tubes.
+
+    Args:
+        tubes: what their presence depends on, and whether each is the target.
+        settings: of the presence, see `Calibration`.
+    """
+    if len({right for _, right in tubes}) < 2:
+        return 0.0
+    middle = settings["presence_look_threshold"]
+    names = ("margin_weight", "track_weight", "body_weight", "look_weight")
+    weights = np.array([*(settings[f"presence_{name}"] for name in names),
+                        -settings["presence_threshold"]])  # fmt: skip
+    nats = np.array([_row(one, middle) for one, _ in tubes]) @ weights
+    x = np.stack([nats, np.ones(len(nats))], axis=1)
+    y = np.array([float(right) for _, right in tubes])
+    slope, constant = map(float, _regression(x, y, np.ones(len(y))))
+    return round(-constant / slope, 4) if slope > 0 else 0.0
+
+
 def calibrate(present: Sequence[Scores], absent: Sequence[Scores]) -> Calibration:
     """The evidence as log-odds: logistic regression in which both kinds count alike.
 
-    The threshold takes `PRESENT_SHARE` of the targets to be there, whatever their share here. A source that speaks for the wrong kind has no weight.
+    The threshold takes `PRESENT_SHARE` of the targets to be there, whatever their share here. A
+    source that speaks for the wrong kind has no weight.
 
     Raises:
         ValueError: one of the two kinds of targets is missing.

@@ -86,7 +86,13 @@ def run(given: argparse.Namespace) -> int:
 
         return run_heads(given) if given.heads else run_sources(given)
     config = Config.from_flat({**flat_settings(given), "presence.enabled": False})
-    from stvg_lab.ablation.calibration import Scores, calibrate, presence_scores
+    from stvg_lab.ablation.calibration import (
+        Scores,
+        calibrate,
+        match_threshold,
+        presence_scores,
+        tube_scores_of,
+    )
     from stvg_lab.ablation.experiment import TruePeople
     from stvg_lab.ablation.memoised_mllm import MemoisedMllm
     from stvg_lab.ablation.stored_settings import store
@@ -109,27 +115,31 @@ def run(given: argparse.Namespace) -> int:
         mllm, build_splitter(config.split, mllm), people, config, sources=sources
     )
     found: dict[bool, list[Scores]] = {True: [], False: []}
+    tubes: list[tuple[Scores, bool]] = []
     for data in of_splits(given, samples):
         for sample in data:
             people.people = sample.people
             query = Query(sample.query.text)
             answer = grounder.ground(sample.clip, query, lambda stage, share: None)
             found[sample.present].append(presence_scores(answer))
+            tubes += tube_scores_of(sample, answer)
     try:
         result = calibrate(found[True], found[False])
     except ValueError as error:
         raise ConfigError(f"--count: {error}; ask for more scenes") from error
+    settings = dict(result.settings)
+    settings["presence_match_threshold"] = match_threshold(tubes, settings)
     print(
         f"{len(found[True])} present and {len(found[False])} absent targets: "
         f"AUROC {result.auroc:.3f}, {100 * result.found:.1f} % of the present found, "
         f"{100 * result.refused:.1f} % of the absent refused\n"
-        f"{', '.join(f'{name} {value:g}' for name, value in result.settings.items())}"
+        f"{', '.join(f'{name} {value:g}' for name, value in settings.items())}"
     )
     if given.write:
         from stvg_ros.models.loading import checkpoint_folder
 
         file = checkpoint_folder(config.model.path) / "stvg.json"
-        store(file, result.settings, f"write {json.dumps(result.settings)} into it")
+        store(file, settings, f"write {json.dumps(settings)} into it")
         print(f"stored in {file}")
     return 0
 

@@ -131,6 +131,8 @@ class MllmSettings:
         reattention_gate: used if `ReattentionConfig.gate` is None.
         presence_look_weight: of the margin of a second look, for presence.
         presence_look_threshold: margin of a second look that says nothing about presence, in nats.
+        presence_match_threshold: nats above `presence_threshold` from which on a tube by itself is
+            one of several that are asked for.
         presence_body_weight: of the least log-odds of the measured words, for presence.
         attention_weight: nats by which the logarithm of S_obj counts for a tube beside other
             sources.
@@ -163,6 +165,7 @@ class MllmSettings:
     reattention_gate: float = 1000.0
     presence_look_weight: float = 1.0
     presence_look_threshold: float = 0.0
+    presence_match_threshold: float = 0.0
     presence_body_weight: float = 1.0
     # Fitted to the val split with the model in the package; `stvg-ros calibrate --evidence`.
     attention_weight: float = 6.0

@@ -386,10 +386,9 @@ class TubeSelection:
         command = template.split.command if template.split is not None else None
         number = command.number if command is not None else "one"
         best = scored.object_score(ranked[0])
-        rated = [(c, self._confidence(scored, c)) for c in ranked]
         if number == "one":
-            sure = template.confidence
-            return [(c, sure) for c, _ in rated[: template.query.max_targets]]
+            return [(c, template.confidence) for c in ranked[: template.query.max_targets]]
+        rated = [(c, self._confidence(scored, c, of_several=True)) for c in ranked]
         # Looks and measured words decide for each tube by themselves; attention only relative to
         # the best.
         looked = bool(scored.looked)
@@ -405,9 +404,18 @@ class TubeSelection:
             matching = matching[: max(number, template.query.max_targets)]
         return matching
 
-    def _confidence(self, scored: TubeScores, candidate: CandidateTube | None) -> float:
-        """0 to 1, that a candidate is the target; without one, from the answers of the model."""
+    def _confidence(
+        self, scored: TubeScores, candidate: CandidateTube | None, of_several: bool = False
+    ) -> float:
+        """0 to 1, that a candidate is the target; without one, from the answers of the model.
+
+        Args:
+            scored: the scores of all.
+            candidate: the candidate.
+            of_several: whether it is one of several by itself, not the best of all.
+        """
         weight, threshold = self.config.presence.track_weight, self.config.presence.threshold
+        threshold += self.own.presence_match_threshold if of_several else 0.0
         weight = self.own.presence_track_weight if weight is None else weight
         seen = candidate is not None and (scored.fused.attention or scored.fused.measured)
         score = scored.object_score(candidate) if candidate and seen else float("-inf")
