@@ -171,7 +171,9 @@ SUMMARY_ROWS = (
     "mean of the tokens",
     "+ both prompts",
     "+ adaptive span",
-    "people_detector: + adaptive span",
+    "people_detector: paper",
+    "people_detector: says it",
+    "people_detector: default",
 )
 SUMMARY_COLUMNS = ("", "m_tIoU", "m_vIoU", "vIoU@0.5", "right person", "absence AUROC")
 
@@ -192,12 +194,18 @@ def accuracy_summary() -> str:
 
 
 FLOOR_ROWS = ("random tube", "oracle tube")
-OWN_ROWS = ("random tube", "oracle tube", "+ adaptive span")
-ENTERING_ROWS = (*OWN_ROWS, "+ TAS", "+ presence span", "+ body", "body alone")
+OWN_ROWS = (*FLOOR_ROWS, "+ adaptive span", *(row.name for row in METHODS))
+ENTERING_ROWS = (*FLOOR_ROWS, "+ adaptive span", "+ TAS", "+ presence span", "+ body",
+                 "body alone")  # fmt: skip
 
 
-def accuracy(ablations: Sequence[dict[str, Any]], names: tuple[str, ...] = ()) -> str:
-    """The table of ablations: floors, the method's parts one by one, controls; or some rows."""
+def accuracy(
+    ablations: Sequence[dict[str, Any]], names: tuple[str, ...] = (), *, sourced: bool = False
+) -> str:
+    """The table of ablations: floors, the method's parts one by one, controls; or some rows.
+
+    With `sourced`, each row has the source of the candidate tubes before its name.
+    """
     metrics = {
         "m_tIoU": "m_tIoU",
         "m_vIoU": "m_vIoU",
@@ -212,7 +220,7 @@ def accuracy(ablations: Sequence[dict[str, Any]], names: tuple[str, ...] = ()) -
     counted = any(row.get("cost") for _, row in every)  # files of earlier versions count nothing
     rows = []
     for found, row in every:
-        name = row["name"] if len(ablations) == 1 else f"{found['tubes']}: {row['name']}"
+        name = f"{found['tubes']}: {row['name']}" if sourced else row["name"]
         absent = "" if row["group"] == "floor" else f"{row['absence_auroc']:.3f}"
         cells = [name, *(percent(row, metric) for metric in metrics), absent]
         rows.append([*cells, *(costs(row) if counted else ())])
@@ -467,11 +475,11 @@ def main() -> int:
         tables |= {"robocup": lambda: accuracy([robocup]), "robocup_kinds": lambda: kinds(robocup)}
     if given.own:
         own = [json.loads(path.read_text()) for path in given.own]
-        tables["own_accuracy"] = lambda: accuracy(own, OWN_ROWS)
+        tables["own_accuracy"] = lambda: accuracy(own, OWN_ROWS, sourced=True)
         tables["without_action"] = lambda: without_action(own)
     if given.entering:
         entering = [json.loads(path.read_text()) for path in given.entering]
-        tables["entering"] = lambda: accuracy(entering, ENTERING_ROWS)
+        tables["entering"] = lambda: accuracy(entering, ENTERING_ROWS, sourced=True)
         tables["entering_without_action"] = lambda: without_action(entering)
     if given.methods:
         whole = json.loads(given.methods.read_text())

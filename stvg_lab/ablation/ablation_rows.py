@@ -72,6 +72,7 @@ FAST: dict[str, Value] = {
     "reattention.spatial": False,
     "reattention.temporal": False,
     "assembling.enabled": False,
+    "evidence.second_look": 0,
 }
 GATE_NATS = 0.0  # of the row with a gate: a branch whose answer is "yes" is not tuned
 LOOKED = 2  # tubes of the row with a second look

@@ -47,7 +47,8 @@ def _scenes_of(report: Mapping[str, Any]) -> tuple[str, str, str]:
     if report.get("scenes") == "hard":
         return (
             """The split train-hard: 3 to 10 people, their garments, gestures,
-poses and things, in bad light, hidden, far away and before a moving camera.""",
+poses and things, in bad light, hidden, far away and before a moving camera; and plain scenes of the
+split train. Nearly half of the clips are close-ups of one person or thing.""",
             """which are nearly there; and a caption that lists the colours;
 - colours, garments, poses, doings and things of every visual token,""",
             f"{len(NAMED)} colours, {len(DOINGS)} doings and {len(POSES)} poses",

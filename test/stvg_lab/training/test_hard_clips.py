@@ -354,10 +354,13 @@ def trainer(**asked: object) -> Trainer:
     return Trainer(0, 1.0, OwnPool(), True, scenes="hard", clips=1, **asked)  # type: ignore[arg-type]
 
 
-def test_a_start_gives_the_weights_of_all_words_that_are_known() -> None:
-    started, fresh = trainer(start=FOLDER), trainer()
-    package = Qwen2VLForConditionalGeneration.from_pretrained(FOLDER).state_dict()
-    known = AutoTokenizer.from_pretrained(FOLDER).get_vocab()
+def test_a_start_gives_the_weights_of_all_words_that_are_known(tmp_path: Path) -> None:
+    plain = build_tokenizer()
+    build_model(plain).save_pretrained(tmp_path)
+    plain.save_pretrained(tmp_path)
+    started, fresh = trainer(start=tmp_path), trainer()
+    package = Qwen2VLForConditionalGeneration.from_pretrained(tmp_path).state_dict()
+    known = AutoTokenizer.from_pretrained(tmp_path).get_vocab()
     vocabulary = started.tokenizer.get_vocab()
     assert set(known) < set(vocabulary) and known["wave"] != vocabulary["wave"]
     own, other = started.model.state_dict(), fresh.model.state_dict()
