@@ -94,6 +94,8 @@ def garments(words: Sequence[Token], taken: set[int]) -> Found:
         if garment and follows != "NOUN" and token.tag in ("NOUN", "PART"):
             found.append(_garment(words, index))
         elif token.word in (*lexicon.COLOURS, *SHADES) and index:
+            if follows == "CONJ" and not _describes(words[min(index + 2, len(words) - 1)].word):
+                follows = ""  # "wears blue and raises an arm"
             bare = follows not in ("NOUN", "ADJ", "CONJ")
             # "in red", "dressed in red and black", "wearing red"
             start = _colour_run(words, index + 1)

@@ -65,6 +65,7 @@ _MOVEMENTS = {
 }  # fmt: skip
 _TOWARDS = word_set("come approach")
 _HEAD = word_set("head face gaze eyes neck")
+_STAYING = word_set("stay remain keep")
 _STILL = word_set("still motionless unmoving")
 _SEEN = word_set("seen viewed shown visible filmed")
 _FACED = {"forward": "towards", "backward": "away"}
@@ -80,10 +81,13 @@ def poses(words: Sequence[Token], taken: set[int]) -> Found:
         if token.word == "knees" and index > 1 and words[index - 2].word == "on":
             span = list(range(index - 2, index + 1))
             found.append((span, Feature("pose", "kneeling", joined(words[index - 2 : index + 1]))))
+        if token.word == "upright" and index and base_at(words, index - 1) in _STAYING:
+            text = joined(words[index - 1 : index + 1])
+            found.append(([index - 1, index], Feature("pose", "standing", text)))
         if base in _POSES:
             end = index + 1
             end += end < len(words) and words[end].word in ("down", "up", "upright", "over")
-            if _POSES[base] == "lying":
+            if _POSES[base] in ("lying", "kneeling", "sitting"):
                 end = _past_floor(words, end)
             span = list(range(index, end))
             found.append((span, Feature("pose", _POSES[base], joined(words[index:end]))))

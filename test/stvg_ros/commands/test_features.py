@@ -54,6 +54,14 @@ GESTURES = [
 POSES = [
     ("the sitting person", ["pose sitting"]),
     ("the person who is sitting down", ["pose sitting"]),
+    ("the person who kneels on the floor", ["pose kneeling"]),
+    ("the person staying upright", ["pose standing"]),
+    ("someone who wears blue and stays upright", ["garment clothes [blue]", "pose standing"]),
+    (
+        "someone who wears blue and raises their left arm",
+        ["garment clothes [blue]", "gesture raise arm (left)"],
+    ),
+    ("someone who wears red and black and waves", ["garment clothes [red, black]", "gesture wave"]),
     ("the person who sits down", ["change sit down"]),
     ("the person lying on the floor", ["pose lying"]),
     ("the person who stands up", ["change stand up"]),
