@@ -154,29 +154,54 @@ def tube_scores(
 
 
 def tube_weights(readings: Sequence[SourceReading]) -> Array:
-    """Weights `(3,)` that make the true tubes the likeliest choice (conditional logit)."""
-    weights = np.zeros(3)
+    """Weights `(3,)` that make the true tubes the likeliest choice (conditional logit).
+
+    Those of attention and body are fitted without looks, which are not always taken; that of a look
+    beside these.
+    """
+    known = _choice([one.tubes[:, :2] for one in readings], [0.0] * len(readings), readings)
+    offsets = [one.tubes[:, :2] @ known for one in readings]
+    look = _choice([one.tubes[:, 2:] for one in readings], offsets, readings)
+    return np.concatenate([known, look])
+
+
+def _choice(
+    tubes: Sequence[Array], offsets: Sequence[Array | float], readings: Sequence[SourceReading]
+) -> Array:
+    """Weights of the columns of `tubes`, beside log-odds that are known."""
+    weights = np.zeros(tubes[0].shape[1])
     for _ in range(_ROUNDS):
-        slope, curve = -_RIDGE * weights, -_RIDGE * np.eye(3)
-        for one in readings:
-            p = _softmax(one.tubes @ weights)
-            mean = p @ one.tubes
-            slope = slope + one.tubes[one.target] - mean
-            curve = curve - (one.tubes.T * p) @ one.tubes + np.outer(mean, mean)
+        slope, curve = -_RIDGE * weights, -_RIDGE * np.eye(len(weights))
+        for x, offset, one in zip(tubes, offsets, readings, strict=True):
+            p = _softmax(x @ weights + offset)
+            mean = p @ x
+            slope = slope + x[one.target] - mean
+            curve = curve - (x.T * p) @ x + np.outer(mean, mean)
         weights = weights - np.linalg.solve(curve, slope)
     return weights
 
 
 def frame_weights(readings: Sequence[SourceReading]) -> Array:
-    """Weights `(4,)` of level, body, look and 1 in a frame's log-odds to be inside."""
+    """Weights `(5,)` of level, body and 1, and of a look's level and 1, in a frame's log-odds.
+
+    As for tubes, the look's are fitted beside the others.
+    """
     x = np.concatenate([one.frames for one in readings])
-    x = np.concatenate([x, np.ones((len(x), 1))], axis=1)
     y = np.concatenate([one.inside for one in readings]).astype(np.float64)
-    weights = np.zeros(4)
+    ones = np.ones((len(x), 1))
+    first = np.concatenate([x[:, :2], ones], axis=1)
+    known = _inside(first, np.zeros(len(x)), y)
+    looks = np.concatenate([x[:, 2:], ones], axis=1)
+    return np.concatenate([known, _inside(looks, first @ known, y)])
+
+
+def _inside(x: Array, offset: Array, y: Array) -> Array:
+    """Weights of logistic regression, beside log-odds that are known."""
+    weights = np.zeros(x.shape[1])
     for _ in range(_ROUNDS):
-        p = 1 / (1 + np.exp(-np.clip(x @ weights, -40, 40)))
+        p = 1 / (1 + np.exp(-np.clip(x @ weights + offset, -40, 40)))
         slope = x.T @ (y - p) - _RIDGE * weights
-        curve = -(x.T * (p * (1 - p))) @ x - _RIDGE * np.eye(4)
+        curve = -(x.T * (p * (1 - p))) @ x - _RIDGE * np.eye(len(weights))
         weights = weights - np.linalg.solve(curve, slope)
     return weights
 
@@ -207,25 +232,21 @@ def fitted_settings(readings: Sequence[SourceReading]) -> dict[str, float]:
     if not timed:
         raise ValueError("no sentence whose action is measured")
     attention, body, look = map(float, tube_weights(readings))
-    level, frame, look_level, constant = map(float, frame_weights(timed))
+    level, frame, constant, look_level, look_constant = map(float, frame_weights(timed))
     if min(attention, body, look, frame, look_level) < 0 or level <= 0:
         raise ValueError(
             f"weights: expected above 0, got {attention:.2f}, {body:.2f} and {look:.2f} for "
             f"tubes, {level:.2f}, {frame:.2f} and {look_level:.2f} for frames"
         )
-    looks = np.concatenate([one.frames[:, 2] for one in timed])
-    inside = np.concatenate([one.inside for one in timed])
-    # The level that says nothing, so that frames without a look have the same constant.
-    middle = float(np.mean([looks[inside].mean(), looks[~inside].mean()]))
     return {
         "attention_weight": round(attention, 3),
         "body_weight": round(body, 3),
         "second_look_weight": round(look, 3),
         "frame_weight": round(frame, 3),
         "level_weight": round(level, 3),
-        "level_inside": round(-(constant + look_level * middle) / level, 3),
+        "level_inside": round(-constant / level, 3),
         "look_level_weight": round(look_level, 3),
-        "look_level_inside": round(middle, 3),
+        "look_level_inside": round(-look_constant / look_level, 3) if look_level > 0 else 0.5,
     }
 
 
@@ -254,10 +275,10 @@ def weight_rows(readings: Mapping[str, Sequence[SourceReading]], own: MllmSettin
         ways = (1, 0, 0), (0, 1, 0), (0, 0, 1), as_set, [one.value for one in weights]
         shares = [f"{100 * share_right(found, way):.1f}" for way in ways]
         lines.append(shown.format(name, *weights, *shares, len(found)))
-    shown = "| " + " | ".join(["{}"] * 6) + " |"
-    lines += ["", shown.format("frames", "level of attention", "body", "level of looks",
-                               "constant", "sentences")]  # fmt: skip
-    lines.append(shown.format(*["---"] * 6))
+    shown = "| " + " | ".join(["{}"] * 7) + " |"
+    lines += ["", shown.format("frames", "level of attention", "body", "constant",
+                               "level of looks", "constant", "sentences")]  # fmt: skip
+    lines.append(shown.format(*["---"] * 7))
     for name, found in timed.items():
         lines.append(shown.format(name, *with_intervals(frame_weights, found), len(found)))
     return lines

@@ -27,7 +27,9 @@ from stvg_ros.method.interfaces import MllmSettings
 from stvg_ros.types import Evidence, Grounding, Query, SourceFinding, Status, Tube
 
 
-def drawn(weights: tuple[float, float, float], count: int = 3000) -> list[SourceReading]:
+def drawn(
+    weights: tuple[float, float, float], count: int = 3000, look_level: float = 1.0
+) -> list[SourceReading]:
     """Sentences about three tubes, whose targets are chosen by these weights."""
     rng, made = np.random.default_rng(1), []
     for _ in range(count):
@@ -35,16 +37,27 @@ def drawn(weights: tuple[float, float, float], count: int = 3000) -> list[Source
         p = np.exp(tubes @ np.array(weights))
         target = int(rng.choice(3, p=p / p.sum()))
         frames = rng.normal(size=(4, 3))
-        nats = 2 * frames[:, 0] + 0.5 * frames[:, 1] + frames[:, 2] - 1
+        nats = 2 * frames[:, 0] + 0.5 * frames[:, 1] + look_level * frames[:, 2] - 1
         sure = 1 / (1 + np.exp(-nats))
         made.append(SourceReading(tubes, target, frames, rng.uniform(size=4) < sure))
     return made
 
 
 def test_the_weights_are_those_that_the_targets_were_drawn_by() -> None:
-    found = drawn((2.0, 0.5, 1.0))
-    assert tube_weights(found) == pytest.approx([2.0, 0.5, 1.0], abs=0.15)
-    assert frame_weights(found) == pytest.approx([2.0, 0.5, 1.0, -1.0], abs=0.1)
+    found = drawn((2.0, 0.5, 0.0), look_level=0.0)
+    assert tube_weights(found) == pytest.approx([2.0, 0.5, 0.0], abs=0.15)
+    assert frame_weights(found) == pytest.approx([2.0, 0.5, -1.0, 0.0, 0.0], abs=0.1)
+
+
+def test_a_look_is_fitted_beside_the_other_sources() -> None:
+    """What others say without a look does not depend on what it says."""
+    found = drawn((1.0, 0.5, 1.0))
+    silent = [replace(one, tubes=one.tubes * [1, 1, 0], frames=one.frames * [1, 1, 0])
+              for one in found]  # fmt: skip
+    assert tube_weights(found)[:2] == pytest.approx(tube_weights(silent)[:2])
+    assert frame_weights(found)[:3] == pytest.approx(frame_weights(silent)[:3])
+    assert 0.7 < tube_weights(found)[2] < 1.15 and tube_weights(silent)[2] == 0
+    assert 0.7 < frame_weights(found)[3] < 1.1
 
 
 def test_a_source_that_says_nothing_has_no_weight() -> None:
@@ -67,22 +80,26 @@ def test_intervals_hold_the_values_and_rows_are_tables() -> None:
     assert (tubes.count("|"), rule.count("---"), one.count("|")) == (11, 10, 11)
     assert one.startswith("| true joints |")
     assert empty == ""
-    assert frames.count("|") == other.count("|") == 7
+    assert frames.count("|") == other.count("|") == 8
     with pytest.raises(ValueError, match="no sentence whose action is measured"):
         weight_rows({"true joints": []}, MllmSettings())
 
 
 def test_the_weights_as_settings_of_a_model() -> None:
-    found = fitted_settings(drawn((2.0, 0.5, 1.0)))
-    assert found["attention_weight"] == pytest.approx(2.0, abs=0.15)
-    assert found["body_weight"] == pytest.approx(0.5, abs=0.15)
-    assert found["second_look_weight"] == pytest.approx(1.0, abs=0.15)
-    assert found["level_weight"] == pytest.approx(2.0, abs=0.15)
-    assert found["frame_weight"] == pytest.approx(0.5, abs=0.1)
-    assert found["look_level_weight"] == pytest.approx(1.0, abs=0.1)
-    # Together they are the fitted constant.
-    constant = found["level_weight"] * found["level_inside"] + found["look_level_inside"]
-    assert constant == pytest.approx(1.0, abs=0.1)
+    readings = drawn((2.0, 0.5, 1.0))
+    found, tubes, frames = (
+        fitted_settings(readings),
+        tube_weights(readings),
+        frame_weights(readings),
+    )
+    names = "attention_weight", "body_weight", "second_look_weight"
+    assert [found[name] for name in names] == pytest.approx(tubes, abs=1e-3)
+    assert found["frame_weight"] == pytest.approx(frames[1], abs=1e-3)
+    # The log-odds of a frame are those of the regression.
+    nats = found["level_weight"] * (0.3 - found["level_inside"])
+    assert nats == pytest.approx(frames[0] * 0.3 + frames[2], abs=5e-3)
+    nats = found["look_level_weight"] * (0.3 - found["look_level_inside"])
+    assert nats == pytest.approx(frames[3] * 0.3 + frames[4], abs=5e-3)
     assert set(found) <= set(MllmSettings.__dataclass_fields__)
     with pytest.raises(ValueError, match=r"expected above 0, got -.* for tubes"):
         fitted_settings(drawn((-2.0, 0.5, 1.0)))

@@ -97,12 +97,13 @@ def test_the_command_writes_a_table_that_loads(
 ) -> None:
     pytest.importorskip("transformers")
     folder = shutil.copytree(FOLDER, tmp_path / "model")
+    kept = json.loads((folder / "stvg.json").read_text())["presence_threshold"]
     few = ["--set", "sampling.frames=4", "--model", str(folder), "--device", "cpu"]
     assert main(["calibrate", "--heads", "--count", "1", "--write", *few]) == 0
     assert "| grounding |" in capsys.readouterr().out
     table = json.loads((folder / "stvg.json").read_text())
     assert 1 <= len(table["grounding_heads"]) <= 2
-    assert table["presence_threshold"] > 0  # the others stay
+    assert table["presence_threshold"] == kept  # the others stay
     config = Config.from_flat({"model.path": str(folder), "attention.heads": "selected"})
     assert load_mllm(config.model, config.attention).settings.grounding_heads
     assert main(["calibrate", "--heads", "--seed", "100000000"]) == 2
