@@ -171,9 +171,7 @@ SUMMARY_ROWS = (
     "mean of the tokens",
     "+ both prompts",
     "+ adaptive span",
-    "people_detector: paper",
-    "people_detector: says it",
-    "people_detector: default",
+    "people_detector: + adaptive span",
 )
 SUMMARY_COLUMNS = ("", "m_tIoU", "m_vIoU", "vIoU@0.5", "right person", "absence AUROC")
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from stvg_ros.method.interfaces import MllmSettings
+from stvg_ros.method.model_settings import MllmSettings
 from stvg_ros.method.settings import ALWAYS
 from stvg_ros.setting import Value
 

@@ -21,7 +21,7 @@ from stvg_lab.rendered.scene import Scene
 from stvg_lab.rendered.scene_questions import FRAME_STEP, SceneQuestion, asked_scene
 from stvg_lab.rendered.true_joints import TrueJoints
 from stvg_ros.method.evidence import attention_levels
-from stvg_ros.method.interfaces import MllmSettings
+from stvg_ros.method.model_settings import MllmSettings
 from stvg_ros.method.scoring import box_scores, slot_of_frames
 from stvg_ros.types import SECOND_LOOK, Clip, Evidence, Grounding
 

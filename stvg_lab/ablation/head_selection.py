@@ -18,7 +18,8 @@ from stvg_lab.rendered.scene_questions import SceneQuestion
 from stvg_ros.config import Config
 from stvg_ros.method.attention import grounding_map
 from stvg_ros.method.encoding import Encoder
-from stvg_ros.method.interfaces import AttentionRows, Heads, Splitter
+from stvg_ros.method.interfaces import AttentionRows, Splitter
+from stvg_ros.method.model_settings import Heads
 from stvg_ros.method.query import NEUTRAL, question
 from stvg_ros.method.sampling import sampled_frames
 from stvg_ros.method.scoring import cells_inside

@@ -21,13 +21,13 @@ from stvg_ros.method.base import BaseProposer
 from stvg_ros.method.interfaces import (
     AttentionRows,
     Mllm,
-    MllmSettings,
     ModelLimits,
     Pass,
     Prefix,
     Proposer,
     Reading,
 )
+from stvg_ros.method.model_settings import MllmSettings
 from stvg_ros.method.visual_tokens import VisualTokens
 from stvg_ros.types import CandidateTube, Clip, SplitQuery
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from stvg_lab.ablation.evidence_weights import Weight, tube_scores
 from stvg_lab.rendered.scene_questions import SceneQuestion
 from stvg_ros.method.evidence import attention_levels
-from stvg_ros.method.interfaces import MllmSettings
+from stvg_ros.method.model_settings import MllmSettings
 from stvg_ros.types import ATTENTION, PAINTED_IDS, STATED_INTERVAL, Grounding
 
 Array = NDArray[np.float64]

@@ -16,7 +16,7 @@ from torch import Tensor
 from transformers import AutoTokenizer
 
 from stvg_ros.checkpoints.image_preprocessing import CLIP_MEAN, CLIP_STD, ImagePreprocessing
-from stvg_ros.method.interfaces import MllmSettings
+from stvg_ros.method.model_settings import MllmSettings
 from stvg_ros.method.settings import AttentionConfig
 from stvg_ros.models.embedded_checkpoint import FOLDER
 from stvg_ros.models.family import LoadedCheckpoint

@@ -74,7 +74,7 @@ def _add_kinds(parser: argparse.ArgumentParser) -> None:
 
 
 def run(given: argparse.Namespace) -> int:
-    """Prints threshold, weights and their separation; the candidates are the true people."""
+    """Calibrates what is asked for, by default presence."""
     if given.conditions:
         return _run_conditions(given)
     if given.evidence:
@@ -85,6 +85,11 @@ def run(given: argparse.Namespace) -> int:
         from stvg_lab.cli.calibrate_sources import run_heads, run_sources
 
         return run_heads(given) if given.heads else run_sources(given)
+    return _run_presence(given)
+
+
+def _run_presence(given: argparse.Namespace) -> int:
+    """Prints threshold, weights and their separation; the candidates are the true people."""
     config = Config.from_flat({**flat_settings(given), "presence.enabled": False})
     from stvg_lab.ablation.calibration import (
         Scores,

@@ -33,7 +33,7 @@ from stvg_ros.cli.options import flat_settings
 from stvg_ros.config import Config
 from stvg_ros.errors import ConfigError
 from stvg_ros.method.grounder import LocalGrounder
-from stvg_ros.method.interfaces import HEAD_USES
+from stvg_ros.method.model_settings import HEAD_USES
 from stvg_ros.models import load_mllm
 from stvg_ros.models.hf_common import HfMllm
 from stvg_ros.models.loading import checkpoint_folder

@@ -19,7 +19,7 @@ from stvg_ros.commands.command import Command
 from stvg_ros.method.evidence import EvidenceSource
 from stvg_ros.method.interfaces import Mllm, Prefix
 from stvg_ros.method.query import question
-from stvg_ros.method.tube_selection import TubeView
+from stvg_ros.method.tube_view import TubeView
 from stvg_ros.types import CandidateTube, Grounding, Status
 
 QUESTIONS = ("count", "exists", "describe")

@@ -24,7 +24,7 @@ from stvg_ros.commands.command import Command
 from stvg_ros.commands.lexicon import is_animate
 from stvg_ros.method.presence import confidence
 from stvg_ros.method.settings import ConditionConfig
-from stvg_ros.method.tube_selection import TubeView
+from stvg_ros.method.tube_view import TubeView
 from stvg_ros.types import CandidateTube, Clip
 
 _NEAR = 1.5  # maximum distance of centres for "near", in heights

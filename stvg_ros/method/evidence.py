@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stvg_ros.method.base import MOST_NATS, BaseSource
-from stvg_ros.method.interfaces import MllmSettings, ModelLimits
+from stvg_ros.method.interfaces import ModelLimits
+from stvg_ros.method.model_settings import MllmSettings
 from stvg_ros.method.rendered_pictures import looks_rendered
 from stvg_ros.method.span import FLAT
 from stvg_ros.types import ATTENTION, CandidateTube, Clip, Frame, SourceFinding, SplitQuery

@@ -30,7 +30,8 @@ from stvg_ros.method.sampling import asked_window, cut, sampled_frames
 from stvg_ros.method.second_look import SecondLook
 from stvg_ros.method.stage_clock import Clock
 from stvg_ros.method.stated_interval import StatedInterval
-from stvg_ros.method.tube_selection import TubeSelection, TubeView
+from stvg_ros.method.tube_selection import TubeSelection
+from stvg_ros.method.tube_view import TubeView
 from stvg_ros.method.video_passes import Probe, VideoPasses
 from stvg_ros.types import (
     CandidateTube,

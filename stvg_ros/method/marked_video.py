@@ -16,7 +16,7 @@ import torch
 
 from stvg_ros.images import resized
 from stvg_ros.method.interfaces import Mllm, Prefix
-from stvg_ros.method.tube_selection import TubeView
+from stvg_ros.method.tube_view import TubeView
 from stvg_ros.number_marks import with_numbers
 from stvg_ros.types import CandidateTube
 

@@ -12,15 +12,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from stvg_ros.method.interfaces import (
-    AttentionRows,
-    Mllm,
-    MllmSettings,
-    ModelLimits,
-    Pass,
-    Prefix,
-    Reading,
-)
+from stvg_ros.method.interfaces import AttentionRows, Mllm, ModelLimits, Pass, Prefix, Reading
+from stvg_ros.method.model_settings import MllmSettings
 from stvg_ros.method.visual_tokens import VisualTokens
 
 COUNTED = ("images", "passes", "gradients", "tokens")

@@ -10,7 +10,8 @@ from typing import Any
 
 import torch
 
-from stvg_ros.method.interfaces import MllmSettings, Reading
+from stvg_ros.method.interfaces import Reading
+from stvg_ros.method.model_settings import MllmSettings
 from stvg_ros.method.settings import ALWAYS, ReattentionConfig
 
 # Maps dL/dV to the direction that V moves against; ablations replace it.

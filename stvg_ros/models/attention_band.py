@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from stvg_ros.errors import ConfigError
-from stvg_ros.method.interfaces import MllmSettings
+from stvg_ros.method.model_settings import MllmSettings
 from stvg_ros.method.settings import AttentionConfig
 from stvg_ros.models.architectures import is_recurrent
 

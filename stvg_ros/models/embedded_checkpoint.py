@@ -9,7 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from stvg_ros.errors import ModelError
-from stvg_ros.method.interfaces import Heads, MllmSettings
+from stvg_ros.method.model_settings import Heads, MllmSettings
 
 FOLDER = Path(__file__).parent / "embedded"
 SETTINGS_FILE = "stvg.json"

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from stvg_ros.checkpoints.image_preprocessing import ImagePreprocessing
-from stvg_ros.method.interfaces import MllmSettings
+from stvg_ros.method.model_settings import MllmSettings
 from stvg_ros.method.visual_tokens import VisualTokens
 from stvg_ros.models.preprocess import Images
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from stvg_ros.errors import ConfigError, ModelError
 from stvg_ros.method.attention import NO_HEADS
-from stvg_ros.method.interfaces import HEAD_USES, Heads, MllmSettings
+from stvg_ros.method.model_settings import HEAD_USES, Heads, MllmSettings
 from stvg_ros.method.settings import AttentionConfig
 from stvg_ros.models.attention_band import attending_layers, attention_band
 from stvg_ros.models.attention_capture import HeadSet

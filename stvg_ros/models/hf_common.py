@@ -17,15 +17,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from stvg_ros.errors import ModelError
-from stvg_ros.method.interfaces import (
-    AttentionRows,
-    MllmSettings,
-    ModelLimits,
-    Pass,
-    Prefix,
-    Reading,
-)
+from stvg_ros.method.interfaces import AttentionRows, ModelLimits, Pass, Prefix, Reading
 from stvg_ros.method.interruption import interrupt_between_layers
+from stvg_ros.method.model_settings import MllmSettings
 from stvg_ros.method.settings import AttentionConfig
 from stvg_ros.method.visual_tokens import VisualTokens
 from stvg_ros.models.architectures import is_recurrent

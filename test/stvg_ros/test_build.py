@@ -12,7 +12,7 @@ from stvg_ros.boxes import Boxes
 from stvg_ros.build import embedded_limits, measure_on_arrival
 from stvg_ros.config import Config
 from stvg_ros.method.evidence import used_sources
-from stvg_ros.method.interfaces import MllmSettings
+from stvg_ros.method.model_settings import MllmSettings
 from stvg_ros.proposals.people.transformer_detector import PeopleProposer
 from stvg_ros.proposals.settings import ProposalConfig
 from stvg_ros.types import Frame

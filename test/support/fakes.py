@@ -14,7 +14,8 @@ import torch
 from numpy.typing import NDArray
 
 from stvg_ros.method.base import BaseProposer
-from stvg_ros.method.interfaces import AttentionRows, MllmSettings, ModelLimits, Pass, Reading
+from stvg_ros.method.interfaces import AttentionRows, ModelLimits, Pass, Reading
+from stvg_ros.method.model_settings import MllmSettings
 from stvg_ros.method.visual_tokens import VisualTokens
 from stvg_ros.types import CandidateTube, Clip, Frame, SplitQuery
 

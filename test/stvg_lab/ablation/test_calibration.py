@@ -20,7 +20,7 @@ from stvg_lab.ablation.stored_settings import store
 from stvg_ros.cli.main import main
 from stvg_ros.errors import ModelError
 from stvg_ros.method.evidence import ABSENT
-from stvg_ros.method.interfaces import MllmSettings
+from stvg_ros.method.model_settings import MllmSettings
 from stvg_ros.method.presence import evidence
 from stvg_ros.models.embedded_checkpoint import read_settings
 from stvg_ros.types import Evidence, Grounding, Query, SourceFinding, Status, Tube, TubeBox

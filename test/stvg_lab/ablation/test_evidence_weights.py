@@ -23,7 +23,7 @@ from stvg_lab.ablation.evidence_weights import (
     with_intervals,
 )
 from stvg_lab.rendered.picture_conditions import CONDITIONS
-from stvg_ros.method.interfaces import MllmSettings
+from stvg_ros.method.model_settings import MllmSettings
 from stvg_ros.types import Evidence, Grounding, Query, SourceFinding, Status, Tube
 
 

@@ -25,7 +25,7 @@ from stvg_lab.runs.conventions import scored
 from stvg_lab.runs.scores import FrameTube
 from stvg_ros.cli.main import main
 from stvg_ros.config import Config
-from stvg_ros.method.interfaces import MllmSettings
+from stvg_ros.method.model_settings import MllmSettings
 from stvg_ros.types import Grounding, Query, SplitQuery, Status, Tube, TubeBox
 
 

@@ -17,7 +17,7 @@ from stvg_ros.method.answering import CHOICES, answer_of, cut_to_tube
 from stvg_ros.method.grounder import LocalGrounder
 from stvg_ros.method.query import CommandSplitter, RuleSplitter
 from stvg_ros.method.sampling import asked_window
-from stvg_ros.method.tube_selection import TubeView
+from stvg_ros.method.tube_view import TubeView
 from stvg_ros.setting import Value
 from stvg_ros.types import CandidateTube, Clip, Grounding, Query, Status
 

@@ -21,7 +21,7 @@ from stvg_ros.method.conditions import (
     unmeasured,
 )
 from stvg_ros.method.settings import ConditionConfig
-from stvg_ros.method.tube_selection import TubeView
+from stvg_ros.method.tube_view import TubeView
 from stvg_ros.types import CandidateTube, Clip
 
 LEFT, MIDDLE, RIGHT = (0, 20, 20, 60), (50, 20, 70, 60), (100, 20, 120, 60)

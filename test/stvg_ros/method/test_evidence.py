@@ -25,9 +25,11 @@ from stvg_ros.method.evidence import (
     span_evidence,
 )
 from stvg_ros.method.grounder import LocalGrounder
-from stvg_ros.method.interfaces import MllmSettings, ModelLimits
+from stvg_ros.method.interfaces import ModelLimits
+from stvg_ros.method.model_settings import MllmSettings
 from stvg_ros.method.rendered_pictures import flat_share, looks_rendered
-from stvg_ros.method.tube_selection import TubeSelection, TubeView
+from stvg_ros.method.tube_selection import TubeSelection
+from stvg_ros.method.tube_view import TubeView
 from stvg_ros.types import (
     CandidateTube,
     Clip,

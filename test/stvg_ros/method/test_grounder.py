@@ -15,7 +15,7 @@ from stvg_ros.errors import CanceledError, ConfigError, WindowError
 from stvg_ros.io.tube_json import evidence_to_json, tube_to_json
 from stvg_ros.method.encoding import Encoder
 from stvg_ros.method.grounder import LocalGrounder
-from stvg_ros.method.interfaces import MllmSettings
+from stvg_ros.method.model_settings import MllmSettings
 from stvg_ros.method.query import NEUTRAL, question
 from stvg_ros.method.stage_clock import STAGES
 from stvg_ros.method.visual_tokens import VisualTokens

@@ -7,7 +7,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from stvg_ros.method.interfaces import AttentionRows, MllmSettings, ModelLimits, Reading
+from stvg_ros.method.interfaces import AttentionRows, ModelLimits, Reading
+from stvg_ros.method.model_settings import MllmSettings
 
 
 def test_a_model_without_its_own_settings_has_the_papers() -> None:

@@ -8,7 +8,8 @@ import pytest
 import torch
 from fakes import reading
 
-from stvg_ros.method.interfaces import MllmSettings, Reading
+from stvg_ros.method.interfaces import Reading
+from stvg_ros.method.model_settings import MllmSettings
 from stvg_ros.method.reattention import (
     Step,
     gradient,

@@ -18,14 +18,15 @@ from stvg_ros.commands.reader import grammar_reader
 from stvg_ros.config import Config
 from stvg_ros.method import marked_video as module
 from stvg_ros.method.grounder import LocalGrounder
-from stvg_ros.method.interfaces import MllmSettings
 from stvg_ros.method.marked_video import MOST_NUMBERS, marked_video
+from stvg_ros.method.model_settings import MllmSettings
 from stvg_ros.method.painted_ids import PaintedIds, log_odds, which_number
 from stvg_ros.method.query import NEUTRAL, question
 from stvg_ros.method.reattention import descent
 from stvg_ros.method.second_look import SecondLook
 from stvg_ros.method.stated_interval import StatedInterval, slot_probabilities, which_image
-from stvg_ros.method.tube_selection import TubeLook, TubeView
+from stvg_ros.method.tube_selection import TubeLook
+from stvg_ros.method.tube_view import TubeView
 from stvg_ros.method.video_passes import VideoPasses
 from stvg_ros.setting import Value
 from stvg_ros.types import CandidateTube, Grounding, Query, SplitQuery, Status

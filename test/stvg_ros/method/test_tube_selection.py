@@ -14,8 +14,10 @@ from fakes import noise_clip
 from stvg_ros.commands.command import Command
 from stvg_ros.config import Config
 from stvg_ros.method.evidence import FusedEvidence
-from stvg_ros.method.interfaces import MllmSettings, ModelLimits
-from stvg_ros.method.tube_selection import TubeScores, TubeSelection, TubeView
+from stvg_ros.method.interfaces import ModelLimits
+from stvg_ros.method.model_settings import MllmSettings
+from stvg_ros.method.tube_selection import TubeScores, TubeSelection
+from stvg_ros.method.tube_view import TubeView
 from stvg_ros.setting import Value
 from stvg_ros.types import (
     CandidateTube,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from stvg_ros.errors import ConfigError
-from stvg_ros.method.interfaces import MllmSettings
+from stvg_ros.method.model_settings import MllmSettings
 from stvg_ros.method.settings import AttentionConfig
 from stvg_ros.models.attention_band import attention_band
 

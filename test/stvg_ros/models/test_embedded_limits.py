@@ -19,7 +19,8 @@ from stvg_lab.rendered.scene import Scene
 from stvg_ros.config import Config
 from stvg_ros.io.tube_json import table
 from stvg_ros.method.grounder import LocalGrounder
-from stvg_ros.method.interfaces import MllmSettings, ModelLimits
+from stvg_ros.method.interfaces import ModelLimits
+from stvg_ros.method.model_settings import MllmSettings
 from stvg_ros.method.query import RuleSplitter
 from stvg_ros.method.visual_tokens import VisualTokens, joined_slots
 from stvg_ros.models import load_mllm
