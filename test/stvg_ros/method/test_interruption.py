@@ -101,7 +101,8 @@ def mllm() -> HfMllm:
 
 
 def grounder(mllm: HfMllm, **flat: object) -> LocalGrounder:
-    config = Config.from_flat({"sampling.frames": 4, **flat})  # type: ignore[arg-type]
+    values = {"sampling.frames": 4, "reattention.gate": 1000.0, **flat}  # always tuned
+    config = Config.from_flat(values)  # type: ignore[arg-type]
     proposer = FixedProposer((1.0, 2.0, 30.0, 40.0))
     return LocalGrounder(mllm, FixedSplitter(), proposer, config)
 
