@@ -109,7 +109,8 @@ def grounder(mllm: HfMllm, **flat: object) -> LocalGrounder:
 
 def test_each_stage_with_a_model_is_checked_layer_by_layer(mllm: HfMllm) -> None:
     counts: Counter[str] = Counter()
-    grounder(mllm).ground(noise_clip(), QUERY, lambda stage, progress: counts.update([stage]))
+    work = grounder(mllm, **{"evidence.second_look": 0})
+    work.ground(noise_clip(), QUERY, lambda stage, progress: counts.update([stage]))
     layers = len(mllm._text.layers)
     assert counts["encode"] > 1
     # The prefix and the questions run forwards, and what has a gradient backwards.
@@ -117,6 +118,9 @@ def test_each_stage_with_a_model_is_checked_layer_by_layer(mllm: HfMllm) -> None
     assert counts["reversed pass"] > 3 * layers
     assert counts["attend"] > 2 * layers
     assert (counts["split"], counts["score"]) == (1, 1)
+    work = grounder(mllm, **{"evidence.second_look": 1})
+    work.ground(noise_clip(), QUERY, lambda stage, progress: counts.update([stage]))
+    assert counts["score"] > 2 + layers  # the pass of the look
 
 
 @pytest.mark.parametrize("recompute", [False, True])
