@@ -24,6 +24,8 @@ OPTIONAL = [
     ("reattention.learning_rate", 0.0, 1e-9),
     ("reattention.temporal_learning_rate", 0.0, 1e-9),
     ("presence.track_weight", -1.0, 0.0),
+    ("reattention.gate", -2000.0, 0.0),
+    ("evidence.second_look", -1, 3),
     ("model.batch_passes", 0, 1),
     ("proposals.people_every", 0, 1),
     ("proposals.new_track_threshold", 0.0, 0.5),
