@@ -359,7 +359,6 @@ class TubeSelection:
             of_several: whether it is one of several by itself, not the best of all.
         """
         weight, threshold = self.config.presence.track_weight, self.config.presence.threshold
-        threshold += self.own.presence_match_threshold if of_several else 0.0
         weight = self.own.presence_track_weight if weight is None else weight
         seen = candidate is not None and (scored.fused.attention or scored.fused.measured)
         score = scored.object_score(candidate) if candidate and seen else float("-inf")
@@ -369,6 +368,7 @@ class TubeSelection:
             look = scored.looked[candidate.track_id]
             margin = look.margin - self.own.presence_look_threshold
             nats = nats + self.own.presence_look_weight * margin
+            nats -= self.own.presence_match_threshold if of_several else 0.0
         if candidate is not None and scored.fused.measured:
             weakest = scored.fused.weakest(candidate.track_id) - ABSENT
             together = nats + self.own.presence_body_weight * weakest

@@ -236,7 +236,9 @@ def test_levels_of_the_attention(scores: list[float], levels: list[float]) -> No
     assert attention_levels(np.array(scores, np.float32)) == pytest.approx(levels)
 
 
-def test_all_who_match_are_returned() -> None:
+@pytest.mark.parametrize("own", [MllmSettings(), MllmSettings(presence_match_threshold=9.0)])
+def test_all_who_match_are_returned(own: MllmSettings) -> None:
+    """What a model needs of its own looks does not count where none was taken."""
     from stvg_ros.commands.reader import grammar_reader
 
     command = grammar_reader("rules").read("find all people in red")
@@ -248,7 +250,7 @@ def test_all_who_match_are_returned() -> None:
         TubeView(clip, np.arange(COUNT), tuple((index,) for index in range(COUNT))),
         CANDIDATES,
         (2.0,),
-        MllmSettings(),
+        own,
         Config(),
         fused=FusedEvidence((SourceFinding("body", "in red", {3: 3.0, 8: -3.0}),), False),
     )
