@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +21,8 @@ from stvg_lab.rendered.picture_conditions import PictureCondition, taken
 from stvg_lab.rendered.scene import Scene
 from stvg_lab.rendered.scene_questions import FRAME_STEP, SceneQuestion, asked_scene
 from stvg_lab.rendered.true_joints import TrueJoints
-from stvg_ros.method.evidence import attention_levels
-from stvg_ros.method.model_settings import MllmSettings
+from stvg_ros.method.evidence import frame_levels
+from stvg_ros.method.model_settings import LEVELS_ABOVE, MllmSettings
 from stvg_ros.method.scoring import box_scores, slot_of_frames
 from stvg_ros.types import SECOND_LOOK, Clip, Evidence, Grounding
 
@@ -42,9 +43,10 @@ class SourceReading:
             the body, and margin of a second look against their mean; 0 for a source that says
             nothing.
         target: row of the true tube.
-        frames: `(T, 3)` level of the attention in the true tube's frames, nats of the body, and
-            level of a second look's attention; 0 for a source that says nothing. Empty if the
-            sentence has no span of its own, or neither body nor look says when.
+        frames: `(T, 4)` levels of the attention in the true tube's frames above each of
+            `LEVELS_ABOVE`, nats of the body, and level of a second look's attention; 0 for a source
+            that says nothing. Empty if the sentence has no span of its own, or neither body nor
+            look says when.
         inside: `(T,)` whether a frame is in the true span.
     """
 
@@ -124,15 +126,16 @@ def source_reading(sample: SceneQuestion, grounding: Grounding) -> SourceReading
     target = tracks.index(sample.query.target)
     timed = [item.frames[tracks[target]] for item in found if tracks[target] in item.frames]
     sampled = np.searchsorted(sample.clip.stamps_ns, seen.stamps_ns)
-    frames = np.zeros((0, 3))
+    frames = np.zeros((0, 4))
     looked = [one.frames for one in seen.findings if one.source == SECOND_LOOK]
     look_levels = looked[0].get(tracks[target]) if looked else None
     if (timed or look_levels is not None) and sample.timed:
         nothing = np.zeros(len(sampled))
-        levels = attention_levels(tube_scores(sample, seen, target, seen.temporal))
+        scores = tube_scores(sample, seen, target, seen.temporal)
+        levels = [frame_levels(scores, above) for above in LEVELS_ABOVE]
         nats = np.sum(timed, axis=0)[sampled] if timed else nothing
         looks_at = nothing if look_levels is None else look_levels[sampled]
-        frames = np.stack([levels, nats, looks_at], axis=1)
+        frames = np.stack([*levels, nats, looks_at], axis=1)
     return SourceReading(
         np.stack([attention, body, looks - looks.mean()], axis=1),
         target,
@@ -181,18 +184,37 @@ def _choice(
     return weights
 
 
-def frame_weights(readings: Sequence[SourceReading]) -> Array:
+def frame_weights(readings: Sequence[SourceReading], above: str) -> Array:
     """Weights `(5,)` of level, body and 1, and of a look's level and 1, in a frame's log-odds.
 
     As for tubes, the look's are fitted beside the others.
+
+    Args:
+        readings: of sentences with a span.
+        above: what the level of the attention is compared with.
     """
+    first, looks, y = _frames(readings, above)
+    known = _inside(first, np.zeros(len(first)), y)
+    return np.concatenate([known, _inside(looks, first @ known, y)])
+
+
+def _frames(readings: Sequence[SourceReading], above: str) -> tuple[Array, Array, Array]:
+    """The columns of the first fit and of a look's, and which frames are inside."""
     x = np.concatenate([one.frames for one in readings])
     y = np.concatenate([one.inside for one in readings]).astype(np.float64)
-    ones = np.ones((len(x), 1))
-    first = np.concatenate([x[:, :2], ones], axis=1)
-    known = _inside(first, np.zeros(len(x)), y)
-    looks = np.concatenate([x[:, 2:], ones], axis=1)
-    return np.concatenate([known, _inside(looks, first @ known, y)])
+    ones, level = np.ones(len(x)), x[:, LEVELS_ABOVE.index(above)]
+    return np.stack([level, x[:, -2], ones], axis=1), np.stack([x[:, -1], ones], axis=1), y
+
+
+def likelier_level(readings: Sequence[SourceReading]) -> str:
+    """Which of `LEVELS_ABOVE` tells better what is in the span, beside the body."""
+
+    def likelihood(above: str) -> float:
+        first, _, y = _frames(readings, above)
+        nats = first @ _inside(first, np.zeros(len(first)), y)
+        return float((y * nats - np.logaddexp(0, nats)).sum())
+
+    return max(LEVELS_ABOVE, key=likelihood)
 
 
 def _inside(x: Array, offset: Array, y: Array) -> Array:
@@ -221,7 +243,7 @@ def with_intervals(
     return tuple(Weight(*map(float, one)) for one in values)
 
 
-def fitted_settings(readings: Sequence[SourceReading]) -> dict[str, float]:
+def fitted_settings(readings: Sequence[SourceReading]) -> dict[str, float | str]:
     """The weights as settings of a model.
 
     Raises:
@@ -232,7 +254,8 @@ def fitted_settings(readings: Sequence[SourceReading]) -> dict[str, float]:
     if not timed:
         raise ValueError("no sentence whose action is measured")
     attention, body, look = map(float, tube_weights(readings))
-    level, frame, constant, look_level, look_constant = map(float, frame_weights(timed))
+    above = likelier_level(timed)
+    level, frame, constant, look_level, look_constant = map(float, frame_weights(timed, above))
     if min(attention, body, look, frame, look_level) < 0 or level <= 0:
         raise ValueError(
             f"weights: expected above 0, got {attention:.2f}, {body:.2f} and {look:.2f} for "
@@ -243,6 +266,7 @@ def fitted_settings(readings: Sequence[SourceReading]) -> dict[str, float]:
         "body_weight": round(body, 3),
         "second_look_weight": round(look, 3),
         "frame_weight": round(frame, 3),
+        "level_above": above,
         "level_weight": round(level, 3),
         "level_inside": round(-constant / level, 3),
         "look_level_weight": round(look_level, 3),
@@ -280,7 +304,8 @@ def weight_rows(readings: Mapping[str, Sequence[SourceReading]], own: MllmSettin
                                "level of looks", "constant", "sentences")]  # fmt: skip
     lines.append(shown.format(*["---"] * 7))
     for name, found in timed.items():
-        lines.append(shown.format(name, *with_intervals(frame_weights, found), len(found)))
+        fit = partial(frame_weights, above=likelier_level(found))
+        lines.append(shown.format(name, *with_intervals(fit, found), len(found)))
     return lines
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from stvg_lab.ablation.evidence_weights import Weight, tube_scores
 from stvg_lab.rendered.scene_questions import SceneQuestion
-from stvg_ros.method.evidence import attention_levels
+from stvg_ros.method.evidence import frame_levels
 from stvg_ros.method.model_settings import MllmSettings
 from stvg_ros.types import ATTENTION, PAINTED_IDS, STATED_INTERVAL, Grounding
 
@@ -68,7 +68,8 @@ def sentence_evidence(
         )
         return SentenceEvidence(attention, own, np.arange(len(tracks)) == row)
     sampled = np.searchsorted(sample.clip.stamps_ns, seen.stamps_ns)
-    levels = attention_levels(tube_scores(sample, seen, row, seen.temporal))
+    scores = tube_scores(sample, seen, row, seen.temporal)
+    levels = frame_levels(scores, settings.level_above)
     return SentenceEvidence(
         settings.level_weight * (levels - settings.level_inside),
         said[source].frames[tracks[row]][sampled],

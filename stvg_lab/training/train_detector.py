@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Trains the embedded people detector, an RT-DETRv2 for rendered scenes, from scratch.
+"""Trains the embedded people detector, an RT-DETRv2 for rendered scenes, plain and hard ones.
 
     python -m stvg_lab.training.train_detector --out stvg_ros/proposals/people/embedded --minutes 30
 
@@ -30,9 +30,11 @@ from transformers.image_transforms import center_to_corners_format
 from transformers.utils import ModelOutput
 
 from stvg_lab.rendered.character import figure_box
-from stvg_lab.rendered.queries import split_seed
+from stvg_lab.rendered.hard.hard_scene import HardScene
+from stvg_lab.rendered.queries import HARD_SPLITS, SPLIT_SEEDS, TRAIN_HARD, split_seed
 from stvg_lab.rendered.render import render
 from stvg_lab.rendered.scene import Scene
+from stvg_lab.rendered.visible_parts import visible_shares
 from stvg_lab.training.model_card import detector_card
 from stvg_ros.boxes import iou_matrix
 
@@ -40,9 +42,11 @@ HEIGHT, WIDTH = 256, 320  # multiples of the coarsest stride, 32
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 BATCH = 8
 SCENE_FRAMES = 4  # images of one scene
-COARSE = 0.75  # share of the time in bfloat16
+SPLITS = ("val", "val-hard")  # of the held-out figures while it trains
 HELD_OUT = 40  # validation scenes
-_LEAST_SHOWN = 0.25  # minimum visible share of a person's area
+_HARD = 0.65  # share of hard scenes
+_LEAST_INSIDE = 0.25  # minimum share of a person's box in the image
+_LEAST_SEEN = 0.15  # minimum share of a person that nothing hides
 _CORE = 0.5  # central share of a box; positions there predict the person
 
 
@@ -79,15 +83,25 @@ def build_model() -> RTDetrV2ForObjectDetection:
     return RTDetrV2ForObjectDetection(config)
 
 
-def boxes_of(scene: Scene, frame: int) -> NDArray[np.float32]:
-    """The visible people of a frame, `(P, 4)`."""
+def scene_of(split: str, number: int) -> Scene | HardScene:
+    """A scene of a split."""
+    seed = split_seed(split, number)
+    return HardScene.from_seed(seed) if split in HARD_SPLITS else Scene.from_seed(seed)
+
+
+def boxes_of(scene: Scene | HardScene, frame: int) -> NDArray[np.float32]:
+    """The visible people of a frame, `(P, 4)`, the farthest first."""
     limit = np.array([scene.width, scene.height] * 2, np.float32)
+    people = len(scene.people)
+    shares = visible_shares(scene, people + len(getattr(scene, "things", ())), [frame])[:, 0]
     kept = []
-    for person in scene.people:
-        box = figure_box(person.figure(frame, scene.fps)) + np.tile(scene.shake_px[frame], 2)
+    for layer in scene.layers(frame):
+        if not 0 <= layer.owner < people or shares[layer.owner] < _LEAST_SEEN:
+            continue
+        box = figure_box(layer.props) + np.tile(layer.shift_px, 2)
         inside = np.clip(box, 0, limit)
         sides, whole = inside[2:] - inside[:2], box[2:] - box[:2]
-        if sides.min() > 0 and sides.prod() >= _LEAST_SHOWN * whole.prod():
+        if sides.min() > 0 and sides.prod() >= _LEAST_INSIDE * whole.prod():
             kept.append(np.concatenate([(inside[:2] + inside[2:]) / 2, sides]) / limit)
     return np.array(kept, np.float32).reshape(-1, 4)
 
@@ -103,13 +117,19 @@ class Images(IterableDataset[tuple[Tensor, Tensor]]):
         cv2.setNumThreads(1)
         rng = np.random.default_rng((self._seed, 5))
         while True:
-            number = split_seed("train", int(rng.integers(10_000_000)))
-            scene = Scene.from_seed(number, difficulty=float(rng.uniform(0, 1)))
+            scene = _drawn(rng)
             for frame in rng.integers(scene.frame_count, size=SCENE_FRAMES).tolist():
                 size = (scene.width, scene.height) if rng.random() < 0.25 else (320, 240)
                 image = render(scene, frame, *size)
                 image, boxes = _disturbed(image, boxes_of(scene, frame), rng)
                 yield pixels(image), torch.from_numpy(boxes)
+
+
+def _drawn(rng: np.random.Generator) -> Scene | HardScene:
+    number = int(rng.integers(SPLIT_SEEDS))
+    if rng.random() < _HARD:
+        return HardScene.from_seed(split_seed(TRAIN_HARD, number))
+    return Scene.from_seed(split_seed("train", number), difficulty=float(rng.uniform(0, 1)))
 
 
 def pixels(image: NDArray[np.uint8]) -> Tensor:
@@ -154,15 +174,15 @@ def query_loss(
 ) -> Tensor:
     """The loss of the library, one query per person, after each layer of the decoder."""
     loss: Tensor = model.loss_function(
-        output.logits.float(),
+        output.logits,
         labels,
         model.device,
-        output.pred_boxes.float(),
+        output.pred_boxes,
         model.config,
-        output.intermediate_logits.float(),
-        output.intermediate_reference_points.float(),
-        enc_topk_logits=output.enc_topk_logits.float(),
-        enc_topk_bboxes=output.enc_topk_bboxes.float(),
+        output.intermediate_logits,
+        output.intermediate_reference_points,
+        enc_topk_logits=output.enc_topk_logits,
+        enc_topk_bboxes=output.enc_topk_bboxes,
         denoising_meta_values=None,
     )[0]
     return loss
@@ -236,7 +256,7 @@ def evaluated(model: RTDetrV2ForObjectDetection, split: str, scenes: int) -> dic
     model.eval()
     people, ious, wrong, images = 0, [], 0, 0
     for number in range(scenes):
-        scene = Scene.from_seed(split_seed(split, number))
+        scene = scene_of(split, number)
         for frame in (scene.frame_count // 3, 2 * scene.frame_count // 3):
             truth = center_to_corners_format(torch.from_numpy(boxes_of(scene, frame))).numpy()
             output = model(normalised(pixels(render(scene, frame))[None]))
@@ -259,7 +279,10 @@ def evaluated(model: RTDetrV2ForObjectDetection, split: str, scenes: int) -> dic
 def train(options: argparse.Namespace) -> tuple[RTDetrV2ForObjectDetection, int]:
     """Trains for the given time; the model, and the number of steps."""
     torch.manual_seed(options.seed)
-    model = build_model().train().to(memory_format=torch.channels_last)  # twice as fast
+    model = build_model()
+    if options.start is not None:
+        model.load_state_dict(RTDetrV2ForObjectDetection.from_pretrained(options.start).state_dict())
+    model = model.train().to(memory_format=torch.channels_last)  # twice as fast
     optimizer = torch.optim.AdamW(model.parameters(), lr=options.rate, weight_decay=1e-4)
     # A process of its own that is not forked: a fork of a process with threads can wait for ever.
     loader = DataLoader(
@@ -276,14 +299,12 @@ def train(options: argparse.Namespace) -> tuple[RTDetrV2ForObjectDetection, int]
             warm = min(1.0, (step + 1) / 200)
             for group in optimizer.param_groups:
                 group["lr"] = options.rate * warm * (0.5 + 0.5 * np.cos(np.pi * share)) + 1e-6
-            pictures = normalised(images).to(memory_format=torch.channels_last)
-            with torch.autocast("cpu", torch.bfloat16, enabled=share < COARSE):
-                output = model(pictures)
+            output = model(normalised(images).to(memory_format=torch.channels_last))
             losses = {
                 "queries": query_loss(model, output, labels),
                 "dense": dense_loss(
-                    output.enc_outputs_class[..., 0].float(),
-                    output.enc_outputs_coord_logits.float().sigmoid(),
+                    output.enc_outputs_class[..., 0],
+                    output.enc_outputs_coord_logits.sigmoid(),
                     labels,
                 ),
             }
@@ -303,9 +324,9 @@ def train(options: argparse.Namespace) -> tuple[RTDetrV2ForObjectDetection, int]
             bar.set_postfix_str(state, refresh=False)
             if spent_s >= next_look_s and spent_s < seconds:
                 next_look_s += 60 * options.every_minutes
-                figures = evaluated(model, "val", HELD_OUT)
+                figures = {split: evaluated(model, split, HELD_OUT) for split in SPLITS}
                 bar.write(f"{state}, held out: {figures}")
-                save(model, options.out, report_of(model, options, step, "val", HELD_OUT, figures))
+                save(model, options.out, report_of(model, options, step, HELD_OUT, figures))
             if spent_s >= seconds:
                 return model.eval(), step
     raise RuntimeError("the images ended")
@@ -315,19 +336,18 @@ def report_of(
     model: RTDetrV2ForObjectDetection,
     options: argparse.Namespace,
     steps: int,
-    split: str,
     scenes: int,
-    figures: dict[str, float],
+    figures: dict[str, dict[str, float]],
 ) -> dict[str, Any]:
-    """The figures of the model card."""
+    """The figures of the model card; those of detection by split."""
     return {
         "seed": options.seed,
         "minutes": options.minutes,
         "steps": steps,
         "parameters": sum(weight.numel() for weight in model.parameters()),
-        "split": split,
+        "started_from": options.start is not None,
         "scenes": scenes,
-        **figures,
+        "held_out": figures,
     }
 
 
@@ -353,6 +373,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Trains, measures on the test split, and writes the folder."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True, help="folder for the checkpoint")
+    parser.add_argument("--start", type=Path, help="begin with the weights of this checkpoint")
     parser.add_argument("--minutes", type=float, default=30, help="time to train")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--rate", type=float, default=1e-3, help="maximum learning rate")
@@ -363,8 +384,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)  # the renderer has the other core; two threads that wait cost more
     model, steps = train(options)
-    figures = evaluated(model, "test", options.test)
-    report = report_of(model, options, steps, "test", options.test, figures)
+    figures = {split: evaluated(model, split, options.test) for split in ("test", "test-hard")}
+    report = report_of(model, options, steps, options.test, figures)
     save(model, options.out, report)
     sys.stdout.write(f"{json.dumps(report)}\n")
 

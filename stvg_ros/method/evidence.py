@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from stvg_ros.method.base import MOST_NATS, BaseSource
 from stvg_ros.method.interfaces import ModelLimits
-from stvg_ros.method.model_settings import MllmSettings
+from stvg_ros.method.model_settings import NEUTRAL, MllmSettings
 from stvg_ros.method.rendered_pictures import looks_rendered
 from stvg_ros.method.span import FLAT
 from stvg_ros.types import ATTENTION, CandidateTube, Clip, Frame, SourceFinding, SplitQuery
@@ -38,6 +38,7 @@ _RUN_GAP_S = 0.4
 _JOINING = ("in", "with", "wearing", "dressed", "who", "that", "on", "to", "next", "left", "right",
             "between", "near", "beside")  # fmt: skip
 _SPAN_MARGIN = 0.3  # nats a second against frames without evidence
+_LEAST_SCORE = 1e-3  # of a frame, so that one without attention does not outweigh all others
 
 
 NO_LIMITS = ModelLimits()
@@ -167,6 +168,22 @@ def attention_levels(scores: NDArray[np.float32]) -> NDArray[np.float64]:
     return (filled - floor) / (peak - floor)
 
 
+def attention_logs(scores: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The logarithm of S_frame `(T,)`, which is relative to the neutral prompt (paper, section 4.1).
+
+    Frames without a score have the least one's; all are 0 without any.
+    """
+    if not np.isfinite(scores).any():
+        return np.zeros(len(scores))
+    filled = np.where(np.isfinite(scores), scores, np.nanmin(scores)).astype(np.float64)
+    return np.log(np.maximum(filled, _LEAST_SCORE))
+
+
+def frame_levels(scores: NDArray[np.float32], above: str) -> NDArray[np.float64]:
+    """The attention in frames `(T,)`, compared with what `MllmSettings.level_above` says."""
+    return attention_logs(scores) if above == NEUTRAL else attention_levels(scores)
+
+
 def span_evidence(
     nats: NDArray[np.float64],
     levels: NDArray[np.float64],
@@ -177,7 +194,7 @@ def span_evidence(
 
     Args:
         nats: `(F,)` of the measured words.
-        levels: `(T,)` of the attention, see `attention_levels`; all 0 say nothing.
+        levels: `(T,)` of the attention, see `frame_levels`; all 0 say nothing.
         sampled: `(T,)` frames that the model saw.
         own: weights of the model.
     """

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 Heads = tuple[tuple[int, int], ...]
 # What heads are selected for: to find the target's tube, and its time.
 HEAD_USES = ("grounding", "temporal")
+# What the attention in a frame is compared with.
+LEVELS_ABOVE = CLIP, NEUTRAL = ("clip", "neutral")
 
 
 @dataclass(frozen=True)
@@ -51,9 +53,12 @@ class MllmSettings:
             sources.
         body_weight: weight of the nats of measured words for a tube.
         frame_weight: weight of the nats of measured words in a frame's log-odds.
+        level_above: what the attention in a frame is compared with: "clip", the least and the most
+            of the same tube; or "neutral", the neutral prompt, as the logarithm of the relative
+            attention, which also tells what lasts the whole clip. See `evidence.frame_levels`.
         level_weight: of the attention's level in a frame above `level_inside`, in nats.
         level_inside: the level that is as often outside of the span as inside.
-        look_level_weight: as `level_weight`, of the attention of a second look.
+        look_level_weight: as `level_weight`, of the logarithm of a second look's attention.
         look_level_inside: as `level_inside`.
     """
 
@@ -84,10 +89,15 @@ class MllmSettings:
     attention_weight: float = 6.0
     body_weight: float = 1.0
     frame_weight: float = 0.35
+    level_above: str = "clip"
     level_weight: float = 6.6
     level_inside: float = 0.43
     look_level_weight: float = 0.0
     look_level_inside: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.level_above not in LEVELS_ABOVE:
+            raise ValueError(f"level_above: expected one of {LEVELS_ABOVE}, got {self.level_above!r}")
 
     @property
     def calibrated(self) -> bool:

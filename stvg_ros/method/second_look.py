@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from stvg_ros.method.answering import cut_to_tube
 from stvg_ros.method.base import MOST_NATS, BaseSource
-from stvg_ros.method.evidence import attention_levels
+from stvg_ros.method.evidence import attention_logs
 from stvg_ros.method.query import NEUTRAL, question
 from stvg_ros.method.relations import others_of, related
 from stvg_ros.method.scoring import slot_of_frames
@@ -112,7 +112,7 @@ class SecondLook(BaseSource):
         tubes = {track: float(np.clip(one, -MOST_NATS, MOST_NATS)) for track, one in nats.items()}
         frames = {}
         for track, look in looks.items():
-            levels = attention_levels(look.scores)
+            levels = attention_logs(look.scores)
             if own.look_level_weight and levels.any() and not split.lasts:
                 above = own.look_level_weight * (levels - own.look_level_inside)
                 frames[track] = np.interp(np.arange(count), self.view.sampled, above)

@@ -18,12 +18,12 @@ from stvg_ros.method.evidence import (
     ABSENT,
     AttentionEvidence,
     FusedEvidence,
-    attention_levels,
     evident_run,
+    frame_levels,
     nobody,
     span_evidence,
 )
-from stvg_ros.method.model_settings import MllmSettings
+from stvg_ros.method.model_settings import NEUTRAL, MllmSettings
 from stvg_ros.method.presence import confidence, evidence
 from stvg_ros.method.span import ADAPTIVE, find_span, span_ns
 from stvg_ros.method.tube_view import TubeView
@@ -194,19 +194,22 @@ class TubeScores:
         """First and last stamp of the answer.
 
         With an adaptive method, a description without an action holds as long as its target is
-        there: the candidate's own time, or the whole window. So does an action that no source of
-        evidence measures. Measured actions and stated intervals give the run of frames with the
-        most evidence, together with the attention if it is one of the sources.
+        there: the candidate's own time, or the whole window. Measured actions and stated intervals
+        give the run of frames with the most evidence, together with the attention if it is one of
+        the sources. Of an action that nothing else measures, attention that is compared with the
+        neutral prompt gives such a run, any other a span by the method; without attention it holds
+        as long as its target is there.
         """
         clip_ns, span = self.view.clip.stamps_ns, self.config.span
         lasts = answer.split is not None and answer.split.lasts
         if span.method in ADAPTIVE:
             frames = self.fused.frames(candidate.track_id)
             stated = self.fused.frames(candidate.track_id, measured=False)
-            if not (frames is None and stated is None) and not lasts:
+            if not (frames is None and stated is None and not self._attention_times) and not lasts:
                 frames = np.zeros(len(clip_ns)) if frames is None else frames
                 if self.fused.attention:
-                    levels = attention_levels(self.view.scores(self.temporal, candidate))
+                    scores = self.view.scores(self.temporal, candidate)
+                    levels = frame_levels(scores, self.own.level_above)
                     frames = span_evidence(frames, levels, self.view.sampled, self.own)
                 frames = frames if stated is None else frames + stated
                 first, last = evident_run(frames, clip_ns)
@@ -217,6 +220,12 @@ class TubeScores:
                 return int(there[0]), int(there[-1])
         first, last = find_span(self.view.scores(self.temporal, candidate), span)
         return span_ns(first, last, clip_ns[self.view.sampled], clip_ns)
+
+    @property
+    def _attention_times(self) -> bool:
+        """Whether attention by itself gives the evidence of frames."""
+        alone = self.config.evidence.sources == "attention"  # as the paper, by `span.method`
+        return self.fused.attention and not alone and self.own.level_above == NEUTRAL
 
     def evidence(
         self,

@@ -38,12 +38,12 @@ def read_settings(file: Path | None) -> MllmSettings:
             kinds = (int, float) if known[key] is float else (known[key],)
             if not isinstance(value, kinds) or isinstance(value, bool) != (kinds == (bool,)):
                 raise TypeError(f"{key} = {value!r}, expected {known[key].__name__}")
+        return MllmSettings(**values)
     except (ValueError, AttributeError, KeyError, TypeError) as error:
         raise ModelError(
             f"{file}: {error!r}; expected a JSON object with keys of {', '.join(known)}; "
             "correct or remove the file"
         ) from error
-    return MllmSettings(**values)
 
 
 def _pairs(key: str, value: object) -> Heads:

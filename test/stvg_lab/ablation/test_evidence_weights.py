@@ -15,6 +15,7 @@ from stvg_lab.ablation.evidence_weights import (
     frame_weights,
     in_condition,
     joints_of,
+    likelier_level,
     scene_questions,
     share_right,
     source_reading,
@@ -23,7 +24,7 @@ from stvg_lab.ablation.evidence_weights import (
     with_intervals,
 )
 from stvg_lab.rendered.picture_conditions import CONDITIONS
-from stvg_ros.method.model_settings import MllmSettings
+from stvg_ros.method.model_settings import CLIP, NEUTRAL, MllmSettings
 from stvg_ros.types import Evidence, Grounding, Query, SourceFinding, Status, Tube
 
 
@@ -36,8 +37,8 @@ def drawn(
         tubes = rng.normal(size=(3, 3))
         p = np.exp(tubes @ np.array(weights))
         target = int(rng.choice(3, p=p / p.sum()))
-        frames = rng.normal(size=(4, 3))
-        nats = 2 * frames[:, 0] + 0.5 * frames[:, 1] + look_level * frames[:, 2] - 1
+        frames = rng.normal(size=(4, 4))
+        nats = 2 * frames[:, 1] + 0.5 * frames[:, 2] + look_level * frames[:, 3] - 1
         sure = 1 / (1 + np.exp(-nats))
         made.append(SourceReading(tubes, target, frames, rng.uniform(size=4) < sure))
     return made
@@ -46,18 +47,18 @@ def drawn(
 def test_the_weights_are_those_that_the_targets_were_drawn_by() -> None:
     found = drawn((2.0, 0.5, 0.0), look_level=0.0)
     assert tube_weights(found) == pytest.approx([2.0, 0.5, 0.0], abs=0.15)
-    assert frame_weights(found) == pytest.approx([2.0, 0.5, -1.0, 0.0, 0.0], abs=0.1)
+    assert frame_weights(found, NEUTRAL) == pytest.approx([2.0, 0.5, -1.0, 0.0, 0.0], abs=0.1)
 
 
 def test_a_look_is_fitted_beside_the_other_sources() -> None:
     """What others say without a look does not depend on what it says."""
     found = drawn((1.0, 0.5, 1.0))
-    silent = [replace(one, tubes=one.tubes * [1, 1, 0], frames=one.frames * [1, 1, 0])
+    silent = [replace(one, tubes=one.tubes * [1, 1, 0], frames=one.frames * [1, 1, 1, 0])
               for one in found]  # fmt: skip
     assert tube_weights(found)[:2] == pytest.approx(tube_weights(silent)[:2])
-    assert frame_weights(found)[:3] == pytest.approx(frame_weights(silent)[:3])
+    assert frame_weights(found, NEUTRAL)[:3] == pytest.approx(frame_weights(silent, NEUTRAL)[:3])
     assert 0.7 < tube_weights(found)[2] < 1.15 and tube_weights(silent)[2] == 0
-    assert 0.7 < frame_weights(found)[3] < 1.1
+    assert 0.7 < frame_weights(found, NEUTRAL)[3] < 1.1
 
 
 def test_a_source_that_says_nothing_has_no_weight() -> None:
@@ -68,7 +69,7 @@ def test_a_source_that_says_nothing_has_no_weight() -> None:
 
 def test_a_source_that_is_never_wrong_has_a_finite_weight() -> None:
     tubes = np.array([[1.0, 0.3, 0.0], [-1.0, 0.2, 0.0]])
-    one = SourceReading(tubes, 0, np.zeros((0, 3)), np.zeros(0, np.bool_))
+    one = SourceReading(tubes, 0, np.zeros((0, 4)), np.zeros(0, np.bool_))
     assert np.isfinite(tube_weights([one] * 20)).all()
 
 
@@ -90,11 +91,14 @@ def test_the_weights_as_settings_of_a_model() -> None:
     found, tubes, frames = (
         fitted_settings(readings),
         tube_weights(readings),
-        frame_weights(readings),
+        frame_weights(readings, NEUTRAL),
     )
     names = "attention_weight", "body_weight", "second_look_weight"
     assert [found[name] for name in names] == pytest.approx(tubes, abs=1e-3)
     assert found["frame_weight"] == pytest.approx(frames[1], abs=1e-3)
+    assert found["level_above"] == NEUTRAL == likelier_level(readings)
+    swapped = [replace(one, frames=one.frames[:, [1, 0, 2, 3]]) for one in readings]
+    assert likelier_level(swapped) == CLIP
     # The log-odds of a frame are those of the regression.
     nats = found["level_weight"] * (0.3 - found["level_inside"])
     assert nats == pytest.approx(frames[0] * 0.3 + frames[2], abs=5e-3)
@@ -103,7 +107,7 @@ def test_the_weights_as_settings_of_a_model() -> None:
     assert set(found) <= set(MllmSettings.__dataclass_fields__)
     with pytest.raises(ValueError, match=r"expected above 0, got -.* for tubes"):
         fitted_settings(drawn((-2.0, 0.5, 1.0)))
-    untimed = SourceReading(np.zeros((2, 3)), 0, np.zeros((0, 3)), np.zeros(0, np.bool_))
+    untimed = SourceReading(np.zeros((2, 3)), 0, np.zeros((0, 4)), np.zeros(0, np.bool_))
     with pytest.raises(ValueError, match="no sentence whose action is measured"):
         fitted_settings([untimed])
 
@@ -144,7 +148,8 @@ def test_a_reading_of_a_scene() -> None:
     expected = np.array([looks.get(one.track_id, least) for one in sample.people])
     assert looked.tubes[:, 2] == pytest.approx(expected - expected.mean())
     assert int(found.frames[:, 0].argmax()) == 3
-    assert found.frames[:, 1].tolist() == nats.tolist()
+    assert found.frames[3, 1] == pytest.approx(np.log(3)) and found.frames[2, 1] == np.log(2)
+    assert found.frames[:, 2].tolist() == nats.tolist()
     assert found.inside.tolist() == sample.truth.span.tolist()
     blind = Grounding(answer.tubes, Evidence(
         sample.clip.stamps_ns, evidence.slots, heat, heat, evidence.frame_scores, {}, "."

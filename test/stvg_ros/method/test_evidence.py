@@ -20,13 +20,14 @@ from stvg_ros.method.evidence import (
     asked_keypoints,
     attention_levels,
     evident_run,
+    frame_levels,
     gathered,
     nobody,
     span_evidence,
 )
 from stvg_ros.method.grounder import LocalGrounder
 from stvg_ros.method.interfaces import ModelLimits
-from stvg_ros.method.model_settings import MllmSettings
+from stvg_ros.method.model_settings import CLIP, NEUTRAL, MllmSettings
 from stvg_ros.method.rendered_pictures import flat_share, looks_rendered
 from stvg_ros.method.tube_selection import TubeSelection
 from stvg_ros.method.tube_view import TubeView
@@ -234,6 +235,42 @@ def test_log_odds_of_a_spans_frames() -> None:
 )  # fmt: skip
 def test_levels_of_the_attention(scores: list[float], levels: list[float]) -> None:
     assert attention_levels(np.array(scores, np.float32)) == pytest.approx(levels)
+
+
+@pytest.mark.parametrize(
+    ("scores", "logs"),
+    [([1, np.e, 0], [0, 1, np.log(1e-3)]), ([np.nan, 2, 4], [np.log(2), np.log(2), np.log(4)]),
+     ([np.nan, np.nan], [0, 0])],
+)  # fmt: skip
+def test_logarithms_of_the_attention(scores: list[float], logs: list[float]) -> None:
+    found = frame_levels(np.array(scores, np.float32), NEUTRAL)
+    assert found == pytest.approx(logs, abs=1e-6)
+    assert frame_levels(np.array([1, 1, 1, 3], np.float32), CLIP)[3] == 1
+
+
+@pytest.mark.parametrize(
+    ("own", "sources", "span"),
+    [
+        # Twice the neutral prompt's attention in all frames: it lasts the whole clip.
+        (MllmSettings(level_above=NEUTRAL, level_weight=2.0, level_inside=0.3), "both", [0, 5]),
+        # Compared with the same clip, only the peak is left; so it is with the paper's sources.
+        (MllmSettings(), "both", [3, 3]),
+        (MllmSettings(level_above=NEUTRAL, level_weight=2.0, level_inside=0.3), "attention", [3, 3]),
+    ],
+)  # fmt: skip
+def test_attention_above_the_neutral_prompt_says_what_lasts(
+    own: MllmSettings, sources: str, span: list[int]
+) -> None:
+    clip, heat = noise_clip(COUNT), torch.full((COUNT, 6, 8), 2.0)
+    heat[3] = 4.0
+    config = Config.from_flat({"evidence.sources": sources})
+    view = TubeView(clip, np.arange(COUNT), tuple((index,) for index in range(COUNT)))
+    selection = TubeSelection(view, CANDIDATES, (2.0,), own, config)
+    template = Tube(Query(SPLIT.text), Status.NOT_FOUND, split=SPLIT)
+    best = selection.grounding(heat, heat, "<end>", template).best
+    stamps = clip.stamps_ns
+    found = [int(np.flatnonzero(stamps == at)[0]) for at in (best.start_ns, best.end_ns)]
+    assert found == span
 
 
 @pytest.mark.parametrize("own", [MllmSettings(), MllmSettings(presence_match_threshold=9.0)])

@@ -345,7 +345,7 @@ def test_a_second_look_compares_the_best_two() -> None:
 
 
 def test_a_second_look_says_when() -> None:
-    """The level of its attention, weighted, at the sampled frames and between them."""
+    """The logarithm of its attention, weighted, at the sampled frames and between them."""
     settings = MllmSettings(
         split="rules", frame_count=5, look_level_weight=4.0, look_level_inside=0.25
     )
@@ -353,9 +353,9 @@ def test_a_second_look_says_when() -> None:
     scores = np.array([1, 1, 1, 3, np.nan], np.float32)
     (found,) = look.compared(SPLIT, {0: TubeLook(1.0, scores)})
     sampled = VIEW.sampled
-    assert found.frames[0][sampled] == pytest.approx([-1.0, -1.0, -1.0, 3.0, -1.0])
+    assert found.frames[0][sampled] == pytest.approx([-1.0, -1.0, -1.0, 4 * math.log(3) - 1, -1.0])
     between = (sampled[2] + sampled[3]) // 2
-    assert -1 < found.frames[0][between] < 3
+    assert -1 < found.frames[0][between] < 3.3
     lasting = replace(SPLIT, fallbacks=("action",))
     assert lasting.lasts
     assert look.compared(lasting, {0: TubeLook(1.0, scores)})[0].frames == {}
