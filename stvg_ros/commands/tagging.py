@@ -25,7 +25,7 @@ from stvg_ros.commands.word_classes import (
 from stvg_ros.commands.wordlist import word_set
 
 _NOMINAL = word_set("DET POSS NUM ORD ADJ OWNER")  # a noun follows later
-_LEAVING = word_set("leave exit step stop start slide ride fly")
+_ACTING = word_set("leave exit step stop start slide ride fly drink sip")  # mostly nouns
 _LIMBS = word_set(
     "arm arms hand hands leg legs eyes head back mouth fist fingers thumb sleeves hair knees elbows"
 )
@@ -178,7 +178,8 @@ def _verb_follows(words: Sequence[Token], index: int, bare: bool) -> bool:
     if garment_noun(word) and not object_follows(words, index + 1):
         return False
     if "THIRD" in forms:
-        return BASES[word] not in MOSTLY_NOUN or object_follows(words, index + 1)
+        worn = bare and BASES[word] in _ACTING and words[index - 1].word in ("in", "wearing")
+        return worn or BASES[word] not in MOSTLY_NOUN or object_follows(words, index + 1)
     if "ING" in forms:
         following = words[index + 2].word if index + 2 < len(words) else ""
         return not (garment_noun(following) or (noun_for_sure(following) and not bare))
@@ -294,15 +295,17 @@ def _third(
     if last in ("REL", "PRON", "ADV", "NEG", "MARK", "OBJ", ""):
         return "VERB"
     mostly_noun = BASES[word] in MOSTLY_NOUN
+    acting = BASES[word] in _ACTING
     if last == "CONJ":
-        verbs = any(token.tag in ("VERB", "ING", "BE", "PART") for token in done)
-        return (
-            "VERB" if verbs and not (mostly_noun and not object_follows(words, index)) else "NOUN"
-        )
+        verbs = any(token.tag in ("VERB", "ING", "BE", "PART", "HAVE") for token in done)
+        another = acting and done[-2:-1] and done[-2].tag in ("VERB", "ING", "ADV", "PART")
+        verbal = another or not mostly_noun or object_follows(words, index)
+        return "VERB" if verbs and verbal else "NOUN"
     if last == "NOUN" and before is not None:
         if lexicon.moves(before.word) and not _noun_of_compound(before.word, done):
             return "VERB"
-        if garment_noun(before.word) and BASES[word] in _LEAVING and not _verb_in(done):
+        worn = garment_noun(before.word) or before.word in lexicon.COLOURS
+        if worn and acting and not _main_verb_in(done):
             return "VERB"  # "the woman in the grey suit leaves"
         if mostly_noun:
             return "VERB" if object_follows(words, index) else "NOUN"
@@ -319,6 +322,12 @@ def _two_nouns(done: list[Token]) -> bool:
 
 def _verb_in(done: list[Token]) -> bool:
     return any(token.tag in ("VERB", "BASE", "BE", "ING", "PART") for token in done)
+
+
+def _main_verb_in(done: list[Token]) -> bool:
+    """Whether a verb precedes that is not of a relative clause."""
+    finite = sum(token.tag in ("VERB", "BASE", "BE", "HAVE") for token in done)
+    return finite > sum(token.tag == "REL" for token in done)
 
 
 def _noun_of_compound(word: str, done: list[Token]) -> bool:
