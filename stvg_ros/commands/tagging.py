@@ -83,7 +83,8 @@ def _ambiguous(
         whose = owner and nounish(after) and "ING" not in FORMS.get(after, ())
         return "OWNER" if whose else "BE"
     if word == "that":
-        relative = last in ("NOUN", "OBJ") or (before is not None and before.word == "one")
+        someone = before is not None and before.word in lexicon.INDEFINITE | {"one"}
+        relative = last in ("NOUN", "OBJ") or someone
         verbal = after in FORMS or CLOSED_WORDS.get(after) in (
             "BE",
             "HAVE",
@@ -149,9 +150,11 @@ def _closed(
         if nounish(after) and not _verb_follows(words, index, last in ("PREP", "ING")):
             return "ADJ"
         # "in red", "the old", "a blonde": the colour replaces the noun.
-        return "NOUN" if last in ("PREP", "DET", "POSS", "ADJ", "CONJ", "ING") else "ADJ"
+        alone = _worn(words, index) or last in ("PREP", "DET", "POSS", "ADJ", "CONJ", "ING")
+        return "NOUN" if alone else "ADJ"
     if tag == "PREP" and word in lexicon.PARTICLES:
-        verb = "THIRD" in FORMS.get(after, ()) and BASES[after] not in MOSTLY_NOUN
+        worn = word == "on" and before is not None and garment_noun(before.word)
+        verb = "THIRD" in FORMS.get(after, ()) and (worn or BASES[after] not in MOSTLY_NOUN)
         opening = ("DET", "POSS", "NUM", "OBJ", "ORD", "PREP", "PRON")
         if verb or not (nounish(after) or CLOSED_WORDS.get(after) in opening):
             return (
@@ -162,6 +165,13 @@ def _closed(
     if tag == "ADV" and last in ("DET", "POSS") and nounish(after):
         return "ADJ"
     return tag
+
+
+def _worn(words: Sequence[Token], index: int) -> bool:
+    """Whether a word is a colour after "in" or "wears"."""
+    before = words[index - 1].word if index else ""
+    wears = before == "in" or BASES.get(before) == "wear"
+    return wears and words[index].word in lexicon.COLOURS
 
 
 def _verb_follows(words: Sequence[Token], index: int, bare: bool) -> bool:
@@ -178,8 +188,8 @@ def _verb_follows(words: Sequence[Token], index: int, bare: bool) -> bool:
     if garment_noun(word) and not object_follows(words, index + 1):
         return False
     if "THIRD" in forms:
-        worn = bare and BASES[word] in _ACTING and words[index - 1].word in ("in", "wearing")
-        return worn or BASES[word] not in MOSTLY_NOUN or object_follows(words, index + 1)
+        acts = BASES[word] in _ACTING and _worn(words, index)
+        return acts or BASES[word] not in MOSTLY_NOUN or object_follows(words, index + 1)
     if "ING" in forms:
         following = words[index + 2].word if index + 2 < len(words) else ""
         return not (garment_noun(following) or (noun_for_sure(following) and not bare))
@@ -298,8 +308,12 @@ def _third(
     acting = BASES[word] in _ACTING
     if last == "CONJ":
         verbs = any(token.tag in ("VERB", "ING", "BE", "PART", "HAVE") for token in done)
-        another = acting and done[-2:-1] and done[-2].tag in ("VERB", "ING", "ADV", "PART")
-        verbal = another or not mostly_noun or object_follows(words, index)
+        first = done[-2] if len(done) > 1 else done[-1]
+        worn = garment_noun(first.word) or first.word in lexicon.COLOURS
+        another = worn or first.tag in ("VERB", "ING", "ADV", "PART")
+        there = not any(token.tag in ("VERB", "BASE", "ING", "HAVE") for token in done)
+        listed = mostly_noun and not (acting and (another or there))
+        verbal = not listed or object_follows(words, index)
         return "VERB" if verbs and verbal else "NOUN"
     if last == "NOUN" and before is not None:
         if lexicon.moves(before.word) and not _noun_of_compound(before.word, done):

@@ -77,6 +77,29 @@ FRONTED: list[Row] = [
      "a woman in the kitchen in a blue coat", "turns around",
      ["noun woman", "garment coat [blue]", "change turn round", "words kitchen"]),
 ]  # fmt: skip
+CLAUSES: list[Row] = [
+    ("somebody that waves", "", "that waves", ["gesture wave"]),
+    ("someone that wears gray and lies on the floor", "someone that wears gray",
+     "lies on the floor", ["garment clothes [gray]", "pose lying"]),
+    ("In the room somebody who wears gray points to the left.",
+     "somebody in the room who wears gray", "points to the left",
+     ["garment clothes [gray]", "gesture point (left)"]),
+    ("a woman who wears green falls", "a woman who wears green", "falls",
+     ["noun woman", "garment clothes [green]", "change fall"]),
+    ("the person in the blue shirt is in the room and leaves",
+     "the person in the blue shirt is in the room", "leaves",
+     ["garment shirt [blue]", "movement leave"]),
+    ("someone who wears gray and drinks from the cup", "someone who wears gray",
+     "drinks from the cup", ["garment clothes [gray]", "gesture drink"]),
+    ("In the room somebody who has a red coat on leaves the picture.",
+     "somebody in the room who has a red coat on", "leaves the picture",
+     ["garment coat [red]", "movement leave"]),
+    ("a person who wears a red coat and drinks", "a person who wears a red coat", "drinks",
+     ["garment coat [red]", "gesture drink"]),
+    ("Someone that wears gray drinks.", "Someone that wears gray", "drinks",
+     ["garment clothes [gray]", "gesture drink"]),
+    ("anyone that has a bag", "anyone that has a bag", "", ["garment bag"]),
+]  # fmt: skip
 COMPLEMENTS: list[Row] = [
     ("the person who stands on the floor", "", "who stands on the floor", ["pose standing"]),
     ("the person sitting on the chair", "", "sitting on the chair", ["pose sitting"]),
@@ -137,7 +160,8 @@ DRINKING: list[Row] = [
 
 
 @pytest.mark.parametrize(
-    ("sentence", "attribute", "action", "wanted"), [*WORN, *FRONTED, *COMPLEMENTS, *DRINKING]
+    ("sentence", "attribute", "action", "wanted"),
+    [*WORN, *FRONTED, *CLAUSES, *COMPLEMENTS, *DRINKING],
 )
 def test_the_same_in_other_words(
     sentence: str, attribute: str, action: str, wanted: list[str]
