@@ -20,6 +20,7 @@ _BASE: dict[str, Value] = {
     "presence.enabled": False,
     "evidence.second_look": 0,
     "reattention.gate": ALWAYS,
+    "split.plain_words": "never",
 }
 _SELECTION: dict[str, Value] = {**_BASE, "attention.selection": "activation"}
 _BOTH: dict[str, Value] = {
@@ -85,13 +86,16 @@ METHODS = (
         "paper",
     ),
     AblationRow("default", {}, "paper"),
+    AblationRow("default, never refuses", {"presence.enabled": False}, "paper"),
     AblationRow("fast", FAST, "paper"),
 )
-# A row for each source of evidence besides the paper's, over this package's own span.
+# A row for each source of evidence besides the paper's and each other way to ask, over this
+# package's own span.
 SOURCES = (
     AblationRow("+ stated interval", {**_PRESENT, "evidence.stated_interval": True}, _OVER),
     AblationRow("+ painted ids", {**_PRESENT, "evidence.painted_ids": True}, _OVER),
     AblationRow("+ second look", {**_PRESENT, "evidence.second_look": LOOKED}, _OVER),
+    AblationRow("+ plain words", {**_PRESENT, "split.plain_words": "always"}, _OVER),
     AblationRow("+ gate", {**_PRESENT, "reattention.gate": GATE_NATS}, _OVER),
 )
 HEAD_ROWS = (AblationRow("+ selected heads", {**_PRESENT, "attention.heads": "selected"}, _OVER),)

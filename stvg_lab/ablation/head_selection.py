@@ -20,6 +20,7 @@ from stvg_ros.method.attention import grounding_map
 from stvg_ros.method.encoding import Encoder
 from stvg_ros.method.interfaces import AttentionRows, Splitter
 from stvg_ros.method.model_settings import Heads
+from stvg_ros.method.model_words import wording_of
 from stvg_ros.method.query import NEUTRAL, question
 from stvg_ros.method.sampling import sampled_frames
 from stvg_ros.method.scoring import cells_inside
@@ -73,7 +74,8 @@ class HeadReader:
         with torch.no_grad():
             visual = self._encoder.encode([sample.clip.frames[i] for i in sampled])
             prefix = mllm.prefill(visual)
-            asked = question(self._splitter.split(sample.query.text).text)
+            text = self._splitter.split(sample.query.text).text
+            asked = question(wording_of(self._config.split, mllm.settings)(text))
             tokens = tuple(mllm.ask(prefix, [asked])[0].tokens)
             whole, neutral = (mllm.rows_by_head(prefix, text) for text in (asked, NEUTRAL))
         grid = next(iter(whole.values())).shape[2:]

@@ -20,12 +20,12 @@ from stvg_ros.body.settings import BodyConfig
 from stvg_ros.body.track import BodyTrack
 from stvg_ros.body.tracks import BodyMeter, Measurement, track_of
 from stvg_ros.boxes import area
-from stvg_ros.commands.command import Command
+from stvg_ros.commands.command import Command, others_of
 from stvg_ros.commands.reader import CommandReader
 from stvg_ros.config import Config
 from stvg_ros.method.conditions import distance_m
 from stvg_ros.method.interruption import check_interruption
-from stvg_ros.method.relations import others_of, related
+from stvg_ros.method.relations import related
 from stvg_ros.proposals.people.camera_motion import Stabilizer, working_copy
 from stvg_ros.types import CandidateTube, Clip, Frame, SourceFinding, SplitQuery
 

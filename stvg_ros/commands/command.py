@@ -4,10 +4,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Literal
 
-from stvg_ros.commands.lexicon import PREPOSITIONS, VEHICLES, is_animate, singular
+from stvg_ros.commands.lexicon import (
+    DETERMINERS,
+    INDEFINITE,
+    PREPOSITIONS,
+    VEHICLES,
+    is_animate,
+    singular,
+)
 from stvg_ros.commands.verbs import FORMS
 from stvg_ros.commands.wordlist import word_set
 
@@ -65,6 +73,26 @@ class Relation:
     kind: str
     other: str
     text: str
+
+
+def others_of(relation: Relation | None) -> list[str]:
+    """The descriptions of the other people; empty if the relation is to a thing.
+
+    "Between the man in red and the woman in blue" has two; "between two people" has one, which
+    stands for both.
+    """
+    if relation is None:
+        return []
+    parts = [relation.other]
+    if relation.kind == "between":
+        parts = re.split(r"\s+and\s+", relation.other, maxsplit=1)
+        if parts[-1].split()[0].lower() not in DETERMINERS | INDEFINITE:  # "men in red and blue"
+            parts = [relation.other]
+    return parts if all(_of_people(part) for part in parts) else []
+
+
+def _of_people(text: str) -> bool:
+    return any(is_animate(word) or word in (*INDEFINITE, "others") for word in text.lower().split())
 
 
 @dataclass(frozen=True)

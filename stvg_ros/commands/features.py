@@ -18,7 +18,7 @@ hair       hair, bald, beard, moustache, ponytail, braids, bun, curls, bangs.
            `details`: long, short, curly, straight, wavy
 gesture    wave (left, right, both: the arm), raise arm (left, right, both), point (left, right, up,
            down, forward), cross arms, hand to face, hands on hips, stretch arms, raise leg, clap,
-           nod, shake head, thumbs up, beckon, salute, bow, shrug, gesture
+           nod, shake head, thumbs up, beckon, salute, bow, shrug, drink, gesture
 pose       standing, sitting, lying, crouching, kneeling, bending, leaning; facing (towards, away:
            the side of the body that the camera sees; left, right)
 change     sit down, stand up, lie down, fall, pick up, turn round, jump, bend down, kneel down,
@@ -58,6 +58,9 @@ from stvg_ros.commands.wordlist import word_set
 _RULES = (hair, garments, gestures, facings, changes, movements, poses, places, sizes, kind)
 _SILENT = word_set("DET POSS CONJ MARK REL BE PREP OWNER TO ADV HAVE DO MODAL NUM NEG PRON OBJ")
 _WEARING = word_set("wearing wears wear dressed sporting clad number one ones")
+_SCENES = word_set("room picture image video scene view frame")
+_IN_SCENE = word_set("in into of from across through around")
+_INTO_SCENE = word_set("enter leave exit cross")
 _OF_OTHERS = word_set("in with wearing dressed without holding carrying having")
 
 
@@ -113,7 +116,19 @@ def _silent(words: Sequence[Token], index: int) -> bool:
     carries = BASES.get(token.word) in HOLDING and any(
         is_carried(t.word) for t in words[index + 1 : index + 4]
     )
-    return token.tag in _SILENT or token.word in _WEARING or counted or dated or carries
+    owns = token.word == "got" and index > 0 and words[index - 1].tag == "HAVE"
+    named = token.tag in _SILENT or token.word in _WEARING
+    return named or counted or dated or carries or owns or _is_scene(words, index)
+
+
+def _is_scene(words: Sequence[Token], index: int) -> bool:
+    """Whether a word is what the camera sees: "in the room", "leaves the picture"."""
+    compound = index + 1 < len(words) and words[index + 1].tag == "NOUN"
+    if words[index].word not in _SCENES or compound or not index:
+        return False
+    before = index - 1 - (words[index - 1].word in ("the", "this"))
+    entered = BASES.get(words[before].word) in _INTO_SCENE
+    return before >= 0 and (words[before].word in _IN_SCENE or entered)
 
 
 def _others(words: Sequence[Token], head: int, parts: Description) -> set[int]:

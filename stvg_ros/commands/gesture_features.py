@@ -20,6 +20,8 @@ _FACE = word_set("face chin head nose mouth cheek cheeks ear ears eye eyes foreh
 _LIFTED = word_set("raised up lifted high risen")
 _RAISE = word_set("raise lift")
 _TOUCH = word_set("touch scratch rub cover hold wipe stroke")
+_SIPS = word_set("drink sip gulp swig")
+_CUPS = word_set("cup mug glass bottle can straw")
 _GESTURES = word_set("wave point clap nod beckon salute bow shrug gesture")
 
 
@@ -44,6 +46,7 @@ def gestures(words: Sequence[Token], taken: set[int]) -> Found:
         if not base:
             continue
         span = _limb_moved(words, index, base) or _shown(words, index, base)
+        span = span or _drinks(words, index, base)
         if span:
             found.append(span)
         elif base in _GESTURES:
@@ -154,6 +157,22 @@ def _shown(words: Sequence[Token], index: int, base: str) -> tuple[list[int], Fe
         if base in ("give", "show", "do", "make") and pair in (["thumbs", "up"], ["thumb", "up"]):
             return _item(words, index, at + 2, "thumbs up", -1)
     return None
+
+
+def _drinks(words: Sequence[Token], index: int, base: str) -> tuple[list[int], Feature] | None:
+    """Drinking: "drinks from a cup", "takes a sip"; what is drunk is not part of it."""
+    end = index + 1 if base in ("drink", "sip") else index
+    if base == "take" and [t.tag for t in words[index + 1 : index + 2]] == ["DET"]:
+        end = next((i + 1 for i in (index + 2, index + 3)
+                    if i < len(words) and words[i].word in _SIPS), index)  # fmt: skip
+    if end == index:
+        return None
+    of = end + 1 + ([t.word for t in words[end : end + 2]] == ["out", "of"])
+    from_cup = of > end + 1 or [t.word for t in words[end:of]] == ["from"]
+    of += of < len(words) and words[of].tag in ("DET", "POSS")
+    if from_cup and of < len(words) and words[of].word in _CUPS:
+        end = of + 1
+    return list(range(index, end)), Feature("gesture", "drink", joined(words[index:end]))
 
 
 def _plain_gesture(words: Sequence[Token], index: int, base: str) -> tuple[list[int], Feature]:

@@ -51,6 +51,7 @@ _CHANGES = {
 }
 _BARE_CHANGES = {"fall": "fall", "collapse": "fall", "jump": "jump", "hop": "jump",
                  "leap": "jump", "rise": "stand up"}  # fmt: skip
+_SEATED = ("sit down", "stand up")
 _OBJECT_INSIDE = word_set("take put pick")  # "picks the phone up"
 _MOVEMENTS = {
     **dict.fromkeys(("walk", "stroll", "march", "stride", "wander", "pace", "tiptoe"), "walk"),
@@ -66,6 +67,9 @@ _MOVEMENTS = {
 _TOWARDS = word_set("come approach")
 _HEAD = word_set("head face gaze eyes neck")
 _STAYING = word_set("stay remain keep")
+_SUPPORTED = word_set("on to from off onto in")
+_FLOORS = word_set("floor ground")
+_SEATS = word_set("chair seat")
 _STILL = word_set("still motionless unmoving")
 _SEEN = word_set("seen viewed shown visible filmed")
 _FACED = {"forward": "towards", "backward": "away"}
@@ -80,24 +84,30 @@ def poses(words: Sequence[Token], taken: set[int]) -> Found:
             continue
         if token.word == "knees" and index > 1 and words[index - 2].word == "on":
             span = list(range(index - 2, index + 1))
-            found.append((span, Feature("pose", "kneeling", joined(words[index - 2 : index + 1]))))
+            span = [index - 3, *span] if base_at(words, index - 3) in _STAYING else span
+            text = joined(words[span[0] : index + 1])
+            found.append((span, Feature("pose", "kneeling", text)))
         if token.word == "upright" and index and base_at(words, index - 1) in _STAYING:
             text = joined(words[index - 1 : index + 1])
             found.append(([index - 1, index], Feature("pose", "standing", text)))
         if base in _POSES:
             end = index + 1
             end += end < len(words) and words[end].word in ("down", "up", "upright", "over")
-            if _POSES[base] in ("lying", "kneeling", "sitting"):
-                end = _past_floor(words, end)
+            if _POSES[base] in ("lying", "kneeling", "sitting", "standing"):
+                end = _past_support(words, end, seat=_POSES[base] == "sitting")
             span = list(range(index, end))
             found.append((span, Feature("pose", _POSES[base], joined(words[index:end]))))
     return found
 
 
-def _past_floor(words: Sequence[Token], end: int) -> int:
+def _past_support(words: Sequence[Token], end: int, seat: bool) -> int:
+    """The end of "on the floor", and with a seat of "from his chair", which nothing measures."""
     here = [t.word for t in words[end : end + 3]]
-    floor = here[:1] and here[0] in ("on", "to", "from") and here[1:2] == ["the"]
-    return end + 3 if floor and here[2:3] and here[2] in ("floor", "ground") else end
+    if len(here) < 3 or here[0] not in _SUPPORTED or words[end + 1].tag not in ("DET", "POSS"):
+        return end
+    compound = end + 3 < len(words) and words[end + 3].tag == "NOUN"  # "the floor mat"
+    known = here[2] in _FLOORS or (seat and here[2] in _SEATS)
+    return end + 3 if known and not compound else end
 
 
 def facings(words: Sequence[Token], taken: set[int]) -> Found:
@@ -201,17 +211,21 @@ def _changed(words: Sequence[Token], index: int, base: str) -> tuple[str, list[i
             return None  # "puts the bag on the table"
         if words[index].tag == "PART" and index and words[index - 1].tag == "BE":
             return None  # "who is bent over"
-        # "who is sitting down" is sitting; "sitting down on" and "gets up" are changes.
+        # "who is sitting down" is sitting; "sitting down on a chair" and "gets up" are changes.
         lasting = "ING" in FORMS.get(words[index].word, ()) and base in _POSES
         after = words[at + 1].word if at + 1 < len(words) else ""
-        if lasting and after != "from":
+        seated = name in _SEATED
+        end = _past_support(words, at + 1, seated)
+        chosen = base == "sit" and end > at + 1 and words[end - 1].word in _SEATS
+        if lasting and after != "from" and not chosen:
             return None
-        end = _past_floor(words, at + 1)
         return name, [index, at, *range(at + 1, end)]
+    if base == "take" and [t.word for t in words[index + 2 : index + 3]] == ["seat"]:
+        return "sit down", list(range(index, _past_support(words, index + 3, seat=True)))
     name = _BARE_CHANGES.get(base, "")
     if not name:
         return None
-    return name, list(range(index, _past_floor(words, index + 1)))
+    return name, list(range(index, _past_support(words, index + 1, name in _SEATED)))
 
 
 def movements(words: Sequence[Token], taken: set[int]) -> Found:

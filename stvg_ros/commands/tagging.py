@@ -25,7 +25,7 @@ from stvg_ros.commands.word_classes import (
 from stvg_ros.commands.wordlist import word_set
 
 _NOMINAL = word_set("DET POSS NUM ORD ADJ OWNER")  # a noun follows later
-_LEAVING = word_set("leave exit step stop start slide ride fly")
+_ACTING = word_set("leave exit step stop start slide ride fly drink sip")  # mostly nouns
 _LIMBS = word_set(
     "arm arms hand hands leg legs eyes head back mouth fist fingers thumb sleeves hair knees elbows"
 )
@@ -83,7 +83,8 @@ def _ambiguous(
         whose = owner and nounish(after) and "ING" not in FORMS.get(after, ())
         return "OWNER" if whose else "BE"
     if word == "that":
-        relative = last in ("NOUN", "OBJ") or (before is not None and before.word == "one")
+        someone = before is not None and before.word in lexicon.INDEFINITE | {"one"}
+        relative = last in ("NOUN", "OBJ") or someone
         verbal = after in FORMS or CLOSED_WORDS.get(after) in (
             "BE",
             "HAVE",
@@ -149,9 +150,11 @@ def _closed(
         if nounish(after) and not _verb_follows(words, index, last in ("PREP", "ING")):
             return "ADJ"
         # "in red", "the old", "a blonde": the colour replaces the noun.
-        return "NOUN" if last in ("PREP", "DET", "POSS", "ADJ", "CONJ", "ING") else "ADJ"
+        alone = _worn(words, index) or last in ("PREP", "DET", "POSS", "ADJ", "CONJ", "ING")
+        return "NOUN" if alone else "ADJ"
     if tag == "PREP" and word in lexicon.PARTICLES:
-        verb = "THIRD" in FORMS.get(after, ()) and BASES[after] not in MOSTLY_NOUN
+        worn = word == "on" and before is not None and garment_noun(before.word)
+        verb = "THIRD" in FORMS.get(after, ()) and (worn or BASES[after] not in MOSTLY_NOUN)
         opening = ("DET", "POSS", "NUM", "OBJ", "ORD", "PREP", "PRON")
         if verb or not (nounish(after) or CLOSED_WORDS.get(after) in opening):
             return (
@@ -162,6 +165,13 @@ def _closed(
     if tag == "ADV" and last in ("DET", "POSS") and nounish(after):
         return "ADJ"
     return tag
+
+
+def _worn(words: Sequence[Token], index: int) -> bool:
+    """Whether a word is a colour after "in" or "wears"."""
+    before = words[index - 1].word if index else ""
+    wears = before == "in" or BASES.get(before) == "wear"
+    return wears and words[index].word in lexicon.COLOURS
 
 
 def _verb_follows(words: Sequence[Token], index: int, bare: bool) -> bool:
@@ -178,7 +188,8 @@ def _verb_follows(words: Sequence[Token], index: int, bare: bool) -> bool:
     if garment_noun(word) and not object_follows(words, index + 1):
         return False
     if "THIRD" in forms:
-        return BASES[word] not in MOSTLY_NOUN or object_follows(words, index + 1)
+        acts = BASES[word] in _ACTING and _worn(words, index)
+        return acts or BASES[word] not in MOSTLY_NOUN or object_follows(words, index + 1)
     if "ING" in forms:
         following = words[index + 2].word if index + 2 < len(words) else ""
         return not (garment_noun(following) or (noun_for_sure(following) and not bare))
@@ -294,15 +305,21 @@ def _third(
     if last in ("REL", "PRON", "ADV", "NEG", "MARK", "OBJ", ""):
         return "VERB"
     mostly_noun = BASES[word] in MOSTLY_NOUN
+    acting = BASES[word] in _ACTING
     if last == "CONJ":
-        verbs = any(token.tag in ("VERB", "ING", "BE", "PART") for token in done)
-        return (
-            "VERB" if verbs and not (mostly_noun and not object_follows(words, index)) else "NOUN"
-        )
+        verbs = any(token.tag in ("VERB", "ING", "BE", "PART", "HAVE") for token in done)
+        first = done[-2] if len(done) > 1 else done[-1]
+        worn = garment_noun(first.word) or first.word in lexicon.COLOURS
+        another = worn or first.tag in ("VERB", "ING", "ADV", "PART")
+        there = not any(token.tag in ("VERB", "BASE", "ING", "HAVE") for token in done)
+        listed = mostly_noun and not (acting and (another or there))
+        verbal = not listed or object_follows(words, index)
+        return "VERB" if verbs and verbal else "NOUN"
     if last == "NOUN" and before is not None:
         if lexicon.moves(before.word) and not _noun_of_compound(before.word, done):
             return "VERB"
-        if garment_noun(before.word) and BASES[word] in _LEAVING and not _verb_in(done):
+        worn = garment_noun(before.word) or before.word in lexicon.COLOURS
+        if worn and acting and not _main_verb_in(done):
             return "VERB"  # "the woman in the grey suit leaves"
         if mostly_noun:
             return "VERB" if object_follows(words, index) else "NOUN"
@@ -319,6 +336,12 @@ def _two_nouns(done: list[Token]) -> bool:
 
 def _verb_in(done: list[Token]) -> bool:
     return any(token.tag in ("VERB", "BASE", "BE", "ING", "PART") for token in done)
+
+
+def _main_verb_in(done: list[Token]) -> bool:
+    """Whether a verb precedes that is not of a relative clause."""
+    finite = sum(token.tag in ("VERB", "BASE", "BE", "HAVE") for token in done)
+    return finite > sum(token.tag == "REL" for token in done)
 
 
 def _noun_of_compound(word: str, done: list[Token]) -> bool:

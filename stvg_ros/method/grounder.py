@@ -22,6 +22,7 @@ from stvg_ros.method.interfaces import Mllm, ModelLimits, Proposer, Splitter, St
 from stvg_ros.method.known_tube import known_grounding
 from stvg_ros.method.marked_video import marked_video
 from stvg_ros.method.memory import is_out_of_memory, release_memory
+from stvg_ros.method.model_words import Wording
 from stvg_ros.method.painted_ids import PaintedIds
 from stvg_ros.method.pass_counter import PassCounter
 from stvg_ros.method.query import refuse_unseen
@@ -207,12 +208,12 @@ class LocalGrounder(BaseGrounder):
             visual = self._encoder.encode([clip.frames[i] for i in sampled], total)
         view = TubeView(clip, sampled, visual.slots, visual.crop)
         asked = conditions(split.command)
-        texts = [split.text, *parts.values(), *asked]
+        texts = [passes.wording(text) for text in (split.text, *parts.values(), *asked)]
         limits = self._mllm.limits(texts, clip.frames[-1].image).of_crop(visual.crop)
         own = self._mllm.settings
         with clock.stage("measure"):
             fused = gathered(self._sources, clip, split, candidates, config, own, limits)
-            said = self._stated(view, split, candidates, visual.times_s)
+            said = self._stated(view, split, candidates, visual.times_s, passes.wording)
             fused = fused.plus(said or ())
             points = asked_keypoints(self._sources, clip, sampled, candidates, config)
         with clock.stage("forward pass"):
@@ -243,6 +244,7 @@ class LocalGrounder(BaseGrounder):
         split: SplitQuery,
         candidates: tuple[CandidateTube, ...],
         times_s: tuple[float, ...],
+        wording: Wording,
     ) -> list[SourceFinding] | None:
         """What the model states about a marked video; None if it is not asked."""
         wanted, every = self._config.evidence, self._config.evidence.sources == "stated"
@@ -254,9 +256,9 @@ class LocalGrounder(BaseGrounder):
             self._mllm, view, candidates, times_s, numbers=numbers, ordinals=ordinals
         )
         asked: list[PaintedIds | StatedInterval] = (
-            [PaintedIds(self._mllm, video)] if numbers else []
+            [PaintedIds(self._mllm, video, wording)] if numbers else []
         )
-        asked += [StatedInterval(self._mllm, video)] if ordinals else []
+        asked += [StatedInterval(self._mllm, video, wording)] if ordinals else []
         return [one for source in asked for one in source.findings(view.clip, split, candidates)]
 
     def _re_attended(

@@ -24,6 +24,8 @@ class MllmSettings:
         step: "plain" or "rms", see `ReattentionConfig.step`.
         learning_rate: 8 in the paper, with plain steps.
         split: how the query is split, "mllm" or "rules".
+        plain_words: whether the model knows few words, and is asked in those of
+            `commands.plain_words`; used if `SplitConfig.plain_words` is None.
         frame_count: T, the number of frames.
         presence_threshold: added to `PresenceConfig.threshold`, in nats.
         presence_margin_weight: weight of the least log p(yes) - log p(no) in the evidence for a
@@ -67,6 +69,7 @@ class MllmSettings:
     step: str = "plain"
     learning_rate: float = 8.0
     split: str = "mllm"
+    plain_words: bool = False
     frame_count: int = 20
     presence_threshold: float = 0.0
     presence_margin_weight: float = 1.0

@@ -15,6 +15,7 @@ import torch
 from stvg_ros.method.base import MOST_NATS, BaseSource
 from stvg_ros.method.interfaces import Mllm
 from stvg_ros.method.marked_video import MarkedVideo
+from stvg_ros.method.model_words import Wording, as_said
 from stvg_ros.method.query import described
 from stvg_ros.types import PAINTED_IDS, CandidateTube, Clip, SourceFinding, SplitQuery
 
@@ -34,10 +35,12 @@ class PaintedIds(BaseSource):
     Attributes:
         mllm: the model.
         video: with numbers on the candidates.
+        wording: of the question.
     """
 
     mllm: Mllm
     video: MarkedVideo
+    wording: Wording = as_said
     name: str = PAINTED_IDS
 
     def findings(
@@ -51,7 +54,9 @@ class PaintedIds(BaseSource):
         if len(tracks) < 2:
             return ()
         options = [str(number + 1) for number in range(len(tracks))]
-        log_p = self.mllm.option_log_p(self.video.prefix, which_number(split.text), options)
+        log_p = self.mllm.option_log_p(
+            self.video.prefix, which_number(self.wording(split.text)), options
+        )
         if log_p is None or not log_p.isfinite().all():
             return ()
         weight = self.mllm.settings.painted_ids_weight

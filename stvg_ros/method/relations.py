@@ -4,14 +4,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from itertools import permutations
 
 import numpy as np
 
 from stvg_ros.commands.command import Relation
-from stvg_ros.commands.lexicon import DETERMINERS, INDEFINITE, is_animate
 from stvg_ros.method.conditions import relation_share
 from stvg_ros.method.evidence import ABSENT
 from stvg_ros.types import CandidateTube, Clip
@@ -24,26 +22,6 @@ _NEAR_HEIGHTS = 1.5  # between the middles of two people who are neither near no
 _MOST_ANCHORS = 8
 
 Fits = Sequence[float] | None  # nats of a description for each tube; None if it has no measure
-
-
-def others_of(relation: Relation | None) -> list[str]:
-    """The descriptions of the other people; empty if the relation is to a thing.
-
-    "Between the man in red and the woman in blue" has two; "between two people" has one, which
-    stands for both.
-    """
-    if relation is None:
-        return []
-    parts = [relation.other]
-    if relation.kind == "between":
-        parts = re.split(r"\s+and\s+", relation.other, maxsplit=1)
-        if parts[-1].split()[0].lower() not in DETERMINERS | INDEFINITE:  # "men in red and blue"
-            parts = [relation.other]
-    return parts if all(_of_people(part) for part in parts) else []
-
-
-def _of_people(text: str) -> bool:
-    return any(is_animate(word) or word in (*INDEFINITE, "others") for word in text.lower().split())
 
 
 def related(

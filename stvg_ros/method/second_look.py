@@ -11,11 +11,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from stvg_ros.commands.command import others_of
 from stvg_ros.method.answering import cut_to_tube
 from stvg_ros.method.base import MOST_NATS, BaseSource
 from stvg_ros.method.evidence import attention_logs
-from stvg_ros.method.query import NEUTRAL, question
-from stvg_ros.method.relations import others_of, related
+from stvg_ros.method.query import NEUTRAL
+from stvg_ros.method.relations import related
 from stvg_ros.method.scoring import slot_of_frames
 from stvg_ros.method.tube_selection import TubeLook
 from stvg_ros.method.tube_view import TubeView
@@ -74,7 +75,7 @@ class SecondLook(BaseSource):
         mllm = self.passes.mllm
         with torch.no_grad():
             visual = mllm.encode(pictures)
-            asked = [question(text) for text in texts]
+            asked = self.passes.asked(texts)
             *readings, neutral = mllm.ask(mllm.prefill(visual), [*asked, NEUTRAL])
         margins = tuple(float(reading.margin) for reading in readings)
         if not np.isfinite(margins).all():

@@ -45,6 +45,15 @@ class SplitConfig(Group):
         choices=("auto", "mllm", "endpoint", "parser", "rules", "none"),
         sentinel="auto",
     )
+    plain_words: str | None = setting(
+        None,
+        "always: the model is asked in the few words that it learned, where these say all of the "
+        "command (`commands.plain_words`); auto is the model's default. What is measured on "
+        "bodies and what answers say keep the user's words",
+        choices=("auto", "always", "never"),
+        sentinel="auto",
+        dynamic=True,
+    )
     endpoint_url: str = setting("", "base URL of the endpoint, such as http://host:8000/v1")
     endpoint_model: str = setting("", "model name sent to the endpoint")
     endpoint_token_file: str = setting(

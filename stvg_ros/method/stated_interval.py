@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from stvg_ros.method.base import MOST_NATS, BaseSource
 from stvg_ros.method.interfaces import Mllm
 from stvg_ros.method.marked_video import MarkedVideo
+from stvg_ros.method.model_words import Wording, as_said
 from stvg_ros.method.query import described
 from stvg_ros.types import STATED_INTERVAL, CandidateTube, Clip, SourceFinding, SplitQuery
 
@@ -38,10 +39,12 @@ class StatedInterval(BaseSource):
     Attributes:
         mllm: the model.
         video: with the numbers of slots in the images.
+        wording: of the questions.
     """
 
     mllm: Mllm
     video: MarkedVideo
+    wording: Wording = as_said
     name: str = STATED_INTERVAL
 
     def findings(
@@ -57,7 +60,7 @@ class StatedInterval(BaseSource):
         options = [str(number + 1) for number in range(len(slots))]
         ends = []
         for end in ENDS:
-            asked = which_image(split.text, end)
+            asked = which_image(self.wording(split.text), end)
             log_p = self.mllm.option_log_p(self.video.prefix, asked, options)
             if log_p is None or not log_p.isfinite().all():
                 return ()

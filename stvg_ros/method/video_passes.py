@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ from stvg_ros.method.attention import grounding_map, head_rows
 from stvg_ros.method.conditions import Condition
 from stvg_ros.method.interfaces import AttentionRows, Mllm
 from stvg_ros.method.interruption import check_interruption
+from stvg_ros.method.model_words import Wording, wording_of
 from stvg_ros.method.query import NEUTRAL, question
 from stvg_ros.method.reattention import (
     Direction,
@@ -65,6 +66,15 @@ class VideoPasses:
     config: Config
     direction: Direction
 
+    @property
+    def wording(self) -> Wording:
+        """The words in which this model is asked."""
+        return wording_of(self.config.split, self.mllm.settings)
+
+    def asked(self, texts: Iterable[str]) -> list[str]:
+        """The questions for (sub-)queries, in the model's words."""
+        return [question(text) for text in map(self.wording, texts)]
+
     def probe(
         self,
         visual: VisualTokens,
@@ -88,9 +98,8 @@ class VideoPasses:
         with torch.set_grad_enabled(bool(wanted)):
             offset = _zeros_like(visual)
             prefix = self.mllm.prefill(visual, offset)
-            asked = [question(text) for text in (split.text, *parts.values())]
-            extra = [question(text) for text in conditions]
-            whole, *readings, neutral = self.mllm.ask(prefix, [*asked, *extra, NEUTRAL])
+            asked = self.asked([split.text, *parts.values(), *conditions])
+            whole, *readings, neutral = self.mllm.ask(prefix, [*asked, NEUTRAL])
             readings, denied = readings[: len(parts)], readings[len(parts) :]
             branches = [
                 name
@@ -134,7 +143,7 @@ class VideoPasses:
             check_interruption()
             with torch.enable_grad():
                 prefix = self.mllm.prefill(visual, offset)
-                reading, neutral = self.mllm.ask(prefix, [question(text), NEUTRAL])
+                reading, neutral = self.mllm.ask(prefix, [*self.asked([text]), NEUTRAL])
                 return reattention_loss(reading, neutral, config.reattention.loss)
 
         step_of = spatial_step if branch == "spatial" else temporal_step
@@ -153,7 +162,8 @@ class VideoPasses:
             split: the query.
         """
         moved = [(probe.visual, offset) for probe, offset, _ in passes if offset is not None]
-        seen = iter(self.mllm.attention_rows(moved, question(split.text)) if moved else ())
+        (asked,) = self.asked([split.text])
+        seen = iter(self.mllm.attention_rows(moved, asked) if moved else ())
         return [
             self.map_of(probe.whole if offset is None else next(seen), probe.neutral, use)
             for probe, offset, use in passes

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from fakes import noise_clip
 
-from stvg_ros.commands.command import Relation
-from stvg_ros.method.relations import others_of, related
+from stvg_ros.commands.command import Relation, others_of
+from stvg_ros.method.relations import related
 from stvg_ros.types import CandidateTube
 
 CLIP = noise_clip(3)
