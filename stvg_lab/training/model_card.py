@@ -126,7 +126,10 @@ other shapes give grids that the model was not trained on.
 
 def detector_card(report: Mapping[str, Any]) -> str:
     """`README.md` of the people detector's folder."""
-    begin = "from an earlier checkpoint" if report["started_from"] else "from scratch"
+    minutes, steps = (
+        " + ".join(str(one[name]) for one in (*report["earlier"], report))
+        for name in ("minutes", "steps")
+    )
     rows = "\n".join(
         f"| {split} | {100 * held['recall']:.1f} % | {held['iou']:.3f} "
         f"| {held['false_alarms']:.2f} |"
@@ -134,7 +137,7 @@ def detector_card(report: Mapping[str, Any]) -> str:
     )
     return f"""# Embedded people detector
 
-An `RTDetrV2ForObjectDetection` of {report["parameters"] / 1e6:.2f} M parameters, trained {begin}
+An `RTDetrV2ForObjectDetection` of {report["parameters"] / 1e6:.2f} M parameters, trained from scratch
 by `stvg_lab/training/train_detector.py` on rendered scenes (`stvg_lab.rendered`), plain and hard
 ones, with the true boxes of the people. It provides candidate tubes for the embedded model in the
 demonstration and the tests. It works on rendered scenes only and says nothing about real video;
@@ -142,7 +145,7 @@ there, set `proposals.people_detector` to a released checkpoint, or `proposals.s
 source.
 
 ## Training
-Seed {report["seed"]}, {report["minutes"]} minutes, {report["steps"]} steps of 8 images on one CPU
+{minutes} minutes, {steps} steps of 8 images on one CPU
 core (a second one renders). Images are resized to 320 x 256, and randomly mirrored, tinted and
 compressed. The losses are those of the library (one query per person, after each layer of the
 decoder), and a dense one: every position of the encoder's feature maps in the middle of a person

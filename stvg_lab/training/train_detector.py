@@ -345,10 +345,20 @@ def report_of(
         "minutes": options.minutes,
         "steps": steps,
         "parameters": sum(weight.numel() for weight in model.parameters()),
-        "started_from": options.start is not None,
+        "earlier": _earlier(options.start),
         "scenes": scenes,
         "held_out": figures,
     }
+
+
+def _earlier(start: Path | None) -> list[dict[str, float]]:
+    """Minutes and steps of the trainings that led to a checkpoint, the first one first."""
+    file = None if start is None else start / "training_report.json"
+    if file is None or not file.is_file():
+        return []
+    report = json.loads(file.read_text())
+    own = {name: report[name] for name in ("minutes", "steps")}
+    return [*report.get("earlier", []), own]
 
 
 def save(model: RTDetrV2ForObjectDetection, folder: Path, report: dict[str, Any]) -> None:

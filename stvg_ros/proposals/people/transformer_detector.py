@@ -37,6 +37,8 @@ WINDOWED = ("lw_detr", "rf_detr")  # their images are cut into windows
 STRIDE = 32  # of the coarsest level of the others
 FOLDER = Path(__file__).parent / "embedded"  # of stvg_lab/training/train_detector.py
 _LEAST_SEEN = 0.3  # of a tube's searched images
+_NEW = 0.7  # score from which on a box begins a track
+_NEW_OF_EMBEDDED = 0.45  # the same: on val-hard one tube in 25 more, and 5 points of gt_vIoU
 _EVERY_ON_CPU = 3  # images; a checkpoint takes some 0.2 s for one on a core
 _SAME_IOU = 0.6  # boxes with a larger overlap are one person
 
@@ -64,7 +66,6 @@ class PictureDetector(Protocol):
 class PeopleDetector:
     """Detects people by a real-time DETR; see `PictureDetector`. Not thread-safe."""
 
-    new_track_score = 0.7
     smoothing_s = 0.0
 
     def __init__(self, path: str, device: str, box_threshold: float) -> None:
@@ -75,6 +76,7 @@ class PeopleDetector:
         """
         setting = "proposals.people_detector"
         self.name = "embedded" if path == str(FOLDER) else path
+        self.new_track_score = _NEW_OF_EMBEDDED if self.name == "embedded" else _NEW
         self._loaded = load(path, setting, CLASSES, device)
         self._box_threshold = box_threshold
         slow = self._loaded.device.type == "cpu" and self.name != "embedded"
