@@ -17,7 +17,7 @@ from stvg_ros.errors import ConfigError
 OPTIONAL = [
     ("sampling.frames", 0, 1),
     ("split.method", "auto", "rules"),
-    ("split.plain_words", "auto", "on"),
+    ("split.plain_words", "auto", "always"),
     ("attention.first_layer", -1, 0),
     ("attention.last_layer", -1, 0),
     ("reattention.temporal_epochs", 0, 1),
