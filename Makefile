@@ -74,9 +74,10 @@ serving: $(STAMPS)/serving  ## the libraries of `stvg-ros serve` and `evaluate -
 
 development: setup $(STAMPS)/development  ## setup, serving, and what tests and checks need
 
-# Files of tests side by side, each process with one thread and a ROS domain of its own.
+# Files of tests side by side, each process with one thread and a ROS domain of its own. They begin
+# in the order of test/conftest.py, not with the files of many tests, which are short ones.
 test libraries: export OMP_NUM_THREADS := 1
-SIDE_BY_SIDE := --numprocesses=auto --dist=loadfile
+SIDE_BY_SIDE := --numprocesses=auto --dist=loadfile --no-loadscope-reorder
 
 test: development  ## run the tests on the installed package; ARGS="-k window" for some
 	HF_HUB_OFFLINE=1 ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST \
