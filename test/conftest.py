@@ -5,6 +5,7 @@
 Ray stays on loopback.
 """
 
+import gc
 import os
 
 import pytest
@@ -20,3 +21,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with slow tests come first: none of them then keeps one process busy at the end."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays: a test that collects garbage then looks at its own objects only."""
+    gc.collect()
+    gc.freeze()
