@@ -293,7 +293,8 @@ def test_a_minute_part_of_training_writes_a_folder_that_loads(tmp_path: Path) ->
     from transformers import AutoTokenizer, Qwen2VLForConditionalGeneration
 
     out = tmp_path / "model"
-    arguments = ["--minutes", "0.05", "--held-out", "1", "--test", "1", "--pool", "16", "--eager"]
+    arguments = ["--minutes", "0.02", "--held-out", "1", "--test", "1", "--pool", "16", "--clips",
+                 "1", "--eager"]  # fmt: skip
     # Away from the checkout, whose ./stvg_ros would hide the installed package.
     module = [sys.executable, "-m", "stvg_lab.training.train_embedded"]
     subprocess.run(
