@@ -43,11 +43,13 @@ BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip --disable-pip-version-check install $(PIP_ARGS)
 
 LIBRARY_TESTS := $(addprefix test/stvg_ros/models/,test_library_processors.py test_quantization.py test_fp8.py) \
-  test/stvg_ros/commands test/rehearsal/test_verification.py test/rehearsal/test_detectors.py \
+  $(addprefix test/stvg_ros/commands/test_,kinds.py readers.py sentences.py vidstg.py) \
+  test/rehearsal/test_verification.py test/rehearsal/test_detectors.py \
   test/rehearsal/test_classes.py test/rehearsal/test_small_board_classes.py \
   test/stvg_ros/models/test_small_board_processors.py test/stvg_ros/models/test_molmo2_options.py \
   test/stvg_ros/agents test/stvg_ros/visualization/test_rerun_recording.py \
-  test/stvg_ros/node/test_viewer_stream.py test/stvg_lab/identity
+  test/stvg_ros/node/test_viewer_stream.py \
+  $(addprefix test/stvg_lab/identity/,test_measurement.py test_tracking_scores.py)
 INTERFACES := $(wildcard msg/*.msg srv/*.srv action/*.action)
 # Folders as well: their time changes when a file is removed.
 MODULES := $(shell find stvg_ros stvg_lab launch config rviz foxglove -not -path '*__pycache__*' 2>/dev/null)
@@ -74,9 +76,10 @@ serving: $(STAMPS)/serving  ## the libraries of `stvg-ros serve` and `evaluate -
 
 development: setup $(STAMPS)/development  ## setup, serving, and what tests and checks need
 
-# Files of tests side by side, each process with one thread and a ROS domain of its own.
+# Files of tests side by side, each process with one thread and a ROS domain of its own. They begin
+# in the order of test/conftest.py, not with the files of many tests, which are short ones.
 test libraries: export OMP_NUM_THREADS := 1
-SIDE_BY_SIDE := --numprocesses=auto --dist=loadfile
+SIDE_BY_SIDE := --numprocesses=auto --dist=loadfile --no-loadscope-reorder
 
 test: development  ## run the tests on the installed package; ARGS="-k window" for some
 	HF_HUB_OFFLINE=1 ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST \

@@ -16,6 +16,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from stvg_lab.ablation.padded_rows import padded, shares
 from stvg_lab.rendered.hard.hard_scene import HardScene
 from stvg_lab.rendered.picture_conditions import PictureCondition, taken
 from stvg_lab.rendered.scene import Scene
@@ -31,6 +32,7 @@ Array = NDArray[np.float64]
 NOISE = 0.08  # of the joints in each frame, in torsos; 0.12 between two of them
 _RIDGE = 1e-3  # keeps weights finite where a source is never wrong
 _ROUNDS = 50
+_SETTLED = 1e-12  # a step after which weights are those of all rounds
 _RESAMPLES = 200
 
 
@@ -162,26 +164,29 @@ def tube_weights(readings: Sequence[SourceReading]) -> Array:
     Those of attention and body are fitted without looks, which are not always taken; that of a look
     beside these.
     """
-    known = _choice([one.tubes[:, :2] for one in readings], [0.0] * len(readings), readings)
+    nothing = [np.zeros(len(one.tubes)) for one in readings]
+    known = _choice([one.tubes[:, :2] for one in readings], nothing, readings)
     offsets = [one.tubes[:, :2] @ known for one in readings]
     look = _choice([one.tubes[:, 2:] for one in readings], offsets, readings)
     return np.concatenate([known, look])
 
 
 def _choice(
-    tubes: Sequence[Array], offsets: Sequence[Array | float], readings: Sequence[SourceReading]
+    tubes: Sequence[Array], offsets: Sequence[Array], readings: Sequence[SourceReading]
 ) -> Array:
     """Weights of the columns of `tubes`, beside log-odds that are known."""
-    weights = np.zeros(tubes[0].shape[1])
-    for _ in range(_ROUNDS):
-        slope, curve = -_RIDGE * weights, -_RIDGE * np.eye(len(weights))
-        for x, offset, one in zip(tubes, offsets, readings, strict=True):
-            p = _softmax(x @ weights + offset)
-            mean = p @ x
-            slope = slope + x[one.target] - mean
-            curve = curve - (x.T * p) @ x + np.outer(mean, mean)
-        weights = weights - np.linalg.solve(curve, slope)
-    return weights
+    x, known = padded(tubes), padded(offsets, -np.inf)
+    right = x[np.arange(len(x)), [one.target for one in readings]]
+
+    def step(weights: Array) -> Array:
+        weighted = shares(x @ weights + known)[..., None] * x
+        mean = weighted.sum(axis=1)
+        flat = weighted.reshape(-1, len(weights))
+        curve = mean.T @ mean - flat.T @ x.reshape(flat.shape) - _RIDGE * np.eye(len(weights))
+        slope = (right - mean).sum(axis=0) - _RIDGE * weights
+        return np.asarray(np.linalg.solve(curve, slope), np.float64)
+
+    return _by_newton(step, x.shape[-1])
 
 
 def frame_weights(readings: Sequence[SourceReading], above: str) -> Array:
@@ -219,12 +224,24 @@ def likelier_level(readings: Sequence[SourceReading]) -> str:
 
 def _inside(x: Array, offset: Array, y: Array) -> Array:
     """Weights of logistic regression, beside log-odds that are known."""
-    weights = np.zeros(x.shape[1])
-    for _ in range(_ROUNDS):
+
+    def step(weights: Array) -> Array:
         p = 1 / (1 + np.exp(-np.clip(x @ weights + offset, -40, 40)))
         slope = x.T @ (y - p) - _RIDGE * weights
         curve = -(x.T * (p * (1 - p))) @ x - _RIDGE * np.eye(len(weights))
-        weights = weights - np.linalg.solve(curve, slope)
+        return np.asarray(np.linalg.solve(curve, slope), np.float64)
+
+    return _by_newton(step, x.shape[1])
+
+
+def _by_newton(step: Callable[[Array], Array], count: int) -> Array:
+    """`count` weights from which steps are subtracted until they no longer change."""
+    weights = np.zeros(count)
+    for _ in range(_ROUNDS):
+        change = step(weights)
+        weights = weights - change
+        if np.abs(change).max() < _SETTLED:
+            break
     return weights
 
 
@@ -314,8 +331,3 @@ def share_right(readings: Sequence[SourceReading], weights: Sequence[float]) -> 
     return float(
         np.mean([int(np.argmax(one.tubes @ np.array(weights))) == one.target for one in readings])
     )
-
-
-def _softmax(values: Array) -> Array:
-    exps = np.exp(values - values.max())
-    return np.asarray(exps / exps.sum(), np.float64)

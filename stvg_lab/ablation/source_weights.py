@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stvg_lab.ablation.evidence_weights import Weight, tube_scores
+from stvg_lab.ablation.padded_rows import padded, shares
 from stvg_lab.rendered.scene_questions import SceneQuestion
 from stvg_ros.method.evidence import frame_levels
 from stvg_ros.method.model_settings import MllmSettings
@@ -79,19 +80,15 @@ def sentence_evidence(
 
 def choice_weight(sentences: Sequence[SentenceEvidence]) -> float:
     """The weight with which the right tubes are likeliest (conditional logit), at least 0."""
+    attention = padded([one.attention for one in sentences], -np.inf)
+    own = padded([one.own for one in sentences])
+    held = sum(float(one.own[one.right].sum()) for one in sentences)
 
-    def curve(weight: float) -> tuple[float, float]:
-        slope, bend = -_RIDGE * weight, -_RIDGE
-        for one in sentences:
-            odds = one.attention + weight * one.own
-            p = np.exp(odds - odds.max())
-            p /= p.sum()
-            mean = float(p @ one.own)
-            slope += float(one.own[one.right].sum()) - mean
-            bend -= float(p @ one.own**2) - mean**2
-        return slope, bend
+    def slope(weight: float) -> float:
+        p = shares(attention + weight * own)
+        return held - float((p * own).sum()) - _RIDGE * weight
 
-    return _maximum(curve)
+    return _maximum(slope)
 
 
 def frame_weight(sentences: Sequence[SentenceEvidence]) -> float:
@@ -101,24 +98,23 @@ def frame_weight(sentences: Sequence[SentenceEvidence]) -> float:
     )
     right = np.concatenate([one.right for one in sentences])
 
-    def curve(weight: float) -> tuple[float, float]:
+    def slope(weight: float) -> float:
         p = 1 / (1 + np.exp(-np.clip(attention + weight * own, -40, 40)))
-        slope = float(own @ (right - p)) - _RIDGE * weight
-        return slope, -float((p * (1 - p)) @ own**2) - _RIDGE
+        return float(own @ (right - p)) - _RIDGE * weight
 
-    return _maximum(curve)
+    return _maximum(slope)
 
 
-def _maximum(curve: Callable[[float], tuple[float, float]]) -> float:
+def _maximum(slope: Callable[[float], float]) -> float:
     """Where the slope of a concave curve is 0, within 0 to `_MOST`; by bisection."""
     low, high = 0.0, _MOST
-    if curve(low)[0] <= 0:
+    if slope(low) <= 0:
         return low
-    if curve(high)[0] >= 0:
+    if slope(high) >= 0:
         return high
     for _ in range(_ROUNDS):
         middle = (low + high) / 2
-        if curve(middle)[0] > 0:
+        if slope(middle) > 0:
             low = middle
         else:
             high = middle

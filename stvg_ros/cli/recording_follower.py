@@ -7,14 +7,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from stvg_ros.errors import ConfigError
-from stvg_ros.method.interfaces import Proposer, TargetObservation
 from stvg_ros.types import Clip, Frame, Tube
 from stvg_ros.window import WindowConfig
+
+if TYPE_CHECKING:  # torch takes seconds; `stvg-ros` imports this module for any command
+    from stvg_ros.method.interfaces import Proposer, TargetObservation
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ def small(monkeypatch):
 
     def scene(index, **more):
         asked.append(index)
-        size = {"duration_s": 24.0, "losses": 1, "width": 320, "height": 240, "fps": 5.0}
+        size = {"duration_s": 24.0, "losses": 1, "width": 320, "height": 240, "fps": 3.0}
         return reappearances.reappearance_scene(index, **{**more, **size, "target": 0})
 
     monkeypatch.setattr(reappearances, "identity_scene", scene)

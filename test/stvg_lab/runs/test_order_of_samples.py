@@ -34,8 +34,8 @@ def local(source: str) -> LocalGrounder:
 
 def config(source: str) -> Config:
     return Config.from_flat(
-        {"proposals.source": source, "window.long_side_px": 160, "window.max_rate_hz": 3.0,
-         "sampling.frames": 8, "window.duration_s": 3.0}
+        {"proposals.source": source, "window.long_side_px": 160, "window.max_rate_hz": 2.0,
+         "sampling.frames": 4, "window.duration_s": 3.0, "body.people": 2}
     )  # fmt: skip
 
 

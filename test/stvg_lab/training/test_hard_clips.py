@@ -404,9 +404,9 @@ def test_a_step_has_clips_with_numbers_or_without() -> None:
 
 @pytest.mark.slow
 def test_training_on_hard_scenes_stops_and_continues(tmp_path: Path) -> None:
-    out = tmp_path / "model"
-    few = ["--held-out", "1", "--test", "1", "--pool", "12", "--clips", "1", "--eager", "--scenes",
-           "hard"]  # fmt: skip
+    out, clips = tmp_path / "model", tmp_path / "clips.safetensors"
+    few = ["--held-out", "1", "--test", "1", "--pool", "12", "--pool-file", str(clips), "--clips",
+           "1", "--eager", "--scenes", "hard"]  # fmt: skip
 
     def trained(*arguments: str) -> dict[str, object]:
         train(["--out", str(out), *few, *arguments])

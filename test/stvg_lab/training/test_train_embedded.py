@@ -263,13 +263,16 @@ def test_half_peak_and_range_iou() -> None:
     assert range_iou((0, 0), (0, 0)) == 0
 
 
+@pytest.fixture(scope="module")
+def pool(tmp_path_factory: pytest.TempPathFactory) -> KeptPool:
+    return KeptPool(tmp_path_factory.mktemp("pool") / "clips.safetensors", 6, 0)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("family", ["qwen2_vl", "qwen3_5"])
-def test_training_for_a_number_of_steps_is_reproducible(family: str, tmp_path: Path) -> None:
-    pool = KeptPool(tmp_path / "clips.safetensors", 6, 0)
-
+def test_training_for_a_number_of_steps_is_reproducible(family: str, pool: KeptPool) -> None:
     def trained(most: int) -> Trainer:
-        trainer = Trainer(0, 50, pool, eager=True, family=family, steps=20)
+        trainer = Trainer(0, 50, pool, eager=True, family=family, steps=20, clips=2)
         while trainer.share < 1 and trainer.step < most:
             trainer.train_step()
         return trainer
@@ -290,7 +293,8 @@ def test_a_minute_part_of_training_writes_a_folder_that_loads(tmp_path: Path) ->
     from transformers import AutoTokenizer, Qwen2VLForConditionalGeneration
 
     out = tmp_path / "model"
-    arguments = ["--minutes", "0.05", "--held-out", "1", "--test", "1", "--pool", "64", "--eager"]
+    arguments = ["--minutes", "0.02", "--held-out", "1", "--test", "1", "--pool", "16", "--clips",
+                 "1", "--eager"]  # fmt: skip
     # Away from the checkout, whose ./stvg_ros would hide the installed package.
     module = [sys.executable, "-m", "stvg_lab.training.train_embedded"]
     subprocess.run(

@@ -101,3 +101,12 @@ def test_an_output_that_nobody_takes_gives_no_traceback(tmp_path: Path, output: 
     assert "Traceback" not in done.stderr
     assert "Exception ignored" not in done.stderr
     assert ("understand: No space left" in done.stderr) == (done.returncode == 1)
+
+
+def test_no_command_waits_for_the_libraries_of_another() -> None:
+    script = (
+        "import sys; from stvg_ros.cli.main import modules, parser; parser(modules());"
+        "print([name for name in ('torch', 'transformers', 'rclpy', 'ray') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (done.stdout, done.returncode) == ("[]\n", 0), done.stderr

@@ -38,6 +38,7 @@ def doings(*names: str) -> Iterator[tuple[HardScene, int, Actor, Doing]]:
                     yield scene, index, actor, doing
 
 
+@lru_cache(maxsize=32)
 def still(scene: HardScene) -> HardScene:
     """The scene in a clean picture of a camera that does not move, without a foreground."""
     views = np.tile(np.eye(2, 3), (scene.frame_count, 1, 1))
