@@ -68,8 +68,8 @@ def presence_scores(grounding: Grounding) -> Scores:
     return Scores(min(seen.margins), best.score if best.boxes else -math.inf, body, look)
 
 
-def tube_scores_of(sample: SceneQuestion, grounding: Grounding) -> list[tuple[Scores, bool]]:
-    """The same of each tube that was looked at, and whether it is the target."""
+def tube_scores_of(sample: SceneQuestion, grounding: Grounding) -> list[Scores]:
+    """The same of each tube that was looked at."""
     seen = grounding.evidence
     assert seen is not None
     fused, found = FusedEvidence(seen.findings), []
@@ -78,29 +78,39 @@ def tube_scores_of(sample: SceneQuestion, grounding: Grounding) -> list[tuple[Sc
             peaks = tube_scores(sample, seen, row, seen.spatial)
             track = float(np.nanmax(peaks)) if np.isfinite(peaks).any() else -math.inf
             body = fused.weakest(one.track_id) - ABSENT if fused.measured else 0.0
-            scores = Scores(min(seen.margins), track, body, seen.looks[one.track_id])
-            found.append((scores, one.track_id == sample.query.target))
+            found.append(Scores(min(seen.margins), track, body, seen.looks[one.track_id]))
     return found
 
 
-def match_threshold(tubes: Sequence[tuple[Scores, bool]], settings: Mapping[str, float]) -> float:
-    """Evidence from which on a tube by itself is likelier the target than not; 0 without tubes.
+def match_threshold(
+    counts: Sequence[tuple[Sequence[Scores], int]], settings: Mapping[str, float]
+) -> tuple[float, float]:
+    """Evidence from which on a tube by itself is one of those that are counted.
 
     Args:
-        tubes: what their presence depends on, and whether each is the target.
+        counts: what the presence of the tubes of one question depends on, and the true number.
         settings: of the presence, see `Calibration`.
+
+    Returns:
+        The middle of the thresholds with most exact numbers, and the share of these; 0 and NaN
+        without questions.
     """
-    if len({right for _, right in tubes}) < 2:
-        return 0.0
     middle = settings["presence_look_threshold"]
     names = ("margin_weight", "track_weight", "body_weight", "look_weight")
     weights = np.array([*(settings[f"presence_{name}"] for name in names),
                         -settings["presence_threshold"]])  # fmt: skip
-    nats = np.array([_row(one, middle) for one, _ in tubes]) @ weights
-    x = np.stack([nats, np.ones(len(nats))], axis=1)
-    y = np.array([float(right) for _, right in tubes])
-    slope, constant = map(float, _regression(x, y, np.ones(len(y))))
-    return round(-constant / slope, 4) if slope > 0 else 0.0
+    nats = [
+        np.array([_row(one, middle) for one in tubes]) @ weights for tubes, _ in counts if tubes
+    ]
+    if not nats:
+        return 0.0, math.nan
+    places = np.unique(np.concatenate(nats))
+    tried = (places[1:] + places[:-1]) / 2 if len(places) > 1 else places
+    numbers = np.array([number for tubes, number in counts if tubes])
+    said = np.array([[int((one >= bar).sum()) for one in nats] for bar in tried])
+    exact = (said == numbers).mean(axis=1)
+    best = tried[exact == exact.max()]
+    return round(float(best[len(best) // 2]), 4), float(exact.max())
 
 
 def calibrate(present: Sequence[Scores], absent: Sequence[Scores]) -> Calibration:

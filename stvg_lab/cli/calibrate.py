@@ -5,16 +5,11 @@
 from __future__ import annotations
 
 import argparse
-import json
-from typing import TYPE_CHECKING
 
 from stvg_lab.rendered.picture_conditions import CONDITIONS
 from stvg_ros.cli.options import add_model_arguments, flat_settings, whole
 from stvg_ros.config import Config
 from stvg_ros.errors import ConfigError
-
-if TYPE_CHECKING:
-    pass
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -85,68 +80,9 @@ def run(given: argparse.Namespace) -> int:
         from stvg_lab.cli.calibrate_sources import run_heads, run_sources
 
         return run_heads(given) if given.heads else run_sources(given)
-    return _run_presence(given)
+    from stvg_lab.cli.calibrate_presence import run_presence
 
-
-def _run_presence(given: argparse.Namespace) -> int:
-    """Prints threshold, weights and their separation; the candidates are the true people."""
-    config = Config.from_flat({**flat_settings(given), "presence.enabled": False})
-    from stvg_lab.ablation.calibration import (
-        Scores,
-        calibrate,
-        match_threshold,
-        presence_scores,
-        tube_scores_of,
-    )
-    from stvg_lab.ablation.experiment import TruePeople
-    from stvg_lab.ablation.memoised_mllm import MemoisedMllm
-    from stvg_lab.ablation.stored_settings import store
-    from stvg_lab.cli.calibration_scenes import of_splits
-    from stvg_lab.rendered.queries import split_seed
-    from stvg_lab.rendered.scene_questions import samples
-    from stvg_ros.build import build_sources, build_splitter
-    from stvg_ros.method.grounder import LocalGrounder
-    from stvg_ros.models import load_mllm
-    from stvg_ros.types import Query
-
-    try:
-        for split in given.split:
-            split_seed(split, given.seed + given.count - 1)
-    except ValueError as error:
-        raise ConfigError(f"--seed: {error}") from error
-    mllm, people = MemoisedMllm(load_mllm(config.model, config.attention)), TruePeople()
-    sources = build_sources(config)
-    grounder = LocalGrounder(
-        mllm, build_splitter(config.split, mllm), people, config, sources=sources
-    )
-    found: dict[bool, list[Scores]] = {True: [], False: []}
-    tubes: list[tuple[Scores, bool]] = []
-    for data in of_splits(given, samples):
-        for sample in data:
-            people.people = sample.people
-            query = Query(sample.query.text)
-            answer = grounder.ground(sample.clip, query, lambda stage, share: None)
-            found[sample.present].append(presence_scores(answer))
-            tubes += tube_scores_of(sample, answer)
-    try:
-        result = calibrate(found[True], found[False])
-    except ValueError as error:
-        raise ConfigError(f"--count: {error}; ask for more scenes") from error
-    settings = dict(result.settings)
-    settings["presence_match_threshold"] = match_threshold(tubes, settings)
-    print(
-        f"{len(found[True])} present and {len(found[False])} absent targets: "
-        f"AUROC {result.auroc:.3f}, {100 * result.found:.1f} % of the present found, "
-        f"{100 * result.refused:.1f} % of the absent refused\n"
-        f"{', '.join(f'{name} {value:g}' for name, value in settings.items())}"
-    )
-    if given.write:
-        from stvg_ros.models.loading import checkpoint_folder
-
-        file = checkpoint_folder(config.model.path) / "stvg.json"
-        store(file, settings, f"write {json.dumps(settings)} into it")
-        print(f"stored in {file}")
-    return 0
+    return run_presence(given)
 
 
 def _run_conditions(given: argparse.Namespace) -> int:

@@ -169,7 +169,7 @@ def attention_levels(scores: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def attention_logs(scores: NDArray[np.float32]) -> NDArray[np.float64]:
-    """The logarithm of S_frame `(T,)`, which is relative to the neutral prompt (paper, section 4.1).
+    """Logarithm of S_frame `(T,)`, which is relative to the neutral prompt (paper, section 4.1).
 
     Frames without a score have the least one's; all are 0 without any.
     """

@@ -100,7 +100,9 @@ class MllmSettings:
 
     def __post_init__(self) -> None:
         if self.level_above not in LEVELS_ABOVE:
-            raise ValueError(f"level_above: expected one of {LEVELS_ABOVE}, got {self.level_above!r}")
+            raise ValueError(
+                f"level_above: expected one of {LEVELS_ABOVE}, got {self.level_above!r}"
+            )
 
     @property
     def calibrated(self) -> bool:

@@ -18,7 +18,7 @@ from stvg_ros.method.evidence import attention_logs
 from stvg_ros.method.query import NEUTRAL
 from stvg_ros.method.relations import related
 from stvg_ros.method.scoring import slot_of_frames
-from stvg_ros.method.tube_selection import TubeLook
+from stvg_ros.method.tube_look import TubeLook
 from stvg_ros.method.tube_view import TubeView
 from stvg_ros.method.video_passes import VideoPasses
 from stvg_ros.types import SECOND_LOOK, CandidateTube, Clip, SourceFinding, SplitQuery

@@ -5,9 +5,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -26,12 +25,12 @@ from stvg_ros.method.evidence import (
 from stvg_ros.method.model_settings import NEUTRAL, MllmSettings
 from stvg_ros.method.presence import confidence, evidence
 from stvg_ros.method.span import ADAPTIVE, find_span, span_ns
+from stvg_ros.method.tube_look import Look, TubeLook
 from stvg_ros.method.tube_view import TubeView
 from stvg_ros.types import (
     CandidateTube,
     Evidence,
     Grounding,
-    SourceFinding,
     SplitQuery,
     Status,
     Tube,
@@ -39,34 +38,6 @@ from stvg_ros.types import (
 )
 
 MOST_LOOKED = 20  # tubes, for a command for several or with a relation
-
-
-@dataclass(frozen=True, eq=False)
-class TubeLook:
-    """What the model says of the images cut to one tube.
-
-    Attributes:
-        margin: log p(yes) - log p(no), in nats.
-        scores: `(T,)` largest relative attention in each sampled frame; NaN where the tube is not
-            there.
-    """
-
-    margin: float
-    scores: NDArray[np.float32]
-
-
-class Look(Protocol):
-    """A source that is asked about the best tubes, see `second_look.SecondLook`."""
-
-    def looks(self, split: SplitQuery, candidates: Sequence[CandidateTube]) -> dict[int, TubeLook]:
-        """What the model says of tubes, by track id."""
-        ...
-
-    def compared(
-        self, split: SplitQuery, looks: Mapping[int, TubeLook], others: Sequence[int] = ()
-    ) -> tuple[SourceFinding, ...]:
-        """What the looks say about the tubes and frames, and about tubes without a look."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)

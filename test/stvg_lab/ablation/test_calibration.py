@@ -14,6 +14,7 @@ from stvg_lab.ablation.calibration import (
     Calibration,
     Scores,
     calibrate,
+    match_threshold,
     presence_scores,
 )
 from stvg_lab.ablation.stored_settings import store
@@ -155,3 +156,16 @@ def test_command_prints_the_settings(capsys: pytest.CaptureFixture[str]) -> None
     assert "AUROC" in said
     assert main(["calibrate", "--seed", "100000000"]) == 2
     assert "--seed" in capsys.readouterr().err
+
+
+def test_numbers_decide_from_which_evidence_on_a_tube_counts() -> None:
+    settings = {
+        "presence_look_threshold": 1.0, "presence_margin_weight": 0.0, "presence_track_weight": 0.0,
+        "presence_body_weight": 0.0, "presence_look_weight": 2.0, "presence_threshold": 0.5,
+    }  # fmt: skip
+    looks = ([3.0, 0.0, -1.0], 1), ([3.2, 2.9, 0.2], 2), ([0.1, -2.0], 0), ([0.15], 1)
+    counts = [([Scores(0.0, 1.0, 0.0, look) for look in said], number) for said, number in looks]
+    bar, exact = match_threshold(counts, settings)
+    assert exact == 0.75  # the last one looks as little as others that do not count
+    assert 2 * (0.5 - 1) - 0.5 < bar < 2 * (2.9 - 1) - 0.5
+    assert match_threshold([([], 0)], settings)[0] == 0.0

@@ -12,11 +12,8 @@ import torch
 import transformers
 
 from stvg_lab.rendered.scene import Scene
+from stvg_lab.training.detector_images import HEIGHT, WIDTH, Images, boxes_of
 from stvg_lab.training.train_detector import (
-    HEIGHT,
-    WIDTH,
-    Images,
-    boxes_of,
     build_model,
     collated,
     dense_loss,

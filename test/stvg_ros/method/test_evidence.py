@@ -248,16 +248,19 @@ def test_logarithms_of_the_attention(scores: list[float], logs: list[float]) -> 
     assert frame_levels(np.array([1, 1, 1, 3], np.float32), CLIP)[3] == 1
 
 
+ABOVE_NEUTRAL = MllmSettings(level_above=NEUTRAL, level_weight=2.0, level_inside=0.3)
+
+
 @pytest.mark.parametrize(
     ("own", "sources", "span"),
     [
         # Twice the neutral prompt's attention in all frames: it lasts the whole clip.
-        (MllmSettings(level_above=NEUTRAL, level_weight=2.0, level_inside=0.3), "both", [0, 5]),
+        (ABOVE_NEUTRAL, "both", [0, 5]),
         # Compared with the same clip, only the peak is left; so it is with the paper's sources.
         (MllmSettings(), "both", [3, 3]),
-        (MllmSettings(level_above=NEUTRAL, level_weight=2.0, level_inside=0.3), "attention", [3, 3]),
+        (ABOVE_NEUTRAL, "attention", [3, 3]),
     ],
-)  # fmt: skip
+)
 def test_attention_above_the_neutral_prompt_says_what_lasts(
     own: MllmSettings, sources: str, span: list[int]
 ) -> None:

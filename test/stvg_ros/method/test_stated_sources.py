@@ -25,7 +25,7 @@ from stvg_ros.method.query import NEUTRAL, question
 from stvg_ros.method.reattention import descent
 from stvg_ros.method.second_look import SecondLook
 from stvg_ros.method.stated_interval import StatedInterval, slot_probabilities, which_image
-from stvg_ros.method.tube_selection import TubeLook
+from stvg_ros.method.tube_look import TubeLook
 from stvg_ros.method.tube_view import TubeView
 from stvg_ros.method.video_passes import VideoPasses
 from stvg_ros.setting import Value
