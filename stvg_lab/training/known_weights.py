@@ -9,6 +9,7 @@ the patches, learned positions, and the activation.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ _NAMES = (  # of Qwen2-VL, of Qwen3.5
     ("merger.mlp.2", "merger.linear_fc2"),
 )
 _PREFIX = "visual."
+_LOOKING = re.compile(r"language_model\..*\.[qk]_proj\.")
 
 
 def copy_tower(model: Any) -> None:
@@ -49,10 +51,16 @@ def copy_tower(model: Any) -> None:
         setattr(block.mlp, name, ACT2FN[ACTIVATION])
 
 
-def copy_weights(model: Any, tokenizer: Any, folder: Path) -> None:
-    """Gives a model of the family Qwen2-VL all weights of a checkpoint of the same size.
+def copy_weights(model: Any, tokenizer: Any, folder: Path, attention: bool = True) -> None:
+    """Gives a model of the family Qwen2-VL the weights of a checkpoint of the same size.
 
     Words are found by their spelling; those that the checkpoint does not know keep their weights.
+
+    Args:
+        model: changed.
+        tokenizer: its words.
+        folder: of the checkpoint.
+        attention: whether the queries and keys of the language model are copied as well.
 
     Raises:
         ValueError: weights of other shapes.
@@ -63,6 +71,8 @@ def copy_weights(model: Any, tokenizer: Any, folder: Path) -> None:
     ours, others = torch.tensor(shared).T
     own = model.state_dict()
     for name, value in theirs.state_dict().items():
+        if not attention and _LOOKING.search(name):
+            continue
         target = own[name]
         if name.endswith(("embed_tokens.weight", "lm_head.weight")):
             target[ours] = value[others]

@@ -139,8 +139,8 @@ def detector_card(report: Mapping[str, Any]) -> str:
 
 An `RTDetrV2ForObjectDetection` of {report["parameters"] / 1e6:.2f} M parameters, trained from
 scratch by `stvg_lab/training/train_detector.py` on rendered scenes (`stvg_lab.rendered`), plain and
-hard ones, with the true boxes of the people. It provides candidate tubes for the embedded model in the
-demonstration and the tests. It works on rendered scenes only and says nothing about real video;
+hard ones, with the true boxes of the people. It provides candidate tubes for the embedded model in
+the demonstration and the tests. It works on rendered scenes only and says nothing about real video;
 there, set `proposals.people_detector` to a released checkpoint, or `proposals.source` to another
 source.
 

@@ -6,7 +6,7 @@
 
 `--scenes hard` draws clips and sentences of train-hard and train, a quarter of them with numbers on
 candidates and images. `--start FOLDER` begins with the weights of another checkpoint;
-`--untaught-attention` trains the answers only, so that where attention falls is not taught.
+`--untaught-attention` trains the answers only, and does not start with another's queries and keys.
 `--architecture qwen3_5` builds the same size in the family Qwen3.5, of mostly recurrent layers.
 With `--steps` and `--pool-file` runs of different families are trained equally long on equal clips,
 and with `--known-tower` on equal visual tokens.
@@ -54,6 +54,7 @@ STAGE_A, STAGE_B = 0.05, 0.20  # shares of the time at which the stages end
 PEAK_RATE, WARM_UP_STEPS, EMA = 1.5e-3, 150, 0.997
 ATTENTION_WEIGHT, DENSE_WEIGHT, MASS_WEIGHT, WORDS_WEIGHT = 0.8, 0.3, 0.15, 0.2
 KNOWN = "The vision tower is that of the model in the package, and was not trained here."
+UNTAUGHT = "Only answers were trained, and queries and keys from scratch: attention was not taught."
 MARKED = 0.25  # share of the last stage's steps on clips with numbers
 
 
@@ -87,7 +88,7 @@ class Trainer:
         if self.known_tower:
             copy_tower(self.model)
         if self.start is not None:
-            copy_weights(self.model, self.tokenizer, self.start)
+            copy_weights(self.model, self.tokenizer, self.start, attention=not self.untaught)
         hidden = self.model.config.text_config.hidden_size
         dense = self.kind.dense
         self.heads = nn.ModuleList([nn.Linear(hidden, dense), nn.Linear(hidden, dense)])
@@ -276,7 +277,7 @@ class Trainer:
         if self.start is not None:
             notes.append(f"Training began with the weights of {self.start.name}.")
         if self.untaught:
-            notes.append("Only answers were trained: where attention falls was not taught.")
+            notes.append(UNTAUGHT)
         return notes
 
     def resume(self, folder: Path) -> None:
@@ -344,7 +345,7 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     parser.add_argument(
         "--untaught-attention", action="store_true",
-        help="train the answers only, not where attention falls",
+        help="train the answers only, and queries and keys of the language model from scratch",
     )  # fmt: skip
     parser.add_argument(
         "--known-tower", action="store_true",

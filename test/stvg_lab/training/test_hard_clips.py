@@ -43,7 +43,7 @@ from stvg_lab.training.hard_clips import (
 from stvg_lab.training.hard_labels import NUMBER, HardLabels
 from stvg_lab.training.held_out import held_out
 from stvg_lab.training.model_card import model_card
-from stvg_lab.training.train_embedded import Trainer
+from stvg_lab.training.train_embedded import UNTAUGHT, Trainer
 from stvg_lab.training.train_embedded import main as train
 from stvg_lab.training.vocabulary import NUMBERS, build_tokenizer, words
 from stvg_ros.method.painted_ids import which_number
@@ -396,6 +396,17 @@ def test_where_attention_falls_is_not_taught_if_asked(
     assert torch.equal(before, trained()) == untaught
 
 
+def test_attention_that_is_not_taught_is_not_copied() -> None:
+    known = Qwen2VLForConditionalGeneration.from_pretrained(FOLDER).state_dict()
+    weights = trainer(start=FOLDER, untaught=True).model.state_dict()
+    layer = "model.language_model.layers.1.self_attn.{}_proj.weight"
+    same = {name: torch.equal(weights[layer.format(name)], known[layer.format(name)])
+            for name in "qkvo"}  # fmt: skip
+    assert same == {"q": False, "k": False, "v": True, "o": True}
+    tower = "model.visual.blocks.0.attn.qkv.weight"
+    assert torch.equal(weights[tower], known[tower])
+
+
 def test_a_step_has_clips_with_numbers_or_without() -> None:
     one = trainer(start=FOLDER)
     assert one._picked(3, True).tolist() == [0, 0, 0]
@@ -416,7 +427,7 @@ def test_training_on_hard_scenes_stops_and_continues(tmp_path: Path) -> None:
     first = trained("--steps", "3", "--start", str(FOLDER), "--untaught-attention")
     assert first["notes"] == [
         "Training began with the weights of embedded.",
-        "Only answers were trained: where attention falls was not taught.",
+        UNTAUGHT,
     ]
     assert (first["steps"], first["scenes"], first["held_out_split"]) == (3, "hard", "test-hard")
     card = (out / "README.md").read_text()
