@@ -396,6 +396,23 @@ def hard_counts(counts: dict[str, Any]) -> str:
     return markdown(["people", "exact", "mean error", "questions"], rows)
 
 
+def step_gains(ablations: Sequence[dict[str, Any]]) -> str:
+    """What each step of the paper adds, sentence by sentence, in points with 95 % intervals."""
+    rows = []
+    for found in ablations:
+        folder = Path(found["settings"]["model.path"])
+        folder = MODEL if str(folder) == "embedded" else folder
+        notes = " ".join(json.loads((folder / "training_report.json").read_text())["notes"])
+        title = "not taught" if "attention was not taught" in notes else "taught"
+        for gain in found["gains"]:
+            cells = []
+            for name in ("m_vIoU", "spatial_accuracy"):
+                low, high = gain["intervals"][name]
+                cells.append(f"{100 * gain[name]:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})")
+            rows.append([title, gain["name"], gain["over"], *cells])
+    return markdown(["attention", "step", "over", "m_vIoU", "right person"], rows)
+
+
 def hard_by_condition(found: dict[str, Any]) -> str:
     """Persons and tubes of an ablation by condition."""
     rows = [
@@ -451,6 +468,10 @@ def main() -> int:
         "--methods", type=Path, help="an ablation with --seconds: whole methods and sources"
     )
     parser.add_argument("--hard", type=Path, help="an ablation on the split test-hard")
+    parser.add_argument("--hard-many", type=Path, help="the same of whole methods, more scenes")
+    parser.add_argument(
+        "--steps", type=Path, nargs="+", help="ablations of the paper's steps on a hard split"
+    )
     parser.add_argument("--counts", type=Path, help="an ablation --counts on a hard split")
     parser.add_argument("--robocup", type=Path, help="an ablation on the split robocup")
     given = parser.parse_args()
@@ -465,6 +486,12 @@ def main() -> int:
             "hard_kinds": lambda: kinds(hard),
             "hard_by_condition": lambda: hard_by_condition(hard),
         }
+    if given.hard_many:
+        many = json.loads(given.hard_many.read_text())
+        tables["hard_many"] = lambda: accuracy([many])
+    if given.steps:
+        steps = [json.loads(path.read_text()) for path in given.steps]
+        tables["step_gains"] = lambda: step_gains(steps)
     if given.counts:
         counts = json.loads(given.counts.read_text())["counts"]
         tables["hard_counts"] = lambda: hard_counts(counts)
