@@ -62,8 +62,8 @@ def test_check_finds_a_table_that_is_out_of_date(tables, monkeypatch, tmp_path, 
     assert tables.main() == 0
 
 
-def test_the_summary_repeats_the_tables_of_the_accuracy_page(tables):
-    accuracy = tables.ACCURACY.read_text(encoding="utf-8")
+def test_the_summary_repeats_a_table_of_hard_scenes(tables):
+    accuracy = tables.HARD.read_text(encoding="utf-8")
     for line in tables.accuracy_summary().splitlines()[2:]:
         name, *cells = (cell.strip() for cell in line.strip("|").split("|"))
         rows = [row for row in accuracy.splitlines() if row.startswith(f"| {name} | ")]
