@@ -57,7 +57,8 @@ class MllmSettings:
         frame_weight: weight of the nats of measured words in a frame's log-odds.
         level_above: what the attention in a frame is compared with: "clip", the least and the most
             of the same tube; or "neutral", the neutral prompt, as the logarithm of the relative
-            attention, which also tells what lasts the whole clip. See `evidence.frame_levels`.
+            attention, which is high throughout where something lasts the whole clip. See
+            `evidence.frame_levels`.
         level_weight: of the attention's level in a frame above `level_inside`, in nats.
         level_inside: the level that is as often outside of the span as inside.
         look_level_weight: as `level_weight`, of the logarithm of a second look's attention.
