@@ -243,7 +243,7 @@ def methods(found: dict[str, Any]) -> str:
     return accuracy([found], (*FLOOR_ROWS, "+ presence span", "+ body", *WHOLE))
 
 
-NO_ACTION_ROWS = ("+ TAS", "+ adaptive span", "+ presence span")
+NO_ACTION_ROWS = ("paper", "+ TAS", "+ adaptive span", "+ presence span", "default")
 
 
 def without_action(ablations: Sequence[dict[str, Any]]) -> str:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import resource
 import subprocess
 import sys
 import time
@@ -194,7 +193,9 @@ def heights(video: Path, tracks: Path) -> list[list[str]]:
 
 
 def _memory_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    """Peak so far; getrusage would include that of the process that started this one."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return float(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) / 1e3
 
 
 def main() -> int:
