@@ -78,7 +78,8 @@ def row(action: str) -> NDArray[np.uint8]:
 def candidate_tubes(seed: int = 7) -> NDArray[np.uint8]:
     """Frames of a scene of the test split with the tubes of the people detector."""
     clip = Clip(tuple(scene_frames(Scene.from_seed(split_seed("test", seed)), 0)))
-    config = Config.from_flat({"proposals.source": "people_detector", "proposals.device": "cpu"})
+    asked = {"source": "people_detector", "people_detector": "embedded", "device": "cpu"}
+    config = Config.from_flat({f"proposals.{name}": value for name, value in asked.items()})
     tubes = build_proposer(config.proposals).propose(clip, RuleSplitter().split("the person"))
     return tube_sheet(clip, tubes)
 
