@@ -70,6 +70,13 @@ def test_the_summary_repeats_a_table_of_hard_scenes(tables):
         assert any(all(cell in row for cell in cells if cell) for row in rows)
 
 
+def test_what_a_step_adds_is_in_points_with_its_interval(tables):
+    intervals = {"m_vIoU": [0.008, 0.046], "spatial_accuracy": [-0.005, 0.065]}
+    gain = {"name": "+ TAS", "over": "+ both prompts", "m_vIoU": 0.027, "spatial_accuracy": 0.033}
+    *_, line = tables.step_gains({"gains": [{**gain, "intervals": intervals}]}).splitlines()
+    assert line == "| + TAS | + both prompts | +2.7 (+0.8 to +4.6) | +3.3 (-0.5 to +6.5) |"
+
+
 def test_what_rows_cost_is_shown_where_it_was_counted(tables):
     metrics = (
         "m_tIoU", "m_vIoU", "vIoU@0.3", "vIoU@0.5", "gt_vIoU", "spatial_accuracy",

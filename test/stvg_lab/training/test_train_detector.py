@@ -4,14 +4,18 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import transformers
+from transformers.image_transforms import center_to_corners_format
 
+from stvg_lab.rendered.hard.hard_scene import HardScene
 from stvg_lab.rendered.scene import Scene
+from stvg_lab.rendered.shapes import Prop
 from stvg_lab.training.detector_images import HEIGHT, WIDTH, Images, boxes_of
 from stvg_lab.training.train_detector import (
     build_model,
@@ -73,6 +77,17 @@ def test_people_outside_the_image_are_not_asked_for() -> None:
         assert (boxes[:, :2] - boxes[:, 2:] / 2 >= -1e-6).all()
         assert (boxes[:, :2] + boxes[:, 2:] / 2 <= 1 + 1e-6).all()
     assert max(counts) <= 6
+
+
+def test_people_of_hard_scenes_are_asked_for_where_something_of_them_is_seen() -> None:
+    scene = HardScene.from_seed(7, conditions=("half hidden",))
+    frame, limit = scene.frame_count // 2, np.tile([scene.width, scene.height], 2)
+    true = scene.boxes_xyxy_px[: len(scene.people), frame] / limit
+    asked = center_to_corners_format(torch.from_numpy(boxes_of(scene, frame))).numpy()
+    assert 0 < len(asked) <= len(scene.people)
+    assert (np.abs(asked[:, None] - true[None]).max(axis=-1).min(axis=1) < 1e-5).all()
+    wall = Prop(np.array([(0, 0), (640, 0), (640, 480), (0, 480)], float), 0.0, (90, 90, 90))
+    assert not len(boxes_of(replace(scene, foreground=(wall,)), frame))
 
 
 def test_images_are_those_of_the_seed() -> None:
