@@ -26,7 +26,7 @@ from stvg_lab.training.train_detector import (
     paired_giou,
     query_loss,
 )
-from stvg_ros.proposals.people.transformer_detector import PeopleDetector
+from stvg_ros.proposals.people.transformer_detector import FOLDER, PeopleDetector
 
 POSITIONS = sum((HEIGHT // s) * (WIDTH // s) for s in (8, 16, 32))
 
@@ -130,3 +130,11 @@ def test_a_short_training_writes_a_folder_that_the_source_reads(tmp_path: Path) 
     assert sum(weight.numel() for weight in model.parameters()) == report["parameters"]
     boxes, _ = PeopleDetector(str(tmp_path), "cpu", 0.0)(np.zeros((48, 64, 3), np.uint8))
     assert boxes.shape == (20, 4)
+    assert report["earlier"] == []
+    main(["--out", str(tmp_path), "--minutes", "0.01", "--test", "1", "--start", str(tmp_path)])
+    again = json.loads((tmp_path / "training_report.json").read_text())
+    assert again["earlier"] == [{name: report[name] for name in ("minutes", "steps")}]
+    assert f"{report['steps']} + {again['steps']} steps" in (tmp_path / "README.md").read_text()
+    # The one in the package begins tracks sooner than others.
+    scores = [PeopleDetector(str(path), "cpu", 0.4).new_track_score for path in (tmp_path, FOLDER)]
+    assert scores == [0.7, 0.45]
